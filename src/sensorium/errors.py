@@ -51,4 +51,6 @@ def unknown(kind: str, given: str, allowed: Iterable[str]) -> RequestError:
 
 def missing_extra(package: str, extra: str) -> RequestError:
     """The error for an optional package that is not installed."""
-    return RequestError(f"This needs the package {package!r}, which is not installed.\nType: pip install 'sensorium[{extra}]'")
+    return RequestError(
+        f"This needs the package {package!r}, which is not installed.\nType: pip install 'sensorium[{extra}]'"
+    )

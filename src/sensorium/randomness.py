@@ -64,8 +64,14 @@ class ExampleRandom:
 
     def __init__(self, *, seed: int, epoch: int, indices: Tensor, batch: int = 0) -> None:
         self._seed, self._epoch, self._batch = seed, epoch, batch
-        self._streams = _mix_tensor(indices.long() ^ _signed(fold(seed, epoch) << 1))
+        self._indices = indices.long()
+        self._streams = _mix_tensor(self._indices ^ _signed(fold(seed, epoch) << 1))
         self._taken = 0
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch, from 0."""
+        return self._epoch
 
     def uniform(self, n: int = 1) -> Tensor:
         """(B, n) float32 in [0, 1), on the device of the indices."""
@@ -77,6 +83,11 @@ class ExampleRandom:
     def integers(self, low: int, high: int, n: int = 1) -> Tensor:
         """(B, n) int64 in [low, high)."""
         return low + (self.uniform(n) * (high - low)).long().clamp_(max=high - low - 1)
+
+    def fixed(self) -> Tensor:
+        """(B,) float32 in [0, 1): the one number of each example that is the same in every epoch and every call."""
+        bits = _mix_tensor(self._indices ^ _signed(fold(self._seed) << 1))
+        return _shift_right(bits, 40).float() * 2.0**-24
 
     def permutation(self) -> Tensor:
         """(B,) int64: each example's partner in this batch."""

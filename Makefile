@@ -1,0 +1,67 @@
+# Two commands on a fresh machine: make demo, make test. `make help` lists all.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := .stamps
+# A faster installer is used when it is there, never required.
+UV := $(shell command -v uv 2>/dev/null)
+# An absolute file, so that uv and pip agree on it from anywhere.
+CONSTRAINTS := $(CURDIR)/constraints.txt
+define install
+	$(if $(UV),$(UV) pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) $(1),\
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) $(1))
+endef
+
+.DEFAULT_GOAL := help
+.PHONY: help demo setup test test-slow lint format bench results docs clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(STAMPS)/core  ## install the core, train on scanned digits, evaluate, predict three pictures
+	$(BIN)/python scripts/demo.py
+
+setup: $(STAMPS)/dev  ## make .venv and install everything the tests use
+
+test: $(STAMPS)/dev  ## run the tests (under ten minutes on two cores, no network, no GPU)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+test-slow: $(STAMPS)/dev  ## run the longer proofs as well
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or not slow"
+
+lint: $(STAMPS)/dev  ## check style and types
+	$(BIN)/ruff check src tests scripts
+	$(BIN)/ruff format --check src tests scripts
+	$(BIN)/mypy
+
+format: $(STAMPS)/dev  ## put code into the house's format
+	$(BIN)/ruff check --fix src tests scripts
+	$(BIN)/ruff format src tests scripts
+
+bench: $(STAMPS)/dev  ## measure speed against plain PyTorch, as ratios
+	for script in scripts/bench_*.py; do $(BIN)/python $$script || exit 1; done
+
+results: $(STAMPS)/dev  ## train what the table of results in the README shows (hours)
+	$(BIN)/python scripts/results.py
+
+docs: $(STAMPS)/docs  ## build the manual into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+clean:  ## remove what was built, not the runs
+	rm -rf $(VENV) $(STAMPS) dist build site .pytest_cache .ruff_cache .mypy_cache
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMPS)/core: pyproject.toml constraints.txt | $(BIN)/python
+	$(call install,--editable .)
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(call install,--editable '.[dev]')
+	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/core
+
+$(STAMPS)/docs: pyproject.toml constraints.txt | $(STAMPS)/dev
+	$(call install,--editable '.[docs]')
+	@mkdir -p $(STAMPS) && touch $@

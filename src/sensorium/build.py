@@ -1,0 +1,237 @@
+"""From config to objects: the one place where data, model and task meet."""
+
+import inspect
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from hydra.errors import HydraException
+from torch import nn
+
+from sensorium.checkpoint import Checkpoint
+from sensorium.data.base import ImageData, ImageSplit
+from sensorium.data.loader import BatchLoader, BatchOrder
+from sensorium.errors import RequestError, RunError, unknown
+from sensorium.nn.transfer import freeze_backbone, load_weights, read_weights
+from sensorium.specs import ImageSpec
+
+Config = Mapping[str, Any]
+
+# What a section of a config found in a checkpoint may build. Anything else could be code of a stranger's choice.
+OWN_TARGETS = {
+    "dataset": ("sensorium.data.",),
+    "model": ("sensorium.models.",),
+    "augment": ("sensorium.vision.",),
+    "task": ("sensorium.tasks.",),
+    "optimizer": ("sensorium.optim.", "torch.optim"),
+    "scheduler": ("sensorium.optim.",),
+    "callbacks": ("sensorium.training.", "lightning.pytorch.callbacks"),
+    "logger": ("lightning.pytorch.loggers",),
+}
+# Keys of the model section that say what happens to a model once it is built; the rest goes to its constructor.
+MODEL_TREATMENT = ("pretrained", "freeze", "backbone_lr_scale")
+
+
+def locate(target: str) -> Any:
+    """The class or function at a dotted path. Raises RequestError when there is none."""
+    try:
+        return hydra.utils.get_object(target)
+    except (HydraException, ImportError, ValueError, AttributeError) as error:
+        raise RequestError(f"_target_: {target} cannot be found: {str(error).splitlines()[0]}") from error
+
+
+def check_targets(section: str, value: Any) -> None:
+    """Refuses a target that is not of Sensorium's own modules for this section.
+
+    The object's own module counts, not the path: `sensorium.runs.os.system` is a path into another module.
+    """
+    if isinstance(value, Mapping):
+        target = value.get("_target_")
+        if target is not None:
+            allowed = OWN_TARGETS.get(section, ())
+            found = locate(target) if str(target).startswith(allowed) else None
+            if found is None or not f"{getattr(found, '__module__', '')}.".startswith(allowed):
+                raise RequestError(
+                    f"The config in this checkpoint names {target} in its section {section!r}, which is not Sensorium's own."
+                    "\nIf you know where the file comes from, say trust=true."
+                )
+        for inner in value.values():
+            check_targets(section, inner)
+    elif isinstance(value, list):
+        for inner in value:
+            check_targets(section, inner)
+
+
+def instantiate(section: str, config: Config, **offered: Any) -> Any:
+    """Builds a config section's `_target_`. From `offered` it gets what its signature asks for.
+
+    Raises RequestError for a key the target does not take, with the nearest one it does.
+    """
+    target = config.get("_target_")
+    if target is None:
+        raise RequestError(f"{section} has no _target_: it says neither which class nor which function to build.")
+    found = locate(str(target))
+    parameters = inspect.signature(found).parameters
+    keys = [str(key) for key in config if not str(key).startswith("_")]
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    for key in keys:
+        if key not in parameters and not takes_any:
+            allowed = [
+                name for name in parameters if name not in offered and name not in ("self", "optimizer", "params")
+            ]
+            raise unknown(f"key in {section} ({str(target).rpartition('.')[2]})", key, allowed)
+    given = {name: value for name, value in offered.items() if name in parameters and name not in keys}
+    try:
+        # hydra.utils.instantiate builds what is nested; the outermost call is ours, for the sake of its errors.
+        inner = {key: _nested(config[key]) for key in keys}
+    except HydraException as error:
+        raise RequestError(f"{section}: {_root(error)}") from error
+    if config.get("_partial_"):
+        return partial(found, **inner, **given)
+    try:
+        return found(**inner, **given)
+    except TypeError as error:
+        raise RequestError(f"{section}: {error}") from error
+
+
+def _nested(value: Any) -> Any:
+    return hydra.utils.instantiate(value, _convert_="all") if isinstance(value, dict | list) else value
+
+
+def _root(error: BaseException) -> str:
+    """The first cause, which is the message a person can act on."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).splitlines()[0]
+
+
+# -- data
+
+
+def load_data(config: Config) -> ImageData:
+    """Reads and validates the dataset of a config."""
+    dataset = instantiate("dataset", config["dataset"])
+    return dataset.load(on_bad=config["on_bad"])
+
+
+def make_loader(
+    config: Config, split: ImageSplit, *, shuffle: bool, device: torch.device, rank: int = 0, world_size: int = 1
+) -> BatchLoader:
+    """Batches of one split: shuffled by (seed, epoch) for training, else in order."""
+    if not len(split.labels):
+        raise RequestError("This split has no examples.")
+    batch_size = int(config["batch_size"]) if shuffle else int(config["eval_batch_size"])
+    order = BatchOrder(
+        num_examples=len(split.labels),
+        batch_size=batch_size,
+        shuffle=shuffle,
+        seed=int(config["seed"]),
+        rank=rank,
+        world_size=world_size,
+    )
+    return BatchLoader(split=split, order=order, readers=int(config["workers"]), pin=device.type == "cuda")
+
+
+# -- model
+
+
+def build_model(config: Config, spec: ImageSpec, *, say: Any = None) -> nn.Module:
+    """The model of a config for data of this spec, with pretrained weights and frozen parts as the config says.
+
+    say: told what was and what was not loaded.
+    """
+    section = dict(config["model"])
+    treatment = {key: section.pop(key, None) for key in MODEL_TREATMENT}
+    pretrained = treatment["pretrained"]
+    if pretrained is True:
+        section["pretrained"] = True
+        if "pretrained" not in inspect.signature(locate(str(section["_target_"]))).parameters:
+            raise RequestError(
+                "model.pretrained=true: nobody publishes weights for this model.\n"
+                "Give the path of a checkpoint, or take resnet18, mobilenet_v3, efficientnet_b0, convnext_tiny or torchvision."
+            )
+    torch.manual_seed(int(config["seed"]))
+    model = instantiate("model", section, **_asked_of_spec(spec))
+    _check_fits(model, spec)
+    if isinstance(pretrained, str):
+        report = load_weights(model, read_weights(Path(pretrained)))
+        for line in report.lines() if say else ():
+            say(line)
+    if treatment["freeze"] == "backbone":
+        freeze_backbone(model)
+    elif treatment["freeze"] is not None:
+        raise unknown("part to freeze (model.freeze)", str(treatment["freeze"]), ["backbone"])
+    return model
+
+
+def _asked_of_spec(spec: ImageSpec) -> dict[str, Any]:
+    return {"in_channels": spec.in_channels, "num_classes": spec.num_classes, "image_size": spec.image_size}
+
+
+def _check_fits(model: nn.Module, spec: ImageSpec) -> None:
+    """One black picture through the model, so that a pairing that cannot work is refused before training."""
+    height, width = spec.image_size
+    training = model.training
+    try:
+        with torch.no_grad():
+            logits = model.eval()(torch.zeros(1, spec.in_channels, height, width))
+    except RuntimeError as error:
+        raise RequestError(
+            f"This model cannot work on pictures of {height}x{width} pixels and {spec.in_channels} channels: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
+    finally:
+        model.train(training)
+    if logits.shape != (1, spec.num_classes):
+        raise RequestError(f"The model gives {tuple(logits.shape)} for one picture, not (1, {spec.num_classes}).")
+
+
+def model_of(checkpoint: Checkpoint, *, trust: bool) -> nn.Module:
+    """The trained model in a checkpoint, in evaluation mode. Raises RequestError for targets that are not our own."""
+    config = checkpoint.config
+    if not trust:
+        check_targets("model", config["model"])
+    section = {key: value for key, value in config["model"].items() if key not in MODEL_TREATMENT}
+    model = instantiate("model", section, **_asked_of_spec(checkpoint.spec))
+    try:
+        model.load_state_dict(checkpoint.weights)
+    except RuntimeError as error:
+        raise RunError(f"{checkpoint.path}: its weights do not fit its config: {str(error).splitlines()[0]}") from error
+    return model.eval()
+
+
+def initialise_from_data(model: nn.Module, split: ImageSplit, prepare: nn.Module, *, seed: int) -> None:
+    """Gives a model whose first filters are computed from data (`initialize`) a fixed sample of the training split."""
+    if hasattr(model, "initialize"):
+        order = BatchOrder(num_examples=len(split.labels), batch_size=1024, shuffle=True, seed=seed)
+        batch = BatchLoader(split=split, order=order, readers=0).read(next(order.batches()))
+        with torch.no_grad():
+            model.initialize(prepare(batch.images))
+
+
+# -- what the config leaves open
+
+
+def device_of(accelerator: str) -> torch.device:
+    """The device that Lightning would take for this name: cpu, gpu (cuda), mps, or auto."""
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if accelerator == "auto":
+        accelerator = "gpu" if cuda else "mps" if mps else "cpu"
+    if accelerator in ("gpu", "cuda"):
+        if not cuda:
+            raise RequestError(
+                "accelerator=gpu: no CUDA GPU is available here.\nTake accelerator=cpu or accelerator=auto."
+            )
+        return torch.device("cuda", 0)
+    if accelerator == "mps":
+        if not mps:
+            raise RequestError(
+                "accelerator=mps: this machine has no Apple GPU.\nTake accelerator=cpu or accelerator=auto."
+            )
+        return torch.device("mps")
+    if accelerator != "cpu":
+        raise unknown("accelerator", accelerator, ["auto", "cpu", "gpu", "mps"])
+    return torch.device("cpu")

@@ -1,0 +1,114 @@
+"""The self-contained checkpoint: a file that alone is enough to evaluate, predict and resume, and that is data, not code.
+
+It is opened with `weights_only=True`, so nothing in it is executed. Beside Lightning's training state it holds, under
+"sensorium", a format number, the resolved config and the spec. `state_dict` always holds the weights to predict with
+(the averaged ones when an average is kept).
+"""
+
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import sensorium
+from sensorium.errors import RequestError, RunError
+from sensorium.files import replacing
+from sensorium.specs import ImageSpec
+
+FORMAT = 1
+KEY = "sensorium"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint says of itself. weights: of the model, without Lightning's "model." prefix."""
+
+    path: Path
+    config: dict[str, Any]
+    spec: ImageSpec
+    weights: dict[str, Tensor]
+    epoch: int
+    step: int
+
+
+def description(config: dict[str, Any], spec: ImageSpec) -> dict[str, Any]:
+    """What every checkpoint carries under "sensorium"; plain types only."""
+    return {"format": FORMAT, "version": sensorium.__version__, "config": config, "spec": spec.to_dict()}
+
+
+def save_atomically(payload: dict[str, Any], path: Path) -> None:
+    """Writes beside the target, syncs, renames: the file at `path` is the old one or the new one, never half of one."""
+    try:
+        with replacing(path) as file:
+            torch.save(payload, file)
+    except OSError as error:
+        raise RunError(f"{path}: could not be written ({error.strerror}). The one before it is untouched.") from error
+
+
+def read_raw(path: Path) -> dict[str, Any]:
+    """The whole payload on the CPU. Raises RequestError when the file is missing, truncated or not a checkpoint."""
+    if not path.exists():
+        raise RequestError(f"There is no checkpoint {path}.\nA training leaves one in RUN/checkpoints/best.ckpt.")
+    if path.is_dir():
+        raise RequestError(f"{path} is a folder, not a checkpoint. Did you mean {path}/checkpoints/best.ckpt?")
+    try:
+        payload = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError, KeyError, ValueError, OSError) as error:
+        what = "is incomplete" if _starts_like_zip(path) else "is not a checkpoint"
+        raise RequestError(f"{path} {what}: it cannot be opened as data ({type(error).__name__}).") from error
+    if not isinstance(payload, dict) or KEY not in payload:
+        raise RequestError(f"{path} is not a Sensorium checkpoint: it carries no config and no class names.")
+    return _migrate(payload, path)
+
+
+def _starts_like_zip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"PK"
+
+
+def _migrate(payload: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Brings an older format up to date; there is only one so far. A newer one is refused."""
+    found = payload[KEY].get("format")
+    if not isinstance(found, int) or found > FORMAT:
+        raise RequestError(
+            f"{path} has checkpoint format {found}; this Sensorium ({sensorium.__version__}) reads up to {FORMAT}.\n"
+            f"It was written by Sensorium {payload[KEY].get('version')}: install that version or a newer one."
+        )
+    return payload
+
+
+def read(path: Path) -> Checkpoint:
+    """Opens a checkpoint for evaluation or prediction. Raises RequestError as `read_raw` does."""
+    payload = read_raw(path)
+    about = payload[KEY]
+    prefix = "model."
+    weights = {key[len(prefix) :]: value for key, value in payload["state_dict"].items() if key.startswith(prefix)}
+    return Checkpoint(
+        path=path,
+        config=about["config"],
+        spec=ImageSpec.from_dict(about["spec"]),
+        weights=weights,
+        epoch=payload["epoch"],
+        step=payload["global_step"],
+    )
+
+
+def newest_readable(paths: list[Path]) -> tuple[Path | None, str | None]:
+    """The first of these files that opens whole, and a line to tell when it is not the first one."""
+    broken: list[str] = []
+    for path in paths:
+        if not path.exists():
+            continue
+        try:
+            read_raw(path)
+        except RequestError:
+            broken.append(path.name)
+            continue
+        return path, f"{broken[0]} is incomplete; going on from {path.name}, the one before it." if broken else None
+    if broken:
+        return None, f"{' and '.join(broken)} cannot be read; starting from the beginning."
+    return None, "No checkpoint had been written yet; starting from the beginning."

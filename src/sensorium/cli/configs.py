@@ -1,0 +1,43 @@
+"""Where the Hydra configs are, and their first lines, read as text: no Hydra, no torch, so help is instant."""
+
+from pathlib import Path
+
+import sensorium
+
+_PACKAGE = Path(sensorium.__file__).parent
+# In a wheel the tree lies inside the package; in a checkout at the top.
+FOLDER = _PACKAGE / "configs" if (_PACKAGE / "configs").is_dir() else _PACKAGE.parents[1] / "configs"
+
+
+def own_folder() -> Path | None:
+    """A person's own configs/ in the working directory, unless that is this tree itself."""
+    folder = Path.cwd() / "configs"
+    return folder if folder.is_dir() and folder.resolve() != FOLDER.resolve() else None
+
+
+def folders() -> list[Path]:
+    own = own_folder()
+    return [own, FOLDER] if own else [FOLDER]
+
+
+def groups() -> list[str]:
+    """Names of the config groups."""
+    return sorted({path.name for folder in folders() for path in folder.iterdir() if path.is_dir()})
+
+
+def options(group: str) -> dict[str, str]:
+    """Each choice of a group with its one-line description, which is the first comment of its file."""
+    found: dict[str, str] = {}
+    for folder in reversed(folders()):
+        for path in sorted((folder / group).glob("*.yaml")):
+            if not path.name.startswith("_"):
+                found[path.stem] = first_comment(path)
+    return dict(sorted(found.items()))
+
+
+def first_comment(path: Path) -> str:
+    """The first comment line of a yaml file that is not a Hydra package line."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("#") and not line.startswith("# @package"):
+            return line.lstrip("# ").rstrip()
+    return ""

@@ -1,0 +1,161 @@
+"""sensorium eval: a checkpoint's metrics, tables and plots, on its own data or on other data."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import hydra
+import numpy as np
+from omegaconf import OmegaConf
+
+from sensorium import checkpoint
+from sensorium.build import check_targets, device_of, load_data
+from sensorium.cli import configs, evaluation, output
+from sensorium.cli.app import Config, explain, override, run_hydra
+from sensorium.cli.predict import checkpoint_path
+from sensorium.data.base import ImageData, ImageSplit, joined
+from sensorium.errors import RequestError, listing, unknown
+from sensorium.evaluator import Predictions
+from sensorium.metrics.uncertainty import bootstrap_intervals, paired_comparison
+from sensorium.specs import ImageSpec
+
+SPLITS = ("test", "val", "train", "all")
+
+
+def run(arguments: list[str]) -> int:
+    """Evaluates. dataset=... and dataset.KEY=... belong to the checkpoint's config, the rest to eval's own."""
+    about_data = [argument for argument in arguments if argument.startswith(("dataset=", "dataset."))]
+    rest = [argument for argument in arguments if argument not in about_data]
+    run_hydra("eval", rest, lambda config: _job(config, about_data))
+    return 0
+
+
+def _job(config: Config, about_data: list[str]) -> None:
+    kind = output.check_format(config["format"])
+    if config["predictions"] not in ("csv", "jsonl"):
+        raise unknown("format of predictions", str(config["predictions"]), ["csv", "jsonl"])
+    loaded = checkpoint.read(checkpoint_path(config["ckpt"]))
+    if not config["trust"]:
+        for section in ("dataset", "model"):
+            check_targets(section, loaded.config[section])
+    settings = _settings(loaded, config, about_data)
+    data = load_data(settings)
+    name = config["split"] or _default_split(settings, about_data)
+    split = _relabelled(_split(data, name), data.spec, loaded.spec)
+    device = device_of(config["accelerator"])
+    predictions = evaluation.judge(loaded, split, config=settings, device=device, trust=config["trust"])
+
+    metrics = evaluation.flat(predictions, name)
+    records: list[output.Record] = [{"metric": key, "value": value} for key, value in metrics.items()]
+    if config["bootstrap"]:
+        records = _with_intervals(records, predictions, name, resamples=_whole("bootstrap", config["bootstrap"]))
+    if config["compare"] is not None:
+        other = checkpoint.read(checkpoint_path(config["compare"]))
+        records += _compared(other, loaded.spec, predictions, split, settings, config)
+    folder = Path(config["folder"]) if config["folder"] else _beside(loaded.path) / f"eval_{name}"
+    evaluation.report(
+        folder, predictions, split, class_names=loaded.spec.class_names, predictions_format=config["predictions"]
+    )
+    if kind == "json":
+        flat = {record["metric"]: record["value"] for record in records}
+        intervals = {f"{r['metric']}_interval": [r["low"], r["high"]] for r in records if "low" in r}
+        records = [flat | intervals]
+    output.write_records(records, format=kind, output=config["output"], title=f"{name}: {len(split):,} examples")
+    if kind == "table":
+        output.console().print(f"\ntables and plots: {folder}")
+
+
+def _settings(loaded: checkpoint.Checkpoint, config: Config, about_data: list[str]) -> Config:
+    """The config to evaluate with: the checkpoint's, with other data where asked; pictures always as in training."""
+    settings = dict(loaded.config)
+    chosen = [argument for argument in about_data if argument.startswith("dataset=")]
+    if chosen:
+        settings["dataset"] = _composed(about_data)
+    elif about_data:
+        settings = override(settings, about_data)
+    spec = loaded.spec
+    if about_data:
+        settings["dataset"] |= {"image_size": spec.image_size[0], "channels": spec.in_channels, "resize": spec.resize}
+    settings["on_bad"] = config["on_bad"]
+    if config["batch_size"] is not None:
+        settings["eval_batch_size"] = _whole("batch_size", config["batch_size"])
+    return settings
+
+
+def _composed(about_data: list[str]) -> dict[str, Any]:
+    """The dataset section for dataset=NAME dataset.KEY=..."""
+    try:
+        with hydra.initialize_config_dir(version_base="1.3", config_dir=str(configs.FOLDER)):
+            return OmegaConf.to_container(hydra.compose("train", overrides=about_data).dataset)  # type: ignore[return-value]
+    except Exception as error:
+        raise explain(error, "train", about_data) from error
+
+
+def _default_split(settings: Config, about_data: list[str]) -> str:
+    """The test part; of other data that has none of its own, everything."""
+    root = settings["dataset"].get("root")
+    other_root = any(argument.startswith("dataset.root=") for argument in about_data)
+    return "all" if other_root and root is not None and not (Path(str(root)) / "test").is_dir() else "test"
+
+
+def _split(data: ImageData, name: str) -> ImageSplit:
+    if name not in SPLITS:
+        raise unknown("split", name, SPLITS)
+    return joined([data.train, data.val, data.test]) if name == "all" else getattr(data, name)
+
+
+def _relabelled(split: ImageSplit, found: ImageSpec, trained: ImageSpec) -> ImageSplit:
+    """Labels by the checkpoint's class numbers. Raises RequestError for a class that the model does not know."""
+    if found.class_names == trained.class_names:
+        return split
+    strange = [name for name in found.class_names if name not in trained.class_names]
+    if strange:
+        raise RequestError(
+            f"This data has classes that the model was not trained for: {listing(strange, limit=8)}.\n"
+            f"It knows: {listing(trained.class_names, limit=12)}."
+        )
+    numbers = np.array([trained.class_names.index(name) for name in found.class_names])
+    return replace(split, labels=numbers[split.labels])
+
+
+def _with_intervals(
+    records: list[output.Record], predictions: Predictions, split: str, *, resamples: int
+) -> list[output.Record]:
+    intervals = bootstrap_intervals(
+        probabilities=predictions.probabilities, labels=predictions.labels, resamples=resamples
+    )
+    ends = {f"{split}/{name}": {"low": low, "high": high} for name, (low, high) in intervals.items()}
+    return [record | ends.get(record["metric"], {}) for record in records]
+
+
+def _compared(
+    other: checkpoint.Checkpoint,
+    spec: ImageSpec,
+    predictions: Predictions,
+    split: ImageSplit,
+    settings: Config,
+    config: Config,
+) -> list[output.Record]:
+    """This checkpoint (a) against another (b) on the same pictures, which both must see alike."""
+    if (other.spec.class_names, other.spec.in_channels, other.spec.image_size) != (
+        spec.class_names,
+        spec.in_channels,
+        spec.image_size,
+    ):
+        raise RequestError("compare: the two checkpoints do not share class names, picture size and channels.")
+    rival = evaluation.judge(
+        other, split, config=settings, device=device_of(config["accelerator"]), trust=config["trust"]
+    )
+    found = paired_comparison(a=predictions.probabilities, b=rival.probabilities, labels=predictions.labels)
+    return [{"metric": f"compare/{name}", "value": value} for name, value in found.items()]
+
+
+def _whole(key: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise RequestError(f"{key}={value} is not possible: it is a whole number, 1 or more.")
+    return value
+
+
+def _beside(path: Path) -> Path:
+    """The run folder of a checkpoint that lies in one, else the checkpoint's own folder."""
+    return path.parent.parent if path.parent.name == "checkpoints" else path.parent

@@ -1,0 +1,69 @@
+"""sensorium VERB key=value ...: finds the verb, and turns errors into one or two lines and an exit status."""
+
+import importlib
+import os
+import sys
+import traceback
+
+from sensorium.cli import help as help_pages
+from sensorium.errors import RequestError, SensoriumError, unknown
+
+# The one list of verbs. Each module is imported only when it is asked for, so that help needs neither torch nor Hydra.
+VERBS = {
+    "train": "sensorium.cli.train",
+    "eval": "sensorium.cli.eval",
+    "predict": "sensorium.cli.predict",
+    "list": "sensorium.cli.list",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line. Returns the exit status: 0 done, 1 the run failed, 2 the request was wrong."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    show_trace = "debug=true" in arguments
+    arguments = [argument for argument in arguments if argument not in ("debug=true", "debug=false")]
+    try:
+        return _run(arguments)
+    except SensoriumError as error:
+        if show_trace:
+            traceback.print_exc()
+        print(f"sensorium: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("sensorium: stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has gone: `sensorium predict ... | head`. Python must not complain at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a fault of ours, said in one line
+        if show_trace:
+            traceback.print_exc()
+        print(
+            f"sensorium: unexpected {type(error).__name__}: {(str(error).splitlines() or [''])[0]}\n"
+            "This is a fault in Sensorium; debug=true shows where.",
+            file=sys.stderr,
+        )
+        return 1
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(help_pages.overview(VERBS))
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        print(help_pages.version())
+        return 0
+    if arguments[0] in ("-sc", "--shell-completion"):
+        return importlib.import_module("sensorium.cli.completion").run(arguments, tuple(VERBS))
+    verb, rest = arguments[0], arguments[1:]
+    if verb not in VERBS:
+        if "=" in verb:
+            raise RequestError(
+                f"{verb!r} comes before a verb.\nType: sensorium VERB {verb}, VERB one of {', '.join(VERBS)}."
+            )
+        raise unknown("verb", verb, VERBS)
+    if any(argument in ("-h", "--help") for argument in rest):
+        print(help_pages.verb(verb))
+        return 0
+    return importlib.import_module(VERBS[verb]).run(rest)

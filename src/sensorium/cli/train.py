@@ -1,0 +1,126 @@
+"""sensorium train: from a config to a run folder with a checkpoint, test metrics and plots."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from sensorium import checkpoint, runs
+from sensorium.build import build_model, load_data
+from sensorium.cli import evaluation, output, sweep
+from sensorium.cli.app import Config, override, run_hydra
+from sensorium.errors import RequestError, RunError, SensoriumError
+from sensorium.runs import Run
+from sensorium.training import fit, launch, settings, tune
+
+
+def run(arguments: list[str]) -> int:
+    """Trains; with -m several times, ending with one table."""
+    resume = next((a.partition("=")[2] for a in arguments if a.lstrip("+").startswith("resume=")), None)
+    if resume not in (None, "null", ""):
+        rest = [a for a in arguments if not a.lstrip("+").startswith("resume=")]
+        if "-m" in rest or "--multirun" in rest:
+            raise RequestError("resume goes on with one run; it cannot be part of a sweep (-m).")
+        _resume(Path(str(resume)), rest)
+        return 0
+    if "-m" in arguments or "--multirun" in arguments:
+        return sweep.run(arguments, _job)
+    run_hydra("train", arguments, _job)
+    return 0
+
+
+def _job(config: Config) -> None:
+    """One training as Hydra hands it over, alone or as a job of a sweep."""
+    hydra = HydraConfig.get()
+    overrides = list(hydra.overrides.task)
+    config["dataset_name"], config["model_name"] = hydra.runtime.choices["dataset"], hydra.runtime.choices["model"]
+    if hydra.mode == RunMode.MULTIRUN and config["threads"] == "auto" and "joblib" in hydra.launcher._target_:
+        config["threads"] = 1  # jobs side by side: threads that wait for each other on busy cores stall
+    record = sweep.Recorder.of(hydra)
+    try:
+        launch.join()
+        name = f"{config['dataset_name']}_{config['model_name']}"
+        run = Run(launch.agree(runs.create(Path(config["run_root"]), name).folder if launch.rank() == 0 else None))
+        if launch.rank() == 0:
+            runs.record(run, config, overrides)
+        train(config, run, resume=None)
+    except SensoriumError as error:
+        if record is None or error.exit_status > 128:
+            raise
+        record.failed(str(error))
+        print(f"sensorium: {error}")
+        return
+    if record is not None and launch.rank() == 0:
+        record.done(run)
+
+
+def _resume(path: Path, overrides: list[str]) -> None:
+    """Goes on with a run from its last checkpoint that can be read, or from its start when there is none."""
+    run = runs.find(path)
+    config = override(run.read_config(), overrides)
+    launch.join()
+    found, note = checkpoint.newest_readable([run.last, run.previous])
+    if note and launch.rank() == 0:
+        print(note)
+    train(config, run, resume=found)
+
+
+def train(config: Config, run: Run, resume: Path | None) -> None:
+    """One training in its run folder, on as many processes as the config asks for."""
+    processes = launch.wanted_processes(config["trainer"])
+    if processes > 1 and not launch.is_launched():
+        status = launch.spawn(run, processes)
+        if status:
+            error = RunError(f"The training on {processes} processes failed; see {run.folder}.")
+            error.exit_status = status
+            raise error
+        return
+    launch.adopt(config["trainer"])
+    started = time.perf_counter()
+    console = output.console()
+    first = launch.rank() == 0
+    say = console.print if first else (lambda *_: None)
+    if advice := settings.set_threads(config["threads"], processes=int(os.environ.get("LOCAL_WORLD_SIZE", "1"))):
+        say(advice)
+
+    data = load_data(config)
+    for note in data.notes:
+        say(note)
+    evaluation.record_problems(run, data.problems)
+    model = build_model(config, data.spec, say=say)
+    settings.choose(config, model, data.spec)
+    tune.tune(config, data=data, say=say)
+    if first:
+        runs.write_config(run, config)
+    say(_summary(config, data, model, run))
+
+    training = fit.assemble(config, data=data, model=model, run=run, console=console)
+    training.run(resume)
+    say(f"trained in {time.perf_counter() - started:.1f} s")
+    if not run.best.exists():
+        return
+    if config["test"]:
+        metrics = evaluation.evaluate_run(config, run, data=data, device=training.device)
+        if first:
+            evaluation.show_metrics(metrics)
+    if first:
+        say(f"run folder: {run.folder}\n")
+        say(f"sensorium eval ckpt={run.best}")
+        say(f"sensorium predict ckpt={run.best} input=FILE")
+
+
+def _summary(config: Config, data: Any, model: torch.nn.Module, run: Run) -> str:
+    """What is about to happen, in two lines."""
+    height, width = data.spec.image_size
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    sizes = " + ".join(f"{len(split.labels):,}" for split in (data.train, data.val, data.test))
+    return (
+        f"{config['dataset_name']}: {sizes} pictures (train + val + test) of {height}x{width}, "
+        f"{data.spec.num_classes} classes\n"
+        f"{config['model_name']}: {parameters:,} parameters, {config['trainer']['precision']}, "
+        f"{config['memory_format']}, lr {float(config['lr']):g}, batch {config['batch_size']}"
+    )

@@ -1,0 +1,114 @@
+"""A folder of pictures with one folder for each class."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sensorium.data.base import Channels, ImageData, OnBad, Problem
+from sensorium.data.vision.files import FileSettings
+from sensorium.data.vision.listed import FileList, LabelledFile, existing
+from sensorium.errors import RequestError
+from sensorium.specs import Resize
+from sensorium.vision.decode import IMAGE_SUFFIXES, list_files, visible
+
+_PART_FOLDERS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+
+
+class ImageFolder:
+    """`root/train/CLASS/*`, with `val` (or `valid`, `validation`) and `test` beside train where there are any; or
+    `root/CLASS/*`. Parts that are not there are held out of train. Folders inside a class folder belong to the class.
+    """
+
+    task = "classification"
+
+    def __init__(
+        self,
+        *,
+        root: str | None,
+        image_size: int | Sequence[int] | None,
+        resize: Resize,
+        channels: Channels,
+        cache_bytes: int,
+        val_fraction: float,
+        test_fraction: float,
+        split_seed: int,
+    ) -> None:
+        self._root = root
+        self._settings = FileSettings(
+            image_size=image_size,
+            resize=resize,
+            channels=channels,
+            cache_bytes=cache_bytes,
+            val_fraction=val_fraction,
+            test_fraction=test_fraction,
+            split_seed=split_seed,
+        )
+
+    def load(self, *, on_bad: OnBad) -> ImageData:
+        root = existing("root", self._root, folder=True)
+        found = FileList(root)
+        for part, folder in _part_folders(root).items():
+            _list_part(found, part, folder)
+        if not found.files:
+            raise RequestError(f"dataset.root={root} holds {_what_is_there(root)}.\n{_expected(root)}")
+        return self._settings.make(found, on_bad)
+
+
+def _part_folders(root: Path) -> dict[str, Path]:
+    """The folder of each part; {"": root} when root holds the class folders themselves."""
+    folders: dict[str, Path] = {}
+    for folder in _folders(root):
+        for part, names in _PART_FOLDERS.items():
+            if folder.name.lower() in names:
+                if part in folders:
+                    raise RequestError(
+                        f"{root} has two folders for {part}: {folders[part].name} and {folder.name}. Keep one."
+                    )
+                folders[part] = folder
+    if not folders:
+        return {"": root}
+    if "train" not in folders:
+        there = " and ".join(folder.name for folder in folders.values())
+        raise RequestError(f"{root} has a folder {there} but none called train.\n{_expected(root)}")
+    return folders
+
+
+def _list_part(found: FileList, part: str, folder: Path) -> None:
+    """Adds the pictures of a part's class folders, and what is wrong with them."""
+    others: list[Path] = []
+    for class_folder in _folders(folder):
+        files = list_files(class_folder)
+        pictures = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+        others += [path for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]
+        found.files += [LabelledFile(path, class_folder.name, part, str(path)) for path in pictures]
+        if not pictures:
+            found.problems.append(Problem(str(class_folder), "class folder without pictures"))
+    found.problems += [Problem(str(path), "picture outside of any class folder") for path in _loose_pictures(folder)]
+    if others:
+        kinds = ", ".join(sorted({path.suffix.lower() or "no suffix" for path in others}))
+        found.notes.append(f"{folder}: {len(others):,} files are not read as pictures ({kinds}), such as {others[0]}")
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and visible(path.name))
+
+
+def _loose_pictures(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and visible(path.name) and not path.is_dir()
+    )
+
+
+def _what_is_there(root: Path) -> str:
+    if _folders(root):
+        return f"{len(_folders(root))} folders without pictures"
+    loose = len(_loose_pictures(root))
+    return f"{loose:,} pictures but no class folders" if loose else "neither pictures nor folders"
+
+
+def _expected(root: Path) -> str:
+    inner = [folder for folder in _folders(root) if any(path.name.lower() == "train" for path in _folders(folder))]
+    if inner:
+        return f"Did you mean dataset.root={inner[0]}?"
+    return f"Expected: {root}/CLASS/PICTURE or {root}/train/CLASS/PICTURE. For a list of labels say dataset=image_csv."

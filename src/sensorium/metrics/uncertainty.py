@@ -1,0 +1,77 @@
+"""How far a metric could be off by the luck of which examples were in the test set.
+
+The training's own luck (initial weights, order) is not in these intervals: for that, train with several seeds.
+"""
+
+import numpy as np
+from torch import Tensor
+
+from sensorium.metrics.classification import BINS, outcomes
+from sensorium.randomness import generator
+
+Interval = tuple[float, float]
+
+
+def bootstrap_intervals(
+    *, probabilities: Tensor, labels: Tensor, resamples: int = 1000, seed: int = 0, level: float = 0.95
+) -> dict[str, Interval]:
+    """Low and high end for every metric of `classification.summary`, by the percentile bootstrap.
+
+    Each resample draws N of the N examples with replacement; the interval spans the middle `level` of the metric's
+    values (Efron and Tibshirani 1993, section 13.3). The calibration error grows by being resampled, as any distance
+    does, so its interval is mirrored at the estimate (the basic bootstrap): the values themselves would leave out the
+    truth for a well calibrated model. A model without any error gets (1, 1) as accuracy; its error rate may still be
+    up to about 3 / N. probabilities: (N, K). labels: (N,).
+    """
+    measured = outcomes(probabilities, labels)
+    random = generator(seed)
+    size = len(measured.labels)
+    draws = [measured.take(random.integers(size, size=size)).summary() for _ in range(resamples)]
+    intervals = {key: _middle(np.array([draw[key] for draw in draws]), level) for key in draws[0]}
+    estimate = measured.expected_calibration_error(BINS)
+    low, high = intervals["calibration_error"]
+    return intervals | {"calibration_error": (max(0.0, 2 * estimate - high), max(0.0, 2 * estimate - low))}
+
+
+def paired_comparison(
+    *, a: Tensor, b: Tensor, labels: Tensor, resamples: int = 1000, seed: int = 0, level: float = 0.95
+) -> dict[str, float]:
+    """Whether model `a` is better than model `b` on the same examples.
+
+    a, b: (N, K) probabilities of the two models. labels: (N,).
+    Returns accuracy_a, accuracy_b, their difference (a minus b) with low and high end of its bootstrap interval, the
+    numbers of examples only_a_right and only_b_right, and McNemar's exact two-sided p_value: how probable a split of
+    those examples at least so uneven is when both models are equally good (McNemar 1947; Dietterich 1998, section 3.1).
+    """
+    right_a, right_b = outcomes(a, labels).correct, outcomes(b, labels).correct
+    size = len(right_a)
+    only_a, only_b = int(np.sum(right_a & ~right_b)), int(np.sum(right_b & ~right_a))
+    # Resampling rows changes the difference only through these counts, which makes them multinomial.
+    shares = np.array([only_a, only_b, size - only_a - only_b]) / size
+    draws = generator(seed).multinomial(size, shares, size=resamples)
+    low, high = _middle((draws[:, 0] - draws[:, 1]) / size, level)
+    return {
+        "accuracy_a": float(np.mean(right_a)),
+        "accuracy_b": float(np.mean(right_b)),
+        "difference": (only_a - only_b) / size,
+        "low": low,
+        "high": high,
+        "only_a_right": only_a,
+        "only_b_right": only_b,
+        "p_value": sign_test(only_a, only_b),
+    }
+
+
+def sign_test(wins: int, losses: int) -> float:
+    """Two-sided probability of a split at least so uneven in wins + losses throws of a fair coin, exactly."""
+    throws = wins + losses
+    tail, ways = 0, 1  # ways: in how many of 2**throws sequences exactly `heads` heads fall
+    for heads in range(min(wins, losses) + 1):
+        tail += ways
+        ways = ways * (throws - heads) // (heads + 1)
+    return min(1.0, 2 * tail / 2**throws)
+
+
+def _middle(values: np.ndarray, level: float) -> Interval:
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

@@ -1,0 +1,23 @@
+"""The perceptron: one layer of weights from pixels to classes.
+
+F. Rosenblatt, "The perceptron: a probabilistic model for information storage and organization in the brain",
+Psychological Review 65(6), 1958.
+
+What differs: one output for each class instead of a single threshold unit, and it is trained by gradient descent on
+whatever loss the task has, not by Rosenblatt's error-correction rule. With cross-entropy it is logistic regression.
+"""
+
+from torch import Tensor, nn
+
+
+class Perceptron(nn.Module):
+    def __init__(self, *, in_channels: int, num_classes: int, image_size: tuple[int, int]) -> None:
+        super().__init__()
+        height, width = image_size
+        self.head = nn.Linear(in_channels * height * width, num_classes)
+        nn.init.zeros_(self.head.weight)  # one layer has no symmetry to break
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images: (B, C, H, W); returns logits (B, K)."""
+        return self.head(images.flatten(1))

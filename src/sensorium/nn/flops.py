@@ -1,0 +1,32 @@
+"""The size and the cost of a model, as numbers."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def count_parameters(model: nn.Module) -> int:
+    """How many numbers the model holds as parameters, frozen ones included, buffers not."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def count_flops(model: nn.Module, example: Tensor) -> int:
+    """Floating-point operations of one forward pass in eval mode.
+
+    A multiply-add counts as two operations, so this is twice the "MACs" that many papers print as FLOPs. Counted are
+    convolutions, matrix products and attention; normalisation, activations and pooling are not.
+
+    example: (B, C, H, W) on the device of the model; the count is for the whole batch.
+    """
+    was_training, was_fused = model.training, torch.backends.mha.get_fastpath_enabled()
+    model.eval()
+    # Attention is written out as matrix products: the counter knows no formula for the fused kernels.
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            model(example)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(was_fused)
+        model.train(was_training)
+    return counter.get_total_flops()

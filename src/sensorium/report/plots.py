@@ -1,0 +1,223 @@
+"""Pictures of an evaluation: each function draws one and writes it as PNG.
+
+Figures are built with matplotlib's objects and never with pyplot, whose global state belongs to the person.
+"""
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from sensorium.errors import RequestError
+from sensorium.files import replacing
+from sensorium.metrics.classification import BINS, Outcomes
+
+DPI = 150
+GRID = 5  # worst errors in a row and in a column
+NUMBERED, NAMED = 20, 100  # up to how many classes the confusion matrix has counts, and all names
+DARK, LIGHT, GREY, RED = "#1f4e8c", "#8fb0d9", "#777777", "#c0392b"
+
+
+def plot_confusion(*, matrix: np.ndarray, class_names: Sequence[str], path: Path) -> None:
+    """Confusion matrix (K, K), rows the true classes, coloured by share of the row; counts in the cells up to K = 20,
+    a root scale beyond.
+
+    The row of a class without examples is grey. With over 100 classes only some are named. The picture is as large as
+    the matrix and its names need.
+    """
+    k = len(matrix)
+    support = matrix.sum(axis=1, keepdims=True)
+    shares = np.ma.masked_array(matrix / np.maximum(support, 1), mask=np.broadcast_to(support == 0, matrix.shape))
+    cell = _cell_size(k)
+    side = k * cell
+    figure = _figure(side, side)
+    axes = figure.add_axes((0, 0, 1, 1))
+    colours = colormaps["Blues"].with_extremes(bad="#e4e4e4")
+    # Without numbers in the cells, a root scale is what makes an error of one percent visible.
+    norm = PowerNorm(1 if k <= NUMBERED else 0.5, vmin=0, vmax=1)
+    image = axes.imshow(shares, cmap=colours, norm=norm, interpolation="nearest" if k <= NAMED else "antialiased")
+    _name_classes(axes, class_names, cell)
+    if k <= NUMBERED:
+        _write_counts(axes, matrix, shares.filled(0))
+    right, total = int(np.trace(matrix)), int(matrix.sum())
+    axes.set_title(f"{right:,} of {total:,} right ({right / total:.1%})", fontsize=10, loc="left")
+    bar = figure.colorbar(image, cax=figure.add_axes((1 + 0.1 / side, 0, 0.12 / side, 1)), format=PercentFormatter(1))
+    bar.set_label("share of the true class", fontsize=8)
+    bar.ax.tick_params(labelsize=7, length=2)
+    bar.outline.set_visible(False)
+    _save(figure, path, tight=True)
+
+
+def plot_calibration(*, outcomes: Outcomes, path: Path) -> None:
+    """Reliability diagram (Guo et al. 2017, figure 1): accuracy by confidence, and how many examples have it."""
+    edges, count, correct, confidence = outcomes.reliability(BINS)
+    filled = count > 0
+    accuracy, mean = correct[filled] / count[filled], confidence[filled] / count[filled]
+    centres, width = (edges[:-1] + edges[1:])[filled] / 2, 1 / BINS
+    figure = _figure(4.6, 5.4, layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    upper.bar(centres, accuracy, width, color=LIGHT, edgecolor="white", label="accuracy")
+    # The gap between the bar and the mean confidence of its examples is what the calibration error adds up.
+    upper.bar(centres, mean - accuracy, width * 0.5, bottom=accuracy, color=RED, alpha=0.45, label="gap to confidence")
+    upper.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
+    error = outcomes.expected_calibration_error(BINS)
+    upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="accuracy")
+    upper.set_title(f"expected calibration error {error:.3f}", fontsize=10, loc="left")
+    upper.legend(loc="upper left", frameon=False, fontsize=8)
+    lower.bar(centres, count[filled], width, color=DARK, edgecolor="white")
+    lower.set(xlabel="confidence", ylabel="examples", yscale="log", ylim=(0.7, count.max() * 12))
+    for x, n in zip(centres, count[filled], strict=True):
+        lower.text(x, n * 1.3, f"{n:,}", ha="center", va="bottom", fontsize=6, rotation=90 if n >= 1000 else 0)
+    for axes in (upper, lower):
+        axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def worst_errors(outcomes: Outcomes) -> np.ndarray:
+    """Rows of the wrong predictions the model was surest of, surest first: at most as many as the grid holds."""
+    wrong = np.flatnonzero(~outcomes.correct)
+    return wrong[np.argsort(-outcomes.confidence[wrong], kind="stable")][: GRID**2]
+
+
+def plot_worst(
+    *, pictures: np.ndarray, labels: Sequence[str], predictions: Sequence[str], confidences: Sequence[float], path: Path
+) -> None:
+    """A grid of wrongly classified pictures (B, C, H, W) uint8, each with its true class, prediction and confidence.
+
+    Three channels are shown as colours, any other number as the grey of their mean. Without pictures a line says so.
+    """
+    if len(pictures) == 0:
+        figure = _figure(5, 1.6)
+        figure.text(0.5, 0.5, "Every example was classified correctly.", ha="center", va="center", fontsize=12)
+        _save(figure, path)
+        return
+    longest = max(len(label) + len(prediction) for label, prediction in zip(labels, predictions, strict=True))
+    gap = " " if longest <= 14 else "\n"
+    columns, rows = min(GRID, len(pictures)), math.ceil(len(pictures) / GRID)
+    height = 1.7 * min(2.0, max(0.5, pictures.shape[2] / pictures.shape[3]))
+    figure = _figure(max(1.75 * columns, 3.5), (height + 0.42) * rows + 0.1, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid:
+        axes.axis("off")
+    for axes, picture, label, prediction, confidence in zip(
+        grid, pictures, labels, predictions, confidences, strict=False
+    ):
+        if len(picture) == 3:
+            axes.imshow(picture.transpose(1, 2, 0))
+        else:
+            axes.imshow(picture.mean(axis=0), cmap="gray", vmin=0, vmax=255)
+        title = f"{_shown(label, 22)}{gap}\N{RIGHTWARDS ARROW} {_shown(prediction, 16)} {confidence:.2f}"
+        _literal(axes.set_title(title, fontsize=8, pad=3))
+    _save(figure, path)
+
+
+def plot_history(csv_path: Path, out_path: Path) -> None:
+    """Loss, accuracy and learning rate by epoch, from a metrics.csv; blank cells are skipped.
+
+    Raises RequestError when the file has nothing to draw.
+    """
+    with csv_path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    panels = {
+        "loss": {"train": _series(rows, "train/loss"), "val": _series(rows, "val/loss")},
+        "accuracy": {"train": _series(rows, "train/accuracy"), "val": _series(rows, "val/accuracy")},
+        "learning rate": {"lr": _series(rows, "lr")},
+    }
+    panels = {name: {k: s for k, s in series.items() if len(s)} for name, series in panels.items()}
+    panels = {name: series for name, series in panels.items() if series}
+    if not panels:
+        raise RequestError(f"{csv_path} has no finished epoch to draw.")
+    figure = _figure(3.6 * len(panels), 3.0, layout="constrained")
+    for axes, (name, series) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        _draw_series(axes, name, series)
+    _save(figure, out_path)
+
+
+def _draw_series(axes: Axes, name: str, series: dict[str, np.ndarray]) -> None:
+    for stage, points in series.items():
+        marker = "o" if len(points) <= 30 else None
+        colour = LIGHT if stage == "train" else DARK
+        axes.plot(*points.T, color=colour, label=stage, marker=marker, markersize=3, linewidth=1.5)
+    epochs = np.concatenate([points[:, 0] for points in series.values()])
+    if epochs.min() == epochs.max():
+        axes.set_xlim(epochs[0] - 0.5, epochs[0] + 0.5)
+    axes.set_title(name, fontsize=10, loc="left")
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
+    if "lr" not in series:
+        axes.legend(frameon=False, fontsize=8)
+
+
+def _series(rows: list[dict[str, str]], column: str) -> np.ndarray:
+    """(rows with a finite number, 2): epoch and value."""
+    points = [(float(row["epoch"]), float(row[column])) for row in rows if row.get(column) and row.get("epoch")]
+    return np.array([point for point in points if math.isfinite(point[1])])
+
+
+def _cell_size(k: int) -> float:
+    """Inches: room for a count, or for a line of small type, or what 11 inches leave."""
+    if k <= 4:
+        return 0.85
+    if k <= NUMBERED:
+        return 0.45 if k <= 10 else 0.38
+    return max(0.11, 0.2 - k / 1000) if k <= NAMED else 11 / k
+
+
+def _name_classes(axes: Axes, class_names: Sequence[str], cell: float) -> None:
+    k = len(class_names)
+    step = math.ceil(k / NAMED)
+    font = 9 if k <= NUMBERED else max(5.5, 9 - k / 25)
+    names = [_shown(name, 28) for name in class_names[::step]]
+    fits = max(map(len, names)) * font * 0.65 / 72 < cell * step
+    axes.set_xticks(range(0, k, step), names, fontsize=font, rotation=0 if fits else 90)
+    axes.set_yticks(range(0, k, step), names, fontsize=font)
+    for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        _literal(text)
+    axes.tick_params(length=0 if k <= NUMBERED else 2)
+    axes.set(xlabel="predicted class", ylabel="true class")
+
+
+def _write_counts(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
+    roomy = len(matrix) <= 4
+    for (row, column), count in np.ndenumerate(matrix):
+        if count:
+            share = shares[row, column]
+            text = f"{count:,}\n{share:.1%}" if roomy else f"{count:,}"
+            size = 10 if roomy else 8 if count < 1000 else 6.5
+            axes.text(column, row, text, ha="center", va="center", fontsize=size, color="white" if share > 0.5 else "k")
+
+
+def _shown(name: str, limit: int) -> str:
+    """A class name on one line, cut in the middle when long: names often differ only at their ends."""
+    name = " ".join(name.encode("utf-8", errors="replace").decode().split())
+    if len(name) <= limit:
+        return name
+    head = limit // 2
+    return f"{name[:head]}\N{HORIZONTAL ELLIPSIS}{name[len(name) - (limit - head - 1) :]}"
+
+
+def _literal(text: Text) -> None:
+    # Two dollar signs in a name would otherwise be read as a formula.
+    text.set_parse_math(False)
+
+
+def _figure(width: float, height: float, layout: str | None = None) -> Figure:
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout=layout)  # type: ignore[arg-type]
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Figure, path: Path, *, tight: bool = False) -> None:
+    with replacing(path) as file:
+        figure.savefig(file, format="png", dpi=DPI, bbox_inches="tight" if tight else None, pad_inches=0.12)

@@ -1,0 +1,154 @@
+"""The run folder: everything one training leaves behind."""
+
+import json
+import os
+import platform
+import secrets
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+import sensorium
+from sensorium.errors import RequestError, RunError
+from sensorium.files import write_atomically
+
+PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy", "pillow")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Paths inside a run folder."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.yaml"
+
+    @property
+    def history(self) -> Path:
+        return self.folder / "metrics.csv"
+
+    @property
+    def metrics(self) -> Path:
+        return self.folder / "metrics.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def previous(self) -> Path:
+        """The one before `last`, used when `last` cannot be read."""
+        return self.checkpoints / "previous.ckpt"
+
+    def read_config(self) -> dict[str, Any]:
+        return yaml.safe_load(self.config.read_text())
+
+
+def create(root: Path, name: str) -> Run:
+    """A new folder root/name/DATE_TIME_XXXX. Runs that start in the same second get different ones."""
+    try:
+        while True:
+            folder = root / name / f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{secrets.token_hex(2)}"
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                time.sleep(0.01)
+                continue
+            return Run(folder)
+    except OSError as error:
+        raise RequestError(
+            f"The run folder cannot be made in {root}: {error.strerror}.\nChoose another place with run_root=FOLDER."
+        ) from error
+
+
+def find(path: Path) -> Run:
+    """The run at a path given by a person: the folder, or a checkpoint inside it."""
+    folder = path.parent.parent if path.suffix == ".ckpt" else path
+    run = Run(folder)
+    if not folder.exists():
+        raise RequestError(f"There is no run {folder}.")
+    if not run.config.exists():
+        raise RequestError(f"{folder} is not a run folder: it has no config.yaml.")
+    return run
+
+
+def record(run: Run, config: dict[str, Any], overrides: list[str]) -> None:
+    """Writes config.yaml (resolved), overrides.txt, command.txt and environment.json."""
+    write_config(run, config)
+    write_atomically(run.folder / "overrides.txt", "".join(f"{item}\n" for item in overrides))
+    write_atomically(run.folder / "command.txt", command("train", overrides) + "\n")
+    write_atomically(run.folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
+
+
+def write_config(run: Run, config: dict[str, Any]) -> None:
+    """config.yaml: resolved, and with what "auto" came to."""
+    write_atomically(run.config, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+
+
+def command(verb: str, overrides: list[str]) -> str:
+    """The line to type, quoted for a shell."""
+    return shlex.join(["sensorium", verb, *overrides])
+
+
+def environment() -> dict[str, Any]:
+    """Versions, git commit and hardware."""
+    return {
+        "sensorium": sensorium.__version__,
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "git_commit": _git_commit(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cpu_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _git_commit() -> str | None:
+    """Of the working directory, when it is a repository and git is there."""
+    try:
+        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() or None
+
+
+def _processor() -> str:
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def write_metrics(run: Run, metrics: dict[str, float]) -> None:
+    """metrics.json: the final numbers, flat."""
+    write_atomically(run.metrics, json.dumps(metrics, indent=2) + "\n")
+
+
+def read_metrics(run: Run) -> dict[str, float]:
+    """What `write_metrics` wrote. Raises RunError when the run did not get that far."""
+    if not run.metrics.exists():
+        raise RunError(f"{run.folder} has no metrics.json: the training did not end.")
+    return json.loads(run.metrics.read_text())

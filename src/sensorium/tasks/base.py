@@ -1,0 +1,126 @@
+"""What every task shares: the shared step, running sums instead of a metric object at each step, optimiser wiring."""
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from sensorium.nn.transfer import frozen_modules_eval
+from sensorium.optim.groups import parameter_groups
+from sensorium.randomness import fold
+
+OptimizerFactory = Callable[[list[dict[str, Any]]], Optimizer]
+SchedulerFactory = Callable[..., LRScheduler | ReduceLROnPlateau]
+
+
+class StepResult(NamedTuple):
+    """loss: scalar to minimise. sums: (M,) totals over the batch, in the order of `Task.totals`, the last the count."""
+
+    loss: Tensor
+    sums: Tensor
+
+
+class Task(pl.LightningModule):
+    """A model with its loss, metrics and optimiser.
+
+    A sub-class implements `step` and names what it adds up in `totals`; the mean of each over an epoch is logged as
+    `train/NAME` and `val/NAME`.
+
+    model: tensors in, tensors out. optimizer: takes parameter groups. scheduler: takes the optimiser, total_steps and
+    steps_per_epoch. lr, weight_decay: for the groups. seed: of dropout and augmentation.
+    """
+
+    totals: tuple[str, ...] = ("loss",)
+
+    def __init__(
+        self,
+        *,
+        model: nn.Module,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory,
+        lr: float,
+        weight_decay: float,
+        backbone_lr_scale: float,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.backbone_lr_scale = backbone_lr_scale
+        self.seed = seed
+        self._optimizer, self._scheduler = optimizer, scheduler
+        self._sums: dict[str, Tensor] = {}
+
+    def train(self, mode: bool = True) -> "Task":
+        super().train(mode)
+        if mode:
+            frozen_modules_eval(self.model)
+        return self
+
+    @abstractmethod
+    def step(self, batch: Any, batch_idx: int, *, training: bool) -> StepResult:
+        """One batch through the model; with augmentation and smoothing only when training."""
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        # Dropout's numbers belong to (seed, epoch, batch, process): nothing that validation or an interruption draws
+        # or loses can change them.
+        state = fold(self.seed, self.current_epoch, batch_idx, self.global_rank)
+        torch.default_generator.manual_seed(state)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(state)
+        loss, sums = self.step(batch, batch_idx, training=True)
+        self._add("train", sums)
+        return loss
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self._add("val", self.step(batch, batch_idx, training=False).sums)
+
+    def _add(self, stage: str, sums: Tensor) -> None:
+        # Sums grow over thousands of batches: float64, where the device has it.
+        sums = sums.detach() if self.device.type == "mps" else sums.detach().double()
+        self._sums[stage] = self._sums[stage] + sums if stage in self._sums else sums
+
+    def _log_means(self, stage: str) -> None:
+        sums = self.trainer.strategy.reduce(self._sums.pop(stage), reduce_op="sum")
+        means = (sums[:-1] / sums[-1]).float()
+        self.log_dict({f"{stage}/{name}": mean for name, mean in zip(self.totals, means, strict=True)})
+
+    def on_train_epoch_end(self) -> None:
+        self._log_means("train")
+
+    def on_validation_epoch_start(self) -> None:
+        self._sums.pop("val", None)
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_means("val")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Half an epoch's sums go along, each process's own, so that the epoch's mean survives an interruption."""
+        sums = self._sums.get("train", torch.zeros(len(self.totals) + 1, device=self.device))
+        gathered = self.trainer.strategy.all_gather(sums).reshape(-1, len(self.totals) + 1)
+        checkpoint["train_sums"] = gathered.cpu()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        sums = checkpoint["train_sums"]
+        if len(sums) == self.trainer.world_size and sums[self.global_rank, -1] > 0:
+            self._sums["train"] = sums[self.global_rank].to(self.device)
+
+    def configure_optimizers(self) -> Any:
+        groups = parameter_groups(
+            self.model, lr=self.lr, weight_decay=self.weight_decay, backbone_lr_scale=self.backbone_lr_scale
+        )
+        optimizer = self._optimizer(groups)
+        # Asking for the estimate is what makes Lightning count the batches.
+        total_steps = self.trainer.estimated_stepping_batches
+        steps_per_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
+        scheduler = self._scheduler(optimizer, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+        plateau = isinstance(scheduler, ReduceLROnPlateau)
+        settings = {"scheduler": scheduler, "interval": "epoch" if plateau else "step"}
+        return {"optimizer": optimizer, "lr_scheduler": settings | ({"monitor": "val/loss"} if plateau else {})}

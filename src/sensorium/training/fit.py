@@ -1,0 +1,149 @@
+"""One training: the Trainer put together from a config, run, and the state it goes on from."""
+
+import inspect
+import logging
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from rich.console import Console
+from torch import nn
+
+from sensorium import checkpoint
+from sensorium.build import initialise_from_data, instantiate, make_loader
+from sensorium.data.base import ImageData
+from sensorium.errors import RequestError, missing_extra, unknown
+from sensorium.evaluator import MEMORY_FORMATS
+from sensorium.runs import Run
+from sensorium.tasks.base import Task
+from sensorium.training import launch
+from sensorium.training.checkpoints import AtomicCheckpointIO
+from sensorium.training.guard import LossGuard
+from sensorium.training.history import History
+from sensorium.training.interrupts import StopRequest
+from sensorium.training.progress import ProgressReport
+
+# Set here and not through trainer.*: the run folder, the progress report and the checkpoints depend on them.
+OWN_TRAINER_KEYS = (
+    "callbacks",
+    "logger",
+    "default_root_dir",
+    "enable_progress_bar",
+    "plugins",
+    "enable_checkpointing",
+    "enable_model_summary",
+)
+
+
+def quiet() -> None:
+    """Silences what Lightning and torch print that a person cannot act on."""
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(lightning|torch|torchmetrics)(\.|$)")
+    warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
+
+
+@dataclass
+class Training:
+    """Everything `run` needs, put together and ready to start."""
+
+    trainer: pl.Trainer
+    task: Task
+    data: ImageData
+    device: torch.device
+    progress: ProgressReport
+    history: History
+    config: dict[str, Any]
+
+    def run(self, resume: Any | None) -> None:
+        """Trains; `resume` is the path of the checkpoint to go on from, or None."""
+        rank, world_size = launch.rank(), launch.world_size()
+        loaders = [
+            make_loader(self.config, split, shuffle=shuffle, device=self.device, rank=rank, world_size=world_size)
+            for split, shuffle in ((self.data.train, True), (self.data.val, False))
+        ]
+        epochs = self.trainer.max_epochs or 0
+        if rank == 0:
+            self.history.listeners.append(lambda row: self.progress.report(row, epochs=epochs, processes=world_size))
+        self.trainer.fit(self.task, loaders[0], loaders[1], ckpt_path=resume)
+
+
+def build_task(config: dict[str, Any], model: nn.Module, data: ImageData) -> Task:
+    """The task of a config around a built model; the model comes out in the config's memory format."""
+    memory_format = MEMORY_FORMATS[config["memory_format"]]
+    model.to(memory_format=memory_format)
+    lr = float(config["lr"])
+    return instantiate(
+        "task",
+        config["task"],
+        model=model,
+        spec=data.spec,
+        augment=instantiate("augment", config["augment"]),
+        optimizer=instantiate("optimizer", dict(config["optimizer"], lr=lr)),
+        scheduler=instantiate("scheduler", config["scheduler"]),
+        lr=lr,
+        weight_decay=float(config["optimizer"].get("weight_decay", 0.0)),
+        backbone_lr_scale=float(config["model"]["backbone_lr_scale"]),
+        seed=int(config["seed"]),
+        memory_format=memory_format,
+    )
+
+
+def assemble(config: dict[str, Any], *, data: ImageData, model: nn.Module, run: Run, console: Console) -> Training:
+    """Puts a training together. The config has no "auto" left (`settings.choose`)."""
+    quiet()
+    task = build_task(config, model, data)
+    initialise_from_data(model, data.train, task.normalise, seed=int(config["seed"]))
+    history, progress, stop = History(run=run), ProgressReport(console=console), StopRequest()
+    about = checkpoint.description(config, data.spec)
+    chosen = {
+        name: instantiate(f"callbacks.{name}", section, run=run, about=about, stop=stop)
+        for name, section in config["callbacks"].items()
+        if section
+    }
+    if not config["logger"]:
+        chosen.pop("learning_rate", None)  # metrics.csv has it already
+    # Order matters: the guard before anything is kept, the average before it is saved, the history before the
+    # checkpoint that holds it.
+    first, last = [chosen.pop("ema")] if "ema" in chosen else [], [chosen.pop("checkpoints")]
+    callbacks = [LossGuard(run=run), *first, *chosen.values(), history, progress, *last]
+    trainer = _trainer(config, callbacks=callbacks, logger=_logger(config, run), run=run)
+    if config["compile"]:
+        model.compile()
+    return Training(trainer, task, data, trainer.strategy.root_device, progress, history, config)
+
+
+def _trainer(config: dict[str, Any], *, callbacks: list[pl.Callback], logger: Any, run: Run) -> pl.Trainer:
+    options = {key: value for key, value in config["trainer"].items() if value is not None}
+    allowed = [name for name in inspect.signature(pl.Trainer.__init__).parameters if name != "self"]
+    for key in options:
+        if key in OWN_TRAINER_KEYS:
+            raise RequestError(f"trainer.{key} is set by Sensorium itself. See the groups callbacks and logger.")
+        if key not in allowed:
+            raise unknown("key in trainer (Lightning's Trainer)", key, set(allowed) - set(OWN_TRAINER_KEYS))
+    try:
+        return pl.Trainer(
+            **options,
+            callbacks=callbacks,
+            logger=logger,
+            plugins=[AtomicCheckpointIO(run)],
+            default_root_dir=run.folder,
+            enable_progress_bar=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+        )
+    except (ValueError, TypeError, RuntimeError) as error:  # Lightning's MisconfigurationException is a RuntimeError
+        raise RequestError(f"trainer: {str(error).splitlines()[0]}") from error
+
+
+def _logger(config: dict[str, Any], run: Run) -> Any:
+    """The experiment tracker of the config, writing into the run folder; False when metrics.csv is all."""
+    if not config["logger"]:
+        return False
+    section = {key: value for key, value in config["logger"].items() if key not in ("package", "extra")}
+    try:
+        return instantiate("logger", section, save_dir=str(run.folder))
+    except ModuleNotFoundError as error:
+        raise missing_extra(config["logger"]["package"], config["logger"]["extra"]) from error

@@ -1,0 +1,66 @@
+"""metrics.csv: one row an epoch, the same after an interruption as without one."""
+
+import csv
+import io
+from collections.abc import Callable
+from typing import Any
+
+import lightning.pytorch as pl
+
+from sensorium.files import write_atomically
+from sensorium.runs import Run
+
+Row = dict[str, float | int | str]
+
+
+class History(pl.Callback):
+    """Collects each epoch's metrics and writes them when the epoch is over.
+
+    on_row: told each new row, with the seconds the epoch took (which are in no file: they differ from run to run).
+    """
+
+    def __init__(self, *, run: Run) -> None:
+        self.run = run
+        self.rows: list[Row] = []
+        self.listeners: list[Callable[[Row], None]] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # What an interrupted run wrote about epochs that are now trained again would stand there twice.
+        self.rows = [row for row in self.rows if int(row["epoch"]) < trainer.current_epoch]
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._add_finished_epochs(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._add_finished_epochs(trainer)
+
+    def _add_finished_epochs(self, trainer: pl.Trainer) -> None:
+        epoch = trainer.current_epoch - 1
+        if epoch < 0 or (self.rows and int(self.rows[-1]["epoch"]) >= epoch) or not trainer.callback_metrics:
+            return
+        metrics = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        row: Row = {
+            "epoch": epoch,
+            "step": trainer.global_step,
+            **metrics,
+            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+        }
+        self.rows.append(row)
+        if trainer.is_global_zero:
+            self._write()
+        for listener in self.listeners:
+            listener(row)
+
+    def _write(self) -> None:
+        columns = list(dict.fromkeys(name for row in self.rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_atomically(self.run.history, text.getvalue())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": [dict(row) for row in self.rows]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = state_dict["rows"]

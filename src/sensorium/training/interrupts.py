@@ -1,0 +1,29 @@
+"""SIGTERM and SIGINT ask the run to stop at the next point it can be resumed from exactly."""
+
+import signal
+from types import FrameType
+
+from sensorium.errors import RunError
+
+
+class Interrupted(RunError):
+    """The run was asked to stop and left a checkpoint. Exit status as shells expect: 128 + signal."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_status = 128 + signal_number
+
+
+class StopRequest:
+    """Remembers the first signal; a second SIGINT ends the process at once, as without Sensorium."""
+
+    def __init__(self) -> None:
+        self.signal_number = 0
+
+    def listen(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._received)
+
+    def _received(self, number: int, frame: FrameType | None) -> None:
+        self.signal_number = number
+        signal.signal(signal.SIGINT, signal.default_int_handler)

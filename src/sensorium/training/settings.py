@@ -1,0 +1,64 @@
+"""What Sensorium chooses by itself, decided from the machine and the model alone, so that it is the same every time.
+
+The choices are written into the config of the run: nothing "auto" is left in a checkpoint.
+"""
+
+import os
+from typing import Any
+
+import torch
+from torch import nn
+
+from sensorium.build import device_of
+from sensorium.errors import RequestError, unknown
+from sensorium.evaluator import MEMORY_FORMATS
+from sensorium.nn.flops import count_flops
+from sensorium.specs import ImageSpec
+
+# Measured on two cores with AVX512-BF16 (docs/decisions/0005): below this, casting costs more than bfloat16 saves.
+BF16_PAYS_FROM_FLOPS = 20e6
+
+
+def choose(config: dict[str, Any], model: nn.Module, spec: ImageSpec) -> None:
+    """Replaces "auto" for precision, memory format and reader threads in the config."""
+    trainer = config["trainer"]
+    device = device_of(str(trainer["accelerator"]))
+    convolutional = any(isinstance(module, nn.Conv2d) for module in model.modules())
+    if config["memory_format"] == "auto":
+        config["memory_format"] = "channels_last" if convolutional else "contiguous"
+    elif config["memory_format"] not in MEMORY_FORMATS:
+        raise unknown("memory_format", str(config["memory_format"]), ["auto", *MEMORY_FORMATS])
+    if trainer["precision"] == "auto":
+        heavy = count_flops(model, torch.zeros(1, spec.in_channels, *spec.image_size)) >= BF16_PAYS_FROM_FLOPS
+        trainer["precision"] = "bf16-mixed" if heavy and has_fast_bf16(device) else "32-true"
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 natively."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def set_threads(threads: Any, *, processes: int) -> str | None:
+    """Torch threads of this process: a number, or "auto" for all cores, shared among the processes of one run.
+
+    Returns a line of advice when other programs already keep the cores busy: two threads that wait for each other on
+    a busy core can be 10 to 100 times slower than one.
+    """
+    if threads == "auto":
+        share = max(1, cores() // processes)
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", share)))
+    elif isinstance(threads, int) and threads >= 1:
+        torch.set_num_threads(threads)
+    else:
+        raise RequestError(f"threads={threads} is not possible. Take auto or a number from 1 to {cores()}.")
+    load = os.getloadavg()[0]
+    if torch.get_num_threads() > 1 and load + torch.get_num_threads() > 1.75 * cores():
+        return f"Other programs keep this machine busy (load {load:.1f} on {cores()} cores); threads=1 may be faster."
+    return None

@@ -1,0 +1,46 @@
+"""Augmentation of a whole batch, on the device where the batch is.
+
+Workers only cut stored pixels; everything random happens here, at once for all pictures, from the numbers of
+`ExampleRandom`. The same (seed, epoch, example) gives the same picture on any number of workers.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from sensorium.randomness import ExampleRandom
+from sensorium.vision.mix import CutMix, MixUp
+
+
+def as_float(images: Tensor) -> Tensor:
+    """uint8 -> float32 in [0, 1]; float as it is."""
+    return images.float().div_(255) if images.dtype == torch.uint8 else images
+
+
+class Augment(nn.Module):
+    """Transforms of each picture, in order, then a mix of two.
+
+    transforms: modules forward(images, random) -> images, by name or in a list; a name set to None is left out. Those
+    with `any_dtype = True` that come first work on the stored uint8 pixels, the others get float in [0, 1].
+    mix: what to make of two pictures and their targets, or None.
+    """
+
+    def __init__(
+        self, *, transforms: Mapping[str, nn.Module | None] | Sequence[nn.Module], mix: MixUp | CutMix | None
+    ) -> None:
+        super().__init__()
+        named = transforms if isinstance(transforms, Mapping) else {str(i): t for i, t in enumerate(transforms)}
+        self.transforms = nn.ModuleDict({name: module for name, module in named.items() if module is not None})
+        self.mix = mix
+
+    def forward(self, images: Tensor, targets: Tensor, random: ExampleRandom) -> tuple[Tensor, Tensor]:
+        """Images (B, C, H, W) uint8 or float in [0, 1], targets (B, K) -> float images in [0, 1], targets (B, K)."""
+        for transform in self.transforms.values():
+            if not getattr(transform, "any_dtype", False):
+                images = as_float(images)
+            images = transform(images, random)
+        images = as_float(images)
+        if self.mix is not None:
+            images, targets = self.mix(images, targets, random)
+        return images, targets

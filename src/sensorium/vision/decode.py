@@ -1,0 +1,226 @@
+"""From a picture file of any usual kind to unsigned bytes of one size.
+
+Training, evaluation and prediction all read pictures here, so that they see the same pixels.
+"""
+
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, get_args
+
+import numpy as np
+from PIL import (
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+from sensorium.errors import RequestError, unknown
+from sensorium.specs import Resize
+
+# Only these are tried, whatever the file is called: other readers of Pillow start other programs (EPS).
+# Their modules are imported here, because Pillow would import them at the first picture, in many threads at once.
+_READERS = (
+    JpegImagePlugin.JpegImageFile,  # also MPO, which many phones write as .jpg
+    PngImagePlugin.PngImageFile,
+    WebPImagePlugin.WebPImageFile,
+    BmpImagePlugin.BmpImageFile,
+    TiffImagePlugin.TiffImageFile,
+    GifImagePlugin.GifImageFile,
+    PpmImagePlugin.PpmImageFile,
+)
+_FORMATS = tuple(reader.format for reader in _READERS)
+IMAGE_SUFFIXES = (".bmp", ".gif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+# What Pillow raises for a damaged file: each of its readers has its own way to fail.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+Source = Path | BinaryIO
+
+
+class UnreadableImage(RequestError):  # noqa: N818 (what it is about, not what it is)
+    """A file that is not a picture, or a damaged one. `what` is the message without the file's name."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.what = f"not a readable picture ({reason})"
+        super().__init__(f"{name}: {self.what}")
+
+
+def decode_image(source: Source, *, image_size: tuple[int, int], in_channels: int, resize: Resize) -> np.ndarray:
+    """The picture as (C, H, W) uint8, with (H, W) = image_size and C = in_channels (1 or 3).
+
+    The rotation that a camera noted (EXIF) is applied. Transparent parts become white, the page that such drawings,
+    logos and scans are made for; on black, black lines would vanish. 16-bit grey is scaled from 0..65535 to 0..255,
+    a float TIFF from 0..1 (or, when a value is above 1, taken as 0..255). Of an animation, the first frame counts.
+    Shrinking and enlarging are bilinear and antialiased.
+
+    Raises UnreadableImage for a missing, empty, damaged or too large file, or one that is no picture.
+    """
+    with _opened(source) as image:
+        # A JPEG decoder shrinks by 2, 4 or 8 for next to nothing; twice the wanted size is left to the good filter.
+        image.draft(None, (2 * max(image_size), 2 * max(image_size)))
+        ImageOps.exif_transpose(image, in_place=True)
+        fitted = fit_image(_eight_bit(image), image_size=image_size, resize=resize)
+        return to_array(fitted, in_channels=in_channels)
+
+
+def probe_size(source: Source) -> tuple[int, int]:
+    """(height, width) as shown, that is after the EXIF rotation; only the head of the file is read."""
+    with _opened(source) as image:
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+        # A TIFF reports its size as shown already.
+        if turned and image.format != "TIFF":
+            return image.width, image.height
+        return image.height, image.width
+
+
+def is_grey(source: Source) -> bool:
+    """Whether the picture holds no colour, however it is stored."""
+    red, green, blue = decode_image(source, image_size=(64, 64), in_channels=3, resize="stretch")
+    return np.array_equal(red, green) and np.array_equal(red, blue)
+
+
+def fit_image(image: Image.Image, *, image_size: tuple[int, int], resize: Resize) -> Image.Image:
+    """The picture brought to (height, width); `ImageSpec` says what the three ways mean."""
+    height, width = image_size
+    if resize not in _FITTINGS:
+        raise unknown("resize", resize, get_args(Resize))
+    if image.size == (width, height):
+        return image
+    return _FITTINGS[resize](image, width, height)
+
+
+def fit_pixels(pixels: np.ndarray, *, image_size: tuple[int, int], in_channels: int, resize: Resize) -> np.ndarray:
+    """`decode_image` for pixels that need no decoding: (C, H, W) uint8, C 1 or 3, to in_channels and image_size."""
+    image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    return to_array(fit_image(image, image_size=image_size, resize=resize), in_channels=in_channels)
+
+
+def to_array(image: Image.Image, *, in_channels: int) -> np.ndarray:
+    """(C, H, W) uint8, contiguous. Colour becomes grey by its luma (ITU-R 601), grey becomes three equal channels."""
+    if in_channels == 1:
+        return np.array(image.convert("L"))[None]
+    return np.ascontiguousarray(np.asarray(image.convert("RGB")).transpose(2, 0, 1))
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Every picture file in a folder and its sub-folders, sorted by name.
+
+    Told by suffix, in upper or lower case. Hidden files and folders, and what file browsers leave behind, are ignored.
+    """
+    return [path for path in list_files(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
+
+
+def list_files(folder: Path) -> list[Path]:
+    """Every file a person put into a folder and its sub-folders, sorted by name."""
+    found = []
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if visible(name)]
+        found += [os.path.join(parent, name) for name in files if visible(name)]  # noqa: PTH118 (1.3 million files)
+    return [Path(path) for path in sorted(found)]
+
+
+def visible(name: str) -> bool:
+    """Whether a file or folder name is a person's own, not left by a system or a file browser."""
+    return not name.startswith(".") and name.lower() not in ("thumbs.db", "desktop.ini", "__macosx")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a picture file, not yet decoded. Raises UnreadableImage when there is no such file."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableImage(str(path), (error.strerror or str(error)).lower()) from error
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[Image.Image]:
+    """The picture, not yet decoded. Whatever goes wrong inside is an UnreadableImage that names the file."""
+    name = str(source) if isinstance(source, Path) else str(getattr(source, "name", "picture"))
+    data = BytesIO(read_bytes(source)) if isinstance(source, Path) else source
+    try:
+        with Image.open(data, formats=_FORMATS) as image:
+            yield image
+    except _DAMAGE as error:
+        raise UnreadableImage(name, _reason(error, data)) from error
+
+
+def _reason(error: Exception, data: BinaryIO) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        empty = data.seek(0, os.SEEK_END) == 0
+        return "the file is empty" if empty else f"its content is none of {', '.join(_FORMATS)}"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels"
+    return (str(error).splitlines() or [type(error).__name__])[0][:100]
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Any mode of Pillow to L or RGB."""
+    if image.mode.startswith("I"):
+        return _from_numbers(np.asarray(image), 65535)
+    if image.mode == "F":
+        numbers = np.asarray(image)
+        return _from_numbers(numbers, 1 if numbers.max() <= 1 else 255)
+    if image.has_transparency_data:
+        page = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(page, image.convert("RGBA"))
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def _from_numbers(numbers: np.ndarray, top: int) -> Image.Image:
+    """(H, W) numbers from 0 to top as grey from 0 to 255."""
+    low, high = numbers.min(), numbers.max()
+    if not (low >= 0 and high <= top):  # written so that NaN is refused too
+        raise ValueError(f"its values run from {low:g} to {high:g}; 0 to {top} is expected of mode {numbers.dtype}")
+    return Image.fromarray(np.rint(numbers * (255 / top)).astype(np.uint8))
+
+
+def _stretch(image: Image.Image, width: int, height: int) -> Image.Image:
+    return image.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def _crop(image: Image.Image, width: int, height: int) -> Image.Image:
+    scale = max(width / image.width, height / image.height)
+    # The middle that will be kept, in pixels of the source; rounding must not reach beyond the edge.
+    left = max(0.0, (image.width - width / scale) / 2)
+    top = max(0.0, (image.height - height / scale) / 2)
+    box = (left, top, image.width - left, image.height - top)
+    return image.resize((width, height), Image.Resampling.BILINEAR, box=box)
+
+
+def _pad(image: Image.Image, width: int, height: int) -> Image.Image:
+    scale = min(width / image.width, height / image.height)
+    small = _stretch(image, max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    canvas = Image.new(image.mode, (width, height))
+    canvas.paste(small, ((width - small.width) // 2, (height - small.height) // 2))
+    return canvas
+
+
+_FITTINGS: dict[str, Callable[[Image.Image, int, int], Image.Image]] = {
+    "crop": _crop,
+    "stretch": _stretch,
+    "pad": _pad,
+}

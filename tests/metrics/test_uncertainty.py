@@ -1,0 +1,99 @@
+"""Intervals as wide as theory says, and McNemar's test against scipy."""
+
+import math
+
+import pytest
+import torch
+from scipy.stats import binomtest
+
+from sensorium.metrics import classification
+from sensorium.metrics.uncertainty import bootstrap_intervals, paired_comparison, sign_test
+
+
+def predictions(right, confidence=0.9):
+    """Two classes, label always 0: probabilities (N, 2) of a model that is right where told."""
+    wrong = 1 - confidence
+    rows = [[confidence, wrong] if value else [wrong, confidence] for value in right]
+    return torch.tensor(rows, dtype=torch.float64), torch.zeros(len(rows), dtype=torch.long)
+
+
+def test_the_interval_covers_the_truth():
+    random = torch.Generator().manual_seed(3)
+    covered = 0
+    for _ in range(40):
+        probabilities, labels = predictions(torch.rand(150, generator=random) < 0.7)
+        low, high = bootstrap_intervals(probabilities=probabilities, labels=labels, resamples=100)["accuracy"]
+        covered += low <= 0.7 <= high
+    assert 34 <= covered <= 40  # 38 expected; fewer than 34 once in 100 trials of a sound interval
+
+
+@pytest.mark.parametrize("size", [100, 400, 1600])
+def test_the_interval_shrinks_with_the_root_of_the_examples(size):
+    probabilities, labels = predictions([i % 5 > 0 for i in range(size)])
+    low, high = bootstrap_intervals(probabilities=probabilities, labels=labels, resamples=800)["accuracy"]
+    assert high - low == pytest.approx(2 * 1.96 * math.sqrt(0.8 * 0.2 / size), rel=0.12)
+    assert (low + high) / 2 == pytest.approx(0.8, abs=0.015)
+
+
+def test_every_metric_has_an_interval_around_it():
+    random = torch.Generator().manual_seed(0)
+    labels = torch.randint(8, (300,), generator=random)
+    logits = torch.randn(300, 8, generator=random)
+    logits[torch.arange(300), labels] += 1.0
+    probabilities = logits.softmax(1)
+    intervals = bootstrap_intervals(probabilities=probabilities, labels=labels, resamples=200)
+    values = classification.summary(probabilities, labels)
+    assert list(intervals) == list(values)
+    for key, (low, high) in intervals.items():
+        assert 0 <= low < values[key] < high, key
+    wider = bootstrap_intervals(probabilities=probabilities, labels=labels, resamples=200, level=0.99)["loss"]
+    assert wider[0] < intervals["loss"][0] < intervals["loss"][1] < wider[1]
+
+
+def test_the_calibration_interval_of_a_calibrated_model_reaches_zero():
+    # Right in 9 of 10 cases at confidence 0.9. Resampled, the error is never 0 for long: all its values lie above.
+    probabilities, labels = predictions([i % 10 > 0 for i in range(500)])
+    assert classification.expected_calibration_error(probabilities, labels) == pytest.approx(0, abs=1e-12)
+    low, high = bootstrap_intervals(probabilities=probabilities, labels=labels)["calibration_error"]
+    assert low == 0
+    assert high < 1e-3
+
+
+def test_the_seed_decides():
+    probabilities, labels = predictions([i % 7 > 1 for i in range(90)])
+
+    def interval(seed):
+        return bootstrap_intervals(probabilities=probabilities, labels=labels, resamples=50, seed=seed)
+
+    assert interval(1) == interval(1)
+    assert interval(1) != interval(2)
+
+
+def test_paired_comparison_by_hand():
+    # 100 examples: both right 80, only a 12, only b 4, both wrong 4.
+    a, labels = predictions([True] * 92 + [False] * 8)
+    b, _ = predictions([True] * 80 + [False] * 12 + [True] * 4 + [False] * 4)
+    result = paired_comparison(a=a, b=b, labels=labels, resamples=4000)
+    assert (result["only_a_right"], result["only_b_right"]) == (12, 4)
+    assert result["accuracy_a"] == pytest.approx(0.92)
+    assert result["accuracy_b"] == pytest.approx(0.84)
+    assert result["difference"] == pytest.approx(0.08)
+    assert result["p_value"] == pytest.approx(binomtest(12, 16).pvalue)
+    spread = math.sqrt((0.12 + 0.04 - 0.08**2) / 100)
+    assert result["low"] == pytest.approx(0.08 - 1.96 * spread, abs=0.012)
+    assert result["high"] == pytest.approx(0.08 + 1.96 * spread, abs=0.012)
+    swapped = paired_comparison(a=b, b=a, labels=labels)
+    assert swapped["difference"] == pytest.approx(-0.08)
+    assert swapped["p_value"] == result["p_value"]
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses"), [(0, 1), (1, 1), (5, 0), (3, 9), (12, 4), (50, 51), (700, 800), (1200, 1000)]
+)
+def test_sign_test_agrees_with_scipy(wins, losses):
+    assert sign_test(wins, losses) == pytest.approx(binomtest(wins, wins + losses).pvalue, rel=1e-9)
+
+
+def test_equal_models_have_p_one():
+    assert sign_test(0, 0) == 1
+    assert sign_test(20, 20) == 1

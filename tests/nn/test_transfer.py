@@ -1,0 +1,207 @@
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sensorium.errors import RequestError
+from sensorium.nn.transfer import freeze_backbone, frozen_modules_eval, load_weights, read_weights
+
+
+class Net(nn.Module):
+    def __init__(self, num_classes: int = 3, width: int = 4) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, width, 3), nn.BatchNorm2d(width), nn.Dropout(0.5), nn.Flatten())
+        self.head = nn.Linear(width * 4, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.body(images))
+
+
+def saved(path: Path, content: object) -> Path:
+    torch.save(content, path)
+    return path
+
+
+def same(state: dict[str, Tensor], model: nn.Module) -> bool:
+    ours = model.state_dict()
+    return list(state) == list(ours) and all(torch.equal(state[name], ours[name]) for name in ours)
+
+
+def test_freeze_backbone_leaves_the_head() -> None:
+    model = Net()
+    freeze_backbone(model)
+    assert [name for name, p in model.named_parameters() if p.requires_grad] == ["head.weight", "head.bias"]
+    with pytest.raises(RequestError, match="backbone of Linear cannot be frozen"):
+        freeze_backbone(nn.Linear(1, 1))
+
+
+def test_frozen_statistics_stay_put_while_the_head_learns() -> None:
+    model = Net()
+    freeze_backbone(model)
+    model.train()
+    frozen_modules_eval(model)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    images = torch.randn(5, 1, 4, 4)
+    assert torch.equal(model(images), model(images))  # the dropout of the frozen part is off
+    model(images).sum().backward()
+    torch.optim.SGD(model.head.parameters(), lr=0.1).step()
+    changed = [name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])]
+    assert changed == ["head.weight", "head.bias"]
+    assert model.training
+    assert model.head.training
+
+
+def test_nothing_is_put_in_eval_mode_where_something_learns() -> None:
+    model = Net().train()
+    frozen_modules_eval(model)
+    assert all(module.training for module in model.modules())
+    model.body[0].requires_grad_(False)
+    frozen_modules_eval(model)
+    assert [module.training for module in model.body] == [False, True, True, True]
+
+
+def test_weights_that_fit_are_all_loaded() -> None:
+    theirs, ours = Net(), Net()
+    report = load_weights(ours, theirs.state_dict())
+    assert same(theirs.state_dict(), ours)
+    assert report.loaded == 9  # 2 of the convolution, 5 of the norm, 2 of the head
+    assert report.skipped == report.missing == report.unused == ()
+    assert report.lines() == ["9 of the model's 9 tensors loaded."]
+
+
+def test_a_head_of_other_classes_is_left_as_it_is() -> None:
+    theirs, ours = Net(num_classes=10), Net(num_classes=3)
+    head = ours.head.weight.clone()
+    report = load_weights(ours, theirs.state_dict())
+    assert report.loaded == 7
+    assert report.skipped == ("head.weight", "head.bias")
+    assert report.lines() == [
+        "7 of the model's 9 tensors loaded.",
+        "head.weight: 10 classes in the file, 3 here: left as initialised",
+        "head.bias: 10 classes in the file, 3 here: left as initialised",
+    ]
+    assert torch.equal(ours.head.weight, head)
+    assert torch.equal(ours.body[0].weight, theirs.body[0].weight)
+
+
+def test_half_a_head_is_not_loaded() -> None:
+    state = Net().state_dict()
+    state["head.weight"] = torch.zeros(3, 99)
+    report = load_weights(Net(), state)
+    assert report.skipped == ("head.weight", "head.bias")
+    assert report.reasons == (
+        "head.weight: 3x99 in the file, 3x16 here: left as initialised",
+        "head.bias: belongs to a head of another shape: left as initialised",
+    )
+
+
+def test_classes_are_counted_in_the_last_layer_of_a_head_only() -> None:
+    def model(hidden: int, num_classes: int) -> nn.Module:
+        return nn.ModuleDict(
+            {
+                "body": nn.Linear(2, 2),
+                "head": nn.Sequential(nn.Linear(2, hidden), nn.ReLU(), nn.Linear(hidden, num_classes)),
+            }
+        )
+
+    report = load_weights(model(5, 3), model(6, 10).state_dict())
+    assert report.reasons == (
+        "head.0.weight: 6x2 in the file, 5x2 here: left as initialised",
+        "head.0.bias: 6 in the file, 5 here: left as initialised",
+        "head.2.weight: 10x6 in the file, 3x5 here: left as initialised",
+        "head.2.bias: 10 classes in the file, 3 here: left as initialised",
+    )
+
+
+def test_missing_and_unused_names_are_reported() -> None:
+    state = Net().state_dict()
+    state["extra.weight"] = state.pop("body.0.bias")
+    state["body.0.weight"] = torch.zeros(4, 3, 3, 3)
+    report = load_weights(Net(), state)
+    assert report.lines() == [
+        "7 of the model's 9 tensors loaded.",
+        "body.0.weight: 4x3x3x3 in the file, 4x1x3x3 here: left as initialised",
+        "Not in the file, left as initialised: body.0.bias.",
+        "In the file, not used by this model: extra.weight.",
+    ]
+
+
+def test_weights_of_another_model_are_refused() -> None:
+    # The counter of the norm matches by name and shape; it is no weight, and does not make the files fit.
+    with pytest.raises(RequestError, match="do not fit Net: no parameter has the same name and shape"):
+        load_weights(Net(), {"body.1.num_batches_tracked": torch.tensor(1), "fc.weight": torch.zeros(2)})
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod."])
+@pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
+def test_read_weights_knows_what_others_put_around_them(tmp_path: Path, wrapper: str | None, prefix: str) -> None:
+    model = Net()
+    state = {prefix + name: tensor for name, tensor in model.state_dict().items()}
+    path = saved(tmp_path / "weights.pt", {wrapper: state, "epoch": 3} if wrapper else state)
+    assert same(read_weights(path), model)
+
+
+def test_read_weights_takes_the_model_out_of_a_lightning_checkpoint(tmp_path: Path) -> None:
+    model = Net()
+    state = {f"model._orig_mod.{name}": tensor for name, tensor in model.state_dict().items()}
+    state["loss.weight"] = torch.ones(3)
+    path = saved(tmp_path / "last.ckpt", {"state_dict": state, "epoch": 3, "hyper_parameters": {"lr": 0.1}})
+    assert same(read_weights(path), model)
+
+
+def test_a_missing_file_gets_the_nearest_name(tmp_path: Path) -> None:
+    saved(tmp_path / "best.ckpt", {})
+    with pytest.raises(RequestError, match=r"no file of weights .*bset\.ckpt\. Did you mean .*best\.ckpt\?"):
+        read_weights(tmp_path / "bset.ckpt")
+    with pytest.raises(RequestError, match="no file of weights"):
+        read_weights(tmp_path / "nowhere" / "best.ckpt")
+    with pytest.raises(RequestError, match="no file of weights"):
+        read_weights(tmp_path)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_file_cut_short_is_refused(tmp_path: Path, zipped: bool) -> None:
+    path = tmp_path / "weights.pt"
+    torch.save(Net().state_dict(), path, _use_new_zipfile_serialization=zipped)
+    whole = path.read_bytes()
+    # Cut inside a name, the older format names something unknown, and is refused as code would be.
+    message = r"not a checkpoint .* cut short \(\d+ bytes\)" + ("" if zipped else "|can run code")
+    for size in range(0, len(whole), len(whole) // 50):
+        path.write_bytes(whole[:size])
+        with pytest.raises(RequestError, match=message):
+            read_weights(path)
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = [bytes(torch.randint(256, (40,), generator=generator).tolist()) for _ in range(200)]
+    path = tmp_path / "weights.pt"
+    for content in (b"hello world", b'{"a": 1}', b"\x89PNG\r\n\x1a\n0000", b"PK\x03\x04" + b"0" * 99, *noise):
+        path.write_bytes(content)
+        with pytest.raises(RequestError, match="not a checkpoint of PyTorch"):
+            read_weights(path)
+
+
+class Malice:
+    def __reduce__(self) -> tuple:
+        return Path.touch, (Path("code_ran"),)
+
+
+def test_a_file_with_code_is_refused_and_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for content in (Net(), {"state_dict": {}, "extra": Malice()}):
+        with pytest.raises(RequestError, match=r"can run code, so it was not opened\.\n.*state_dict\(\)"):
+            read_weights(saved(tmp_path / "weights.pt", content))
+    (tmp_path / "weights.pt").write_bytes(pickle.dumps(Malice()))
+    with pytest.raises(RequestError, match="not a checkpoint of PyTorch"):
+        read_weights(tmp_path / "weights.pt")
+    assert not Path("code_ran").exists()
+
+
+def test_a_checkpoint_without_weights_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"holds no weights by name; its keys are: epoch, lr\."):
+        read_weights(saved(tmp_path / "a.pt", {"epoch": 1, "lr": 0.1}))
+    with pytest.raises(RequestError, match="holds a Tensor, not the weights"):
+        read_weights(saved(tmp_path / "b.pt", torch.ones(3)))

@@ -1,0 +1,82 @@
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sensorium.errors import RequestError
+from sensorium.optim.groups import check_number, parameter_groups
+
+
+class Net(nn.Module):
+    """One of each kind: filters, norm, position, token, bias table, scalar, a name like the head, the head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3)
+        self.norm = nn.BatchNorm2d(4)
+        self.pos_embed = nn.Parameter(torch.zeros(1, 5, 4))
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, 4))
+        self.relative_position_bias_table = nn.Parameter(torch.zeros(9, 2))
+        self.temperature = nn.Parameter(torch.tensor(1.0))
+        self.head_norm = nn.Linear(4, 4, bias=False)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images
+
+
+def names_of(model: nn.Module, groups: list[dict]) -> dict[str, list[str]]:
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    return {group["name"]: [names[id(parameter)] for parameter in group["params"]] for group in groups}
+
+
+def test_groups_by_name() -> None:
+    model = Net()
+    groups = parameter_groups(model, lr=0.5, weight_decay=0.1, backbone_lr_scale=0.2)
+    assert names_of(model, groups) == {
+        "backbone.decay": ["stem.weight", "head_norm.weight"],
+        "backbone.no_decay": [
+            "pos_embed",
+            "cls_token",
+            "relative_position_bias_table",
+            "temperature",
+            "stem.bias",
+            "norm.weight",
+            "norm.bias",
+        ],
+        "head.decay": ["head.weight"],
+        "head.no_decay": ["head.bias"],
+    }
+    rates = [(group["lr"], group["weight_decay"]) for group in groups]
+    assert rates == [(pytest.approx(0.1), 0.1), (pytest.approx(0.1), 0.0), (0.5, 0.1), (0.5, 0.0)]
+
+
+def test_frozen_parameters_and_empty_groups_are_left_out() -> None:
+    model = Net().requires_grad_(False)
+    model.head.bias.requires_grad_(True)
+    groups = parameter_groups(model, lr=0.5, weight_decay=0.1)
+    assert names_of(model, groups) == {"head.no_decay": ["head.bias"]}
+    model.requires_grad_(False)
+    with pytest.raises(RequestError, match="every parameter of the model is frozen"):
+        parameter_groups(model, lr=0.5, weight_decay=0.1)
+
+
+def test_every_trainable_parameter_is_in_exactly_one_group() -> None:
+    model = Net()
+    listed = [id(p) for group in parameter_groups(model, lr=1.0, weight_decay=0.0) for p in group["params"]]
+    assert sorted(listed) == sorted(id(parameter) for parameter in model.parameters())
+
+
+def test_wrong_rates_are_named() -> None:
+    with pytest.raises(RequestError, match=r"optimizer\.lr is -1; it must be a number of at least 0\."):
+        parameter_groups(Net(), lr=-1, weight_decay=0.1)
+    with pytest.raises(RequestError, match=r"optimizer\.weight_decay is 'much'"):
+        parameter_groups(Net(), lr=1.0, weight_decay="much")  # type: ignore[arg-type]
+    with pytest.raises(RequestError, match="x is nan"):
+        check_number("x", math.nan)
+    with pytest.raises(RequestError, match="x is 1; it must be a number of at least 0 and below 1"):
+        check_number("x", 1, below=1.0)
+    with pytest.raises(RequestError, match=r"x is 1\.5; it must be a number of at least 0 and at most 1"):
+        check_number("x", 1.5, most=1.0)
+    check_number("x", 1, most=1.0)
