@@ -40,6 +40,13 @@ def write(folder, predictions_format="csv", read_pictures=lambda rows: np.zeros(
     )
 
 
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """A folder with a report in it, and the paths that writing it returned."""
+    folder = tmp_path_factory.mktemp("report") / "run"
+    return folder, write(folder)
+
+
 def read_csv(path):
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.reader(file))
@@ -53,32 +60,32 @@ def count_of(path, colour):
     return int((pixels(path) == colour).all(axis=1).sum())
 
 
-def test_it_returns_what_it_wrote_and_writes_nothing_else(tmp_path):
-    written = write(tmp_path / "run")
-    assert sorted(path for path in (tmp_path / "run").rglob("*") if path.is_file()) == sorted(written)
-    names = {path.relative_to(tmp_path / "run").as_posix() for path in written}
+def test_it_returns_what_it_wrote_and_writes_nothing_else(report):
+    folder, written = report
+    assert sorted(path for path in folder.rglob("*") if path.is_file()) == sorted(written)
+    names = {path.relative_to(folder).as_posix() for path in written}
     plots = {"plots/confusion.png", "plots/calibration.png", "plots/worst.png"}
     assert names == {"per_class.csv", "confusion.csv", "predictions.csv"} | plots
 
 
-def test_tables_parse_back(tmp_path):
-    write(tmp_path)
-    assert read_csv(tmp_path / "confusion.csv") == [
+def test_tables_parse_back(report):
+    folder, _ = report
+    assert read_csv(folder / "confusion.csv") == [
         ["true class / predicted class", *CLASSES],
         ["cat", "1", "0", "0", "0"],
         ["dog, wet", "1", "2", "0", "0"],
         ["$5 and $10", "1", "0", "1", "0"],
         ["never", "0", "0", "0", "0"],
     ]
-    header, *rows = read_csv(tmp_path / "per_class.csv")
+    header, *rows = read_csv(folder / "per_class.csv")
     assert header == ["class", "precision", "recall", "f1", "support"]
     assert [float(cell) for cell in rows[1][1:]] == pytest.approx([1, 2 / 3, 0.8, 3])
     assert rows[3] == ["never", "", "", "", "0"]
 
 
-def test_predictions_parse_back(tmp_path):
-    write(tmp_path)
-    header, *rows = read_csv(tmp_path / "predictions.csv")
+def test_predictions_parse_back(report, tmp_path):
+    folder, _ = report
+    header, *rows = read_csv(folder / "predictions.csv")
     assert header == ["index", "name", "label", "prediction", "correct", "confidence", "label_probability"]
     assert len(rows) == 6
     assert rows[0] == ["0", "pictures/0.png", "cat", "cat", "true", "0.7", "0.7"]

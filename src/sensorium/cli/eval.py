@@ -13,7 +13,8 @@ from sensorium.build import check_targets, device_of, load_data
 from sensorium.cli import configs, evaluation, output
 from sensorium.cli.app import Config, explain, override, run_hydra
 from sensorium.cli.predict import checkpoint_path
-from sensorium.data.base import ImageData, ImageSplit, joined
+from sensorium.data.base import ImageData, ImageSplit
+from sensorium.data.joined import joined
 from sensorium.errors import RequestError, listing, unknown
 from sensorium.evaluator import Predictions
 from sensorium.metrics.uncertainty import bootstrap_intervals, paired_comparison

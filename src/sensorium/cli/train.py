@@ -21,7 +21,9 @@ from sensorium.training import fit, launch, settings, tune
 def run(arguments: list[str]) -> int:
     """Trains; with -m several times, ending with one table."""
     resume = next((a.partition("=")[2] for a in arguments if a.lstrip("+").startswith("resume=")), None)
-    if resume not in (None, "null", ""):
+    if resume == "":
+        raise RequestError("resume= names no run. Give a run folder, as printed at the end of its training.")
+    if resume not in (None, "null"):
         rest = [a for a in arguments if not a.lstrip("+").startswith("resume=")]
         if "-m" in rest or "--multirun" in rest:
             raise RequestError("resume goes on with one run; it cannot be part of a sweep (-m).")

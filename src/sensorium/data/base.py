@@ -136,7 +136,7 @@ def parse_size(value: int | Sequence[int] | None) -> tuple[int, int] | None:
     """dataset.image_size, the side of a square or [height, width], as (height, width); None stays None."""
     if value is None:
         return None
-    pair = (value, value) if isinstance(value, int) else tuple(value)
+    pair = tuple(value) if isinstance(value, Sequence) else (value, value)
     if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
         raise RequestError(f"dataset.image_size={value}: give a side in pixels such as 32, or [height,width], or null.")
     return pair

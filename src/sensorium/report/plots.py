@@ -111,10 +111,9 @@ def plot_worst(
     for axes, picture, label, prediction, confidence in zip(
         grid, pictures, labels, predictions, confidences, strict=False
     ):
-        if len(picture) == 3:
-            axes.imshow(picture.transpose(1, 2, 0))
-        else:
-            axes.imshow(picture.mean(axis=0), cmap="gray", vmin=0, vmax=255)
+        if len(picture) != 3:
+            picture = np.repeat(picture.mean(axis=0, keepdims=True).astype(np.uint8), 3, axis=0)
+        axes.imshow(picture.transpose(1, 2, 0))
         title = f"{_shown(label, 22)}{gap}\N{RIGHTWARDS ARROW} {_shown(prediction, 16)} {confidence:.2f}"
         _literal(axes.set_title(title, fontsize=8, pad=3))
     _save(figure, path)

@@ -1,6 +1,5 @@
 """What every task shares: the shared step, running sums instead of a metric object at each step, optimiser wiring."""
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -57,6 +56,9 @@ class Task(pl.LightningModule):
         self.seed = seed
         self._optimizer, self._scheduler = optimizer, scheduler
         self._sums: dict[str, Tensor] = {}
+        # (all, per epoch) optimiser steps of the training to come. Lightning's own estimate would set the loaders up
+        # before it restores where they stood (lightning 2.6.6), so whoever starts the training says it.
+        self.length: tuple[float, int] = (1, 1)
 
     def train(self, mode: bool = True) -> "Task":
         super().train(mode)
@@ -117,9 +119,7 @@ class Task(pl.LightningModule):
             self.model, lr=self.lr, weight_decay=self.weight_decay, backbone_lr_scale=self.backbone_lr_scale
         )
         optimizer = self._optimizer(groups)
-        # Asking for the estimate is what makes Lightning count the batches.
-        total_steps = self.trainer.estimated_stepping_batches
-        steps_per_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
+        total_steps, steps_per_epoch = self.length
         scheduler = self._scheduler(optimizer, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
         plateau = isinstance(scheduler, ReduceLROnPlateau)
         settings = {"scheduler": scheduler, "interval": "epoch" if plateau else "step"}

@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import math
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +68,18 @@ class Training:
         epochs = self.trainer.max_epochs or 0
         if rank == 0:
             self.history.listeners.append(lambda row: self.progress.report(row, epochs=epochs, processes=world_size))
+        self.task.length = _steps(self.trainer, len(loaders[0]))
         self.trainer.fit(self.task, loaders[0], loaders[1], ckpt_path=resume)
+
+
+def _steps(trainer: pl.Trainer, batches: int) -> tuple[float, int]:
+    """Optimiser steps of the whole training (infinite without a limit) and of one epoch."""
+    limit = trainer.limit_train_batches
+    batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+    per_epoch = math.ceil(batches / trainer.accumulate_grad_batches)
+    endless = trainer.max_epochs in (None, -1)
+    total = math.inf if endless else per_epoch * trainer.max_epochs  # type: ignore[operator]
+    return (total if trainer.max_steps == -1 else min(total, trainer.max_steps)), per_epoch
 
 
 def build_task(config: dict[str, Any], model: nn.Module, data: ImageData) -> Task:

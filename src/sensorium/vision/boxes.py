@@ -1,4 +1,4 @@
-"""Rectangles: random ones, their masks, and the two transforms that black a rectangle out."""
+"""Rectangles: random ones, their masks, and the two transforms that paint one over."""
 
 import math
 from collections.abc import Sequence

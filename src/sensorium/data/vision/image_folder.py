@@ -78,7 +78,8 @@ def _list_part(found: FileList, part: str, folder: Path) -> None:
     for class_folder in _folders(folder):
         files = list_files(class_folder)
         pictures = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
-        others += [path for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]
+        if len(pictures) < len(files):
+            others += [path for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]
         found.files += [LabelledFile(path, class_folder.name, part, str(path)) for path in pictures]
         if not pictures:
             found.problems.append(Problem(str(class_folder), "class folder without pictures"))

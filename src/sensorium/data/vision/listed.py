@@ -37,7 +37,7 @@ def existing(key: str, given: str | None, *, folder: bool) -> Path:
     """The folder or file that dataset.KEY names. Raises RequestError when it is not there, or is the other kind."""
     kind, other = ("folder", "file") if folder else ("file", "folder")
     if given is None:
-        raise RequestError(f"dataset.{key} is not set. Give the {kind} of pictures: dataset.{key}={kind.upper()}.")
+        raise RequestError(f"dataset.{key} is not set. Give a {kind}: dataset.{key}={kind.upper()}.")
     path = Path(given).expanduser()
     if not path.exists():
         names = [near.name for near in path.parent.iterdir()] if path.parent.is_dir() else []
