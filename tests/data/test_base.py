@@ -80,7 +80,7 @@ def test_problems_stop_the_run_and_the_first_ten_are_told():
     refuse([], on_bad="fail")
     with pytest.raises(RequestError, match="The data has 1 problem;"):
         refuse(problems[:1], on_bad="fail")
-    with pytest.raises(RequestError, match="no on_bad 'skipp'. Did you mean skip"):
+    with pytest.raises(RequestError, match=r"no on_bad 'skipp'. Did you mean skip"):
         refuse([], on_bad="skipp")
 
 

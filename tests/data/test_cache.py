@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from pictures import write_picture_folder
 from PIL import Image
 
+from pictures import write_picture_folder
 from sensorium.data import cache
 from sensorium.data.cache import cached_images
 from sensorium.errors import RunError
@@ -216,9 +216,10 @@ def test_a_build_that_fails_leaves_nothing(files, cache_home, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(RunError, match="No space left on device.\nSet SENSORIUM_CACHE"):
+    with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", full)
-        cached_images(files, **SETTINGS, cache_bytes=PLENTY)
+        with pytest.raises(RunError, match=r"No space left on device.\nSet SENSORIUM_CACHE"):
+            cached_images(files, **SETTINGS, cache_bytes=PLENTY)
     assert entries(cache_home) == []
     np.testing.assert_array_equal(everything(cached_images(files, **SETTINGS, cache_bytes=PLENTY)), expected(files))
 
@@ -245,7 +246,7 @@ def test_threads_that_start_together_build_once(files, decodings):
 def load_in_process(files, barrier, results):
     barrier.wait()
     images = cached_images(files, **SETTINGS, cache_bytes=PLENTY)
-    results.put((everything(images).tobytes(), images.digests.tobytes(), os.stat(images.folder / "pixels").st_ino))
+    results.put((everything(images).tobytes(), images.digests.tobytes(), (images.folder / "pixels").stat().st_ino))
 
 
 def test_processes_that_start_together_build_once(files):

@@ -51,6 +51,12 @@ def test_small_cnn_costs_what_the_header_says() -> None:
     assert count_flops(model, torch.zeros(1, 1, 28, 28)) == 2 * (141_120 + 4_233_600 + 4_233_600 + 800)
 
 
+@pytest.mark.parametrize(("size", "last"), [(8, 4), (15, 7), (16, 4), (28, 7), (64, 16), (224, 14)])
+def test_small_cnn_pools_as_far_as_the_picture_allows(size: int, last: int) -> None:
+    model = SmallCNN(in_channels=1, num_classes=2, image_size=(size, size), width=2)
+    assert model.features(torch.zeros(2, 1, size, size)).shape == (2, 8, last, last)
+
+
 def test_residual_blocks_start_as_the_identity() -> None:
     block = BasicBlock(in_channels=16, out_channels=32, stride=2)
     nn.init.zeros_(block.conv2.norm.weight)

@@ -84,9 +84,7 @@ def test_big_endian_16_bit_is_not_swapped():
     assert decode_image(file, image_size=(1, 3), in_channels=1, resize="crop").tolist() == [[[0, 100, 255]]]
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"), [((0.0, 0.2, 1.0), [0, 51, 255]), ((0.0, 51.0, 255.0), [0, 51, 255])]
-)
+@pytest.mark.parametrize(("values", "expected"), [((0.0, 0.2, 1.0), [0, 51, 255]), ((0.0, 51.0, 255.0), [0, 51, 255])])
 def test_float_tiff_from_0_to_1_or_to_255(values, expected):
     assert decoded(row(*values, mode="F"), 1, "a.tiff").tolist() == [[expected]]
 
@@ -265,7 +263,16 @@ def test_grey_is_seen_in_any_mode():
 
 
 def test_pictures_of_a_folder(tmp_path):
-    for name in ("b.PNG", "a.jpeg", "sub/c.webp", ".hidden.png", ".git/d.png", "Thumbs.db", "notes.txt", "__MACOSX/e.png"):
+    for name in (
+        "b.PNG",
+        "a.jpeg",
+        "sub/c.webp",
+        ".hidden.png",
+        ".git/d.png",
+        "Thumbs.db",
+        "notes.txt",
+        "__MACOSX/e.png",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert [str(path.relative_to(tmp_path)) for path in list_images(tmp_path)] == ["a.jpeg", "b.PNG", "sub/c.webp"]

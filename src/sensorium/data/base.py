@@ -128,8 +128,13 @@ def refuse(problems: Sequence[Problem], *, on_bad: OnBad) -> None:
         return
     first = "\n".join(f"  {problem}" for problem in problems[:10])
     more = f"\n  ... and {len(problems) - 10} more" if len(problems) > 10 else ""
-    count = "1 problem" if len(problems) == 1 else f"{len(problems):,} problems"
+    count = counted(len(problems), "problem")
     raise RequestError(f"The data has {count}; on_bad=skip leaves out what is bad and lists it:\n{first}{more}")
+
+
+def counted(number: int, word: str) -> str:
+    """ "1 picture", "2,000 pictures"."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def parse_size(value: int | Sequence[int] | None) -> tuple[int, int] | None:

@@ -50,8 +50,10 @@ def find_repeats(
     if not copies:
         return bad, []
     first = f"{files[copies[0][1]].place} = {files[copies[0][0]].place}"
-    pictures = "1 picture is" if len(copies) == 1 else f"{len(copies):,} pictures are"
-    return bad, [f"{pictures} a copy of another one of the same class and part ({first}); kept, always on one side"]
+    note = (
+        f"pictures that are copies of another of the same class and part: {len(copies):,} ({first}); kept on one side"
+    )
+    return bad, [note]
 
 
 def _mislabelled(files: Sequence[LabelledFile], members: list[int]) -> dict[int, str]:

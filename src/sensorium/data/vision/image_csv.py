@@ -89,9 +89,7 @@ def _read(path: Path) -> Iterator[tuple[int, list[str]]]:
                 if any(cell.strip() for cell in cells):
                     yield reader.line_num, [cell.strip() for cell in cells]
     except UnicodeDecodeError as error:
-        raise RequestError(
-            f"{path}: not UTF-8 text ({error.reason} at byte {error.start}). Save it as UTF-8."
-        ) from error
+        raise RequestError(f"{path}: not UTF-8 text (at byte {error.start}). Save it as UTF-8.") from error
     except csv.Error as error:
         raise RequestError(f"{path}: not a CSV file ({error}).") from error
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from sensorium.data.base import Channels, ImageData, OnBad, Problem
+from sensorium.data.base import Channels, ImageData, OnBad, Problem, counted
 from sensorium.data.vision.files import FileSettings
 from sensorium.data.vision.listed import FileList, LabelledFile, existing
-from sensorium.errors import RequestError
+from sensorium.errors import RequestError, listing
 from sensorium.specs import Resize
 from sensorium.vision.decode import IMAGE_SUFFIXES, list_files, visible
 
@@ -46,30 +46,41 @@ class ImageFolder:
     def load(self, *, on_bad: OnBad) -> ImageData:
         root = existing("root", self._root, folder=True)
         found = FileList(root)
-        for part, folder in _part_folders(root).items():
+        for part, folder in _part_folders(found).items():
             _list_part(found, part, folder)
         if not found.files:
             raise RequestError(f"dataset.root={root} holds {_what_is_there(root)}.\n{_expected(root)}")
         return self._settings.make(found, on_bad)
 
 
-def _part_folders(root: Path) -> dict[str, Path]:
+def _part_folders(found: FileList) -> dict[str, Path]:
     """The folder of each part; {"": root} when root holds the class folders themselves."""
+    root, inside = found.source, _folders(found.source)
     folders: dict[str, Path] = {}
-    for folder in _folders(root):
+    for folder in inside:
         for part, names in _PART_FOLDERS.items():
             if folder.name.lower() in names:
                 if part in folders:
                     raise RequestError(
-                        f"{root} has two folders for {part}: {folders[part].name} and {folder.name}. Keep one."
+                        f"{root} has two {part} folders: {folders[part].name} and {folder.name}. Keep one."
                     )
                 folders[part] = folder
     if not folders:
+        _refuse_one_too_high(root, inside)
         return {"": root}
     if "train" not in folders:
         there = " and ".join(folder.name for folder in folders.values())
         raise RequestError(f"{root} has a folder {there} but none called train.\n{_expected(root)}")
+    if others := [folder.name for folder in inside if folder not in folders.values()]:
+        found.notes.append(f"{root}: left aside beside train: {listing(others, limit=10)}")
     return folders
+
+
+def _refuse_one_too_high(root: Path, inside: list[Path]) -> None:
+    if len(inside) == 1 and len(_folders(inside[0])) > 1:
+        raise RequestError(
+            f"{root} has one folder only, with folders of its own.\nDid you mean dataset.root={inside[0]}?"
+        )
 
 
 def _list_part(found: FileList, part: str, folder: Path) -> None:
@@ -86,7 +97,8 @@ def _list_part(found: FileList, part: str, folder: Path) -> None:
     found.problems += [Problem(str(path), "picture outside of any class folder") for path in _loose_pictures(folder)]
     if others:
         kinds = ", ".join(sorted({path.suffix.lower() or "no suffix" for path in others}))
-        found.notes.append(f"{folder}: {len(others):,} files are not read as pictures ({kinds}), such as {others[0]}")
+        what = counted(len(others), "file")
+        found.notes.append(f"{folder}: {what} not read, for no picture ends like that ({kinds}), such as {others[0]}")
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -103,13 +115,10 @@ def _loose_pictures(folder: Path) -> list[Path]:
 
 def _what_is_there(root: Path) -> str:
     if _folders(root):
-        return f"{len(_folders(root))} folders without pictures"
+        return f"{counted(len(_folders(root)), 'folder')} without pictures"
     loose = len(_loose_pictures(root))
-    return f"{loose:,} pictures but no class folders" if loose else "neither pictures nor folders"
+    return f"{counted(loose, 'picture')} but no class folders" if loose else "neither pictures nor folders"
 
 
 def _expected(root: Path) -> str:
-    inner = [folder for folder in _folders(root) if any(path.name.lower() == "train" for path in _folders(folder))]
-    if inner:
-        return f"Did you mean dataset.root={inner[0]}?"
     return f"Expected: {root}/CLASS/PICTURE or {root}/train/CLASS/PICTURE. For a list of labels say dataset=image_csv."

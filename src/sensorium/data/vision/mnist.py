@@ -114,9 +114,7 @@ def _first_complete(folders: Sequence[Path]) -> list[Path] | None:
 def _labelled(name: str, images: Path, labels: Path) -> LabelledArray:
     pixels, classes = read_idx(images), read_idx(labels)
     if pixels.ndim != 3 or classes.shape != pixels.shape[:1]:
-        raise RequestError(
-            f"{images} has shape {pixels.shape} and {labels} {classes.shape}: they do not belong together."
-        )
+        raise RequestError(f"{images} has shape {pixels.shape} and {labels} {classes.shape}: not of one data set.")
     if classes.size == 0 or classes.max() > 9:
         raise RequestError(f"{labels}: class numbers from 0 to 9 are expected.")
     return LabelledArray(name, pixels[:, None], classes.astype(np.int64))
@@ -139,7 +137,5 @@ def read_idx(path: Path) -> np.ndarray:
     start = 4 + 4 * data[3]
     shape = tuple(int(size) for size in np.frombuffer(data[4:start], dtype=">u4"))
     if len(shape) != data[3] or len(data) - start != np.prod(shape, dtype=np.int64):
-        raise RequestError(
-            f"{path}: damaged ({len(data) - start:,} values where shape {shape} is announced). Fetch it again."
-        )
+        raise RequestError(f"{path}: damaged ({len(data) - start:,} values for shape {shape}). Fetch it again.")
     return np.frombuffer(data, dtype=np.uint8, offset=start).reshape(shape)
