@@ -9,7 +9,9 @@ import json
 import os
 import subprocess
 import sys
+import traceback
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -93,12 +95,11 @@ def _ask(request: dict[str, Any]) -> int:
 
 def serve() -> None:
     """Answers each line of standard input, a request as JSON, with a line that holds the exit status."""
-    from importlib import import_module
-
     # Away from the tests' own modules: a child must find what a person's shell would find.
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).parent]
-    for verb in VERBS:
-        import_module(f"sensorium.cli.{verb}")
+    # And what the default data set imports when it is asked for, which takes as long as a short training.
+    for module in (*(f"sensorium.cli.{verb}" for verb in VERBS), "sensorium.data.vision.digits", "sklearn.datasets"):
+        import_module(module)
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
@@ -113,21 +114,17 @@ def _become(request: dict[str, Any]) -> None:
         zip(request["streams"], (os.O_RDONLY, os.O_WRONLY | os.O_CREAT, os.O_WRONLY | os.O_CREAT), strict=True)
     ):
         os.dup2(os.open(path, flags, 0o600), number)
-    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: PTH123, SIM115
+    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv = ["sensorium", *request["arguments"]]
     status = 70
     try:
-        from sensorium.cli.main import main
-
-        status = main()
+        status = import_module("sensorium.cli.main").main()
     except SystemExit as stop:
         status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except BaseException:
-        import traceback
-
+    except BaseException:  # noqa: BLE001 (as the interpreter does at its end)
         traceback.print_exc()
     finally:
         sys.stdout.flush()

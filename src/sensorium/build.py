@@ -1,6 +1,7 @@
 """From config to objects: the one place where data, model and task meet."""
 
 import inspect
+import logging
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -37,10 +38,13 @@ MODEL_TREATMENT = ("pretrained", "freeze", "backbone_lr_scale")
 
 def locate(target: str) -> Any:
     """The class or function at a dotted path. Raises RequestError when there is none."""
+    # Hydra says on standard error what the exception says again.
+    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)
     try:
         return hydra.utils.get_object(target)
     except (HydraException, ImportError, ValueError, AttributeError) as error:
-        raise RequestError(f"_target_: {target} cannot be found: {str(error).splitlines()[0]}") from error
+        lines = [line.strip() for line in str(error).splitlines()]
+        raise RequestError(f"There is no class or function {target} (_target_).\n{' '.join(lines[:2])}") from error
 
 
 def check_targets(section: str, value: Any) -> None:
@@ -55,7 +59,7 @@ def check_targets(section: str, value: Any) -> None:
             found = locate(target) if str(target).startswith(allowed) else None
             if found is None or not f"{getattr(found, '__module__', '')}.".startswith(allowed):
                 raise RequestError(
-                    f"The config in this checkpoint names {target} in its section {section!r}, which is not Sensorium's own."
+                    f"The config in this checkpoint names {target} in section {section!r}; it is not Sensorium's own."
                     "\nIf you know where the file comes from, say trust=true."
                 )
         for inner in value.values():
@@ -66,11 +70,11 @@ def check_targets(section: str, value: Any) -> None:
 
 
 def instantiate(section: str, config: Config, **offered: Any) -> Any:
-    """Builds a config section's `_target_`. From `offered` it gets what its signature asks for.
+    """Builds a config section's `_target_`, and those nested in it. From `offered` it gets what its signature asks for.
 
-    Raises RequestError for a key the target does not take, with the nearest one it does.
+    Raises RequestError for a key the target does not take, with the nearest one it does, and for a value it refuses.
     """
-    target = config.get("_target_")
+    target = config.get("_target_") if isinstance(config, Mapping) else None
     if target is None:
         raise RequestError(f"{section} has no _target_: it says neither which class nor which function to build.")
     found = locate(str(target))
@@ -84,28 +88,22 @@ def instantiate(section: str, config: Config, **offered: Any) -> Any:
             ]
             raise unknown(f"key in {section} ({str(target).rpartition('.')[2]})", key, allowed)
     given = {name: value for name, value in offered.items() if name in parameters and name not in keys}
-    try:
-        # hydra.utils.instantiate builds what is nested; the outermost call is ours, for the sake of its errors.
-        inner = {key: _nested(config[key]) for key in keys}
-    except HydraException as error:
-        raise RequestError(f"{section}: {_root(error)}") from error
+    inner = {key: _nested(f"{section}.{key}", config[key]) for key in keys}
     if config.get("_partial_"):
         return partial(found, **inner, **given)
     try:
         return found(**inner, **given)
-    except TypeError as error:
-        raise RequestError(f"{section}: {error}") from error
+    except (TypeError, ValueError) as error:
+        raise RequestError(f"{section}: {str(error).splitlines()[0]}") from error
 
 
-def _nested(value: Any) -> Any:
-    return hydra.utils.instantiate(value, _convert_="all") if isinstance(value, dict | list) else value
-
-
-def _root(error: BaseException) -> str:
-    """The first cause, which is the message a person can act on."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error).splitlines()[0]
+def _nested(section: str, value: Any) -> Any:
+    """A value with every section inside it that has a `_target_` built."""
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            return instantiate(section, value)
+        return {key: _nested(f"{section}.{key}", inner) for key, inner in value.items()}
+    return [_nested(section, inner) for inner in value] if isinstance(value, list) else value
 
 
 # -- data
@@ -151,7 +149,7 @@ def build_model(config: Config, spec: ImageSpec, *, say: Any = None) -> nn.Modul
         if "pretrained" not in inspect.signature(locate(str(section["_target_"]))).parameters:
             raise RequestError(
                 "model.pretrained=true: nobody publishes weights for this model.\n"
-                "Give the path of a checkpoint, or take resnet18, mobilenet_v3, efficientnet_b0, convnext_tiny or torchvision."
+                "Give the path of a checkpoint, or take a model of torchvision or timm, such as resnet18."
             )
     torch.manual_seed(int(config["seed"]))
     model = instantiate("model", section, **_asked_of_spec(spec))

@@ -1,12 +1,11 @@
-"""The self-contained checkpoint: a file that alone is enough to evaluate, predict and resume, and that is data, not code.
+"""The self-contained checkpoint: a file that alone is enough to evaluate, predict and resume; data, not code.
 
 It is opened with `weights_only=True`, so nothing in it is executed. Beside Lightning's training state it holds, under
 "sensorium", a format number, the resolved config and the spec. `state_dict` always holds the weights to predict with
 (the averaged ones when an average is kept).
 """
 
-import pickle
-import zipfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ from torch import Tensor
 
 import sensorium
 from sensorium.errors import RequestError, RunError
-from sensorium.files import replacing
+from sensorium.files import meant, replacing
+from sensorium.nn.transfer import DAMAGED
 from sensorium.specs import ImageSpec
 
 FORMAT = 1
@@ -52,12 +52,16 @@ def save_atomically(payload: dict[str, Any], path: Path) -> None:
 def read_raw(path: Path) -> dict[str, Any]:
     """The whole payload on the CPU. Raises RequestError when the file is missing, truncated or not a checkpoint."""
     if not path.exists():
-        raise RequestError(f"There is no checkpoint {path}.\nA training leaves one in RUN/checkpoints/best.ckpt.")
+        raise RequestError(
+            f"There is no checkpoint {path}.{meant(path)}\nA training leaves one in RUN/checkpoints/best.ckpt."
+        )
     if path.is_dir():
-        raise RequestError(f"{path} is a folder, not a checkpoint. Did you mean {path}/checkpoints/best.ckpt?")
+        raise RequestError(f"{path} is a folder, and no run folder: there is no {path}/checkpoints/best.ckpt.")
     try:
-        payload = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, zipfile.BadZipFile, pickle.UnpicklingError, KeyError, ValueError, OSError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # guesses about the pickle protocol of other files
+            payload = torch.load(path, map_location="cpu", weights_only=True)
+    except DAMAGED as error:
         what = "is incomplete" if _starts_like_zip(path) else "is not a checkpoint"
         raise RequestError(f"{path} {what}: it cannot be opened as data ({type(error).__name__}).") from error
     if not isinstance(payload, dict) or KEY not in payload:
@@ -84,17 +88,19 @@ def _migrate(payload: dict[str, Any], path: Path) -> dict[str, Any]:
 def read(path: Path) -> Checkpoint:
     """Opens a checkpoint for evaluation or prediction. Raises RequestError as `read_raw` does."""
     payload = read_raw(path)
-    about = payload[KEY]
     prefix = "model."
-    weights = {key[len(prefix) :]: value for key, value in payload["state_dict"].items() if key.startswith(prefix)}
-    return Checkpoint(
-        path=path,
-        config=about["config"],
-        spec=ImageSpec.from_dict(about["spec"]),
-        weights=weights,
-        epoch=payload["epoch"],
-        step=payload["global_step"],
-    )
+    try:
+        about, state = payload[KEY], payload["state_dict"]
+        return Checkpoint(
+            path=path,
+            config=about["config"],
+            spec=ImageSpec.from_dict(about["spec"]),
+            weights={key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)},
+            epoch=payload["epoch"],
+            step=payload["global_step"],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RequestError(f"{path} is not a whole Sensorium checkpoint: {error} is missing or wrong.") from error
 
 
 def newest_readable(paths: list[Path]) -> tuple[Path | None, str | None]:

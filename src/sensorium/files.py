@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from sensorium.errors import nearest
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
@@ -55,6 +57,13 @@ def write_json_lines(path: Path, values: Iterable[Any]) -> None:
     """One JSON value a line. NaN and infinity, which JSON does not have, raise ValueError."""
     lines = (json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n" for value in values)
     write_atomically(path, "".join(lines))
+
+
+def meant(path: Path) -> str:
+    """ " Did you mean NAME?", with the name in the same folder that is nearest to one that is not there, or ""."""
+    names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    guess = nearest(path.name, names)
+    return f" Did you mean {path.parent / guess}?" if guess else ""
 
 
 def _cell(value: object) -> object:

@@ -42,6 +42,7 @@ class Predictor:
 
     def predict(self, paths: Iterable[Path], *, top_k: int = 5, batch_size: int = 64) -> Iterator[Prediction]:
         """Answers in the order of the paths, a batch at a time: memory stays flat however many there are."""
+        check_top_k(top_k)
         waiting: list[Path] = []
         for path in paths:
             waiting.append(path)

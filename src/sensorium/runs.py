@@ -1,10 +1,12 @@
 """The run folder: everything one training leaves behind."""
 
+import contextlib
 import json
 import os
 import platform
 import secrets
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -19,7 +21,7 @@ import yaml
 
 import sensorium
 from sensorium.errors import RequestError, RunError
-from sensorium.files import write_atomically
+from sensorium.files import meant, write_atomically
 
 PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy", "pillow")
 
@@ -41,6 +43,11 @@ class Run:
     @property
     def metrics(self) -> Path:
         return self.folder / "metrics.json"
+
+    @property
+    def log(self) -> Path:
+        """What was printed."""
+        return self.folder / "train.log"
 
     @property
     def checkpoints(self) -> Path:
@@ -81,14 +88,22 @@ def create(root: Path, name: str) -> Run:
         ) from error
 
 
+def discard(run: Run) -> None:
+    """Removes a run that ended before its first checkpoint, and its parent folder if nothing else is in it."""
+    if not run.checkpoints.exists():
+        shutil.rmtree(run.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            run.folder.parent.rmdir()
+
+
 def find(path: Path) -> Run:
     """The run at a path given by a person: the folder, or a checkpoint inside it."""
     folder = path.parent.parent if path.suffix == ".ckpt" else path
     run = Run(folder)
     if not folder.exists():
-        raise RequestError(f"There is no run {folder}.")
+        raise RequestError(f"There is no run {folder}.{meant(folder)}\nEach training prints its run folder at its end.")
     if not run.config.exists():
-        raise RequestError(f"{folder} is not a run folder: it has no config.yaml.")
+        raise RequestError(f"{path} is not {'in ' if path != folder else ''}a run folder: there is no {run.config}.")
     return run
 
 

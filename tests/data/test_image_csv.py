@@ -131,11 +131,10 @@ def test_quoted_line_breaks_do_not_shift_the_numbers(root):
 def test_unknown_columns_list_the_ones_found(root):
     path = write(root, ["file,label", "class_0/000.png,a"])
     assert told(path).splitlines() == [
-        f"There is no column in {path} (its first line) 'path'.",
-        "Allowed: file, label.",
-        "dataset.path_column=NAME names another one.",
+        f"{path} has no column 'path'. dataset.path_column=NAME names another one.",
+        "Its first line has: file, label.",
     ]
-    assert "'labels'. Did you mean label?" in told(path, path_column="file", label_column="labels")
+    assert "'labels'. Did you mean dataset.label_column=label?" in told(path, path_column="file", label_column="labels")
     assert "dataset.split_column=NAME" in told(path, path_column="file", split_column="fold")
 
 

@@ -1,73 +1,110 @@
 """Hydra as people know it (overrides, -m, --cfg, --config-dir), with errors that help."""
 
+import difflib
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
 
-from sensorium.cli import configs
-from sensorium.errors import RequestError, SensoriumError, listing, nearest, unknown
+from sensorium.cli import configs, values
+from sensorium.cli import help as help_pages
+from sensorium.errors import RequestError, SensoriumError, listing, missing_extra, nearest, unknown
 
 Config = dict[str, Any]
 
 
+class _Failed(BaseException):
+    """Carries a job's error past Hydra, which would print a line about it and, in a sweep, lose its kind."""
+
+
 def run_hydra(verb: str, arguments: list[str], job: Callable[[Config], None]) -> None:
     """Composes the config of a verb and hands it, resolved and as plain types, to `job`; several times with -m."""
-    _check_arguments(arguments)
+    _check_arguments(verb, arguments)
     # Hydra prints and exits on an error unless told to raise it.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # a person's own modules, by dotted name
-    own = configs.own_folder()
-    search = [f"hydra.searchpath=[file://{own}]"] if own and not any("hydra.searchpath" in a for a in arguments) else []
-    sys.argv = ["sensorium", *search, *(_declared(argument) for argument in arguments)]
+    find_own_modules()
+    sys.argv = ["sensorium", *_search_path(arguments), *(_declared(argument) for argument in arguments)]
 
     def call(config: DictConfig) -> None:
-        job(plain(config, verb))
+        try:
+            job(plain(config, verb))
+        except Exception as error:
+            raise _Failed(error) from error
 
     try:
-        hydra.main(version_base="1.3", config_path=str(configs.FOLDER), config_name=verb)(call)()
+        hydra.main(version_base="1.3", config_path=_folder(verb), config_name=verb)(call)()
+    except _Failed as failed:
+        raise failed.args[0] from None
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, verb, arguments) from error
-    except SystemExit as stop:  # argparse, on an option it does not know
-        if stop.code:
-            raise RequestError(f"sensorium {verb} does not take these options. See: sensorium {verb} --help") from stop
+
+
+def compose(verb: str, overrides: list[str], *, arguments: Sequence[str] = ()) -> DictConfig:
+    """A verb's config with these overrides, beside whatever Hydra is running. arguments: may hold --config-dir."""
+    running = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(version_base="1.3", config_dir=str(configs.FOLDER)):
+            return hydra.compose(verb, overrides=[*_search_path([*arguments, *overrides], given=True), *overrides])
+    finally:
+        GlobalHydra.instance().hydra = running
+
+
+def _folder(verb: str) -> str | None:
+    """Where Hydra looks for the verb's config; None for a config without groups.
+
+    Such a config may have a key of the same name as a group (`list model=lenet`), which Hydra would take for a choice
+    of that group if it saw the folder.
+    """
+    config = _primary(verb)
+    if any(isinstance(item, Mapping) and "override" not in str(item) for item in config["defaults"]):
+        return str(configs.FOLDER)
+    ConfigStore.instance().store(name=verb, node=config)
+    return None
+
+
+def _primary(verb: str) -> Any:
+    """The verb's own yaml, before its defaults list is followed."""
+    return OmegaConf.to_container(OmegaConf.load(configs.FOLDER / f"{verb}.yaml"))
+
+
+def find_own_modules() -> None:
+    """A person's own modules in the working directory can be named by dotted path."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+
+
+def _search_path(arguments: list[str], *, given: bool = False) -> list[str]:
+    """The override that makes Hydra search a person's own configs/ too.
+
+    given: also what --config-dir names, for whoever has no command line to parse it from.
+    """
+    if any(argument.startswith("hydra.searchpath=") for argument in arguments):
+        return []
+    folders = [str(own)] if (own := configs.own_folder()) else []
+    for before, argument in pairwise(["", *arguments]) if given else ():
+        if before in ("--config-dir", "-cd"):
+            folders.append(str(Path(argument).resolve()))
+        elif argument.startswith("--config-dir="):
+            folders.append(str(Path(argument.partition("=")[2]).resolve()))
+    quoted = ",".join(f"'file://{folder}'" for folder in folders)
+    return [f"hydra.searchpath=[{quoted}]"] if folders else []
 
 
 def _declared(argument: str) -> str:
     """trainer.* takes every argument of Lightning's Trainer, also those that train.yaml does not list."""
     return f"++{argument}" if re.match(r"trainer\.\w+(\.\w+)*=", argument) else argument
-
-
-def _check_arguments(arguments: list[str]) -> None:
-    """Refuses what is not key=value before Hydra's parser does, in words."""
-    expects_value = False
-    for argument in arguments:
-        if expects_value:
-            expects_value = False
-        elif argument.startswith("-"):
-            expects_value = argument in (
-                "-cd",
-                "--config-dir",
-                "-cn",
-                "--config-name",
-                "-cp",
-                "--config-path",
-                "-c",
-                "--cfg",
-                "-p",
-                "--package",
-            )
-        elif "=" not in argument and not argument.startswith("~"):
-            raise RequestError(f"{argument!r} is not key=value. For example: sensorium train seed=1 model=lenet")
 
 
 def plain(config: DictConfig, verb: str) -> Config:
@@ -81,6 +118,69 @@ def plain(config: DictConfig, verb: str) -> Config:
         raise RequestError(str(error).splitlines()[0]) from error
 
 
+# -- what is refused before Hydra sees it, and after
+
+NEEDED_GROUPS = ("dataset", "model", "augment", "optimizer", "scheduler")
+_FLAGS = ("-m", "--multirun", "-r", "--run", "--resolve", "--hydra-help", "--version")
+_OPTIONS: dict[str, tuple[str, ...]] = {
+    "--cfg": ("job", "hydra", "all"),
+    "-c": ("job", "hydra", "all"),
+    "--info": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
+    "--package": (),
+    "-p": (),
+    "--config-dir": (),
+    "-cd": (),
+    "--config-name": (),
+    "-cn": (),
+    "--config-path": (),
+    "-cp": (),
+    "--experimental-rerun": (),
+}
+
+
+def _check_arguments(verb: str, arguments: list[str]) -> None:
+    """Refuses what is neither key=value nor an option of Hydra before its parser does, in words."""
+    rest = iter(arguments)
+    for argument in rest:
+        if argument.startswith("-"):
+            _check_option(verb, argument, rest)
+        elif "=" not in argument and not argument.startswith("~"):
+            raise RequestError(f"{argument!r} is not key=value. For example: {help_pages.EXAMPLES[verb][1]}")
+
+
+def _check_option(verb: str, argument: str, rest: Iterator[str]) -> None:
+    option, equals, value = argument.partition("=")
+    if option in _FLAGS:
+        return
+    if option not in _OPTIONS:
+        guess = nearest(option, [*_FLAGS, *_OPTIONS])
+        hint = f" Did you mean {guess}?" if guess else " Values are given as key=value, without dashes."
+        raise RequestError(f"There is no option {option!r}.{hint} See: sensorium {verb} --help")
+    given = value if equals else next(rest, "")
+    if not given:
+        raise RequestError(f"{option} needs a value after it. See: sensorium {verb} --help")
+    if _OPTIONS[option] and given not in _OPTIONS[option]:
+        raise unknown(f"{option} of", given, _OPTIONS[option])
+
+
+def check(verb: str, config: Config) -> None:
+    """Refuses a key that was added (`+NAME=`) where nothing reads it, a group that was taken away (`~NAME`), and
+    values that cannot be. What is inside a section, its target refuses.
+    """
+    primary = _primary(verb)
+    known = [*(key for key in primary if key not in ("defaults", "hydra")), *configs.groups()]
+    for key in config:
+        if key not in known:
+            raise unknown_key(key, verb, known)
+    for item in primary["defaults"]:
+        for group in item if isinstance(item, Mapping) else ():
+            if group in NEEDED_GROUPS and "_target_" not in (config.get(group) or {}):
+                raise RequestError(
+                    f"sensorium {verb} needs a {group}. Say {group}=NAME; sensorium list what={group} has the names."
+                )
+    values.check(verb, config)
+
+
 # -- errors
 
 
@@ -91,20 +191,30 @@ def explain(error: Exception, verb: str, arguments: list[str]) -> SensoriumError
         cause = cause.__cause__
     if isinstance(cause, SensoriumError):
         return cause
-    text = str(error) + "\n" + str(cause)
-    if isinstance(error, OverrideParseException) or isinstance(cause, OverrideParseException):
+    text = f"{error}\n{cause}"
+    if isinstance(cause, OverrideParseException):
         return RequestError(
-            f"This override cannot be read: {str(error).splitlines()[-1].strip()}\nWrite key=value; quote lists: 'callbacks=[a,b]'."
+            f"{cause.override!r} cannot be read: {str(cause).splitlines()[0]}\n"
+            "Write key=value; quote what has brackets or spaces: 'callbacks=[a,b]'."
         )
-    if match := re.search(r"In '[^']*': Could not (?:find|load) '([^'/]+)/([^']+)'", text) or re.search(
-        r"Could not find '([^'/]+)/([^']+)'", text
-    ):
-        return unknown(match[1], match[2], configs.options(match[1]))
-    if match := re.search(r"Could not override '([^']+)'", text):
-        return unknown_key(match[1], keys_of(verb, arguments))
-    if match := re.search(r"Key '([^']+)' is not in struct\s+full_key: (\S+)", text):
-        return unknown_key(match[2], keys_of(verb, arguments))
+    if match := re.search(r"Could not (?:find|load) '(.+)/([^/']*)'", text):
+        return _unknown_choice(match[1], match[2], text)
+    if match := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
+        return RequestError(
+            f"{match[1]}={match[2]} are several values. With -m each gets a training: "
+            f"sensorium {verb} -m {match[1]}={match[2]}\nA list is written in brackets: '{match[1]}=[{match[2]}]'."
+        )
+    for pattern in (r"Could not (?:override|delete from config.) '([^']+)'", r"full_key: (\S+)"):
+        if match := re.search(pattern, text):
+            return unknown_key(match[1], verb, keys_of(verb, arguments))
     return RequestError(_sentence(str(cause) or str(error)))
+
+
+def _unknown_choice(group: str, choice: str, text: str) -> RequestError:
+    """For a choice that its group does not have; Hydra's message lists the ones it found."""
+    if choice == "joblib":
+        return missing_extra("hydra-joblib-launcher", "sweep")
+    return unknown(group, choice, set(re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)))
 
 
 def _sentence(text: str) -> str:
@@ -112,29 +222,31 @@ def _sentence(text: str) -> str:
     return "\n".join(line for line in lines[:2] if "full_key" not in line and "object_type" not in line)
 
 
-def unknown_key(key: str, known: list[str]) -> RequestError:
-    """The error for a dotted key that no config has: the nearest one, or what its section holds."""
+def unknown_key(key: str, verb: str, known: list[str]) -> RequestError:
+    """The error for a dotted key that no config has: the nearest one, and what its section holds."""
     section, _, name = key.rpartition(".")
-    beside = [other for other in known if other.rpartition(".")[0] == section]
-    guess = nearest(key, known) or next((other for other in known if other.rpartition(".")[2] == name), None)
+    beside = {other.rpartition(".")[2]: other for other in known if other.rpartition(".")[0] == section}
+    anywhere = {other.rpartition(".")[2]: other for other in reversed(known)}
+    alike = difflib.get_close_matches(name, anywhere, n=1, cutoff=0.6)
+    guess = beside.get(nearest(name, beside) or "")
+    if guess is None and not beside:
+        guess = nearest(key, known)
+    if guess is None and alike:
+        guess = anywhere[alike[0]]
     hint = f" Did you mean {guess}?" if guess else ""
-    where = (
-        f"{section} has: {listing(n.rpartition('.')[2] for n in beside)}." if beside else "See: sensorium VERB --help"
-    )
+    shown = [other for other in beside if not other.startswith("_")]
+    where = f"{section or verb} has: {listing(shown, limit=40)}." if shown else f"See: sensorium {verb} --help"
     return RequestError(f"There is no key {key!r}.{hint}\n{where}")
 
 
 def keys_of(verb: str, arguments: list[str]) -> list[str]:
     """Every dotted key of a verb's config, composed with the group choices that do exist; and the group names."""
+    if _folder(verb) is None:
+        return [key for key in _primary(verb) if key not in ("defaults", "hydra")]
     groups = configs.groups()
-    choices = [
-        a
-        for a in arguments
-        if "=" in a and (name := a.partition("=")[0]) in groups and a.partition("=")[2] in configs.options(name)
-    ]
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(configs.FOLDER)):
-        config = hydra.compose(verb, overrides=choices)
-    return [*_flatten(OmegaConf.to_container(config)), *groups]
+    choices = [a for a in arguments if a.partition("=")[2] in configs.options(a.partition("=")[0])]
+    config = compose(verb, choices, arguments=arguments)
+    return list(dict.fromkeys([*_flatten(OmegaConf.to_container(config)), *groups]))
 
 
 def _flatten(config: Any, prefix: str = "") -> list[str]:
@@ -162,11 +274,13 @@ def override(config: Config, overrides: list[str]) -> Config:
         raise explain(error, "train", overrides) from error
     for item in parsed:
         key = item.key_or_group
+        if item.is_sweep_override():
+            raise RequestError(f"{item.input_line} are several values; here each key has one.")
         if isinstance(config.get(key), dict):
             raise RequestError(
                 f"{key} was chosen when this was trained and cannot be exchanged; its values can: {key}.KEY=..."
             )
         if key not in known and not key.startswith("trainer."):
-            raise unknown_key(key, known)
+            raise unknown_key(key, "train", known)
         OmegaConf.update(changed, key, item.value(), force_add=True)
     return OmegaConf.to_container(changed, resolve=True)  # type: ignore[return-value]

@@ -1,45 +1,43 @@
 """sensorium eval: a checkpoint's metrics, tables and plots, on its own data or on other data."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import hydra
 import numpy as np
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from sensorium import checkpoint
 from sensorium.build import check_targets, device_of, load_data
-from sensorium.cli import configs, evaluation, output
-from sensorium.cli.app import Config, explain, override, run_hydra
+from sensorium.cli import evaluation, output
+from sensorium.cli.app import Config, check, compose, explain, override, run_hydra
 from sensorium.cli.predict import checkpoint_path
 from sensorium.data.base import ImageData, ImageSplit
 from sensorium.data.joined import joined
-from sensorium.errors import RequestError, listing, unknown
+from sensorium.errors import RequestError, listing
 from sensorium.evaluator import Predictions
 from sensorium.metrics.uncertainty import bootstrap_intervals, paired_comparison
 from sensorium.specs import ImageSpec
-
-SPLITS = ("test", "val", "train", "all")
 
 
 def run(arguments: list[str]) -> int:
     """Evaluates. dataset=... and dataset.KEY=... belong to the checkpoint's config, the rest to eval's own."""
     about_data = [argument for argument in arguments if argument.startswith(("dataset=", "dataset."))]
     rest = [argument for argument in arguments if argument not in about_data]
-    run_hydra("eval", rest, lambda config: _job(config, about_data))
+    run_hydra("eval", rest, lambda config: _job(config, about_data, rest))
     return 0
 
 
-def _job(config: Config, about_data: list[str]) -> None:
-    kind = output.check_format(config["format"])
-    if config["predictions"] not in ("csv", "jsonl"):
-        raise unknown("format of predictions", str(config["predictions"]), ["csv", "jsonl"])
+def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
+    check("eval", config)
     loaded = checkpoint.read(checkpoint_path(config["ckpt"]))
     if not config["trust"]:
         for section in ("dataset", "model"):
             check_targets(section, loaded.config[section])
-    settings = _settings(loaded, config, about_data)
+    settings = _settings(loaded, config, about_data, arguments)
     data = load_data(settings)
     name = config["split"] or _default_split(settings, about_data)
     split = _relabelled(_split(data, name), data.spec, loaded.spec)
@@ -49,14 +47,21 @@ def _job(config: Config, about_data: list[str]) -> None:
     metrics = evaluation.flat(predictions, name)
     records: list[output.Record] = [{"metric": key, "value": value} for key, value in metrics.items()]
     if config["bootstrap"]:
-        records = _with_intervals(records, predictions, name, resamples=_whole("bootstrap", config["bootstrap"]))
+        records = _with_intervals(records, predictions, name, resamples=config["bootstrap"])
     if config["compare"] is not None:
         other = checkpoint.read(checkpoint_path(config["compare"]))
         records += _compared(other, loaded.spec, predictions, split, settings, config)
     folder = Path(config["folder"]) if config["folder"] else _beside(loaded.path) / f"eval_{name}"
-    evaluation.report(
-        folder, predictions, split, class_names=loaded.spec.class_names, predictions_format=config["predictions"]
-    )
+    try:
+        evaluation.record_problems(folder, data.problems, say=lambda line: print(line, file=sys.stderr))
+        evaluation.report(
+            folder, predictions, split, class_names=loaded.spec.class_names, predictions_format=config["predictions"]
+        )
+    except OSError as error:
+        raise RequestError(
+            f"Tables and plots cannot be written to {folder}: {error.strerror}. Say folder=OTHER."
+        ) from error
+    kind = config["format"]
     if kind == "json":
         flat = {record["metric"]: record["value"] for record in records}
         intervals = {f"{r['metric']}_interval": [r["low"], r["high"]] for r in records if "low" in r}
@@ -66,30 +71,30 @@ def _job(config: Config, about_data: list[str]) -> None:
         output.console().print(f"\ntables and plots: {folder}")
 
 
-def _settings(loaded: checkpoint.Checkpoint, config: Config, about_data: list[str]) -> Config:
+def _settings(loaded: checkpoint.Checkpoint, config: Config, about_data: list[str], arguments: list[str]) -> Config:
     """The config to evaluate with: the checkpoint's, with other data where asked; pictures always as in training."""
     settings = dict(loaded.config)
     chosen = [argument for argument in about_data if argument.startswith("dataset=")]
     if chosen:
-        settings["dataset"] = _composed(about_data)
+        settings["dataset"] = _composed(about_data, arguments)
     elif about_data:
         settings = override(settings, about_data)
     spec = loaded.spec
     if about_data:
-        settings["dataset"] |= {"image_size": spec.image_size[0], "channels": spec.in_channels, "resize": spec.resize}
+        alike = {"image_size": list(spec.image_size), "channels": spec.in_channels, "resize": spec.resize}
+        settings["dataset"] |= {key: value for key, value in alike.items() if key in settings["dataset"]}
     settings["on_bad"] = config["on_bad"]
     if config["batch_size"] is not None:
-        settings["eval_batch_size"] = _whole("batch_size", config["batch_size"])
+        settings["eval_batch_size"] = config["batch_size"]
     return settings
 
 
-def _composed(about_data: list[str]) -> dict[str, Any]:
+def _composed(about_data: list[str], arguments: list[str]) -> dict[str, Any]:
     """The dataset section for dataset=NAME dataset.KEY=..."""
     try:
-        with hydra.initialize_config_dir(version_base="1.3", config_dir=str(configs.FOLDER)):
-            return OmegaConf.to_container(hydra.compose("train", overrides=about_data).dataset)  # type: ignore[return-value]
-    except Exception as error:
-        raise explain(error, "train", about_data) from error
+        return OmegaConf.to_container(compose("train", about_data, arguments=arguments).dataset)  # type: ignore[return-value]
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, "train", [*about_data, *arguments]) from error
 
 
 def _default_split(settings: Config, about_data: list[str]) -> str:
@@ -100,8 +105,6 @@ def _default_split(settings: Config, about_data: list[str]) -> str:
 
 
 def _split(data: ImageData, name: str) -> ImageSplit:
-    if name not in SPLITS:
-        raise unknown("split", name, SPLITS)
     return joined([data.train, data.val, data.test]) if name == "all" else getattr(data, name)
 
 
@@ -149,12 +152,6 @@ def _compared(
     )
     found = paired_comparison(a=predictions.probabilities, b=rival.probabilities, labels=predictions.labels)
     return [{"metric": f"compare/{name}", "value": value} for name, value in found.items()]
-
-
-def _whole(key: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise RequestError(f"{key}={value} is not possible: it is a whole number, 1 or more.")
-    return value
 
 
 def _beside(path: Path) -> Path:

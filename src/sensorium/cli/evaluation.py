@@ -1,14 +1,16 @@
 """What train and eval do alike once there is a checkpoint: judge it, write the report, show the numbers."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from rich.table import Table
 
 from sensorium import checkpoint, runs
 from sensorium.build import make_loader, model_of
 from sensorium.cli import output
-from sensorium.data.base import ImageData, ImageSplit, Problem
+from sensorium.data.base import ImageData, ImageSplit, Problem, counted
 from sensorium.evaluator import Classifier, Predictions, evaluate
 from sensorium.files import write_csv
 from sensorium.metrics.classification import summary
@@ -67,14 +69,13 @@ def report(
     )
 
 
-def show_metrics(metrics: dict[str, float]) -> None:
+def metrics_table(metrics: dict[str, float]) -> Table:
     """The table at the end of a training."""
-    records = [{"metric": name, "value": value} for name, value in metrics.items()]
-    output.console().print(output.table(records))
+    return output.table([{"metric": name, "value": value} for name, value in metrics.items()])
 
 
-def record_problems(run: Run, problems: tuple[Problem, ...]) -> None:
-    """What on_bad=skip left out, in the run folder and as a count on the terminal."""
+def record_problems(folder: Path, problems: tuple[Problem, ...], *, say: Callable[[str], None]) -> None:
+    """What on_bad=skip left out: listed in the folder, and counted in a line to the person."""
     if problems and launch.rank() == 0:
-        write_csv(run.folder / "left_out.csv", [("place", "problem"), *((p.place, p.what) for p in problems)])
-        output.console().print(f"{len(problems)} examples left out, listed in {run.folder / 'left_out.csv'}")
+        write_csv(folder / "left_out.csv", [("place", "problem"), *((p.place, p.what) for p in problems)])
+        say(f"{counted(len(problems), 'example')} left out, listed in {folder / 'left_out.csv'}")

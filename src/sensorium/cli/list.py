@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 
 from sensorium.build import instantiate
 from sensorium.cli import configs, output
-from sensorium.cli.app import Config, run_hydra
+from sensorium.cli.app import Config, check, run_hydra
 from sensorium.errors import unknown
 from sensorium.nn.flops import count_flops, count_parameters
 
@@ -18,7 +18,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _job(config: Config) -> None:
-    kind = output.check_format(config["format"])
+    check("list", config)
     if config["model"] is not None:
         records = [_model(config)]
     else:
@@ -31,7 +31,7 @@ def _job(config: Config) -> None:
             if what in ("all", group)
             for name, line in configs.options(group).items()
         ]
-    output.write_records(records, format=kind, output=config["output"])
+    output.write_records(records, format=config["format"], output=config["output"])
 
 
 def _model(config: Config) -> output.Record:
@@ -44,8 +44,8 @@ def _model(config: Config) -> output.Record:
         if (folder / "model" / f"{name}.yaml").exists()
     )
     section = OmegaConf.to_container(OmegaConf.load(path))
-    size, channels = int(config["image_size"]), int(config["in_channels"])
-    offered = {"in_channels": channels, "num_classes": int(config["num_classes"]), "image_size": (size, size)}
+    size, channels = config["image_size"], config["in_channels"]
+    offered = {"in_channels": channels, "num_classes": config["num_classes"], "image_size": (size, size)}
     model = instantiate("model", section, **offered)  # type: ignore[arg-type]
     flops = count_flops(model, torch.zeros(1, channels, size, size))
     return {

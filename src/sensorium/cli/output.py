@@ -9,27 +9,49 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.control import Control
 from rich.table import Table
 
-from sensorium.errors import RequestError, unknown
+from sensorium.errors import RequestError
 from sensorium.files import write_atomically
 
-FORMATS = ("table", "csv", "json")
 Record = dict[str, Any]
+_STYLE: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False}
+_WIDE = 1000  # columns
 
 
-def console() -> Console:
-    """Plain text without control characters when output is not a terminal."""
-    return Console(highlight=False, soft_wrap=True)
+class LoggedConsole(Console):
+    """Writes what it prints to a file too, as plain lines; the progress bar, which is drawn, stays out of it."""
+
+    def __init__(self, *, log: Path) -> None:
+        super().__init__(**_STYLE)
+        self._log = Console(file=log.open("a", encoding="utf-8"), width=_WIDE, **_STYLE)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As `Console.print`."""
+        super().print(*objects, **options)
+        if not any(isinstance(item, Control) for item in objects):
+            self._log.print(*objects, **options)
 
 
-def check_format(name: str) -> str:
-    if name not in FORMATS:
-        raise unknown("format", name, FORMATS)
-    return name
+def console(*, log: Path | None = None) -> Console:
+    """Plain text without control characters when output is not a terminal; what is in [brackets] stays.
+
+    log: a file that gets the same lines.
+    """
+    found = Console(**_STYLE) if log is None else LoggedConsole(log=log)
+    if not found.is_terminal:
+        found.width = _WIDE  # a program reads lines: rows are not folded for it
+    return found
 
 
-def write_records(records: Sequence[Record], *, format: str, output: str | None, title: str = "") -> None:
+def write_records(
+    records: Sequence[Record],
+    *,
+    format: str,  # noqa: A002 (the name of the key)
+    output: str | None,
+    title: str = "",
+) -> None:
     """All records at once, to a file (written atomically) or to standard output."""
     if format == "table" and output is None:
         console().print(table(records, title=title))

@@ -9,9 +9,10 @@ from typing import Any
 
 from sensorium import runs
 from sensorium.cli import output
-from sensorium.cli.app import Config, run_hydra
+from sensorium.cli.app import Config, check, run_hydra
 from sensorium.errors import RequestError
-from sensorium.predictor import Prediction, Predictor, check_top_k
+from sensorium.files import meant
+from sensorium.predictor import Prediction, Predictor
 from sensorium.vision.decode import list_images
 
 
@@ -39,8 +40,8 @@ def _literal_globs(arguments: list[str]) -> list[str]:
 
 
 def _job(config: Config) -> int:
-    kind = output.check_format(config["format"])
-    top_k = check_top_k(config["top_k"])
+    check("predict", config)
+    kind, top_k = config["format"], config["top_k"]
     paths = inputs(config["input"])
     predictor = Predictor(
         path=checkpoint_path(config["ckpt"]), accelerator=config["accelerator"], trust=config["trust"]
@@ -96,6 +97,10 @@ def inputs(given: Any) -> Iterator[Path]:
     return iter(found)
 
 
+def _glob(pattern: str) -> list[str]:
+    return glob.glob(pattern, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
+
+
 def _expand(item: str) -> list[Path]:
     path = Path(os.path.expanduser(item))  # noqa: PTH111 (Path.expanduser fails for an unknown user)
     if path.is_dir():
@@ -106,8 +111,8 @@ def _expand(item: str) -> list[Path]:
     if path.exists():
         return [path]
     if any(sign in item for sign in "*?["):
-        files = [Path(name) for name in sorted(glob.glob(str(path), recursive=True)) if Path(name).is_file()]
+        files = [Path(name) for name in sorted(_glob(str(path))) if Path(name).is_file()]
         if not files:
-            raise RequestError(f"input={item}: no file matches.")
+            raise RequestError(f"input={item}: no file matches. Quote it if the shell must leave it alone.")
         return files
-    raise RequestError(f"input={item}: there is no such file or folder.")
+    raise RequestError(f"input={item}: there is no such file or folder.{meant(path)}")

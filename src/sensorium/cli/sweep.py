@@ -12,7 +12,7 @@ from typing import Any
 from sensorium import runs
 from sensorium.cli import output
 from sensorium.cli.app import Config, run_hydra
-from sensorium.errors import RunError
+from sensorium.errors import RequestError, RunError, SensoriumError
 from sensorium.files import write_atomically
 from sensorium.runs import Run
 from sensorium.training import launch
@@ -37,8 +37,8 @@ class Recorder:
         metrics = runs.read_metrics(run) if run.metrics.exists() else {}
         self._write(run=str(run.folder), metrics=metrics)
 
-    def failed(self, error: str) -> None:
-        self._write(error=error)
+    def failed(self, error: SensoriumError) -> None:
+        self._write(error=str(error), status=error.exit_status)
 
     def _write(self, **result: Any) -> None:
         write_atomically(self.path, json.dumps({"overrides": self.overrides} | result))
@@ -55,6 +55,9 @@ def run(arguments: list[str], job: Callable[[Config], None]) -> int:
     os.environ["SENSORIUM_SWEEP"] = str(folder.resolve())
     try:
         run_hydra("train", [*arguments, f"hydra.sweep.dir={folder}"], job)
+    except RequestError:
+        runs.discard(Run(folder))  # before the first job
+        raise
     finally:
         del os.environ["SENSORIUM_SWEEP"]
     if launch.rank() != 0:
@@ -62,6 +65,9 @@ def run(arguments: list[str], job: Callable[[Config], None]) -> int:
     jobs = [json.loads(path.read_text()) for path in sorted(folder.glob("job_*.json"))]
     if not jobs:
         raise RunError("The sweep had no jobs.")
+    if all(job.get("status") == RequestError.exit_status for job in jobs):
+        runs.discard(Run(folder))
+        raise RequestError(f"Every job of the sweep was refused. The first: {jobs[0]['error']}")
     return _show(jobs, folder)
 
 

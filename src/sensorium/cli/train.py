@@ -11,8 +11,8 @@ from hydra.types import RunMode
 
 from sensorium import checkpoint, runs
 from sensorium.build import build_model, load_data
-from sensorium.cli import evaluation, output, sweep
-from sensorium.cli.app import Config, override, run_hydra
+from sensorium.cli import evaluation, output, sweep, values
+from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra
 from sensorium.errors import RequestError, RunError, SensoriumError
 from sensorium.runs import Run
 from sensorium.training import fit, launch, settings, tune
@@ -37,36 +37,50 @@ def run(arguments: list[str]) -> int:
 
 def _job(config: Config) -> None:
     """One training as Hydra hands it over, alone or as a job of a sweep."""
-    hydra = HydraConfig.get()
-    overrides = list(hydra.overrides.task)
-    config["dataset_name"], config["model_name"] = hydra.runtime.choices["dataset"], hydra.runtime.choices["model"]
-    if hydra.mode == RunMode.MULTIRUN and config["threads"] == "auto" and "joblib" in hydra.launcher._target_:
-        config["threads"] = 1  # jobs side by side: threads that wait for each other on busy cores stall
-    record = sweep.Recorder.of(hydra)
+    record = sweep.Recorder.of(HydraConfig.get())
     try:
-        launch.join()
-        name = f"{config['dataset_name']}_{config['model_name']}"
-        run = Run(launch.agree(runs.create(Path(config["run_root"]), name).folder if launch.rank() == 0 else None))
-        if launch.rank() == 0:
-            runs.record(run, config, overrides)
-        train(config, run, resume=None)
+        run = _train_anew(config)
     except SensoriumError as error:
         if record is None or error.exit_status > 128:
             raise
-        record.failed(str(error))
+        record.failed(error)
         print(f"sensorium: {error}")
         return
     if record is not None and launch.rank() == 0:
         record.done(run)
 
 
+def _train_anew(config: Config) -> Run:
+    """A training in a run folder of its own, which is taken away again when the request turns out to be wrong."""
+    check("train", config)
+    fit.check_trainer(config["trainer"])
+    hydra = HydraConfig.get()
+    config["dataset_name"], config["model_name"] = hydra.runtime.choices["dataset"], hydra.runtime.choices["model"]
+    if hydra.mode == RunMode.MULTIRUN and config["threads"] == "auto" and "joblib" in hydra.launcher._target_:
+        config["threads"] = 1  # jobs side by side: threads that wait for each other on busy cores stall
+    launch.join()
+    name = f"{config['dataset_name']}_{config['model_name']}"
+    run = Run(launch.agree(runs.create(Path(config["run_root"]), name).folder if launch.rank() == 0 else None))
+    if launch.rank() == 0:
+        runs.record(run, config, list(hydra.overrides.task))
+    try:
+        train(config, run, resume=None)
+    except RequestError:
+        if launch.rank() == 0:
+            runs.discard(run)
+        raise
+    return run
+
+
 def _resume(path: Path, overrides: list[str]) -> None:
     """Goes on with a run from its last checkpoint that can be read, or from its start when there is none."""
+    find_own_modules()
     run = runs.find(path)
     config = override(run.read_config(), overrides)
+    values.check("train", config)
     launch.join()
     found, note = checkpoint.newest_readable([run.last, run.previous])
-    if note and launch.rank() == 0:
+    if note and launch.rank() == 0 and not launch.is_spawned(run):
         print(note)
     train(config, run, resume=found)
 
@@ -75,6 +89,7 @@ def train(config: Config, run: Run, resume: Path | None) -> None:
     """One training in its run folder, on as many processes as the config asks for."""
     processes = launch.wanted_processes(config["trainer"])
     if processes > 1 and not launch.is_launched():
+        runs.write_config(run, config)  # with what is changed at a resume
         status = launch.spawn(run, processes)
         if status:
             error = RunError(f"The training on {processes} processes failed; see {run.folder}.")
@@ -82,9 +97,10 @@ def train(config: Config, run: Run, resume: Path | None) -> None:
             raise error
         return
     launch.adopt(config["trainer"])
+    fit.quiet()
     started = time.perf_counter()
-    console = output.console()
     first = launch.rank() == 0
+    console = output.console(log=run.log if first else None)
     say = console.print if first else (lambda *_: None)
     if advice := settings.set_threads(config["threads"], processes=int(os.environ.get("LOCAL_WORLD_SIZE", "1"))):
         say(advice)
@@ -92,7 +108,7 @@ def train(config: Config, run: Run, resume: Path | None) -> None:
     data = load_data(config)
     for note in data.notes:
         say(note)
-    evaluation.record_problems(run, data.problems)
+    evaluation.record_problems(run.folder, data.problems, say=say)
     model = build_model(config, data.spec, say=say)
     settings.choose(config, model, data.spec)
     tune.tune(config, data=data, say=say)
@@ -107,8 +123,7 @@ def train(config: Config, run: Run, resume: Path | None) -> None:
         return
     if config["test"]:
         metrics = evaluation.evaluate_run(config, run, data=data, device=training.device)
-        if first:
-            evaluation.show_metrics(metrics)
+        say(evaluation.metrics_table(metrics))
     if first:
         say(f"run folder: {run.folder}\n")
         say(f"sensorium eval ckpt={run.best}")

@@ -121,13 +121,16 @@ class ImageData:
 
 
 def refuse(problems: Sequence[Problem], *, on_bad: OnBad) -> None:
-    """With on_bad="fail", a RequestError with the count and the first ten problems, if there are any."""
+    """With on_bad="fail", a RequestError with the count and the first ten problems, alike ones in one line."""
     if on_bad not in ("fail", "skip"):
         raise unknown("on_bad", str(on_bad), ("fail", "skip"))
     if on_bad == "skip" or not problems:
         return
-    first = "\n".join(f"  {problem}" for problem in problems[:10])
-    more = f"\n  ... and {len(problems) - 10} more" if len(problems) > 10 else ""
+    alike: dict[str, list[str]] = {}
+    for problem in problems[:10]:
+        alike.setdefault(problem.what, []).append(problem.place)
+    first = "\n".join(f"  {', '.join(places)}: {what}" for what, places in alike.items())
+    more = f" ... and {len(problems) - 10} more" if len(problems) > 10 else ""
     count = counted(len(problems), "problem")
     raise RequestError(f"The data has {count}; on_bad=skip leaves out what is bad and lists it:\n{first}{more}")
 

@@ -11,10 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sensorium.errors import RequestError, listing, nearest
+from sensorium.errors import RequestError, listing
+from sensorium.files import meant
 
 # What torch.load was seen to raise for random, altered and cut files; each means "not a checkpoint".
-_DAMAGED = (
+DAMAGED = (
     pickle.UnpicklingError,
     struct.error,
     EOFError,
@@ -123,18 +124,17 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> WeightReport:
 
 
 def _open(path: Path) -> Any:
+    if path.is_dir():
+        raise RequestError(f"{path} is a folder; model.pretrained takes a file such as {path}/checkpoints/best.ckpt.")
     if not path.is_file():
-        siblings = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
-        guess = nearest(path.name, siblings)
-        hint = f" Did you mean {path.parent / guess}?" if guess else ""
-        raise RequestError(f"There is no file of weights {path}.{hint}")
+        raise RequestError(f"There is no file of weights {path}.{meant(path)}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # guesses about the pickle protocol of damaged files
             return torch.load(path, map_location="cpu", weights_only=True)
     except PermissionError as error:
         raise RequestError(f"{path} may not be read by you: {error.strerror}.") from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         if "Unsupported global" in str(error):
             raise RequestError(
                 f"{path} holds Python objects besides tensors; opening them can run code, so it was not opened.\n"

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from sensorium.errors import RequestError
 from sensorium.nn.transfer import frozen_modules_eval
 from sensorium.optim.groups import parameter_groups
 from sensorium.randomness import fold
@@ -66,6 +67,9 @@ class Task(pl.LightningModule):
             frozen_modules_eval(self.model)
         return self
 
+    def on_train_start(self) -> None:
+        self.train()  # Lightning takes the mode of each module as it finds it
+
     @abstractmethod
     def step(self, batch: Any, batch_idx: int, *, training: bool) -> StepResult:
         """One batch through the model; with augmentation and smoothing only when training."""
@@ -97,6 +101,11 @@ class Task(pl.LightningModule):
     def on_train_epoch_end(self) -> None:
         self._log_means("train")
 
+    def on_validation_start(self) -> None:
+        # Every process judges the model that is saved, which is the first one's.
+        for buffer in self.model.buffers() if self.trainer.world_size > 1 else ():
+            torch.distributed.broadcast(buffer, src=0)
+
     def on_validation_epoch_start(self) -> None:
         self._sums.pop("val", None)
 
@@ -118,7 +127,10 @@ class Task(pl.LightningModule):
         groups = parameter_groups(
             self.model, lr=self.lr, weight_decay=self.weight_decay, backbone_lr_scale=self.backbone_lr_scale
         )
-        optimizer = self._optimizer(groups)
+        try:
+            optimizer = self._optimizer(groups)
+        except (TypeError, ValueError) as error:  # what torch says of a value out of range
+            raise RequestError(f"optimizer: {str(error).splitlines()[0]}") from error
         total_steps, steps_per_epoch = self.length
         scheduler = self._scheduler(optimizer, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
         plateau = isinstance(scheduler, ReduceLROnPlateau)

@@ -50,6 +50,7 @@ class ClassificationTask(Task):
         )
         self.num_classes = spec.num_classes
         self.augment = augment
+        self.augments = len(augment.transforms) > 0 or augment.mix is not None
         self.normalise = Normalise(mean=spec.mean, std=spec.std)
         self.label_smoothing = label_smoothing
         self.memory_format = memory_format
@@ -60,15 +61,13 @@ class ClassificationTask(Task):
 
     def step(self, batch: ImageBatch, batch_idx: int, *, training: bool) -> StepResult:
         images, labels, indices = batch
-        if training:
+        targets, smoothing = labels, self.label_smoothing if training else 0.0
+        if training and self.augments:
             random = ExampleRandom(seed=self.seed, epoch=self.current_epoch, indices=indices, batch=batch_idx)
             targets = F.one_hot(labels, self.num_classes).float()
             images, targets = self.augment(images, targets, random)
-            logits = self(images).float()
-            loss = F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
-        else:
-            logits = self(images).float()
-            loss = F.cross_entropy(logits, labels)
+        logits = self(images).float()
+        loss = F.cross_entropy(logits, targets, label_smoothing=smoothing)
         count = len(labels)
         correct = (logits.detach().argmax(1) == labels).sum()
         return StepResult(loss, torch.stack([loss.detach() * count, correct, correct.new_tensor(count)]))

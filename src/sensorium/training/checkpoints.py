@@ -5,6 +5,7 @@ work. Here `last.ckpt` is written at two moments only: after an optimiser step i
 epoch when everything of the one before is done. Both restart exactly (docs/decisions/0003).
 """
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from sensorium import checkpoint as files
+from sensorium.errors import unknown
 from sensorium.runs import Run
 from sensorium.training.interrupts import Interrupted, StopRequest
 
@@ -22,6 +24,8 @@ ONLY_FOR_RESUMING = (
     "lr_schedulers",
     "loops",
     "callbacks",
+    "callback_metrics",
+    "stopped",
     "training_weights",
     "average",
 )
@@ -76,13 +80,26 @@ class Checkpoints(pl.Callback):
         self._saving_best = False
         self._at_epoch_start = False
         self._saved_at = time.monotonic()
+        self._metrics: dict[str, torch.Tensor] = {}
+        self._stopped = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self.stop.listen()
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # A run that early stopping had ended stays ended; Lightning does not remember it.
+        trainer.should_stop = self._stopped and bool(trainer.early_stopping_callbacks)
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Again: Lightning has put its own handler for SIGTERM in place since.
         self.stop.listen()
+        # What validation found before the interruption: the history, the plateau scheduler and early stopping read it.
+        trainer.callback_metrics.update(self._metrics)
+        loop = trainer.fit_loop
+        # Lightning calls the whole epoch after a restart restarting, and then leaves out the plateau scheduler's step.
+        loop._restarting = False
+        if loop.epoch_loop.batch_progress.current.ready == 0:
+            loop.epoch_loop.restarting = False
 
     # -- when
 
@@ -95,34 +112,30 @@ class Checkpoints(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         loop = trainer.fit_loop.epoch_loop
-        if loop.batch_progress.is_last_batch or loop._should_accumulate() or self._validates_now(trainer):
+        # Not in the middle of a step, and not where more of the epoch follows than its next batch: a restart from here
+        # would not know whether validation or the end of the epoch had been.
+        fetcher = trainer.fit_loop._data_fetcher
+        if loop._should_accumulate() or loop._is_training_done or loop._should_check_val_fx(fetcher):
             return
-        asked = self._is_asked(trainer)
-        if asked or self._is_due(trainer):
-            loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-            if not bool(torch.isfinite(loss)):
-                return  # the loss guard ends the run; the last good checkpoint stays
+        if self._is_asked(trainer) or self._is_due(trainer):
             self._save_last(trainer, at_epoch_start=False)
         self._stop_if_asked(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.sanity_checking or not trainer.fit_loop.epoch_loop.batch_progress.total.ready:
             return
+        if self.monitor not in trainer.callback_metrics:
+            raise unknown("metric (callbacks.checkpoints.monitor)", self.monitor, trainer.callback_metrics)
         value = float(trainer.callback_metrics[self.monitor])
         better = self.best is None or (value > self.best if self.mode == "max" else value < self.best)
-        if better:
-            self.best = value
-            self._saving_best = True
-            trainer.save_checkpoint(self.run.best)
-            self._saving_best = False
+        if better and math.isfinite(value):
+            self._save_best(trainer, value)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.best is None:  # nothing was validated: the last weights are all there is
+            self._save_best(trainer, None)
         self._save_last(trainer, at_epoch_start=True)
-
-    def _validates_now(self, trainer: pl.Trainer) -> bool:
-        """Whether validation follows this batch; a restart from here would not know if it ran."""
-        every = trainer.val_check_batch
-        return every is not None and every != float("inf") and (trainer.fit_loop.epoch_loop.batch_idx + 1) % every == 0
+        self._stop_if_asked(trainer)
 
     def _is_due(self, trainer: pl.Trainer) -> bool:
         by_steps = self.every_n_steps is not None and trainer.global_step % self.every_n_steps == 0
@@ -143,20 +156,35 @@ class Checkpoints(pl.Callback):
 
     # -- what
 
+    def _save_best(self, trainer: pl.Trainer, value: float | None) -> None:
+        if _is_sound(trainer):
+            self.best = value
+            self._saving_best = True
+            trainer.save_checkpoint(self.run.best)
+            self._saving_best = False
+
     def _save_last(self, trainer: pl.Trainer, *, at_epoch_start: bool) -> None:
-        self._at_epoch_start = at_epoch_start
-        trainer.save_checkpoint(self.run.last)
-        self._saved_at = time.monotonic()
+        if _is_sound(trainer):
+            self._at_epoch_start = at_epoch_start
+            trainer.save_checkpoint(self.run.last)
+            self._saved_at = time.monotonic()
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         checkpoint[files.KEY] = self.about
+        checkpoint["callback_metrics"] = {name: value.cpu() for name, value in trainer.callback_metrics.items()}
+        checkpoint["stopped"] = trainer.should_stop
         if self._saving_best:
             for key in ONLY_FOR_RESUMING:
                 checkpoint.pop(key, None)
         elif self._at_epoch_start:
             _forget_finished_epoch(checkpoint["loops"]["fit_loop"])
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self._metrics, self._stopped = checkpoint["callback_metrics"], checkpoint["stopped"]
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best}
@@ -165,14 +193,22 @@ class Checkpoints(pl.Callback):
         self.best = state_dict["best"]
 
 
+def _is_sound(trainer: pl.Trainer) -> bool:
+    """Whether every weight is a number. What is not would take the place of the last good checkpoint."""
+    values = (value for value in trainer.lightning_module.state_dict().values() if value.is_floating_point())
+    sound = all(bool(torch.isfinite(value).all()) for value in values)
+    return trainer.strategy.reduce_boolean_decision(sound) if trainer.world_size > 1 else sound
+
+
 def _forget_finished_epoch(fit_loop: dict[str, Any]) -> None:
-    """Lightning resets the counters of the batches of an epoch a moment after `on_train_epoch_start`; a checkpoint
-    from that hook must say the same, or the restarted epoch counts as already done."""
-    for key in ("epoch_loop.batch_progress", "epoch_loop.scheduler_progress", "epoch_loop.val_loop.batch_progress"):
-        progress = fit_loop[key]
-        progress["current"] = dict.fromkeys(progress["current"], 0)
-        if "is_last_batch" in progress:
-            progress["is_last_batch"] = False
+    """Makes Lightning's counters say that the epochs before are done and no other has begun, which is where it starts
+    an epoch without any of its restart stages. (In `on_train_epoch_start` they are halfway into the new epoch, and it
+    does not bring them back to the same place: lightning 2.6.6.)"""
+    for counts in fit_loop["epoch_progress"].values():
+        counts.update(dict.fromkeys(counts, counts["processed"]))
+    for key in ("epoch_loop.batch_progress", "epoch_loop.scheduler_progress"):
+        fit_loop[key]["current"] = dict.fromkeys(fit_loop[key]["current"], 0)
+    fit_loop["epoch_loop.batch_progress"]["is_last_batch"] = False
     optimizer = fit_loop["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]
     for key in ("step", "zero_grad"):
         optimizer[key]["current"] = dict.fromkeys(optimizer[key]["current"], 0)

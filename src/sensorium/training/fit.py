@@ -8,15 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from torch import nn
 
 from sensorium import checkpoint
 from sensorium.build import initialise_from_data, instantiate, make_loader
-from sensorium.data.base import ImageData
+from sensorium.data.base import ImageData, ImageSplit, Subset
+from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, missing_extra, unknown
 from sensorium.evaluator import MEMORY_FORMATS
+from sensorium.randomness import generator
 from sensorium.runs import Run
 from sensorium.tasks.base import Task
 from sensorium.training import launch
@@ -43,6 +48,7 @@ def quiet() -> None:
     for name in ("lightning", "lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"(lightning|torch|torchmetrics)(\.|$)")
+    warnings.filterwarnings("ignore", message="Initializing zero-element tensors")  # the error that follows says it
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
 
 
@@ -56,20 +62,49 @@ class Training:
     device: torch.device
     progress: ProgressReport
     history: History
+    stop: StopRequest
     config: dict[str, Any]
 
     def run(self, resume: Any | None) -> None:
         """Trains; `resume` is the path of the checkpoint to go on from, or None."""
-        rank, world_size = launch.rank(), launch.world_size()
-        loaders = [
-            make_loader(self.config, split, shuffle=shuffle, device=self.device, rank=rank, world_size=world_size)
-            for split, shuffle in ((self.data.train, True), (self.data.val, False))
-        ]
-        epochs = self.trainer.max_epochs or 0
-        if rank == 0:
-            self.history.listeners.append(lambda row: self.progress.report(row, epochs=epochs, processes=world_size))
-        self.task.length = _steps(self.trainer, len(loaders[0]))
-        self.trainer.fit(self.task, loaders[0], loaders[1], ckpt_path=resume)
+        train, val = self._loaders()
+        epochs, processes = self.trainer.max_epochs or 0, launch.world_size()
+        if launch.rank() == 0:
+            self.history.listeners.append(lambda row: self.progress.report(row, epochs=epochs, processes=processes))
+        self.task.length = _steps(self.trainer, len(train))
+        try:
+            self.trainer.fit(self.task, train, val, ckpt_path=resume)
+        except SystemExit as stop:  # Lightning's answer to a second Ctrl+C
+            raise KeyboardInterrupt from stop
+        finally:
+            self.stop.ignore()
+        if table := self.trainer.profiler.summary():
+            self.progress.console.print(table, highlight=False, soft_wrap=True)
+
+
+    def _loaders(self) -> tuple[BatchLoader, BatchLoader]:
+        """This process's share of the training and of the validation batches; at least one of each."""
+        config, train, val = self.config, self.data.train, self.data.val
+        rank, processes = launch.rank(), launch.world_size()
+        if self.trainer.overfit_batches:
+            train = _few(train, self.trainer.overfit_batches, int(config["batch_size"]) * processes)
+        if min(len(train), len(val)) < processes:
+            raise RequestError(
+                f"{processes} processes cannot share {len(train):,} examples for training and {len(val):,} for validation."
+                f"\nTake trainer.devices={max(1, min(len(train), len(val)))} or fewer."
+            )
+        for_val = config | {"eval_batch_size": min(int(config["eval_batch_size"]), len(val) // processes)}
+        return (
+            make_loader(config, train, shuffle=True, device=self.device, rank=rank, world_size=processes),
+            make_loader(for_val, val, shuffle=False, device=self.device, rank=rank, world_size=processes),
+        )
+
+
+def _few(split: ImageSplit, batches: float, batch_size: int) -> ImageSplit:
+    """Examples for `batches` batches (a number, or a share of all below 1), the same in every epoch."""
+    count = batches * batch_size if batches >= 1 else int(batches * len(split))
+    rows = np.sort(generator(len(split)).permutation(len(split))[: int(count)])
+    return ImageSplit(Subset(split.images, rows), split.labels[rows], [split.names[row] for row in rows])
 
 
 def _steps(trainer: pl.Trainer, batches: int) -> tuple[float, int]:
@@ -107,7 +142,8 @@ def assemble(config: dict[str, Any], *, data: ImageData, model: nn.Module, run: 
     """Puts a training together. The config has no "auto" left (`settings.choose`)."""
     quiet()
     task = build_task(config, model, data)
-    initialise_from_data(model, data.train, task.normalise, seed=int(config["seed"]))
+    if not isinstance(config["model"]["pretrained"], str):
+        initialise_from_data(model, data.train, task.normalise, seed=int(config["seed"]))
     history, progress, stop = History(run=run), ProgressReport(console=console), StopRequest()
     about = checkpoint.description(config, data.spec)
     chosen = {
@@ -119,22 +155,35 @@ def assemble(config: dict[str, Any], *, data: ImageData, model: nn.Module, run: 
         chosen.pop("learning_rate", None)  # metrics.csv has it already
     # Order matters: the guard before anything is kept, the average before it is saved, the history before the
     # checkpoint that holds it.
+    for name, callback in chosen.items():
+        _check_monitor(name, callback, task)
+    if "checkpoints" not in chosen:
+        raise RequestError("callbacks.checkpoints cannot be left out: without it nothing of a training would remain.")
     first, last = [chosen.pop("ema")] if "ema" in chosen else [], [chosen.pop("checkpoints")]
     callbacks = [LossGuard(run=run), *first, *chosen.values(), history, progress, *last]
     trainer = _trainer(config, callbacks=callbacks, logger=_logger(config, run), run=run)
     if config["compile"]:
         model.compile()
-    return Training(trainer, task, data, trainer.strategy.root_device, progress, history, config)
+    return Training(trainer, task, data, trainer.strategy.root_device, progress, history, stop, config)
+
+
+def _check_monitor(name: str, callback: pl.Callback, task: Task) -> None:
+    """Refuses a metric that nobody computes, and a mode that is none, before training instead of after an epoch."""
+    monitor, mode = getattr(callback, "monitor", None), getattr(callback, "mode", "max")
+    known = [f"{stage}/{total}" for stage in ("val", "train") for total in task.totals]
+    if monitor is not None and monitor not in known:
+        raise unknown(f"metric for callbacks.{name}.monitor", str(monitor), known)
+    if mode not in ("max", "min"):
+        raise unknown(f"mode for callbacks.{name}.mode", str(mode), ["max", "min"])
 
 
 def _trainer(config: dict[str, Any], *, callbacks: list[pl.Callback], logger: Any, run: Run) -> pl.Trainer:
-    options = {key: value for key, value in config["trainer"].items() if value is not None}
-    allowed = [name for name in inspect.signature(pl.Trainer.__init__).parameters if name != "self"]
-    for key in options:
-        if key in OWN_TRAINER_KEYS:
-            raise RequestError(f"trainer.{key} is set by Sensorium itself. See the groups callbacks and logger.")
-        if key not in allowed:
-            raise unknown("key in trainer (Lightning's Trainer)", key, set(allowed) - set(OWN_TRAINER_KEYS))
+    options = config["trainer"]
+    check_trainer(options)
+    if options["strategy"] == "ddp":
+        # Running means and the like are handed round before they are used (Task.on_validation_start), not at each
+        # batch: validation gives the processes different numbers of batches.
+        options = options | {"strategy": DDPStrategy(broadcast_buffers=False)}
     try:
         return pl.Trainer(
             **options,
@@ -146,8 +195,18 @@ def _trainer(config: dict[str, Any], *, callbacks: list[pl.Callback], logger: An
             enable_checkpointing=False,
             enable_model_summary=False,
         )
-    except (ValueError, TypeError, RuntimeError) as error:  # Lightning's MisconfigurationException is a RuntimeError
+    except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
         raise RequestError(f"trainer: {str(error).splitlines()[0]}") from error
+
+
+def check_trainer(options: dict[str, Any]) -> None:
+    """Refuses keys that Lightning's Trainer does not take, and those that are not for a person to set."""
+    allowed = [name for name in inspect.signature(pl.Trainer.__init__).parameters if name != "self"]
+    for key in options:
+        if key in OWN_TRAINER_KEYS:
+            raise RequestError(f"trainer.{key} is set by Sensorium itself. See the groups callbacks and logger.")
+        if key not in allowed:
+            raise unknown("key in trainer (Lightning's Trainer)", key, set(allowed) - set(OWN_TRAINER_KEYS))
 
 
 def _logger(config: dict[str, Any], run: Run) -> Any:

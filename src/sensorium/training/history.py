@@ -23,6 +23,7 @@ class History(pl.Callback):
         self.run = run
         self.rows: list[Row] = []
         self.listeners: list[Callable[[Row], None]] = []
+        self._validated = -1  # the epoch of the last validation; Lightning shows its numbers for ever
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # What an interrupted run wrote about epochs that are now trained again would stand there twice.
@@ -31,6 +32,10 @@ class History(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._add_finished_epochs(trainer)
 
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._validated = trainer.current_epoch
+
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._add_finished_epochs(trainer)
 
@@ -38,7 +43,11 @@ class History(pl.Callback):
         epoch = trainer.current_epoch - 1
         if epoch < 0 or (self.rows and int(self.rows[-1]["epoch"]) >= epoch) or not trainer.callback_metrics:
             return
-        metrics = {name: float(value) for name, value in sorted(trainer.callback_metrics.items())}
+        metrics = {
+            name: float(value)
+            for name, value in sorted(trainer.callback_metrics.items())
+            if self._validated == epoch or not name.startswith("val/")
+        }
         row: Row = {
             "epoch": epoch,
             "step": trainer.global_step,
@@ -60,7 +69,7 @@ class History(pl.Callback):
         write_atomically(self.run.history, text.getvalue())
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": [dict(row) for row in self.rows]}
+        return {"rows": [dict(row) for row in self.rows], "validated": self._validated}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.rows = state_dict["rows"]
+        self.rows, self._validated = state_dict["rows"], state_dict["validated"]

@@ -19,10 +19,16 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal_number = 0
+        self._before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def listen(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in self._before:
             signal.signal(number, self._received)
+
+    def ignore(self) -> None:
+        """Signals mean again what they meant before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _received(self, number: int, frame: FrameType | None) -> None:
         self.signal_number = number

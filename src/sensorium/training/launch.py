@@ -34,6 +34,11 @@ def is_launched() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
+def is_spawned(run: Run) -> bool:
+    """Whether this process is one of those that `spawn` started for a run."""
+    return os.environ.get("TORCHELASTIC_RUN_ID") == run.folder.name
+
+
 def wanted_processes(trainer: dict[str, Any]) -> int:
     """Processes a run asks for: trainer.devices, a number, a list of devices, or auto (all GPUs, one CPU process)."""
     devices = trainer["devices"]

@@ -6,16 +6,11 @@ Workers only cut stored pixels; everything random happens here, at once for all 
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from sensorium.randomness import ExampleRandom
 from sensorium.vision.mix import CutMix, MixUp
-
-
-def as_float(images: Tensor) -> Tensor:
-    """uint8 -> float32 in [0, 1]; float as it is."""
-    return images.float().div_(255) if images.dtype == torch.uint8 else images
+from sensorium.vision.normalise import as_float
 
 
 class Augment(nn.Module):

@@ -6,6 +6,11 @@ import torch
 from torch import Tensor, nn
 
 
+def as_float(images: Tensor) -> Tensor:
+    """uint8 -> float32 in [0, 1]; float as it is."""
+    return images.float().div_(255) if images.dtype == torch.uint8 else images
+
+
 class Normalise(nn.Module):
     """(x - mean) / std for each channel, of pixels scaled to [0, 1].
 
@@ -23,6 +28,4 @@ class Normalise(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W), uint8 or float in [0, 1] -> float (B, C, H, W)."""
-        if images.dtype == torch.uint8:
-            images = images.float().div_(255)
-        return (images - self.mean) / self.std
+        return (as_float(images) - self.mean) / self.std

@@ -7,7 +7,7 @@ from pathlib import Path
 from sensorium.data.base import Channels, ImageData, OnBad, Problem
 from sensorium.data.vision.files import FileSettings
 from sensorium.data.vision.listed import FileList, LabelledFile, existing
-from sensorium.errors import RequestError, listing, unknown
+from sensorium.errors import RequestError, listing, nearest
 from sensorium.specs import Resize
 
 _PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -74,8 +74,9 @@ class ImageCsv:
             return header.index(column)
         path_column, label_column, _ = self._columns
         key = {path_column: "path_column", label_column: "label_column"}.get(column, "split_column")
-        error = unknown(f"column in {path} (its first line)", column, header)
-        raise RequestError(f"{error}\ndataset.{key}=NAME names another one.")
+        guess = nearest(column, header)
+        hint = f" Did you mean dataset.{key}={guess}?" if guess else f" dataset.{key}=NAME names another one."
+        raise RequestError(f"{path} has no column {column!r}.{hint}\nIts first line has: {listing(header)}.")
 
 
 def _read(path: Path) -> Iterator[tuple[int, list[str]]]:

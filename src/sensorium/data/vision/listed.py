@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sensorium.data.base import Problem
-from sensorium.errors import RequestError, nearest
+from sensorium.errors import RequestError
+from sensorium.files import meant
 
 PARTS = ("train", "val", "test")
 
@@ -40,10 +41,7 @@ def existing(key: str, given: str | None, *, folder: bool) -> Path:
         raise RequestError(f"dataset.{key} is not set. Give a {kind}: dataset.{key}={kind.upper()}.")
     path = Path(given).expanduser()
     if not path.exists():
-        names = [near.name for near in path.parent.iterdir()] if path.parent.is_dir() else []
-        guess = nearest(path.name, names)
-        hint = f" Did you mean {path.parent / guess}?" if guess else ""
-        raise RequestError(f"dataset.{key}={given}: there is no such {kind}.{hint}")
+        raise RequestError(f"dataset.{key}={given}: there is no such {kind}.{meant(path)}")
     if path.is_dir() != folder:
         raise RequestError(f"dataset.{key}={given} is a {other}; a {kind} is needed.{_other_way(path, folder)}")
     return path

@@ -1,0 +1,142 @@
+"""sensorium train: the run folder, what is printed, and that the printed commands work."""
+
+import csv
+import json
+import shlex
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import yaml
+
+from command import run_command, run_process
+from sensorium import runs
+
+TINY = ("model=perceptron", "trainer.max_epochs=1", "trainer.limit_train_batches=2")
+FILES = {
+    "config.yaml",
+    "overrides.txt",
+    "command.txt",
+    "environment.json",
+    "metrics.csv",
+    "metrics.json",
+    "train.log",
+    "per_class.csv",
+    "confusion.csv",
+    "predictions.csv",
+    "checkpoints/best.ckpt",
+    "checkpoints/last.ckpt",
+    "plots/history.png",
+    "plots/confusion.png",
+    "plots/calibration.png",
+    "plots/worst.png",
+}
+
+
+def printed(run: Path) -> str:
+    return (run.parents[2] / "stdout.txt").read_text()
+
+
+def test_the_run_folder(trained_run):
+    assert {str(path.relative_to(trained_run)) for path in trained_run.rglob("*") if path.is_file()} == FILES
+    config = yaml.safe_load((trained_run / "config.yaml").read_text())
+    assert (config["dataset_name"], config["model_name"]) == ("digits", "small_cnn")
+    assert config["task"]["label_smoothing"] == 0.0
+    assert "auto" not in (config["trainer"]["precision"], config["memory_format"], config["batch_size"])
+    assert (trained_run / "overrides.txt").read_text() == "++trainer.max_epochs=1\nthreads=1\n"
+    environment = json.loads((trained_run / "environment.json").read_text())
+    assert environment["python"] == sys.version.split()[0]
+    assert environment["packages"]["torch"].startswith("2.11")
+    assert environment["cpu_cores"] >= 1
+
+
+def test_history_and_metrics_agree_with_what_is_printed(trained_run):
+    (row,) = csv.DictReader((trained_run / "metrics.csv").open())
+    assert (row["epoch"], row["step"]) == ("0", "21")  # 1,295 pictures in batches of 64
+    text = printed(trained_run)
+    (line,) = (line for line in text.splitlines() if line.startswith("epoch 1/1 "))
+    for name in ("train/accuracy", "train/loss", "val/accuracy", "val/loss"):
+        assert f"{name} {float(row[name]):.4f}" in line
+    assert line.endswith(" samples/s")
+    metrics = json.loads((trained_run / "metrics.json").read_text())
+    shown = dict(line.split() for line in text.splitlines() if line.startswith("test/"))
+    assert shown == {name: f"{value:.4f}" for name, value in metrics.items()}
+    predictions = list(csv.DictReader((trained_run / "predictions.csv").open()))
+    assert len(predictions) == 359
+    right = sum(row["correct"] == "true" for row in predictions)
+    assert metrics["test/accuracy"] == pytest.approx(right / 359, abs=1e-12)
+
+
+def test_a_pipe_gets_plain_lines_and_the_log_has_them_too(trained_run):
+    text = printed(trained_run)
+    assert [character for character in text if ord(character) < 32 and character != "\n"] == []
+    assert (trained_run / "train.log").read_text() == text
+
+
+def test_the_commands_printed_at_the_end_work(trained_run):
+    lines = [line for line in printed(trained_run).splitlines() if line.startswith("sensorium ")]
+    assert [shlex.split(line)[1] for line in lines] == ["eval", "predict"]
+    folder = trained_run.parents[2]
+    for line in lines:
+        arguments = shlex.split(line.replace("FILE", str(trained_run / "plots" / "worst.png")))
+        arguments += [f"folder={folder}/again"] if arguments[1] == "eval" else []
+        assert run_command(arguments[1:], folder).status == 0
+
+
+def test_command_txt_repeats_the_run(trained_run, tmp_path):
+    command = shlex.split((trained_run / "command.txt").read_text())
+    assert command[:2] == ["sensorium", "train"]
+    assert run_command(command[1:], tmp_path).status == 0
+    (again,) = (tmp_path / "runs" / "digits_small_cnn").iterdir()
+    for name in ("metrics.json", "metrics.csv", "predictions.csv"):
+        assert (again / name).read_bytes() == (trained_run / name).read_bytes()
+
+
+def test_cfg_job_prints_the_config_and_does_nothing(tmp_path):
+    result = run_command(["train", "--cfg", "job", "model=lenet", "lr=0.5"], tmp_path)
+    assert (result.status, result.stderr) == (0, "")
+    config = yaml.safe_load(result.stdout)
+    assert config["model"]["_target_"] == "sensorium.models.vision.lenet.LeNet"
+    assert config["lr"] == 0.5
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_where_an_error_comes_from(tmp_path):
+    plain = run_command(["train", "lr=-1"], tmp_path)
+    traced = run_command(["train", "lr=-1", "debug=true"], tmp_path)
+    assert plain.status == traced.status == 2
+    assert "Traceback" not in plain.stderr
+    assert traced.stderr.startswith("Traceback")
+    assert traced.stderr.endswith(plain.stderr)
+
+
+def test_a_new_interpreter_trains_alike(tmp_path):
+    metrics = []
+    for run in (run_command, run_process):
+        result = run(["train", *TINY, f"run_root={run.__name__}"], tmp_path)
+        assert (result.status, result.stderr) == (0, "")
+        (found,) = (tmp_path / run.__name__).rglob("metrics.json")
+        metrics.append(json.loads(found.read_text()))
+    assert metrics[0] == metrics[1]
+
+
+def test_debugging_one_batch_ends_without_a_test(tmp_path):
+    result = run_command(["train", "model=perceptron", "debug=one_batch"], tmp_path)
+    assert (result.status, result.stderr) == (0, "")
+    assert list(tmp_path.rglob("best.ckpt")) != []
+    assert list(tmp_path.rglob("metrics.json")) == []
+
+
+def test_runs_that_start_in_the_same_moment_have_folders_of_their_own(tmp_path, monkeypatch):
+    # Only 4 names for the second: most of the 16 threads meet a name that is taken.
+    numbers = iter(range(10**6))
+    monkeypatch.setattr(runs.secrets, "token_hex", lambda size: f"{next(numbers) % 4:04x}")
+    made: list[Path] = []
+    threads = [threading.Thread(target=lambda: made.append(runs.create(tmp_path, "a").folder)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(made)) == 8
+    assert all(folder.is_dir() for folder in made)

@@ -1,0 +1,330 @@
+"""Wrong requests: each ends with exit status 2 and one or two lines that say what was wrong and what to do instead.
+
+Every case runs the real command in a process of its own.
+"""
+
+import pickle
+import shlex
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from command import run_command, run_process
+from pictures import write_picture_folder
+
+NO_GPU = not torch.cuda.is_available()
+MISSING = [name for name in ("mlflow", "wandb") if find_spec(name) is None]
+
+# (what is typed after `sensorium`, parts of the answer)
+VERBS = [
+    ("lsit", ["'lsit'", "Did you mean list?"]),
+    ("evaluate", ["'evaluate'", "Did you mean eval?"]),
+    ("seed=1", ["'seed=1' comes before a verb", "sensorium VERB seed=1", "train, eval, predict, list"]),
+    ("--trian", ["no verb '--trian'", "Did you mean train?"]),
+]
+OPTIONS = [
+    ("train --epochs=3", ["no option '--epochs'", "key=value, without dashes", "sensorium train --help"]),
+    ("train --multi-run seed=1,2", ["'--multi-run'", "Did you mean --multirun?"]),
+    ("train --cfg jobs", ["'jobs'", "Did you mean job?"]),
+    ("train --config-dir", ["--config-dir needs a value"]),
+    ("train --config-dir nowhere", ["nowhere", "not found"]),
+    ("train resnet18", ["'resnet18' is not key=value", "For example: sensorium train"]),
+    ("predict cat.jpg", ["'cat.jpg' is not key=value", "For example: sensorium predict"]),
+    ("train 'callbacks=[a'", ["'callbacks=[a' cannot be read", "key=value"]),
+    ("train seed=1,2", ["seed=1,2 are several values", "sensorium train -m seed=1,2", "'seed=[1,2]'"]),
+]
+GROUPS = [
+    ("train dataset=imagefolder", ["no dataset 'imagefolder'", "Did you mean image_folder?", "cifar10"]),
+    ("train model=resnet19", ["no model 'resnet19'", "Did you mean resnet18?", "vit_tiny"]),
+    ("train augment=flip_corp", ["no augment 'flip_corp'", "Did you mean flip_crop?"]),
+    ("train optimizer=adamm", ["no optimizer 'adamm'", "Did you mean adam?", "muon"]),
+    ("train scheduler=cosin", ["no scheduler 'cosin'", "Did you mean cosine?"]),
+    ("train accelerator=gpuu", ["no accelerator 'gpuu'", "Did you mean gpu?"]),
+    ("train strategy=ddpp", ["no strategy 'ddpp'", "Did you mean ddp?"]),
+    ("train callbacks=emaa", ["no callbacks 'emaa'", "Did you mean ema?"]),
+    ("train logger=csvv", ["no logger 'csvv'", "Did you mean csv?"]),
+    ("train debug=onebatch", ["no debug 'onebatch'", "Did you mean one_batch?"]),
+    ("train experiment=digits", ["no experiment 'digits'", "Did you mean digits_cnn?"]),
+    ("train task=clasification", ["no task 'clasification'", "Did you mean classification?"]),
+    ("train modle=lenet", ["no key 'modle'", "Did you mean model?", "train has: seed"]),
+    ("train model=", ["no model ''", "Allowed: airbench_cnn"]),
+    ("train ~model", ["needs a model", "sensorium list what=model"]),
+    ("train -m model=lenet,resnet9", ["no model 'resnet9'", "Did you mean resnet8?"]),
+    ("eval ckpt=good.ckpt dataset=imagefolder", ["no dataset 'imagefolder'", "Did you mean image_folder?"]),
+    ("list what=modls", ["no group 'modls'", "Did you mean model?"]),
+    ("list model=lenett", ["no model 'lenett'", "Did you mean lenet?"]),
+]
+KEYS = [
+    ("train sead=1", ["no key 'sead'", "Did you mean seed?", "batch_size"]),
+    ("train epochs=3", ["no key 'epochs'", "Did you mean trainer.max_epochs?"]),
+    ("train +colour=red", ["no key 'colour'", "train has: seed"]),
+    ("train trainer.max_epoch=3", ["'max_epoch'", "Did you mean max_epochs?"]),
+    ("train trainr.max_epochs=3", ["'trainr.max_epochs'", "Did you mean trainer.max_epochs?"]),
+    ("train trainer.callbacks=1", ["trainer.callbacks is set by Sensorium", "callbacks and logger"]),
+    ("train dataset.resise=pad", ["'dataset.resise'", "Did you mean dataset.resize?", "val_fraction"]),
+    ("train +dataset.rott=pad", ["'rott'", "Allowed: channels, image_size"]),
+    ("train model.widht=3", ["'model.widht'", "Did you mean model.width?", "model has: "]),
+    ("train +model.widht=3", ["'widht'", "Did you mean width?"]),
+    ("train optimizer=sgd optimizer.momentom=1", ["'optimizer.momentom'", "Did you mean optimizer.momentum?"]),
+    ("train scheduler.warmup=1", ["'scheduler.warmup'", "Did you mean scheduler.warmup_epochs?"]),
+    (
+        "train augment.transforms.crop.pading=2",
+        ["'augment.transforms.crop.pading'", "Did you mean augment.transforms.crop.padding?"],
+    ),
+    ("train +augment.transforms.crop.pading=2", ["augment.transforms.crop", "'pading'", "Did you mean padding?"]),
+    ("train callbacks.checkpoints.monitr=x", ["Did you mean callbacks.checkpoints.monitor?"]),
+    ("predict ckpt=good.ckpt input=photos topk=3", ["no key 'topk'", "Did you mean top_k?", "predict has: ckpt"]),
+    ("eval chkpt=good.ckpt", ["no key 'chkpt'", "Did you mean ckpt?"]),
+    ("eval ckpt=good.ckpt dataset.val_fracton=0.2", ["Did you mean dataset.val_fraction?"]),
+    ("list immage_size=3", ["no key 'immage_size'", "Did you mean image_size?"]),
+    ("predict input=photos", ["needs ckpt=...", "sensorium predict --help"]),
+    ("predict ckpt=good.ckpt", ["needs input=..."]),
+    ("eval", ["needs ckpt=..."]),
+]
+VALUES = [
+    ("train batch_size=0", ["batch_size=0", "a whole number from 1 or auto"]),
+    ("train eval_batch_size=0", ["eval_batch_size=0", "a whole number from 1"]),
+    ("train seed=1.5", ["seed=1.5", "a whole number"]),
+    ("train lr=-1", ["lr=-1", "a number above 0 or find"]),
+    ("train lr=abc", ["lr=abc", "a number above 0 or find"]),
+    ("train lr=null", ["lr=null", "a number above 0"]),
+    ("train label_smoothing=2", ["label_smoothing=2", "from 0 to below 1"]),
+    ("train on_bad=skipp", ["on_bad=skipp", "Did you mean skip?", "fail, skip"]),
+    ("train on_bad=maybe", ["on_bad=maybe", "fail, skip"]),
+    ("train workers=-1", ["workers=-1", "a whole number from 0"]),
+    ("train threads=0", ["threads=0", "a whole number from 1 or auto"]),
+    ("train memory_format=chanels_last", ["Did you mean channels_last?"]),
+    ("train compile=maybe", ["compile=maybe", "true or false"]),
+    ("train trainer.devices=0", ["trainer.devices=0", "a number from 1"]),
+    ("train trainer.max_epochs=0", ["trainer.max_epochs=0", "a whole number from 1"]),
+    ("train trainer.max_epochs=many", ["trainer.max_epochs=many", "a whole number from 1"]),
+    ("train trainer.precision=bf16", ["trainer.precision=bf16", "Did you mean bf16-mixed?", "32-true"]),
+    ("train trainer.gradient_clip_val=-1", ["trainer.gradient_clip_val=-1", "above 0"]),
+    ("train trainer.accumulate_grad_batches=0", ["trainer.accumulate_grad_batches=0", "from 1"]),
+    ("train trainer.limit_train_batches=2.5", ["trainer.limit_train_batches=2.5", "a share above 0 such as 0.1"]),
+    ("train optimizer.weight_decay=-1", ["optimizer.weight_decay=-1", "a number from 0"]),
+    ("train 'optimizer.betas=[2,3]'", ["optimizer: Invalid beta"]),
+    ("train scheduler.final=2", ["scheduler.final is 2", "at most 1"]),
+    ("train model.dropout=2", ["model: dropout probability has to be between 0 and 1, but got 2"]),
+    ("train model.freeze=head", ["'head'", "Allowed: backbone"]),
+    ("train augment.transforms.crop.mode=zeroes", ["no padding mode 'zeroes'", "Did you mean zeros?"]),
+    ("train callbacks=ema callbacks.ema.decay=2", ["decay is 2", "below 1"]),
+    ("train callbacks.checkpoints.monitor=val/acc", ["'val/acc'", "Did you mean val/accuracy?", "val/loss"]),
+    ("train callbacks=early_stopping callbacks.early_stopping.monitor=acc", ["callbacks.early_stopping", "val/loss"]),
+    ("train callbacks.checkpoints.mode=maximum", ["'maximum'", "Did you mean max?"]),
+    ("train dataset.val_fraction=2", ["dataset.val_fraction=2", "between 0 and 1"]),
+    ("train dataset.resize=strech", ["'strech'", "Did you mean stretch?"]),
+    ("train dataset.channels=2", ["'2'", "1, 3, auto"]),
+    ("train dataset.image_size=-3", ["dataset.image_size=-3", "[height,width]"]),
+    ("train model._target_=sensorium.models.vision.lenet.LeNett", ["sensorium.models.vision.lenet.LeNett", "_target_"]),
+    ("train run_root=file.txt", ["cannot be made in file.txt", "run_root=FOLDER"]),
+    ("predict ckpt=good.ckpt input=photos top_k=0", ["top_k=0", "a whole number from 1"]),
+    ("predict ckpt=good.ckpt input=photos batch_size=0", ["batch_size=0", "a whole number from 1"]),
+    ("predict ckpt=good.ckpt input=photos format=xml", ["format=xml", "table, csv, json"]),
+    ("predict ckpt=good.ckpt input=photos accelerator=gpuu", ["accelerator=gpuu", "Did you mean gpu?"]),
+    ("predict ckpt=good.ckpt input=photos output=photos", ["output=photos cannot be written"]),
+    ("eval ckpt=good.ckpt split=tset", ["split=tset", "Did you mean test?", "val, train, all"]),
+    ("eval ckpt=good.ckpt format=jason", ["format=jason", "Did you mean json?"]),
+    ("eval ckpt=good.ckpt predictions=xml", ["predictions=xml", "csv, jsonl"]),
+    ("eval ckpt=good.ckpt bootstrap=-1", ["bootstrap=-1", "a whole number from 0"]),
+    ("eval ckpt=good.ckpt batch_size=0", ["batch_size=0", "a whole number from 1"]),
+    ("eval ckpt=good.ckpt folder=file.txt", ["cannot be written to file.txt", "folder=OTHER"]),
+    ("list model=lenet num_classes=0", ["num_classes=0", "a whole number from 1"]),
+]
+FITS = [
+    ("train model=airbench_cnn", ["airbench_cnn", "not 8x8", "small_cnn"]),
+    ("train model=lenet dataset=image_folder dataset.root=tiny", ["lenet", "at least 5x5", "not 2x2", "model=mlp"]),
+    ("train model=convnext_tiny dataset=image_folder dataset.root=tiny", ["convnext_tiny", "2x2", "small_cnn"]),
+    ("train model=vit_tiny model.patch_size=16", ["patch", "16", "8x8"]),
+    ("train model=torchvision model.name=resnet51", ["torchvision model 'resnet51'", "Did you mean resnet50?"]),
+    ("train model=lenet model.pretrained=true", ["nobody publishes weights", "resnet18"]),
+    ("train model.pretrained=god.ckpt", ["no file of weights god.ckpt", "Did you mean good.ckpt?"]),
+    ("train model.pretrained=words.ckpt", ["words.ckpt is not a checkpoint"]),
+    ("train model.pretrained=photos", ["photos is a folder"]),
+]
+DATA = [
+    ("train dataset=image_folder", ["dataset.root is not set", "dataset.root=FOLDER"]),
+    ("train dataset=image_folder dataset.root=photo", ["there is no such folder", "Did you mean photos?"]),
+    ("train dataset=image_folder dataset.root=list.csv", ["is a file", "dataset=image_csv dataset.path=list.csv"]),
+    ("train dataset=image_folder dataset.root=empty", ["neither pictures nor folders", "empty/CLASS/PICTURE"]),
+    ("train dataset=image_folder dataset.root=one", ["only the class 'class_0'", "at least two"]),
+    (
+        "train dataset=image_folder dataset.root=unlike",
+        ["4 problems", "class 'clas_2' is in test but not in train", "nearest there is 'class_1'"],
+    ),
+    ("train dataset=image_folder dataset.root=text", ["text/class_0/000.png", "not a readable picture", "on_bad=skip"]),
+    ("train dataset=image_folder dataset.root=zero", ["zero/class_0/000.png", "the file is empty", "on_bad=skip"]),
+    ("train dataset=image_csv", ["dataset.path is not set", "dataset.path=FILE"]),
+    ("train dataset=image_csv dataset.path=photos", ["photos is a folder", "dataset=image_folder dataset.root"]),
+    ("train dataset=image_csv dataset.path=lost.csv", ["there is no such file", "Did you mean list.csv?"]),
+    ("train dataset=image_csv dataset.path=list.csv", ["no column 'path'", "dataset.path_column=NAME", "file, class"]),
+    ("train dataset=mnist", ["mnist is not in", "dataset.download=true"]),
+    ("train dataset=cifar10 dataset.root=empty", ["cifar10 is not in empty", "cifar-10-python.tar.gz"]),
+    ("eval ckpt=good.ckpt dataset=image_folder dataset.root=nowhere", ["nowhere: there is no such folder"]),
+    (
+        "eval ckpt=good.ckpt dataset=image_folder dataset.root=photos",
+        ["classes that the model was not trained for: class_0, class_1", "It knows: 0, 1, 2"],
+    ),
+]
+CHECKPOINTS = [
+    ("predict ckpt=goood.ckpt input=photos", ["no checkpoint goood.ckpt", "Did you mean good.ckpt?", "best.ckpt"]),
+    ("predict ckpt=photos input=photos", ["photos is a folder", "photos/checkpoints/best.ckpt"]),
+    ("predict ckpt=words.ckpt input=photos", ["words.ckpt is not a checkpoint"]),
+    ("predict ckpt=void.ckpt input=photos", ["void.ckpt is not a checkpoint"]),
+    ("predict ckpt=pickle.ckpt input=photos", ["pickle.ckpt is not a checkpoint"]),
+    ("predict ckpt=cut.ckpt input=photos", ["cut.ckpt is incomplete"]),
+    ("predict ckpt=state.ckpt input=photos", ["state.ckpt is not a Sensorium checkpoint"]),
+    ("predict ckpt=partial.ckpt input=photos", ["partial.ckpt is not a whole Sensorium checkpoint", "spec"]),
+    ("predict ckpt=newer.ckpt input=photos", ["newer.ckpt has checkpoint format 2", "install"]),
+    ("predict ckpt=os.ckpt input=photos", ["names os.system", "'model'", "trust=true"]),
+    ("predict ckpt=runs.ckpt input=photos", ["names sensorium.runs.os.system", "trust=true"]),
+    ("predict ckpt=vit.ckpt input=photos", ["names sensorium.models.vision.vit.torch.load", "trust=true"]),
+    ("eval ckpt=os.ckpt", ["names os.system", "trust=true"]),
+    ("eval ckpt=data.ckpt", ["names sensorium.runs.os.system", "'dataset'", "trust=true"]),
+    ("eval ckpt=good.ckpt compare=lost.ckpt", ["no checkpoint lost.ckpt"]),
+    ("eval ckpt=good.ckpt compare=unlike.ckpt", ["compare", "class names"]),
+    ("eval ckpt=good.ckpt model=lenet", ["no key 'model'", "eval has: ckpt"]),
+    ("train resume=", ["resume= names no run", "Give a run folder"]),
+    ("train resume=rnu", ["no run rnu", "Did you mean run?"]),
+    ("train resume=photos", ["photos is not a run folder", "photos/config.yaml"]),
+    ("train resume=good.ckpt", ["good.ckpt is not in a run folder"]),
+    ("train resume=run model=lenet", ["model was chosen when this was trained", "model.KEY"]),
+    ("train resume=run sead=1", ["no key 'sead'", "Did you mean seed?"]),
+    ("train resume=run seed=1,2", ["several values"]),
+    ("train resume=run lr=abc", ["lr=abc", "a number above 0"]),
+    ("train resume=run -m seed=1,2", ["resume goes on with one run", "-m"]),
+]
+INPUTS = [
+    ("predict ckpt=good.ckpt input=photo", ["input=photo: there is no such file", "Did you mean photos?"]),
+    ("predict ckpt=good.ckpt input=photos/*.jpg", ["input=photos/*.jpg: no file matches"]),
+    ("predict ckpt=good.ckpt input=empty", ["input=empty", "holds no pictures"]),
+    ("predict ckpt=good.ckpt 'input=[photos,lost.png]'", ["input=lost.png", "there is no such file"]),
+]
+DEVICES = [
+    ("train strategy=fsdp accelerator=cpu", ["strategy=fsdp needs a GPU", "strategy=ddp"]),
+    ("train strategy=fsdp accelerator=cpu trainer.devices=2", ["strategy=fsdp needs a GPU"]),
+    *(
+        [
+            ("train accelerator=gpu", ["accelerator=gpu: no CUDA GPU", "accelerator=cpu"]),
+            ("eval ckpt=good.ckpt accelerator=gpu", ["accelerator=gpu: no CUDA GPU", "accelerator=cpu"]),
+        ]
+        if NO_GPU
+        else []
+    ),
+    *((f"train logger={name}", [repr(name), f"pip install 'sensorium[{name}]'"]) for name in MISSING),
+]
+CASES = [*VERBS, *OPTIONS, *GROUPS, *KEYS, *VALUES, *FITS, *DATA, *CHECKPOINTS, *INPUTS, *DEVICES]
+
+
+def _altered(source: Path, target: Path, change) -> None:
+    payload = torch.load(source, map_location="cpu", weights_only=True)
+    change(payload["sensorium"])
+    torch.save(payload, target)
+
+
+def _naming(section: str, target: str):
+    return lambda about: about["config"].update({section: {"_target_": target, "command": "touch owned"}})
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, trained_run) -> Path:
+    """A folder with everything that the cases name."""
+    root = tmp_path_factory.mktemp("world")
+    write_picture_folder(root / "photos")
+    write_picture_folder(root / "one", classes=1)
+    write_picture_folder(root / "tiny", size=2)
+    write_picture_folder(root / "unlike", parts=["train", "test"], per_class=4)
+    (root / "unlike" / "test" / "class_1").rename(root / "unlike" / "test" / "clas_2")
+    (write_picture_folder(root / "text") / "class_0" / "000.png").write_text("not a picture")
+    (write_picture_folder(root / "zero") / "class_0" / "000.png").write_bytes(b"")
+    (root / "empty").mkdir()
+    (root / "list.csv").write_text("file,class\na.png,a\n")
+    (root / "file.txt").write_text("a file")
+    shutil.copytree(trained_run, root / "run")
+    good = root / "good.ckpt"
+    shutil.copy(trained_run / "checkpoints" / "best.ckpt", good)
+    (root / "words.ckpt").write_text("hello")
+    (root / "void.ckpt").write_bytes(b"")
+    (root / "pickle.ckpt").write_bytes(pickle.dumps(Path("a")))
+    (root / "cut.ckpt").write_bytes(good.read_bytes()[:20_000])
+    torch.save({"weight": torch.zeros(2)}, root / "state.ckpt")
+    _altered(good, root / "partial.ckpt", lambda about: about.pop("spec"))
+    _altered(good, root / "newer.ckpt", lambda about: about.update(format=2))
+    _altered(good, root / "os.ckpt", _naming("model", "os.system"))
+    _altered(good, root / "runs.ckpt", _naming("model", "sensorium.runs.os.system"))
+    _altered(good, root / "vit.ckpt", _naming("model", "sensorium.models.vision.vit.torch.load"))
+    _altered(good, root / "data.ckpt", _naming("dataset", "sensorium.runs.os.system"))
+    _altered(good, root / "unlike.ckpt", lambda about: about["spec"].update(class_names=list("abcdefghij")))
+    return root
+
+
+def files(root: Path) -> set[Path]:
+    return {path for path in root.rglob("*") if path.is_file()}
+
+
+def test_there_are_enough_cases_and_none_twice():
+    assert len({command for command, _ in CASES}) == len(CASES) >= 150
+
+
+@pytest.mark.parametrize(("command", "parts"), CASES, ids=[command for command, _ in CASES])
+def test_a_wrong_request_is_answered_in_two_lines(command, parts, world):
+    before = files(world)
+    result = run_command(shlex.split(command), world)
+    assert result.status == 2, result
+    assert 1 <= len(result.stderr.splitlines()) <= 2, result.stderr
+    assert result.stderr.startswith("sensorium: ")
+    assert "Traceback" not in result.stderr + result.stdout
+    assert "\x1b" not in result.stderr + result.stdout
+    assert [part for part in parts if part not in result.stderr] == [], result.stderr
+    assert files(world) == before, "a wrong request leaves nothing behind"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["trian", "predict ckpt=os.ckpt input=photos"],
+)
+def test_a_new_interpreter_answers_the_same(command, world):
+    assert run_process(shlex.split(command), world) == run_command(shlex.split(command), world)
+
+
+def test_no_code_of_a_checkpoint_has_run(world):
+    for name in ("os", "runs", "data"):
+        run_command(["eval", f"ckpt={name}.ckpt"], world)
+    assert not (world / "owned").exists()
+    # The same file, trusted: the command in it does run, so the refusals above are what kept it from running.
+    run_command(["predict", "ckpt=os.ckpt", "input=photos", "trust=true"], world)
+    assert (world / "owned").exists()
+    (world / "owned").unlink()
+
+
+def test_every_byte_cut_off_a_checkpoint_is_noticed(world, tmp_path):
+    whole = (world / "good.ckpt").read_bytes()
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    for kept in (1, 2, 64, 1000, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "cut.ckpt").write_bytes(whole[:kept])
+        result = run_command(["predict", "ckpt=cut.ckpt", "input=a.png"], tmp_path)
+        assert (result.status, len(result.stderr.splitlines())) == (2, 1), result
+        assert result.stderr.startswith("sensorium: cut.ckpt is ")
+
+
+def test_a_failed_sweep_job_is_reported_and_the_others_run(tmp_path):
+    overrides = [
+        "train",
+        "-m",
+        "model=airbench_cnn,perceptron",
+        "trainer.max_epochs=1",
+        "trainer.limit_train_batches=1",
+    ]
+    result = run_command(overrides, tmp_path)
+    assert result.status == 1
+    assert "not 8x8" in result.stdout
+    (table,) = (tmp_path / "runs" / "sweeps").glob("*/sweep.csv")
+    first, second = table.read_text().splitlines()[1:]
+    assert "airbench_cnn" in first
+    assert "not 8x8" in first
+    assert "perceptron" in second
+    assert "not 8x8" not in second

@@ -1,0 +1,240 @@
+"""best.ckpt and last.ckpt: what is in them, when they are written, and that a run goes on exactly from every one."""
+
+import csv
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from trainings import TINY, config_of, differences, opened, trained
+
+from sensorium import runs
+from sensorium.cli.train import train
+from sensorium.errors import RunError
+from sensorium.runs import Run
+from sensorium.training.checkpoints import AtomicCheckpointIO
+from sensorium.training.interrupts import Interrupted
+
+
+def rows(run: Run) -> list[dict[str, str]]:
+    with run.history.open() as file:
+        return list(csv.DictReader(file))
+
+
+def gone_on(run: Run, **changes: Any) -> None:
+    """`sensorium train resume=RUN` with some keys of the config changed."""
+    train(run.read_config() | changes, run, resume=run.last)
+
+
+def trainer_keys(run: Run, **changes: Any) -> dict[str, Any]:
+    return {"trainer": run.read_config()["trainer"] | changes}
+
+
+# -- every one of them restarts exactly
+
+
+class Enough(BaseException):
+    """The checkpoint that was waited for is written."""
+
+
+class Recorder:
+    """Copies each last.ckpt as it is written; raises Enough once one is further than (step, epoch) `until`."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.until = folder, (10**9, 0)
+        self.states: list[dict[str, Any]] = []
+        write = AtomicCheckpointIO.save_checkpoint
+
+        def save(io: AtomicCheckpointIO, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+            write(io, checkpoint, path, storage_options)
+            if Path(path).name == "last.ckpt":
+                self.states.append(opened(Path(path)))
+                if place(self.states[-1]) > self.until:
+                    raise Enough
+
+        monkeypatch.setattr(AtomicCheckpointIO, "save_checkpoint", save)
+        monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+def place(state: dict[str, Any]) -> tuple[int, int]:
+    return state["global_step"], state["epoch"]
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        (),
+        ("callbacks=default",),
+        ("trainer.accumulate_grad_batches=4",),
+        ("scheduler=plateau", "scheduler.patience=0"),
+        ("callbacks=ema_early_stopping", "callbacks.early_stopping.patience=1", "trainer.max_epochs=4"),
+        ("callbacks=ema_early_stopping", "callbacks.early_stopping.patience=1", "trainer.min_epochs=3"),
+        ("trainer.val_check_interval=4",),
+        ("trainer.val_check_interval=4", "scheduler=plateau"),
+        ("trainer.check_val_every_n_epoch=2",),
+        ("trainer.check_val_every_n_epoch=null", "trainer.val_check_interval=10"),
+        ("trainer.max_steps=11", "trainer.max_epochs=-1"),
+        ("trainer.limit_val_batches=0",),
+        ("optimizer=muon", "trainer.gradient_clip_val=0.1"),
+        ("augment=mixup", "augment.transforms.flip=null", "trainer.limit_train_batches=null", "batch_size=250"),
+    ],
+    ids=lambda variant: " ".join(variant) or "plain",
+)
+def test_each_checkpoint_leads_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: tuple[str, ...]
+) -> None:
+    """By induction, whatever the number of interruptions: the whole state, counters and history included."""
+    recorder = Recorder(tmp_path, monkeypatch)
+    whole = trained(tmp_path, *TINY, "callbacks=ema", "callbacks.checkpoints.every_n_steps=1", *variant)
+    states = recorder.states
+    assert len(states) > 5
+    for state, following in zip(states[:-1], states[1:], strict=True):
+        recorder.states, recorder.until = [], place(state)
+        shutil.rmtree(whole.checkpoints)
+        whole.checkpoints.mkdir()
+        torch.save(state, whole.last)
+        with pytest.raises(Enough):
+            gone_on(whole)
+        assert place(recorder.states[-1]) == place(following)
+        assert differences(following, recorder.states[-1]) == []
+
+    # From the last but one to the end, and from the end to nowhere.
+    history = whole.history.read_text()
+    recorder.until = (10**9, 0)
+    torch.save(states[-2], whole.last)
+    gone_on(whole)
+    assert whole.history.read_text() == history
+    recorder.states = []
+    gone_on(whole)
+    assert recorder.states == []
+    assert whole.history.read_text() == history
+
+
+def test_a_finished_run_trains_on_when_it_is_given_more_epochs(tmp_path: Path) -> None:
+    settings = (*TINY, "scheduler=constant", "augment=crop")
+    whole = trained(tmp_path, *settings)
+    run = trained(tmp_path, *settings, "trainer.max_epochs=2")
+    gone_on(run, **trainer_keys(run, max_epochs=3))
+    assert differences(opened(whole.last)["state_dict"], opened(run.last)["state_dict"]) == []
+    assert run.history.read_text() == whole.history.read_text()
+
+
+def test_a_run_that_stopped_early_trains_on_only_without_early_stopping(tmp_path: Path) -> None:
+    stopping = ("callbacks=early_stopping", "callbacks.early_stopping.patience=0", "callbacks.early_stopping.min_delta=1")
+    run = trained(tmp_path, *TINY, *stopping, "trainer.max_epochs=4")
+    assert len(rows(run)) == 2
+    gone_on(run)
+    assert len(rows(run)) == 2
+    gone_on(run, callbacks=run.read_config()["callbacks"] | {"early_stopping": None})
+    assert len(rows(run)) == 4
+
+
+# -- what is in them
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Four epochs that validate worse in the end: the rate is far too high."""
+    return trained(
+        tmp_path_factory.mktemp("run"), *TINY, "optimizer.lr=0.3", "trainer.max_epochs=4", "scheduler=constant",
+        "callbacks.checkpoints.monitor=val/loss", "callbacks.checkpoints.mode=min",
+    )  # fmt: skip
+
+
+def test_best_is_the_epoch_whose_validation_was_best(run: Run) -> None:
+    losses = [float(row["val/loss"]) for row in rows(run)]
+    best = losses.index(min(losses))
+    assert best != len(losses) - 1
+    assert opened(run.best)["epoch"] == best
+    assert opened(run.best)["global_step"] == 6 * (best + 1)
+    assert opened(run.last)["global_step"] == 24
+
+
+def test_best_holds_what_predicting_needs_and_nothing_else(run: Run) -> None:
+    best, last = opened(run.best), opened(run.last)
+    assert {"optimizer_states", "lr_schedulers", "loops", "callbacks"} <= last.keys()
+    assert not {"optimizer_states", "lr_schedulers", "loops", "callbacks", "average", "training_weights"} & best.keys()
+    assert best["sensorium"]["config"] == run.read_config()
+    weights = sum(tensor.numel() * 4 for tensor in best["state_dict"].values())
+    assert run.last.stat().st_size - run.best.stat().st_size > 2 * weights  # AdamW keeps two numbers more for each
+
+
+def test_previous_is_the_one_before_last(run: Run) -> None:
+    assert opened(run.previous)["global_step"] == 18
+    assert sorted(path.name for path in run.checkpoints.iterdir()) == ["best.ckpt", "last.ckpt", "previous.ckpt"]
+
+
+def test_without_validation_the_last_weights_are_the_best(tmp_path: Path) -> None:
+    run = trained(tmp_path, *TINY, "trainer.limit_val_batches=0", "trainer.max_epochs=1")
+    assert differences(opened(run.best)["state_dict"], opened(run.last)["state_dict"]) == []
+    assert rows(run)[0].keys() == {"epoch", "step", "train/accuracy", "train/loss", "lr"}
+
+
+def test_the_clock_too_decides_when_last_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder(tmp_path, monkeypatch)
+    trained(tmp_path, *TINY, "callbacks.checkpoints.every_seconds=0", "trainer.max_epochs=1")
+    assert [place(state) for state in recorder.states] == [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 1)]
+
+
+# -- what must not take their place
+
+
+class Poison(pl.Callback):
+    """Makes the weights NaN after a step whose loss was sound."""
+
+    def __init__(self, *, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *rest: Any) -> None:
+        if trainer.global_step == self.step:
+            with torch.no_grad():
+                next(pl_module.model.parameters()).fill_(float("nan"))
+
+
+@pytest.mark.parametrize("step", [4, 6, 12])
+def test_weights_that_are_not_numbers_are_not_kept(tmp_path: Path, step: int) -> None:
+    with pytest.raises(RunError, match=rf"^The loss became nan at step {step + 1}, in the batch of: digits\["):
+        trained(
+            tmp_path, *TINY, "callbacks.checkpoints.every_n_steps=1", "+callbacks.poison._target_=test_checkpoints.Poison",
+            f"+callbacks.poison.step={step}",
+        )  # fmt: skip
+    (folder,) = (tmp_path / "run").iterdir()
+    run = Run(folder)
+    assert opened(run.last)["global_step"] == step - 1
+    kept = [path for path in (run.last, run.previous, run.best) if path.exists()]
+    assert len(kept) == (3 if step == 12 else 2)
+    for path in kept:
+        assert all(bool(tensor.isfinite().all()) for tensor in opened(path)["state_dict"].values())
+
+
+class Ask(pl.Callback):
+    """Sends this process a signal at a step."""
+
+    def __init__(self, *, step: int, number: int) -> None:
+        self.step, self.number = step, number
+
+    def on_train_batch_start(self, trainer: pl.Trainer, *rest: Any) -> None:
+        if trainer.global_step == self.step:
+            os.kill(os.getpid(), self.number)
+
+
+@pytest.mark.parametrize(
+    ("asked_in", "accumulate", "stops_at"),
+    [(0, 1, (1, 0)), (2, 1, (3, 0)), (5, 1, (6, 1)), (11, 1, (12, 2)), (0, 3, (1, 0)), (1, 3, (2, 1))],
+)
+def test_asked_to_stop_it_ends_where_it_can_go_on(
+    tmp_path: Path, asked_in: int, accumulate: int, stops_at: tuple[int, int]
+) -> None:
+    config = config_of(
+        *TINY, "trainer.max_epochs=2", f"trainer.accumulate_grad_batches={accumulate}",
+        "+callbacks.ask._target_=test_checkpoints.Ask", f"+callbacks.ask.step={asked_in}", "+callbacks.ask.number=15",
+    )  # fmt: skip
+    run = runs.create(tmp_path, "run")
+    runs.record(run, config, [])
+    with pytest.raises(Interrupted, match=f"Stopped at step {stops_at[0]}. Go on with: .*{run.folder}$") as caught:
+        train(config, run, resume=None)
+    assert caught.value.exit_status == 143
+    assert place(opened(run.last)) == stops_at

@@ -1,0 +1,41 @@
+"""Signals are remembered while a training listens, and mean what they meant before when it has ended."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from trainings import TINY, trained
+
+from sensorium.training.interrupts import Interrupted, StopRequest
+
+
+def handlers() -> tuple[object, object]:
+    return signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+
+
+def test_the_first_signal_is_remembered_and_the_second_interrupt_ends() -> None:
+    before = handlers()
+    stop = StopRequest()
+    stop.listen()
+    stop.listen()
+    try:
+        assert stop.signal_number == 0
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.signal_number == signal.SIGTERM
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        stop.ignore()
+    assert handlers() == before
+
+
+def test_after_a_training_signals_mean_what_they_meant_before(tmp_path: Path) -> None:
+    before = handlers()
+    trained(tmp_path, *TINY, "trainer.max_epochs=1")
+    assert handlers() == before
+
+
+def test_the_exit_status_is_what_shells_expect() -> None:
+    assert Interrupted("stopped", signal.SIGINT).exit_status == 130
+    assert Interrupted("stopped", signal.SIGTERM).exit_status == 143

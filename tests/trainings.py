@@ -1,0 +1,65 @@
+"""Trainings small enough for tests, in the process of the tests, and the comparison of what they leave behind."""
+
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+
+from sensorium import runs
+from sensorium.cli import configs
+from sensorium.cli.app import plain
+from sensorium.cli.train import train
+from sensorium.runs import Run
+
+# A second or less: 6 steps an epoch, a network of one hidden layer, no reading ahead.
+TINY = (
+    "model=mlp",
+    "model.hidden=[8]",
+    "model.dropout=0.3",
+    "batch_size=16",
+    "workers=0",
+    "threads=1",
+    "accelerator=cpu",
+    "trainer.max_epochs=3",
+    "+trainer.limit_train_batches=6",
+    "+trainer.limit_val_batches=2",
+    "test=false",
+)
+
+
+def config_of(*overrides: str) -> dict[str, Any]:
+    """The config of `sensorium train OVERRIDES`, as Hydra hands it over."""
+    overrides = tuple(f"++{item.lstrip('+')}" if item.lstrip("+").startswith("trainer.") else item for item in overrides)
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(configs.FOLDER)):
+        composed = hydra.compose("train", overrides=list(overrides), return_hydra_config=True)
+    choices = composed.hydra.runtime.choices
+    names = {"dataset_name": choices["dataset"], "model_name": choices["model"]}
+    del composed.hydra
+    return plain(composed, "train") | names
+
+
+def trained(folder: Path, *overrides: str) -> Run:
+    """A run trained in this process from its start to its end."""
+    config = config_of(*overrides)
+    run = runs.create(folder, "run")
+    runs.record(run, config, list(overrides))
+    train(config, run, resume=None)
+    return run
+
+
+def opened(path: Path) -> dict[str, Any]:
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def differences(a: Any, b: Any, at: str = "") -> list[str]:
+    """Places at which two nested values are not the same to the last bit."""
+    if isinstance(a, torch.Tensor):
+        return [] if isinstance(b, torch.Tensor) and torch.equal(a, b) else [at]
+    if isinstance(a, dict) and isinstance(b, dict):
+        missing = [f"{at}.{key} is in one only" for key in a.keys() ^ b.keys()]
+        return missing + [place for key in a.keys() & b.keys() for place in differences(a[key], b[key], f"{at}.{key}")]
+    if isinstance(a, list | tuple) and len(a) == len(b):
+        pairs = enumerate(zip(a, b, strict=True))
+        return [place for number, (x, y) in pairs for place in differences(x, y, f"{at}[{number}]")]
+    return [] if a == b else [f"{at}: {a!r} is not {b!r}"]
