@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from command import run_command
 
 pytestmark = [

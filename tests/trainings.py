@@ -30,7 +30,9 @@ TINY = (
 
 def config_of(*overrides: str) -> dict[str, Any]:
     """The config of `sensorium train OVERRIDES`, as Hydra hands it over."""
-    overrides = tuple(f"++{item.lstrip('+')}" if item.lstrip("+").startswith("trainer.") else item for item in overrides)
+    overrides = tuple(
+        f"++{item.lstrip('+')}" if item.lstrip("+").startswith("trainer.") else item for item in overrides
+    )
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(configs.FOLDER)):
         composed = hydra.compose("train", overrides=list(overrides), return_hydra_config=True)
     choices = composed.hydra.runtime.choices

@@ -203,11 +203,12 @@ def model_of(checkpoint: Checkpoint, *, trust: bool) -> nn.Module:
 
 def initialise_from_data(model: nn.Module, split: ImageSplit, prepare: nn.Module, *, seed: int) -> None:
     """Gives a model whose first filters are computed from data (`initialize`) a fixed sample of the training split."""
-    if hasattr(model, "initialize"):
+    initialize: Any = getattr(model, "initialize", None)
+    if initialize is not None:
         order = BatchOrder(num_examples=len(split.labels), batch_size=1024, shuffle=True, seed=seed)
         batch = BatchLoader(split=split, order=order, readers=0).read(next(order.batches()))
         with torch.no_grad():
-            model.initialize(prepare(batch.images))
+            initialize(prepare(batch.images))
 
 
 # -- what the config leaves open

@@ -46,7 +46,7 @@ class Classifier:
     ) -> None:
         self.device, self.precision = device, precision
         self.memory_format = MEMORY_FORMATS[memory_format]
-        self.model = model.to(device=device, memory_format=self.memory_format).eval()
+        self.model = model.to(device=device, memory_format=self.memory_format).eval()  # type: ignore[call-overload]
         self.normalise = Normalise(mean=spec.mean, std=spec.std).to(device)
 
     @torch.inference_mode()

@@ -79,6 +79,7 @@ class Predictor:
 
 
 def check_top_k(top_k: object) -> int:
+    """The number of classes to name, if it can be one; else a RequestError."""
     if not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 1:
         raise RequestError(f"top_k={top_k} is not possible: it is a number of classes, 1 or more.")
     return top_k

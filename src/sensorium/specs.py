@@ -34,4 +34,5 @@ class ImageSpec:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ImageSpec":
         """The inverse of `to_dict`; an unknown key is a TypeError."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        arguments: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return cls(**arguments)

@@ -45,7 +45,9 @@ def test_every_way_to_name_pictures(home):
     everything = [f"new/class_{label}/{i:03d}.png" for label in range(3) for i in range(4)]
     assert names(answers(home, "new/class_1/002.png")) == ["new/class_1/002.png"]
     assert names(answers(home, "new")) == everything
-    assert names(answers(home, "new/*/00[01].png")) == [f"new/class_{label}/00{i}.png" for label in range(3) for i in (0, 1)]
+    assert names(answers(home, "new/*/00[01].png")) == [
+        f"new/class_{label}/00{i}.png" for label in range(3) for i in (0, 1)
+    ]
     assert names(answers(home, "new/**/003.png")) == [f"new/class_{label}/003.png" for label in range(3)]
     assert names(answers(home, "[new/class_2/001.png,new/class_0]")) == ["new/class_2/001.png", *everything[:4]]
     assert names(answers(home, "-", stdin="new/class_2/000.png\n\nnew/class_0/000.png\n")) == [

@@ -135,7 +135,7 @@ def test_unknown_columns_list_the_ones_found(root):
         "Its first line has: file, label.",
     ]
     assert "'labels'. Did you mean dataset.label_column=label?" in told(path, path_column="file", label_column="labels")
-    assert "dataset.split_column=NAME" in told(path, path_column="file", split_column="fold")
+    assert "dataset.split_column=NAME" in told(path, path_column="file", split_column="part")
 
 
 def test_files_that_are_no_list(root, tmp_path):
@@ -144,7 +144,7 @@ def test_files_that_are_no_list(root, tmp_path):
     assert told(root / "lst.csv").endswith(f"there is no such file. Did you mean {root}/list.csv?")
     assert "is a folder; a file is needed.\nFor a folder of class folders say dataset=image_folder" in told(root)
     assert told(root / "list.csv") == f"{root}/list.csv lists no usable picture."
-    assert "There is no column" in told(write(root, [], name="empty.csv"))
+    assert "Its first line has: nothing." in told(write(root, [], name="empty.csv"))
     assert "not UTF-8 text (at byte 11)" in told(write(root, ["path,label", "ü.png,a"], encoding="latin-1"))
     only_gone = write(root, ["path,label", "gone.png,a"])
     assert told(only_gone).endswith(f"The first problem: {only_gone}:2: there is no file {root}/gone.png")

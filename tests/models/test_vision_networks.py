@@ -152,3 +152,15 @@ def test_airbench_refuses_pictures_too_small() -> None:
     assert AirbenchCNN(in_channels=1, num_classes=2, image_size=(9, 9))(torch.zeros(2, 1, 9, 9)).shape == (2, 2)
     with pytest.raises(RequestError, match="three numbers"):
         AirbenchCNN(in_channels=1, num_classes=10, image_size=(28, 28), widths=(64, 64))
+
+
+def test_airbench_judges_a_picture_and_its_mirror_image_alike_when_asked() -> None:
+    model = AirbenchCNN(in_channels=3, num_classes=4, image_size=(16, 16), widths=(8, 8, 8), mirrored=True)
+    images = torch.randn(3, 3, 16, 16)
+    training = model.train()(images)
+    assert not torch.allclose(training, model(images.flip(3)))  # one view only
+    plain = AirbenchCNN(in_channels=3, num_classes=4, image_size=(16, 16), widths=(8, 8, 8)).eval()
+    plain.load_state_dict(model.state_dict())
+    judged = model.eval()(images)
+    torch.testing.assert_close(judged, (plain(images) + plain(images.flip(3))) / 2)
+    torch.testing.assert_close(judged, model(images.flip(3)))

@@ -7,9 +7,9 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from torch import Tensor, nn
-from trainings import TINY, opened, trained
 
 from sensorium.training.average import AverageWeights
+from trainings import TINY, opened, trained
 
 
 class Falling(pl.LightningModule):

@@ -3,13 +3,13 @@
 import csv
 import os
 import shutil
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import pytest
 import torch
-from trainings import TINY, config_of, differences, opened, trained
 
 from sensorium import runs
 from sensorium.cli.train import train
@@ -17,6 +17,7 @@ from sensorium.errors import RunError
 from sensorium.runs import Run
 from sensorium.training.checkpoints import AtomicCheckpointIO
 from sensorium.training.interrupts import Interrupted
+from trainings import TINY, config_of, differences, opened, trained
 
 
 def rows(run: Run) -> list[dict[str, str]]:
@@ -91,7 +92,7 @@ def test_each_checkpoint_leads_to_the_next(
     whole = trained(tmp_path, *TINY, "callbacks=ema", "callbacks.checkpoints.every_n_steps=1", *variant)
     states = recorder.states
     assert len(states) > 5
-    for state, following in zip(states[:-1], states[1:], strict=True):
+    for state, following in pairwise(states):
         recorder.states, recorder.until = [], place(state)
         shutil.rmtree(whole.checkpoints)
         whole.checkpoints.mkdir()
@@ -123,7 +124,11 @@ def test_a_finished_run_trains_on_when_it_is_given_more_epochs(tmp_path: Path) -
 
 
 def test_a_run_that_stopped_early_trains_on_only_without_early_stopping(tmp_path: Path) -> None:
-    stopping = ("callbacks=early_stopping", "callbacks.early_stopping.patience=0", "callbacks.early_stopping.min_delta=1")
+    stopping = (
+        "callbacks=early_stopping",
+        "callbacks.early_stopping.patience=0",
+        "callbacks.early_stopping.min_delta=1",
+    )
     run = trained(tmp_path, *TINY, *stopping, "trainer.max_epochs=4")
     assert len(rows(run)) == 2
     gone_on(run)
@@ -198,8 +203,8 @@ class Poison(pl.Callback):
 def test_weights_that_are_not_numbers_are_not_kept(tmp_path: Path, step: int) -> None:
     with pytest.raises(RunError, match=rf"^The loss became nan at step {step + 1}, in the batch of: digits\["):
         trained(
-            tmp_path, *TINY, "callbacks.checkpoints.every_n_steps=1", "+callbacks.poison._target_=test_checkpoints.Poison",
-            f"+callbacks.poison.step={step}",
+            tmp_path, *TINY, "callbacks.checkpoints.every_n_steps=1",
+            "+callbacks.poison._target_=test_checkpoints.Poison", f"+callbacks.poison.step={step}",
         )  # fmt: skip
     (folder,) = (tmp_path / "run").iterdir()
     run = Run(folder)

@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import lightning.pytorch as pl
 import pytest
 import torch
-from pictures import write_picture_folder
 from torch import Tensor
-from trainings import TINY, config_of, differences, opened, trained
 
+from pictures import write_picture_folder
 from sensorium.build import build_model, load_data
 from sensorium.errors import RequestError
 from sensorium.runs import Run
 from sensorium.training import fit
+from trainings import TINY, config_of, differences, opened, trained
 
 # One plain step: SGD without momentum and decay at a constant rate, and nothing random.
 STEP = (
@@ -69,7 +69,10 @@ def test_the_backbone_learns_at_its_share_of_the_rate(tmp_path: Path) -> None:
     assert {name: group["lr"] for name, group in groups.items()} == pytest.approx(
         {"backbone.decay": 0.001, "backbone.no_decay": 0.001, "head.decay": 0.01, "head.no_decay": 0.01}
     )
-    assert [name for name, group in groups.items() if group["weight_decay"] == 0] == ["backbone.no_decay", "head.no_decay"]
+    assert [name for name, group in groups.items() if group["weight_decay"] == 0] == [
+        "backbone.no_decay",
+        "head.no_decay",
+    ]
 
     run = trained(tmp_path, *settings, "model.backbone_lr_scale=0")
     assert changed(run) == {"head.weight", "head.bias"}
@@ -139,7 +142,9 @@ def test_channels_last_changes_the_layout_and_not_the_result(tmp_path: Path) -> 
     last, plain = (trained(tmp_path, *settings, f"memory_format={name}") for name in ("channels_last", "contiguous"))
     for name, value in weights_of(plain).items():
         assert torch.allclose(weights_of(last)[name], value, rtol=1e-3, atol=1e-4), name
-    strides = {name: value.stride() for name, value in weights_of(last).items() if value.ndim == 4 and value.shape[1] > 1}
+    strides = {
+        name: value.stride() for name, value in weights_of(last).items() if value.ndim == 4 and value.shape[1] > 1
+    }
     assert strides
     assert all(stride[1] == 1 for stride in strides.values())
 

@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from command import run_command
-from trainings import TINY, opened, trained
 
+from command import run_command
 from sensorium.batches import ImageBatch
 from sensorium.errors import RunError
 from sensorium.runs import Run
 from sensorium.training.guard import LossGuard
+from trainings import TINY, opened, trained
 
 
 def batch_of(*rows: int) -> ImageBatch:

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from trainings import TINY, opened, trained
 
 from sensorium.build import build_model, load_data
 from sensorium.data.base import ImageSplit
 from sensorium.data.loader import BatchOrder
 from sensorium.runs import Run
 from sensorium.vision.normalise import Normalise
+from trainings import TINY, opened, trained
 
 
 def rows_of(run: Run) -> list[dict[str, str]]:

@@ -5,9 +5,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from trainings import TINY, trained
 
 from sensorium.training.interrupts import Interrupted, StopRequest
+from trainings import TINY, trained
 
 
 def handlers() -> tuple[object, object]:

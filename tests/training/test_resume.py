@@ -1,15 +1,14 @@
 """Exact resume: real training processes are ended at many moments, and end up where one that never was ends up."""
 
 import random
-import shutil
 import signal
 from pathlib import Path
 
 import pytest
-from command import Result, run_command
-from trainings import differences, opened
 
+from command import Result, run_command
 from sensorium.runs import Run
+from trainings import differences, opened
 
 # 41 steps an epoch, the last of 15 examples; 123 in all; last.ckpt at every seventh and at each epoch's start.
 SETTINGS = (

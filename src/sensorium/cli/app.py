@@ -92,14 +92,18 @@ def _search_path(arguments: list[str], *, given: bool = False) -> list[str]:
     """
     if any(argument.startswith("hydra.searchpath=") for argument in arguments):
         return []
-    folders = [str(own)] if (own := configs.own_folder()) else []
-    for before, argument in pairwise(["", *arguments]) if given else ():
-        if before in ("--config-dir", "-cd"):
-            folders.append(str(Path(argument).resolve()))
-        elif argument.startswith("--config-dir="):
-            folders.append(str(Path(argument.partition("=")[2]).resolve()))
+    folders = [own] if (own := configs.own_folder()) else []
+    if given:
+        folders += _given_folders(arguments)
     quoted = ",".join(f"'file://{folder}'" for folder in folders)
     return [f"hydra.searchpath=[{quoted}]"] if folders else []
+
+
+def _given_folders(arguments: list[str]) -> list[Path]:
+    """What --config-dir names."""
+    spaced = [argument for before, argument in pairwise(arguments) if before in ("--config-dir", "-cd")]
+    joined = [argument.partition("=")[2] for argument in arguments if argument.startswith("--config-dir=")]
+    return [Path(folder).resolve() for folder in (*spaced, *joined)]
 
 
 def _declared(argument: str) -> str:
@@ -243,10 +247,14 @@ def keys_of(verb: str, arguments: list[str]) -> list[str]:
     """Every dotted key of a verb's config, composed with the group choices that do exist; and the group names."""
     if _folder(verb) is None:
         return [key for key in _primary(verb) if key not in ("defaults", "hydra")]
-    groups = configs.groups()
-    choices = [a for a in arguments if a.partition("=")[2] in configs.options(a.partition("=")[0])]
+    folders = [*configs.folders(), *_given_folders(arguments)]
+    choices = [
+        f"{group}={choice}"
+        for group, _, choice in (argument.partition("=") for argument in arguments)
+        if any((folder / group / f"{choice}.yaml").is_file() for folder in folders)
+    ]
     config = compose(verb, choices, arguments=arguments)
-    return list(dict.fromkeys([*_flatten(OmegaConf.to_container(config)), *groups]))
+    return list(dict.fromkeys([*_flatten(OmegaConf.to_container(config)), *configs.groups()]))
 
 
 def _flatten(config: Any, prefix: str = "") -> list[str]:

@@ -16,6 +16,7 @@ def own_folder() -> Path | None:
 
 
 def folders() -> list[Path]:
+    """Where configs are looked for, a person's own first."""
     own = own_folder()
     return [own, FOLDER] if own else [FOLDER]
 

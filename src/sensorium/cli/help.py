@@ -34,6 +34,7 @@ EXAMPLES = {
 
 
 def version() -> str:
+    """`sensorium --version`."""
     return f"sensorium {sensorium.__version__}"
 
 

@@ -13,6 +13,7 @@ PLURALS = {"datasets": "dataset", "models": "model", "experiments": "experiment"
 
 
 def run(arguments: list[str]) -> int:
+    """Lists one group or all, or says what one model costs."""
     run_hydra("list", arguments, _job)
     return 0
 

@@ -27,7 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     except SensoriumError as error:
         if show_trace:
             traceback.print_exc()
-        print(f"sensorium: {error}", file=sys.stderr)
+        # What every process of one run finds alike (a wrong request, a signal), the first one says.
+        if error.exit_status == 1 or os.environ.get("RANK", "0") == "0":
+            print(f"sensorium: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("sensorium: stopped.", file=sys.stderr)

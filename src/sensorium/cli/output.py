@@ -69,10 +69,12 @@ def write_records(
 
 
 def as_json(record: Record) -> str:
+    """One line."""
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
 def as_csv(records: Sequence[Record], *, header: bool = True) -> str:
+    """A line for each record, with the columns in the order in which they first appear."""
     columns = list(dict.fromkeys(key for record in records for key in record))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")

@@ -1,6 +1,7 @@
 """sensorium train: from a config to a run folder with a checkpoint, test metrics and plots."""
 
 import os
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -91,8 +92,11 @@ def train(config: Config, run: Run, resume: Path | None) -> None:
     if processes > 1 and not launch.is_launched():
         runs.write_config(run, config)  # with what is changed at a resume
         status = launch.spawn(run, processes)
+        if status == RequestError.exit_status:
+            raise RequestError(f"The training on {processes} processes did not start, for the reason above.")
         if status:
-            error = RunError(f"The training on {processes} processes failed; see {run.folder}.")
+            stopped = status in (128 + signal.SIGTERM, 128 + signal.SIGINT)
+            error = RunError(f"The {processes} processes {'stopped' if stopped else 'failed'}; see {run.folder}.")
             error.exit_status = status
             raise error
         return

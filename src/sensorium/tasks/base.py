@@ -37,6 +37,8 @@ class Task(pl.LightningModule):
     """
 
     totals: tuple[str, ...] = ("loss",)
+    model: nn.Module
+    normalise: nn.Module  # stored examples to what the model sees
 
     def __init__(
         self,

@@ -23,10 +23,10 @@ class AverageWeights(pl.Callback):
         self._restored: dict[str, Any] | None = None
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.average = WeightAverage(pl_module.model, decay=self.decay, warmup=self.warmup)
+        self.average = WeightAverage(_model(pl_module), decay=self.decay, warmup=self.warmup)
         if self._restored is not None:
             self.average.load_state_dict(self._restored["average"])
-            pl_module.model.load_state_dict(self._restored["training_weights"])
+            _model(pl_module).load_state_dict(self._restored["training_weights"])
             self._restored = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -37,11 +37,11 @@ class AverageWeights(pl.Callback):
     ) -> None:
         if trainer.global_step != self._steps and self.average is not None:
             self._steps = trainer.global_step
-            self.average.update(pl_module.model)
+            self.average.update(_model(pl_module))
 
     def _swap(self, pl_module: pl.LightningModule, *, into_average: bool) -> None:
         if self.average is not None and self.average.swapped != into_average:
-            self.average.swap(pl_module.model)
+            self.average.swap(_model(pl_module))
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._swap(pl_module, into_average=True)
@@ -55,10 +55,10 @@ class AverageWeights(pl.Callback):
         if self.average is None:
             return
         self._swap(pl_module, into_average=False)
-        checkpoint["training_weights"] = _copied(pl_module.model)
+        checkpoint["training_weights"] = _copied(_model(pl_module))
         checkpoint["average"] = self.average.state_dict()
         self._swap(pl_module, into_average=True)
-        averaged = {f"model.{key}": value for key, value in _copied(pl_module.model).items()}
+        averaged = {f"model.{key}": value for key, value in _copied(_model(pl_module)).items()}
         checkpoint["state_dict"] = checkpoint["state_dict"] | averaged
         self._swap(pl_module, into_average=False)
 
@@ -67,6 +67,13 @@ class AverageWeights(pl.Callback):
     ) -> None:
         if "average" in checkpoint:
             self._restored = {key: checkpoint[key] for key in ("average", "training_weights")}
+
+
+def _model(pl_module: pl.LightningModule) -> nn.Module:
+    """The network of a task, which is what is averaged."""
+    model = pl_module.model
+    assert isinstance(model, nn.Module)
+    return model
 
 
 def _copied(model: nn.Module) -> dict[str, Tensor]:

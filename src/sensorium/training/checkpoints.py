@@ -114,7 +114,7 @@ class Checkpoints(pl.Callback):
         loop = trainer.fit_loop.epoch_loop
         # Not in the middle of a step, and not where more of the epoch follows than its next batch: a restart from here
         # would not know whether validation or the end of the epoch had been.
-        fetcher = trainer.fit_loop._data_fetcher
+        fetcher: Any = trainer.fit_loop._data_fetcher
         if loop._should_accumulate() or loop._is_training_done or loop._should_check_val_fx(fetcher):
             return
         if self._is_asked(trainer) or self._is_due(trainer):

@@ -78,19 +78,18 @@ class Training:
             raise KeyboardInterrupt from stop
         finally:
             self.stop.ignore()
-        if table := self.trainer.profiler.summary():
+        if table := self.trainer.profiler.summary():  # type: ignore[attr-defined]
             self.progress.console.print(table, highlight=False, soft_wrap=True)
-
 
     def _loaders(self) -> tuple[BatchLoader, BatchLoader]:
         """This process's share of the training and of the validation batches; at least one of each."""
         config, train, val = self.config, self.data.train, self.data.val
         rank, processes = launch.rank(), launch.world_size()
-        if self.trainer.overfit_batches:
-            train = _few(train, self.trainer.overfit_batches, int(config["batch_size"]) * processes)
+        if few := config["trainer"].get("overfit_batches"):
+            train = _few(train, few, int(config["batch_size"]) * processes)
         if min(len(train), len(val)) < processes:
             raise RequestError(
-                f"{processes} processes cannot share {len(train):,} examples for training and {len(val):,} for validation."
+                f"{processes} processes cannot share {len(train):,} training and {len(val):,} validation examples."
                 f"\nTake trainer.devices={max(1, min(len(train), len(val)))} or fewer."
             )
         for_val = config | {"eval_batch_size": min(int(config["eval_batch_size"]), len(val) // processes)}
@@ -120,7 +119,7 @@ def _steps(trainer: pl.Trainer, batches: int) -> tuple[float, int]:
 def build_task(config: dict[str, Any], model: nn.Module, data: ImageData) -> Task:
     """The task of a config around a built model; the model comes out in the config's memory format."""
     memory_format = MEMORY_FORMATS[config["memory_format"]]
-    model.to(memory_format=memory_format)
+    model.to(memory_format=memory_format)  # type: ignore[call-overload]
     lr = float(config["lr"])
     return instantiate(
         "task",

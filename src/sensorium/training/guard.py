@@ -40,7 +40,8 @@ class LossGuard(pl.Callback):
         value = float(loss)
         if value - value == 0:
             return
-        names = trainer.train_dataloader.split.names
+        loader: Any = trainer.train_dataloader
+        names = loader.split.names
         files = listing((str(names[row]) for row in indices.tolist()), limit=8)
         kept = self.run.last if self.run.last.exists() else None
         raise RunError(

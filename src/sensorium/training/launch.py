@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from types import FrameType
 from typing import Any
 
@@ -22,10 +23,12 @@ from sensorium.runs import Run
 
 
 def world_size() -> int:
+    """Processes in this run."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def rank() -> int:
+    """This process's place among them, from 0."""
     return int(os.environ.get("RANK", "0"))
 
 
@@ -116,8 +119,11 @@ def spawn(run: Run, processes: int) -> int:
             signal.signal(number, handler)
 
 
-def _wait(group: list[subprocess.Popen[bytes]]) -> int:
-    """Waits for all; when one fails the others, which would wait for it for ever, are ended."""
+def _wait(group: list[subprocess.Popen[bytes]], *, patience: float = 30.0) -> int:
+    """Waits for all; when one fails the others, which may wait for it for ever, have some seconds to end by themselves.
+
+    Returns the exit status of the first seen to fail.
+    """
     waiting, failed = list(group), 0
     while waiting:
         for member in list(waiting):
@@ -128,9 +134,15 @@ def _wait(group: list[subprocess.Popen[bytes]]) -> int:
             waiting.remove(member)
             if status != 0 and not failed:
                 failed = status if status > 0 else 128 - status
-                for other in waiting:
-                    try:
-                        other.wait(timeout=5)
-                    except subprocess.TimeoutExpired:
-                        other.terminate()
+                _end(waiting, patience)
     return failed
+
+
+def _end(group: list[subprocess.Popen[bytes]], patience: float) -> None:
+    """Kills what does not end by itself; a signal that can be caught would only be remembered."""
+    until = time.monotonic() + patience
+    for member in group:
+        try:
+            member.wait(timeout=max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            member.kill()

@@ -110,4 +110,4 @@ def _step(task: Task, optimizer: torch.optim.Optimizer, batch: Any, config: dict
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    return float(loss)
+    return float(loss.detach())

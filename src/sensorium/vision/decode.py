@@ -61,7 +61,7 @@ _DAMAGE = (
 Source = Path | BinaryIO
 
 
-class UnreadableImage(RequestError):  # noqa: N818 (what it is about, not what it is)
+class UnreadableImage(RequestError):
     """A file that is not a picture, or a damaged one. `what` is the message without the file's name."""
 
     def __init__(self, name: str, reason: str) -> None:

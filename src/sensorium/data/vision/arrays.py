@@ -40,8 +40,12 @@ class ArraySettings:
         resize: Resize,
         channels: Channels,
         split_seed: int,
-        **fractions: float,
+        val_fraction: float,
+        test_fraction: float | None = None,
     ) -> None:
+        fractions = {"val_fraction": val_fraction}
+        if test_fraction is not None:
+            fractions["test_fraction"] = test_fraction
         check_settings(resize=resize, channels=channels, **fractions)
         self._image_size, self._resize, self._channels = parse_size(image_size), resize, channels
         self._split_seed, self._fractions = split_seed, fractions

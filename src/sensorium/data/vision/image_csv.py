@@ -76,7 +76,9 @@ class ImageCsv:
         key = {path_column: "path_column", label_column: "label_column"}.get(column, "split_column")
         guess = nearest(column, header)
         hint = f" Did you mean dataset.{key}={guess}?" if guess else f" dataset.{key}=NAME names another one."
-        raise RequestError(f"{path} has no column {column!r}.{hint}\nIts first line has: {listing(header)}.")
+        raise RequestError(
+            f"{path} has no column {column!r}.{hint}\nIts first line has: {listing(header) or 'nothing'}."
+        )
 
 
 def _read(path: Path) -> Iterator[tuple[int, list[str]]]:

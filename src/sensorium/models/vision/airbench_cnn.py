@@ -7,7 +7,8 @@ a trained bias and no trained scale; convolutions start as the identity on their
 
 What differs: the last pooling takes whatever is left of the picture (3x3 at 28x28 and 32x32, as in the paper), so
 larger pictures work too; batch normalisation keeps PyTorch's epsilon. The paper's training (alternating flip,
-lookahead, a double learning rate for biases, test-time flips) belongs to a recipe, not to the network.
+lookahead, a larger learning rate for biases) belongs to a recipe, not to the network; of its averaging over several
+views when judging, the mirror image is here (`mirrored`).
 
 `initialize` sets the whitening from training pictures, as the paper does from 5000. Without it the first layer is
 the identity on each patch and its negative: a network that works, and learns more slowly.
@@ -73,7 +74,8 @@ class ConvGroup(nn.Module):
 
 
 class AirbenchCNN(nn.Module):
-    """widths: channels of the three groups."""
+    """widths: channels of the three groups. mirrored: when judging, logits are the mean over the picture and its
+    mirror image (section 3.5); off for pictures with a left and a right."""
 
     def __init__(
         self,
@@ -82,6 +84,7 @@ class AirbenchCNN(nn.Module):
         num_classes: int,
         image_size: tuple[int, int],
         widths: Sequence[int] = (64, 256, 256),
+        mirrored: bool = False,
     ) -> None:
         super().__init__()
         if min(image_size) < MIN_SIDE:
@@ -91,6 +94,7 @@ class AirbenchCNN(nn.Module):
             )
         if len(widths) != 3:
             raise RequestError(f"widths of airbench_cnn are three numbers, such as [64,256,256], not {list(widths)}.")
+        self.mirrored = mirrored
         self.whitening = WhiteningConv(in_channels=in_channels)
         channels = [8 * in_channels, *widths]
         self.groups = nn.Sequential(
@@ -107,5 +111,10 @@ class AirbenchCNN(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """images: (B, C, H, W); returns logits (B, K)."""
+        if self.mirrored and not self.training:
+            return (self._logits(images) + self._logits(images.flip(3))) / 2
+        return self._logits(images)
+
+    def _logits(self, images: Tensor) -> Tensor:
         features = self.groups(F.gelu(self.whitening(images)))
         return self.head(features.amax(dim=(2, 3))) / 9

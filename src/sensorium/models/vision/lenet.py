@@ -17,6 +17,8 @@ from sensorium.nn.initialisation import he_normal
 
 
 class LeNet(nn.Module):
+    """Two convolutions with pooling, then three linear layers. image_size: (height, width), from 5x5."""
+
     def __init__(self, *, in_channels: int, num_classes: int, image_size: tuple[int, int]) -> None:
         super().__init__()
         if min(image_size) < 5:

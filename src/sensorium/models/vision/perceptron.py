@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 
 class Perceptron(nn.Module):
+    """One linear layer. image_size: (height, width)."""
+
     def __init__(self, *, in_channels: int, num_classes: int, image_size: tuple[int, int]) -> None:
         super().__init__()
         height, width = image_size

@@ -1,0 +1,203 @@
+"""The shape of the source: who imports whom (docs/decisions/0001), nothing hidden, nothing swallowed, nothing too long.
+
+The checks work on text (path inside src -> source), so each is first shown a planted violation.
+"""
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src"
+ROWS = (
+    ("errors", "batches", "specs", "randomness", "files", "startup"),
+    ("vision", "text", "audio", "nn", "losses", "optim"),
+    ("models", "data", "metrics", "decoding"),
+    ("tasks",),
+    ("build", "runs", "checkpoint"),
+    ("training", "evaluator", "predictor"),
+    ("report", "explain", "export", "serve"),
+    ("cli",),
+    ("__main__",),
+)
+ROW = {name: number for number, names in enumerate(ROWS) for name in names}
+# Inside one row, only these: the importer and what it may import.
+BESIDE = {
+    ("files", "errors"),
+    ("randomness", "errors"),
+    ("build", "checkpoint"),
+    ("predictor", "evaluator"),
+    ("training", "evaluator"),
+}
+LIGHT_ROWS = 2  # up to this row nothing knows of Lightning or Hydra
+HEAVY = ("lightning", "hydra", "omegaconf", "pytorch_lightning")
+OPTIONAL_EXTRAS = {("sensorium/models/vision/timm.py", "timm")}
+LAZY = ("sensorium/cli/main.py", "sensorium/startup.py")  # import by name: the map of verbs, torchmetrics
+LONGEST = 350
+Files = dict[str, str]
+
+
+def name_of(path: str) -> str:
+    """sensorium/data/base.py -> sensorium.data.base; a package's __init__ is the package."""
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def part_of(module: str) -> str:
+    """sensorium.data.vision.mnist -> data; the package itself is ""."""
+    return ".".join(module.split(".")[1:2])
+
+
+def imported(tree: ast.AST, modules: set[str]) -> Iterator[str]:
+    """Dotted names of what a piece of source imports; `from package import module` is the module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            for alias in node.names:
+                whole = f"{base}.{alias.name}"
+                yield whole if whole in modules else base
+
+
+def rows(files: Files) -> list[str]:
+    """Imports from a higher row, from the same row where that is not agreed, and of heavy packages in the low rows."""
+    modules, found = {name_of(path) for path in files}, []
+    for path, text in files.items():
+        part = part_of(name_of(path))
+        for target in imported(ast.parse(text), modules):
+            other = part_of(target)
+            if target.startswith("."):
+                found.append(f"{path}: relative import of {target}")
+            elif target.split(".")[0] in HEAVY and part and ROW[part] <= LIGHT_ROWS:
+                found.append(f"{path}: {target} in row {ROW[part]}")
+            elif target.startswith("sensorium.") and other != part:
+                lower = part != "" and (ROW[other] < ROW[part] or (part, other) in BESIDE)
+                found += [] if lower else [f"{path}: imports {target}, which is not below it"]
+    return found
+
+
+def cycles(files: Files) -> list[str]:
+    """A circle of imports, if there is one."""
+    modules = {name_of(path) for path in files}
+    graph = {
+        name_of(path): {name for name in imported(ast.parse(text), modules) if name in modules}
+        for path, text in files.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return [" -> ".join(error.args[1])]
+    return []
+
+
+def hidden_imports(files: Files) -> list[str]:
+    """Imports inside a function, or by a name put together at run time."""
+    found = []
+    for path, text in files.items():
+        for function in ast.walk(ast.parse(text)):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                found += [
+                    f"{path}: {target} in a function"
+                    for target in imported(function, set())
+                    if (path, target) not in OPTIONAL_EXTRAS
+                ]
+        called = ("import_module(", "__import__(")
+        found += [f"{path}: {name}" for name in called if name in text and path not in LAZY]
+    return found
+
+
+def swallowing(files: Files) -> list[str]:
+    """`**kwargs` in a constructor, and `except:` without a type."""
+    found = []
+    for path, text in files.items():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and node.name == "__init__" and node.args.kwarg:
+                found.append(f"{path}:{node.lineno}: **{node.args.kwarg.arg}")
+            if isinstance(node, ast.ExceptHandler) and node.type is None:
+                found.append(f"{path}:{node.lineno}: bare except")
+    return found
+
+
+def too_long(files: Files) -> list[str]:
+    """Files of more lines than fit in a head."""
+    counts = {path: len(text.splitlines()) for path, text in files.items()}
+    return [f"{path}: {count} lines" for path, count in counts.items() if count > LONGEST]
+
+
+def without_docstring(files: Files) -> list[str]:
+    """Modules, and public classes and functions of a module, that do not say what they are."""
+    found = []
+    for path, text in files.items():
+        tree = ast.parse(text)
+        things = [tree] if tree.body and not path.endswith("__init__.py") else []
+        things += [
+            node
+            for node in tree.body
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_")
+        ]
+        found += [f"{path}: {getattr(thing, 'name', 'module')}" for thing in things if not ast.get_docstring(thing)]
+    return found
+
+
+CHECKS = (rows, cycles, hidden_imports, swallowing, too_long, without_docstring)
+
+
+@pytest.fixture(scope="module")
+def source() -> Files:
+    return {str(path.relative_to(SOURCE)): path.read_text() for path in sorted(SOURCE.rglob("*.py"))}
+
+
+def test_every_file_is_in_a_row(source):
+    assert len(source) > 90
+    assert {part_of(name_of(path)) for path in source} - {""} <= set(ROW)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_the_source(check, source):
+    assert check(source) == []
+
+
+PLANTED = [
+    (rows, {"sensorium/nn/a.py": "from sensorium.data.base import ImageSplit"}, 1),
+    (rows, {"sensorium/nn/a.py": "import sensorium.tasks.base"}, 1),
+    (rows, {"sensorium/data/a.py": "from sensorium import build", "sensorium/build.py": ""}, 1),
+    (rows, {"sensorium/data/a.py": "from sensorium.models import vision"}, 1),
+    (rows, {"sensorium/tasks/a.py": "def f():\n    from sensorium.cli import app"}, 1),
+    (rows, {"sensorium/models/a.py": "import lightning.pytorch as pl"}, 1),
+    (rows, {"sensorium/data/a.py": "from hydra.utils import instantiate"}, 1),
+    (rows, {"sensorium/data/a.py": "from .base import x"}, 1),
+    (rows, {"sensorium/__init__.py": "from sensorium.errors import RunError"}, 1),
+    (
+        rows,
+        {"sensorium/tasks/a.py": "import lightning\nfrom sensorium.nn import b\nfrom sensorium.tasks.c import d"},
+        0,
+    ),
+    (
+        cycles,
+        {
+            "sensorium/data/a.py": "from sensorium.data import b",
+            "sensorium/data/b.py": "import sensorium.data.c",
+            "sensorium/data/c.py": "from sensorium.data.a import x",
+        },
+        1,
+    ),
+    (cycles, {"sensorium/data/a.py": "from sensorium.data import b", "sensorium/data/b.py": "import math"}, 0),
+    (hidden_imports, {"sensorium/nn/a.py": "def f():\n    import math\n    from os import path"}, 2),
+    (hidden_imports, {"sensorium/nn/a.py": "class A:\n    def f(self):\n        import timm"}, 1),
+    (hidden_imports, {"sensorium/nn/a.py": "import importlib\nx = importlib.import_module('torch')"}, 1),
+    (hidden_imports, {"sensorium/models/vision/timm.py": "def f():\n    import timm"}, 0),
+    (swallowing, {"sensorium/nn/a.py": "class A:\n    def __init__(self, a, **rest): pass"}, 1),
+    (swallowing, {"sensorium/nn/a.py": "try:\n    f()\nexcept:\n    pass"}, 1),
+    (swallowing, {"sensorium/nn/a.py": "def f(**rest):\n    try:\n        g()\n    except OSError:\n        pass"}, 0),
+    (too_long, {"sensorium/nn/a.py": "x = 1\n" * 351}, 1),
+    (too_long, {"sensorium/nn/a.py": "x = 1\n" * 350}, 0),
+    (without_docstring, {"sensorium/nn/a.py": "x = 1\ndef f(): pass\nclass A: pass\ndef _g(): pass"}, 3),
+    (without_docstring, {"sensorium/nn/a.py": '"""A."""\ndef f():\n    """B."""', "sensorium/nn/__init__.py": ""}, 0),
+]
+
+
+@pytest.mark.parametrize(("check", "files", "violations"), PLANTED)
+def test_a_planted_violation_is_found(check, files, violations):
+    assert len(check(files)) == violations, check(files)

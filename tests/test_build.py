@@ -1,0 +1,217 @@
+"""From config to objects: what is built, what is offered, and what is refused with which words."""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sensorium.build import build_model, device_of, initialise_from_data, instantiate, load_data, locate, make_loader
+from sensorium.data.base import ArrayStore, ImageSplit
+from sensorium.errors import RequestError
+from sensorium.models.vision.mlp import MLP
+from sensorium.specs import ImageSpec
+
+HERE = __name__
+SPEC = ImageSpec(class_names=("a", "b", "c"), in_channels=1, image_size=(8, 8), mean=(0.5,), std=(0.2,))
+MODEL = {"_target_": "sensorium.models.vision.mlp.MLP", "hidden": [4], "backbone_lr_scale": 1.0, "freeze": None}
+
+
+class Part:
+    def __init__(self, *, size: int, run: object = None, inner: object = None) -> None:
+        if size < 0:
+            raise ValueError("size is below 0\nand so on")
+        if size > 9:
+            raise TypeError("size is above 9")
+        self.size, self.run, self.inner = size, run, inner
+
+
+def anything(**options: object) -> dict[str, object]:
+    return options
+
+
+def part(**keys: object) -> dict[str, object]:
+    return {"_target_": f"{HERE}.Part", **keys}
+
+
+# -- instantiate
+
+
+def test_it_gets_its_keys_and_of_what_is_offered_what_it_asks_for() -> None:
+    built = instantiate("callbacks.x", part(size=3), run="the run", about="not asked for")
+    assert (built.size, built.run) == (3, "the run")
+    assert instantiate("callbacks.x", part(size=3, run=None), run="the run").run is None  # the config goes first
+
+
+def test_what_is_nested_is_built_too() -> None:
+    built = instantiate("x", part(size=1, inner={"a": [part(size=2), 7], "b": {"c": part(size=3)}}))
+    assert built.inner["a"][0].size == 2
+    assert built.inner["a"][1] == 7
+    assert built.inner["b"]["c"].size == 3
+
+
+def test_partial_waits_for_the_rest() -> None:
+    waiting = instantiate("optimizer", {"_target_": f"{HERE}.Part", "_partial_": True, "inner": 1}, run=2)
+    assert isinstance(waiting, partial)
+    built = waiting(size=5)
+    assert (built.size, built.inner, built.run) == (5, 1, 2)
+
+
+def test_a_misspelt_key_is_refused_with_the_nearest() -> None:
+    with pytest.raises(RequestError, match=r"There is no key in model \(Part\) 'sise'. Did you mean size\?") as caught:
+        instantiate("model", part(sise=3), run=1)
+    assert "run" not in str(caught.value).partition("Allowed")[2]  # nobody types what is offered
+    with pytest.raises(RequestError, match=r"key in x.inner \(Part\) 'sise'"):
+        instantiate("x", part(size=1, inner=part(sise=3)))
+    assert instantiate("x", {"_target_": f"{HERE}.anything", "whatever": 1}) == {"whatever": 1}
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (part(size=-1), "^x: size is below 0$"),
+        (part(size=10), "^x: size is above 9$"),
+        (part(), "^x: .*missing 1 required keyword-only argument: 'size'"),
+        ({"size": 1}, "^x has no _target_"),
+        (None, "^x has no _target_"),
+        ({"_target_": "sensorium.nothing.Here"}, "^There is no class or function sensorium.nothing.Here"),
+        ({"_target_": f"{HERE}.Absent"}, f"^There is no class or function {HERE}.Absent"),
+    ],
+)
+def test_what_goes_wrong_is_said_in_words(config: dict[str, object], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        instantiate("x", config)
+
+
+def test_locate_finds_functions_and_classes() -> None:
+    assert locate("sensorium.models.vision.mlp.MLP") is MLP
+    assert locate("sensorium.build.locate") is locate
+
+
+# -- model
+
+
+def test_a_model_is_told_the_sizes_of_the_data() -> None:
+    model = build_model({"model": MODEL, "seed": 0}, SPEC)
+    assert model(torch.zeros(2, 1, 8, 8)).shape == (2, 3)
+    assert model.training
+
+
+def test_the_seed_decides_the_weights_alone() -> None:
+    def weight(seed: int) -> Tensor:
+        torch.rand(seed + 1)  # whatever was drawn before
+        return build_model({"model": MODEL, "seed": seed}, SPEC).head.weight
+
+    assert torch.equal(weight(1), weight(1))
+    assert not torch.equal(weight(1), weight(2))
+
+
+class Strange(nn.Module):
+    """A model that does not do as it should."""
+
+    def __init__(self, *, num_classes: int, outputs: int, inputs: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(inputs, outputs)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(images.flatten(1))
+
+
+def test_a_model_that_does_not_fit_the_data_is_refused() -> None:
+    target = {"_target_": f"{HERE}.Strange"}
+    with pytest.raises(RequestError, match=r"The model gives \(1, 5\) for one picture, not \(1, 3\)"):
+        build_model({"model": target | {"outputs": 5, "inputs": 64}, "seed": 0}, SPEC)
+    with pytest.raises(RequestError, match="This model cannot work on pictures of 8x8 pixels and 1 channels: "):
+        build_model({"model": target | {"outputs": 3, "inputs": 65}, "seed": 0}, SPEC)
+
+
+def test_freezing() -> None:
+    frozen = build_model({"model": MODEL | {"freeze": "backbone"}, "seed": 0}, SPEC)
+    assert {name for name, value in frozen.named_parameters() if value.requires_grad} == {"head.weight", "head.bias"}
+    with pytest.raises(RequestError, match=r"part to freeze \(model.freeze\) 'backbon'. Did you mean backbone"):
+        build_model({"model": MODEL | {"freeze": "backbon"}, "seed": 0}, SPEC)
+
+
+def test_published_weights_that_nobody_published() -> None:
+    with pytest.raises(RequestError, match="nobody publishes weights for this model"):
+        build_model({"model": MODEL | {"pretrained": True}, "seed": 0}, SPEC)
+
+
+class Measured(nn.Module):
+    """Computes its first filters from pictures."""
+
+    def initialize(self, pictures: Tensor) -> None:
+        self.pictures = pictures
+
+
+def split_of(count: int) -> ImageSplit:
+    pixels = np.arange(count * 64, dtype=np.uint8).reshape(count, 1, 8, 8)
+    return ImageSplit(
+        ArrayStore(pixels, image_size=None, channels="auto", resize="crop"), np.zeros(count, np.int64), ["x"] * count
+    )
+
+
+def test_a_model_may_look_at_some_training_pictures_first() -> None:
+    models = [Measured(), Measured(), Measured()]
+    for model, seed in zip(models, (0, 0, 1), strict=True):
+        initialise_from_data(model, split_of(2000), nn.Identity(), seed=seed)
+    assert models[0].pictures.shape == (1024, 1, 8, 8)
+    assert torch.equal(models[0].pictures, models[1].pictures)
+    assert not torch.equal(models[0].pictures, models[2].pictures)
+    initialise_from_data(nn.Identity(), split_of(3), nn.Identity(), seed=0)
+
+
+# -- data
+
+
+def test_training_and_evaluation_have_their_own_batch_sizes() -> None:
+    config = {"batch_size": 4, "eval_batch_size": 16, "seed": 0, "workers": 0}
+    cpu = torch.device("cpu")
+    train, evaluation = (make_loader(config, split_of(20), shuffle=flag, device=cpu) for flag in (True, False))
+    assert [len(batch.labels) for batch in train] == [4] * 5
+    assert [len(batch.labels) for batch in evaluation] == [16, 4]
+    with pytest.raises(RequestError, match="has no examples"):
+        make_loader(config, split_of(0), shuffle=False, device=cpu)
+
+
+def test_a_dataset_is_loaded_as_on_bad_says() -> None:
+    config = {
+        "_target_": "sensorium.data.vision.digits.Digits",
+        "image_size": None,
+        "resize": "crop",
+        "channels": "auto",
+    }
+    config |= {"test_fraction": 0.2, "val_fraction": 0.1, "split_seed": 0}
+    assert load_data({"dataset": config, "on_bad": "fail"}).spec.num_classes == 10
+    with pytest.raises(RequestError, match="skip"):
+        load_data({"dataset": config, "on_bad": "skipp"})
+
+
+# -- device
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu"), (True, False, "cuda")],
+)
+def test_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, expected: str) -> None:
+    _there(monkeypatch, cuda=cuda, mps=mps)
+    assert device_of("auto").type == expected
+    assert device_of("cpu").type == "cpu"
+
+
+def test_what_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    _there(monkeypatch, cuda=False, mps=False)
+    for name in ("gpu", "mps"):
+        with pytest.raises(RequestError, match=f"accelerator={name}: .*\nTake accelerator=cpu or accelerator=auto"):
+            device_of(name)
+    with pytest.raises(RequestError, match="Did you mean gpu"):
+        device_of("gpus")
+
+
+def _there(monkeypatch: pytest.MonkeyPatch, *, cuda: bool, mps: bool) -> None:
+    answer: Callable[[bool], Callable[[], bool]] = lambda value: lambda: value  # noqa: E731
+    monkeypatch.setattr(torch.cuda, "is_available", answer(cuda))
+    monkeypatch.setattr(torch.backends.mps, "is_available", answer(mps))

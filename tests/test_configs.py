@@ -1,0 +1,177 @@
+"""Every yaml: it composes, what it names can be built from its keys, and it is commented.
+
+The number of files is asserted, so that a loop over nothing cannot be green.
+"""
+
+import functools
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from sensorium import runs
+from sensorium.build import instantiate
+from sensorium.cli import configs, values
+from sensorium.cli.app import compose
+from sensorium.errors import RequestError
+from sensorium.training import fit
+from sensorium.training.interrupts import StopRequest
+
+COUNTS = {
+    "accelerator": 4,
+    "augment": 12,
+    "callbacks": 4,
+    "dataset": 7,
+    "debug": 4,
+    "experiment": 7,
+    "logger": 4,
+    "model": 16,
+    "optimizer": 6,
+    "scheduler": 5,
+    "strategy": 3,
+    "task": 1,
+}
+VERBS = ("train", "eval", "predict", "list")
+CHOICES = [(group, path.stem) for group in COUNTS for path in sorted((configs.FOLDER / group).glob("*.yaml"))]
+FILES = sorted(configs.FOLDER.rglob("*.yaml"))
+WITH_TARGET = ("dataset", "model", "augment", "optimizer", "scheduler", "task")
+HOLD_DIFFERENCES = ("experiment", "debug")  # their keys are explained where they are first given
+
+
+@functools.cache
+def composed_once(*overrides: str) -> DictConfig:
+    return compose("train", list(overrides))
+
+
+def composed(*overrides: str) -> dict:
+    return OmegaConf.to_container(composed_once(*overrides), resolve=True)
+
+
+def test_the_tree_is_complete():
+    assert {group: sum(name == group for name, _ in CHOICES) for group in COUNTS} == COUNTS
+    assert configs.groups() == sorted(COUNTS)
+    assert {path.stem for path in configs.FOLDER.glob("*.yaml")} == set(VERBS)
+    assert len(FILES) == sum(COUNTS.values()) + len(VERBS) == 77
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES, ids=[f"{group}={choice}" for group, choice in CHOICES])
+def test_a_choice_composes_and_everything_in_it_is_built(group, choice, tmp_path):
+    config = composed(f"{group}={choice}")
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.Linear(4, 2))
+    instantiate("dataset", config["dataset"])
+    optimizer = instantiate("optimizer", config["optimizer"] | {"lr": 0.1})([{"params": list(network.parameters())}])
+    scheduler = instantiate("scheduler", config["scheduler"])(optimizer, total_steps=10, steps_per_epoch=5)
+    assert 0 < optimizer.param_groups[0]["lr"] <= 0.1
+    assert scheduler.optimizer is optimizer
+    augment = instantiate("augment", config["augment"])
+    assert len(augment.transforms) == sum(value is not None for value in config["augment"]["transforms"].values())
+    run = runs.Run(tmp_path)
+    for name, section in config["callbacks"].items():
+        if section:
+            instantiate(f"callbacks.{name}", section, run=run, about={}, stop=StopRequest())
+    fit.check_trainer(config["trainer"])
+    config["trainer"] |= {"accelerator": "cpu", "strategy": "auto"}  # whatever this machine has
+    values.check("train", config)
+
+
+@pytest.mark.parametrize("choice", [choice for group, choice in CHOICES if group == "model"])
+def test_every_model_is_built(choice):
+    section = {
+        k: v for k, v in composed(f"model={choice}")["model"].items() if k not in ("freeze", "backbone_lr_scale")
+    }
+    section["pretrained"] = False
+    asked = {"in_channels": 3, "num_classes": 5, "image_size": (32, 32)}
+    try:
+        model = instantiate("model", section, **asked)
+    except RequestError:  # a model that has no such weights has no such key
+        model = instantiate("model", {k: v for k, v in section.items() if k != "pretrained"}, **asked)
+    assert model.eval()(torch.zeros(1, 3, 32, 32)).shape == (1, 5)
+
+
+@pytest.mark.parametrize("experiment", [choice for group, choice in CHOICES if group == "experiment"])
+def test_an_experiment_changes_only_what_is_there(experiment):
+    def keys(section, prefix=""):
+        for key, value in section.items():
+            yield f"{prefix}{key}"
+            yield from keys(value, f"{prefix}{key}.") if isinstance(value, dict) else ()
+
+    text = yaml.safe_load((configs.FOLDER / "experiment" / f"{experiment}.yaml").read_text()) or {}
+    groups = [f"{key.split('/')[1]}={name}" for item in text.pop("defaults", []) for key, name in item.items()]
+    without = set(keys(composed(*groups)))
+    assert [key for key in keys(text) if key not in without] == []
+
+
+@pytest.mark.parametrize(
+    ("group", "choice"), [(group, choice) for group, choice in CHOICES if group in WITH_TARGET], ids=str
+)
+def test_a_misspelt_key_is_refused(group, choice):
+    section = composed(f"{group}={choice}")[group]
+    section.pop("freeze", None)
+    with pytest.raises(RequestError, match=f"no key in {group} .*'nonsense'"):
+        instantiate(group, {"nonsense": 1, **section})
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_composes_and_its_own_values_are_allowed(verb):
+    config = OmegaConf.to_container(compose(verb, []), resolve=True)
+    config = {key: "given" if value == "???" else value for key, value in config.items()}
+    if verb == "train":
+        config["trainer"]["accelerator"] = "cpu"
+    values.check(verb, config)
+    rules = [key.split(".") for key in values.RULES[verb]]
+    assert [key for key in rules if key[0] not in config] == []
+
+
+def test_loggers_other_than_csv_say_which_package_they_need():
+    for choice in ("tensorboard", "mlflow", "wandb"):
+        section = composed(f"logger={choice}")["logger"]
+        extras = (configs.FOLDER.parent / "pyproject.toml").read_text()
+        assert re.search(rf'^{section["extra"]} = \["{section["package"]}', extras, flags=re.MULTILINE)
+    assert not composed()["logger"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(configs.FOLDER)) for path in FILES])
+def test_the_first_comment_describes_the_choice(path):
+    line = configs.first_comment(path)
+    assert len(line) > 10
+    assert len(line) <= 120
+
+
+def without_comment(text: str) -> list[str]:
+    """Keys with a value that have a comment neither on their line nor on the lines before it."""
+    found, before = [], ""
+    for line in text.splitlines():
+        key = re.match(r"\s*(\w+):\s*[^\s#]", line)
+        section = line.partition(":")[0] if line[:1].isalpha() else None
+        if section == "hydra":
+            break
+        if key and not key[1].startswith("_") and section != "defaults":
+            commented = "#" in line or before.lstrip().startswith("#")
+            found += [] if commented else [line.strip()]
+        before = line
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=[str(path.relative_to(configs.FOLDER)) for path in FILES])
+def test_every_key_is_explained(path):
+    if path.parent.name not in HOLD_DIFFERENCES:
+        text = path.read_text()
+        body = text[text.index("\n") + 1 :]  # the first comment is about the whole file
+        assert without_comment(body.partition("\n")[2] if text.startswith("# @package") else body) == []
+
+
+def test_the_search_for_comments_finds_a_missing_one():
+    assert without_comment("a: 1  # x\nb: 2\n# y\nc: 3\n_target_: d\ne:\n  f: 1\n") == ["b: 2", "f: 1"]
+
+
+def test_no_file_is_longer_than_40_lines_but_that_of_train():
+    long = [path for path in FILES if len(path.read_text().splitlines()) > 40]
+    assert [str(path.relative_to(configs.FOLDER)) for path in long] == ["train.yaml"]
+
+
+def test_nothing_is_left_over():
+    others = [path for path in Path(configs.FOLDER).rglob("*") if path.is_file() and path.suffix != ".yaml"]
+    assert others == []

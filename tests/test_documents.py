@@ -1,0 +1,93 @@
+"""The documents say what is true: commands marked `<!-- tested -->` run, answers that are quoted are given."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from command import run_command
+
+REPOSITORY = Path(__file__).parents[1]
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+TESTED = re.compile(r"<!-- tested -->\s*\n```bash\n(.*?)```", re.DOTALL)
+
+
+def blocks(page: Path) -> list[str]:
+    """The shell commands of a page that are marked as tested."""
+    return TESTED.findall(page.read_text())
+
+
+CASES = [pytest.param(block, id=f"{page.name}-{n}") for page in PAGES for n, block in enumerate(blocks(page))]
+
+
+def test_the_readme_has_commands_that_are_tested():
+    assert blocks(REPOSITORY / "README.md") != []
+
+
+def test_only_marked_blocks_are_taken(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```bash\nrm x\n```\n<!-- tested -->\n\n```bash\na\nb\n```\ntext\n<!-- tested -->\n```bash\nc\n```\n"
+    )
+    assert blocks(page) == ["a\nb\n", "c\n"]
+
+
+@pytest.mark.parametrize("block", CASES)
+def test_a_tested_block_runs(block, tmp_path):
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "sensorium").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m sensorium "$@"\n')
+    (programs / "sensorium").chmod(0o755)
+    work = tmp_path / "work"
+    work.mkdir()
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", block],
+        cwd=work,
+        env=os.environ | {"PATH": f"{programs}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+
+
+def quoted_answers() -> list[tuple[str, str]]:
+    """Of every page, `$ sensorium ...` in a text block, with the lines that follow it."""
+    found = []
+    for page in PAGES:
+        for block in re.findall(r"```text\n(.*?)```", page.read_text(), re.DOTALL):
+            found += re.findall(r"^\$ (sensorium .*)\n((?:(?!\$ ).*\n)+)", block, re.MULTILINE)
+    return found
+
+
+@pytest.mark.parametrize(("command", "answer"), quoted_answers())
+def test_a_quoted_answer_is_given(command, answer, tmp_path):
+    result = run_command(shlex.split(command)[1:], tmp_path)
+    assert answer in result.stdout + result.stderr
+
+
+def test_the_changelog_keeps_the_form():
+    lines = (REPOSITORY / "CHANGELOG.md").read_text().splitlines()
+    assert lines[0] == "# Changelog"
+    releases = [line for line in lines if line.startswith("## ")]
+    dated = r"## \[\d+\.\d+\.\d+\] - \d{4}-\d{2}-\d{2}"
+    assert releases[0] == "## [Unreleased]" or re.fullmatch(dated, releases[0])
+    assert all(re.fullmatch(dated, line) for line in releases[1:])
+    kinds = {line.removeprefix("### ") for line in lines if line.startswith("### ")}
+    assert kinds
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_links_between_the_pages_lead_somewhere():
+    links = [
+        (page, target.partition("#")[0])
+        for page in (*PAGES, REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "CHANGELOG.md")
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+        if not target.startswith(("http:", "https:", "mailto:", "#"))
+    ]
+    assert links
+    assert [(page.name, target) for page, target in links if not (page.parent / target).exists()] == []

@@ -1,0 +1,132 @@
+"""A model over a whole split: every example once, independent of the company it is in."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sensorium.data.base import ArrayStore, ImageSplit
+from sensorium.data.loader import BatchLoader, BatchOrder
+from sensorium.errors import RequestError
+from sensorium.evaluator import Classifier, autocast, evaluate
+from sensorium.specs import ImageSpec
+
+SPEC = ImageSpec(class_names=("a", "b", "c"), in_channels=1, image_size=(4, 4), mean=(0.25,), std=(0.5,))
+CPU = torch.device("cpu")
+
+
+def network(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(128, 3)
+    )
+
+
+def classifier_of(model: nn.Module, **changes: object) -> Classifier:
+    settings = {"spec": SPEC, "device": CPU, "precision": "32-true", "memory_format": "contiguous"} | changes
+    return Classifier(model=model, **settings)
+
+
+def split_of(count: int) -> ImageSplit:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (count, 1, 4, 4), dtype=np.uint8)
+    store = ArrayStore(pixels, image_size=None, channels="auto", resize="crop")
+    return ImageSplit(store, random.integers(0, 3, count), [str(row) for row in range(count)])
+
+
+def loader_of(split: ImageSplit, batch_size: int, *, rank: int = 0, world_size: int = 1) -> BatchLoader:
+    order = BatchOrder(
+        num_examples=len(split), batch_size=batch_size, shuffle=False, seed=0, rank=rank, world_size=world_size
+    )
+    return BatchLoader(split=split, order=order, readers=1)
+
+
+class Mean(nn.Module):
+    """Logits from the mean of the picture as the model gets it."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        mean = images.mean(dim=(1, 2, 3))
+        return torch.stack([mean, -mean, torch.zeros_like(mean)], 1)
+
+
+def test_probabilities_by_hand() -> None:
+    """Brightness 255 becomes (1 - 0.25) / 0.5 = 1.5, and 0 becomes -0.5."""
+    pictures = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 1, 4, 4)
+    found = classifier_of(Mean()).probabilities(pictures)
+    logits = torch.tensor([[-0.5, 0.5, 0.0], [1.5, -1.5, 0.0]])
+    assert torch.allclose(found, logits.exp() / logits.exp().sum(1, keepdim=True), atol=1e-6)
+    assert found.dtype == torch.float32
+
+
+def test_it_judges_and_does_not_learn() -> None:
+    model = network().train()
+    classifier = classifier_of(model)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    pictures = torch.randint(0, 256, (8, 1, 4, 4), dtype=torch.uint8)
+    assert torch.equal(classifier.probabilities(pictures), classifier.probabilities(pictures))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 100])
+def test_every_example_in_the_order_of_the_split_whatever_the_batch_size(batch_size: int) -> None:
+    split = split_of(100)
+    found = evaluate(classifier_of(network()), loader_of(split, batch_size))
+    assert found.labels.tolist() == split.labels.tolist()
+    one_by_one = [
+        classifier_of(network()).probabilities(torch.from_numpy(split.images.read(np.array([row]))))[0]
+        for row in range(100)
+    ]
+    assert torch.allclose(found.probabilities, torch.stack(one_by_one), atol=1e-5)
+    assert found.probabilities.sum(1).tolist() == pytest.approx([1.0] * 100, abs=1e-5)
+    assert found.seconds > 0
+
+
+@pytest.mark.parametrize(("count", "world_size"), [(100, 2), (100, 3), (5, 4)])
+def test_processes_put_their_shares_together(monkeypatch: pytest.MonkeyPatch, count: int, world_size: int) -> None:
+    """Each process's share, as torch.distributed would hand it round; with fewer batches than processes too."""
+    split, classifier = split_of(count), classifier_of(network())
+    alone = evaluate(classifier, loader_of(split, 8))
+    shares: list[object] = [None] * world_size
+
+    def gather(into: list[object], parts: object) -> None:
+        shares[rank] = parts
+        into[:] = [share if share is not None else [] for share in shares]
+
+    monkeypatch.setattr(torch, "distributed", SimpleNamespace(all_gather_object=gather))
+    for rank in range(1, world_size):
+        loader = loader_of(split, 8, rank=rank, world_size=world_size)
+        shares[rank] = [(batch.indices, classifier.probabilities(batch.images)) for batch in loader]
+    rank = 0
+    together = evaluate(classifier, loader_of(split, 8, rank=0, world_size=world_size))
+    assert torch.equal(together.probabilities, alone.probabilities)  # to the last bit: the batches are the same
+
+
+def test_an_example_that_was_missed_is_no_number() -> None:
+    split = split_of(10)
+    loader = loader_of(split, 5)
+    loader.load_state_dict({"epoch": 0, "given": 1})
+    found = evaluate(classifier_of(network()), loader)
+    assert found.probabilities[:5].isnan().all()
+    assert not found.probabilities[5:].isnan().any()
+
+
+@pytest.mark.parametrize(
+    ("changes", "tolerance"), [({"memory_format": "channels_last"}, 1e-5), ({"precision": "bf16-mixed"}, 2e-2)]
+)
+def test_layout_and_precision_change_little(changes: dict[str, str], tolerance: float) -> None:
+    pictures = torch.randint(0, 256, (16, 1, 4, 4), dtype=torch.uint8)
+    plain = classifier_of(network()).probabilities(pictures)
+    found = classifier_of(network(), **changes).probabilities(pictures)
+    assert found.dtype == torch.float32
+    assert torch.allclose(found, plain, atol=tolerance)
+    if "precision" in changes:
+        assert not torch.equal(found, plain)
+
+
+def test_unknown_precision() -> None:
+    with pytest.raises(
+        RequestError, match=r"There is no precision \(trainer.precision\) 'bf16-mix'. Did you mean bf16-mixed"
+    ):
+        autocast("bf16-mix", CPU)

@@ -1,0 +1,103 @@
+"""The run folder: its name, what is recorded in it, and how it is found again."""
+
+import json
+import re
+import shlex
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+import torch
+
+from sensorium import runs
+from sensorium.errors import RequestError, RunError
+from sensorium.runs import Run
+
+
+def test_the_name_is_when_it_began_and_something_random(tmp_path: Path) -> None:
+    run = runs.create(tmp_path / "runs", "digits_mlp")
+    assert run.folder.is_dir()
+    assert run.folder.parent == tmp_path / "runs" / "digits_mlp"
+    when, _, random = run.folder.name.rpartition("_")
+    assert re.fullmatch("[0-9a-f]{4}", random)
+    assert abs((datetime.strptime(when, "%Y-%m-%d_%H-%M-%S") - datetime.now()).total_seconds()) < 60
+
+
+def test_runs_of_the_same_second_do_not_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = iter(["aaaa", "aaaa", "aaaa", "bbbb"])
+    monkeypatch.setattr(runs.secrets, "token_hex", lambda _: next(given))
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> "Clock":
+            return cls(2026, 1, 31, 12, 0, 0)
+
+    monkeypatch.setattr(runs, "datetime", Clock)
+    names = [runs.create(tmp_path, "same").folder.name for _ in range(2)]
+    assert names == ["2026-01-31_12-00-00_aaaa", "2026-01-31_12-00-00_bbbb"]
+
+
+def test_a_place_that_cannot_hold_runs(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RequestError, match=r"The run folder cannot be made in .*file: .*\nChoose another place"):
+        runs.create(tmp_path / "file", "digits")
+
+
+def test_everything_is_recorded(tmp_path: Path) -> None:
+    run = runs.create(tmp_path, "digits")
+    config = {"seed": 3, "dataset": {"root": "Übung", "sizes": [1, 2]}, "lr": 1e-3, "resume": None}
+    overrides = ["seed=3", "dataset.root=my photos"]
+    runs.record(run, config, overrides)
+    assert run.read_config() == config
+    assert list(run.read_config()) == list(config)  # in its own order
+    assert (run.folder / "overrides.txt").read_text() == "seed=3\ndataset.root=my photos\n"
+    assert shlex.split((run.folder / "command.txt").read_text()) == ["sensorium", "train", *overrides]
+    environment = json.loads((run.folder / "environment.json").read_text())
+    assert torch.__version__.startswith(environment["packages"]["torch"])
+    assert environment["cpu_cores"] >= 1
+    assert {"sensorium", "python", "git_commit", "platform", "processor", "gpus", "threads"} <= environment.keys()
+
+
+def test_the_commit_is_that_of_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert runs.environment()["git_commit"] is None
+    monkeypatch.setenv("PATH", "")
+    assert runs.environment()["git_commit"] is None
+
+
+def test_metrics_are_whole_or_said_to_be_missing(tmp_path: Path) -> None:
+    run = runs.create(tmp_path, "digits")
+    with pytest.raises(RunError, match=r"has no metrics.json: the training did not end"):
+        runs.read_metrics(run)
+    metrics = {"test/accuracy": 0.9387186629526463, "test/loss": 1e-12}
+    runs.write_metrics(run, metrics)
+    assert runs.read_metrics(run) == metrics
+
+
+def test_a_run_is_found_by_its_folder_or_a_checkpoint_in_it(tmp_path: Path) -> None:
+    run = runs.create(tmp_path, "digits")
+    runs.record(run, {}, [])
+    run.checkpoints.mkdir()
+    run.best.write_bytes(b"")
+    assert runs.find(run.folder) == runs.find(run.best) == run
+    assert (run.last.name, run.previous.parent, run.history.name) == ("last.ckpt", run.checkpoints, "metrics.csv")
+
+
+def test_what_is_no_run_is_said_to_be_none(tmp_path: Path) -> None:
+    (tmp_path / "runs_of_may").mkdir()
+    with pytest.raises(RequestError, match=r"There is no run .*run_of_may\. Did you mean .*runs_of_may\?"):
+        runs.find(tmp_path / "run_of_may")
+    with pytest.raises(RequestError, match=r"is not a run folder: there is no .*config.yaml"):
+        runs.find(tmp_path / "runs_of_may")
+
+
+def test_a_run_without_a_checkpoint_can_be_taken_away(tmp_path: Path) -> None:
+    run, other = runs.create(tmp_path, "digits"), runs.create(tmp_path, "digits")
+    runs.discard(run)
+    assert not run.folder.exists()
+    other.checkpoints.mkdir()
+    runs.discard(other)
+    assert other.folder.exists()
+    runs.discard(runs.create(tmp_path, "mnist"))
+    assert not (tmp_path / "mnist").exists()
+    assert Run(other.folder) == other

@@ -1,0 +1,43 @@
+"""What the data told us, as a checkpoint stores it."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sensorium.specs import ImageSpec
+
+numbers = st.floats(0, 1, allow_nan=False)
+
+
+@given(
+    names=st.lists(st.text(), min_size=2, max_size=5, unique=True),
+    size=st.tuples(st.integers(1, 999), st.integers(1, 999)),
+    mean=st.lists(numbers, min_size=1, max_size=3),
+    resize=st.sampled_from(["crop", "stretch", "pad"]),
+)
+def test_it_survives_a_checkpoint(names: list[str], size: tuple[int, int], mean: list[float], resize: str) -> None:
+    spec = ImageSpec(
+        class_names=tuple(names),
+        in_channels=len(mean),
+        image_size=size,
+        mean=tuple(mean),
+        std=tuple(mean),
+        resize=resize,
+    )
+    plain = spec.to_dict()
+    assert ImageSpec.from_dict(plain) == spec
+    assert ImageSpec.from_dict(json.loads(json.dumps(plain))) == spec  # plain types only
+    assert spec.num_classes == len(names)
+
+
+def test_unknown_keys_are_refused() -> None:
+    spec = ImageSpec(class_names=("a", "b"), in_channels=1, image_size=(2, 3), mean=(0.5,), std=(0.1,))
+    assert spec.resize == "crop"
+    with pytest.raises(TypeError, match="colour"):
+        ImageSpec.from_dict(spec.to_dict() | {"colour": True})
+    values = spec.to_dict()
+    del values["mean"]
+    with pytest.raises(TypeError, match="mean"):
+        ImageSpec.from_dict(values)

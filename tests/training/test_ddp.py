@@ -1,0 +1,226 @@
+"""Two real processes on one machine train as one: same weights, every example once, one run folder."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from command import run_command, run_process
+from sensorium.build import load_data
+from sensorium.runs import Run
+from trainings import differences, opened, trained
+
+TWO = ("strategy=ddp", "trainer.devices=2", "accelerator=cpu")
+# No norms, no dropout, plain SGD: two processes of 16 must do what one of 32 does.
+SETTINGS = (
+    "model=mlp", "model.hidden=[32]", "augment=none", "optimizer=sgd", "scheduler=cosine", "workers=1", "threads=1",
+    "trainer.max_epochs=2", "trainer.limit_train_batches=20", "eval_batch_size=32", "run_root=runs",
+)  # fmt: skip
+
+WATCHER = '''
+import json
+import os
+import lightning.pytorch as pl
+
+
+class Watch(pl.Callback):
+    """Writes down which examples this process sees, and the sum of the weights it ends with."""
+
+    def __init__(self):
+        self.train, self.val = [], []
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        self.train.append([trainer.current_epoch, batch.indices.tolist()])
+
+    def on_validation_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        self.val.append([trainer.current_epoch, batch.indices.tolist()])
+
+    def on_train_end(self, trainer, module):
+        weights = [float(value.double().sum()) for value in module.model.state_dict().values()]
+        seen = {"train": self.train, "val": self.val, "weights": weights}
+        with open(f"seen_{trainer.global_rank}.json", "w") as file:
+            json.dump(seen, file)
+
+
+class Signal(pl.Callback):
+    """The first process sends a signal to itself, or to the one that started it."""
+
+    def __init__(self, *, step, number, parent):
+        self.step, self.number, self.parent = step, number, parent
+
+    def on_train_batch_end(self, trainer, *rest):
+        if trainer.global_step == self.step and trainer.global_rank == 0:
+            os.kill(os.getppid() if self.parent else os.getpid(), self.number)
+'''
+WATCHED = "+callbacks.watch._target_=watcher.Watch"
+
+
+def sent(number: int, *, step: int, parent: bool) -> tuple[str, ...]:
+    options = {"_target_": "watcher.Signal", "step": step, "number": int(number), "parent": str(parent).lower()}
+    return tuple(f"+callbacks.signal.{key}={value}" for key, value in options.items())
+
+
+def run_of(folder: Path) -> Run:
+    (found,) = (folder / "runs").glob("*/*")
+    return Run(found)
+
+
+def rows_of(run: Run) -> list[dict[str, str]]:
+    with run.history.open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where two processes have trained and evaluated."""
+    folder = tmp_path_factory.mktemp("two")
+    (folder / "watcher.py").write_text(WATCHER)
+    result = run_process(["train", *TWO, *SETTINGS, "batch_size=16", WATCHED], folder)
+    assert result.status == 0, result.stderr
+    assert result.stderr == ""
+    assert result.stdout.count("epoch 1/2") == result.stdout.count("run folder: ") == 1
+    return folder
+
+
+def seen(folder: Path, stage: str) -> tuple[list[list[int]], list[list[int]]]:
+    """For each process its batches of the last epoch."""
+    both = [json.loads((folder / f"seen_{rank}.json").read_text())[stage] for rank in (0, 1)]
+    first, second = ([rows for epoch, rows in batches if epoch == 1] for batches in both)
+    return first, second
+
+
+def test_it_ends_like_one_process_with_both_their_batches(folder: Path, tmp_path: Path) -> None:
+    two = run_of(folder)
+    one = trained(tmp_path, *SETTINGS, "accelerator=cpu", "batch_size=32")
+    for name, value in opened(one.last)["state_dict"].items():
+        assert torch.allclose(opened(two.last)["state_dict"][name], value, rtol=1e-4, atol=1e-6), name
+    for mine, theirs in zip(rows_of(one), rows_of(two), strict=True):
+        assert mine.keys() == theirs.keys()
+        for name, value in mine.items():
+            assert float(theirs[name]) == pytest.approx(float(value), rel=1e-4), name
+
+
+def test_both_end_with_the_same_weights(folder: Path) -> None:
+    first, second = (json.loads((folder / f"seen_{rank}.json").read_text())["weights"] for rank in (0, 1))
+    assert first == second
+
+
+def test_each_global_batch_is_shared_out(folder: Path) -> None:
+    first, second = seen(folder, "train")
+    assert [len(rows) for rows in first] == [len(rows) for rows in second] == [16] * 20
+    both = [row for batches in (first, second) for rows in batches for row in rows]
+    assert len(both) == len(set(both)) == 640
+
+
+def test_validation_sees_each_example_once(folder: Path) -> None:
+    first, second = seen(folder, "val")
+    both = sorted(row for batches in (first, second) for rows in batches for row in rows)
+    assert both == list(range(len(load_data(run_of(folder).read_config()).val)))
+    assert len(first) == 3
+    assert len(second) == 2  # five batches for two
+
+
+def test_one_run_folder_with_the_numbers_that_eval_finds(folder: Path) -> None:
+    run = run_of(folder)
+    assert len(rows_of(run)) == 2
+    result = run_command(["eval", f"ckpt={run.best}", "format=json", "accelerator=cpu"], folder)
+    assert json.loads(result.stdout) == json.loads(run.metrics.read_text())
+    predictions = (run.folder / "predictions.csv").read_text().splitlines()
+    assert len(predictions) == 1 + len(load_data(run.read_config()).test)
+
+
+def test_asked_to_stop_both_stop_and_go_on_exactly(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "watcher.py").write_text(WATCHER)
+    arguments = ["train", *TWO, *SETTINGS, "batch_size=16", WATCHED, *sent(signal.SIGTERM, step=13, parent=True)]
+    result = run_process(arguments, tmp_path)
+    run = run_of(tmp_path)
+    assert result.status == 143
+    assert (
+        result.stderr.splitlines()[-1] == f"sensorium: The 2 processes stopped; see {run.folder.relative_to(tmp_path)}."
+    )
+    assert result.stderr.count("Stopped at step 1") == 1
+    assert 13 <= opened(run.last)["global_step"] <= 15  # the signal goes round by way of the parent
+
+    result = run_process(["train", f"resume={run.folder}", "callbacks.signal=null"], tmp_path)
+    assert result.status == 0, result.stderr
+    whole = run_of(folder)
+    a, b = opened(run.last), opened(whole.last)
+    for checkpoint in (a, b):
+        del checkpoint["sensorium"]
+    assert differences(a, b) == []
+    assert run.history.read_text() == whole.history.read_text()
+    assert run.metrics.read_text() == whole.metrics.read_text()
+
+
+@pytest.mark.slow
+def test_when_one_process_is_killed_the_other_does_not_wait_for_ever(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "watcher.py").write_text(WATCHER)
+    settings = (*TWO, *SETTINGS, "batch_size=16", "callbacks.checkpoints.every_n_steps=7")
+    result = run_process(["train", *settings, *sent(signal.SIGKILL, step=25, parent=False)], tmp_path)
+    assert result.status in (1, 137)  # whichever of the two is seen to fail first
+    run = run_of(tmp_path)
+    assert opened(run.last)["global_step"] == 21
+    assert run_process(["train", f"resume={run.folder}", "callbacks.signal=null"], tmp_path).status == 0
+    assert differences(opened(run.last)["state_dict"], opened(run_of(folder).last)["state_dict"]) == []
+
+
+@pytest.mark.slow
+def test_started_by_torchrun(folder: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc_per_node=2",
+        "--master_port=0",
+        "-m",
+        "sensorium",
+    ]
+    (tmp_path / "watcher.py").write_text(WATCHER)
+    arguments = ["train", "accelerator=cpu", *SETTINGS, "batch_size=16", WATCHED]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run([*command, *arguments], cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    run, other = run_of(tmp_path), run_of(folder)
+    assert differences(opened(run.last)["state_dict"], opened(other.last)["state_dict"]) == []
+    assert run.metrics.read_text() == other.metrics.read_text()
+
+
+@pytest.mark.slow
+def test_as_jobs_of_a_sweep(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "watcher.py").write_text(WATCHER)
+    result = run_process(["train", "-m", "seed=0,1", *TWO, *SETTINGS, "batch_size=16", WATCHED], tmp_path)
+    assert result.status == 0, result.stderr
+    first, second = sorted((tmp_path / "runs" / "digits_mlp").iterdir())
+    assert Run(first).metrics.read_text() == run_of(folder).metrics.read_text()
+    assert Run(second).metrics.read_text() != Run(first).metrics.read_text()
+    (table,) = (tmp_path / "runs" / "sweeps").glob("*/sweep.csv")
+    assert "0 1" in table.read_text()
+    assert "±" in table.read_text()
+
+
+@pytest.mark.slow
+def test_running_means_and_averages_are_the_first_process_s(tmp_path: Path) -> None:
+    """A model with batch norm and an average: what was validated is what was saved."""
+    settings = ("model=small_cnn", "model.width=4", "callbacks=ema", "trainer.max_epochs=1", "eval_batch_size=50",
+                "run_root=runs", "test=false")  # fmt: skip
+    result = run_process(["train", *TWO, *settings, "batch_size=16"], tmp_path)
+    assert result.status == 0, result.stderr
+    run = run_of(tmp_path)
+    found = run_command(["eval", f"ckpt={run.best}", "split=val", "format=json", "accelerator=cpu"], tmp_path)
+    (row,) = rows_of(run)
+    assert json.loads(found.stdout)["val/accuracy"] == pytest.approx(float(row["val/accuracy"]), abs=1e-6)
+    assert json.loads(found.stdout)["val/loss"] == pytest.approx(float(row["val/loss"]), rel=1e-4)
+
+
+@pytest.mark.slow
+def test_a_wrong_request_is_refused_once(tmp_path: Path) -> None:
+    result = run_process(["train", *TWO, *SETTINGS, "model.hidden=[0]", "augment.mix=3"], tmp_path)
+    assert result.status == 2
+    assert len(result.stderr.splitlines()) <= 4, result.stderr
+    assert not (tmp_path / "runs" / "digits_mlp").exists()

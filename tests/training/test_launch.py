@@ -1,0 +1,91 @@
+"""One run on several processes: who is asked for, who one is, and what happens when one fails."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sensorium.errors import RequestError
+from sensorium.runs import Run
+from sensorium.training import launch
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(("devices", "expected"), [(1, 1), (3, 3), ("2", 2), ([0, 1], 2), ("auto", 1), (-1, 1)])
+def test_processes_asked_for(devices: object, expected: int) -> None:
+    assert launch.wanted_processes({"devices": devices, "accelerator": "cpu"}) == expected
+
+
+@pytest.mark.parametrize("devices", [0, -2, "many", None, 1.5])
+def test_impossible_numbers_of_processes(devices: object) -> None:
+    with pytest.raises(RequestError, match=f"trainer.devices={devices} is not possible"):
+        launch.wanted_processes({"devices": devices, "accelerator": "cpu"})
+
+
+def test_alone_there_is_nothing_to_join_and_nothing_to_agree_on() -> None:
+    assert (launch.rank(), launch.world_size(), launch.is_launched()) == (0, 1, False)
+    launch.join()
+    assert launch.agree("this") == "this"
+    trainer = {"devices": 1, "strategy": "auto"}
+    launch.adopt(trainer)
+    assert trainer == {"devices": 1, "strategy": "auto"}
+
+
+@pytest.mark.parametrize(("given", "expected"), [("auto", "ddp"), ("ddp", "ddp"), ("fsdp", "fsdp")])
+def test_a_group_says_how_many_it_is(monkeypatch: pytest.MonkeyPatch, given: str, expected: str) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    trainer = {"devices": 1, "strategy": given}
+    launch.adopt(trainer)
+    assert trainer == {"devices": 4, "num_nodes": 2, "strategy": expected}
+
+
+def test_a_spawned_process_knows_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "2026-01-31_12-00-00_ab12")
+    assert launch.is_spawned(Run(Path("runs/digits/2026-01-31_12-00-00_ab12")))
+    assert not launch.is_spawned(Run(Path("runs/digits/2026-01-31_12-00-00_ab13")))
+
+
+def group_of(*programs: str) -> list["subprocess.Popen[bytes]"]:
+    return [subprocess.Popen([sys.executable, "-c", program]) for program in programs]
+
+
+def test_a_group_that_succeeds() -> None:
+    assert launch._wait(group_of("pass", "pass")) == 0
+
+
+@pytest.mark.parametrize(("program", "status"), [("exit(2)", 2), ("import os; os.kill(os.getpid(), 9)", 137)])
+def test_the_first_to_fail_decides_and_the_others_are_ended(program: str, status: int) -> None:
+    waits_for_ever = "import time; time.sleep(1000)"
+    group = group_of(waits_for_ever, program)
+    started = group[0].pid
+    assert launch._wait(group, patience=0.2) == status
+    with pytest.raises(ProcessLookupError):
+        os.kill(started, 0)
+
+
+def test_each_process_is_told_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torchrun would tell it, so that there is one way in."""
+    show = f"import json, os; json.dump(dict(os.environ), open(r'{tmp_path}/' + os.environ['RANK'], 'w'))"
+    start = subprocess.Popen
+
+    def started(command: list[str], **options: object) -> "subprocess.Popen[bytes]":
+        assert command[1:] == ["-m", "sensorium", "train", "resume=runs/a/b"]
+        return start([sys.executable, "-c", show], **options)
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+    assert launch.spawn(Run(Path("runs/a/b")), 3) == 0
+    places = [json.loads((tmp_path / str(number)).read_text()) for number in range(3)]
+    assert [place["LOCAL_RANK"] for place in places] == ["0", "1", "2"]
+    assert {(place["WORLD_SIZE"], place["LOCAL_WORLD_SIZE"], place["GROUP_RANK"]) for place in places} == {
+        ("3", "3", "0")
+    }
+    assert len({(place["MASTER_ADDR"], place["MASTER_PORT"]) for place in places}) == 1
