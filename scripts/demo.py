@@ -18,11 +18,11 @@ def sensorium(*arguments: str) -> None:
 
 
 def write_pictures(folder: Path) -> None:
-    """Three scanned digits as PNG files, ten times their size, as a scanner would give them."""
+    """Three scanned digits as PNG files, ten times their size."""
     digits = load_digits()
     for row in (3, 17, 42):
         pixels = np.rint(digits.images[row] * (255 / 16)).astype(np.uint8)
-        picture = Image.fromarray(pixels).resize((80, 80), Image.Resampling.BICUBIC)
+        picture = Image.fromarray(pixels).resize((80, 80), Image.Resampling.NEAREST)
         picture.save(folder / f"digit_{digits.target[row]}.png")
 
 

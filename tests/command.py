@@ -5,6 +5,7 @@ the child changes (working directory, Hydra's state, signal handlers, threads) i
 """
 
 import atexit
+import gc
 import json
 import os
 import subprocess
@@ -100,6 +101,7 @@ def serve() -> None:
     # And what the default data set imports when it is asked for, which takes as long as a short training.
     for module in (*(f"sensorium.cli.{verb}" for verb in VERBS), "sensorium.data.vision.digits", "sklearn.datasets"):
         import_module(module)
+    gc.freeze()  # a child need not look at what has been imported
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

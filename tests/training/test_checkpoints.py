@@ -13,7 +13,7 @@ import torch
 
 from sensorium import runs
 from sensorium.cli.train import train
-from sensorium.errors import RunError
+from sensorium.errors import RequestError, RunError
 from sensorium.runs import Run
 from sensorium.training.checkpoints import AtomicCheckpointIO
 from sensorium.training.interrupts import Interrupted
@@ -182,6 +182,11 @@ def test_the_clock_too_decides_when_last_is_written(tmp_path: Path, monkeypatch:
     recorder = Recorder(tmp_path, monkeypatch)
     trained(tmp_path, *TINY, "callbacks.checkpoints.every_seconds=0", "trainer.max_epochs=1")
     assert [place(state) for state in recorder.states] == [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 1)]
+
+
+def test_best_cannot_be_judged_by_what_is_known_later(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"'train/loss'. Did you mean val/loss\?\nAllowed: val/accuracy, val/loss\."):
+        trained(tmp_path, *TINY, "callbacks.checkpoints.monitor=train/loss")
 
 
 # -- what must not take their place

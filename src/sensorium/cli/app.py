@@ -231,7 +231,7 @@ def unknown_key(key: str, verb: str, known: list[str]) -> RequestError:
     section, _, name = key.rpartition(".")
     beside = {other.rpartition(".")[2]: other for other in known if other.rpartition(".")[0] == section}
     anywhere = {other.rpartition(".")[2]: other for other in reversed(known)}
-    alike = difflib.get_close_matches(name, anywhere, n=1, cutoff=0.6)
+    alike = difflib.get_close_matches(name, anywhere, n=1, cutoff=0.7)
     guess = beside.get(nearest(name, beside) or "")
     if guess is None and not beside:
         guess = nearest(key, known)

@@ -15,7 +15,6 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from sensorium import checkpoint as files
-from sensorium.errors import unknown
 from sensorium.runs import Run
 from sensorium.training.interrupts import Interrupted, StopRequest
 
@@ -124,8 +123,6 @@ class Checkpoints(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.sanity_checking or not trainer.fit_loop.epoch_loop.batch_progress.total.ready:
             return
-        if self.monitor not in trainer.callback_metrics:
-            raise unknown("metric (callbacks.checkpoints.monitor)", self.monitor, trainer.callback_metrics)
         value = float(trainer.callback_metrics[self.monitor])
         better = self.best is None or (value > self.best if self.mode == "max" else value < self.best)
         if better and math.isfinite(value):

@@ -169,7 +169,8 @@ def assemble(config: dict[str, Any], *, data: ImageData, model: nn.Module, run: 
 def _check_monitor(name: str, callback: pl.Callback, task: Task) -> None:
     """Refuses a metric that nobody computes, and a mode that is none, before training instead of after an epoch."""
     monitor, mode = getattr(callback, "monitor", None), getattr(callback, "mode", "max")
-    known = [f"{stage}/{total}" for stage in ("val", "train") for total in task.totals]
+    stages = ("val",) if name == "checkpoints" else ("val", "train")  # best is judged when validation is over
+    known = [f"{stage}/{total}" for stage in stages for total in task.totals]
     if monitor is not None and monitor not in known:
         raise unknown(f"metric for callbacks.{name}.monitor", str(monitor), known)
     if mode not in ("max", "min"):
