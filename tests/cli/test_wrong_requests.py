@@ -309,22 +309,3 @@ def test_every_byte_cut_off_a_checkpoint_is_noticed(world, tmp_path):
         result = run_command(["predict", "ckpt=cut.ckpt", "input=a.png"], tmp_path)
         assert (result.status, len(result.stderr.splitlines())) == (2, 1), result
         assert result.stderr.startswith("sensorium: cut.ckpt is ")
-
-
-def test_a_failed_sweep_job_is_reported_and_the_others_run(tmp_path):
-    overrides = [
-        "train",
-        "-m",
-        "model=airbench_cnn,perceptron",
-        "trainer.max_epochs=1",
-        "trainer.limit_train_batches=1",
-    ]
-    result = run_command(overrides, tmp_path)
-    assert result.status == 1
-    assert "not 8x8" in result.stdout
-    (table,) = (tmp_path / "runs" / "sweeps").glob("*/sweep.csv")
-    first, second = table.read_text().splitlines()[1:]
-    assert "airbench_cnn" in first
-    assert "not 8x8" in first
-    assert "perceptron" in second
-    assert "not 8x8" not in second

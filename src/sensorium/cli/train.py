@@ -21,6 +21,13 @@ from sensorium.training import fit, launch, settings, tune
 
 def run(arguments: list[str]) -> int:
     """Trains; with -m several times, ending with one table."""
+    try:
+        return _run(arguments)
+    finally:
+        launch.leave()
+
+
+def _run(arguments: list[str]) -> int:
     resume = next((a.partition("=")[2] for a in arguments if a.lstrip("+").startswith("resume=")), None)
     if resume == "":
         raise RequestError("resume= names no run. Give a run folder, as printed at the end of its training.")

@@ -116,9 +116,11 @@ class Checkpoints(pl.Callback):
         fetcher: Any = trainer.fit_loop._data_fetcher
         if loop._should_accumulate() or loop._is_training_done or loop._should_check_val_fx(fetcher):
             return
-        if self._is_asked(trainer) or self._is_due(trainer):
+        asked = self._is_asked(trainer)  # once: a signal may come at any moment, and what it asks is to save and stop
+        if asked or self._is_due(trainer):
             self._save_last(trainer, at_epoch_start=False)
-        self._stop_if_asked(trainer)
+        if asked:
+            self._stop(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.sanity_checking or not trainer.fit_loop.epoch_loop.batch_progress.total.ready:
@@ -146,10 +148,13 @@ class Checkpoints(pl.Callback):
 
     def _stop_if_asked(self, trainer: pl.Trainer) -> None:
         if self._is_asked(trainer):
-            raise Interrupted(
-                f"Stopped at step {trainer.global_step}. Go on with: sensorium train resume={self.run.folder}",
-                self.stop.signal_number or 15,
-            )
+            self._stop(trainer)
+
+    def _stop(self, trainer: pl.Trainer) -> None:
+        raise Interrupted(
+            f"Stopped at step {trainer.global_step}. Go on with: sensorium train resume={self.run.folder}",
+            self.stop.signal_number or 15,
+        )
 
     # -- what
 

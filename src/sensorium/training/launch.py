@@ -63,6 +63,12 @@ def join() -> None:
     torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
 
 
+def leave() -> None:
+    """Ends this process's part in its group. Left to the interpreter's exit, gloo's threads may abort the process."""
+    if world_size() > 1 and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def adopt(trainer: dict[str, Any]) -> None:
     """Makes the config of a run say what the group is."""
     if world_size() == 1:
