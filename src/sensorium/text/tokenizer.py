@@ -1,0 +1,50 @@
+"""The words every tokenizer shares: the special tokens, what a tokenizer can do, what counts as text.
+
+The four special tokens have the same numbers in every tokenizer, and no text is ever encoded to one of them but UNK:
+"<pad>" written in a review is five characters like any others.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, Protocol
+
+PAD, UNK, BOS, EOS = 0, 1, 2, 3
+SPECIAL_TOKENS = ("<pad>", "<unk>", "<bos>", "<eos>")
+
+TokenizerKind = Literal["char", "word", "bpe"]
+
+
+class Tokenizer(Protocol):
+    """From text to token numbers and back. Any text is accepted, the empty one too."""
+
+    @property
+    def vocab_size(self) -> int:
+        """How many tokens there are, special ones included; every number is below it."""
+
+    @property
+    def tokens(self) -> list[str]:
+        """The tokens in the order of their numbers, the special ones first."""
+
+    def encode(self, text: str) -> list[int]:
+        """Numbers of the text's tokens, without BOS and EOS."""
+
+    def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode` of each text, faster than one by one where the tokenizer can."""
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of these tokens; special tokens are left out."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `tokenizer_from_dict` makes the same tokenizer from: strings, numbers and lists, ready for JSON."""
+
+
+def clean(text: str, *, lowercase: bool) -> str:
+    """The text that can be written as UTF-8, in lower case if asked.
+
+    Python strings may hold surrogates, which are halves of a character (from JSON escapes, or file names that are not
+    UTF-8). Two that belong together become their character, a lone one becomes U+FFFD, the replacement character.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = text.encode("utf-16-le", errors="surrogatepass").decode("utf-16-le", errors="replace")
+    return text.lower() if lowercase else text

@@ -1,0 +1,64 @@
+"""A closed list of pieces of text and their numbers, for tokenizers that look pieces up."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from sensorium.errors import RequestError
+from sensorium.text.tokenizer import EOS, SPECIAL_TOKENS, UNK
+
+
+class Vocabulary:
+    """pieces: in the order of their numbers, without the special tokens, which come before them.
+
+    Raises ValueError when a piece occurs twice.
+    """
+
+    def __init__(self, pieces: Sequence[str]) -> None:
+        self.pieces = list(pieces)
+        self._ids = {piece: number for number, piece in enumerate(self.pieces, start=len(SPECIAL_TOKENS))}
+        if len(self._ids) != len(self.pieces):
+            raise ValueError("a piece occurs twice")
+
+    def __len__(self) -> int:
+        return len(self.pieces) + len(SPECIAL_TOKENS)
+
+    @property
+    def tokens(self) -> list[str]:
+        """Special tokens and pieces, in the order of their numbers."""
+        return [*SPECIAL_TOKENS, *self.pieces]
+
+    def encode(self, pieces: Iterable[str]) -> list[int]:
+        """A number for each piece, UNK for one that is not in the list."""
+        ids = self._ids
+        return [ids.get(piece, UNK) for piece in pieces]
+
+    def decode(self, ids: Iterable[int]) -> list[str]:
+        """The pieces with these numbers, special tokens left out."""
+        return [self.pieces[number - len(SPECIAL_TOKENS)] for number in ids if number > EOS]
+
+
+def most_frequent(counts: Mapping[str, int], *, vocab_size: int, min_count: int) -> Vocabulary:
+    """The pieces seen most often come first; those seen equally often in the order of their code points.
+
+    vocab_size: the limit, special tokens included. min_count: pieces seen less often are left out.
+
+    Raises RequestError when there is no room for a single piece, or when all are left out.
+    """
+    check_limits(vocab_size=vocab_size, min_count=min_count, smallest=len(SPECIAL_TOKENS) + 1)
+    kept = sorted((piece for piece, count in counts.items() if count >= min_count), key=lambda x: (-counts[x], x))
+    if counts and not kept:
+        raise RequestError(
+            f"min_count={min_count} leaves an empty vocabulary: the most frequent of {len(counts):,} tokens was seen "
+            f"{max(counts.values())} times.\nGive a smaller min_count."
+        )
+    return Vocabulary(kept[: vocab_size - len(SPECIAL_TOKENS)])
+
+
+def check_limits(*, vocab_size: int, min_count: int, smallest: int) -> None:
+    """A RequestError when the vocabulary could not hold what it must, or when min_count is not a count."""
+    if vocab_size < smallest:
+        raise RequestError(
+            f"vocab_size={vocab_size} is too small: it counts the {len(SPECIAL_TOKENS)} special tokens too; "
+            f"give at least {smallest}."
+        )
+    if min_count < 1:
+        raise RequestError(f"min_count={min_count} is no count of occurrences; give 1 (keep everything) or more.")
