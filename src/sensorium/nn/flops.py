@@ -11,21 +11,23 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def count_flops(model: nn.Module, example: Tensor) -> int:
+def count_flops(model: nn.Module, *example: Tensor) -> int:
     """Floating-point operations of one forward pass in eval mode.
 
     A multiply-add counts as two operations, so this is twice the "MACs" that many papers print as FLOPs. Counted are
     convolutions, matrix products and attention; normalisation, activations and pooling are not.
 
-    example: (B, C, H, W) on the device of the model; the count is for the whole batch.
+    example: what the model is called with, such as (B, C, H, W), on its device; the count is for the whole batch.
     """
     was_training, was_fused = model.training, torch.backends.mha.get_fastpath_enabled()
     model.eval()
     # Attention is written out as matrix products: the counter knows no formula for the fused kernels.
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-            model(example)
+        # So are recurrent layers, outside oneDNN.
+        written_out = torch.backends.mkldnn.flags(enabled=False)
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), written_out, FlopCounterMode(display=False) as counter:
+            model(*example)
     finally:
         torch.backends.mha.set_fastpath_enabled(was_fused)
         model.train(was_training)

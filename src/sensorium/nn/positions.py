@@ -1,0 +1,66 @@
+"""Where a token stands, told to a network that would otherwise read a bag."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+def sinusoidal_table(length: int, width: int) -> Tensor:
+    """(length, width): sines at even columns and cosines at odd ones, of wavelengths 2 pi to 20,000 pi.
+
+    A. Vaswani et al., "Attention is all you need", 2017, arXiv 1706.03762, section 3.5.
+    """
+    angles = _angles(length, width)
+    table = torch.empty(length, width)
+    table[:, 0::2] = angles.sin()
+    table[:, 1::2] = angles.cos()[:, : width // 2]
+    return table
+
+
+class SinusoidalPositions(nn.Module):
+    """Adds the sinusoids to a sequence of any length; nothing is trained and nothing is saved."""
+
+    def __init__(self, *, width: int) -> None:
+        super().__init__()
+        self.width = width
+        self.table: Tensor
+        self.register_buffer("table", sinusoidal_table(64, width), persistent=False)
+
+    def forward(self, x: Tensor, start: int = 0) -> Tensor:
+        """x: (B, T, D), whose first token stands at position start; returns (B, T, D)."""
+        end = start + x.shape[1]
+        if end > len(self.table):
+            self.table = sinusoidal_table(2 * end, self.width).to(self.table)
+        return x + self.table[start:end].to(x.dtype)
+
+
+class RotaryPositions(nn.Module):
+    """Turns pairs of features by an angle that grows with the position, so that products depend on distances alone.
+
+    J. Su et al., "RoFormer: enhanced transformer with rotary position embedding", 2021, arXiv 2104.09864. Feature i is
+    paired with feature i + D / 2. Nothing is trained and nothing is saved.
+
+    width: of the vectors, even. length: how many positions there are.
+    """
+
+    def __init__(self, *, width: int, length: int) -> None:
+        super().__init__()
+        angles = _angles(length, width).repeat(1, 2)
+        self.cos: Tensor
+        self.sin: Tensor
+        self.register_buffer("cos", angles.cos().float(), persistent=False)
+        self.register_buffer("sin", angles.sin().float(), persistent=False)
+
+    def forward(self, x: Tensor, start: int = 0) -> Tensor:
+        """x: (..., T, D), whose first token stands at position start; returns (..., T, D)."""
+        first, second = x.chunk(2, dim=-1)
+        end = start + x.shape[-2]
+        turned = torch.cat([-second, first], dim=-1)
+        return x * self.cos[start:end].to(x.dtype) + turned * self.sin[start:end].to(x.dtype)
+
+
+def _angles(length: int, width: int) -> Tensor:
+    """(length, width / 2 rounded up) in double precision, so that far positions stay exact."""
+    frequencies = torch.exp(torch.arange(0, width, 2).double() * (-math.log(10_000.0) / width))
+    return torch.arange(length).double()[:, None] * frequencies
