@@ -3,15 +3,8 @@
 import numpy as np
 import pytest
 
-from sensorium.data.base import (
-    ArrayStore,
-    Problem,
-    Subset,
-    channel_statistics,
-    check_settings,
-    parse_size,
-    refuse,
-)
+from sensorium.data.base import Problem, refuse
+from sensorium.data.vision.store import ArrayStore, Subset, channel_statistics, check_settings, parse_size
 from sensorium.errors import RequestError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 1, 4, 6), dtype=np.uint8)

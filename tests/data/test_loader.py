@@ -10,8 +10,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensorium.data.base import ImageSplit
-from sensorium.data.loader import BatchLoader, BatchOrder
+from sensorium.data.loader import BatchLoader
+from sensorium.data.order import BatchOrder, BatchPlan
+from sensorium.data.vision.store import ImageSplit
 
 
 class Counting:
@@ -40,7 +41,7 @@ def split_of(count: int, **options: int) -> ImageSplit:
 def order_of(
     count: int = 10, batch_size: int = 4, *, shuffle: bool = True, seed: int = 0, epoch: int = 0
 ) -> BatchOrder:
-    order = BatchOrder(num_examples=count, batch_size=batch_size, shuffle=shuffle, seed=seed)
+    order = BatchOrder(num_examples=count, plan=BatchPlan(size=batch_size, shuffle=shuffle, seed=seed))
     order.set_epoch(epoch)
     return order
 
@@ -92,8 +93,9 @@ def test_starting_later_leaves_out_the_beginning(count: int, batch_size: int, sh
 def test_processes_share_each_batch_of_training_in_equal_parts(
     count: int, batch_size: int, world_size: int, epoch: int
 ) -> None:
+    shared = {"size": batch_size, "shuffle": True, "seed": 1}
     orders = [
-        BatchOrder(num_examples=count, batch_size=batch_size, shuffle=True, seed=1, rank=rank, world_size=world_size)
+        BatchOrder(num_examples=count, plan=BatchPlan(**shared, rank=rank, world_size=world_size))
         for rank in range(world_size)
     ]
     for order in orders:
@@ -115,8 +117,9 @@ def test_processes_share_each_batch_of_training_in_equal_parts(
 def test_processes_evaluate_each_example_once_in_the_batches_of_one(
     count: int, batch_size: int, world_size: int
 ) -> None:
+    shared = {"size": batch_size, "shuffle": False, "seed": 0}
     shares = [
-        BatchOrder(num_examples=count, batch_size=batch_size, shuffle=False, seed=0, rank=rank, world_size=world_size)
+        BatchOrder(num_examples=count, plan=BatchPlan(**shared, rank=rank, world_size=world_size))
         for rank in range(world_size)
     ]
     assert [len(share) for share in shares] == [len(listed(share)) for share in shares]

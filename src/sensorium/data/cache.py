@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 import PIL
 
-from sensorium.data.base import ImageStore, Subset, channel_statistics
 from sensorium.data.download import cache_folder
 from sensorium.data.entries import locked, make_room, map_pixels, new_entry
+from sensorium.data.vision.store import ImageStore, Subset, channel_statistics
 from sensorium.errors import RunError
 from sensorium.files import replacing, write_json
 from sensorium.specs import Resize

@@ -5,19 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sensorium.data.base import (
+from sensorium.data.base import Data, OnBad, refuse
+from sensorium.data.splits import hold_out
+from sensorium.data.vision.store import (
     ArrayStore,
     Channels,
-    ImageData,
     ImageSplit,
-    OnBad,
     Subset,
     channel_statistics,
     check_settings,
     parse_size,
-    refuse,
 )
-from sensorium.data.splits import hold_out
 from sensorium.specs import ImageSpec, Resize
 
 
@@ -52,7 +50,7 @@ class ArraySettings:
 
     def make(
         self, examples: LabelledArray, test: LabelledArray | None, class_names: Sequence[str], on_bad: OnBad
-    ) -> ImageData:
+    ) -> Data:
         """The three parts: test as published, or held out like val.
 
         Which examples are held out depends on split_seed alone, not on the seed of a training.
@@ -80,7 +78,7 @@ class ArraySettings:
             resize=self._resize,
         )
         seed = self._split_seed
-        return ImageData(
+        return Data(
             spec=spec,
             train=splits["train"],
             val=splits["val"],

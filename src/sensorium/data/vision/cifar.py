@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from torchvision import datasets
 
-from sensorium.data.base import Channels, ImageData, OnBad
+from sensorium.data.base import Data, OnBad
 from sensorium.data.download import cache_folder, fetched
 from sensorium.data.vision.arrays import ArraySettings, LabelledArray
+from sensorium.data.vision.store import Channels
 from sensorium.errors import RequestError, unknown
 from sensorium.specs import Resize
 
@@ -46,7 +47,7 @@ class Cifar:
             image_size=image_size, resize=resize, channels=channels, val_fraction=val_fraction, split_seed=split_seed
         )
 
-    def load(self, *, on_bad: OnBad) -> ImageData:
+    def load(self, *, on_bad: OnBad) -> Data:
         publisher, folder = _PUBLISHERS[self._name], self._folder()
         try:
             train, test = (publisher(root=str(folder), train=part) for part in (True, False))

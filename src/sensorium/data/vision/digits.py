@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.datasets import load_digits
 
-from sensorium.data.base import Channels, ImageData, OnBad
+from sensorium.data.base import Data, OnBad
 from sensorium.data.vision.arrays import ArraySettings, LabelledArray
+from sensorium.data.vision.store import Channels
 from sensorium.specs import Resize
 
 
@@ -38,7 +39,7 @@ class Digits:
             split_seed=split_seed,
         )
 
-    def load(self, *, on_bad: OnBad) -> ImageData:
+    def load(self, *, on_bad: OnBad) -> Data:
         digits = load_digits()
         pixels = np.rint(digits.images[:, None] * (255 / 16)).astype(np.uint8)
         examples = LabelledArray("digits", pixels, digits.target.astype(np.int64))

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sensorium.data.base import Channels, ImageData, ImageSplit, OnBad, Subset, check_settings, parse_size, refuse
+from sensorium.data.base import Data, OnBad, refuse
 from sensorium.data.cache import CachedImages, cached_images
 from sensorium.data.splits import hold_out
 from sensorium.data.vision.checks import sound_rows
 from sensorium.data.vision.listed import PARTS, FileList, class_order, need_two_classes
+from sensorium.data.vision.store import Channels, ImageSplit, Subset, check_settings, parse_size
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
 from sensorium.specs import ImageSpec, Resize
@@ -39,7 +40,7 @@ class FileSettings:
         self._cache_bytes, self._split_seed = cache_bytes, split_seed
         self._fractions = {"test": test_fraction, "val": val_fraction}
 
-    def make(self, found: FileList, on_bad: OnBad) -> ImageData:
+    def make(self, found: FileList, on_bad: OnBad) -> Data:
         """The three parts; those that `found` does not give are held out of train by class."""
         refuse([], on_bad=on_bad)
         need_two_classes(found, (file.label for file in found.files if file.part in ("", "train")))
@@ -64,7 +65,7 @@ class FileSettings:
             std=std,
             resize=self._resize,
         )
-        return ImageData(
+        return Data(
             spec=spec,
             train=_split(found, images, parts["train"], class_names),
             val=_split(found, images, parts["val"], class_names),

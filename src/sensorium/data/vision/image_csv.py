@@ -4,9 +4,10 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sensorium.data.base import Channels, ImageData, OnBad, Problem
+from sensorium.data.base import Data, OnBad, Problem
 from sensorium.data.vision.files import FileSettings
 from sensorium.data.vision.listed import FileList, LabelledFile, existing
+from sensorium.data.vision.store import Channels
 from sensorium.errors import RequestError, listing, nearest
 from sensorium.specs import Resize
 
@@ -49,7 +50,7 @@ class ImageCsv:
             split_seed=split_seed,
         )
 
-    def load(self, *, on_bad: OnBad) -> ImageData:
+    def load(self, *, on_bad: OnBad) -> Data:
         path = existing("path", self._path, folder=False)
         found = FileList(path)
         lines = _read(path)

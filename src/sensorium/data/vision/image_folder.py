@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from sensorium.data.base import Channels, ImageData, OnBad, Problem, counted
+from sensorium.data.base import Data, OnBad, Problem, counted
 from sensorium.data.vision.files import FileSettings
 from sensorium.data.vision.listed import FileList, LabelledFile, existing
+from sensorium.data.vision.store import Channels
 from sensorium.errors import RequestError, listing
 from sensorium.specs import Resize
 from sensorium.vision.decode import IMAGE_SUFFIXES, list_files, visible
@@ -43,7 +44,7 @@ class ImageFolder:
             split_seed=split_seed,
         )
 
-    def load(self, *, on_bad: OnBad) -> ImageData:
+    def load(self, *, on_bad: OnBad) -> Data:
         root = existing("root", self._root, folder=True)
         found = FileList(root)
         for part, folder in _part_folders(found).items():

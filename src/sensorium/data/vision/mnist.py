@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from torchvision import datasets
 
-from sensorium.data.base import Channels, ImageData, OnBad
+from sensorium.data.base import Data, OnBad
 from sensorium.data.download import cache_folder, fetched
 from sensorium.data.vision.arrays import ArraySettings, LabelledArray
+from sensorium.data.vision.store import Channels
 from sensorium.errors import RequestError, unknown
 from sensorium.specs import Resize
 
@@ -75,7 +76,7 @@ class Mnist:
             image_size=image_size, resize=resize, channels=channels, val_fraction=val_fraction, split_seed=split_seed
         )
 
-    def load(self, *, on_bad: OnBad) -> ImageData:
+    def load(self, *, on_bad: OnBad) -> Data:
         files = self._find()
         train = _labelled(f"{self._name}/train", files[0], files[1])
         test = _labelled(f"{self._name}/test", files[2], files[3])

@@ -1,0 +1,150 @@
+"""From running text to data: three consecutive or separate parts, the tokenizer, the tokens."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sensorium.data.base import Data, OnBad, Problem, counted, refuse
+from sensorium.data.text.checks import PARTS
+from sensorium.data.text.settings import TokenSettings, check_length, unknown_note, vocabulary_note
+from sensorium.data.text.sources import read_pieces
+from sensorium.data.text.splits import LanguageSplit
+from sensorium.data.text.texts import Texts, TextWriter
+from sensorium.data.text.tokens import TokenStore, encode_texts
+from sensorium.errors import RequestError
+from sensorium.specs import LanguageSpec
+from sensorium.text.tokenizer import Tokenizer
+
+_PIECE = 1 << 16  # characters that are encoded at once
+
+
+class RunningText:
+    """Text as it comes, in pieces that end at a line's end where there is one. problems, notes: found while reading.
+
+    name: of the text, for errors and for the names of positions.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.problems: list[Problem] = []
+        self.notes: list[str] = []
+        self._writer = TextWriter()
+
+    def __len__(self) -> int:
+        """How many pieces there are so far."""
+        return len(self._writer)
+
+    def add_file(self, path: Path, *, encoding: str | None = None) -> None:
+        """All of a file, and a line feed where it ends without one. One that cannot be read is a problem."""
+        pending, before = "", len(self)
+        for part in read_pieces(path, encoding=encoding):
+            if isinstance(part, Problem):
+                self.problems.append(part)
+                return
+            pending = self._add(pending + part)
+        if pending.strip() or (pending and len(self) > before):
+            self._writer.add(pending if pending.endswith("\n") else f"{pending}\n")
+        elif len(self) == before:
+            self.problems.append(Problem(str(path), "no text"))
+
+    def finish(self) -> Texts:
+        """All pieces; nothing can be added after."""
+        return self._writer.finish()
+
+    def _add(self, text: str) -> str:
+        """Takes as many whole pieces as there are; returns the rest."""
+        start = 0
+        while len(text) - start > _PIECE:
+            end = text.rfind("\n", start, start + _PIECE) + 1 or start + _PIECE
+            self._writer.add(text[start:end])
+            start = end
+        return text[start:]
+
+
+class LanguageSettings:
+    """What can be said about running text, checked. `make` cuts it into parts and encodes it.
+
+    context: tokens of a stretch in training.
+    """
+
+    def __init__(
+        self, *, tokenizer: str | Mapping[str, Any], vocab_size: int, min_count: int, lowercase: bool, context: int
+    ) -> None:
+        self._tokens = TokenSettings(
+            tokenizer=tokenizer, vocab_size=vocab_size, min_count=min_count, lowercase=lowercase
+        )
+        self._context = check_length("context", context)
+
+    def make(self, text: RunningText, on_bad: OnBad, *, cuts: Sequence[int] | Sequence[float]) -> Data:
+        """train, val and test, one behind the other.
+
+        cuts: where val and test begin, as a piece number (int), or as a share of all characters (float).
+        """
+        refuse(text.problems, on_bad=on_bad)
+        pieces = text.finish()
+        begins: list[int] = []
+        for cut in cuts:
+            if isinstance(cut, float):
+                pieces, piece = _cut(pieces, cut)
+            begins.append(piece if isinstance(cut, float) else cut)
+        bounds = [0, *begins, len(pieces)]
+        rows = {part: np.arange(bounds[i], bounds[i + 1]) for i, part in enumerate(PARTS)}
+        tokenizer = self._tokens.tokenizer(pieces.take(rows["train"]))
+        tokens = encode_texts(pieces, tokenizer)
+        stores = {part: tokens.subset(chosen) for part, chosen in rows.items()}
+        splits = {
+            part: self._split(text.name, pieces.take(rows[part]), stores[part], tokenizer, part) for part in PARTS
+        }
+        spec = LanguageSpec(tokenizer=tokenizer.to_dict(), vocab_size=tokenizer.vocab_size, context=self._context)
+        sizes = ", ".join(f"{part} {len(split) + 1:,}" for part, split in splits.items())
+        return Data(
+            spec=spec,
+            train=splits["train"],
+            val=splits["val"],
+            test=splits["test"],
+            problems=tuple(text.problems),
+            notes=(
+                *text.notes,
+                f"tokens: {sizes}",
+                vocabulary_note(tokenizer, trained=self._tokens.trained),
+                unknown_note({part: stores[part] for part in ("val", "test")}),
+            ),
+        )
+
+    def _split(self, name: str, pieces: Texts, tokens: TokenStore, tokenizer: Tokenizer, part: str) -> LanguageSplit:
+        total = int(tokens.lengths.sum())
+        if total < 2:
+            raise RequestError(
+                f"{name}: the {part} part has {counted(total, 'token')}, and at least 2 are needed.\n"
+                "Give more text, or other shares for the parts."
+            )
+        start = int(tokens.starts[0])
+        ids = tokens.flat[start : start + total]
+        first = tokenizer.decode([int(ids[0])])  # never predicted
+        return LanguageSplit(
+            tokens=ids,
+            context=self._context,
+            num_characters=max(1, sum(map(pieces.num_characters, range(len(pieces)))) - len(first)),
+            num_bytes=max(1, int(pieces.sizes.sum()) - len(first.encode())),
+            name=f"{name} ({part})",
+        )
+
+
+def _cut(pieces: Texts, share: float) -> tuple[Texts, int]:
+    """Pieces of which one begins with the character number int(share of all characters), and that piece's number."""
+    counts = np.array([pieces.num_characters(row) for row in range(len(pieces))], dtype=np.int64)
+    wanted = int(counts.sum() * share)
+    ends = np.cumsum(counts)
+    row = int(np.searchsorted(ends, wanted, side="right"))
+    if row == len(pieces):
+        return pieces, row
+    inside = wanted - int(ends[row] - counts[row])
+    if inside == 0:
+        return pieces, row
+    size = len(pieces[row][:inside].encode())
+    starts = np.insert(pieces.starts, row + 1, pieces.starts[row] + size)
+    sizes = np.insert(pieces.sizes, row + 1, pieces.sizes[row] - size)
+    sizes[row] = size
+    return Texts(pieces.data, starts, sizes), row + 1
