@@ -22,7 +22,7 @@ from torch import nn
 from sensorium import runs
 from sensorium.build import build_model, load_data
 from sensorium.cli import configs
-from sensorium.data.base import ImageData
+from sensorium.data.base import Data
 from sensorium.training import fit, settings
 
 
@@ -72,7 +72,7 @@ class _Clock(pl.Callback):
 class Contender:
     """Sensorium itself: the Trainer, callbacks and checkpoints of a real training, one epoch at a time."""
 
-    def __init__(self, *overrides: str, data: ImageData | None = None) -> None:
+    def __init__(self, *overrides: str, data: Data | None = None) -> None:
         self.config = compose(*overrides)
         self.data = data if data is not None else load_data(self.config)
         self.model = build_model(self.config, self.data.spec)

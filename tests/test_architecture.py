@@ -33,7 +33,14 @@ BESIDE = {
 }
 LIGHT_ROWS = 2  # up to this row nothing knows of Lightning or Hydra
 HEAVY = ("lightning", "hydra", "omegaconf", "pytorch_lightning")
-OPTIONAL_EXTRAS = {("sensorium/models/vision/timm.py", "timm")}
+OPTIONAL_EXTRAS = {
+    ("sensorium/models/vision/timm.py", "timm"),
+    ("sensorium/text/bpe.py", "tokenizers"),
+    ("sensorium/metrics/translation.py", "sacrebleu"),
+    ("sensorium/data/text/number_words.py", "num2words"),
+    ("sensorium/data/text/tables.py", "pyarrow.parquet"),
+    ("sensorium/data/text/hub.py", "datasets"),
+}
 LAZY = ("sensorium/cli/main.py", "sensorium/startup.py")  # import by name: the map of verbs, torchmetrics
 LONGEST = 350
 Files = dict[str, str]

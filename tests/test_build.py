@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sensorium.build import build_model, device_of, initialise_from_data, instantiate, load_data, locate, make_loader
-from sensorium.data.base import ArrayStore, ImageSplit
+from sensorium.data.vision.store import ArrayStore, ImageSplit
 from sensorium.errors import RequestError
 from sensorium.models.vision.mlp import MLP
 from sensorium.specs import ImageSpec
@@ -121,9 +121,9 @@ class Strange(nn.Module):
 
 def test_a_model_that_does_not_fit_the_data_is_refused() -> None:
     target = {"_target_": f"{HERE}.Strange"}
-    with pytest.raises(RequestError, match=r"The model gives \(1, 5\) for one picture, not \(1, 3\)"):
+    with pytest.raises(RequestError, match=r"Strange gives \(1, 5\) for one picture, not \(1, 3\)"):
         build_model({"model": target | {"outputs": 5, "inputs": 64}, "seed": 0}, SPEC)
-    with pytest.raises(RequestError, match="This model cannot work on pictures of 8x8 pixels and 1 channels: "):
+    with pytest.raises(RequestError, match="cannot work on pictures of 8x8 with 1 channel, 3 classes: "):
         build_model({"model": target | {"outputs": 3, "inputs": 65}, "seed": 0}, SPEC)
 
 

@@ -12,11 +12,8 @@ from sensorium.cli.app import plain
 from sensorium.cli.train import train
 from sensorium.runs import Run
 
-# A second or less: 6 steps an epoch, a network of one hidden layer, no reading ahead.
-TINY = (
-    "model=mlp",
-    "model.hidden=[8]",
-    "model.dropout=0.3",
+# 6 steps an epoch, no reading ahead.
+SHORT = (
     "batch_size=16",
     "workers=0",
     "threads=1",
@@ -26,6 +23,16 @@ TINY = (
     "+trainer.limit_val_batches=2",
     "test=false",
 )
+# A second or less: a network of one hidden layer.
+TINY = ("model=mlp", "model.hidden=[8]", "model.dropout=0.3", *SHORT)
+_NARROW = ("model.embedding_size=8", "model.hidden_size=8")
+_FEW = ("dataset.train=200", "dataset.val=40", "dataset.test=40")
+# Of each kind of text, with lengths, a carried state, and guesses in the place of references.
+TINY_TEXTS = {
+    "classification": (*SHORT, "dataset=contrast_reviews", *_FEW, *_NARROW, "batch_tokens=200"),
+    "language": (*SHORT, "dataset=python_source", "dataset.max_bytes=60000", "dataset.tokenizer=char", *_NARROW),
+    "translation": (*SHORT, "dataset=number_words", *_FEW, *_NARROW, "task.scheduled_sampling=0.5"),
+}
 
 
 def config_of(*overrides: str) -> dict[str, Any]:

@@ -13,11 +13,15 @@ from hydra.errors import HydraException
 from torch import nn
 
 from sensorium.checkpoint import Checkpoint
-from sensorium.data.base import ImageData, ImageSplit
-from sensorium.data.loader import BatchLoader, BatchOrder
+from sensorium.data.base import Data, Split
+from sensorium.data.loader import BatchLoader
+from sensorium.data.order import BatchPlan
 from sensorium.errors import RequestError, RunError, unknown
 from sensorium.nn.transfer import freeze_backbone, load_weights, read_weights
-from sensorium.specs import ImageSpec
+from sensorium.specs import INPUTS, OFFERED, ImageSpec, LanguageSpec, Spec, TextSpec
+from sensorium.text.build_tokenizer import tokenizer_from_dict
+from sensorium.text.vectors import read_vectors
+from sensorium.vision.normalise import Normalise
 
 Config = Mapping[str, Any]
 
@@ -33,7 +37,7 @@ OWN_TARGETS = {
     "logger": ("lightning.pytorch.loggers",),
 }
 # Keys of the model section that say what happens to a model once it is built; the rest goes to its constructor.
-MODEL_TREATMENT = ("pretrained", "freeze", "backbone_lr_scale")
+MODEL_TREATMENT = ("pretrained", "vectors", "freeze", "backbone_lr_scale")
 
 
 def locate(target: str) -> Any:
@@ -109,34 +113,33 @@ def _nested(section: str, value: Any) -> Any:
 # -- data
 
 
-def load_data(config: Config) -> ImageData:
+def load_data(config: Config) -> Data:
     """Reads and validates the dataset of a config."""
     dataset = instantiate("dataset", config["dataset"])
     return dataset.load(on_bad=config["on_bad"])
 
 
 def make_loader(
-    config: Config, split: ImageSplit, *, shuffle: bool, device: torch.device, rank: int = 0, world_size: int = 1
+    config: Config, split: Split, *, shuffle: bool, device: torch.device, rank: int = 0, world_size: int = 1
 ) -> BatchLoader:
     """Batches of one split: shuffled by (seed, epoch) for training, else in order."""
-    if not len(split.labels):
+    if not len(split):
         raise RequestError("This split has no examples.")
-    batch_size = int(config["batch_size"]) if shuffle else int(config["eval_batch_size"])
-    order = BatchOrder(
-        num_examples=len(split.labels),
-        batch_size=batch_size,
+    plan = BatchPlan(
+        size=int(config["batch_size"]) if shuffle else int(config["eval_batch_size"]),
+        tokens=config.get("batch_tokens"),
         shuffle=shuffle,
         seed=int(config["seed"]),
         rank=rank,
         world_size=world_size,
     )
-    return BatchLoader(split=split, order=order, readers=int(config["workers"]), pin=device.type == "cuda")
+    return BatchLoader(split=split, order=split.order(plan), readers=int(config["workers"]), pin=device.type == "cuda")
 
 
 # -- model
 
 
-def build_model(config: Config, spec: ImageSpec, *, say: Any = None) -> nn.Module:
+def build_model(config: Config, spec: Spec, *, say: Any = None) -> nn.Module:
     """The model of a config for data of this spec, with pretrained weights and frozen parts as the config says.
 
     say: told what was and what was not loaded.
@@ -151,13 +154,18 @@ def build_model(config: Config, spec: ImageSpec, *, say: Any = None) -> nn.Modul
                 "model.pretrained=true: nobody publishes weights for this model.\n"
                 "Give the path of a checkpoint, or take a model of torchvision or timm, such as resnet18."
             )
+    name = str(config.get("model_name") or section["_target_"])
+    if not fits(section, spec):
+        raise Misfit(f"Model {name} does not take {spec}.")
     torch.manual_seed(int(config["seed"]))
-    model = instantiate("model", section, **_asked_of_spec(spec))
-    _check_fits(model, spec)
+    model = instantiate("model", section, **spec.offers)
+    _try(name, model, spec)
     if isinstance(pretrained, str):
         report = load_weights(model, read_weights(Path(pretrained)))
         for line in report.lines() if say else ():
             say(line)
+    if treatment["vectors"] is not None:
+        _start_from_vectors(model, spec, Path(treatment["vectors"]), say)
     if treatment["freeze"] == "backbone":
         freeze_backbone(model)
     elif treatment["freeze"] is not None:
@@ -165,26 +173,53 @@ def build_model(config: Config, spec: ImageSpec, *, say: Any = None) -> nn.Modul
     return model
 
 
-def _asked_of_spec(spec: ImageSpec) -> dict[str, Any]:
-    return {"in_channels": spec.in_channels, "num_classes": spec.num_classes, "image_size": spec.image_size}
+def _start_from_vectors(model: nn.Module, spec: Spec, path: Path, say: Any) -> None:
+    """Puts published vectors into the model's embedding, for the words that have one."""
+    table = next((m for m in model.modules() if isinstance(m, nn.Embedding)), None)
+    if not isinstance(spec, TextSpec | LanguageSpec) or table is None:
+        raise RequestError("model.vectors is for models of text that embed words; leave it out here.")
+    vectors = read_vectors(path, tokenizer_from_dict(spec.tokenizer).tokens)
+    if vectors.matrix.shape[1] != table.embedding_dim:
+        raise RequestError(
+            f"{path} has vectors of {vectors.matrix.shape[1]} numbers, the model of {table.embedding_dim}.\n"
+            f"Say model.embedding_size={vectors.matrix.shape[1]}."
+        )
+    with torch.no_grad():
+        table.weight[vectors.found] = torch.from_numpy(vectors.matrix[vectors.found])
+    if say:
+        say(f"vectors: {vectors.coverage:.1%} of the vocabulary is in {path}")
 
 
-def _check_fits(model: nn.Module, spec: ImageSpec) -> None:
-    """One black picture through the model, so that a pairing that cannot work is refused before training."""
-    height, width = spec.image_size
+class Misfit(RequestError):
+    """A model that cannot take the data it was paired with."""
+
+
+def fits(section: Config, spec: Spec) -> bool:
+    """Whether a model section's constructor asks for no more than the spec has, and its forward takes such batches."""
+    target = locate(str(section["_target_"]))
+    asked = inspect.signature(target).parameters.values()
+    needed = {p.name for p in asked if p.default is p.empty and p.name in OFFERED and p.name not in section}
+    built = target if inspect.isclass(target) else target.__annotations__.get("return")
+    forward = getattr(built, "forward", None)
+    names = tuple(inspect.signature(forward).parameters)[1:] if forward else ()
+    # A forward with names of its own choice is tried, not judged.
+    judged = any(name in INPUTS for name in names)
+    return needed <= set(spec.offers) and (not judged or names[: len(spec.inputs)] == spec.inputs)
+
+
+def _try(name: str, model: nn.Module, spec: Spec) -> None:
+    """One example through the model, so that a pairing that cannot work is refused before training."""
     training = model.training
     try:
         with torch.no_grad():
-            logits = model.eval()(torch.zeros(1, spec.in_channels, height, width))
-    except RuntimeError as error:
-        raise RequestError(
-            f"This model cannot work on pictures of {height}x{width} pixels and {spec.in_channels} channels: "
-            f"{str(error).splitlines()[0]}"
-        ) from error
+            found = model.eval()(*spec.example())
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise Misfit(f"Model {name} cannot work on {spec}: {str(error).splitlines()[0]}") from error
     finally:
         model.train(training)
-    if logits.shape != (1, spec.num_classes):
-        raise RequestError(f"The model gives {tuple(logits.shape)} for one picture, not (1, {spec.num_classes}).")
+    logits = found[0] if isinstance(found, tuple) else found
+    if logits.shape != spec.output_shape:
+        raise Misfit(f"Model {name} gives {tuple(logits.shape)} for one {spec.unit}, not {spec.output_shape}.")
 
 
 def model_of(checkpoint: Checkpoint, *, trust: bool) -> nn.Module:
@@ -193,7 +228,7 @@ def model_of(checkpoint: Checkpoint, *, trust: bool) -> nn.Module:
     if not trust:
         check_targets("model", config["model"])
     section = {key: value for key, value in config["model"].items() if key not in MODEL_TREATMENT}
-    model = instantiate("model", section, **_asked_of_spec(checkpoint.spec))
+    model = instantiate("model", section, **checkpoint.spec.offers)
     try:
         model.load_state_dict(checkpoint.weights)
     except RuntimeError as error:
@@ -201,14 +236,21 @@ def model_of(checkpoint: Checkpoint, *, trust: bool) -> nn.Module:
     return model.eval()
 
 
-def initialise_from_data(model: nn.Module, split: ImageSplit, prepare: nn.Module, *, seed: int) -> None:
+def make_normalise(spec: Spec, memory_format: torch.memory_format = torch.contiguous_format) -> nn.Module:
+    """What turns a model's first input, as it is stored, into what the model sees."""
+    if isinstance(spec, ImageSpec):
+        return Normalise(mean=spec.mean, std=spec.std, memory_format=memory_format)
+    return nn.Identity()
+
+
+def initialise_from_data(model: nn.Module, split: Split, prepare: nn.Module, *, seed: int) -> None:
     """Gives a model whose first filters are computed from data (`initialize`) a fixed sample of the training split."""
     initialize: Any = getattr(model, "initialize", None)
     if initialize is not None:
-        order = BatchOrder(num_examples=len(split.labels), batch_size=1024, shuffle=True, seed=seed)
-        batch = BatchLoader(split=split, order=order, readers=0).read(next(order.batches()))
+        order = split.order(BatchPlan(size=1024, shuffle=True, seed=seed))
+        batch = split.read(next(order.batches()))
         with torch.no_grad():
-            initialize(prepare(batch.images))
+            initialize(prepare(batch.inputs[0]))
 
 
 # -- what the config leaves open

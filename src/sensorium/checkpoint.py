@@ -6,7 +6,7 @@ It is opened with `weights_only=True`, so nothing in it is executed. Beside Ligh
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ import sensorium
 from sensorium.errors import RequestError, RunError
 from sensorium.files import meant, replacing
 from sensorium.nn.transfer import DAMAGED
-from sensorium.specs import ImageSpec
+from sensorium.specs import Spec, spec_from_dict
 
-FORMAT = 1
+FORMAT = 2
 KEY = "sensorium"
 
 
@@ -29,13 +29,13 @@ class Checkpoint:
 
     path: Path
     config: dict[str, Any]
-    spec: ImageSpec
+    spec: Spec
     weights: dict[str, Tensor]
     epoch: int
     step: int
 
 
-def description(config: dict[str, Any], spec: ImageSpec) -> dict[str, Any]:
+def description(config: dict[str, Any], spec: Spec) -> dict[str, Any]:
     """What every checkpoint carries under "sensorium"; plain types only."""
     return {"format": FORMAT, "version": sensorium.__version__, "config": config, "spec": spec.to_dict()}
 
@@ -75,13 +75,18 @@ def _starts_like_zip(path: Path) -> bool:
 
 
 def _migrate(payload: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Brings an older format up to date; there is only one so far. A newer one is refused."""
+    """Brings an older format up to date. A newer one is refused.
+
+    Format 1 knew pictures only, and did not say so.
+    """
     found = payload[KEY].get("format")
     if not isinstance(found, int) or found > FORMAT:
         raise RequestError(
             f"{path} has checkpoint format {found}; this Sensorium ({sensorium.__version__}) reads up to {FORMAT}.\n"
             f"It was written by Sensorium {payload[KEY].get('version')}: install that version or a newer one."
         )
+    if found == 1:
+        payload[KEY] |= {"format": FORMAT, "spec": {"kind": "image", **payload[KEY].get("spec", {})}}
     return payload
 
 
@@ -94,13 +99,32 @@ def read(path: Path) -> Checkpoint:
         return Checkpoint(
             path=path,
             config=about["config"],
-            spec=ImageSpec.from_dict(about["spec"]),
+            spec=spec_from_dict(about["spec"]),
             weights={key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)},
             epoch=payload["epoch"],
             step=payload["global_step"],
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise RequestError(f"{path} is not a whole Sensorium checkpoint: {error} is missing or wrong.") from error
+
+
+def averaged(checkpoints: list[Checkpoint]) -> Checkpoint:
+    """The first one, with the mean of all their weights (Junczys-Dowmunt et al. 2016, section 2.3).
+
+    Whole numbers, such as counts of batches, are the first one's. Raises RequestError when they are not of one model.
+    """
+    first, *others = checkpoints
+    for other in others:
+        shapes = [{name: value.shape for name, value in c.weights.items()} for c in (first, other)]
+        if shapes[0] != shapes[1] or first.spec != other.spec:
+            raise RequestError(f"{first.path} and {other.path} cannot be averaged: model or data differ.")
+    weights = {
+        name: torch.stack([c.weights[name].double() for c in checkpoints]).mean(0).to(value.dtype)
+        if value.is_floating_point() and others
+        else value
+        for name, value in first.weights.items()
+    }
+    return replace(first, weights=weights)
 
 
 def newest_readable(paths: list[Path]) -> tuple[Path | None, str | None]:

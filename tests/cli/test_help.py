@@ -65,7 +65,7 @@ def test_list(tmp_path):
 def test_list_counts_parameters_and_multiplications_by_hand(tmp_path):
     arguments = ["list", "model=perceptron", "image_size=4", "in_channels=1", "num_classes=3", "format=json"]
     (row,) = map(json.loads, run_command(arguments, tmp_path).stdout.splitlines())
-    assert (row["picture"], row["parameters"], row["FLOPs"]) == ("1x4x4", 16 * 3 + 3, 2 * 16 * 3)
+    assert (row["input"], row["parameters"], row["FLOPs"]) == ("1x4x4", 16 * 3 + 3, 2 * 16 * 3)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_list_counts_parameters_and_multiplications_by_hand(tmp_path):
         ("sensorium train acc", ["accelerator="]),
         ("sensorium train model=resnet", ["model=resnet18", "model=resnet20", "model=resnet8"]),
         ("sensorium train trainer.max_", ["trainer.max_epochs=", "trainer.max_steps="]),
-        ("sensorium predict to", ["top_k="]),
+        ("sensorium predict to", ["top_k=", "top_p="]),
     ],
 )
 def test_completion(line, offered, tmp_path):

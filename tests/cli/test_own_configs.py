@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from sensorium.data.base import ArrayStore, ImageData, ImageSplit, OnBad, channel_statistics
+from sensorium.data.base import Data, OnBad
+from sensorium.data.vision.store import ArrayStore, ImageSplit, channel_statistics
 from sensorium.specs import ImageSpec
 
 
@@ -23,11 +24,11 @@ class Shades:
     def __init__(self, *, per_class: int) -> None:
         self.per_class = per_class
 
-    def load(self, *, on_bad: OnBad) -> ImageData:
+    def load(self, *, on_bad: OnBad) -> Data:
         split = self._split()
         mean, std = channel_statistics(split.images)
         spec = ImageSpec(class_names=("dark", "bright"), in_channels=1, image_size=(4, 4), mean=mean, std=std)
-        return ImageData(spec=spec, train=split, val=split, test=split)
+        return Data(spec=spec, train=split, val=split, test=split)
 
     def _split(self) -> ImageSplit:
         labels = np.arange(2 * self.per_class) % 2

@@ -179,7 +179,7 @@ CHECKPOINTS = [
     ("predict ckpt=cut.ckpt input=photos", ["cut.ckpt is incomplete"]),
     ("predict ckpt=state.ckpt input=photos", ["state.ckpt is not a Sensorium checkpoint"]),
     ("predict ckpt=partial.ckpt input=photos", ["partial.ckpt is not a whole Sensorium checkpoint", "spec"]),
-    ("predict ckpt=newer.ckpt input=photos", ["newer.ckpt has checkpoint format 2", "install"]),
+    ("predict ckpt=newer.ckpt input=photos", ["newer.ckpt has checkpoint format 99", "install"]),
     ("predict ckpt=os.ckpt input=photos", ["names os.system", "'model'", "trust=true"]),
     ("predict ckpt=runs.ckpt input=photos", ["names sensorium.runs.os.system", "trust=true"]),
     ("predict ckpt=vit.ckpt input=photos", ["names sensorium.models.vision.vit.torch.load", "trust=true"]),
@@ -217,7 +217,30 @@ DEVICES = [
     ),
     *((f"train logger={name}", [repr(name), f"pip install 'sensorium[{name}]'"]) for name in MISSING),
 ]
-CASES = [*VERBS, *OPTIONS, *GROUPS, *KEYS, *VALUES, *FITS, *DATA, *CHECKPOINTS, *INPUTS, *DEVICES]
+TEXTS = [
+    ("train model=lstm_classifier", ["lstm_classifier does not take pictures of 8x8", "small_cnn"]),
+    ("train dataset=contrast_reviews model=lenet", ["lenet does not take texts", "Models that take such data: bag"]),
+    ("train dataset=contrast_reviews model=lstm_lm", ["lstm_lm does not take texts", "lstm_classifier"]),
+    ("train dataset=number_words model=lstm_lm", ["lstm_lm does not take sentence pairs", "rnn_seq2seq"]),
+    ("train dataset=text_csv", ["dataset.path is not set", "dataset.path=FILE"]),
+    ("train dataset=text_csv dataset.path=nowhere.csv", ["nowhere.csv", "no such file"]),
+    ("train dataset=text_csv dataset.path=list.csv", ["text", "file, class"]),
+    ("train dataset=text_folder dataset.root=empty", ["empty"]),
+    ("train dataset=text_file dataset.path=nowhere.txt", ["nowhere.txt", "no such"]),
+    ("train dataset=multi30k dataset.root=nowhere", ["nowhere", "no such folder"]),
+    ("train dataset=number_words dataset.target=es", ["'es'", "de, fr"]),
+    ("train dataset=contrast_reviews dataset.tokenizer=words", ["no tokenizer 'words'", "Did you mean word?"]),
+    ("train dataset=contrast_reviews dataset.vocab_size=2", ["vocab_size"]),
+    ("train model.vectors=glove.txt", ["model.vectors is for models of text"]),
+    ("train class_weights=blanced", ["class_weights=blanced", "Did you mean balanced?"]),
+    ("train batch_tokens=0", ["batch_tokens=0 is not possible", "a whole number from 1, or null"]),
+    ("train decoding.beam_size=0", ["decoding.beam_size=0 is not possible"]),
+    ("predict ckpt=good.ckpt text=hello", ["text= means nothing to this checkpoint (pictures", "input="]),
+    ("predict ckpt=good.ckpt input=photos prompt=The", ["prompt= means nothing to this checkpoint"]),
+    ("predict ckpt=good.ckpt input=photos temperature=-1", ["temperature=-1 is not possible"]),
+    ("eval ckpt=good.ckpt,good.ckpt", ["average=true", "compare=OTHER"]),
+]
+CASES = [*VERBS, *OPTIONS, *GROUPS, *KEYS, *VALUES, *FITS, *DATA, *CHECKPOINTS, *INPUTS, *DEVICES, *TEXTS]
 
 
 def _altered(source: Path, target: Path, change) -> None:
@@ -253,7 +276,7 @@ def world(tmp_path_factory, trained_run) -> Path:
     (root / "cut.ckpt").write_bytes(good.read_bytes()[:20_000])
     torch.save({"weight": torch.zeros(2)}, root / "state.ckpt")
     _altered(good, root / "partial.ckpt", lambda about: about.pop("spec"))
-    _altered(good, root / "newer.ckpt", lambda about: about.update(format=2))
+    _altered(good, root / "newer.ckpt", lambda about: about.update(format=99))
     _altered(good, root / "os.ckpt", _naming("model", "os.system"))
     _altered(good, root / "runs.ckpt", _naming("model", "sensorium.runs.os.system"))
     _altered(good, root / "vit.ckpt", _naming("model", "sensorium.models.vision.vit.torch.load"))

@@ -7,10 +7,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sensorium.data.base import ArrayStore, ImageSplit
-from sensorium.data.loader import BatchLoader, BatchOrder
+from sensorium.data.loader import BatchLoader
+from sensorium.data.order import BatchPlan
+from sensorium.data.vision.store import ArrayStore, ImageSplit
 from sensorium.errors import RequestError
-from sensorium.evaluator import Classifier, autocast, evaluate
+from sensorium.evaluator.arithmetic import autocast
+from sensorium.evaluator.classification import Classifier, evaluate
 from sensorium.specs import ImageSpec
 
 SPEC = ImageSpec(class_names=("a", "b", "c"), in_channels=1, image_size=(4, 4), mean=(0.25,), std=(0.5,))
@@ -37,9 +39,7 @@ def split_of(count: int) -> ImageSplit:
 
 
 def loader_of(split: ImageSplit, batch_size: int, *, rank: int = 0, world_size: int = 1) -> BatchLoader:
-    order = BatchOrder(
-        num_examples=len(split), batch_size=batch_size, shuffle=False, seed=0, rank=rank, world_size=world_size
-    )
+    order = split.order(BatchPlan(size=batch_size, shuffle=False, seed=0, rank=rank, world_size=world_size))
     return BatchLoader(split=split, order=order, readers=1)
 
 

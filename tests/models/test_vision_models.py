@@ -14,7 +14,11 @@ from torch import Tensor, nn
 
 from sensorium.nn.flops import count_parameters
 
-YAMLS = {path.stem: path for path in (Path(__file__).parents[2] / "configs" / "model").glob("*.yaml")}
+YAMLS = {
+    path.stem: path
+    for path in (Path(__file__).parents[2] / "configs" / "model").glob("*.yaml")
+    if "models.vision." in path.read_text()
+}
 
 
 class Case(NamedTuple):

@@ -11,12 +11,14 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from sensorium.errors import RequestError
-from sensorium.predictor import Predictor, check_top_k
+from sensorium.predictor.classes import check_top_k
+from sensorium.predictor.opened import open_checkpoint
+from sensorium.predictor.pictures import PicturePredictor
 
 
 @pytest.fixture(scope="module")
-def predictor(trained_run: Path) -> Predictor:
-    return Predictor(path=trained_run / "checkpoints" / "best.ckpt", accelerator="cpu")
+def predictor(trained_run: Path) -> PicturePredictor:
+    return PicturePredictor(open_checkpoint(trained_run / "checkpoints" / "best.ckpt", accelerator="cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 BROKEN = (3, 10)
 
 
-def test_answers_come_in_order_with_the_unreadable_between(predictor: Predictor, pictures: list[Path]) -> None:
+def test_answers_come_in_order_with_the_unreadable_between(predictor: PicturePredictor, pictures: list[Path]) -> None:
     answers = list(predictor.predict(pictures, batch_size=6))
     assert [answer.input for answer in answers] == [str(path) for path in pictures]
     assert tuple(number for number, answer in enumerate(answers) if answer.error) == BROKEN
@@ -50,7 +52,7 @@ def test_answers_come_in_order_with_the_unreadable_between(predictor: Predictor,
 
 @pytest.mark.parametrize("batch_size", [1, 4, 256])
 def test_a_batch_of_one_equals_its_row_of_a_large_one(
-    predictor: Predictor, pictures: list[Path], batch_size: int
+    predictor: PicturePredictor, pictures: list[Path], batch_size: int
 ) -> None:
     readable = [path for number, path in enumerate(pictures) if number not in BROKEN]
     together = [dict(answer.classes) for answer in predictor.predict(readable, top_k=10, batch_size=18)]
@@ -66,7 +68,7 @@ def _with_gaps(answers: list[dict[str, float]]) -> Iterator[dict[str, float]]:
         yield {} if number in BROKEN else next(waiting)
 
 
-def test_it_sees_what_the_model_was_trained_on(predictor: Predictor, pictures: list[Path]) -> None:
+def test_it_sees_what_the_model_was_trained_on(predictor: PicturePredictor, pictures: list[Path]) -> None:
     """The same probabilities as the model itself gives for the digits as arrays."""
     digits = np.rint(load_digits().images[:3, None] * (255 / 16)).astype(np.uint8)
     expected = predictor.classifier.probabilities(torch.from_numpy(digits))
@@ -76,7 +78,7 @@ def test_it_sees_what_the_model_was_trained_on(predictor: Predictor, pictures: l
         assert sum(dict(answer.classes).values()) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_a_batch_at_a_time_is_read(predictor: Predictor, pictures: list[Path]) -> None:
+def test_a_batch_at_a_time_is_read(predictor: PicturePredictor, pictures: list[Path]) -> None:
     taken: list[Path] = []
 
     def endless() -> Iterator[Path]:
@@ -92,38 +94,40 @@ def test_a_batch_at_a_time_is_read(predictor: Predictor, pictures: list[Path]) -
 
 
 @pytest.mark.parametrize("top_k", [1, 3, 10, 99])
-def test_as_many_classes_as_asked_for_or_as_there_are(predictor: Predictor, pictures: list[Path], top_k: int) -> None:
+def test_as_many_classes_as_asked_for_or_as_there_are(
+    predictor: PicturePredictor, pictures: list[Path], top_k: int
+) -> None:
     (answer,) = predictor.predict(pictures[:1], top_k=top_k)
     assert len(answer.classes) == min(top_k, 10)
     assert len({name for name, _ in answer.classes}) == len(answer.classes)
 
 
 @pytest.mark.parametrize("top_k", [0, -1, 1.5, True, "all", None])
-def test_impossible_numbers_of_classes(predictor: Predictor, top_k: object) -> None:
+def test_impossible_numbers_of_classes(predictor: PicturePredictor, top_k: object) -> None:
     with pytest.raises(RequestError, match=f"top_k={top_k} is not possible"):
         check_top_k(top_k)
     with pytest.raises(RequestError, match="is not possible"):
         list(predictor.predict([], top_k=top_k))  # type: ignore[arg-type]
 
 
-def test_nothing_in_nothing_out(predictor: Predictor) -> None:
+def test_nothing_in_nothing_out(predictor: PicturePredictor) -> None:
     assert list(predictor.predict([])) == []
 
 
-def test_only_unreadable_pictures(predictor: Predictor, pictures: list[Path]) -> None:
+def test_only_unreadable_pictures(predictor: PicturePredictor, pictures: list[Path]) -> None:
     answers = list(predictor.predict([pictures[3], pictures[10], pictures[3].with_name("gone.png")]))
     assert all(answer.error and not answer.classes for answer in answers)
 
 
 def test_the_checkpoint_alone_is_enough(trained_run: Path, pictures: list[Path], tmp_path: Path) -> None:
     alone = shutil.copy(trained_run / "checkpoints" / "best.ckpt", tmp_path / "anything.ckpt")
-    here = Predictor(path=alone, accelerator="cpu")
-    there = Predictor(path=trained_run / "checkpoints" / "best.ckpt", accelerator="cpu")
+    here = PicturePredictor(open_checkpoint(alone, accelerator="cpu"))
+    there = PicturePredictor(open_checkpoint(trained_run / "checkpoints" / "best.ckpt", accelerator="cpu"))
     assert list(here.predict(pictures)) == list(there.predict(pictures))
 
 
 def test_last_predicts_with_the_weights_it_says(trained_run: Path, pictures: list[Path]) -> None:
     """After one epoch the best and the last checkpoint are the same model."""
-    last = Predictor(path=trained_run / "checkpoints" / "last.ckpt", accelerator="cpu")
-    best = Predictor(path=trained_run / "checkpoints" / "best.ckpt", accelerator="cpu")
+    last = PicturePredictor(open_checkpoint(trained_run / "checkpoints" / "last.ckpt", accelerator="cpu"))
+    best = PicturePredictor(open_checkpoint(trained_run / "checkpoints" / "best.ckpt", accelerator="cpu"))
     assert list(last.predict(pictures)) == list(best.predict(pictures))

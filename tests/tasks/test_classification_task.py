@@ -12,12 +12,11 @@ from sensorium.batches import ImageBatch
 from sensorium.errors import RequestError
 from sensorium.optim.schedules import constant, plateau
 from sensorium.randomness import ExampleRandom
-from sensorium.specs import ImageSpec
 from sensorium.tasks.classification import ClassificationTask
 from sensorium.vision.augment import Augment
 from sensorium.vision.mix import MixUp
+from sensorium.vision.normalise import Normalise
 
-SPEC = ImageSpec(class_names=("a", "b", "c"), in_channels=1, image_size=(2, 2), mean=(0.5,), std=(0.25,))
 NOTHING = Augment(transforms={}, mix=None)
 
 
@@ -39,7 +38,8 @@ class Network(nn.Module):
 def task_of(**changes: Any) -> ClassificationTask:
     settings: dict[str, Any] = {
         "model": Network(),
-        "spec": SPEC,
+        "num_classes": 3,
+        "normalise": Normalise(mean=(0.5,), std=(0.25,)),
         "augment": NOTHING,
         "optimizer": lambda groups: torch.optim.SGD(groups),
         "scheduler": lambda optimizer, **steps: constant(optimizer, warmup_epochs=0.0, **steps),
@@ -180,10 +180,9 @@ def test_it_learns_32_pictures_by_heart() -> None:
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (32, 1, 4, 4), generator=generator, dtype=torch.uint8)
     labels = torch.randint(0, 3, (32,), generator=generator)
-    spec = ImageSpec(class_names=("a", "b", "c"), in_channels=1, image_size=(4, 4), mean=(0.5,), std=(0.25,))
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 3))
-    task = task_of(model=model, spec=spec)
+    task = task_of(model=model)
     optimizer = torch.optim.Adam(task.parameters(), lr=0.02)
     batch = ImageBatch(images, labels, torch.arange(32))
     for step in range(150):

@@ -17,7 +17,7 @@ from sensorium.errors import RequestError, RunError
 from sensorium.runs import Run
 from sensorium.training.checkpoints import AtomicCheckpointIO
 from sensorium.training.interrupts import Interrupted
-from trainings import TINY, config_of, differences, opened, trained
+from trainings import TINY, TINY_TEXTS, config_of, differences, opened, trained
 
 
 def rows(run: Run) -> list[dict[str, str]]:
@@ -64,6 +64,10 @@ def place(state: dict[str, Any]) -> tuple[int, int]:
     return state["global_step"], state["epoch"]
 
 
+# Nothing improves by a whole 1, so patience alone says when it ends.
+STOPPING = ("callbacks=ema_early_stopping", "callbacks.early_stopping.min_delta=1", "trainer.max_epochs=5")
+
+
 @pytest.mark.parametrize(
     "variant",
     [
@@ -71,8 +75,9 @@ def place(state: dict[str, Any]) -> tuple[int, int]:
         ("callbacks=default",),
         ("trainer.accumulate_grad_batches=4",),
         ("scheduler=plateau", "scheduler.patience=0"),
-        ("callbacks=ema_early_stopping", "callbacks.early_stopping.patience=1", "trainer.max_epochs=4"),
-        ("callbacks=ema_early_stopping", "callbacks.early_stopping.patience=1", "trainer.min_epochs=3"),
+        (*STOPPING, "callbacks.early_stopping.patience=1"),
+        (*STOPPING, "callbacks.early_stopping.patience=0", "trainer.min_epochs=3"),
+        (*STOPPING, "callbacks.early_stopping.patience=3", "trainer.val_check_interval=2"),
         ("trainer.val_check_interval=4",),
         ("trainer.val_check_interval=4", "scheduler=plateau"),
         ("trainer.check_val_every_n_epoch=2",),
@@ -88,8 +93,18 @@ def test_each_checkpoint_leads_to_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: tuple[str, ...]
 ) -> None:
     """By induction, whatever the number of interruptions: the whole state, counters and history included."""
-    recorder = Recorder(tmp_path, monkeypatch)
-    whole = trained(tmp_path, *TINY, "callbacks=ema", "callbacks.checkpoints.every_n_steps=1", *variant)
+    _by_induction(tmp_path, monkeypatch, *TINY, *variant)
+
+
+@pytest.mark.parametrize("kind", TINY_TEXTS)
+def test_each_checkpoint_of_texts_leads_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Batches by length, a state carried from batch to batch, a model's own guesses, samples."""
+    _by_induction(tmp_path, monkeypatch, *TINY_TEXTS[kind])
+
+
+def _by_induction(folder: Path, monkeypatch: pytest.MonkeyPatch, *settings: str) -> None:
+    recorder = Recorder(folder, monkeypatch)
+    whole = trained(folder, "callbacks=ema", "callbacks.checkpoints.every_n_steps=1", *settings)
     states = recorder.states
     assert len(states) > 5
     for state, following in pairwise(states):
@@ -140,22 +155,26 @@ def test_a_run_that_stopped_early_trains_on_only_without_early_stopping(tmp_path
 # -- what is in them
 
 
+# Four epochs at a rate that is far too high: the last is not the best.
+WILD = (*TINY, "optimizer.lr=0.3", "trainer.max_epochs=4", "scheduler=constant")
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Four epochs that validate worse in the end: the rate is far too high."""
-    return trained(
-        tmp_path_factory.mktemp("run"), *TINY, "optimizer.lr=0.3", "trainer.max_epochs=4", "scheduler=constant",
-        "callbacks.checkpoints.monitor=val/loss", "callbacks.checkpoints.mode=min",
-    )  # fmt: skip
+    by_loss = ("callbacks.checkpoints.monitor=val/loss", "callbacks.checkpoints.mode=min")
+    return trained(tmp_path_factory.mktemp("run"), *WILD, *by_loss)
 
 
-def test_best_is_the_epoch_whose_validation_was_best(run: Run) -> None:
+def test_best_is_the_epoch_whose_validation_was_best(run: Run, tmp_path: Path) -> None:
     losses = [float(row["val/loss"]) for row in rows(run)]
     best = losses.index(min(losses))
     assert best != len(losses) - 1
-    assert opened(run.best)["epoch"] == best
-    assert opened(run.best)["global_step"] == 6 * (best + 1)
+    assert place(opened(run.best)) == (6 * (best + 1), best)
     assert opened(run.last)["global_step"] == 24
+
+    by_accuracy = trained(tmp_path, *WILD)
+    accuracies = [float(row["val/accuracy"]) for row in rows(by_accuracy)]
+    assert opened(by_accuracy.best)["epoch"] == accuracies.index(max(accuracies)) != accuracies.index(min(accuracies))
 
 
 def test_best_holds_what_predicting_needs_and_nothing_else(run: Run) -> None:

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from sensorium.build import build_model, load_data
-from sensorium.data.base import ImageSplit
-from sensorium.data.loader import BatchOrder
+from sensorium.data.order import BatchPlan
+from sensorium.data.vision.store import ImageSplit
 from sensorium.runs import Run
 from sensorium.vision.normalise import Normalise
 from trainings import TINY, opened, trained
@@ -42,7 +42,7 @@ def test_each_epoch_holds_the_means_over_its_examples(tmp_path: Path) -> None:
     val = by_hand(run, data.val, torch.arange(len(data.val)))
     first, second = rows_of(run)
     for epoch, row in enumerate((first, second)):
-        order = BatchOrder(num_examples=len(data.train), batch_size=16, shuffle=True, seed=0)
+        order = data.train.order(BatchPlan(size=16, shuffle=True, seed=0))
         order.set_epoch(epoch)
         seen = torch.cat([torch.from_numpy(batch) for batch in order.batches()])[: 6 * 16]
         train = by_hand(run, data.train, seen)

@@ -46,10 +46,10 @@ def trainer_at(epoch: int) -> SimpleNamespace:
 
 def test_on_a_terminal_a_bar_shows_step_loss_metric_and_speed() -> None:
     screen = io.StringIO()
-    report = ProgressReport(console=Console(file=screen, force_terminal=True, width=120))
+    report = ProgressReport(console=Console(file=screen, force_terminal=True, width=120), metric="val/accuracy")
     report.on_train_start(trainer_at(1), None)
     report.on_train_epoch_start(trainer_at(1), None)
-    batch = SimpleNamespace(labels=torch.zeros(16))
+    batch = SimpleNamespace(indices=torch.zeros(16))
     report.on_train_batch_end(trainer_at(1), None, {"loss": torch.tensor(0.5)}, batch, 3)
     assert report.bar is not None
     (task,) = report.bar.tasks
@@ -64,7 +64,7 @@ def test_on_a_terminal_a_bar_shows_step_loss_metric_and_speed() -> None:
 
 
 def test_other_processes_draw_no_bar() -> None:
-    report = ProgressReport(console=Console(file=io.StringIO(), force_terminal=True))
+    report = ProgressReport(console=Console(file=io.StringIO(), force_terminal=True), metric="val/accuracy")
     trainer = trainer_at(0)
     trainer.is_global_zero = False
     report.on_train_start(trainer, None)
@@ -73,7 +73,7 @@ def test_other_processes_draw_no_bar() -> None:
 
 def test_the_speed_counts_every_process() -> None:
     out = io.StringIO()
-    report = ProgressReport(console=Console(file=out, width=200))
+    report = ProgressReport(console=Console(file=out, width=200), metric="val/accuracy")
     report.on_train_epoch_start(trainer_at(0), None)
     report._samples = 1000
     report._epoch_started -= 10.0

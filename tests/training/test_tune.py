@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sensorium.build import load_data
-from sensorium.data.base import ImageData
+from sensorium.data.base import Data
 from sensorium.errors import RequestError
 from sensorium.training import settings, tune
 from trainings import TINY, config_of
@@ -20,23 +20,23 @@ def config() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def data(config: dict[str, Any]) -> ImageData:
+def data(config: dict[str, Any]) -> Data:
     return load_data(config)
 
 
-def test_a_rate_that_training_can_bear_is_found(config: dict[str, Any], data: ImageData) -> None:
+def test_a_rate_that_training_can_bear_is_found(config: dict[str, Any], data: Data) -> None:
     found = tune.find_lr(config, data=data)
     assert 1e-4 < found < 0.3
     assert tune.find_lr(config, data=data) == found  # nothing but the config decides
 
 
-def test_another_optimiser_needs_another_rate(config: dict[str, Any], data: ImageData) -> None:
+def test_another_optimiser_needs_another_rate(config: dict[str, Any], data: Data) -> None:
     sgd = config_of(*TINY, "optimizer=sgd", "model.hidden=[32]")
     sgd["trainer"]["precision"], sgd["memory_format"] = "32-true", "contiguous"
     assert tune.find_lr(sgd, data=data) > tune.find_lr(config, data=data)
 
 
-def test_a_batch_size_is_found(config: dict[str, Any], data: ImageData, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_size_is_found(config: dict[str, Any], data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tune, "SAMPLES_TO_TIME", 256)
     found = tune.find_batch_size(config, data=data)
     assert found in (32, 64, 128, 256, 512, 1024)
@@ -54,9 +54,9 @@ def test_a_batch_size_is_found(config: dict[str, Any], data: ImageData, monkeypa
     ],
 )
 def test_the_size_is_doubled_while_that_pays(
-    config: dict[str, Any], data: ImageData, monkeypatch: pytest.MonkeyPatch, speeds: dict[int, Any], expected: int
+    config: dict[str, Any], data: Data, monkeypatch: pytest.MonkeyPatch, speeds: dict[int, Any], expected: int
 ) -> None:
-    def measured(config: dict[str, Any], data: ImageData) -> float:
+    def measured(config: dict[str, Any], data: Data) -> float:
         speed = speeds[config["batch_size"]]
         if speed is None:
             raise torch.OutOfMemoryError
@@ -67,7 +67,7 @@ def test_the_size_is_doubled_while_that_pays(
 
 
 def test_what_was_found_takes_the_place_of_the_words(
-    config: dict[str, Any], data: ImageData, monkeypatch: pytest.MonkeyPatch
+    config: dict[str, Any], data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tune, "find_batch_size", lambda config, data: 128)
     monkeypatch.setattr(tune, "find_lr", lambda config, data: 0.0123 * (config["batch_size"] == 128))
@@ -81,19 +81,19 @@ def test_what_was_found_takes_the_place_of_the_words(
 @pytest.mark.parametrize(
     ("key", "value"), [("batch_size", 0), ("batch_size", 2.5), ("lr", 0), ("lr", -1), ("lr", "search")]
 )
-def test_impossible_values(config: dict[str, Any], data: ImageData, key: str, value: object) -> None:
+def test_impossible_values(config: dict[str, Any], data: Data, key: str, value: object) -> None:
     with pytest.raises(RequestError, match=f"{key}={value} is not possible"):
         tune.tune(config | {key: value}, data=data, say=print)
 
 
-def test_going_round_small_data_gives_new_orders(config: dict[str, Any], data: ImageData) -> None:
+def test_going_round_small_data_gives_new_orders(config: dict[str, Any], data: Data) -> None:
     large = config | {"batch_size": 600}
     batches = list(tune._batches(large, data, 7))
     assert [len(batch.labels) for batch in batches] == [600, 600, 95, 600, 600, 95, 600]
     assert not torch.equal(batches[0].indices, batches[3].indices)
 
 
-def test_searching_changes_nothing_of_the_training_to_come(config: dict[str, Any], data: ImageData) -> None:
+def test_searching_changes_nothing_of_the_training_to_come(config: dict[str, Any], data: Data) -> None:
     before = {key: str(value) for key, value in config.items()}
     tune.find_lr(config, data=data)
     assert {key: str(value) for key, value in config.items()} == before

@@ -36,6 +36,11 @@ def options(group: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def path_of(group: str, name: str) -> Path:
+    """The file of a choice, a person's own before ours. Raises StopIteration when there is none."""
+    return next(path for folder in folders() if (path := folder / group / f"{name}.yaml").is_file())
+
+
 def first_comment(path: Path) -> str:
     """The first comment line of a yaml file that is not a Hydra package line."""
     for line in path.read_text(encoding="utf-8").splitlines():

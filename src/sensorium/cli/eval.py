@@ -15,25 +15,38 @@ from sensorium.build import check_targets, device_of, load_data
 from sensorium.cli import evaluation, output
 from sensorium.cli.app import Config, check, compose, explain, override, run_hydra
 from sensorium.cli.predict import checkpoint_path
-from sensorium.data.base import ImageData, ImageSplit
-from sensorium.data.joined import joined
+from sensorium.data.base import Data
 from sensorium.errors import RequestError, listing
-from sensorium.evaluator import Predictions
+from sensorium.evaluator.classification import Predictions
 from sensorium.metrics.uncertainty import bootstrap_intervals, paired_comparison
-from sensorium.specs import ImageSpec
+from sensorium.specs import ImageSpec, Spec, TextSpec
 
 
 def run(arguments: list[str]) -> int:
     """Evaluates. dataset=... and dataset.KEY=... belong to the checkpoint's config, the rest to eval's own."""
     about_data = [argument for argument in arguments if argument.startswith(("dataset=", "dataset."))]
-    rest = [argument for argument in arguments if argument not in about_data]
+    rest = [_listed(argument) for argument in arguments if argument not in about_data]
     run_hydra("eval", rest, lambda config: _job(config, about_data, rest))
     return 0
 
 
+def _listed(argument: str) -> str:
+    """ckpt=a,b,c as the list it means; Hydra would take it for a sweep."""
+    key, _, value = argument.partition("=")
+    return f"ckpt=[{value}]" if key == "ckpt" and "," in value and value[0] not in "['\"" else argument
+
+
+def _loaded(config: Config) -> checkpoint.Checkpoint:
+    """The checkpoint to judge, or the average of several."""
+    given = config["ckpt"] if isinstance(config["ckpt"], list) else [config["ckpt"]]
+    if len(given) > 1 and not config["average"]:
+        raise RequestError("Several checkpoints can be averaged, with average=true, or compared, with compare=OTHER.")
+    return checkpoint.averaged([checkpoint.read(checkpoint_path(path)) for path in given])
+
+
 def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     check("eval", config)
-    loaded = checkpoint.read(checkpoint_path(config["ckpt"]))
+    loaded = _loaded(config)
     if not config["trust"]:
         for section in ("dataset", "model"):
             check_targets(section, loaded.config[section])
@@ -42,21 +55,19 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     name = config["split"] or _default_split(settings, about_data)
     split = _relabelled(_split(data, name), data.spec, loaded.spec)
     device = device_of(config["accelerator"])
-    predictions = evaluation.judge(loaded, split, config=settings, device=device, trust=config["trust"])
+    result = evaluation.judge(loaded, split, config=settings, device=device, trust=config["trust"])
 
-    metrics = evaluation.flat(predictions, name)
+    metrics = evaluation.flat(result, name)
     records: list[output.Record] = [{"metric": key, "value": value} for key, value in metrics.items()]
     if config["bootstrap"]:
-        records = _with_intervals(records, predictions, name, resamples=config["bootstrap"])
+        records = _with_intervals(records, _classes(result, "bootstrap"), name, resamples=config["bootstrap"])
     if config["compare"] is not None:
         other = checkpoint.read(checkpoint_path(config["compare"]))
-        records += _compared(other, loaded.spec, predictions, split, settings, config)
+        records += _compared(other, loaded.spec, _classes(result, "compare"), split, settings, config)
     folder = Path(config["folder"]) if config["folder"] else _beside(loaded.path) / f"eval_{name}"
     try:
         evaluation.record_problems(folder, data.problems, say=lambda line: print(line, file=sys.stderr))
-        evaluation.report(
-            folder, predictions, split, class_names=loaded.spec.class_names, predictions_format=config["predictions"]
-        )
+        evaluation.report(folder, result, split, loaded=loaded, predictions_format=config["predictions"])
     except OSError as error:
         raise RequestError(
             f"Tables and plots cannot be written to {folder}: {error.strerror}. Say folder=OTHER."
@@ -68,6 +79,8 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
         records = [flat | intervals]
     output.write_records(records, format=kind, output=config["output"], title=f"{name}: {len(split):,} examples")
     if kind == "table":
+        for line in evaluation.signatures(result):
+            output.console().print(line)
         output.console().print(f"\ntables and plots: {folder}")
 
 
@@ -79,13 +92,13 @@ def _settings(loaded: checkpoint.Checkpoint, config: Config, about_data: list[st
         settings["dataset"] = _composed(about_data, arguments)
     elif about_data:
         settings = override(settings, about_data)
-    spec = loaded.spec
-    if about_data:
-        alike = {"image_size": list(spec.image_size), "channels": spec.in_channels, "resize": spec.resize}
-        settings["dataset"] |= {key: value for key, value in alike.items() if key in settings["dataset"]}
+    # Pictures and texts are always prepared as in training.
+    alike = loaded.spec.dataset_settings
+    settings["dataset"] = dict(settings["dataset"]) | {k: v for k, v in alike.items() if k in settings["dataset"]}
     settings["on_bad"] = config["on_bad"]
     if config["batch_size"] is not None:
         settings["eval_batch_size"] = config["batch_size"]
+    settings["decoding"] = settings["decoding"] | {k: v for k, v in config["decoding"].items() if v is not None}
     return settings
 
 
@@ -104,12 +117,25 @@ def _default_split(settings: Config, about_data: list[str]) -> str:
     return "all" if other_root and root is not None and not (Path(str(root)) / "test").is_dir() else "test"
 
 
-def _split(data: ImageData, name: str) -> ImageSplit:
-    return joined([data.train, data.val, data.test]) if name == "all" else getattr(data, name)
+def _split(data: Data, name: str) -> Any:
+    return data.train.joined([data.val, data.test]) if name == "all" else getattr(data, name)
 
 
-def _relabelled(split: ImageSplit, found: ImageSpec, trained: ImageSpec) -> ImageSplit:
-    """Labels by the checkpoint's class numbers. Raises RequestError for a class that the model does not know."""
+def _classes(result: evaluation.Result, key: str) -> Predictions:
+    """What bootstrap and compare can work with."""
+    if not isinstance(result, Predictions):
+        raise RequestError(f"{key} is there for classification only so far; leave it out for this checkpoint.")
+    return result
+
+
+def _relabelled(split: Any, found: Spec, trained: Spec) -> Any:
+    """Labels by the checkpoint's class numbers. Raises RequestError for a class that the model does not know, and for
+    data of another kind.
+    """
+    if found.kind != trained.kind:
+        raise RequestError(f"This checkpoint was trained on {trained}; this data is {found}.")
+    if not isinstance(found, ImageSpec | TextSpec) or not isinstance(trained, ImageSpec | TextSpec):
+        return split
     if found.class_names == trained.class_names:
         return split
     strange = [name for name in found.class_names if name not in trained.class_names]
@@ -133,23 +159,18 @@ def _with_intervals(
 
 
 def _compared(
-    other: checkpoint.Checkpoint,
-    spec: ImageSpec,
-    predictions: Predictions,
-    split: ImageSplit,
-    settings: Config,
-    config: Config,
+    other: checkpoint.Checkpoint, spec: Spec, predictions: Predictions, split: Any, settings: Config, config: Config
 ) -> list[output.Record]:
-    """This checkpoint (a) against another (b) on the same pictures, which both must see alike."""
-    if (other.spec.class_names, other.spec.in_channels, other.spec.image_size) != (
-        spec.class_names,
-        spec.in_channels,
-        spec.image_size,
-    ):
-        raise RequestError("compare: the two checkpoints do not share class names, picture size and channels.")
+    """This checkpoint (a) against another (b) on the same examples, which both must see alike."""
+    names = [getattr(found, "class_names", None) for found in (other.spec, spec)]
+    if other.spec.offers != spec.offers or names[0] != names[1]:
+        raise RequestError(
+            f"compare: the two checkpoints do not share class names and kind of data: {other.spec}, and {spec}."
+        )
     rival = evaluation.judge(
         other, split, config=settings, device=device_of(config["accelerator"]), trust=config["trust"]
     )
+    rival = _classes(rival, "compare")
     found = paired_comparison(a=predictions.probabilities, b=rival.probabilities, labels=predictions.labels)
     return [{"metric": f"compare/{name}", "value": value} for name, value in found.items()]
 

@@ -1,4 +1,7 @@
-"""What train and eval do alike once there is a checkpoint: judge it, write the report, show the numbers."""
+"""What train and eval do alike once there is a checkpoint: judge it, write the report, show the numbers.
+
+One judge and one report for each kind of data; this is where a kind finds its own.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,66 +10,96 @@ from typing import Any
 import torch
 from rich.table import Table
 
-from sensorium import checkpoint, runs
+from sensorium import runs
 from sensorium.build import make_loader, model_of
+from sensorium.checkpoint import Checkpoint, read
 from sensorium.cli import output
-from sensorium.data.base import ImageData, ImageSplit, Problem, counted
-from sensorium.evaluator import Classifier, Predictions, evaluate
+from sensorium.data.base import Data, Problem, counted
+from sensorium.evaluator import classification, language, translation
 from sensorium.files import write_csv
-from sensorium.metrics.classification import summary
 from sensorium.report.classification import write_classification_report
 from sensorium.report.plots import plot_history
+from sensorium.report.translation import write_translations
 from sensorium.runs import Run
 from sensorium.training import launch
 
+Result = classification.Predictions | language.TextLikelihood | translation.Translations
+Config = dict[str, Any]
 
-def judge(
-    loaded: checkpoint.Checkpoint, split: ImageSplit, *, config: dict[str, Any], device: torch.device, trust: bool
-) -> Predictions:
+
+def judge(loaded: Checkpoint, split: Any, *, config: Config, device: torch.device, trust: bool) -> Result:
     """A checkpoint's model on a split, in the arithmetic it was trained in."""
-    classifier = Classifier(
-        model=model_of(loaded, trust=trust),
-        spec=loaded.spec,
-        device=device,
-        precision=loaded.config["trainer"]["precision"],
-        memory_format=loaded.config["memory_format"],
-    )
+    model = model_of(loaded, trust=trust)
+    precision = loaded.config["trainer"]["precision"]
+    kind = loaded.spec.kind
+    if kind == "language" and not getattr(model, "carries_state", False):
+        split = split.with_history(loaded.spec.context // 2)  # type: ignore[union-attr]
     loader = make_loader(
         config, split, shuffle=False, device=device, rank=launch.rank(), world_size=launch.world_size()
     )
-    return evaluate(classifier, loader)
+    if kind == "language":
+        return language.evaluate(language.LanguageJudge(model=model, device=device, precision=precision), loader)
+    if kind == "translation":
+        settings = translation.BeamSettings(**config["decoding"])
+        translator = translation.Translator(
+            model=model,
+            spec=loaded.spec,
+            device=device,
+            precision=precision,
+            settings=settings,  # type: ignore[arg-type]
+        )
+        return translation.evaluate(translator, loader)
+    classifier = classification.Classifier(
+        model=model,
+        spec=loaded.spec,  # type: ignore[arg-type]
+        device=device,
+        precision=precision,
+        memory_format=loaded.config["memory_format"],
+    )
+    return classification.evaluate(classifier, loader)
 
 
-def evaluate_run(config: dict[str, Any], run: Run, *, data: ImageData, device: torch.device) -> dict[str, float]:
+def evaluate_run(config: Config, run: Run, *, data: Data, device: torch.device) -> dict[str, float]:
     """The best checkpoint of a run on its test split: metrics.json, tables and plots in the run folder."""
-    best = checkpoint.read(run.best)
-    predictions = judge(best, data.test, config=config, device=device, trust=True)
-    metrics = flat(predictions, "test")
+    best = read(run.best)
+    result = judge(best, data.test, config=config, device=device, trust=True)
+    metrics = flat(result, "test")
     if launch.rank() == 0:
-        report(run.folder, predictions, data.test, class_names=best.spec.class_names, predictions_format="csv")
+        report(run.folder, result, data.test, loaded=best, predictions_format="csv")
         plot_history(run.history, run.folder / "plots" / "history.png")
         runs.write_metrics(run, metrics)
     return metrics
 
 
-def flat(predictions: Predictions, split: str) -> dict[str, float]:
+def flat(result: Result, split: str) -> dict[str, float]:
     """Metrics under the names of metrics.json: test/accuracy, test/loss ..."""
-    return {f"{split}/{name}": value for name, value in summary(predictions.probabilities, predictions.labels).items()}
+    return {f"{split}/{name}": value for name, value in result.metrics().items()}
 
 
-def report(
-    folder: Path, predictions: Predictions, split: ImageSplit, *, class_names: tuple[str, ...], predictions_format: str
-) -> list[Path]:
+def report(folder: Path, result: Result, split: Any, *, loaded: Checkpoint, predictions_format: str) -> list[Path]:
     """Tables and plots of an evaluation."""
+    if isinstance(result, translation.Translations):
+        return write_translations(
+            folder, sources=result.sources, hypotheses=result.hypotheses, references=result.references
+        )
+    if isinstance(result, language.TextLikelihood):
+        return []
     return write_classification_report(
         folder,
-        probabilities=predictions.probabilities,
-        labels=predictions.labels,
-        class_names=class_names,
+        probabilities=result.probabilities,
+        labels=result.labels,
+        class_names=loaded.spec.class_names,  # type: ignore[union-attr]
         names=split.names,
-        read_pictures=split.images.read,
+        read_pictures=split.images.read if loaded.spec.kind == "image" else None,
+        texts=split.texts if loaded.spec.kind == "text" else None,
         predictions_format=predictions_format,  # type: ignore[arg-type]
     )
+
+
+def signatures(result: Result) -> list[str]:
+    """How BLEU and chrF were counted, a line each."""
+    found = result.signatures if isinstance(result, translation.Translations) else {}
+    return [f"{name}: {signature}" for name, signature in found.items()]
 
 
 def metrics_table(metrics: dict[str, float]) -> Table:

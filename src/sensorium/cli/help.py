@@ -7,7 +7,7 @@ from sensorium.errors import listing
 SUMMARIES = {
     "train": "train a model, evaluate it on the test split, leave a run folder",
     "eval": "evaluate a checkpoint, on its own test data or on other data",
-    "predict": "classify files, folders or globs with a checkpoint",
+    "predict": "classify pictures or texts, translate, or go on with a text, with a checkpoint",
     "list": "datasets, models, experiments, optimizers and every other choice",
 }
 
@@ -27,6 +27,9 @@ EXAMPLES = {
     "predict": (
         "sensorium predict ckpt=best.ckpt input=cat.jpg",
         "sensorium predict ckpt=best.ckpt input='photos/*.png' top_k=3 format=csv output=labels.csv",
+        "sensorium predict ckpt=best.ckpt text='What a film!'",
+        "sensorium predict ckpt=best.ckpt input=- < english.txt > german.txt",
+        "sensorium predict ckpt=best.ckpt prompt='ROMEO:' length=300 temperature=0.8 seed=1",
         "find photos -name '*.jpg' | sensorium predict ckpt=best.ckpt input=- format=json",
     ),
     "list": ("sensorium list", "sensorium list what=models", "sensorium list model=resnet18"),

@@ -1,14 +1,15 @@
 """sensorium list: what there is to choose from, with a line each; for a model its size and cost."""
 
-import torch
 from omegaconf import OmegaConf
 
-from sensorium.build import instantiate
+from sensorium.build import build_model, fits
 from sensorium.cli import configs, output
 from sensorium.cli.app import Config, check, run_hydra
 from sensorium.errors import unknown
 from sensorium.nn.flops import count_flops, count_parameters
+from sensorium.specs import ImageSpec, LanguageSpec, Spec, TextSpec, TranslationSpec
 
+LENGTH = 32  # tokens of the text whose cost is counted
 PLURALS = {"datasets": "dataset", "models": "model", "experiments": "experiment", "optimizers": "optimizer"}
 
 
@@ -36,23 +37,40 @@ def _job(config: Config) -> None:
 
 
 def _model(config: Config) -> output.Record:
+    """A model's size and cost on an example of the data it is for."""
     name = str(config["model"])
     if name not in configs.options("model"):
         raise unknown("model", name, configs.options("model"))
-    path = next(
-        folder / "model" / f"{name}.yaml"
-        for folder in configs.folders()
-        if (folder / "model" / f"{name}.yaml").exists()
-    )
-    section = OmegaConf.to_container(OmegaConf.load(path))
-    size, channels = config["image_size"], config["in_channels"]
-    offered = {"in_channels": channels, "num_classes": config["num_classes"], "image_size": (size, size)}
-    model = instantiate("model", section, **offered)  # type: ignore[arg-type]
-    flops = count_flops(model, torch.zeros(1, channels, size, size))
+    path = configs.path_of("model", name)
+    section: Config = OmegaConf.to_container(OmegaConf.load(path))  # type: ignore[assignment]
+    spec = next(spec for spec in _examples(config) if fits(section, spec))
+    model = build_model({"model": section | {"pretrained": False}, "model_name": name, "seed": 0}, spec)
+    size = config["image_size"]
+    shown = f"{config['in_channels']}x{size}x{size}" if isinstance(spec, ImageSpec) else f"{LENGTH} tokens"
     return {
         "model": name,
         "what": configs.first_comment(path),
-        "picture": f"{channels}x{size}x{size}",
+        "input": shown,
         "parameters": count_parameters(model),
-        "FLOPs": flops,
+        "FLOPs": count_flops(model, *spec.example(LENGTH)),
     }
+
+
+def _examples(config: Config) -> tuple[Spec, ...]:
+    """Data of each kind, of the size asked about."""
+    size, channels, words = config["image_size"], config["in_channels"], config["vocab_size"]
+    names = tuple(str(number) for number in range(config["num_classes"]))
+    grey = (0.5,) * channels
+    return (
+        ImageSpec(class_names=names, in_channels=channels, image_size=(size, size), mean=grey, std=grey),
+        TextSpec(class_names=names, tokenizer={}, vocab_size=words, pad_id=0, max_length=LENGTH),
+        LanguageSpec(tokenizer={}, vocab_size=words, context=256),
+        TranslationSpec(
+            source_tokenizer={},
+            target_tokenizer={},
+            source_vocab_size=words,
+            target_vocab_size=words,
+            pad_id=0,
+            max_length=LENGTH,
+        ),
+    )

@@ -1,19 +1,30 @@
-"""sensorium predict: pictures in, class names with probabilities out."""
+"""sensorium predict: raw inputs in; class names, translations or more text out, as the checkpoint was trained for."""
 
-import glob
-import os
+import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sensorium import runs
-from sensorium.cli import output
+from sensorium.cli import inputs, output
 from sensorium.cli.app import Config, check, run_hydra
-from sensorium.errors import RequestError
-from sensorium.files import meant
-from sensorium.predictor import Prediction, Predictor
-from sensorium.vision.decode import list_images
+from sensorium.errors import RequestError, RunError
+from sensorium.evaluator.translation import BeamSettings
+from sensorium.predictor.classes import TOP_K, Prediction
+from sensorium.predictor.generation import TextGenerator
+from sensorium.predictor.opened import Opened, open_checkpoint
+from sensorium.predictor.pictures import PicturePredictor
+from sensorium.predictor.texts import TextPredictor, Translated, TranslationPredictor
+from sensorium.report.plots import plot_attention
+
+# Keys that only some checkpoints have a use for: given to another, they are a mistake.
+KEYS_OF_KIND = {
+    "image": ("input",),
+    "text": ("input", "text"),
+    "translation": ("input", "text", "attention"),
+    "language": ("prompt",),
+}
 
 
 def run(arguments: list[str]) -> int:
@@ -24,15 +35,18 @@ def run(arguments: list[str]) -> int:
         nonlocal failures
         failures += _job(config)
 
-    run_hydra("predict", _literal_globs(arguments), job)
+    run_hydra("predict", _literal_values(arguments), job)
     return 1 if failures else 0
 
 
-def _literal_globs(arguments: list[str]) -> list[str]:
-    """Quotes input=photos/*.png for Hydra, whose grammar has no use for * and ? in a plain value."""
+def _literal_values(arguments: list[str]) -> list[str]:
+    """Quotes input=photos/*.png, text=... and prompt=... for Hydra, whose grammar would read signs in them."""
 
     def quoted(argument: str) -> str:
         key, _, value = argument.partition("=")
+        if key in ("text", "prompt") and value:
+            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+            return f'{key}="{escaped}"'
         plain = key == "input" and value and value[0] not in "['\""
         return f"input='{value}'" if plain and "'" not in value else argument
 
@@ -41,19 +55,53 @@ def _literal_globs(arguments: list[str]) -> list[str]:
 
 def _job(config: Config) -> int:
     check("predict", config)
-    kind, top_k = config["format"], config["top_k"]
-    paths = inputs(config["input"])
-    predictor = Predictor(
-        path=checkpoint_path(config["ckpt"]), accelerator=config["accelerator"], trust=config["trust"]
+    kind_of = {"image": _pictures, "text": _texts, "translation": _translations, "language": _generate}
+    opened = open_checkpoint(checkpoint_path(config["ckpt"]), accelerator=config["accelerator"], trust=config["trust"])
+    kind = opened.spec.kind
+    useful = KEYS_OF_KIND[kind]
+    for key in ("input", "text", "prompt", "attention"):
+        if config[key] is not None and key not in useful:
+            raise RequestError(f"{key}= means nothing to this checkpoint ({opened.spec}). It takes {useful[0]}=...")
+    if all(config[key] is None for key in useful if key != "attention"):
+        raise RequestError(f"sensorium predict needs {'=... or '.join(useful[:2])}=... See: sensorium predict --help")
+    return kind_of[kind](config, opened)
+
+
+def checkpoint_path(given: Any) -> Path:
+    """The checkpoint a person means: the file, or a run folder's best one."""
+    path = Path(str(given))
+    return runs.Run(path).best if (path / "checkpoints").is_dir() else path
+
+
+# -- classes
+
+
+def _pictures(config: Config, opened: Opened) -> int:
+    paths = inputs.picture_files(config["input"])
+    top_k = config["top_k"] or TOP_K
+    predictor = PicturePredictor(opened)
+    return _answer(predictor.predict(paths, top_k=top_k, batch_size=config["batch_size"]), config, opened)
+
+
+def _texts(config: Config, opened: Opened) -> int:
+    top_k = config["top_k"] or TOP_K
+    answers = TextPredictor(opened).predict(
+        inputs.texts(config["input"], config["text"]), top_k=top_k, batch_size=config["batch_size"]
     )
-    failures = 0
+    return _answer(answers, config, opened)
+
+
+def _answer(answers: Iterable[Prediction], config: Config, opened: Opened) -> int:
+    """Writes answers as they come where the format allows it; returns how many inputs could not be read."""
+    kind, failures = config["format"], 0
+    top_k = min(config["top_k"] or TOP_K, len(opened.spec.class_names))  # type: ignore[union-attr]
     records: list[output.Record] = []
     streamed = config["output"] is None and kind != "table"
-    for number, answer in enumerate(predictor.predict(paths, top_k=top_k, batch_size=config["batch_size"])):
+    for number, answer in enumerate(answers):
         if answer.error is not None:
             failures += 1
             print(f"sensorium: {answer.error}", file=sys.stderr)
-        record = _record(answer, kind, top_k=min(top_k, predictor.spec.num_classes))
+        record = _record(answer, kind, top_k=top_k)
         if streamed:
             sys.stdout.write(output.as_csv([record], header=number == 0) if kind == "csv" else output.as_json(record))
         elif answer.error is None or kind != "table":
@@ -75,44 +123,83 @@ def _record(answer: Prediction, kind: str, *, top_k: int) -> output.Record:
         return record | {"error": answer.error or ""}
     shown = "  ".join(f"{name} {probability:.3f}" for name, probability in answer.classes[1:])
     best = answer.classes[0] if answer.classes else ("", None)
-    return {"input": answer.input, "class": best[0], "probability": best[1], "next": shown}
+    text = answer.input if len(answer.input) <= 100 else f"{answer.input[:97]}..."
+    return {"input": text, "class": best[0], "probability": best[1], "next": shown}
 
 
-def checkpoint_path(given: Any) -> Path:
-    """The checkpoint a person means: the file, or a run folder's best one."""
-    path = Path(str(given))
-    return runs.Run(path).best if (path / "checkpoints").is_dir() else path
+# -- text
 
 
-def inputs(given: Any) -> Iterator[Path]:
-    """The picture files a person means: file, folder, glob, list of these, or - for paths on standard input.
+def _translations(config: Config, opened: Opened) -> int:
+    """A line out for each line in; all n best with their scores as JSON or CSV."""
+    given = {key: value for key, value in config["decoding"].items() if value is not None}
+    predictor = TranslationPredictor(opened, BeamSettings(**opened.decoding | given))
+    folder = Path(config["attention"]) if config["attention"] else None
+    texts = inputs.texts(config["input"], config["text"])
+    answers = predictor.predict(texts, batch_size=config["batch_size"], attention=folder is not None)
+    with _opened_output(config["output"]) as file:
+        for number, answer in enumerate(answers):
+            file.write(_translation_lines(answer, config["format"], first=number == 0))
+            if folder is not None and answer.attention is not None:
+                plot_attention(
+                    weights=answer.attention.numpy(),
+                    source=answer.source_tokens,
+                    target=answer.target_tokens,
+                    path=folder / f"{number:05d}.png",
+                )
+    return 0
 
-    A missing file, an empty folder or a glob without matches is a RequestError, before any is read.
-    """
-    if given == "-":
-        return (Path(line.rstrip("\n")) for line in sys.stdin if line.strip())
-    found: list[Path] = []
-    for item in given if isinstance(given, list) else [given]:
-        found += _expand(str(item))
-    return iter(found)
+
+def _translation_lines(answer: Translated, kind: str, *, first: bool) -> str:
+    if kind == "json":
+        best = [{"text": text, "score": score} for text, score in answer.translations]
+        return output.as_json({"input": answer.input, "translations": best})
+    if kind == "csv":
+        rows = [
+            {"input": answer.input, "rank": rank, "translation": text, "score": score}
+            for rank, (text, score) in enumerate(answer.translations, start=1)
+        ]
+        return output.as_csv(rows, header=first)
+    return "".join(" ".join(text.split()) + "\n" for text, _ in answer.translations)
 
 
-def _glob(pattern: str) -> list[str]:
-    return glob.glob(pattern, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
+def _generate(config: Config, opened: Opened) -> int:
+    """The prompt and what follows, written as it is made."""
+    pieces = TextGenerator(opened).generate(
+        config["prompt"],
+        length=config["length"],
+        temperature=config["temperature"],
+        top_k=config["top_k"],
+        top_p=config["top_p"],
+        seed=config["seed"],
+    )
+    if config["format"] == "json":
+        with _opened_output(config["output"]) as file:
+            file.write(output.as_json({"prompt": config["prompt"], "text": "".join(pieces)}))
+        return 0
+    with _opened_output(config["output"]) as file:
+        file.write(config["prompt"])
+        for piece in pieces:
+            file.write(piece)
+            file.flush()
+        file.write("\n")
+    return 0
 
 
-def _expand(item: str) -> list[Path]:
-    path = Path(os.path.expanduser(item))  # noqa: PTH111 (Path.expanduser fails for an unknown user)
-    if path.is_dir():
-        files = list_images(path)
-        if not files:
-            raise RequestError(f"input={item}: the folder holds no pictures.")
-        return files
-    if path.exists():
-        return [path]
-    if any(sign in item for sign in "*?["):
-        files = [Path(name) for name in sorted(_glob(str(path))) if Path(name).is_file()]
-        if not files:
-            raise RequestError(f"input={item}: no file matches. Quote it if the shell must leave it alone.")
-        return files
-    raise RequestError(f"input={item}: there is no such file or folder.{meant(path)}")
+@contextlib.contextmanager
+def _opened_output(path: str | None) -> Iterator[Any]:
+    """Standard output, or a file that is there when all of it is."""
+    if path is None:
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    target = Path(path)
+    part = target.with_name(f".{target.name}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            yield file
+        part.replace(target)
+    except OSError as error:
+        raise RunError(f"output={path} cannot be written: {error.strerror}.") from error
+    finally:
+        part.unlink(missing_ok=True)

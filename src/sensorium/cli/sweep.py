@@ -81,11 +81,17 @@ def _show(jobs: list[dict[str, Any]], folder: Path) -> int:
     )
     done = [job for job in jobs if job.get("metrics")]
     if done:
-        best = max(done, key=lambda job: job["metrics"].get("test/accuracy", 0.0))
+        best = max(done, key=lambda job: _goodness(job["metrics"]))
         console.print(f"\nbest: {best['run']}")
         console.print(f"repeat it: {shlex.join(['sensorium', 'train', *best['overrides']])}")
     console.print(f"as CSV: {folder / 'sweep.csv'}")
     return 1 if any("error" in job for job in jobs) else 0
+
+
+def _goodness(metrics: dict[str, float]) -> float:
+    """More is better: what a person would look at first, else the loss."""
+    name = next((name for name in ("test/accuracy", "test/bleu") if name in metrics), None)
+    return metrics[name] if name else -metrics.get("test/loss", float("inf"))
 
 
 def summary(jobs: list[dict[str, Any]]) -> list[output.Record]:

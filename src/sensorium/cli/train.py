@@ -9,14 +9,19 @@ from typing import Any
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 
 from sensorium import checkpoint, runs
-from sensorium.build import build_model, load_data
-from sensorium.cli import evaluation, output, sweep, values
+from sensorium.build import Misfit, build_model, fits, load_data
+from sensorium.cli import configs, evaluation, output, sweep, values
 from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra
-from sensorium.errors import RequestError, RunError, SensoriumError
+from sensorium.data.base import Data
+from sensorium.errors import RequestError, RunError, SensoriumError, listing
 from sensorium.runs import Run
 from sensorium.training import fit, launch, settings, tune
+
+# What `predict` is given, by kind of data.
+PREDICT_INPUT = {"image": "input=FILE", "text": 'text="..."', "language": 'prompt="..."', "translation": "input=-"}
 
 
 def run(arguments: list[str]) -> int:
@@ -97,15 +102,7 @@ def train(config: Config, run: Run, resume: Path | None) -> None:
     """One training in its run folder, on as many processes as the config asks for."""
     processes = launch.wanted_processes(config["trainer"])
     if processes > 1 and not launch.is_launched():
-        runs.write_config(run, config)  # with what is changed at a resume
-        status = launch.spawn(run, processes)
-        if status == RequestError.exit_status:
-            raise RequestError(f"The training on {processes} processes did not start, for the reason above.")
-        if status:
-            stopped = status in (128 + signal.SIGTERM, 128 + signal.SIGINT)
-            error = RunError(f"The {processes} processes {'stopped' if stopped else 'failed'}; see {run.folder}.")
-            error.exit_status = status
-            raise error
+        _spawn(config, run, processes)
         return
     launch.adopt(config["trainer"])
     fit.quiet()
@@ -120,14 +117,16 @@ def train(config: Config, run: Run, resume: Path | None) -> None:
     for note in data.notes:
         say(note)
     evaluation.record_problems(run.folder, data.problems, say=say)
-    model = build_model(config, data.spec, say=say)
+    model = _model(config, data, say)
     settings.choose(config, model, data.spec)
     tune.tune(config, data=data, say=say)
     if first:
         runs.write_config(run, config)
-    say(_summary(config, data, model, run))
+    say(_summary(config, data, model))
 
     training = fit.assemble(config, data=data, model=model, run=run, console=console)
+    if (padding := training.padding()) is not None:
+        say(f"padding: {padding:.1%} of the tokens of a training batch")
     training.run(resume)
     say(f"trained in {time.perf_counter() - started:.1f} s")
     if not run.best.exists():
@@ -138,17 +137,40 @@ def train(config: Config, run: Run, resume: Path | None) -> None:
     if first:
         say(f"run folder: {run.folder}\n")
         say(f"sensorium eval ckpt={run.best}")
-        say(f"sensorium predict ckpt={run.best} input=FILE")
+        say(f"sensorium predict ckpt={run.best} {PREDICT_INPUT[data.spec.kind]}")
 
 
-def _summary(config: Config, data: Any, model: torch.nn.Module, run: Run) -> str:
+def _spawn(config: Config, run: Run, processes: int) -> None:
+    """The training on several processes of this machine."""
+    runs.write_config(run, config)  # with what is changed at a resume
+    status = launch.spawn(run, processes)
+    if status == RequestError.exit_status:
+        raise RequestError(f"The training on {processes} processes did not start, for the reason above.")
+    if status:
+        stopped = status in (128 + signal.SIGTERM, 128 + signal.SIGINT)
+        error = RunError(f"The {processes} processes {'stopped' if stopped else 'failed'}; see {run.folder}.")
+        error.exit_status = status
+        raise error
+
+
+def _model(config: Config, data: Data, say: Any) -> torch.nn.Module:
+    """The model; when it does not fit the data, the error lists those that do."""
+    try:
+        return build_model(config, data.spec, say=say)
+    except Misfit as error:
+        sections = {name: dict(OmegaConf.load(configs.path_of("model", name))) for name in configs.options("model")}
+        fitting = [name for name, section in sections.items() if fits(section, data.spec)]
+        raise RequestError(f"{error}\nModels that take such data: {listing(fitting)}.") from error
+
+
+def _summary(config: Config, data: Data, model: torch.nn.Module) -> str:
     """What is about to happen, in two lines."""
-    height, width = data.spec.image_size
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    sizes = " + ".join(f"{len(split.labels):,}" for split in (data.train, data.val, data.test))
+    sizes = " + ".join(f"{len(split):,}" for split in (data.train, data.val, data.test))
+    layout = f"{config['memory_format']}, " if data.spec.kind == "image" else ""
+    tokens = f" of at most {config['batch_tokens']:,} tokens" if config["batch_tokens"] else ""
     return (
-        f"{config['dataset_name']}: {sizes} pictures (train + val + test) of {height}x{width}, "
-        f"{data.spec.num_classes} classes\n"
-        f"{config['model_name']}: {parameters:,} parameters, {config['trainer']['precision']}, "
-        f"{config['memory_format']}, lr {float(config['lr']):g}, batch {config['batch_size']}"
+        f"{config['dataset_name']}: {sizes} (train + val + test) {data.spec.unit}s: {data.spec}\n"
+        f"{config['model_name']}: {parameters:,} parameters, {config['trainer']['precision']}, {layout}"
+        f"lr {float(config['lr']):g}, batch {config['batch_size']}{tokens}"
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from sensorium.build import device_of
 from sensorium.errors import RequestError, listing, nearest
-from sensorium.evaluator import MEMORY_FORMATS, PRECISIONS
+from sensorium.evaluator.arithmetic import MEMORY_FORMATS, PRECISIONS
 from sensorium.training import launch
 
 
@@ -45,10 +45,24 @@ _FORMAT = Rule(lambda value: False, "", ("table", "csv", "json"))
 _ACCELERATOR = Rule(lambda value: False, "", ("auto", "cpu", "gpu", "mps"))
 _ON_BAD = Rule(lambda value: False, "", ("fail", "skip"))
 
+
+def _or_null(rule: Rule) -> Rule:
+    return Rule(lambda value: value is None or rule.allows(value), f"{rule.said}, or null", rule.choices)
+
+
+_DECODING = {
+    "decoding.beam_size": _ONE_UP,
+    "decoding.no_repeat_ngram": Rule(_from(0), "a whole number from 0"),
+    "decoding.length_penalty": Rule(lambda value: _number(value) and value >= 0, "a number from 0"),
+}
+_OTHER_DECODING = {key: _or_null(rule) for key, rule in _DECODING.items()}
 RULES: dict[str, dict[str, Rule]] = {
     "train": {
+        **_DECODING,
         "seed": Rule(_whole, "a whole number"),
         "batch_size": Rule(_from(1), "a whole number from 1", ("auto",)),
+        "batch_tokens": Rule(lambda value: value is None or _from(1)(value), "a whole number from 1, or null"),
+        "class_weights": Rule(lambda value: value is None, "null", ("balanced",)),
         "eval_batch_size": _ONE_UP,
         "lr": Rule(lambda value: _number(value) and 0 < value < float("inf"), "a number above 0", ("find",)),
         "label_smoothing": Rule(lambda value: _number(value) and 0 <= value < 1, "a number from 0 to below 1"),
@@ -73,6 +87,8 @@ RULES: dict[str, dict[str, Rule]] = {
         "trainer.num_sanity_val_steps": Rule(_from(-1), "a whole number from 0, or -1 for all"),
     },
     "eval": {
+        **_OTHER_DECODING,
+        "average": _SWITCH,
         "split": Rule(lambda value: value is None, "null", ("test", "val", "train", "all")),
         "bootstrap": Rule(_from(0), "a whole number from 0"),
         "accelerator": _ACCELERATOR,
@@ -83,13 +99,25 @@ RULES: dict[str, dict[str, Rule]] = {
         "trust": _SWITCH,
     },
     "predict": {
-        "top_k": _ONE_UP,
+        **_OTHER_DECODING,
+        "decoding.n_best": _ONE_UP,
+        "top_k": Rule(lambda value: value is None or _from(1)(value), "a whole number from 1, or null"),
+        "top_p": Rule(lambda value: value is None or (_number(value) and 0 < value <= 1), "a share up to 1, or null"),
+        "temperature": Rule(lambda value: _number(value) and value >= 0, "a number from 0"),
+        "length": _ONE_UP,
+        "seed": Rule(_whole, "a whole number"),
         "accelerator": _ACCELERATOR,
         "batch_size": _ONE_UP,
         "format": _FORMAT,
         "trust": _SWITCH,
     },
-    "list": {"image_size": _ONE_UP, "in_channels": _ONE_UP, "num_classes": _ONE_UP, "format": _FORMAT},
+    "list": {
+        "image_size": _ONE_UP,
+        "in_channels": _ONE_UP,
+        "num_classes": _ONE_UP,
+        "vocab_size": _ONE_UP,
+        "format": _FORMAT,
+    },
 }
 
 

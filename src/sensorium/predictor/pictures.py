@@ -1,44 +1,24 @@
-"""A checkpoint and raw pictures -> class names with probabilities. No dataset, no Lightning."""
+"""Raw pictures -> class names with probabilities. No dataset, no Lightning."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from sensorium import checkpoint
-from sensorium.build import device_of, model_of
-from sensorium.errors import RequestError
-from sensorium.evaluator import Classifier
+from sensorium.predictor.classes import Prediction, check_top_k, top_classes
+from sensorium.predictor.opened import Opened
+from sensorium.specs import ImageSpec
 from sensorium.vision.decode import UnreadableImage, decode_image
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """One picture's answer. classes: (name, probability) pairs, the most probable first; empty when error says why."""
+class PicturePredictor:
+    """A picture classifier, ready to answer."""
 
-    input: str
-    classes: tuple[tuple[str, float], ...]
-    error: str | None = None
-
-
-class Predictor:
-    """Everything a checkpoint knows, ready to answer.
-
-    path: of the checkpoint. accelerator: cpu, gpu, mps or auto. trust: build targets that are not Sensorium's own.
-    """
-
-    def __init__(self, *, path: Path, accelerator: str = "auto", trust: bool = False) -> None:
-        loaded = checkpoint.read(path)
-        self.spec = loaded.spec
-        self.classifier = Classifier(
-            model=model_of(loaded, trust=trust),
-            spec=loaded.spec,
-            device=device_of(accelerator),
-            precision=loaded.config["trainer"]["precision"],
-            memory_format=loaded.config["memory_format"],
-        )
+    def __init__(self, opened: Opened) -> None:
+        assert isinstance(opened.spec, ImageSpec)
+        self.spec = opened.spec
+        self.classifier = opened.classifier(opened.spec)
 
     def predict(self, paths: Iterable[Path], *, top_k: int = 5, batch_size: int = 64) -> Iterator[Prediction]:
         """Answers in the order of the paths, a batch at a time: memory stays flat however many there are."""
@@ -61,25 +41,15 @@ class Predictor:
             except UnreadableImage as error:
                 errors[number] = str(error)
         if pictures:
-            probabilities = self.classifier.probabilities(torch.from_numpy(np.stack(pictures))).cpu()
-            best = probabilities.topk(min(top_k, self.spec.num_classes))
-            answers = zip(best.values.tolist(), best.indices.tolist(), strict=True)
+            probabilities = self.classifier.probabilities(torch.from_numpy(np.stack(pictures)))
+            answers = iter(top_classes(probabilities, self.spec.class_names, top_k))
         for number, path in enumerate(paths):
             if number in errors:
                 yield Prediction(str(path), (), errors[number])
             else:
-                values, classes = next(answers)
-                names = (self.spec.class_names[index] for index in classes)
-                yield Prediction(str(path), tuple(zip(names, values, strict=True)))
+                yield Prediction(str(path), next(answers))
 
     def _decode(self, path: Path) -> np.ndarray:
         """(C, H, W) uint8, prepared as the training pictures were."""
         spec = self.spec
         return decode_image(path, image_size=spec.image_size, in_channels=spec.in_channels, resize=spec.resize)
-
-
-def check_top_k(top_k: object) -> int:
-    """The number of classes to name, if it can be one; else a RequestError."""
-    if not isinstance(top_k, int) or isinstance(top_k, bool) or top_k < 1:
-        raise RequestError(f"top_k={top_k} is not possible: it is a number of classes, 1 or more.")
-    return top_k

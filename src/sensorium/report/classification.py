@@ -21,13 +21,15 @@ def write_classification_report(
     labels: Tensor,
     class_names: Sequence[str],
     names: Sequence[str],
-    read_pictures: Callable[[np.ndarray], np.ndarray],
+    read_pictures: Callable[[np.ndarray], np.ndarray] | None = None,
+    texts: Sequence[str] | None = None,
     predictions_format: Literal["csv", "jsonl"],
 ) -> list[Path]:
-    """Writes per_class.csv, confusion.csv, predictions.csv or .jsonl and plots/*.png; returns their paths.
+    """Writes per_class.csv, confusion.csv, predictions.csv or .jsonl, plots/*.png and worst.csv; returns their paths.
 
     probabilities: (N, K). labels: (N,). class_names: K of them. names: N, what a person calls each example, such as
-    its file. read_pictures: rows (B,) int64 -> pictures (B, C, H, W) uint8; asked for at most 25.
+    its file. read_pictures: rows (B,) int64 -> pictures (B, C, H, W) uint8, asked for at most 25; or None. texts: N,
+    what there is to read instead; or None.
     """
     measured = outcomes(probabilities, labels)
     if len(class_names) != measured.num_classes or len(names) != len(measured.labels):
@@ -47,16 +49,36 @@ def write_classification_report(
         write_json_lines(predictions, (dict(zip(COLUMNS, row, strict=True)) for row in rows))
     plot_confusion(matrix=matrix, class_names=class_names, path=plots / "confusion.png")
     plot_calibration(outcomes=measured, path=plots / "calibration.png")
+    paths = [folder / "per_class.csv", folder / "confusion.csv", predictions]
+    paths += [plots / "confusion.png", plots / "calibration.png"]
     worst = worst_errors(measured)
-    plot_worst(
-        pictures=read_pictures(worst) if len(worst) else np.empty((0, 1, 1, 1), np.uint8),
-        labels=[class_names[c] for c in measured.labels[worst]],
-        predictions=[class_names[c] for c in measured.predicted[worst]],
-        confidences=measured.confidence[worst].tolist(),
-        path=plots / "worst.png",
-    )
-    tables = [folder / "per_class.csv", folder / "confusion.csv", predictions]
-    return tables + [plots / f"{name}.png" for name in ("confusion", "calibration", "worst")]
+    if read_pictures is not None:
+        paths.append(plots / "worst.png")
+        plot_worst(
+            pictures=read_pictures(worst) if len(worst) else np.empty((0, 1, 1, 1), np.uint8),
+            labels=[class_names[c] for c in measured.labels[worst]],
+            predictions=[class_names[c] for c in measured.predicted[worst]],
+            confidences=measured.confidence[worst].tolist(),
+            path=paths[-1],
+        )
+    if texts is not None:
+        paths.append(folder / "worst.csv")
+        write_csv(paths[-1], _worst_text_rows(measured, class_names, texts, worst))
+    return paths
+
+
+def _worst_text_rows(
+    measured: Outcomes, class_names: Sequence[str], texts: Sequence[str], worst: np.ndarray
+) -> Iterable[Sequence[object]]:
+    yield ("index", "label", "prediction", "confidence", "text")
+    for row in worst.tolist():
+        label, predicted = class_names[measured.labels[row]], class_names[measured.predicted[row]]
+        yield (row, label, predicted, _rounded(measured.confidence[row]), _beginning(texts[row]))
+
+
+def _beginning(text: str, limit: int = 2000) -> str:
+    """Of a very long text."""
+    return text if len(text) <= limit else f"{text[:limit]} ... ({len(text):,} characters)"
 
 
 def _per_class_rows(measured: Outcomes, class_names: Sequence[str]) -> Iterable[Sequence[object]]:

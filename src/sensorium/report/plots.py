@@ -119,6 +119,22 @@ def plot_worst(
     _save(figure, path)
 
 
+def plot_attention(*, weights: np.ndarray, source: Sequence[str], target: Sequence[str], path: Path) -> None:
+    """Which source tokens each target token looked at.
+
+    weights: (U, S), rows sum to 1. source, target: S and U tokens.
+    """
+    figure = _figure(1.6 + 0.32 * len(source), 1.2 + 0.26 * len(target), layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(source)), [_shown(token, 20) for token in source], rotation=60, ha="left", fontsize=9)
+    axes.set_yticks(range(len(target)), [_shown(token, 20) for token in target], fontsize=9)
+    axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
+    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        _literal(label)
+    _save(figure, path)
+
+
 def plot_history(csv_path: Path, out_path: Path) -> None:
     """Loss, accuracy and learning rate by epoch, from a metrics.csv; blank cells are skipped.
 

@@ -37,6 +37,7 @@ class Task(pl.LightningModule):
     """
 
     totals: tuple[str, ...] = ("loss",)
+    best: tuple[str, str] = ("val/loss", "min")  # metric that the best checkpoint is chosen by, and its mode
     model: nn.Module
     normalise: nn.Module  # stored examples to what the model sees
 
@@ -124,6 +125,10 @@ class Task(pl.LightningModule):
         sums = checkpoint["train_sums"]
         if len(sums) == self.trainer.world_size and sums[self.global_rank, -1] > 0:
             self._sums["train"] = sums[self.global_rank].to(self.device)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        # A few tensors: the general walk over nested collections costs more than the copies on a CPU.
+        return batch if device.type == "cpu" else type(batch)(*(t.to(device, non_blocking=True) for t in batch))
 
     def configure_optimizers(self) -> Any:
         groups = parameter_groups(

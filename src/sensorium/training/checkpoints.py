@@ -59,6 +59,7 @@ class Checkpoints(pl.Callback):
 
     run: where. about: config and spec, stored in every checkpoint. monitor, mode: what best means ("max" or "min").
     every_seconds, every_n_steps: how often last.ckpt is written inside an epoch; None for not by this clock.
+    keep_epochs: of how many of the newest epochs epoch_N.ckpt stays too, to be averaged.
     """
 
     def __init__(
@@ -71,12 +72,14 @@ class Checkpoints(pl.Callback):
         mode: str,
         every_seconds: float | None,
         every_n_steps: int | None,
+        keep_epochs: int,
     ) -> None:
         self.run, self.about, self.stop = run, about, stop
         self.monitor, self.mode = monitor, mode
         self.every_seconds, self.every_n_steps = every_seconds, every_n_steps
+        self.keep_epochs = keep_epochs
         self.best: float | None = None
-        self._saving_best = False
+        self._for_prediction = False
         self._at_epoch_start = False
         self._saved_at = time.monotonic()
         self._metrics: dict[str, torch.Tensor] = {}
@@ -129,6 +132,8 @@ class Checkpoints(pl.Callback):
         better = self.best is None or (value > self.best if self.mode == "max" else value < self.best)
         if better and math.isfinite(value):
             self._save_best(trainer, value)
+        if self.keep_epochs:
+            self._save_epoch(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.best is None:  # nothing was validated: the last weights are all there is
@@ -161,9 +166,20 @@ class Checkpoints(pl.Callback):
     def _save_best(self, trainer: pl.Trainer, value: float | None) -> None:
         if _is_sound(trainer):
             self.best = value
-            self._saving_best = True
-            trainer.save_checkpoint(self.run.best)
-            self._saving_best = False
+            self._save_for_prediction(trainer, self.run.best)
+
+    def _save_epoch(self, trainer: pl.Trainer) -> None:
+        if _is_sound(trainer):
+            self._save_for_prediction(trainer, self._epoch_file(trainer.current_epoch))
+            trainer.strategy.remove_checkpoint(self._epoch_file(trainer.current_epoch - self.keep_epochs))
+
+    def _epoch_file(self, epoch: int) -> Path:
+        return self.run.checkpoints / f"epoch_{epoch + 1}.ckpt"
+
+    def _save_for_prediction(self, trainer: pl.Trainer, path: Path) -> None:
+        self._for_prediction = True
+        trainer.save_checkpoint(path)
+        self._for_prediction = False
 
     def _save_last(self, trainer: pl.Trainer, *, at_epoch_start: bool) -> None:
         if _is_sound(trainer):
@@ -177,7 +193,7 @@ class Checkpoints(pl.Callback):
         checkpoint[files.KEY] = self.about
         checkpoint["callback_metrics"] = {name: value.cpu() for name, value in trainer.callback_metrics.items()}
         checkpoint["stopped"] = trainer.should_stop
-        if self._saving_best:
+        if self._for_prediction:
             for key in ONLY_FOR_RESUMING:
                 checkpoint.pop(key, None)
         elif self._at_epoch_start:

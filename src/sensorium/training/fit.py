@@ -16,13 +16,15 @@ from rich.console import Console
 from torch import nn
 
 from sensorium import checkpoint
-from sensorium.build import initialise_from_data, instantiate, make_loader
-from sensorium.data.base import ImageData, ImageSplit, Subset
+from sensorium.build import initialise_from_data, instantiate, make_loader, make_normalise
+from sensorium.data.base import Data, Split
 from sensorium.data.loader import BatchLoader
+from sensorium.data.order import LengthOrder
 from sensorium.errors import RequestError, missing_extra, unknown
-from sensorium.evaluator import MEMORY_FORMATS
+from sensorium.evaluator.arithmetic import MEMORY_FORMATS
 from sensorium.randomness import generator
 from sensorium.runs import Run
+from sensorium.specs import LanguageSpec
 from sensorium.tasks.base import Task
 from sensorium.training import launch
 from sensorium.training.checkpoints import AtomicCheckpointIO
@@ -30,6 +32,7 @@ from sensorium.training.guard import LossGuard
 from sensorium.training.history import History
 from sensorium.training.interrupts import StopRequest
 from sensorium.training.progress import ProgressReport
+from sensorium.training.samples import TextSamples
 
 # Set here and not through trainer.*: the run folder, the progress report and the checkpoints depend on them.
 OWN_TRAINER_KEYS = (
@@ -58,7 +61,7 @@ class Training:
 
     trainer: pl.Trainer
     task: Task
-    data: ImageData
+    data: Data
     device: torch.device
     progress: ProgressReport
     history: History
@@ -81,6 +84,11 @@ class Training:
         if table := self.trainer.profiler.summary():  # type: ignore[attr-defined]
             self.progress.console.print(table, highlight=False, soft_wrap=True)
 
+    def padding(self) -> float | None:
+        """Share of padding in the batches of an epoch; None for examples that are all alike."""
+        order = self._loaders()[0].sampler
+        return order.padding() if isinstance(order, LengthOrder) else None
+
     def _loaders(self) -> tuple[BatchLoader, BatchLoader]:
         """This process's share of the training and of the validation batches; at least one of each."""
         config, train, val = self.config, self.data.train, self.data.val
@@ -99,11 +107,10 @@ class Training:
         )
 
 
-def _few(split: ImageSplit, batches: float, batch_size: int) -> ImageSplit:
+def _few(split: Split, batches: float, batch_size: int) -> Split:
     """Examples for `batches` batches (a number, or a share of all below 1), the same in every epoch."""
     count = batches * batch_size if batches >= 1 else int(batches * len(split))
-    rows = np.sort(generator(len(split)).permutation(len(split))[: int(count)])
-    return ImageSplit(Subset(split.images, rows), split.labels[rows], [split.names[row] for row in rows])
+    return split.subset(np.sort(generator(len(split)).permutation(len(split))[: int(count)]))
 
 
 def _steps(trainer: pl.Trainer, batches: int) -> tuple[float, int]:
@@ -116,7 +123,7 @@ def _steps(trainer: pl.Trainer, batches: int) -> tuple[float, int]:
     return (total if trainer.max_steps == -1 else min(total, trainer.max_steps)), per_epoch
 
 
-def build_task(config: dict[str, Any], model: nn.Module, data: ImageData) -> Task:
+def build_task(config: dict[str, Any], model: nn.Module, data: Data) -> Task:
     """The task of a config around a built model; the model comes out in the config's memory format."""
     memory_format = MEMORY_FORMATS[config["memory_format"]]
     model.to(memory_format=memory_format)  # type: ignore[call-overload]
@@ -125,7 +132,8 @@ def build_task(config: dict[str, Any], model: nn.Module, data: ImageData) -> Tas
         "task",
         config["task"],
         model=model,
-        spec=data.spec,
+        **data.spec.offers,
+        normalise=make_normalise(data.spec, memory_format),
         augment=instantiate("augment", config["augment"]),
         optimizer=instantiate("optimizer", dict(config["optimizer"], lr=lr)),
         scheduler=instantiate("scheduler", config["scheduler"]),
@@ -133,20 +141,31 @@ def build_task(config: dict[str, Any], model: nn.Module, data: ImageData) -> Tas
         weight_decay=float(config["optimizer"].get("weight_decay", 0.0)),
         backbone_lr_scale=float(config["model"]["backbone_lr_scale"]),
         seed=int(config["seed"]),
-        memory_format=memory_format,
+        class_weights=class_weights(config.get("class_weights"), data),
     )
 
 
-def assemble(config: dict[str, Any], *, data: ImageData, model: nn.Module, run: Run, console: Console) -> Training:
+def class_weights(choice: Any, data: Data) -> torch.Tensor | None:
+    """(K,) weights of the classes in the training loss; "balanced" makes each class count alike, 1 on average."""
+    if choice is None:
+        return None
+    names = getattr(data.spec, "class_names", None)
+    if choice != "balanced" or names is None:
+        raise RequestError("class_weights is null, or balanced for a dataset of classes.")
+    counts = np.bincount(data.train.labels, minlength=len(names))
+    return torch.tensor(len(data.train) / (len(names) * np.maximum(counts, 1)), dtype=torch.float32)
+
+
+def assemble(config: dict[str, Any], *, data: Data, model: nn.Module, run: Run, console: Console) -> Training:
     """Puts a training together. The config has no "auto" left (`settings.choose`)."""
     quiet()
     task = build_task(config, model, data)
     if not isinstance(config["model"]["pretrained"], str):
-        initialise_from_data(model, data.train, task.normalise, seed=int(config["seed"]))
-    history, progress, stop = History(run=run), ProgressReport(console=console), StopRequest()
+        initialise_from_data(model, data.train, make_normalise(data.spec), seed=int(config["seed"]))
+    history, progress, stop = History(run=run), ProgressReport(console=console, metric=task.best[0]), StopRequest()
     about = checkpoint.description(config, data.spec)
     chosen = {
-        name: instantiate(f"callbacks.{name}", section, run=run, about=about, stop=stop)
+        name: instantiate(f"callbacks.{name}", judged_by(task.best, section), run=run, about=about, stop=stop)
         for name, section in config["callbacks"].items()
         if section
     }
@@ -159,11 +178,25 @@ def assemble(config: dict[str, Any], *, data: ImageData, model: nn.Module, run: 
     if "checkpoints" not in chosen:
         raise RequestError("callbacks.checkpoints cannot be left out: without it nothing of a training would remain.")
     first, last = [chosen.pop("ema")] if "ema" in chosen else [], [chosen.pop("checkpoints")]
-    callbacks = [LossGuard(run=run), *first, *chosen.values(), history, progress, *last]
+    callbacks = [LossGuard(run=run), *first, *chosen.values(), *_samples(config, data, run), history, progress, *last]
     trainer = _trainer(config, callbacks=callbacks, logger=_logger(config, run), run=run)
     if config["compile"]:
         model.compile()
     return Training(trainer, task, data, trainer.strategy.root_device, progress, history, stop, config)
+
+
+def _samples(config: dict[str, Any], data: Data, run: Run) -> list[pl.Callback]:
+    """For a language model: a look at what it writes."""
+    if not isinstance(data.spec, LanguageSpec):
+        return []
+    prompt = data.val.read(np.zeros(1, dtype=np.int64)).tokens
+    return [TextSamples(run=run, spec=data.spec, prompt=prompt, seed=int(config["seed"]))]
+
+
+def judged_by(best: tuple[str, str], section: dict[str, Any]) -> dict[str, Any]:
+    """A callback's section with monitor=auto and mode=auto replaced by what a task goes by (`Task.best`)."""
+    choices = dict(zip(("monitor", "mode"), best, strict=True))
+    return section | {key: choice for key, choice in choices.items() if section.get(key) == "auto"}
 
 
 def _check_monitor(name: str, callback: pl.Callback, task: Task) -> None:

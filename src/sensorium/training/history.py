@@ -25,10 +25,6 @@ class History(pl.Callback):
         self.listeners: list[Callable[[Row], None]] = []
         self._validated = -1  # the epoch of the last validation; Lightning shows its numbers for ever
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        # What an interrupted run wrote about epochs that are now trained again would stand there twice.
-        self.rows = [row for row in self.rows if int(row["epoch"]) < trainer.current_epoch]
-
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._add_finished_epochs(trainer)
 

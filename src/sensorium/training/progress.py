@@ -25,8 +25,8 @@ class ProgressReport(pl.Callback):
     for it, only then. `step_time` is kept for the summary at the end.
     """
 
-    def __init__(self, *, console: Console) -> None:
-        self.console = console
+    def __init__(self, *, console: Console, metric: str) -> None:
+        self.console, self.metric = console, metric
         self.bar: Progress | None = None
         self._task: Any = None
         self._drawn_at = 0.0
@@ -62,13 +62,13 @@ class ProgressReport(pl.Callback):
         now = time.perf_counter()
         if self.first_step_at is None:
             self.first_step_at = now
-        self._samples += len(batch.labels)
+        self._samples += len(batch.indices)
         if self.bar is not None and now - self._drawn_at > 0.1:
             self._drawn_at = now
             speed = self._samples / (now - self._epoch_started) if self._epoch_started else 0.0
             loss = float(outputs["loss"] if isinstance(outputs, dict) else outputs)
-            judged = trainer.callback_metrics.get("val/accuracy")
-            metric = f"  val/accuracy {float(judged):.4f}" if judged is not None else ""
+            judged = trainer.callback_metrics.get(self.metric)
+            metric = f"  {self.metric} {float(judged):.4f}" if judged is not None else ""
             self.bar.update(
                 self._task, completed=batch_idx + 1, detail=f"loss {loss:.4f}{metric}  {speed:,.0f} samples/s"
             )

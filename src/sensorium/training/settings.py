@@ -11,15 +11,15 @@ from torch import nn
 
 from sensorium.build import device_of
 from sensorium.errors import RequestError, unknown
-from sensorium.evaluator import MEMORY_FORMATS
+from sensorium.evaluator.arithmetic import MEMORY_FORMATS
 from sensorium.nn.flops import count_flops
-from sensorium.specs import ImageSpec
+from sensorium.specs import ImageSpec, Spec
 
 # Measured on two cores with AVX512-BF16 (docs/decisions/0005): below this, casting costs more than bfloat16 saves.
 BF16_PAYS_FROM_FLOPS = 20e6
 
 
-def choose(config: dict[str, Any], model: nn.Module, spec: ImageSpec) -> None:
+def choose(config: dict[str, Any], model: nn.Module, spec: Spec) -> None:
     """Replaces "auto" for precision, memory format and reader threads in the config."""
     trainer = config["trainer"]
     device = device_of(str(trainer["accelerator"]))
@@ -29,7 +29,7 @@ def choose(config: dict[str, Any], model: nn.Module, spec: ImageSpec) -> None:
     elif config["memory_format"] not in MEMORY_FORMATS:
         raise unknown("memory_format", str(config["memory_format"]), ["auto", *MEMORY_FORMATS])
     if trainer["precision"] == "auto":
-        heavy = count_flops(model, torch.zeros(1, spec.in_channels, *spec.image_size)) >= BF16_PAYS_FROM_FLOPS
+        heavy = isinstance(spec, ImageSpec) and count_flops(model, *spec.example()) >= BF16_PAYS_FROM_FLOPS
         trainer["precision"] = "bf16-mixed" if heavy and has_fast_bf16(device) else "32-true"
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from sensorium.build import build_model, device_of, make_loader
-from sensorium.data.base import ImageData
+from sensorium.data.base import Data
 from sensorium.errors import RequestError
-from sensorium.evaluator import autocast
+from sensorium.evaluator.arithmetic import autocast
 from sensorium.tasks.base import Task
 from sensorium.training.fit import build_task
 
@@ -20,7 +20,7 @@ LARGEST_BATCH = 4096
 SAMPLES_TO_TIME = 2048
 
 
-def tune(config: dict[str, Any], *, data: ImageData, say: Callable[[str], None]) -> None:
+def tune(config: dict[str, Any], *, data: Data, say: Callable[[str], None]) -> None:
     """Replaces batch_size=auto and lr=find in the config by what was measured; first the one, then the other."""
     if config["batch_size"] == "auto":
         config["batch_size"] = find_batch_size(config, data=data)
@@ -34,7 +34,7 @@ def tune(config: dict[str, Any], *, data: ImageData, say: Callable[[str], None])
         raise RequestError(f"lr={config['lr']} is not possible. Take a number above 0, or find.")
 
 
-def find_lr(config: dict[str, Any], *, data: ImageData) -> float:
+def find_lr(config: dict[str, Any], *, data: Data) -> float:
     """The range test of Smith (2017, section 3.3): the rate grows at every step; a tenth of the rate at which the
     smoothed loss is lowest is what training can bear from its peak on."""
     task = _task(config | {"lr": LOWEST_LR}, data)
@@ -55,7 +55,7 @@ def find_lr(config: dict[str, Any], *, data: ImageData) -> float:
     return LOWEST_LR * (HIGHEST_LR / LOWEST_LR) ** (lowest / (LR_STEPS - 1)) / 10
 
 
-def find_batch_size(config: dict[str, Any], *, data: ImageData) -> int:
+def find_batch_size(config: dict[str, Any], *, data: Data) -> int:
     """Doubled from 32 until that gives less than a tenth more samples a second, or memory ends."""
     size, speed = 32, 0.0
     while size <= min(LARGEST_BATCH, len(data.train)):
@@ -69,7 +69,7 @@ def find_batch_size(config: dict[str, Any], *, data: ImageData) -> int:
     return max(32, size // 2)
 
 
-def _samples_per_second(config: dict[str, Any], data: ImageData) -> float:
+def _samples_per_second(config: dict[str, Any], data: Data) -> float:
     task = _task(config, data)
     optimizer = task._optimizer(_all_at(task.model, 1e-6, 0.0))
     steps = max(3, SAMPLES_TO_TIME // config["batch_size"])
@@ -78,10 +78,10 @@ def _samples_per_second(config: dict[str, Any], data: ImageData) -> float:
     started = time.perf_counter()
     for batch in batches:
         _step(task, optimizer, batch, config)
-    return sum(len(batch.labels) for batch in batches) / (time.perf_counter() - started)
+    return sum(len(batch.indices) for batch in batches) / (time.perf_counter() - started)
 
 
-def _task(config: dict[str, Any], data: ImageData) -> Task:
+def _task(config: dict[str, Any], data: Data) -> Task:
     model = build_model(copy.deepcopy(config), data.spec)
     return build_task(config, model, data).to(device_of(config["trainer"]["accelerator"])).train()
 
@@ -90,7 +90,7 @@ def _all_at(model: nn.Module, lr: float, weight_decay: float) -> list[dict[str, 
     return [{"params": [p for p in model.parameters() if p.requires_grad], "lr": lr, "weight_decay": weight_decay}]
 
 
-def _batches(config: dict[str, Any], data: ImageData, count: int) -> Any:
+def _batches(config: dict[str, Any], data: Data, count: int) -> Any:
     """`count` training batches, going round the data as often as needed."""
     loader = make_loader(config, data.train, shuffle=True, device=torch.device("cpu"))
     given = 0

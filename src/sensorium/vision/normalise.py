@@ -14,18 +14,26 @@ def as_float(images: Tensor) -> Tensor:
 class Normalise(nn.Module):
     """(x - mean) / std for each channel, of pixels scaled to [0, 1].
 
-    mean, std: C numbers, of the training split.
+    mean, std: C numbers, of the training split. memory_format: of what comes out; the model comes in the same.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, *, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> None:
         super().__init__()
+        self._memory_format = memory_format
         # Not persistent: the spec in the checkpoint is their one home.
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W), uint8 or float in [0, 1] -> float (B, C, H, W)."""
-        return (as_float(images) - self.mean) / self.std
+        normalised = (as_float(images) - self.mean) / self.std
+        return normalised.contiguous(memory_format=self._memory_format)

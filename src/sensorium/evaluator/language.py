@@ -1,0 +1,82 @@
+"""A trained language model over running text: how many nats it needs for what comes next."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sensorium.batches import IGNORED
+from sensorium.data.loader import BatchLoader
+from sensorium.evaluator.arithmetic import autocast
+
+State = tuple[Tensor, ...] | None
+
+
+@dataclass(frozen=True)
+class TextLikelihood:
+    """nats: of all tokens together. tokens, characters, bytes: that they are for. seconds: wall time of the pass."""
+
+    nats: float
+    tokens: int
+    characters: int
+    bytes: int
+    seconds: float
+
+    def metrics(self) -> dict[str, float]:
+        """loss is in nats a token; a character or a byte compares between tokenizers."""
+        return {
+            "loss": self.nats / self.tokens,
+            "perplexity": math.exp(min(self.nats / self.tokens, 700.0)),
+            "nats_per_character": self.nats / self.characters,
+            "bits_per_character": self.nats / self.characters / math.log(2),
+            "bits_per_byte": self.nats / self.bytes / math.log(2),
+        }
+
+
+def carried(model: nn.Module, state: State, batch_size: int) -> State:
+    """The state that the next batch starts from: detached; nothing for a model that carries none over.
+
+    A batch of fewer rows goes on with the last of the rows before, as `StreamOrder` has it.
+    """
+    if state is None or not getattr(model, "carries_state", False):
+        return None
+    return tuple(part[-batch_size:].detach() for part in state)
+
+
+class LanguageJudge:
+    """A model ready to judge text: on its device, in evaluation mode."""
+
+    def __init__(self, *, model: nn.Module, device: torch.device, precision: str) -> None:
+        self.device, self.precision = device, precision
+        self.model = model.to(device).eval()
+
+    @torch.inference_mode()
+    def nats(self, tokens: Tensor, targets: Tensor, state: State) -> tuple[float, State]:
+        """Tokens and targets (B, T) -> nats of the targets that count, and the state after them."""
+        with autocast(self.precision, self.device):
+            logits, state = self.model(tokens.to(self.device), carried(self.model, state, len(tokens)))
+        losses = F.cross_entropy(
+            logits.float().flatten(0, 1), targets.to(self.device).flatten(), ignore_index=IGNORED, reduction="none"
+        )
+        return float(losses.double().sum()), state
+
+
+def evaluate(judge: LanguageJudge, loader: BatchLoader) -> TextLikelihood:
+    """Every token of the loader's split exactly once, in order. Every process does the whole of it."""
+    started = time.perf_counter()
+    total, tokens = 0.0, 0
+    state: State = None
+    for batch in loader:
+        nats, state = judge.nats(batch.tokens, batch.targets, state)
+        total, tokens = total + nats, tokens + int((batch.targets != IGNORED).sum())
+    split = loader.split
+    return TextLikelihood(
+        total,
+        tokens,
+        split.num_characters,
+        split.num_bytes,
+        time.perf_counter() - started,
+    )

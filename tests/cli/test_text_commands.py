@@ -1,0 +1,123 @@
+"""Texts on the command line, from training to prediction: the real command, on small data made on the spot."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from command import run_command
+
+pytest.importorskip("sacrebleu")
+SHORT = ["threads=1", "accelerator=cpu", "workers=0"]
+NARROW = ["model.embedding_size=16", "model.hidden_size=16"]
+WORDS = {"good": "fine lovely great", "bad": "poor dull awful"}
+
+
+def trained(folder: Path, *arguments: str) -> Path:
+    result = run_command(["train", *SHORT, *arguments], folder)
+    assert (result.status, result.stderr) == (0, ""), result.stderr
+    (folder / "stdout.txt").write_text(result.stdout)
+    (run,) = folder.glob("runs/*/*")
+    return run
+
+
+@pytest.fixture(scope="module")
+def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on 300 short reviews, some odd: emoji, Chinese, quotes, line ends inside, one of 100,000 characters."""
+    folder = tmp_path_factory.mktemp("reviews")
+    with (folder / "reviews.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([" text ", "label"])
+        for number in range(300):
+            label = ("good", "bad")[number % 2]
+            extra = ("😀", "很好", 'a "quote", with commas', "two\nlines", "plain")[number % 5]
+            word = WORDS[label].split()[number % 3]
+            writer.writerow([f"film {number} was {word} {extra}", label])
+        writer.writerow(["great " * 16_000, "good"])
+    trained(
+        folder, "dataset=text_csv", "dataset.path=reviews.csv", "dataset.max_length=50", *NARROW,
+        "trainer.max_epochs=8", "optimizer.lr=0.02", "batch_tokens=500",
+    )  # fmt: skip
+    return folder
+
+
+def test_the_run_says_what_was_cut_and_how_much_is_padding(reviews: Path) -> None:
+    told = (reviews / "stdout.txt").read_text()
+    assert "1 text was cut to 50 tokens" in told or "cut" in told
+    assert "padding: " in told
+    assert "lstm_classifier: " in told
+    assert 'text="..."' in told
+
+
+def test_a_text_a_file_and_standard_input_give_the_same(reviews: Path) -> None:
+    (run,) = reviews.glob("runs/*/*")
+    texts = ["a lovely film", "awful and dull", "", "😀 很好 ‮"]
+    (reviews / "new.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
+    command = ["predict", f"ckpt={run}", "accelerator=cpu", "format=json"]
+    from_file = run_command([*command, "input=new.txt"], reviews)
+    assert (from_file.status, from_file.stderr) == (0, "")
+    answers = [json.loads(line) for line in from_file.stdout.splitlines()]
+    assert [answer["input"] for answer in answers] == texts
+    assert [answer["classes"][0]["class"] for answer in answers[:2]] == ["good", "bad"]
+    alone = json.loads(run_command([*command, "text=a lovely film"], reviews).stdout)
+    for one, other in zip(alone["classes"], answers[0]["classes"], strict=True):
+        assert one["probability"] == pytest.approx(other["probability"], abs=1e-5)
+
+
+def test_eval_finds_what_training_found_and_lists_the_worst(reviews: Path) -> None:
+    (run,) = reviews.glob("runs/*/*")
+    result = run_command(["eval", f"ckpt={run}", "accelerator=cpu", "format=json", "bootstrap=20"], reviews)
+    assert result.status == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["test/accuracy"] > 0.9
+    for key, value in json.loads((run / "metrics.json").read_text()).items():
+        assert found[key] == value
+    with (run / "eval_test" / "worst.csv").open(newline="", encoding="utf-8") as file:
+        assert next(csv.reader(file)) == ["index", "label", "prediction", "confidence", "text"]
+
+
+def test_translation_keeps_lines_and_their_order(tmp_path: Path) -> None:
+    run = trained(
+        tmp_path, "dataset=number_words", "dataset.train=60", "dataset.val=10", "dataset.test=10", *NARROW,
+        "trainer.max_epochs=2", "callbacks.checkpoints.keep_epochs=2",
+    )  # fmt: skip
+    assert set(json.loads((run / "metrics.json").read_text())) == {
+        "test/bleu", "test/chrf", "test/exact", "test/loss", "test/perplexity"
+    }  # fmt: skip
+    assert len((run / "hypotheses.txt").read_text().splitlines()) == 10
+    command = ["predict", f"ckpt={run}", "accelerator=cpu"]
+    lines = ["one", "two hundred and six", "", "seventeen thousand"]
+    (tmp_path / "in.txt").write_text("\n".join(lines) + "\n")
+    together = run_command([*command, "input=in.txt"], tmp_path).stdout.splitlines()
+    alone = [run_command([*command, f"text={line}"], tmp_path).stdout.rstrip("\n") for line in lines if line]
+    assert len(together) == 4
+    assert together[2] == ""
+    assert [line for number, line in enumerate(together) if number != 2] == alone
+    best = json.loads(run_command([*command, "text=one", "decoding.n_best=3", "format=json"], tmp_path).stdout)
+    scores = [answer["score"] for answer in best["translations"]]
+    assert len(scores) == 3
+    assert scores == sorted(scores, reverse=True)
+    shown = run_command([*command, "text=one", "attention=seen"], tmp_path)
+    assert shown.status == 0, shown.stderr
+    assert (tmp_path / "seen" / "00000.png").stat().st_size > 1000
+    several = f"ckpt={run}/checkpoints/epoch_1.ckpt,{run}/checkpoints/epoch_2.ckpt"
+    averaged = run_command(["eval", several, "average=true", "accelerator=cpu"], tmp_path)
+    assert averaged.status == 0, averaged.stderr
+    assert "tok:13a" in averaged.stdout
+
+
+def test_a_language_model_goes_on_with_a_prompt(tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text("the cat sat on the mat. " * 400)
+    run = trained(
+        tmp_path, "dataset=text_file", "dataset.path=book.txt", "dataset.tokenizer=char", "dataset.context=32",
+        *NARROW, "batch_size=8", "trainer.max_epochs=2",
+    )  # fmt: skip
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert {"test/bits_per_character", "test/bits_per_byte", "test/perplexity"} <= set(metrics)
+    assert (run / "samples.txt").read_text().count("--- epoch") == 2
+    command = ["predict", f"ckpt={run}", "accelerator=cpu", "prompt=the cat", "length=40"]
+    first, again, other = (run_command([*command, f"seed={seed}"], tmp_path).stdout for seed in (1, 1, 2))
+    assert first.startswith("the cat")
+    assert len(first) == len("the cat") + 40 + 1
+    assert first == again != other

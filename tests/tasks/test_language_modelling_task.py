@@ -1,0 +1,102 @@
+"""Language modelling: the loss of a model that can be worked out by hand, and the state from batch to batch."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sensorium.batches import IGNORED, LanguageBatch
+from sensorium.optim.schedules import constant
+from sensorium.tasks.language_modelling import LanguageModelling
+
+
+class Counter(nn.Module):
+    """The same logits for every token; its state counts the tokens it has read, for each row."""
+
+    carries_state = True
+
+    def __init__(self, logits: list[float]) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.tensor(logits))
+        self.started_from: list[list[float] | None] = []
+
+    def forward(self, tokens: Tensor, state: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        self.started_from.append(None if state is None else state[0].tolist())
+        read = torch.zeros(len(tokens)) if state is None else state[0]
+        logits = self.logits.expand(*tokens.shape, -1) + 0 * read[:, None, None]
+        return logits, (read + tokens.shape[1] + 0 * self.logits.sum(),)
+
+
+def task_of(model: nn.Module) -> LanguageModelling:
+    task = LanguageModelling(
+        model=model,
+        optimizer=lambda groups: torch.optim.SGD(groups),
+        scheduler=lambda optimizer, **steps: constant(optimizer, warmup_epochs=0.0, **steps),
+        lr=0.1,
+        weight_decay=0.0,
+        backbone_lr_scale=1.0,
+        seed=0,
+    )
+    task._trainer = None
+    return task
+
+
+def batch_of(targets: list[list[int]]) -> LanguageBatch:
+    wanted = torch.tensor(targets)
+    return LanguageBatch(torch.zeros_like(wanted), wanted, torch.arange(len(wanted)))
+
+
+def test_the_loss_is_the_mean_over_what_counts() -> None:
+    task = task_of(Counter([0.0, math.log(3.0)]))  # probabilities 1/4 and 3/4
+    loss, sums = task.step(batch_of([[0, 1], [IGNORED, 1]]), 0, training=True)
+    expected = (math.log(4) + 2 * math.log(4 / 3)) / 3
+    assert loss.item() == pytest.approx(expected)
+    assert sums.tolist() == pytest.approx([3 * expected, 3])
+
+
+def test_the_state_goes_on_and_begins_anew_with_an_epoch() -> None:
+    model = Counter([0.0, 0.0])
+    task, batch = task_of(model), batch_of([[0, 0, 0], [0, 0, 0]])
+    for number in (0, 1, 2, 0):
+        task.step(batch, number, training=True)
+    assert model.started_from == [None, [3, 3], [6, 6], None]
+    assert not task._states[True][0].requires_grad  # type: ignore[index]
+
+
+def test_validation_has_a_state_of_its_own_and_its_last_batches_are_smaller() -> None:
+    model = Counter([0.0, 0.0])
+    task = task_of(model)
+    task.step(batch_of([[0], [0]]), 0, training=True)
+    task.step(batch_of([[0, 0, 0], [0, 0, 0]]), 0, training=False)
+    task.step(batch_of([[0]]), 1, training=False)
+    task.step(batch_of([[0], [0]]), 1, training=True)
+    assert model.started_from == [None, None, [3], [1, 1]]
+
+
+def test_the_state_is_part_of_a_checkpoint() -> None:
+    first, second = task_of(Counter([0.0, 0.0])), task_of(Counter([0.0, 0.0]))
+    for task in (first, second):
+        task._trainer = fake_trainer()
+    first.step(batch_of([[0, 0], [0, 0]]), 0, training=True)
+    saved: dict[str, Any] = {}
+    first.on_save_checkpoint(saved)
+    second.on_load_checkpoint(saved)
+    second.step(batch_of([[0, 0], [0, 0]]), 1, training=True)
+    assert second.model.started_from == [[2, 2]]
+
+
+def test_a_model_that_carries_nothing_starts_from_nothing() -> None:
+    model = Counter([0.0, 0.0])
+    model.carries_state = False
+    task = task_of(model)
+    for number in (0, 1):
+        task.step(batch_of([[0]]), number, training=True)
+    assert model.started_from == [None, None]
+
+
+def fake_trainer() -> Any:
+    strategy = SimpleNamespace(all_gather=lambda tensor: tensor, global_rank=0)
+    return SimpleNamespace(strategy=strategy, world_size=1, global_rank=0)
