@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from recipes import FIELDS, plain_recipe
 from sensorium.batches import ImageBatch
 from sensorium.errors import RequestError
 from sensorium.optim.schedules import constant, plateau
@@ -41,15 +42,10 @@ def task_of(**changes: Any) -> ClassificationTask:
         "num_classes": 3,
         "normalise": Normalise(mean=(0.5,), std=(0.25,)),
         "augment": NOTHING,
-        "optimizer": lambda groups: torch.optim.SGD(groups),
-        "scheduler": lambda optimizer, **steps: constant(optimizer, warmup_epochs=0.0, **steps),
-        "lr": 0.1,
-        "weight_decay": 0.01,
-        "backbone_lr_scale": 1.0,
-        "seed": 0,
         "label_smoothing": 0.0,
     }
-    task = ClassificationTask(**settings | changes)
+    recipe = plain_recipe(**{key: changes.pop(key) for key in FIELDS & changes.keys()})
+    task = ClassificationTask(recipe=recipe, **settings | changes)
     task._trainer = None
     return task
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from recipes import plain_recipe
 from sensorium.batches import IGNORED, LanguageBatch
-from sensorium.optim.schedules import constant
 from sensorium.tasks.language_modelling import LanguageModelling
 
 
@@ -33,12 +33,7 @@ class Counter(nn.Module):
 def task_of(model: nn.Module) -> LanguageModelling:
     task = LanguageModelling(
         model=model,
-        optimizer=lambda groups: torch.optim.SGD(groups),
-        scheduler=lambda optimizer, **steps: constant(optimizer, warmup_epochs=0.0, **steps),
-        lr=0.1,
-        weight_decay=0.0,
-        backbone_lr_scale=1.0,
-        seed=0,
+        recipe=plain_recipe(),
     )
     task._trainer = None
     return task

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from recipes import plain_recipe
 from sensorium.batches import IGNORED, TranslationBatch
 from sensorium.errors import RequestError
-from sensorium.optim.schedules import constant
 from sensorium.tasks.translation import Translation
 
 
@@ -31,12 +31,7 @@ def task_of(model: nn.Module, **changes: Any) -> Translation:
     settings: dict[str, Any] = {"label_smoothing": 0.0, "scheduled_sampling": 0.0}
     task = Translation(
         model=model,
-        optimizer=lambda groups: torch.optim.SGD(groups),
-        scheduler=lambda optimizer, **steps: constant(optimizer, warmup_epochs=0.0, **steps),
-        lr=0.1,
-        weight_decay=0.0,
-        backbone_lr_scale=1.0,
-        seed=0,
+        recipe=plain_recipe(),
         **settings | changes,
     )
     task._trainer = None

@@ -17,10 +17,12 @@ from sensorium.cli import output
 from sensorium.data.base import Data, Problem, counted
 from sensorium.evaluator import classification, language, translation
 from sensorium.files import write_csv
+from sensorium.metrics.translation import sacrebleu_package
 from sensorium.report.classification import write_classification_report
 from sensorium.report.plots import plot_history
 from sensorium.report.translation import write_translations
 from sensorium.runs import Run
+from sensorium.specs import Spec
 from sensorium.training import launch
 
 Result = classification.Predictions | language.TextLikelihood | translation.Translations
@@ -57,6 +59,12 @@ def judge(loaded: Checkpoint, split: Any, *, config: Config, device: torch.devic
         memory_format=loaded.config["memory_format"],
     )
     return classification.evaluate(classifier, loader)
+
+
+def check_ready(spec: Spec) -> None:
+    """Refuses what could not be judged for want of a package, before hours of training instead of after them."""
+    if spec.kind == "translation":
+        sacrebleu_package()
 
 
 def evaluate_run(config: Config, run: Run, *, data: Data, device: torch.device) -> dict[str, float]:

@@ -117,6 +117,7 @@ def train(config: Config, run: Run, resume: Path | None) -> None:
     for note in data.notes:
         say(note)
     evaluation.record_problems(run.folder, data.problems, say=say)
+    evaluation.check_ready(data.spec)
     model = _model(config, data, say)
     settings.choose(config, model, data.spec)
     tune.tune(config, data=data, say=say)

@@ -1,6 +1,6 @@
 """Text from a language model, token by token."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import torch
@@ -56,6 +56,7 @@ def sample(
     top_p: float = 1.0,
     generator: torch.Generator | None = None,
     eos: int | None = None,
+    banned: Sequence[int] = (),
 ) -> Iterator[int]:
     """Yields up to `length` tokens that follow the prompt, each as soon as it is drawn; the end token ends it unsaid.
 
@@ -63,6 +64,7 @@ def sample(
     below 1 sharpens them, 0 always takes the most probable token. top_k: draw from the k most probable tokens only; 0
     for all. top_p: draw from the fewest tokens that have this much probability together; 1 for all. generator: of the
     CPU, on which tokens are drawn, so that a seed gives the same tokens on every device. eos: the end token, if any.
+    banned: tokens that are never drawn.
 
     Raises RequestError at once for an empty prompt and for numbers out of range.
     """
@@ -80,6 +82,7 @@ def sample(
         raise RequestError(f"top_p is above 0 and at most 1 (off), not {top_p}.")
 
     def draw(logits: Tensor) -> int:
+        logits = logits.index_fill(0, torch.tensor(banned, dtype=torch.int64), -torch.inf)
         if temperature == 0:
             return int(logits.argmax())
         probabilities = next_distribution(logits, temperature=temperature, top_k=top_k, top_p=top_p)

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from sensorium.batches import IGNORED
 from sensorium.data.loader import BatchLoader
 from sensorium.evaluator.arithmetic import autocast
-
-State = tuple[Tensor, ...] | None
+from sensorium.nn.state import State, carried
 
 
 @dataclass(frozen=True)
@@ -36,16 +35,6 @@ class TextLikelihood:
         }
 
 
-def carried(model: nn.Module, state: State, batch_size: int) -> State:
-    """The state that the next batch starts from: detached; nothing for a model that carries none over.
-
-    A batch of fewer rows goes on with the last of the rows before, as `StreamOrder` has it.
-    """
-    if state is None or not getattr(model, "carries_state", False):
-        return None
-    return tuple(part[-batch_size:].detach() for part in state)
-
-
 class LanguageJudge:
     """A model ready to judge text: on its device, in evaluation mode."""
 
@@ -54,7 +43,7 @@ class LanguageJudge:
         self.model = model.to(device).eval()
 
     @torch.inference_mode()
-    def nats(self, tokens: Tensor, targets: Tensor, state: State) -> tuple[float, State]:
+    def nats(self, tokens: Tensor, targets: Tensor, state: State | None) -> tuple[float, State | None]:
         """Tokens and targets (B, T) -> nats of the targets that count, and the state after them."""
         with autocast(self.precision, self.device):
             logits, state = self.model(tokens.to(self.device), carried(self.model, state, len(tokens)))
@@ -68,7 +57,7 @@ def evaluate(judge: LanguageJudge, loader: BatchLoader) -> TextLikelihood:
     """Every token of the loader's split exactly once, in order. Every process does the whole of it."""
     started = time.perf_counter()
     total, tokens = 0.0, 0
-    state: State = None
+    state: State | None = None
     for batch in loader:
         nats, state = judge.nats(batch.tokens, batch.targets, state)
         total, tokens = total + nats, tokens + int((batch.targets != IGNORED).sum())

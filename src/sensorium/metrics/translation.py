@@ -6,7 +6,8 @@ from typing import Any
 from sensorium.errors import RequestError, missing_extra
 
 
-def _sacrebleu() -> Any:
+def sacrebleu_package() -> Any:
+    """The package, when it is installed; else a RequestError that says what to type."""
     try:
         import sacrebleu
     except ModuleNotFoundError as error:
@@ -23,12 +24,12 @@ def _score(metric: Any, hypotheses: Sequence[str], references: Sequence[str]) ->
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, str]:
     """BLEU from 0 to 100 (Papineni 2002) with sacrebleu's 13a tokens, and the signature that says so (Post 2018)."""
-    return _score(_sacrebleu().metrics.BLEU(), hypotheses, references)
+    return _score(sacrebleu_package().metrics.BLEU(), hypotheses, references)
 
 
 def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, str]:
     """chrF2 from 0 to 100 (Popović 2015), and sacrebleu's signature of it."""
-    return _score(_sacrebleu().metrics.CHRF(), hypotheses, references)
+    return _score(sacrebleu_package().metrics.CHRF(), hypotheses, references)
 
 
 def exact_matches(hypotheses: Sequence[str], references: Sequence[str]) -> float:

@@ -10,7 +10,7 @@ from sensorium.evaluator.arithmetic import autocast
 from sensorium.predictor.opened import Opened
 from sensorium.specs import LanguageSpec
 from sensorium.text.build_tokenizer import tokenizer_from_dict
-from sensorium.text.tokenizer import Tokenizer
+from sensorium.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 
 _UNFINISHED = "�"  # what the first bytes of a character decode to
 
@@ -40,6 +40,7 @@ class TextGenerator:
                 top_k=top_k or 0,
                 top_p=1.0 if top_p is None else top_p,
                 generator=torch.Generator().manual_seed(seed),
+                banned=(PAD, UNK, BOS, EOS),  # which stand for no text
             )
             yield from decoded_pieces(self.tokenizer, ids, tokens)
 

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
@@ -19,6 +20,23 @@ OptimizerFactory = Callable[[list[dict[str, Any]]], Optimizer]
 SchedulerFactory = Callable[..., LRScheduler | ReduceLROnPlateau]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a model is trained.
+
+    optimizer: takes parameter groups. scheduler: takes the optimiser, total_steps and steps_per_epoch. lr,
+    weight_decay: for the groups. backbone_lr_scale: learning rate of all but the head, as a share of lr. seed: of
+    dropout and augmentation.
+    """
+
+    optimizer: OptimizerFactory
+    scheduler: SchedulerFactory
+    lr: float
+    weight_decay: float
+    backbone_lr_scale: float
+    seed: int
+
+
 class StepResult(NamedTuple):
     """loss: scalar to minimise. sums: (M,) totals over the batch, in the order of `Task.totals`, the last the count."""
 
@@ -32,33 +50,16 @@ class Task(pl.LightningModule):
     A sub-class implements `step` and names what it adds up in `totals`; the mean of each over an epoch is logged as
     `train/NAME` and `val/NAME`.
 
-    model: tensors in, tensors out. optimizer: takes parameter groups. scheduler: takes the optimiser, total_steps and
-    steps_per_epoch. lr, weight_decay: for the groups. seed: of dropout and augmentation.
+    model: tensors in, tensors out.
     """
 
     totals: tuple[str, ...] = ("loss",)
     best: tuple[str, str] = ("val/loss", "min")  # metric that the best checkpoint is chosen by, and its mode
     model: nn.Module
-    normalise: nn.Module  # stored examples to what the model sees
 
-    def __init__(
-        self,
-        *,
-        model: nn.Module,
-        optimizer: OptimizerFactory,
-        scheduler: SchedulerFactory,
-        lr: float,
-        weight_decay: float,
-        backbone_lr_scale: float,
-        seed: int,
-    ) -> None:
+    def __init__(self, *, model: nn.Module, recipe: Recipe) -> None:
         super().__init__()
-        self.model = model
-        self.lr = lr
-        self.weight_decay = weight_decay
-        self.backbone_lr_scale = backbone_lr_scale
-        self.seed = seed
-        self._optimizer, self._scheduler = optimizer, scheduler
+        self.model, self.recipe, self.seed = model, recipe, recipe.seed
         self._sums: dict[str, Tensor] = {}
         # (all, per epoch) optimiser steps of the training to come. Lightning's own estimate would set the loaders up
         # before it restores where they stood (lightning 2.6.6), so whoever starts the training says it.
@@ -131,15 +132,16 @@ class Task(pl.LightningModule):
         return batch if device.type == "cpu" else type(batch)(*(t.to(device, non_blocking=True) for t in batch))
 
     def configure_optimizers(self) -> Any:
+        recipe = self.recipe
         groups = parameter_groups(
-            self.model, lr=self.lr, weight_decay=self.weight_decay, backbone_lr_scale=self.backbone_lr_scale
+            self.model, lr=recipe.lr, weight_decay=recipe.weight_decay, backbone_lr_scale=recipe.backbone_lr_scale
         )
         try:
-            optimizer = self._optimizer(groups)
+            optimizer = recipe.optimizer(groups)
         except (TypeError, ValueError) as error:  # what torch says of a value out of range
             raise RequestError(f"optimizer: {str(error).splitlines()[0]}") from error
         total_steps, steps_per_epoch = self.length
-        scheduler = self._scheduler(optimizer, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+        scheduler = recipe.scheduler(optimizer, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
         plateau = isinstance(scheduler, ReduceLROnPlateau)
         settings = {"scheduler": scheduler, "interval": "epoch" if plateau else "step"}
         return {"optimizer": optimizer, "lr_scheduler": settings | ({"monitor": "val/loss"} if plateau else {})}

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from sensorium.batches import ImageBatch, TextBatch
 from sensorium.randomness import ExampleRandom
-from sensorium.tasks.base import OptimizerFactory, SchedulerFactory, StepResult, Task
+from sensorium.tasks.base import Recipe, StepResult, Task
 from sensorium.vision.augment import Augment
 
 
@@ -29,24 +29,11 @@ class ClassificationTask(Task):
         num_classes: int,
         normalise: nn.Module,
         augment: Augment,
-        optimizer: OptimizerFactory,
-        scheduler: SchedulerFactory,
-        lr: float,
-        weight_decay: float,
-        backbone_lr_scale: float,
-        seed: int,
+        recipe: Recipe,
         label_smoothing: float,
         class_weights: Tensor | None = None,
     ) -> None:
-        super().__init__(
-            model=model,
-            optimizer=optimizer,
-            scheduler=scheduler,
-            lr=lr,
-            weight_decay=weight_decay,
-            backbone_lr_scale=backbone_lr_scale,
-            seed=seed,
-        )
+        super().__init__(model=model, recipe=recipe)
         self.num_classes = num_classes
         self.augment = augment
         self.augments = len(augment.transforms) > 0 or augment.mix is not None

@@ -4,10 +4,11 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from sensorium.batches import IGNORED, LanguageBatch
-from sensorium.tasks.base import OptimizerFactory, SchedulerFactory, StepResult, Task
+from sensorium.nn.state import State, carried
+from sensorium.tasks.base import Recipe, StepResult, Task
 
 
 class LanguageModelling(Task):
@@ -21,34 +22,16 @@ class LanguageModelling(Task):
         self,
         *,
         model: nn.Module,
-        optimizer: OptimizerFactory,
-        scheduler: SchedulerFactory,
-        lr: float,
-        weight_decay: float,
-        backbone_lr_scale: float,
-        seed: int,
+        recipe: Recipe,
     ) -> None:
-        super().__init__(
-            model=model,
-            optimizer=optimizer,
-            scheduler=scheduler,
-            lr=lr,
-            weight_decay=weight_decay,
-            backbone_lr_scale=backbone_lr_scale,
-            seed=seed,
-        )
-        self._carries = bool(getattr(model, "carries_state", False))
-        self._states: dict[bool, tuple[Tensor, ...] | None] = {}  # by whether it is training
+        super().__init__(model=model, recipe=recipe)
+        self._states: dict[bool, State | None] = {}  # by whether it is training
 
     def step(self, batch: LanguageBatch, batch_idx: int, *, training: bool) -> StepResult:
-        state = self._states.get(training) if self._carries else None
-        if batch_idx == 0:  # the text from its beginning
-            state = None
-        if state is not None:
-            state = tuple(part[-len(batch.tokens) :] for part in state)  # fewer streams at the end of an evaluation
-        logits, state = self.model(batch.tokens, state)
-        if self._carries:
-            self._states[training] = tuple(part.detach() for part in state)
+        # An epoch reads the text from its beginning.
+        state = self._states.get(training) if batch_idx else None
+        logits, state = self.model(batch.tokens, carried(self.model, state, len(batch.tokens)))
+        self._states[training] = carried(self.model, state, len(batch.tokens))
         loss = F.cross_entropy(logits.float().flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED)
         count = (batch.targets != IGNORED).sum()
         return StepResult(loss, torch.stack([loss.detach() * count, count]))

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from sensorium.batches import IGNORED, TranslationBatch
 from sensorium.errors import RequestError
-from sensorium.tasks.base import OptimizerFactory, SchedulerFactory, StepResult, Task
+from sensorium.tasks.base import Recipe, StepResult, Task
 
 
 class Translation(Task):
@@ -25,24 +25,11 @@ class Translation(Task):
         self,
         *,
         model: nn.Module,
-        optimizer: OptimizerFactory,
-        scheduler: SchedulerFactory,
-        lr: float,
-        weight_decay: float,
-        backbone_lr_scale: float,
-        seed: int,
+        recipe: Recipe,
         label_smoothing: float,
         scheduled_sampling: float,
     ) -> None:
-        super().__init__(
-            model=model,
-            optimizer=optimizer,
-            scheduler=scheduler,
-            lr=lr,
-            weight_decay=weight_decay,
-            backbone_lr_scale=backbone_lr_scale,
-            seed=seed,
-        )
+        super().__init__(model=model, recipe=recipe)
         if not 0 <= scheduled_sampling <= 1:
             raise RequestError(f"task.scheduled_sampling={scheduled_sampling} is not possible. Take a share, 0 to 1.")
         self.label_smoothing, self.scheduled_sampling = label_smoothing, scheduled_sampling

@@ -25,7 +25,7 @@ from sensorium.evaluator.arithmetic import MEMORY_FORMATS
 from sensorium.randomness import generator
 from sensorium.runs import Run
 from sensorium.specs import LanguageSpec
-from sensorium.tasks.base import Task
+from sensorium.tasks.base import Recipe, Task
 from sensorium.training import launch
 from sensorium.training.checkpoints import AtomicCheckpointIO
 from sensorium.training.guard import LossGuard
@@ -135,12 +135,14 @@ def build_task(config: dict[str, Any], model: nn.Module, data: Data) -> Task:
         **data.spec.offers,
         normalise=make_normalise(data.spec, memory_format),
         augment=instantiate("augment", config["augment"]),
-        optimizer=instantiate("optimizer", dict(config["optimizer"], lr=lr)),
-        scheduler=instantiate("scheduler", config["scheduler"]),
-        lr=lr,
-        weight_decay=float(config["optimizer"].get("weight_decay", 0.0)),
-        backbone_lr_scale=float(config["model"]["backbone_lr_scale"]),
-        seed=int(config["seed"]),
+        recipe=Recipe(
+            optimizer=instantiate("optimizer", dict(config["optimizer"], lr=lr)),
+            scheduler=instantiate("scheduler", config["scheduler"]),
+            lr=lr,
+            weight_decay=float(config["optimizer"].get("weight_decay", 0.0)),
+            backbone_lr_scale=float(config["model"]["backbone_lr_scale"]),
+            seed=int(config["seed"]),
+        ),
         class_weights=class_weights(config.get("class_weights"), data),
     )
 

@@ -9,6 +9,7 @@ from sensorium.randomness import fold
 from sensorium.runs import Run
 from sensorium.specs import LanguageSpec
 from sensorium.text.build_tokenizer import tokenizer_from_dict
+from sensorium.text.tokenizer import BOS, EOS, PAD, UNK
 
 LENGTH = 300  # tokens
 PROMPT = 20  # tokens of the validation text that each sample goes on from
@@ -33,7 +34,15 @@ class TextSamples(pl.Callback):
         # The same draws in every run and after every interruption.
         generator = torch.Generator().manual_seed(fold(self.seed, trainer.global_step))
         prompt = self.prompt.to(pl_module.device)
-        tokens = list(sample(model, prompt, length=LENGTH, temperature=TEMPERATURE, generator=generator))
+        words = sample(
+            model,
+            prompt,
+            length=LENGTH,
+            temperature=TEMPERATURE,
+            generator=generator,
+            banned=(PAD, UNK, BOS, EOS),
+        )
+        tokens = list(words)
         model.train(training)
         text = self.tokenizer.decode([*self.prompt[0].tolist(), *tokens])
         self.samples.append(f"--- epoch {trainer.current_epoch + 1}, step {trainer.global_step}\n{text}\n")

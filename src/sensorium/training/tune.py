@@ -38,7 +38,7 @@ def find_lr(config: dict[str, Any], *, data: Data) -> float:
     """The range test of Smith (2017, section 3.3): the rate grows at every step; a tenth of the rate at which the
     smoothed loss is lowest is what training can bear from its peak on."""
     task = _task(config | {"lr": LOWEST_LR}, data)
-    optimizer = task._optimizer(_all_at(task.model, LOWEST_LR, task.weight_decay))
+    optimizer = task.recipe.optimizer(_all_at(task.model, LOWEST_LR, task.recipe.weight_decay))
     losses: list[float] = []
     average, best = 0.0, float("inf")
     for number, batch in enumerate(_batches(config, data, LR_STEPS)):
@@ -71,7 +71,7 @@ def find_batch_size(config: dict[str, Any], *, data: Data) -> int:
 
 def _samples_per_second(config: dict[str, Any], data: Data) -> float:
     task = _task(config, data)
-    optimizer = task._optimizer(_all_at(task.model, 1e-6, 0.0))
+    optimizer = task.recipe.optimizer(_all_at(task.model, 1e-6, 0.0))
     steps = max(3, SAMPLES_TO_TIME // config["batch_size"])
     batches = list(_batches(config, data, steps))
     _step(task, optimizer, batches[0], config)

@@ -1,0 +1,16 @@
+"""What a recurrent model remembers, from one batch of running text to the next."""
+
+from torch import Tensor, nn
+
+State = tuple[Tensor, ...]
+
+
+def carried(model: nn.Module, state: State | None, batch_size: int) -> State | None:
+    """The state that the next batch starts from: detached; nothing for a model without `carries_state`.
+
+    A batch of fewer rows goes on with the last of the rows before, as the end of an evaluation has it
+    (`sensorium.data.order.StreamOrder`).
+    """
+    if state is None or not getattr(model, "carries_state", False):
+        return None
+    return tuple(part[-batch_size:].detach() for part in state)
