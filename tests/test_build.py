@@ -2,17 +2,28 @@
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from sensorium.build import build_model, device_of, initialise_from_data, instantiate, load_data, locate, make_loader
+from sensorium.build import (
+    Misfit,
+    build_model,
+    device_of,
+    fits,
+    initialise_from_data,
+    instantiate,
+    load_data,
+    locate,
+    make_loader,
+)
 from sensorium.data.vision.store import ArrayStore, ImageSplit
 from sensorium.errors import RequestError
 from sensorium.models.vision.mlp import MLP
-from sensorium.specs import ImageSpec
+from sensorium.specs import ImageSpec, TextSpec
 
 HERE = __name__
 SPEC = ImageSpec(class_names=("a", "b", "c"), in_channels=1, image_size=(8, 8), mean=(0.5,), std=(0.2,))
@@ -187,6 +198,57 @@ def test_a_dataset_is_loaded_as_on_bad_says() -> None:
     assert load_data({"dataset": config, "on_bad": "fail"}).spec.num_classes == 10
     with pytest.raises(RequestError, match="skip"):
         load_data({"dataset": config, "on_bad": "skipp"})
+
+
+# -- which model takes which data
+
+
+class Reader(nn.Module):
+    def __init__(self, *, vocab_size: int, pad_id: int, num_classes: int, width: int = 4) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, width, padding_idx=pad_id)
+        self.head = nn.Linear(width, num_classes)
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        return self.head(self.embedding(tokens).sum(1) / lengths[:, None])
+
+
+class Own(nn.Module):
+    """Of a person who calls inputs what they like."""
+
+    def __init__(self, *, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.new_zeros(len(x), self.num_classes)
+
+
+def test_a_model_fits_by_the_names_of_what_it_asks_for() -> None:
+    text = TextSpec(class_names=("a", "b"), tokenizer={}, vocab_size=9, pad_id=0, max_length=5)
+    reader, own = {"_target_": f"{HERE}.Reader"}, {"_target_": f"{HERE}.Own"}
+    assert (fits(reader, text), fits(reader, SPEC)) == (True, False)
+    assert (fits(MODEL, SPEC), fits(MODEL, text)) == (True, False)
+    assert fits(own, SPEC)
+    with pytest.raises(Misfit, match="Reader does not take pictures of 8x8 with 1 channel, 3 classes"):
+        build_model({"model": reader, "seed": 0}, SPEC)
+    built = build_model({"model": reader, "seed": 0}, text)
+    assert built(torch.tensor([[1, 2]]), torch.tensor([2])).shape == (1, 2)
+
+
+def test_vectors_take_the_place_of_the_embedding_of_known_words(tmp_path: Path) -> None:
+    words = {"kind": "word", "words": ["cat", "dog"], "lowercase": False}
+    text = TextSpec(class_names=("a", "b"), tokenizer=words, vocab_size=6, pad_id=0, max_length=5)
+    (tmp_path / "vectors.txt").write_text("dog 1 2 3 4\nbird 5 6 7 8\n")
+    section = {"_target_": f"{HERE}.Reader", "vectors": str(tmp_path / "vectors.txt")}
+    told: list[str] = []
+    model = build_model({"model": section, "seed": 0}, text, say=told.append)
+    assert model.embedding.weight[5].tolist() == [1, 2, 3, 4]
+    assert "vectors: 50.0% of the vocabulary" in told[0]
+    with pytest.raises(RequestError, match=r"vectors of 4 numbers, the model of 3\.\nSay model\.embedding_size=4"):
+        build_model({"model": section | {"width": 3}, "seed": 0}, text)
+    with pytest.raises(RequestError, match=r"model\.vectors is for models of text"):
+        build_model({"model": MODEL | {"vectors": str(tmp_path / "vectors.txt")}, "seed": 0}, SPEC)
 
 
 # -- device

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,24 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         "head.weight": [[0, 1, 2, 3], [4, 5, 6, 7]],
         "head.bias": [0, 1],
     }
+
+
+def test_format_1_knew_pictures_only(tmp_path: Path) -> None:
+    spec = {key: value for key, value in SPEC.to_dict().items() if key != "kind"}
+    found = checkpoint.read(written(tmp_path / "old.ckpt", format=1, spec=spec))
+    assert found.spec == SPEC
+
+
+def test_an_average_is_the_mean_of_the_weights(tmp_path: Path) -> None:
+    first = checkpoint.read(written(tmp_path / "a.ckpt"))
+    other = replace(first, weights={name: 3 * value for name, value in first.weights.items()})
+    whole = checkpoint.averaged([first, other])
+    assert whole.weights["head.weight"].tolist() == [[0, 2, 4, 6], [8, 10, 12, 14]]
+    assert whole.weights["head.weight"].dtype == torch.float32
+    assert checkpoint.averaged([first]).weights.keys() == first.weights.keys()
+    strange = replace(first, weights={"head.weight": torch.zeros(3, 4)})
+    with pytest.raises(RequestError, match="cannot be averaged: model or data differ"):
+        checkpoint.averaged([first, strange])
 
 
 def test_the_model_is_made_of_it(tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ class LanguageSpec(_Spec):
         return (torch.ones(1, min(length, self.context), dtype=torch.int64),)
 
     def __str__(self) -> str:
-        return f"running text over a vocabulary of {self.vocab_size:,}"
+        return f"tokens of running text over a vocabulary of {self.vocab_size:,}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -122,3 +122,17 @@ def test_draws_follow_the_distribution() -> None:
 def test_numbers_out_of_range_are_refused_at_once(wrong: dict, message: str) -> None:
     with pytest.raises(RequestError, match=message):
         sample(Counter(), **{"prompt": torch.tensor([[1]]), "length": 3, **wrong})
+
+
+class Uniform(nn.Module):
+    """Every one of four tokens is as likely."""
+
+    def forward(self, tokens: Tensor, state: object = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        return torch.zeros(*tokens.shape, 4), ()
+
+
+def test_banned_tokens_never_come() -> None:
+    generator = torch.Generator().manual_seed(0)
+    drawn = list(sample(Uniform(), torch.tensor([[1]]), length=60, generator=generator, banned=(0, 3)))
+    assert set(drawn) == {1, 2}
+    assert list(sample(Uniform(), torch.tensor([[1]]), length=2, temperature=0, banned=(0, 1))) == [2, 2]

@@ -171,7 +171,7 @@ def _summary(config: Config, data: Data, model: torch.nn.Module) -> str:
     layout = f"{config['memory_format']}, " if data.spec.kind == "image" else ""
     tokens = f" of at most {config['batch_tokens']:,} tokens" if config["batch_tokens"] else ""
     return (
-        f"{config['dataset_name']}: {sizes} (train + val + test) {data.spec.unit}s: {data.spec}\n"
+        f"{config['dataset_name']}: {sizes} {data.spec} (train + val + test)\n"
         f"{config['model_name']}: {parameters:,} parameters, {config['trainer']['precision']}, {layout}"
         f"lr {float(config['lr']):g}, batch {config['batch_size']}{tokens}"
     )
