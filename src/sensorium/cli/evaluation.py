@@ -22,7 +22,7 @@ from sensorium.report.classification import write_classification_report
 from sensorium.report.plots import plot_history
 from sensorium.report.translation import write_translations
 from sensorium.runs import Run
-from sensorium.specs import Spec
+from sensorium.specs import LanguageSpec, Spec, TranslationSpec
 from sensorium.training import launch
 
 Result = classification.Predictions | language.TextLikelihood | translation.Translations
@@ -31,32 +31,24 @@ Config = dict[str, Any]
 
 def judge(loaded: Checkpoint, split: Any, *, config: Config, device: torch.device, trust: bool) -> Result:
     """A checkpoint's model on a split, in the arithmetic it was trained in."""
-    model = model_of(loaded, trust=trust)
+    model, spec = model_of(loaded, trust=trust), loaded.spec
     precision = loaded.config["trainer"]["precision"]
-    kind = loaded.spec.kind
-    if kind == "language" and not getattr(model, "carries_state", False):
-        split = split.with_history(loaded.spec.context // 2)  # type: ignore[union-attr]
+    if isinstance(spec, LanguageSpec) and not getattr(model, "carries_state", False):
+        split = split.with_history(spec.context // 2)
     loader = make_loader(
         config, split, shuffle=False, device=device, rank=launch.rank(), world_size=launch.world_size()
     )
-    if kind == "language":
+    if isinstance(spec, LanguageSpec):
         return language.evaluate(language.LanguageJudge(model=model, device=device, precision=precision), loader)
-    if kind == "translation":
+    if isinstance(spec, TranslationSpec):
         settings = translation.BeamSettings(**config["decoding"])
         translator = translation.Translator(
-            model=model,
-            spec=loaded.spec,
-            device=device,
-            precision=precision,
-            settings=settings,  # type: ignore[arg-type]
+            model=model, spec=spec, device=device, precision=precision, settings=settings
         )
         return translation.evaluate(translator, loader)
+    layout = loaded.config["memory_format"]
     classifier = classification.Classifier(
-        model=model,
-        spec=loaded.spec,  # type: ignore[arg-type]
-        device=device,
-        precision=precision,
-        memory_format=loaded.config["memory_format"],
+        model=model, spec=spec, device=device, precision=precision, memory_format=layout
     )
     return classification.evaluate(classifier, loader)
 
