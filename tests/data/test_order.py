@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sensorium.data import order as order_module
 from sensorium.data.order import BatchPlan, LengthOrder, StreamOrder
 from sensorium.errors import RequestError
 
@@ -117,10 +118,14 @@ def covered(batches: list[list[int]], context: int) -> list[int]:
     return [start + place for rows in batches for start in rows for place in range(context)]
 
 
-def test_evaluation_reads_streams_side_by_side_and_then_the_rest() -> None:
+def test_evaluation_reads_streams_side_by_side_and_then_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order_module, "_LONG", 2)
     # 27 tokens are 26 positions: two streams of two stretches of 6, and 2 positions left over.
     order = StreamOrder(num_tokens=27, context=6, plan=plan_of(2, shuffle=False))
     assert listed(order) == [[0, 12], [6, 18], [24]]
+    # Streams of fewer than that say too little: here one of four stretches is all there is.
+    monkeypatch.setattr(order_module, "_LONG", 3)
+    assert listed(StreamOrder(num_tokens=27, context=6, plan=plan_of(2, shuffle=False))) == [[0], [6], [12], [18], [24]]
 
 
 @given(num_tokens=st.integers(2, 400), context=st.integers(1, 30), size=st.integers(1, 9))

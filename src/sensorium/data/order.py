@@ -152,6 +152,9 @@ def _bins(lengths: np.ndarray) -> tuple[np.ndarray, list[int]]:
     return numbers, [max(1, int(lengths[numbers == number].max())) for number in range(len(used))]
 
 
+_LONG = 32  # stretches of a stream in evaluation, at least
+
+
 class StreamOrder(Order):
     """Running text in as many streams as a batch has rows, each read from its beginning to its end.
 
@@ -176,7 +179,9 @@ class StreamOrder(Order):
                 f"A text of {num_tokens:,} tokens is too short for {processes} processes that read {context} at a time."
                 "\nTake fewer devices or a smaller context."
             )
-        self.streams = max(1, min(streams, stretches)) // processes * processes
+        # A stream is judged from an empty state on: few long ones say more of a model than many short ones.
+        longest = stretches if plan.shuffle else stretches // _LONG
+        self.streams = max(1, min(streams, longest)) // processes * processes
         self._per_stream = max(1, stretches // self.streams)
 
     def __len__(self) -> int:

@@ -157,7 +157,7 @@ def test_the_library_of_the_python_that_runs():
     train, val, test = texts_of(data)
     total = len((train + val + test).encode())
     assert 100_000 < total <= 200_000
-    assert len(test.encode()) >= 0.1 * total - 1
+    assert 0.08 * total <= len(test.encode()) <= 0.1 * total + 1
     assert train.count("def ") > 20
     again = source_of().load(on_bad="skip")
     assert texts_of(again) == [train, val, test]
