@@ -248,7 +248,11 @@ def _logger(config: dict[str, Any], run: Run) -> Any:
     """The experiment tracker of the config, writing into the run folder; False when metrics.csv is all."""
     if not config["logger"]:
         return False
-    section = {key: value for key, value in config["logger"].items() if key not in ("package", "extra")}
+    section = {
+        key: value.replace("{run}", str(run.folder.absolute())) if isinstance(value, str) else value
+        for key, value in config["logger"].items()
+        if key not in ("package", "extra")
+    }
     try:
         return instantiate("logger", section, save_dir=str(run.folder))
     except ModuleNotFoundError as error:
