@@ -27,6 +27,12 @@ def test_fused_layers_of_pytorch_are_counted() -> None:
     assert count_flops(layer, torch.zeros(1, 5, 12)) == expected
 
 
+def test_recurrent_layers_are_counted() -> None:
+    # at each of 5 steps four gates of 6 from 12 inputs and 6 remembered numbers
+    expected = 2 * 5 * 4 * 6 * (12 + 6)
+    assert count_flops(nn.LSTM(12, 6, batch_first=True), torch.zeros(1, 5, 12)) == expected
+
+
 def test_counting_leaves_the_model_as_it_was() -> None:
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     count_flops(model, torch.ones(1, 1, 4, 4))

@@ -45,8 +45,8 @@ def load(*overrides):
         return instantiate(compose(overrides=list(overrides)).augment)
 
 
-def test_there_are_twelve_configs():
-    assert len(NAMES) == 12
+def test_there_are_thirteen_configs():
+    assert len(NAMES) == 13
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,5 +1,9 @@
 """The size and the cost of a model, as numbers."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -24,11 +28,23 @@ def count_flops(model: nn.Module, *example: Tensor) -> int:
     # Attention is written out as matrix products: the counter knows no formula for the fused kernels.
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        # So are recurrent layers, outside oneDNN.
-        written_out = torch.backends.mkldnn.flags(enabled=False)
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), written_out, FlopCounterMode(display=False) as counter:
+        with (
+            torch.no_grad(),
+            sdpa_kernel(SDPBackend.MATH),
+            _without_onednn(),
+            FlopCounterMode(display=False) as counter,
+        ):
             model(*example)
     finally:
         torch.backends.mha.set_fastpath_enabled(was_fused)
         model.train(was_training)
     return counter.get_total_flops()
+
+
+@contextmanager
+def _without_onednn() -> Iterator[None]:
+    """Recurrent layers are written out as matrix products too."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # about Intel GPUs, where there is none
+        with torch.backends.mkldnn.flags(enabled=False):
+            yield
