@@ -10,11 +10,18 @@ import sys
 import time
 from pathlib import Path
 
-SEEDS = {"digits_cnn": (0, 1, 2), "fashion_mnist_cnn": (0, 1, 2), "cifar10_airbench": (0, 1, 2)}
+# What is measured of each, with which seeds.
+EXPERIMENTS = {
+    "digits_cnn": ("test/accuracy", (0, 1, 2)),
+    "fashion_mnist_cnn": ("test/accuracy", (0, 1, 2)),
+    "cifar10_airbench": ("test/accuracy", (0,)),
+    "contrast_reviews_lstm": ("test/accuracy", (0, 1, 2)),
+    "number_words_rnn": ("test/exact", (0, 1, 2)),
+}
 
 
 def train(experiment: str, seed: int, overrides: list[str]) -> tuple[float, float]:
-    """Test accuracy, and the seconds of the whole command."""
+    """What is measured, and the seconds of the whole command."""
     root = Path("runs/results") / f"{experiment}_{seed}"
     before = set(root.glob("*/*"))
     command = [sys.executable, "-m", "sensorium", "train", f"experiment={experiment}", f"seed={seed}"]
@@ -22,21 +29,23 @@ def train(experiment: str, seed: int, overrides: list[str]) -> tuple[float, floa
     subprocess.run([*command, f"run_root={root}", *overrides], check=True)
     seconds = time.perf_counter() - started
     run = (set(root.glob("*/*")) - before).pop()
-    return json.loads((run / "metrics.json").read_text())["test/accuracy"], seconds
+    return json.loads((run / "metrics.json").read_text())[EXPERIMENTS[experiment][0]], seconds
 
 
 def main() -> None:
     overrides = [argument for argument in sys.argv[1:] if "=" in argument]
-    chosen = [argument for argument in sys.argv[1:] if "=" not in argument] or list(SEEDS)
+    chosen = [argument for argument in sys.argv[1:] if "=" not in argument] or list(EXPERIMENTS)
     rows = []
     for experiment in chosen:
-        results = [train(experiment, seed, overrides) for seed in SEEDS[experiment]]
+        metric, seeds = EXPERIMENTS[experiment]
+        results = [train(experiment, seed, overrides) for seed in seeds]
         accuracies, seconds = [100 * accuracy for accuracy, _ in results], [taken for _, taken in results]
+        spread = f" ± {statistics.stdev(accuracies):.2f}" if len(results) > 1 else ""
         rows.append(
-            f"| `{experiment}` | {statistics.mean(accuracies):.2f} ± {statistics.stdev(accuracies):.2f} % "
-            f"({len(results)} seeds) | {statistics.median(seconds):.0f} s |"
+            f"| `{experiment}` | {metric} {statistics.mean(accuracies):.2f}{spread} % ({len(results)} seeds) "
+            f"| {statistics.median(seconds):.0f} s |"
         )
-    print("\n".join(["", "| experiment | test accuracy | seconds |", "|---|---|---|", *rows]))
+    print("\n".join(["", "| experiment | result | seconds |", "|---|---|---|", *rows]))
 
 
 if __name__ == "__main__":

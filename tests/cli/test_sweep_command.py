@@ -87,6 +87,15 @@ def test_summary_by_hand():
     assert second == {"lr": "2", "seed": "1 2", "accuracy": "0.9000", "run": "lr=2 seed=1", "failed": "bad"}
 
 
+def test_folds_are_repeats_of_one_thing() -> None:
+    jobs = [
+        {"overrides": [f"dataset.fold={fold}"], "run": f"r{fold}", "metrics": {"test/accuracy": value}}
+        for fold, value in enumerate((0.7, 0.8, 0.9))
+    ]
+    (row,) = summary(jobs)
+    assert row == {"seed": "0", "fold": "0 1 2", "accuracy": "0.8000 ± 0.1000", "run": "r0 r1 r2"}
+
+
 def test_a_failed_job_is_in_the_table_and_the_others_run(tmp_path):
     result = run_command(["train", "-m", "model=airbench_cnn,perceptron", *TINY], tmp_path)
     assert result.status == 1

@@ -17,6 +17,8 @@ from sensorium.files import write_atomically
 from sensorium.runs import Run
 from sensorium.training import launch
 
+REPEATS = ("seed", "dataset.fold")  # what differs between repeats of one and the same thing
+
 
 @dataclass(frozen=True)
 class Recorder:
@@ -95,22 +97,23 @@ def _goodness(metrics: dict[str, float]) -> float:
 
 
 def summary(jobs: list[dict[str, Any]]) -> list[output.Record]:
-    """One row for all jobs that differ in seed only: what differs, seeds, mean and standard deviation, run folders."""
+    """One row for all jobs that differ in seed and fold only: what differs, seeds, mean and deviation, run folders."""
     parsed = [dict(item.lstrip("+").partition("=")[::2] for item in job["overrides"]) for job in jobs]
-    names = list(dict.fromkeys(name for item in parsed for name in item if name != "seed"))
+    names = list(dict.fromkeys(name for item in parsed for name in item if name not in REPEATS))
     varied = [name for name in names if len({item.get(name) for item in parsed}) > 1]
     grouped: dict[tuple[str, ...], list[int]] = {}
     for number, item in enumerate(parsed):
         grouped.setdefault(tuple(item.get(name, "") for name in varied), []).append(number)
     return [
-        dict(zip(varied, key, strict=True))
-        | _row([jobs[n] for n in members], [parsed[n].get("seed", "0") for n in members])
+        dict(zip(varied, key, strict=True)) | _row([jobs[n] for n in members], [parsed[n] for n in members])
         for key, members in grouped.items()
     ]
 
 
-def _row(jobs: list[dict[str, Any]], seeds: list[str]) -> output.Record:
-    record: output.Record = {"seed": " ".join(seeds)}
+def _row(jobs: list[dict[str, Any]], overrides: list[dict[str, str]]) -> output.Record:
+    record: output.Record = {"seed": " ".join(dict.fromkeys(item.get("seed", "0") for item in overrides))}
+    if folds := [item["dataset.fold"] for item in overrides if "dataset.fold" in item]:
+        record["fold"] = " ".join(dict.fromkeys(folds))
     measured = [job["metrics"] for job in jobs if job.get("metrics")]
     for name in dict.fromkeys(name for metrics in measured for name in metrics):
         values = [metrics[name] for metrics in measured if name in metrics]
