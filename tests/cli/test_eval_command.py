@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from command import run_command
 from pictures import write_picture_folder
@@ -27,6 +28,18 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 def best(trained_run, tmp_path) -> Path:
     """A copy of the best checkpoint, alone in a folder."""
     return Path(shutil.copy(trained_run / "checkpoints" / "best.ckpt", tmp_path / "best.ckpt"))
+
+
+def test_a_checkpoint_of_format_1_is_judged_as_before(best, tmp_path):
+    expected = evaluated(tmp_path, f"ckpt={best}")
+    payload = torch.load(best, weights_only=True)
+    about = payload["sensorium"]
+    about["format"] = 1
+    del about["spec"]["kind"]
+    for key in ("decoding", "batch_tokens", "class_weights"):  # what its config did not have
+        del about["config"][key]
+    torch.save(payload, best)
+    assert evaluated(tmp_path, f"ckpt={best}") == expected
 
 
 @pytest.fixture(scope="module")

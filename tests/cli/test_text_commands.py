@@ -65,6 +65,16 @@ def test_a_text_a_file_and_standard_input_give_the_same(reviews: Path) -> None:
         assert one["probability"] == pytest.approx(other["probability"], abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    "text", ["a ${b} c", "${now:%Y}", "back\\slash \\", 'he said "no"', "[x, {y: 1}", "", "null", "12"]
+)
+def test_a_text_is_taken_as_it_is(reviews: Path, text: str) -> None:
+    (run,) = reviews.glob("runs/*/*")
+    result = run_command(["predict", f"ckpt={run}", "accelerator=cpu", "format=json", f"text={text}"], reviews)
+    assert (result.status, result.stderr) == (0, "")
+    assert json.loads(result.stdout)["input"] == text
+
+
 def test_eval_finds_what_training_found_and_lists_the_worst(reviews: Path) -> None:
     (run,) = reviews.glob("runs/*/*")
     result = run_command(["eval", f"ckpt={run}", "accelerator=cpu", "format=json", "bootstrap=20"], reviews)

@@ -98,7 +98,7 @@ def _settings(loaded: checkpoint.Checkpoint, config: Config, about_data: list[st
     settings["on_bad"] = config["on_bad"]
     if config["batch_size"] is not None:
         settings["eval_batch_size"] = config["batch_size"]
-    settings["decoding"] = settings["decoding"] | {k: v for k, v in config["decoding"].items() if v is not None}
+    settings["decoding"] = settings.get("decoding", {}) | {k: v for k, v in config["decoding"].items() if v is not None}
     return settings
 
 

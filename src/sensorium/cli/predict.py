@@ -18,6 +18,7 @@ from sensorium.predictor.pictures import PicturePredictor
 from sensorium.predictor.texts import TextPredictor, Translated, TranslationPredictor
 from sensorium.report.plots import plot_attention
 
+WORDS = ("text", "prompt")
 # Keys that only some checkpoints have a use for: given to another, they are a mistake.
 KEYS_OF_KIND = {
     "image": ("input",),
@@ -31,22 +32,23 @@ def run(arguments: list[str]) -> int:
     """Exit status 1 when some inputs could not be read; the others are answered all the same."""
     failures = 0
 
+    # A person's words are taken as they are: Hydra would look for brackets, quotes and ${names} in them.
+    words = {key: value for key, _, value in (argument.partition("=") for argument in arguments) if key in WORDS}
+    rest = [argument for argument in arguments if argument.partition("=")[0] not in WORDS]
+
     def job(config: Config) -> None:
         nonlocal failures
-        failures += _job(config)
+        failures += _job(config | words)
 
-    run_hydra("predict", _literal_values(arguments), job)
+    run_hydra("predict", _literal_globs(rest), job)
     return 1 if failures else 0
 
 
-def _literal_values(arguments: list[str]) -> list[str]:
-    """Quotes input=photos/*.png, text=... and prompt=... for Hydra, whose grammar would read signs in them."""
+def _literal_globs(arguments: list[str]) -> list[str]:
+    """Quotes input=photos/*.png for Hydra, whose grammar has no use for * and ? in a plain value."""
 
     def quoted(argument: str) -> str:
         key, _, value = argument.partition("=")
-        if key in ("text", "prompt") and value:
-            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-            return f'{key}="{escaped}"'
         plain = key == "input" and value and value[0] not in "['\""
         return f"input='{value}'" if plain and "'" not in value else argument
 
