@@ -218,6 +218,7 @@ DEVICES = [
     *((f"train logger={name}", [repr(name), f"pip install 'sensorium[{name}]'"]) for name in MISSING),
 ]
 TEXTS = [
+    ("train resume=earlier", ["earlier was begun with an earlier Sensorium", "train anew"]),
     ("train model=lstm_classifier", ["lstm_classifier does not take pictures of 8x8", "small_cnn"]),
     ("train dataset=contrast_reviews model=lenet", ["lenet does not take texts", "Models that take such data: bag"]),
     ("train dataset=contrast_reviews model=lstm_lm", ["lstm_lm does not take texts", "lstm_classifier"]),
@@ -268,6 +269,9 @@ def world(tmp_path_factory, trained_run) -> Path:
     (root / "list.csv").write_text("file,class\na.png,a\n")
     (root / "file.txt").write_text("a file")
     shutil.copytree(trained_run, root / "run")
+    shutil.copytree(trained_run, root / "earlier")
+    config = root / "earlier" / "config.yaml"
+    config.write_text("".join(line for line in config.open() if not line.startswith("batch_tokens:")))
     good = root / "good.ckpt"
     shutil.copy(trained_run / "checkpoints" / "best.ckpt", good)
     (root / "words.ckpt").write_text("hello")

@@ -89,7 +89,10 @@ def _resume(path: Path, overrides: list[str]) -> None:
     """Goes on with a run from its last checkpoint that can be read, or from its start when there is none."""
     find_own_modules()
     run = runs.find(path)
-    config = override(run.read_config(), overrides)
+    stored = run.read_config()
+    if "batch_tokens" not in stored:
+        raise RequestError(f"{run.folder} was begun with an earlier Sensorium; go on with it there, or train anew.")
+    config = override(stored, overrides)
     values.check("train", config)
     launch.join()
     found, note = checkpoint.newest_readable([run.last, run.previous])
