@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from sensorium.decoding.beam import beam_search
-from sensorium.evaluator.translation import BeamSettings
+from sensorium.evaluator.settings import BeamSettings
 from sensorium.models.text.rnn_seq2seq import RNNSeq2Seq
 from sensorium.models.text.transformer_seq2seq import TransformerSeq2Seq
 from sensorium.predictor.opened import open_checkpoint

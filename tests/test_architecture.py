@@ -40,6 +40,9 @@ OPTIONAL_EXTRAS = {
     ("sensorium/data/text/number_words.py", "num2words"),
     ("sensorium/data/text/tables.py", "pyarrow.parquet"),
     ("sensorium/data/text/hub.py", "datasets"),
+    ("sensorium/metrics/recognition.py", "jiwer"),
+    ("sensorium/audio/espeak.py", "espeakng_loader"),
+    ("sensorium/cli/listen.py", "sounddevice"),
 }
 LAZY = ("sensorium/cli/main.py", "sensorium/startup.py")  # import by name: the map of verbs, torchmetrics
 LONGEST = 350

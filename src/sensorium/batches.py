@@ -79,4 +79,40 @@ class TranslationBatch(NamedTuple):
         return (self.source, self.lengths, self.target_in)
 
 
-Batch = ImageBatch | TextBatch | LanguageBatch | TranslationBatch
+class SoundBatch(NamedTuple):
+    """A batch of labelled recordings.
+
+    signal: (B, N) float32 samples from -1 to 1, zeros behind the end; or (B, T, F) float32 features before
+    normalisation, where the dataset keeps those. lengths: (B,) int64 samples or frames. labels: (B,) int64 class
+    numbers. indices: (B,) int64 row of each example in its split.
+    """
+
+    signal: Tensor
+    lengths: Tensor
+    labels: Tensor
+    indices: Tensor
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        return (self.signal, self.lengths)
+
+
+class SpeechBatch(NamedTuple):
+    """A batch of recordings and what is said in them.
+
+    signal, lengths, indices: as in a `SoundBatch`. targets: (B, U) int64 tokens of each transcript, then 0.
+    target_lengths: (B,) int64 tokens of each transcript.
+    """
+
+    signal: Tensor
+    lengths: Tensor
+    targets: Tensor
+    target_lengths: Tensor
+    indices: Tensor
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        return (self.signal, self.lengths)
+
+
+Batch = ImageBatch | TextBatch | LanguageBatch | TranslationBatch | SoundBatch | SpeechBatch

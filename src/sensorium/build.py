@@ -10,15 +10,16 @@ from typing import Any
 import hydra
 import torch
 from hydra.errors import HydraException
-from torch import nn
+from torch import Tensor, nn
 
+from sensorium.audio.features import Features
 from sensorium.checkpoint import Checkpoint
 from sensorium.data.base import Data, Split
 from sensorium.data.loader import BatchLoader
 from sensorium.data.order import BatchPlan
 from sensorium.errors import RequestError, RunError, unknown
 from sensorium.nn.transfer import freeze_backbone, load_weights, read_weights
-from sensorium.specs import INPUTS, OFFERED, ImageSpec, LanguageSpec, Spec, TextSpec
+from sensorium.specs import INPUTS, OFFERED, ImageSpec, LanguageSpec, SoundSpec, Spec, SpeechSpec, TextSpec
 from sensorium.text.build_tokenizer import tokenizer_from_dict
 from sensorium.text.vectors import read_vectors
 from sensorium.vision.normalise import Normalise
@@ -29,7 +30,7 @@ Config = Mapping[str, Any]
 OWN_TARGETS = {
     "dataset": ("sensorium.data.",),
     "model": ("sensorium.models.",),
-    "augment": ("sensorium.vision.",),
+    "augment": ("sensorium.vision.", "sensorium.audio."),
     "task": ("sensorium.tasks.",),
     "optimizer": ("sensorium.optim.", "torch.optim"),
     "scheduler": ("sensorium.optim.",),
@@ -218,8 +219,9 @@ def _try(name: str, model: nn.Module, spec: Spec) -> None:
     finally:
         model.train(training)
     logits = found[0] if isinstance(found, tuple) else found
-    if logits.shape != spec.output_shape:
-        raise Misfit(f"Model {name} gives {tuple(logits.shape)} for one {spec.unit}, not {spec.output_shape}.")
+    wanted = spec.output_shape  # -1: the model's choice
+    if len(logits.shape) != len(wanted) or any(w not in (-1, n) for w, n in zip(wanted, logits.shape, strict=True)):
+        raise Misfit(f"Model {name} gives {tuple(logits.shape)} for one {spec.unit}, not {wanted}.")
 
 
 def model_of(checkpoint: Checkpoint, *, trust: bool) -> nn.Module:
@@ -236,21 +238,33 @@ def model_of(checkpoint: Checkpoint, *, trust: bool) -> nn.Module:
     return model.eval()
 
 
-def make_normalise(spec: Spec, memory_format: torch.memory_format = torch.contiguous_format) -> nn.Module:
-    """What turns a model's first input, as it is stored, into what the model sees."""
+class _AsStored(nn.Module):
+    """Texts need no preparation."""
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return inputs
+
+
+def make_prepare(spec: Spec, memory_format: torch.memory_format = torch.contiguous_format) -> nn.Module:
+    """What turns a batch's inputs, as they are stored, into the tuple that the model is called with."""
     if isinstance(spec, ImageSpec):
         return Normalise(mean=spec.mean, std=spec.std, memory_format=memory_format)
-    return nn.Identity()
+    if isinstance(spec, SoundSpec | SpeechSpec):
+        return Features(**spec.features)
+    return _AsStored()
 
 
 def initialise_from_data(model: nn.Module, split: Split, prepare: nn.Module, *, seed: int) -> None:
-    """Gives a model whose first filters are computed from data (`initialize`) a fixed sample of the training split."""
+    """Gives a model that begins from data (`initialize`) a fixed sample of the training split: 1,024 examples, or as
+    many as its `initialize_examples` says.
+    """
     initialize: Any = getattr(model, "initialize", None)
     if initialize is not None:
-        order = split.order(BatchPlan(size=1024, shuffle=True, seed=seed))
+        size = min(len(split), getattr(model, "initialize_examples", 1024))
+        order = split.order(BatchPlan(size=size, shuffle=True, seed=seed))
         batch = split.read(next(order.batches()))
         with torch.no_grad():
-            initialize(prepare(batch.inputs[0]))
+            initialize(*prepare(*batch.inputs))
 
 
 # -- what the config leaves open

@@ -81,10 +81,58 @@ def test_eval_finds_what_training_found_and_lists_the_worst(reviews: Path) -> No
     assert result.status == 0, result.stderr
     found = json.loads(result.stdout)
     assert found["test/accuracy"] > 0.9
+    assert result.stderr == ""
     for key, value in json.loads((run / "metrics.json").read_text()).items():
         assert found[key] == value
     with (run / "eval_test" / "worst.csv").open(newline="", encoding="utf-8") as file:
         assert next(csv.reader(file)) == ["index", "label", "prediction", "confidence", "text"]
+
+
+def test_texts_that_are_cut_are_counted(reviews: Path) -> None:
+    (run,) = reviews.glob("runs/*/*")
+    result = run_command(["eval", f"ckpt={run}", "accelerator=cpu", "split=all", "folder=cut"], reviews)
+    assert (result.status, result.stderr) == (0, "cut to 50 tokens (dataset.max_length): 1 text\n")
+
+
+def judged(folder: Path, *arguments: str) -> dict[str, float]:
+    (run,) = folder.glob("runs/*/*")
+    result = run_command(["eval", f"ckpt={run}", "accelerator=cpu", "format=json", *arguments], folder)
+    assert result.status == 0, result.stderr
+    found: dict[str, float] = json.loads(result.stdout)
+    return found
+
+
+def test_another_table_is_judged_whole_unless_it_has_a_test_part(reviews: Path) -> None:
+    lines = [f"lovely film {number},good,train\nawful film {number},bad,train" for number in range(6)]
+    table = "\n".join(["text,label,split", *lines, "a great one,good,test", "a poor one,bad,test"]) + "\n"
+    (reviews / "parts.csv").write_text(table)
+    (reviews / "whole.csv").write_text(table.replace("split", "part"))
+    (reviews / "test.csv").write_text("text,label\nso dull,bad\nso fine,good\nso poor,bad\n")
+    for more, part, count in (
+        (["dataset.path=whole.csv"], "all", 14),
+        (["dataset.path=parts.csv"], "test", 2),
+        (["dataset.path=whole.csv", "dataset.split_column=part"], "test", 2),
+        (["dataset.path=whole.csv", "dataset.test_path=test.csv"], "test", 3),
+        (["dataset=text_csv", "dataset.path=whole.csv", "dataset.max_length=50"], "all", 14),
+    ):
+        found = judged(reviews, *more, f"folder={count}")
+        assert {name.split("/")[0] for name in found} == {part}
+        with (reviews / str(count) / "predictions.csv").open(newline="", encoding="utf-8") as file:
+            assert len(list(csv.DictReader(file))) == count
+
+
+def test_the_test_file_of_the_training_does_not_belong_to_another_table(tmp_path: Path) -> None:
+    for name, words in (("train", ("fine", "dull")), ("val", ("lovely", "poor")), ("test", ("great", "awful"))):
+        lines = [f"{words[n % 2]} {name} {n},{('good', 'bad')[n % 2]}" for n in range(12)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    parts = [
+        f"dataset.{key}={name}.csv" for key, name in (("path", "train"), ("val_path", "val"), ("test_path", "test"))
+    ]
+    trained(tmp_path, "dataset=text_csv", *parts, "trainer.max_epochs=1", *NARROW)
+    assert {name.split("/")[0] for name in judged(tmp_path)} == {"test"}
+    judged(tmp_path, "dataset.path=val.csv", "folder=other")
+    with (tmp_path / "other" / "predictions.csv").open(newline="", encoding="utf-8") as file:
+        assert {row["name"].split(":")[0] for row in csv.DictReader(file)} == {"val.csv"}
 
 
 def test_translation_keeps_lines_and_their_order(tmp_path: Path) -> None:
@@ -131,3 +179,7 @@ def test_a_language_model_goes_on_with_a_prompt(tmp_path: Path) -> None:
     assert first.startswith("the cat")
     assert len(first) == len("the cat") + 40 + 1
     assert first == again != other
+    refused = run_command([*command, "format=csv"], tmp_path)
+    assert refused.status == 2
+    assert "'csv'" in refused.stderr
+    assert "Allowed: json, table." in refused.stderr

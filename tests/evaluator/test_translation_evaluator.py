@@ -11,7 +11,8 @@ from sensorium.data.loader import BatchLoader
 from sensorium.data.order import BatchPlan
 from sensorium.data.text.splits import TranslationSplit
 from sensorium.data.text.tokens import store_of
-from sensorium.evaluator.translation import BeamSettings, Translator, evaluate
+from sensorium.evaluator.settings import BeamSettings
+from sensorium.evaluator.translation import Translator, evaluate
 from sensorium.specs import TranslationSpec
 from sensorium.text.build_tokenizer import train_tokenizer
 

@@ -16,8 +16,9 @@ from sensorium.errors import RequestError
 from sensorium.models.text.bag_of_embeddings import BagOfEmbeddings, hash_ngrams
 from sensorium.models.text.cnn_text import CNNText
 from sensorium.models.text.lstm_classifier import LSTMClassifier
-from sensorium.models.text.transformer_classifier import TransformerClassifier, sinusoids
+from sensorium.models.text.transformer_classifier import TransformerClassifier
 from sensorium.nn.flops import count_parameters
+from sensorium.nn.positions import sinusoidal_table
 
 MODELS = Path(__file__).parents[2] / "configs" / "model"
 DATA = {"vocab_size": 1000, "pad_id": 0, "num_classes": 3}
@@ -214,31 +215,26 @@ def test_word_pairs_spread_over_the_buckets() -> None:
     assert abs(len(buckets.unique()) - 6321) < 150  # (1 - 1/e) of them, as by chance; standard deviation about 31
 
 
-def test_sinusoids_are_those_of_the_formula() -> None:
-    table = sinusoids(50, 6)
-    for position, feature in ((0, 0), (1, 0), (7, 1), (49, 4), (49, 5)):
-        angle = torch.tensor(position / 10_000 ** (feature // 2 * 2 / 6))
-        torch.testing.assert_close(table[position, feature], angle.cos() if feature % 2 else angle.sin())
-
-
 def test_attention_over_valid_words_is_pytorchs() -> None:
     torch.manual_seed(0)
     model = TransformerClassifier(**TINY, width=8, heads=2, depth=2, dropout=0.0, word_dropout=0.0).eval()
     theirs = nn.TransformerEncoderLayer(8, 2, 32, 0.0, activation=F.gelu, batch_first=True, norm_first=True)
     tokens, lengths = torch.tensor([[4, 5, 6, 0], [7, 8, 9, 4]]), torch.tensor([3, 4])
     with torch.no_grad():
-        x = model.embedding(tokens) * 8**0.5 + sinusoids(4, 8)
+        x = model.embedding(tokens) * 8**0.5 + sinusoidal_table(4, 8)
         for block in model.blocks:
-            attention, mlp = block.attention, block.mlp
+            attention, mlp = block.attention, block.feed_forward
             theirs.load_state_dict(
                 {
-                    "self_attn.in_proj_weight": attention.query_key_value.weight,
-                    "self_attn.in_proj_bias": attention.query_key_value.bias,
-                    **{f"self_attn.out_proj.{key}": value for key, value in attention.projection.named_parameters()},
+                    "self_attn.in_proj_weight": attention.in_projection.weight,
+                    "self_attn.in_proj_bias": attention.in_projection.bias,
+                    **{
+                        f"self_attn.out_proj.{key}": value for key, value in attention.out_projection.named_parameters()
+                    },
                     **{f"linear1.{key}": value for key, value in mlp[0].named_parameters()},
                     **{f"linear2.{key}": value for key, value in mlp[3].named_parameters()},
-                    **{f"norm1.{key}": value for key, value in block.norm1.named_parameters()},
-                    **{f"norm2.{key}": value for key, value in block.norm2.named_parameters()},
+                    **{f"norm1.{key}": value for key, value in block.norm.named_parameters()},
+                    **{f"norm2.{key}": value for key, value in block.feed_forward_norm.named_parameters()},
                 }
             )
             x = theirs(x, src_key_padding_mask=tokens == 0)

@@ -102,9 +102,14 @@ def test_sinusoids() -> None:
     torch.testing.assert_close(table, torch.tensor(expected))
     assert sinusoidal_table(3, 5).shape == (3, 5)
     positions = SinusoidalPositions(width=4)
-    far = positions(torch.zeros(1, 2, 4), start=200)[0]  # longer than the table begins with
+    with torch.inference_mode():
+        far = positions(torch.zeros(1, 2, 4), start=200)[0]  # longer than the table begins with
     torch.testing.assert_close(far, sinusoidal_table(202, 4)[200:])
-    assert positions.state_dict() == {}
+    x = torch.zeros(1, 2, 4, requires_grad=True)
+    positions(x).square().sum().backward()
+    torch.testing.assert_close(x.grad, 2 * sinusoidal_table(2, 4)[None])
+    # Buffers of several processes are compared, and would differ in length.
+    assert (positions.state_dict(), list(positions.buffers())) == ({}, [])
 
 
 def test_rotation() -> None:

@@ -1,5 +1,6 @@
 """Language modelling: the loss of a model that can be worked out by hand, and the state from batch to batch."""
 
+import copy
 import math
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from recipes import plain_recipe
 from sensorium.batches import IGNORED, LanguageBatch
+from sensorium.errors import RequestError
 from sensorium.tasks.language_modelling import LanguageModelling
 
 
@@ -30,11 +32,9 @@ class Counter(nn.Module):
         return logits, (read + tokens.shape[1] + 0 * self.logits.sum(),)
 
 
-def task_of(model: nn.Module) -> LanguageModelling:
-    task = LanguageModelling(
-        model=model,
-        recipe=plain_recipe(),
-    )
+def task_of(model: nn.Module, **penalties: float) -> LanguageModelling:
+    penalties = {"activation_penalty": 0.0, "slowness_penalty": 0.0} | penalties
+    task = LanguageModelling(model=model, recipe=plain_recipe(), **penalties)
     task._trainer = None
     return task
 
@@ -90,6 +90,48 @@ def test_a_model_that_carries_nothing_starts_from_nothing() -> None:
     for number in (0, 1):
         task.step(batch_of([[0]]), number, training=True)
     assert model.started_from == [None, None]
+
+
+class Outputs(Counter):
+    """Passes these outputs (B, T, F), doubled, to a head that looks at nothing."""
+
+    def __init__(self, outputs: list[list[list[float]]]) -> None:
+        super().__init__([0.0, 0.0])
+        self.outputs = nn.Parameter(torch.tensor(outputs))
+        self.output_dropout = Doubled()
+
+    def forward(self, tokens: Tensor, state: tuple[Tensor, ...] | None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        logits, state = super().forward(tokens, state)
+        return logits + 0 * self.output_dropout(self.outputs).sum(), state
+
+
+class Doubled(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x
+
+
+def test_penalties_are_means_of_squares_where_there_is_text() -> None:
+    model = Outputs([[[1.0, 0.0], [3.0, 2.0], [9.0, 9.0]], [[2.0, 2.0], [9.0, 9.0], [9.0, 9.0]]])
+    batch = batch_of([[0, 0, IGNORED], [0, IGNORED, IGNORED]])
+    plain = math.log(2)  # two tokens, equally likely
+    # After dropout (2, 0), (6, 4) and (4, 4): 2, 26 and 16. One change before it, (2, 2): 4.
+    for penalties, expected in (((0.3, 0.0), 0.3 * 44 / 3), ((0.0, 0.7), 0.7 * 4), ((0.3, 0.7), 0.3 * 44 / 3 + 2.8)):
+        task = task_of(copy.deepcopy(model), activation_penalty=penalties[0], slowness_penalty=penalties[1])
+        loss, sums = task.step(batch, 0, training=True)
+        assert loss.item() == pytest.approx(plain + expected)
+        assert sums.tolist() == pytest.approx([3 * plain, 3])
+        loss.backward()
+        assert task.model.outputs.grad[0, 0].any()
+        assert not task.model.outputs.grad[0, 2].any()
+        task.eval()
+        assert task.step(batch, 0, training=False).loss.item() == pytest.approx(plain)
+
+
+def test_penalties_that_cannot_be_are_refused() -> None:
+    with pytest.raises(RequestError, match=r"task\.slowness_penalty=-1 is not possible"):
+        task_of(Outputs([[[0.0]]]), slowness_penalty=-1)
+    with pytest.raises(RequestError, match=r"recurrent language models \(lstm_lm, gru_lm\), and this is Counter"):
+        task_of(Counter([0.0]), activation_penalty=2.0)
 
 
 def fake_trainer() -> Any:

@@ -16,7 +16,8 @@ from sensorium.vision.colour import ColourJitter
 from sensorium.vision.crop_flip import AlternatingFlip, RandomCrop, RandomFlip, RandomResizedCrop
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-NAMES = sorted(path.stem for path in (CONFIGS / "augment").glob("*.yaml"))
+OF_SOUND = ("sound", "spec_augment")
+NAMES = sorted(path.stem for path in (CONFIGS / "augment").glob("*.yaml") if path.stem not in OF_SOUND)
 SHAPES = ((1, 8, 8), (1, 28, 28), (3, 32, 32))
 TRANSFORMS = {
     "crop": RandomCrop(padding=0.125, mode="zeros"),

@@ -16,10 +16,14 @@ from sensorium.cli import evaluation, output
 from sensorium.cli.app import Config, check, compose, explain, override, run_hydra
 from sensorium.cli.predict import checkpoint_path
 from sensorium.data.base import Data
+from sensorium.data.text.labelled import cut_note
+from sensorium.data.text.tables import open_table
 from sensorium.errors import RequestError, listing
 from sensorium.evaluator.classification import Predictions
 from sensorium.metrics.uncertainty import bootstrap_intervals, paired_comparison
-from sensorium.specs import ImageSpec, Spec, TextSpec
+from sensorium.specs import ImageSpec, SoundSpec, Spec, TextSpec, TranslationSpec
+
+_OfClasses = ImageSpec | TextSpec | SoundSpec
 
 
 def run(arguments: list[str]) -> int:
@@ -54,6 +58,9 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     data = load_data(settings)
     name = config["split"] or _default_split(settings, about_data)
     split = _relabelled(_split(data, name), data.spec, loaded.spec)
+    if isinstance(loaded.spec, TextSpec | TranslationSpec):
+        for note in cut_note(split.cut, loaded.spec.max_length):
+            print(note, file=sys.stderr)
     device = device_of(config["accelerator"])
     result = evaluation.judge(loaded, split, config=settings, device=device, trust=config["trust"])
 
@@ -64,7 +71,7 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     if config["compare"] is not None:
         other = checkpoint.read(checkpoint_path(config["compare"]))
         records += _compared(other, loaded.spec, _classes(result, "compare"), split, settings, config)
-    folder = Path(config["folder"]) if config["folder"] else _beside(loaded.path) / f"eval_{name}"
+    folder = Path(str(config["folder"])) if config["folder"] else _beside(loaded.path) / f"eval_{name}"
     try:
         evaluation.record_problems(folder, data.problems, say=lambda line: print(line, file=sys.stderr))
         evaluation.report(folder, result, split, loaded=loaded, predictions_format=config["predictions"])
@@ -92,6 +99,10 @@ def _settings(loaded: checkpoint.Checkpoint, config: Config, about_data: list[st
         settings["dataset"] = _composed(about_data, arguments)
     elif about_data:
         settings = override(settings, about_data)
+        given = {argument.partition("=")[0] for argument in about_data}
+        if "dataset.path" in given:  # the other files of the training do not belong to it
+            own = [key for key in ("val_path", "test_path") if f"dataset.{key}" not in given]
+            settings["dataset"] |= {key: None for key in own if key in settings["dataset"]}
     # Pictures and texts are always prepared as in training.
     alike = loaded.spec.dataset_settings
     settings["dataset"] = dict(settings["dataset"]) | {k: v for k, v in alike.items() if k in settings["dataset"]}
@@ -112,9 +123,24 @@ def _composed(about_data: list[str], arguments: list[str]) -> dict[str, Any]:
 
 def _default_split(settings: Config, about_data: list[str]) -> str:
     """The test part; of other data that has none of its own, everything."""
-    root = settings["dataset"].get("root")
-    other_root = any(argument.startswith("dataset.root=") for argument in about_data)
-    return "all" if other_root and root is not None and not (Path(str(root)) / "test").is_dir() else "test"
+    given = {argument.partition("=")[0] for argument in about_data}
+    other = given & {"dataset.root", "dataset.path"}
+    return "all" if other and not _has_test(settings["dataset"], table="dataset.path" in given) else "test"
+
+
+def _has_test(dataset: dict[str, Any], *, table: bool) -> bool:
+    """Whether the data says what its test part is; else a share of it is held out, as test_fraction says.
+
+    table: dataset.path was given, not dataset.root.
+    """
+    if "test_fraction" not in dataset:
+        return True
+    if not table:
+        return dataset["root"] is None or (Path(str(dataset["root"])) / "test").is_dir()
+    if dataset.get("test_path") is not None or dataset.get("split_column") is not None:
+        return True
+    path = Path(str(dataset["path"])).expanduser()
+    return "split_column" in dataset and "split" in open_table(path, encoding=dataset.get("encoding")).columns
 
 
 def _split(data: Data, name: str) -> Any:
@@ -134,7 +160,7 @@ def _relabelled(split: Any, found: Spec, trained: Spec) -> Any:
     """
     if found.kind != trained.kind:
         raise RequestError(f"This checkpoint was trained on {trained}; this data is {found}.")
-    if not isinstance(found, ImageSpec | TextSpec) or not isinstance(trained, ImageSpec | TextSpec):
+    if not isinstance(found, _OfClasses) or not isinstance(trained, _OfClasses):
         return split
     if found.class_names == trained.class_names:
         return split

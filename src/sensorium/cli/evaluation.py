@@ -15,17 +15,20 @@ from sensorium.build import make_loader, model_of
 from sensorium.checkpoint import Checkpoint, read
 from sensorium.cli import output
 from sensorium.data.base import Data, Problem, counted
-from sensorium.evaluator import classification, language, translation
+from sensorium.evaluator import classification, language, recognition, translation
+from sensorium.evaluator.settings import BeamSettings, CTCSettings, settings_from
 from sensorium.files import write_csv
+from sensorium.metrics.recognition import jiwer_package
 from sensorium.metrics.translation import sacrebleu_package
 from sensorium.report.classification import write_classification_report
 from sensorium.report.plots import plot_history
+from sensorium.report.recognition import write_transcripts
 from sensorium.report.translation import write_translations
 from sensorium.runs import Run
-from sensorium.specs import LanguageSpec, Spec, TranslationSpec
+from sensorium.specs import LanguageSpec, Spec, SpeechSpec, TranslationSpec
 from sensorium.training import launch
 
-Result = classification.Predictions | language.TextLikelihood | translation.Translations
+Result = classification.Predictions | language.TextLikelihood | translation.Translations | recognition.Transcripts
 Config = dict[str, Any]
 
 
@@ -41,11 +44,13 @@ def judge(loaded: Checkpoint, split: Any, *, config: Config, device: torch.devic
     if isinstance(spec, LanguageSpec):
         return language.evaluate(language.LanguageJudge(model=model, device=device, precision=precision), loader)
     if isinstance(spec, TranslationSpec):
-        settings = translation.BeamSettings(**config["decoding"])
-        translator = translation.Translator(
-            model=model, spec=spec, device=device, precision=precision, settings=settings
-        )
+        beam = settings_from(BeamSettings, config["decoding"])
+        translator = translation.Translator(model=model, spec=spec, device=device, precision=precision, settings=beam)
         return translation.evaluate(translator, loader)
+    if isinstance(spec, SpeechSpec):
+        ctc = settings_from(CTCSettings, config["decoding"])
+        transcriber = recognition.Transcriber(model=model, spec=spec, device=device, precision=precision, settings=ctc)
+        return recognition.evaluate(transcriber, loader)
     layout = loaded.config["memory_format"]
     classifier = classification.Classifier(
         model=model, spec=spec, device=device, precision=precision, memory_format=layout
@@ -53,10 +58,15 @@ def judge(loaded: Checkpoint, split: Any, *, config: Config, device: torch.devic
     return classification.evaluate(classifier, loader)
 
 
-def check_ready(spec: Spec) -> None:
-    """Refuses what could not be judged for want of a package, before hours of training instead of after them."""
+def check_ready(spec: Spec, decoding: Config) -> None:
+    """Refuses what could not be judged, for want of a package or of sense, before hours of training."""
     if spec.kind == "translation":
         sacrebleu_package()
+        settings_from(BeamSettings, decoding)
+    if isinstance(spec, SpeechSpec):
+        jiwer_package()
+        chosen = settings_from(CTCSettings, decoding)
+        chosen.arpa(spec.language_model), chosen.words()
 
 
 def evaluate_run(config: Config, run: Run, *, data: Data, device: torch.device) -> dict[str, float]:
@@ -81,6 +91,14 @@ def report(folder: Path, result: Result, split: Any, *, loaded: Checkpoint, pred
     if isinstance(result, translation.Translations):
         return write_translations(
             folder, sources=result.sources, hypotheses=result.hypotheses, references=result.references
+        )
+    if isinstance(result, recognition.Transcripts):
+        return write_transcripts(
+            folder,
+            names=split.names,
+            references=result.references,
+            hypotheses=result.hypotheses,
+            speakers=result.speakers,
         )
     if isinstance(result, language.TextLikelihood):
         return []

@@ -3,10 +3,11 @@
 import glob
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from sensorium.audio.read import list_sounds
 from sensorium.errors import RequestError
 from sensorium.files import meant
 from sensorium.vision.decode import list_images
@@ -28,17 +29,37 @@ def texts(given: Any, text: str | None) -> Iterator[str]:
         raise RequestError(f"input={given} is a folder. Give a file with one text a line, or - for standard input.")
     if not path.exists():
         raise RequestError(f"input={given}: there is no such file.{meant(path)}\nFor a text itself say text=...")
-    return _lines(path.open("rb"))
+    return _file_lines(path)
 
 
-def _lines(file: Any) -> Iterator[str]:
+def _file_lines(path: Path) -> Iterator[str]:
+    """The lines of a file, which is open no longer than they are read."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise RequestError(f"input={path} cannot be opened: {error.strerror}.") from error
+    with file:
+        yield from _lines(file)
+
+
+def _lines(file: Iterable[bytes]) -> Iterator[str]:
     for number, line in enumerate(file):
         text = line.rstrip(b"\r\n").decode("utf-8", errors="replace")
         yield text.removeprefix("\ufeff") if number == 0 else text
 
 
 def picture_files(given: Any) -> Iterator[Path]:
-    """The picture files a person means: file, folder, glob, list of these, or - for paths on standard input.
+    """The picture files a person means: see `_files`."""
+    return _files(given, list_images, "pictures")
+
+
+def sound_files(given: Any) -> Iterator[Path]:
+    """The sound files a person means: see `_files`."""
+    return _files(given, list_sounds, "sound files")
+
+
+def _files(given: Any, files_in: Callable[[Path], list[Path]], what: str) -> Iterator[Path]:
+    """A file, folder, glob, list of these, or - for paths on standard input.
 
     A missing file, an empty folder or a glob without matches is a RequestError, before any is read.
     """
@@ -46,7 +67,7 @@ def picture_files(given: Any) -> Iterator[Path]:
         return (Path(line.rstrip("\n")) for line in sys.stdin if line.strip())
     found: list[Path] = []
     for item in given if isinstance(given, list) else [given]:
-        found += _expand(str(item))
+        found += _expand(str(item), files_in, what)
     return iter(found)
 
 
@@ -54,12 +75,12 @@ def _glob(pattern: str) -> list[str]:
     return glob.glob(pattern, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
 
 
-def _expand(item: str) -> list[Path]:
+def _expand(item: str, files_in: Callable[[Path], list[Path]], what: str) -> list[Path]:
     path = Path(os.path.expanduser(item))  # noqa: PTH111 (Path.expanduser fails for an unknown user)
     if path.is_dir():
-        files = list_images(path)
+        files = files_in(path)
         if not files:
-            raise RequestError(f"input={item}: the folder holds no pictures.")
+            raise RequestError(f"input={item}: the folder holds no {what}.")
         return files
     if path.exists():
         return [path]

@@ -7,9 +7,10 @@ from sensorium.cli import configs, output
 from sensorium.cli.app import Config, check, run_hydra
 from sensorium.errors import unknown
 from sensorium.nn.flops import count_flops, count_parameters
-from sensorium.specs import ImageSpec, LanguageSpec, Spec, TextSpec, TranslationSpec
+from sensorium.specs import ImageSpec, LanguageSpec, SoundSpec, Spec, SpeechSpec, TextSpec, TranslationSpec
 
-LENGTH = 32  # tokens of the text whose cost is counted
+LENGTH = 32  # tokens of the text, or frames of the sound, whose cost is counted
+_FEATURES = {"sample_rate": 16000, "num_mels": 40}
 PLURALS = {"datasets": "dataset", "models": "model", "experiments": "experiment", "optimizers": "optimizer"}
 
 
@@ -46,7 +47,11 @@ def _model(config: Config) -> output.Record:
     spec = next(spec for spec in _examples(config) if fits(section, spec))
     model = build_model({"model": section | {"pretrained": False}, "model_name": name, "seed": 0}, spec)
     size = config["image_size"]
-    shown = f"{config['in_channels']}x{size}x{size}" if isinstance(spec, ImageSpec) else f"{LENGTH} tokens"
+    shown = f"{LENGTH} tokens"
+    if isinstance(spec, ImageSpec):
+        shown = f"{config['in_channels']}x{size}x{size}"
+    elif isinstance(spec, SoundSpec | SpeechSpec):
+        shown = f"{LENGTH} frames"
     return {
         "model": name,
         "what": configs.first_comment(path),
@@ -73,4 +78,6 @@ def _examples(config: Config) -> tuple[Spec, ...]:
             pad_id=0,
             max_length=LENGTH,
         ),
+        SoundSpec(class_names=names, features=_FEATURES, num_features=_FEATURES["num_mels"]),
+        SpeechSpec(features=_FEATURES, num_features=_FEATURES["num_mels"], tokenizer={}, vocab_size=words),
     )

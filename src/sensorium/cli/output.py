@@ -1,10 +1,11 @@
 """Results on a terminal, or as CSV and JSON lines for programs."""
 
+import contextlib
 import csv
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.control import Control
 from rich.table import Table
 
-from sensorium.errors import RequestError
+from sensorium.errors import RequestError, RunError
 from sensorium.files import write_atomically
 
 Record = dict[str, Any]
@@ -99,3 +100,22 @@ def table(records: Sequence[Record], *, title: str = "") -> Table:
 def shown(value: Any) -> str:
     """A cell: a fraction with four decimals, everything else as it is."""
     return f"{value:.4f}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+@contextlib.contextmanager
+def opened(path: str | None) -> Iterator[Any]:
+    """Standard output, or a file that is there when all of it is."""
+    if path is None:
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    target = Path(path)
+    part = target.with_name(f".{target.name}.part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            yield file
+        part.replace(target)
+    except OSError as error:
+        raise RunError(f"output={path} cannot be written: {error.strerror}.") from error
+    finally:
+        part.unlink(missing_ok=True)

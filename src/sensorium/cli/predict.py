@@ -1,20 +1,20 @@
 """sensorium predict: raw inputs in; class names, translations or more text out, as the checkpoint was trained for."""
 
-import contextlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from sensorium import runs
-from sensorium.cli import inputs, output
+from sensorium.cli import inputs, listen, output
 from sensorium.cli.app import Config, check, run_hydra
-from sensorium.errors import RequestError, RunError
-from sensorium.evaluator.translation import BeamSettings
+from sensorium.errors import RequestError, unknown
+from sensorium.evaluator.settings import BeamSettings, settings_from
 from sensorium.predictor.classes import TOP_K, Prediction
 from sensorium.predictor.generation import TextGenerator
 from sensorium.predictor.opened import Opened, open_checkpoint
 from sensorium.predictor.pictures import PicturePredictor
+from sensorium.predictor.sounds import SoundPredictor
 from sensorium.predictor.texts import TextPredictor, Translated, TranslationPredictor
 from sensorium.report.plots import plot_attention
 
@@ -25,7 +25,11 @@ KEYS_OF_KIND = {
     "text": ("input", "text"),
     "translation": ("input", "text", "attention"),
     "language": ("prompt",),
+    "sound": ("input", "threshold"),
+    "speech": ("input",),
 }
+FORMATS = ("table", "csv", "json")
+FORMATS_OF_KIND = {"language": ("table", "json"), "speech": (*FORMATS, "srt", "vtt")}
 
 
 def run(arguments: list[str]) -> int:
@@ -57,15 +61,26 @@ def _literal_globs(arguments: list[str]) -> list[str]:
 
 def _job(config: Config) -> int:
     check("predict", config)
-    kind_of = {"image": _pictures, "text": _texts, "translation": _translations, "language": _generate}
+    kind_of = {
+        "image": _pictures,
+        "text": _texts,
+        "translation": _translations,
+        "language": _generate,
+        "sound": _sounds,
+        "speech": listen.transcripts,
+    }
     opened = open_checkpoint(checkpoint_path(config["ckpt"]), accelerator=config["accelerator"], trust=config["trust"])
     kind = opened.spec.kind
     useful = KEYS_OF_KIND[kind]
-    for key in ("input", "text", "prompt", "attention"):
+    for key in ("input", "text", "prompt", "attention", "threshold"):
         if config[key] is not None and key not in useful:
             raise RequestError(f"{key}= means nothing to this checkpoint ({opened.spec}). It takes {useful[0]}=...")
-    if all(config[key] is None for key in useful if key != "attention"):
+    if all(config[key] is None for key in useful if key not in ("attention", "threshold")):
         raise RequestError(f"sensorium predict needs {'=... or '.join(useful[:2])}=... See: sensorium predict --help")
+    if config["stream"] and kind not in ("sound", "speech"):
+        raise RequestError(f"stream=true means nothing to this checkpoint ({opened.spec}): it is for sound.")
+    if config["format"] not in FORMATS_OF_KIND.get(kind, FORMATS):
+        raise unknown("format for this checkpoint", config["format"], FORMATS_OF_KIND.get(kind, FORMATS))
     return kind_of[kind](config, opened)
 
 
@@ -89,6 +104,17 @@ def _texts(config: Config, opened: Opened) -> int:
     top_k = config["top_k"] or TOP_K
     answers = TextPredictor(opened).predict(
         inputs.texts(config["input"], config["text"]), top_k=top_k, batch_size=config["batch_size"]
+    )
+    return _answer(answers, config, opened)
+
+
+def _sounds(config: Config, opened: Opened) -> int:
+    if config["stream"] or config["input"] == "mic":
+        return listen.spotted(config, opened)
+    if config["threshold"] is not None:
+        raise RequestError("threshold= is for running sound; say stream=true as well.")
+    answers = SoundPredictor(opened).predict(
+        inputs.sound_files(config["input"]), top_k=config["top_k"] or TOP_K, batch_size=config["batch_size"]
     )
     return _answer(answers, config, opened)
 
@@ -135,11 +161,11 @@ def _record(answer: Prediction, kind: str, *, top_k: int) -> output.Record:
 def _translations(config: Config, opened: Opened) -> int:
     """A line out for each line in; all n best with their scores as JSON or CSV."""
     given = {key: value for key, value in config["decoding"].items() if value is not None}
-    predictor = TranslationPredictor(opened, BeamSettings(**opened.decoding | given))
+    predictor = TranslationPredictor(opened, settings_from(BeamSettings, opened.decoding | given))
     folder = Path(config["attention"]) if config["attention"] else None
     texts = inputs.texts(config["input"], config["text"])
     answers = predictor.predict(texts, batch_size=config["batch_size"], attention=folder is not None)
-    with _opened_output(config["output"]) as file:
+    with output.opened(config["output"]) as file:
         for number, answer in enumerate(answers):
             file.write(_translation_lines(answer, config["format"], first=number == 0))
             if folder is not None and answer.attention is not None:
@@ -176,32 +202,13 @@ def _generate(config: Config, opened: Opened) -> int:
         seed=config["seed"],
     )
     if config["format"] == "json":
-        with _opened_output(config["output"]) as file:
+        with output.opened(config["output"]) as file:
             file.write(output.as_json({"prompt": config["prompt"], "text": "".join(pieces)}))
         return 0
-    with _opened_output(config["output"]) as file:
+    with output.opened(config["output"]) as file:
         file.write(config["prompt"])
         for piece in pieces:
             file.write(piece)
             file.flush()
         file.write("\n")
     return 0
-
-
-@contextlib.contextmanager
-def _opened_output(path: str | None) -> Iterator[Any]:
-    """Standard output, or a file that is there when all of it is."""
-    if path is None:
-        yield sys.stdout
-        sys.stdout.flush()
-        return
-    target = Path(path)
-    part = target.with_name(f".{target.name}.part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            yield file
-        part.replace(target)
-    except OSError as error:
-        raise RunError(f"output={path} cannot be written: {error.strerror}.") from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -3,9 +3,11 @@
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -15,13 +17,21 @@ from sensorium import checkpoint, runs
 from sensorium.build import Misfit, build_model, fits, load_data
 from sensorium.cli import configs, evaluation, output, sweep, values
 from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra
-from sensorium.data.base import Data
+from sensorium.data.audio.splits import too_short
+from sensorium.data.base import Data, Problem, refuse
 from sensorium.errors import RequestError, RunError, SensoriumError, listing
 from sensorium.runs import Run
 from sensorium.training import fit, launch, settings, tune
 
 # What `predict` is given, by kind of data.
-PREDICT_INPUT = {"image": "input=FILE", "text": 'text="..."', "language": 'prompt="..."', "translation": "input=-"}
+PREDICT_INPUT = {
+    "image": "input=FILE",
+    "text": 'text="..."',
+    "language": 'prompt="..."',
+    "translation": "input=-",
+    "sound": "input=FILE",
+    "speech": "input=FILE",
+}
 
 
 def run(arguments: list[str]) -> int:
@@ -119,9 +129,10 @@ def train(config: Config, run: Run, resume: Path | None) -> None:
     data = load_data(config)
     for note in data.notes:
         say(note)
-    evaluation.record_problems(run.folder, data.problems, say=say)
-    evaluation.check_ready(data.spec)
+    evaluation.check_ready(data.spec, config["decoding"])
     model = _model(config, data, say)
+    data = _heard_by(model, data, config["on_bad"])
+    evaluation.record_problems(run.folder, data.problems, say=say)
     settings.choose(config, model, data.spec)
     tune.tune(config, data=data, say=say)
     if first:
@@ -165,6 +176,20 @@ def _model(config: Config, data: Data, say: Any) -> torch.nn.Module:
         sections = {name: dict(OmegaConf.load(configs.path_of("model", name))) for name in configs.options("model")}
         fitting = [name for name, section in sections.items() if fits(section, data.spec)]
         raise RequestError(f"{error}\nModels that take such data: {listing(fitting)}.") from error
+
+
+def _heard_by(model: torch.nn.Module, data: Data, on_bad: str) -> Data:
+    """The recordings whose transcripts fit into the frames that a recogniser makes of them; others are problems."""
+    if data.spec.kind != "speech":
+        return data
+    splits, problems = {}, list(data.problems)
+    for part in ("train", "val", "test"):
+        split = getattr(data, part)
+        bad = too_short(split, model.output_lengths)  # type: ignore[arg-type]
+        problems += [Problem(split.names[row], what) for row, what in bad.items()]
+        splits[part] = split.subset(np.setdiff1d(np.arange(len(split)), list(bad))) if bad else split
+    refuse(problems[len(data.problems) :], on_bad=on_bad)  # type: ignore[arg-type]
+    return replace(data, **splits, problems=tuple(problems))
 
 
 def _summary(config: Config, data: Data, model: torch.nn.Module) -> str:

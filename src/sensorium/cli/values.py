@@ -51,11 +51,12 @@ def _or_null(rule: Rule) -> Rule:
 
 
 _DECODING = {
-    "decoding.beam_size": _ONE_UP,
-    "decoding.no_repeat_ngram": Rule(_from(0), "a whole number from 0"),
-    "decoding.length_penalty": Rule(lambda value: _number(value) and value >= 0, "a number from 0"),
+    "decoding.beam_size": _or_null(_ONE_UP),
+    "decoding.no_repeat_ngram": _or_null(Rule(_from(0), "a whole number from 0")),
+    "decoding.length_penalty": _or_null(Rule(lambda value: _number(value) and value >= 0, "a number from 0")),
+    "decoding.language_weight": _or_null(Rule(lambda value: _number(value) and value >= 0, "a number from 0")),
+    "decoding.word_score": _or_null(Rule(_number, "a number")),
 }
-_OTHER_DECODING = {key: _or_null(rule) for key, rule in _DECODING.items()}
 RULES: dict[str, dict[str, Rule]] = {
     "train": {
         **_DECODING,
@@ -87,7 +88,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "trainer.num_sanity_val_steps": Rule(_from(-1), "a whole number from 0, or -1 for all"),
     },
     "eval": {
-        **_OTHER_DECODING,
+        **_DECODING,
         "average": _SWITCH,
         "split": Rule(lambda value: value is None, "null", ("test", "val", "train", "all")),
         "bootstrap": Rule(_from(0), "a whole number from 0"),
@@ -99,8 +100,8 @@ RULES: dict[str, dict[str, Rule]] = {
         "trust": _SWITCH,
     },
     "predict": {
-        **_OTHER_DECODING,
-        "decoding.n_best": _ONE_UP,
+        **_DECODING,
+        "decoding.n_best": _or_null(_ONE_UP),
         "top_k": Rule(lambda value: value is None or _from(1)(value), "a whole number from 1, or null"),
         "top_p": Rule(lambda value: value is None or (_number(value) and 0 < value <= 1), "a share up to 1, or null"),
         "temperature": Rule(lambda value: _number(value) and value >= 0, "a number from 0"),
@@ -108,7 +109,11 @@ RULES: dict[str, dict[str, Rule]] = {
         "seed": Rule(_whole, "a whole number"),
         "accelerator": _ACCELERATOR,
         "batch_size": _ONE_UP,
-        "format": _FORMAT,
+        "format": Rule(lambda value: False, "", ("table", "csv", "json", "srt", "vtt")),
+        "stream": _SWITCH,
+        "threshold": Rule(
+            lambda value: value is None or (_number(value) and 0 < value <= 1), "a share up to 1, or null"
+        ),
         "trust": _SWITCH,
     },
     "list": {

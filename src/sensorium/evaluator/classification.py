@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sensorium.build import make_normalise
+from sensorium.build import make_prepare
 from sensorium.data.loader import BatchLoader
 from sensorium.evaluator.arithmetic import MEMORY_FORMATS, autocast
 from sensorium.metrics.classification import summary
-from sensorium.specs import ImageSpec, TextSpec
+from sensorium.specs import ImageSpec, SoundSpec, TextSpec
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Classifier:
         self,
         *,
         model: nn.Module,
-        spec: ImageSpec | TextSpec,
+        spec: ImageSpec | TextSpec | SoundSpec,
         device: torch.device,
         precision: str,
         memory_format: str,
@@ -44,15 +44,14 @@ class Classifier:
         self.device, self.precision = device, precision
         layout = MEMORY_FORMATS[memory_format]
         self.model = model.to(device=device, memory_format=layout).eval()  # type: ignore[call-overload]
-        self.normalise = make_normalise(spec, layout).to(device)
+        self.prepare = make_prepare(spec, layout).to(device)
 
     @torch.inference_mode()
     def probabilities(self, *inputs: Tensor) -> Tensor:
         """A batch's `inputs`, on any device -> (B, K) float32 on the model's."""
-        first, *rest = (tensor.to(self.device) for tensor in inputs)
-        first = self.normalise(first)
+        prepared = self.prepare(*(tensor.to(self.device) for tensor in inputs))
         with autocast(self.precision, self.device):
-            logits = self.model(first, *rest)
+            logits = self.model(*prepared)
         return logits.float().softmax(1)
 
 

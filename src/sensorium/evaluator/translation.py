@@ -13,21 +13,11 @@ from sensorium.batches import IGNORED, TranslationBatch
 from sensorium.data.loader import BatchLoader
 from sensorium.decoding.beam import Hypothesis, beam_search
 from sensorium.evaluator.arithmetic import autocast
+from sensorium.evaluator.settings import BeamSettings
 from sensorium.metrics.translation import bleu, chrf, exact_matches
 from sensorium.specs import TranslationSpec
 from sensorium.text.build_tokenizer import tokenizer_from_dict
 from sensorium.text.tokenizer import BOS, EOS
-
-
-@dataclass(frozen=True, kw_only=True)
-class BeamSettings:
-    """beam_size: hypotheses kept, 1 for greedy. length_penalty: alpha, 0 favours short ones. no_repeat_ngram: length
-    of what may not come twice, 0 for no such rule. n_best: hypotheses given for each sentence."""
-
-    beam_size: int = 5
-    length_penalty: float = 1.0
-    no_repeat_ngram: int = 0
-    n_best: int = 1
 
 
 @dataclass(frozen=True)

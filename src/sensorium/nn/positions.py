@@ -24,14 +24,15 @@ class SinusoidalPositions(nn.Module):
     def __init__(self, *, width: int) -> None:
         super().__init__()
         self.width = width
-        self.table: Tensor
-        self.register_buffer("table", sinusoidal_table(64, width), persistent=False)
+        # No buffer: it grows with what is read, and processes that train together compare buffers of one size.
+        self.table = sinusoidal_table(64, width)
 
     def forward(self, x: Tensor, start: int = 0) -> Tensor:
         """x: (B, T, D), whose first token stands at position start; returns (B, T, D)."""
         end = start + x.shape[1]
         if end > len(self.table):
-            self.table = sinusoidal_table(2 * end, self.width).to(self.table)
+            self.table = sinusoidal_table(2 * end, self.width)
+        self.table = self.table.to(x.device)
         return x + self.table[start:end].to(x.dtype)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from sensorium import checkpoint
 from sensorium.build import device_of, model_of
 from sensorium.evaluator.classification import Classifier
-from sensorium.specs import ImageSpec, Spec, TextSpec
+from sensorium.specs import ImageSpec, SoundSpec, Spec, TextSpec
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Opened:
     memory_format: str
     decoding: dict[str, Any]  # as training was told
 
-    def classifier(self, spec: ImageSpec | TextSpec) -> Classifier:
+    def classifier(self, spec: ImageSpec | TextSpec | SoundSpec) -> Classifier:
         """The model, ready to judge examples of this spec."""
         return Classifier(
             model=self.model,

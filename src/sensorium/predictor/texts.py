@@ -7,7 +7,8 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from sensorium.evaluator.translation import BeamSettings, Translator
+from sensorium.evaluator.settings import BeamSettings
+from sensorium.evaluator.translation import Translator
 from sensorium.predictor.classes import Prediction, check_top_k, top_classes
 from sensorium.predictor.opened import Opened
 from sensorium.specs import TextSpec, TranslationSpec

@@ -16,7 +16,8 @@ from rich.console import Console
 from torch import nn
 
 from sensorium import checkpoint
-from sensorium.build import initialise_from_data, instantiate, make_loader, make_normalise
+from sensorium.audio.augment import SoundAugment
+from sensorium.build import initialise_from_data, instantiate, make_loader, make_prepare
 from sensorium.data.base import Data, Split
 from sensorium.data.loader import BatchLoader
 from sensorium.data.order import LengthOrder
@@ -24,8 +25,9 @@ from sensorium.errors import RequestError, missing_extra, unknown
 from sensorium.evaluator.arithmetic import MEMORY_FORMATS
 from sensorium.randomness import generator
 from sensorium.runs import Run
-from sensorium.specs import LanguageSpec
+from sensorium.specs import ImageSpec, LanguageSpec, SoundSpec, Spec, SpeechSpec
 from sensorium.tasks.base import Recipe, Task
+from sensorium.tasks.inputs import Preparation
 from sensorium.training import launch
 from sensorium.training.checkpoints import AtomicCheckpointIO
 from sensorium.training.guard import LossGuard
@@ -133,8 +135,9 @@ def build_task(config: dict[str, Any], model: nn.Module, data: Data) -> Task:
         config["task"],
         model=model,
         **data.spec.offers,
-        normalise=make_normalise(data.spec, memory_format),
-        augment=instantiate("augment", config["augment"]),
+        preparation=Preparation(
+            prepare=make_prepare(data.spec, memory_format), augment=_augmentation(config["augment"], data.spec)
+        ),
         recipe=Recipe(
             optimizer=instantiate("optimizer", dict(config["optimizer"], lr=lr)),
             scheduler=instantiate("scheduler", config["scheduler"]),
@@ -145,6 +148,18 @@ def build_task(config: dict[str, Any], model: nn.Module, data: Data) -> Task:
         ),
         class_weights=class_weights(config.get("class_weights"), data),
     )
+
+
+def _augmentation(section: dict[str, Any], spec: Spec) -> Any:
+    """Refuses an augmentation of pictures for anything else, and one of sound likewise."""
+    augment = instantiate("augment", section)
+    for_sound, sound = isinstance(augment, SoundAugment), isinstance(spec, SoundSpec | SpeechSpec)
+    if Preparation(prepare=nn.Identity(), augment=augment).augments and (
+        for_sound != sound or not isinstance(spec, ImageSpec | SoundSpec | SpeechSpec)
+    ):
+        fitting = "spec_augment or none" if sound else "none"
+        raise RequestError(f"This augmentation is not for {spec}. Say augment={fitting}.")
+    return augment
 
 
 def class_weights(choice: Any, data: Data) -> torch.Tensor | None:
@@ -163,7 +178,7 @@ def assemble(config: dict[str, Any], *, data: Data, model: nn.Module, run: Run, 
     quiet()
     task = build_task(config, model, data)
     if not isinstance(config["model"]["pretrained"], str):
-        initialise_from_data(model, data.train, make_normalise(data.spec), seed=int(config["seed"]))
+        initialise_from_data(model, data.train, make_prepare(data.spec), seed=int(config["seed"]))
     history, progress, stop = History(run=run), ProgressReport(console=console, metric=task.best[0]), StopRequest()
     about = checkpoint.description(config, data.spec)
     chosen = {

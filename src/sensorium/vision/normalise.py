@@ -33,7 +33,7 @@ class Normalise(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images (B, C, H, W), uint8 or float in [0, 1] -> float (B, C, H, W)."""
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        """Images (B, C, H, W), uint8 or float in [0, 1] -> float (B, C, H, W), alone in a tuple."""
         normalised = (as_float(images) - self.mean) / self.std
-        return normalised.contiguous(memory_format=self._memory_format)
+        return (normalised.contiguous(memory_format=self._memory_format),)

@@ -54,6 +54,15 @@ def write(tmp_path, lines, name="list.csv", encoding="utf-8", ending="\n"):
     return path
 
 
+def test_blank_lines_are_counted(tmp_path):
+    lines = [*lines_of(), "", *lines_of(11)[20:], "", ""]
+    assert f"{tmp_path / 'list.csv'}: 3 blank lines passed over" in load(write(tmp_path, ["text,label", *lines])).notes
+    rows = [json.dumps(dict(zip(("text", "label"), line.split(","), strict=True))) if line else "  " for line in lines]
+    path = write(tmp_path, rows, "list.jsonl")
+    assert f"{path}: 3 blank lines passed over" in load(path).notes
+    assert not any("blank" in note for note in load(write(tmp_path, ["text,label", *lines_of()])).notes)
+
+
 def all_texts(data) -> dict[str, str]:
     """Every text and its label."""
     names = data.spec.class_names

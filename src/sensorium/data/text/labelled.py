@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from sensorium.data.base import Data, OnBad, Problem, check_fractions, counted, refuse
+from sensorium.data.repeats import PARTS, find_repeats, find_unknown_classes, without
 from sensorium.data.splits import hold_out
-from sensorium.data.text.checks import PARTS, find_repeats, find_unknown_classes, without
 from sensorium.data.text.settings import TokenSettings, check_length, unknown_note, vocabulary_note
 from sensorium.data.text.splits import TextSplit
 from sensorium.data.text.texts import Picked, Places, TextWriter
@@ -149,7 +149,7 @@ class LabelledSettings:
                 *split_notes,
                 vocabulary_note(tokenizer, trained=self._tokens.trained),
                 unknown_note({part: splits[part].tokens for part in ("val", "test")}),
-                *cut_note(sum(split.tokens.cut for split in splits.values()), self._max_length),
+                *cut_note(sum(split.cut for split in splits.values()), self._max_length),
             ),
         )
 
@@ -190,9 +190,16 @@ def _sound_rows(found: Found) -> tuple[np.ndarray, list[Problem], list[str]]:
     """The rows of the texts that can be used; what is wrong with each other one; notes."""
     rows = np.arange(len(found.texts))
     bad, notes = find_repeats(
-        digests=found.digests, labels=found.labels, parts=found.parts, places=found.places, rows=rows
+        digests=found.digests,
+        labels=found.labels,
+        parts=found.parts,
+        places=found.places,
+        rows=rows,
+        content="text",
     )
-    unknown, more_notes = find_unknown_classes(labels=found.labels, parts=found.parts, rows=without(rows, bad))
+    unknown, more_notes = find_unknown_classes(
+        labels=found.labels, parts=found.parts, rows=without(rows, bad), examples="texts"
+    )
     bad |= unknown
     problems = [Problem(found.places[row], what) for row, what in sorted(bad.items())]
     return without(rows, bad), problems, notes + more_notes

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from sensorium.data.base import Data, OnBad, Problem, check_fractions, counted, refuse
+from sensorium.data.repeats import PARTS, find_repeats, without
 from sensorium.data.splits import hold_out
-from sensorium.data.text.checks import PARTS, find_repeats, without
 from sensorium.data.text.labelled import cut_note
 from sensorium.data.text.settings import (
     check_length,
@@ -109,6 +109,7 @@ class PairSettings:
             parts=part_of,
             places=places,
             rows=np.arange(len(listed)),
+            content="text",
         )
         problems = listed.problems + [Problem(places[row], what) for row, what in sorted(bad.items())]
         refuse(problems, on_bad=on_bad)
@@ -125,7 +126,7 @@ class PairSettings:
             )
             for part, chosen in parts.items()
         }
-        cut = sum(split.source.cut + split.target.cut for split in splits.values())
+        cut = sum(split.cut for split in splits.values())
         return Data(
             spec=TranslationSpec(
                 source_tokenizer=tokenizers[0].to_dict(),

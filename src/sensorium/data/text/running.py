@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sensorium.data.base import Data, OnBad, Problem, counted, refuse
-from sensorium.data.text.checks import PARTS
+from sensorium.data.repeats import PARTS
 from sensorium.data.text.settings import TokenSettings, check_length, unknown_note, vocabulary_note
 from sensorium.data.text.sources import read_pieces
 from sensorium.data.text.splits import LanguageSplit

@@ -26,6 +26,11 @@ class TextSplit:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def cut(self) -> int:
+        """How many texts were longer than the limit."""
+        return self.tokens.cut
+
     def read(self, rows: np.ndarray) -> TextBatch:
         """The batch of these rows (B,); tokens (B, T), T being the length of its longest text."""
         tokens, lengths = self.tokens.gather(rows)
@@ -65,6 +70,11 @@ class TranslationSplit:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def cut(self) -> int:
+        """How many sentences and translations were longer than the limit."""
+        return self.source.cut + self.target.cut
 
     def read(self, rows: np.ndarray) -> TranslationBatch:
         """The batch of these rows (B,): source (B, S), lengths (B,), target_in and target_out (B, U)."""

@@ -18,12 +18,13 @@ Row = tuple[int, list[str]]  # the number of its first line, or of the row in Pa
 
 
 class Table(Protocol):
-    """columns: their names, without spaces around them."""
+    """columns: their names, without spaces around them. blank: lines without anything that `rows` has passed over."""
 
     columns: list[str]
+    blank: int
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row | Problem]:
-        """The cells of these columns, row by row; lines that are blank are left out."""
+        """The cells of these columns, row by row; lines that are blank are left out and counted."""
 
 
 def open_table(path: Path, *, encoding: str | None) -> Table:
@@ -52,6 +53,7 @@ class _Delimited:
 
     def __init__(self, path: Path, encoding: str, *, tabs: bool) -> None:
         self._path, self._encoding = path, encoding
+        self.blank = 0
         with self._open() as file:
             first = file.readline()
             self._separator = "\t" if tabs else max(",;\t", key=first.count)
@@ -68,6 +70,7 @@ class _Delimited:
         with sound(self._path), self._open() as file:
             records = self._records(file)
             next(records, None)
+            self.blank = 0
             for record in records:
                 yield record if isinstance(record, Problem) else self._row(*record, places)
 
@@ -97,6 +100,8 @@ class _Delimited:
                 continue
             if cells:
                 yield line, cells
+            else:
+                self.blank += 1
 
     def _open(self) -> TextIOWrapper:
         return decoded(self._path, self._encoding, newline="")
@@ -107,6 +112,7 @@ class _JsonLines:
 
     def __init__(self, path: Path, encoding: str) -> None:
         self._path, self._encoding = path, encoding
+        self.blank = 0
         first = next(self._objects(), None)
         if isinstance(first, Problem):
             raise RequestError(f"{first}.\nJSON lines are needed: an object such as {{...}} on every line.")
@@ -122,10 +128,13 @@ class _JsonLines:
             yield _row(f"{self._path}:{line}", line, [named.get(column) for column in columns])
 
     def _objects(self) -> Iterator[tuple[int, dict[str, Any]] | Problem]:
+        self.blank = 0
         with sound(self._path), decoded(self._path, self._encoding, newline="\n") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield self._object(number, line)
+                else:
+                    self.blank += 1
 
     def _object(self, number: int, line: str) -> tuple[int, dict[str, Any]] | Problem:
         place = f"{self._path}:{number}"
@@ -140,6 +149,8 @@ class _JsonLines:
 
 class _Parquet:
     """Apache Parquet, read by the optional package pyarrow a few rows at a time."""
+
+    blank = 0  # it has no lines
 
     def __init__(self, path: Path) -> None:
         try:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sensorium.data.base import Data, OnBad, Problem
+from sensorium.data.base import Data, OnBad, Problem, counted
 from sensorium.data.text.labelled import LabelledSettings, LabelledTexts
 from sensorium.data.text.sources import existing
 from sensorium.data.text.tables import check_column, open_table
@@ -85,3 +85,5 @@ class TextCsv:
                 found.problems.append(Problem(f"{path}:{line}", f"split {named!r} is none of {listing(_PARTS)}"))
             else:
                 found.add(text, label.strip(), source=str(path), line=line, part=_PARTS.get(named.lower(), ""))
+        if table.blank:
+            found.notes.append(f"{path}: {counted(table.blank, 'blank line')} passed over")

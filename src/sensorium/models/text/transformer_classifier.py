@@ -10,58 +10,13 @@ cost that grows with its square; far smaller than the paper's, as labelled texts
 
 import math
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sensorium.errors import RequestError
 from sensorium.nn.embedding import TokenEmbedding
 from sensorium.nn.pooling import MeanPooling, valid_steps
-
-
-def sinusoids(time: int, width: int, *, device: torch.device | None = None) -> Tensor:
-    """Positions as (T, F): sines in even features, cosines in odd ones, wavelengths from 2 pi to 20,000 pi.
-
-    width: an even number. Section 3.5 of the paper.
-    """
-    rates = torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(10_000.0) / width))
-    angles = torch.arange(time, device=device)[:, None] * rates  # (T, F / 2)
-    return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)
-
-
-class SelfAttention(nn.Module):
-    """Every word looks at every word of its text, in `heads` subspaces."""
-
-    def __init__(self, *, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.query_key_value = nn.Linear(width, 3 * width)
-        self.projection = nn.Linear(width, width)
-
-    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        """x: (B, T, F); valid: (B, T), which words may be looked at; returns (B, T, F)."""
-        query, key, value = self.query_key_value(x).unflatten(2, (3, self.heads, -1)).transpose(1, 3).unbind(2)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=valid[:, None, None, :])
-        return self.projection(mixed.transpose(1, 2).flatten(2))  # (B, heads, T, F / heads) -> (B, T, F)
-
-
-class EncoderBlock(nn.Module):
-    """Attention between words, then two layers on each word, each around a shortcut."""
-
-    def __init__(self, *, width: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(width)
-        self.attention = SelfAttention(width=width, heads=heads)
-        self.norm2 = nn.LayerNorm(width)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(4 * width, width)
-        )
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        """x: (B, T, F); valid: (B, T); returns (B, T, F)."""
-        x = x + self.dropout(self.attention(self.norm1(x), valid))
-        return x + self.dropout(self.mlp(self.norm2(x)))
+from sensorium.nn.positions import SinusoidalPositions
+from sensorium.nn.transformer import TransformerBlock
 
 
 class TransformerClassifier(nn.Module):
@@ -93,8 +48,11 @@ class TransformerClassifier(nn.Module):
             )
         self.embedding = TokenEmbedding(vocab_size=vocab_size, dim=width, pad_id=pad_id, word_dropout=word_dropout)
         self.scale = math.sqrt(width)
+        self.positions = SinusoidalPositions(width=width)
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(EncoderBlock(width=width, heads=heads, dropout=dropout) for _ in range(depth))
+        self.blocks = nn.ModuleList(
+            TransformerBlock(width=width, heads=heads, hidden=4 * width, dropout=dropout) for _ in range(depth)
+        )
         self.norm = nn.LayerNorm(width)
         self.pooling = MeanPooling()
         self.head = nn.Linear(width, num_classes)
@@ -102,8 +60,7 @@ class TransformerClassifier(nn.Module):
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """tokens: (B, T); lengths: (B,), 1 to T; returns logits (B, K)."""
         valid = valid_steps(lengths, tokens.shape[1])
-        x = self.embedding(tokens) * self.scale  # (B, T, F)
-        x = self.dropout(x + sinusoids(tokens.shape[1], x.shape[2], device=x.device).to(x.dtype))
+        x = self.dropout(self.positions(self.embedding(tokens) * self.scale))  # (B, T, F)
         for block in self.blocks:
-            x = block(x, valid)
+            x, _ = block(x, mask=valid)
         return self.head(self.pooling(self.norm(x), lengths))

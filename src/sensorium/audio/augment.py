@@ -1,0 +1,45 @@
+"""Augmentation of a batch of recordings, on the device where it is: of their samples, and of their features.
+
+Everything random comes from the numbers of `ExampleRandom`, so the same (seed, epoch, example) gives the same sound on
+any number of workers and in any batch. For that, a transform takes equally many numbers from it whatever the batch is;
+where it needs one for every sample, it draws the place of a piece of fixed noise instead (`sensorium.audio.noise`).
+"""
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from sensorium.randomness import ExampleRandom
+
+Transforms = Mapping[str, nn.Module | None] | Sequence[nn.Module]
+
+
+class SoundAugment(nn.Module):
+    """Transforms of samples, in order, then of features.
+
+    waves: modules forward(samples, lengths, random) -> (samples, lengths), by name or in a list; a name set to None is
+    left out. features: modules forward(features, lengths, random) -> features, likewise; they see normalised features.
+    All of them keep zeros behind the end of each row.
+    """
+
+    def __init__(self, *, waves: Transforms = (), features: Transforms = ()) -> None:
+        super().__init__()
+        self.waves = _named(waves)
+        self.features = _named(features)
+
+    def on_waves(self, samples: Tensor, lengths: Tensor, random: ExampleRandom) -> tuple[Tensor, Tensor]:
+        """Samples (B, N) and how many each row has, (B,) -> the same, of another N where the speed changes."""
+        for transform in self.waves.values():
+            samples, lengths = transform(samples, lengths, random)
+        return samples, lengths
+
+    def on_features(self, features: Tensor, lengths: Tensor, random: ExampleRandom) -> Tensor:
+        """Features (B, T, F) of `lengths` (B,) frames -> (B, T, F)."""
+        for transform in self.features.values():
+            features = transform(features, lengths, random)
+        return features
+
+
+def _named(transforms: Transforms) -> nn.ModuleDict:
+    named = transforms if isinstance(transforms, Mapping) else {str(i): t for i, t in enumerate(transforms)}
+    return nn.ModuleDict({name: module for name, module in named.items() if module is not None})

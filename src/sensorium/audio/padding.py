@@ -1,0 +1,15 @@
+"""Which part of a batch of recordings is sound, and which is padding behind the end."""
+
+import torch
+from torch import Tensor
+
+
+def valid(lengths: Tensor, size: int) -> Tensor:
+    """Which of `size` samples or frames belong to a row: (B, size) bool. lengths: (B,)."""
+    return torch.arange(size, device=lengths.device) < lengths[:, None]
+
+
+def cleared(x: Tensor, lengths: Tensor) -> Tensor:
+    """The same, with zeros behind the end of each row: (B, N) samples or (B, T, F) features."""
+    padding = ~valid(lengths, x.shape[1])
+    return x.masked_fill(padding if x.ndim == 2 else padding[:, :, None], 0.0)

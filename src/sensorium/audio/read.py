@@ -1,0 +1,233 @@
+"""Sound files of every usual kind as samples: one channel, one rate, float32 from -1 to 1.
+
+Training, evaluation and prediction all read sound here, so that they hear the same. Formats are those of libsndfile,
+told by their content: WAV, FLAC, OGG, MP3, AIFF, AU and, where it is not compressed, NIST SPHERE.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+import soundfile
+
+from sensorium.audio.checks import number
+from sensorium.audio.resample import Rates
+from sensorium.errors import RequestError
+
+SOUND_SUFFIXES = (
+    *(".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".nist", ".oga", ".ogg", ".opus", ".rf64", ".snd"),
+    *(".sph", ".w64", ".wav"),
+)
+_BLOCK = 1 << 20  # samples of the result made at once
+_FULL_SCALE = 0.999  # from here on a sample is as loud as it can be
+_SILENT = 1e-4
+_RUN = 3  # so many of them in a row make a flat top
+_CLIPPED = 0.05  # share of samples in flat tops that spoils a recording
+_WRONG_SCALE = 4.0  # decoders and resampling overshoot 1, but never by this much
+# What libsndfile notes where a header says how much follows, and something else does.
+_CUT_OFF = re.compile(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+_UNKNOWN_SIZE = 0x7FFF0000  # bytes; written by programs that could not know the length in advance
+# An MP3 has no length, only one guessed from its first frames; tags at its end make it a little too long.
+_MP3_TOLERANCE = 2304
+
+
+class UnreadableSound(Exception):
+    """A file that is no sound, or a damaged one. The message is the reason, without the file's name."""
+
+
+class Info(NamedTuple):
+    """What the head of a file says. sample_rate: hertz. samples: of each channel."""
+
+    sample_rate: int
+    samples: int
+    channels: int
+
+
+class Chunk(NamedTuple):
+    """A window of a long recording. start: number of its first sample. samples: (n,) float32."""
+
+    start: int
+    samples: np.ndarray
+
+
+def read(path: Path | str, *, sample_rate: int, start: float = 0.0, end: float | None = None) -> np.ndarray:
+    """The recording as (N,) float32 samples at sample_rate hertz, channels mixed by their mean.
+
+    start, end: seconds; a piece is what the whole would have from round(start * sample_rate) up to the same of end, to
+    float32's rounding. What lies behind the end of the file is not there.
+
+    Raises UnreadableSound for a missing, damaged or truncated file, or one that is no sound; RequestError for times
+    that are not in order.
+    """
+    number("start", start, 0.0)
+    if end is not None and end < start:
+        raise RequestError(f"end is {end} s, which is before start, {start} s.")
+    with _Sound(path, sample_rate) as sound:
+        first = round(start * sample_rate)
+        last = sound.length if end is None else min(round(end * sample_rate), sound.length)
+        pieces = [sound.read(begin, min(begin + _BLOCK, last)) for begin in range(first, last, _BLOCK)]
+        return pieces[0] if len(pieces) == 1 else np.concatenate([np.empty(0, np.float32), *pieces])
+
+
+def probe(path: Path | str) -> Info:
+    """Rate, length and channels from the head of the file. Raises UnreadableSound."""
+    with _opened(path) as file:
+        return Info(file.samplerate, file.frames, file.channels)
+
+
+def chunks(path: Path | str, *, sample_rate: int, seconds: float, overlap: float) -> Iterator[Chunk]:
+    """Windows of `seconds`, each beginning `overlap` seconds before the end of the last one; the last may be shorter.
+
+    Only one window is in memory. Each is, to float32's rounding, that piece of `read`. Raises as `read` does, and
+    RequestError where windows would not get on.
+    """
+    size, shared = round(seconds * sample_rate), round(overlap * sample_rate)
+    if not 0 <= shared < size:
+        raise RequestError(f"overlap is {overlap} s: give at least 0 and less than seconds, {seconds}.")
+    with _Sound(path, sample_rate) as sound:
+        first = 0
+        while True:
+            piece = sound.read(first, first + size)
+            if len(piece) or not first:
+                yield Chunk(first, piece)
+            if first + size >= sound.length:
+                return
+            first += size - shared
+
+
+def decode_pcm(data: bytes) -> np.ndarray:
+    """Raw sound, 16-bit little-endian samples of one channel, as (N,) float32.
+
+    Raises RequestError when the last sample is only half there.
+    """
+    if len(data) % 2:
+        raise RequestError(f"{len(data)} bytes of raw sound end inside a sample: hand over whole samples of 2 bytes.")
+    return np.frombuffer(data, "<i2").astype(np.float32) / 32768
+
+
+def list_sounds(folder: Path) -> list[Path]:
+    """Every sound file in a folder and its sub-folders, sorted by name.
+
+    Told by suffix, in upper or lower case. Hidden files and folders, and what file browsers leave behind, are ignored.
+    """
+    found = []
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if _visible(name)]
+        wanted = [name for name in files if _visible(name) and name.lower().endswith(SOUND_SUFFIXES)]
+        found += [os.path.join(parent, name) for name in wanted]  # noqa: PTH118 (hundreds of thousands of files)
+    return [Path(path) for path in sorted(found)]
+
+
+def check(samples: np.ndarray, *, sample_rate: int) -> str | None:
+    """What is wrong with samples (N,), in plain words, or None. sample_rate: hertz.
+
+    Silent: between the lowest and the highest are less than 1e-4, three steps of 16 bits. Clipped: at least 5 % of the
+    samples are in flat tops, three or more in a row at full scale; that message begins with "clipped".
+    """
+    if not len(samples):
+        return "empty: it has no samples"
+    low, high = float(samples.min()), float(samples.max())  # NaN when one sample is
+    if not np.isfinite(low) or not np.isfinite(high):
+        bad = np.flatnonzero(~np.isfinite(samples))
+        what = "sample is" if len(bad) == 1 else "samples are"
+        return f"{len(bad):,} {what} not a number or infinite, the first at {bad[0] / sample_rate:.3f} s"
+    if high - low < _SILENT:
+        return "silent: " + ("all samples are zero" if low == high == 0 else f"all samples are near {low:g}")
+    peak = max(-low, high)
+    if peak > _WRONG_SCALE:
+        return f"samples reach {peak:g}, where 1 is as loud as can be: it was saved at another scale"
+    if peak >= _FULL_SCALE:
+        share = _in_flat_tops(np.abs(samples) >= _FULL_SCALE) / len(samples)
+        if share >= _CLIPPED:
+            return f"clipped: {share:.1%} of the samples are cut off at full scale"
+    return None
+
+
+def _in_flat_tops(loud: np.ndarray) -> int:
+    """How many of (N,) bool are in a run of at least _RUN true ones."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], loud, [False]))))
+    runs = edges[1::2] - edges[::2]
+    return int(runs[runs >= _RUN].sum())
+
+
+def _visible(name: str) -> bool:
+    return not name.startswith(".") and name.lower() not in ("thumbs.db", "desktop.ini", "__macosx")
+
+
+class _Sound:
+    """An open file that gives any piece of itself as one channel at sample_rate."""
+
+    def __init__(self, path: Path | str, sample_rate: int) -> None:
+        self._file = _opened(path)
+        self._rates = Rates(self._file.samplerate, sample_rate)
+        self._frames = self._file.frames
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    @property
+    def length(self) -> int:
+        """Samples at the new rate."""
+        return self._rates.length(self._frames)
+
+    def read(self, first: int, last: int) -> np.ndarray:
+        """The samples [first, last) of the whole, or fewer at its end."""
+        if self._rates.step == self._rates.gives:
+            return self._source(first, last)
+        begin, end = self._rates.needed(first, last)
+        samples = self._source(max(begin, 0), end)
+        # Before the file is silence, of which the filter makes silence: it need not be there.
+        skipped = max(begin, 0) // self._rates.step * self._rates.gives
+        return self._rates.resample(samples)[first - skipped : min(last, self.length) - skipped]
+
+    def _source(self, begin: int, end: int) -> np.ndarray:
+        """(N,) float32 at the file's own rate, from `begin` to `end` or the end of the file."""
+        wanted = max(0, min(end, self._frames) - begin)
+        if not wanted:
+            return np.empty(0, np.float32)
+        try:
+            if self._file.tell() != begin:
+                self._file.seek(begin)
+            samples = self._file.read(wanted, dtype="float32", always_2d=True)  # (N, C)
+        except soundfile.SoundFileError as error:
+            raise UnreadableSound(f"damaged after {begin / self._file.samplerate:.1f} s: {_reason(error)}") from error
+        if len(samples) < wanted:
+            there = begin + len(samples)
+            if self._file.format != "MP3" or self._frames - there > _MP3_TOLERANCE:
+                raise _cut_off(self._frames, there, "samples")
+            self._frames = there
+        return samples[:, 0].copy() if samples.shape[1] == 1 else samples.mean(axis=1)
+
+
+def _opened(path: Path | str) -> soundfile.SoundFile:
+    """The file, its head read. Raises UnreadableSound."""
+    try:
+        if not os.stat(path).st_size:  # noqa: PTH116 (half the time of a new Path)
+            raise UnreadableSound("the file is empty")
+        file = soundfile.SoundFile(path)
+    except OSError as error:
+        raise UnreadableSound((error.strerror or str(error)).lower()) from error
+    except soundfile.SoundFileError as error:
+        raise UnreadableSound(f"not a readable sound: {_reason(error)}") from error
+    except TypeError as error:  # a name that ends in .raw
+        raise UnreadableSound("raw samples do not say their rate; make a WAV of it") from error
+    for claimed, there in _CUT_OFF.findall(file.extra_info):
+        if int(there) < int(claimed) < _UNKNOWN_SIZE:
+            file.close()
+            raise _cut_off(int(claimed), int(there), "bytes")
+    return file
+
+
+def _cut_off(claimed: int, there: int, unit: str) -> UnreadableSound:
+    return UnreadableSound(f"cut off: {there:,} of {claimed:,} {unit} are there")
+
+
+def _reason(error: Exception) -> str:
+    said = getattr(error, "error_string", None) or str(error)
+    return said.removeprefix("Error : ").rstrip(". ").lower()

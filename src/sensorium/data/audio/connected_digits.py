@@ -1,0 +1,163 @@
+"""Sequences of spoken digits: recordings of the Free Spoken Digit Dataset, joined with silences.
+
+    "seven three one"
+
+Test sequences are made of its official test recordings, the others of the rest, validation and training of different
+ones. The silences have a faint noise, 40 dB below the speech, as no real recording is without.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from sensorium.audio.read import UnreadableSound, read
+from sensorium.data.audio.fsdd import Digit, fsdd_folder, list_digits, official_test, with_validation
+from sensorium.data.audio.listed import PARTS, Recordings
+from sensorium.data.audio.settings import SpeechSettings
+from sensorium.data.base import Data, OnBad, Problem, check_fractions
+from sensorium.errors import RequestError
+from sensorium.randomness import generator
+
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_SILENCE = 0.3  # seconds at most between two digits
+_EDGE = (0.05, 0.25)  # seconds before the first digit and behind the last
+_NOISE = 0.01  # of the speech, in amplitude
+_STEPS = 32768  # samples are whole 16-bit numbers, as those of the recordings are
+
+_Pool = Mapping[tuple[str, int], Sequence[np.ndarray]]  # the recordings of a digit by a speaker
+
+
+class ConnectedDigits:
+    """root: the folder of `DIGIT_SPEAKER_INDEX.wav`, or the one around it.
+
+    train_size, val_size, test_size: sequences in each part. min_digits, max_digits: digits of a sequence.
+    mixed_speakers: true draws the speaker of each digit, false that of the whole sequence. val_fraction: of the
+    recordings that are not test, those for validation. data_seed: which sequences are drawn; number 17 of a part is the
+    same whatever its size.
+    """
+
+    task = "recognition"
+
+    def __init__(
+        self,
+        *,
+        root: str | None,
+        train_size: int,
+        val_size: int,
+        test_size: int,
+        min_digits: int,
+        max_digits: int,
+        mixed_speakers: bool,
+        data_seed: int,
+        sample_rate: int | None,
+        features: Mapping[str, Any],
+        cache: Literal["samples", "features", "none"],
+        min_seconds: float | None,
+        max_seconds: float | None,
+        tokenizer: str | Mapping[str, Any],
+        vocab_size: int,
+        min_count: int,
+        lowercase: bool,
+        language_model: int,
+        val_fraction: float,
+        split_seed: int,
+    ) -> None:
+        self._sizes = dict(zip(PARTS, (train_size, val_size, test_size), strict=True))
+        if min(self._sizes.values()) < 1:
+            raise RequestError(
+                f"dataset.train_size={train_size}, val_size={val_size}, test_size={test_size}: give at least 1 each."
+            )
+        if not 1 <= min_digits <= max_digits:
+            raise RequestError(
+                f"dataset.min_digits={min_digits} and max_digits={max_digits}: give 1 or more, the first not larger."
+            )
+        check_fractions(val_fraction=val_fraction)
+        self._root, self._digits, self._mixed = root, (min_digits, max_digits), mixed_speakers
+        self._seed, self._rate = data_seed, given_rate(sample_rate)
+        self._val_fraction, self._split_seed = val_fraction, split_seed
+        self._settings = SpeechSettings(
+            sample_rate=self._rate,
+            features=features,
+            cache=cache,
+            min_seconds=min_seconds,
+            max_seconds=max_seconds,
+            tokenizer=tokenizer,
+            vocab_size=vocab_size,
+            min_count=min_count,
+            lowercase=lowercase,
+            language_model=language_model,
+        )
+
+    def load(self, *, on_bad: OnBad) -> Data:
+        folder = fsdd_folder(self._root)
+        found = Recordings("connected_digits")
+        digits, found.problems = list_digits(folder)
+        digits = with_validation(official_test(digits), fraction=self._val_fraction, seed=self._split_seed)
+        found.notes.append(f"connected_digits: drawn from the recordings in {folder} (data_seed {self._seed})")
+        for number, part in enumerate(PARTS):
+            pool = self._pool(found, [digit for digit in digits if digit.part == part])
+            if not pool:
+                raise RequestError(f"{folder} has no recordings for {part}; test are those of index 0 to 4.")
+            found.notes.append(f"{part}: made of {sum(map(len, pool.values())):,} recordings of digits")
+            for row in range(self._sizes[part]):
+                samples, text, speaker = self._sequence(pool, generator(self._seed, number, row))
+                place = f"connected_digits:{part}:{row}"
+                found.add(samples, text=text, part=part, speaker=speaker, place=place)
+        return self._settings.make(found, on_bad)
+
+    def _pool(self, found: Recordings, digits: Sequence[Digit]) -> _Pool:
+        pool: dict[tuple[str, int], list[np.ndarray]] = {}
+        for digit in digits:
+            try:
+                samples = read(digit.path, sample_rate=self._rate)
+            except UnreadableSound as error:
+                found.problems.append(Problem(str(digit.path), str(error)))
+                continue
+            pool.setdefault((digit.speaker, digit.digit), []).append(samples)
+        return pool
+
+    def _sequence(self, pool: _Pool, random: np.random.Generator) -> tuple[np.ndarray, str, str]:
+        """Samples (N,), transcript and speaker of one sequence."""
+        speakers = sorted({speaker for speaker, _ in pool})
+        count = int(random.integers(self._digits[0], self._digits[1] + 1))
+        chosen = random.integers(len(speakers), size=count if self._mixed else 1)
+        said: list[int] = []
+        pieces: list[np.ndarray] = []
+        for i in range(count):
+            speaker = speakers[chosen[i % len(chosen)]]
+            there = [digit for digit in range(10) if (speaker, digit) in pool]
+            digit = there[int(random.integers(len(there)))]
+            recordings = pool[speaker, digit]
+            said.append(digit)
+            pieces.append(recordings[int(random.integers(len(recordings)))])
+        samples = joined(pieces, sample_rate=self._rate, random=random)
+        name = speakers[chosen[0]] if len(set(chosen.tolist())) == 1 else "mixed"
+        return samples, " ".join(WORDS[digit] for digit in said), name
+
+
+def joined(pieces: Sequence[np.ndarray], *, sample_rate: int, random: np.random.Generator) -> np.ndarray:
+    """(N,) float32 of 16-bit steps: pieces with random silences before, between and behind, in which is faint noise."""
+    gaps = random.uniform(0, _SILENCE, size=len(pieces) + 1)
+    gaps[[0, -1]] = random.uniform(*_EDGE, size=2)
+    samples = (gaps * sample_rate).astype(np.int64)
+    level = _NOISE * float(np.sqrt(np.mean(np.square(np.concatenate(pieces)))))
+    noise = random.normal(0, level, size=int(samples.sum())).astype(np.float32)
+    silences = np.split(noise, np.cumsum(samples)[:-1])
+    parts = [silences[0]]
+    for piece, silence in zip(pieces, silences[1:], strict=True):
+        parts += [piece, silence]
+    return stepped(np.concatenate(parts))
+
+
+def given_rate(sample_rate: int | None) -> int:
+    """The rate in hertz of recordings that are made: RequestError when it is left to the data."""
+    if sample_rate is None:
+        raise RequestError("dataset.sample_rate=null: sound that is made has no rate of its own. Give hertz: 8000.")
+    return sample_rate
+
+
+def stepped(samples: np.ndarray) -> np.ndarray:
+    """float32 samples rounded to the steps of 16 bits, which take half the room."""
+    steps = np.clip(np.rint(samples * _STEPS), -_STEPS, _STEPS - 1)
+    return (steps / _STEPS).astype(np.float32)

@@ -1,0 +1,158 @@
+"""Free Spoken Digit Dataset: digits said in English, 50 times each by six people, in files of 8 kHz.
+
+Z. Jackson and others, github.com/Jakobovski/free-spoken-digit-dataset.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from sensorium.data.audio.librispeech import published
+from sensorium.data.audio.listed import Recordings
+from sensorium.data.audio.settings import SoundSettings
+from sensorium.data.base import Data, OnBad, Problem, check_fractions, counted
+from sensorium.data.splits import hold_out
+from sensorium.errors import RequestError, unknown
+
+SplitBy = Literal["official", "speaker"]
+_NAME = re.compile(r"(\d)_(.+)_(\d+)\.wav", re.IGNORECASE)
+_TESTED = 5  # recordings of a digit by a speaker, the first ones, that are the official test
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    """A recording of a digit. part: train, val or test."""
+
+    path: Path
+    digit: int
+    speaker: str
+    index: int
+    part: str = "train"
+
+
+class Fsdd:
+    """root: the folder of `DIGIT_SPEAKER_INDEX.wav`, or the one around it.
+
+    split: "official" tests on the recordings of index 0 to 4; "speaker" on everything that `speaker` says. Validation
+    is held out of the others, by digit and speaker.
+    """
+
+    task = "classification"
+
+    def __init__(
+        self,
+        *,
+        root: str | None,
+        split: SplitBy,
+        speaker: str | None,
+        sample_rate: int | None,
+        features: Mapping[str, Any],
+        cache: Literal["samples", "features", "none"],
+        min_seconds: float | None,
+        max_seconds: float | None,
+        val_fraction: float,
+        split_seed: int,
+    ) -> None:
+        if split not in ("official", "speaker"):
+            raise unknown("split of FSDD", str(split), ("official", "speaker"))
+        if split == "official" and speaker is not None:
+            raise RequestError(
+                f"dataset.speaker={speaker} and dataset.split=official contradict each other.\n"
+                "Say dataset.split=speaker to test on one speaker."
+            )
+        check_fractions(val_fraction=val_fraction)
+        self._root, self._split, self._speaker = root, split, speaker
+        self._val_fraction, self._split_seed = val_fraction, split_seed
+        self._settings = SoundSettings(
+            sample_rate=sample_rate,
+            features=features,
+            cache=cache,
+            min_seconds=min_seconds,
+            max_seconds=max_seconds,
+        )
+
+    def load(self, *, on_bad: OnBad) -> Data:
+        folder = fsdd_folder(self._root)
+        found = Recordings(folder)
+        digits, found.problems = list_digits(folder)
+        digits = self._tested(digits)
+        digits = with_validation(digits, fraction=self._val_fraction, seed=self._split_seed)
+        for digit in digits:
+            found.add(digit.path, text=str(digit.digit), part=digit.part, speaker=digit.speaker)
+        found.given.add("test")
+        held = counted(sum(digit.part == "val" for digit in digits), "recording")
+        found.notes.append(f"val: {held} held out of train by digit and speaker (split_seed {self._split_seed})")
+        return self._settings.make(found, on_bad)
+
+    def _tested(self, digits: Sequence[Digit]) -> list[Digit]:
+        if self._split == "official":
+            return official_test(digits)
+        speakers = sorted({digit.speaker for digit in digits})
+        if self._speaker is None:
+            raise RequestError(
+                f"dataset.split=speaker: say which one is the test, dataset.speaker=NAME.\nThere are: "
+                f"{', '.join(speakers)}."
+            )
+        if self._speaker not in speakers:
+            raise unknown("speaker", str(self._speaker), speakers)
+        return [replace(digit, part="test") if digit.speaker == self._speaker else digit for digit in digits]
+
+
+def fsdd_folder(root: str | None) -> Path:
+    """The folder of the recordings. Raises RequestError when it is not there."""
+    return published(
+        "fsdd",
+        root,
+        inner=("recordings",),
+        files="the folder recordings of free-spoken-digit-dataset (github.com/Jakobovski)",
+    )
+
+
+def list_digits(folder: Path) -> tuple[list[Digit], list[Problem]]:
+    """The recordings in a folder by name, all of part train, and files that have no such name."""
+    digits, problems = [], []
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() != ".wav" or path.name.startswith("."):
+            continue
+        name = _NAME.fullmatch(path.name)
+        if name:
+            digits.append(Digit(path, int(name[1]), name[2], int(name[3])))
+        else:
+            problems.append(Problem(str(path), "not named DIGIT_SPEAKER_INDEX.wav"))
+    if not digits:
+        raise RequestError(f"{folder} has no recordings named DIGIT_SPEAKER_INDEX.wav, such as 7_jackson_32.wav.")
+    return digits, problems
+
+
+def official_test(digits: Sequence[Digit]) -> list[Digit]:
+    """The same, those of index 0 to 4 being test."""
+    return [replace(digit, part="test") if digit.index < _TESTED else digit for digit in digits]
+
+
+def with_validation(digits: Sequence[Digit], *, fraction: float, seed: int) -> list[Digit]:
+    """The same, about this share of train being val: of every digit of every speaker, drawn by what is in the file."""
+    rows = [row for row, digit in enumerate(digits) if digit.part == "train"]
+    names = sorted({f"{digits[row].digit} by {digits[row].speaker}" for row in rows})
+    numbers = {name: number for number, name in enumerate(names)}
+    held = hold_out(
+        labels=np.array([numbers[f"{digits[row].digit} by {digits[row].speaker}"] for row in rows], dtype=np.int64),
+        keys=[_content(digits[row].path) for row in rows],
+        fractions={"val": fraction},
+        seed=seed,
+        class_names=names,
+    )
+    validated = {rows[row] for row in held["val"].tolist()}
+    return [replace(digit, part="val") if row in validated else digit for row, digit in enumerate(digits)]
+
+
+def _content(path: Path) -> str:
+    """A file's digest; its name, when it cannot be read: what is wrong with it is told later."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return path.name

@@ -1,0 +1,169 @@
+"""Every recording decoded once, in threads: how long it is, its digest, and what is wrong with it."""
+
+import hashlib
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import torch
+
+from sensorium.audio.features import Features
+from sensorium.audio.read import Info, UnreadableSound, check, probe, read
+from sensorium.data.audio.listed import Recording, Recordings
+from sensorium.data.audio.store import packed, padded
+
+_DIGEST_BYTES = 16
+_CHUNK = 8  # recordings a thread takes at a time
+_THREADS = 8  # at most; each may hold a chunk of long recordings
+_ROUNDED = 0.1  # seconds a piece may end behind its file: times in manifests are rounded
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of N recordings.
+
+    samples: (N,) int64, at the dataset's rate. rates: (N,) int64 hertz of each file, 0 for samples at hand. digests:
+    (N, 16) uint8 of the samples. wrong: row -> what makes it unusable; such a one has no meaningful digest. clipped:
+    (N,) bool.
+    """
+
+    samples: np.ndarray
+    rates: np.ndarray
+    digests: np.ndarray
+    wrong: dict[int, str]
+    clipped: np.ndarray
+
+
+class _One(NamedTuple):
+    """A recording as it came in. wrong: "" for a usable one. samples: (N,) float32; empty for an unusable one."""
+
+    rate: int
+    wrong: str
+    samples: np.ndarray
+    clipped: bool = False
+
+
+class Decoder:
+    """The recordings of a list at one rate.
+
+    sample_rate: hertz. max_seconds: longer ones are not decoded; None for no limit.
+    """
+
+    def __init__(self, recordings: Recordings, *, sample_rate: int, max_seconds: float | None) -> None:
+        self.listed, self._at_hand = recordings.listed, recordings.samples
+        self.sample_rate, self.max_seconds = sample_rate, max_seconds
+
+    def samples(self, row: int) -> np.ndarray:
+        """(N,) float32. Raises UnreadableSound."""
+        recording = self.listed[row]
+        if isinstance(recording.sound, int):
+            return self._at_hand.read(recording.sound)
+        return read(recording.sound, sample_rate=self.sample_rate, start=recording.start, end=recording.end)
+
+    def _one(self, row: int) -> _One:
+        recording, rate = self.listed[row], 0
+        try:
+            if isinstance(recording.sound, int):
+                info = Info(self.sample_rate, int(self._at_hand.lengths[recording.sound]), 1)
+            else:
+                info = probe(recording.sound)
+                rate = info.sample_rate
+            wrong = _wrong_length(recording, info, self.max_seconds)
+            if wrong:
+                return _One(rate, wrong, _NOTHING)
+            samples = self.samples(row)
+        except UnreadableSound as error:
+            return _One(rate, str(error) or "cannot be read", _NOTHING)
+        said = check(samples, sample_rate=self.sample_rate) or ""
+        clipped = said.startswith("clipped")
+        return _One(rate, "" if clipped else said, _NOTHING if said and not clipped else samples, clipped)
+
+    def scan(self, keep: Callable[[np.ndarray], None] | None = None, *, features: Features | None = None) -> Facts:
+        """Decodes everything.
+
+        keep: gets, row by row, `packed` samples, or (T, F) float32 features before normalisation where `features` is
+        given; something empty for an unusable recording.
+        """
+        count = len(self.listed)
+        samples, rates = np.zeros(count, np.int64), np.zeros(count, np.int64)
+        digests, clipped = np.zeros((count, _DIGEST_BYTES), np.uint8), np.zeros(count, bool)
+        wrong: dict[int, str] = {}
+
+        def work(start: int) -> list[np.ndarray]:
+            rows = range(start, min(start + _CHUNK, count))
+            ones = [self._one(row) for row in rows]
+            for row, one in zip(rows, ones, strict=True):
+                samples[row], rates[row], clipped[row] = len(one.samples), one.rate, one.clipped
+                digest = hashlib.blake2b(one.samples.tobytes(), digest_size=_DIGEST_BYTES).digest()
+                digests[row] = np.frombuffer(digest, np.uint8)
+                if one.wrong:
+                    wrong[row] = one.wrong
+            if keep is None:
+                return []
+            return extract(features, [one.samples for one in ones]) if features else [packed(o.samples) for o in ones]
+
+        said = time.monotonic()
+        for done, chunk in enumerate(_in_order(work, range(0, count, _CHUNK)), start=1):
+            for values in chunk:
+                keep(values)  # type: ignore[misc]
+            if time.monotonic() - said > 10:
+                said = time.monotonic()
+                _log.info("decoded %s of %s recordings", f"{min(count, done * _CHUNK):,}", f"{count:,}")
+        return Facts(samples, rates, digests, dict(sorted(wrong.items())), clipped)
+
+
+_NOTHING = np.empty(0, np.float32)
+
+
+@torch.inference_mode()
+def extract(features: Features, arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """(T, F) float32 features of each of several recordings (N,), before normalisation; (0, F) for an empty one."""
+    rows = [row for row, samples in enumerate(arrays) if len(samples)]
+    found = [np.empty((0, features.num_features), np.float32) for _ in arrays]
+    if rows:
+        signal, lengths = padded([arrays[row] for row in rows])
+        values, frames = features.extract(torch.from_numpy(signal), torch.from_numpy(lengths))
+        for row, of_row, count in zip(rows, values, frames.tolist(), strict=True):
+            found[row] = of_row[:count].numpy()
+    return found
+
+
+def _wrong_length(recording: Recording, info: Info, max_seconds: float | None) -> str:
+    """What is wrong with the times of a piece, or with how long it is; "" for nothing."""
+    there = info.samples / info.sample_rate
+    start, end = recording.start, there if recording.end is None else recording.end
+    if start < 0 or (recording.end is not None and end <= start):
+        return f"a piece from {start:g} s to {end:g} s cannot be"
+    if start and start >= there:
+        return f"begins at {start:g} s, but the file ends at {there:.2f} s"
+    if end > there + _ROUNDED:
+        return f"ends at {end:g} s, but the file ends at {there:.2f} s"
+    seconds = min(end, there) - start
+    if max_seconds is not None and seconds > max_seconds:
+        return f"too long: {seconds:.2f} s; dataset.max_seconds is {max_seconds:g}"
+    return ""
+
+
+def _in_order(work: Callable[[int], _T], items: range) -> Iterator[_T]:
+    """The results in the order of the items, made in threads not far ahead of the one who takes them."""
+    threads = min(_THREADS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads, thread_name_prefix="decoder") as pool:
+        waiting: deque[Future[_T]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > 2 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,110 @@
+"""Parts of a data set of recordings: with a label, or with a transcript."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import torch
+
+from sensorium.batches import SoundBatch, SpeechBatch
+from sensorium.data.audio.store import SoundStore
+from sensorium.data.order import BatchPlan, LengthOrder
+from sensorium.data.text.texts import Picked
+from sensorium.data.text.tokens import TokenStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Recorded:
+    """What both kinds have in common.
+
+    sounds: samples, or features before normalisation. frames: (N,) int64, those of its features. durations: (N,)
+    float64 seconds. names: such as "a.wav[1.5-3]". paths: the files, "" for samples without one. speakers: "" where
+    nobody said.
+    """
+
+    sounds: SoundStore
+    frames: np.ndarray
+    durations: np.ndarray
+    names: Sequence[str]
+    paths: Sequence[str]
+    speakers: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def order(self, plan: BatchPlan) -> LengthOrder:
+        """Recordings of about one length together; a limit of tokens counts frames."""
+        return LengthOrder(lengths=self.frames, plan=plan)
+
+    def subset(self, rows: np.ndarray) -> Any:
+        return type(self)(**{field.name: _subset(getattr(self, field.name), rows) for field in fields(self)})
+
+    def joined(self, others: Sequence[Any]) -> Any:
+        splits = (self, *others)
+        return type(self)(
+            **{field.name: _joined([getattr(split, field.name) for split in splits]) for field in fields(self)}
+        )
+
+    def _signal(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        signal, lengths = self.sounds.gather(rows)
+        return torch.from_numpy(signal), torch.from_numpy(lengths)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundSplit(_Recorded):
+    """Labelled recordings. labels: (N,) int64."""
+
+    labels: np.ndarray
+
+    def read(self, rows: np.ndarray) -> SoundBatch:
+        """The batch of these rows (B,); the signal (B, N) or (B, T, F)."""
+        return SoundBatch(*self._signal(rows), torch.from_numpy(self.labels[rows]), torch.from_numpy(rows))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechSplit(_Recorded):
+    """Recordings with a transcript. targets: its tokens. texts: as a recogniser can write them, in lower case
+    where the tokenizer puts them so."""
+
+    targets: TokenStore
+    texts: Sequence[str]
+
+    def read(self, rows: np.ndarray) -> SpeechBatch:
+        """The batch of these rows (B,); the signal (B, N) or (B, T, F), targets (B, U)."""
+        targets, target_lengths = self.targets.gather(rows)
+        tensors = (torch.from_numpy(array) for array in (targets, target_lengths, rows))
+        return SpeechBatch(*self._signal(rows), *tensors)
+
+
+def frames_needed(targets: TokenStore) -> np.ndarray:
+    """(N,) int64: the fewest frames in which CTC can spell each, one a token and one between two that are alike."""
+    alike = np.zeros(len(targets.flat) + 1, dtype=np.int64)
+    alike[2:] = np.cumsum(targets.flat[1:] == targets.flat[:-1])  # of neighbours among the first so many tokens
+    first = np.minimum(targets.starts + 1, len(targets.flat))
+    # Of an empty transcript, the end lies before the first pair.
+    pairs = np.maximum(alike[targets.starts + targets.lengths] - alike[first], 0)
+    return targets.lengths + pairs
+
+
+def too_short(split: SpeechSplit, output_lengths: Callable[[torch.Tensor], torch.Tensor]) -> dict[int, str]:
+    """Rows whose frames, as a model subsamples them (`output_lengths`), cannot hold their transcript -> why."""
+    frames = output_lengths(torch.from_numpy(split.frames)).numpy()
+    needed = frames_needed(split.targets)
+    return {
+        row: f"the model sees {frames[row]:,} frames of it, and its transcript needs {needed[row]:,}"
+        for row in np.flatnonzero(frames < needed).tolist()
+    }
+
+
+def _subset(values: Any, rows: np.ndarray) -> Any:
+    if isinstance(values, SoundStore | TokenStore):
+        return values.subset(rows)
+    return values[rows] if isinstance(values, np.ndarray) else Picked(values, rows)
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    if isinstance(parts[0], SoundStore | TokenStore):
+        return parts[0].joined(parts[1:])
+    return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else list(chain.from_iterable(parts))

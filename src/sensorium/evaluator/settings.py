@@ -1,0 +1,80 @@
+"""How translations and transcripts are searched for: a person's words for it, by kind of data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sensorium.errors import RequestError, listing
+from sensorium.files import meant
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeamSettings:
+    """Of translations. beam_size: hypotheses kept, 1 for greedy. length_penalty: alpha, 0 favours short ones.
+    no_repeat_ngram: length of what may not come twice, 0 for no such rule. n_best: hypotheses given for each sentence.
+    """
+
+    beam_size: int = 5
+    length_penalty: float = 1.0
+    no_repeat_ngram: int = 0
+    n_best: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class CTCSettings:
+    """Of transcripts. beam_size: prefixes kept, 1 for greedy. language_model: "own" for the n-grams of the training
+    transcripts, the path of an ARPA file, or None or "none". language_weight: what it counts beside the recogniser.
+    word_score: added for every word. lexicon: the path of a list of the only words there are, one a line, or None. n_best:
+    hypotheses given for each recording.
+    """
+
+    beam_size: int = 1
+    language_model: str | None = None
+    language_weight: float = 0.5
+    word_score: float = 0.0
+    lexicon: str | None = None
+    n_best: int = 1
+
+    def arpa(self, own: str) -> str:
+        """The language model as a text in ARPA's format, "" for none. own: what the checkpoint holds."""
+        if self.language_model in (None, "none"):
+            return ""
+        if self.language_model != "own":
+            return _read(str(self.language_model), "language_model", " of an ARPA model, or own")
+        if not own:
+            raise RequestError(
+                "decoding.language_model=own: this model was trained without one.\n"
+                "Train with dataset.language_model=3 (trigrams), or give the path of an ARPA file."
+            )
+        return own
+
+    def words(self) -> list[str] | None:
+        """The only words there are, or None for all."""
+        if self.lexicon is None:
+            return None
+        return [line.split()[0] for line in _read(self.lexicon, "lexicon", "").splitlines() if line.strip()]
+
+
+S = TypeVar("S", BeamSettings, CTCSettings)
+
+
+def settings_from(kind: type[S], given: Mapping[str, Any]) -> S:
+    """From a config's `decoding`, in which null means what is usual.
+
+    Raises RequestError for a key that means nothing for this kind of data.
+    """
+    chosen = {key: value for key, value in given.items() if value is not None}
+    allowed = [field.name for field in fields(kind)]
+    for key in chosen:
+        if key not in allowed:
+            what = "translations" if kind is BeamSettings else "transcripts"
+            raise RequestError(f"decoding.{key} means nothing for {what}. For them there are: {listing(allowed)}.")
+    return kind(**chosen)
+
+
+def _read(given: str, key: str, more: str) -> str:
+    path = Path(given).expanduser()
+    if not path.is_file():
+        raise RequestError(f"decoding.{key}={given}: there is no such file.{meant(path)}\nGive the path{more}.")
+    return path.read_text(encoding="utf-8")

@@ -1,0 +1,66 @@
+"""Transcripts as subtitles: SubRip (.srt) and WebVTT (.vtt).
+
+A cue holds what is said without a pause; it ends at a pause, or when it would be too long to read at once.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+PAUSE = 0.7  # seconds between words that begin a new cue
+LONGEST = 6.0  # seconds of a cue
+WIDEST = 74  # characters of a cue: two lines of 37, as broadcasters have them
+
+
+class Timed(Protocol):
+    """A word with its seconds."""
+
+    @property
+    def word(self) -> str: ...
+    @property
+    def start(self) -> float: ...
+    @property
+    def end(self) -> float: ...
+
+
+def cues(words: Iterable[Timed]) -> list[list[Timed]]:
+    """Words in their order -> those of each cue."""
+    found: list[list[Timed]] = []
+    for word in words:
+        if found and _belongs(found[-1], word):
+            found[-1].append(word)
+        else:
+            found.append([word])
+    return found
+
+
+def _belongs(cue: Sequence[Timed], word: Timed) -> bool:
+    letters = sum(len(one.word) + 1 for one in cue) + len(word.word)
+    return word.start - cue[-1].end < PAUSE and word.end - cue[0].start <= LONGEST and letters <= WIDEST
+
+
+def srt(words: Iterable[Timed]) -> str:
+    """SubRip: numbered cues, with commas in the times."""
+    blocks = [
+        f"{number}\n{_clock(cue[0].start, ',')} --> {_clock(cue[-1].end, ',')}\n{_text(cue)}\n"
+        for number, cue in enumerate(cues(words), start=1)
+    ]
+    return "\n".join(blocks)
+
+
+def vtt(words: Iterable[Timed]) -> str:
+    """WebVTT: a header, and points in the times."""
+    blocks = [f"{_clock(cue[0].start, '.')} --> {_clock(cue[-1].end, '.')}\n{_text(cue)}\n" for cue in cues(words)]
+    return "\n".join(["WEBVTT\n", *blocks])
+
+
+def _text(cue: Sequence[Timed]) -> str:
+    text = " ".join(word.word for word in cue)
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("-->", "--&gt;")
+
+
+def _clock(seconds: float, point: str) -> str:
+    """12.3456 -> 00:00:12.346"""
+    milliseconds = round(seconds * 1000)
+    minutes, milliseconds = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{milliseconds // 1000:02d}{point}{milliseconds % 1000:03d}"

@@ -1,0 +1,178 @@
+"""The three kinds of cache give the same; what is kept is found again, and built anew when something changes."""
+
+import mmap
+import os
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from tones import FEATURES, RATE, SOUND, tone, write
+
+from sensorium.audio.features import Features
+from sensorium.data.audio import cache, scan
+from sensorium.data.audio.cache import hear
+from sensorium.data.audio.listed import Recordings
+from sensorium.data.audio.settings import SoundSettings
+from sensorium.data.audio.store import SoundStore
+from sensorium.data.order import BatchPlan
+from sensorium.errors import RunError
+
+HOW = {"sample_rate": RATE, **FEATURES}
+
+
+@pytest.fixture
+def listed(tmp_path):
+    """Files of 16 bits, of floating point, of another rate and two channels, a piece of one, and samples at hand."""
+    found = Recordings(tmp_path)
+    found.add(write(tmp_path / "a.wav", tone(300, 0.31)), text="a")
+    found.add(write(tmp_path / "b.wav", 0.1 * tone(500, 0.2), subtype="FLOAT"), text="b")
+    stereo = np.stack([tone(300, rate=16000), tone(700, rate=16000)], axis=1)
+    found.add(write(tmp_path / "c.flac", stereo, rate=16000), text="a")
+    found.add(tmp_path / "a.wav", text="b", start=0.1, end=0.2)
+    found.add(tone(900, 0.15), text="a")
+    found.add(tmp_path / "missing.wav", text="b")
+    return found
+
+
+def heard(found, kind, **changes):
+    return hear(found, features=HOW | changes, cache=kind, max_seconds=10)
+
+
+def entries(cache_home):
+    return sorted(path.suffix for path in (cache_home / "sounds").glob("*.f*"))
+
+
+def test_files_are_brought_to_one_rate_and_one_channel(listed):
+    found = heard(listed, "samples")
+    assert found.facts.samples.tolist() == [2480, 1600, 1600, 800, 1200, 0]
+    assert found.facts.rates.tolist() == [8000, 8000, 16000, 8000, 0, 0]
+    assert list(found.facts.wrong) == [5]
+    assert np.array_equal(found.source.read(0), tone(300, 0.31))
+    assert np.array_equal(found.source.read(3), tone(300, 0.31)[800:1600])
+    assert np.array_equal(found.source.read(4), tone(900, 0.15))
+    mean = (tone(300) + tone(700)) / 2  # below 4 kHz, so that resampling changes little in the middle
+    assert np.abs(found.source.read(2) - mean)[50:-50].max() < 2e-3
+
+
+def test_the_three_kinds_are_equal(listed, cache_home):
+    rows = np.array([3, 0, 2, 1, 4])
+    stores = {kind: SoundStore(heard(listed, kind).source, rows) for kind in ("samples", "features", "none")}
+    everything = np.arange(len(rows))
+    samples, lengths = stores["samples"].gather(everything)
+    again, again_lengths = stores["none"].gather(everything)
+    assert np.array_equal(samples, again)
+    assert np.array_equal(lengths, again_lengths)
+    features, frames = stores["features"].gather(everything)
+    extractor = Features(**HOW)
+    expected, expected_frames = extractor(torch.from_numpy(samples), torch.from_numpy(lengths))
+    assert frames.tolist() == expected_frames.tolist() == extractor.frames(torch.from_numpy(lengths)).tolist()
+    found, _ = extractor(torch.from_numpy(features), torch.from_numpy(frames))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    assert entries(cache_home) == [".facts", ".facts", ".flat", ".flat"]
+
+
+def test_batches_are_the_same_whatever_is_kept(tmp_path):
+    def batches(kind):
+        found = Recordings(tmp_path)
+        for n in range(12):
+            found.add(tone(100 + 10 * n, 0.1 + 0.02 * n), text="ab"[n % 2])
+        data = SoundSettings(**SOUND | {"sample_rate": RATE, "cache": kind}).make(found, "fail")
+        order = data.train.order(BatchPlan(size=4, tokens=60, shuffle=True, seed=0))
+        assert sorted(data.train.durations.tolist() + data.val.durations.tolist() + data.test.durations.tolist()) == (
+            [round(RATE * (0.1 + 0.02 * n)) / RATE for n in range(12)]
+        )
+        return [data.train.read(rows) for rows in order.batches()]
+
+    for one, other in zip(batches("samples"), batches("features"), strict=True):
+        assert one.signal.ndim == 2
+        assert other.signal.ndim == 3
+        assert other.signal.shape[0] * other.signal.shape[1] <= 60
+        assert torch.equal(one.indices, other.indices)
+        assert torch.equal(one.labels, other.labels)
+        assert torch.equal(Features(**HOW).frames(one.lengths), other.lengths)
+
+
+@pytest.mark.parametrize("kind", ["samples", "features"])
+def test_a_second_load_decodes_nothing(listed, monkeypatch, kind):
+    first = heard(listed, kind)
+    monkeypatch.setattr(cache, "_build", lambda *_: pytest.fail("built anew"))
+    second = heard(listed, kind)
+    assert isinstance(second.source.data.base.obj, mmap.mmap)
+    assert second.facts.wrong == first.facts.wrong
+    for name in ("samples", "rates", "digests", "clipped"):
+        assert np.array_equal(getattr(second.facts, name), getattr(first.facts, name))
+    for row in range(5):
+        assert np.array_equal(second.source.read(row), first.source.read(row))
+    if kind == "features":  # normalisation comes after
+        heard(listed, kind, normalise="none")
+
+
+def test_what_changes_is_decoded_again(listed, tmp_path, cache_home):
+    heard(listed, "samples")
+    heard(listed, "samples", num_mels=5)  # which samples do not depend on
+    assert entries(cache_home) == [".facts", ".flat"]
+    write(tmp_path / "a.wav", tone(350, 0.31))
+    os.utime(tmp_path / "a.wav", (1, 1))
+    assert np.array_equal(heard(listed, "samples").source.read(0), tone(350, 0.31))
+    slower = heard(listed, "samples", sample_rate=4000)
+    assert slower.facts.samples[:4].tolist() == [1240, 800, 800, 400]
+    assert len(entries(cache_home)) == 6
+
+
+def test_another_piece_of_a_file_is_another_entry(tmp_path):
+    write(tmp_path / "a.wav", tone(300))
+    for start, end in ((0.0, 0.1), (0.05, 0.1), (0.05, None)):
+        found = Recordings(tmp_path)
+        found.add(tmp_path / "a.wav", text="a", start=start, end=end)
+        expected = tone(300)[round(start * RATE) : end and round(end * RATE)]
+        assert np.array_equal(heard(found, "samples").source.read(0), expected)
+
+
+def test_an_entry_that_was_cut_off_is_built_anew(listed, cache_home):
+    first = heard(listed, "samples").source.read(2).copy()  # the mapping is about to lose its file
+    (path,) = (cache_home / "sounds").glob("*.flat")
+    with path.open("r+b") as file:
+        file.truncate(100)
+    assert np.array_equal(heard(listed, "samples").source.read(2), first)
+
+
+def test_samples_at_hand_need_no_entry(cache_home):
+    found = Recordings("made")
+    found.add(tone(100), text="a")
+    assert heard(found, "samples").source is found.samples
+    assert heard(found, "none").source is found.samples
+    assert not (cache_home / "sounds").exists()
+
+
+def test_the_longest_unused_entry_makes_room(listed, cache_home, monkeypatch):
+    heard(listed, "samples")
+    (path,) = (cache_home / "sounds").glob("*.flat")
+    os.utime(path, (1, 1))
+    monkeypatch.setattr(cache, "_KEPT", 2 * path.stat().st_size - 1)
+    heard(listed, "samples", sample_rate=7999)
+    assert not path.exists()
+    assert entries(cache_home) == [".facts", ".flat"]
+
+
+def test_long_recordings_are_not_decoded(listed, monkeypatch):
+    monkeypatch.setattr(scan, "read", lambda *_, **__: pytest.fail("decoded"))
+    found = hear(listed, features=HOW, cache="none", max_seconds=0.05)
+    assert found.facts.wrong[0] == "too long: 0.31 s; dataset.max_seconds is 0.05"
+    assert found.facts.wrong[4] == "too long: 0.15 s; dataset.max_seconds is 0.05"
+
+
+def test_more_recordings_than_a_thread_takes_keep_their_order(tmp_path):
+    found = Recordings(tmp_path)
+    for n in range(50):
+        found.add(write(tmp_path / f"{n}.wav", tone(100 + n, 0.05 + 0.001 * (n * 7 % 50))), text="a")
+    store = heard(found, "samples").source
+    for n in range(50):
+        assert np.array_equal(store.read(n), soundfile.read(tmp_path / f"{n}.wav", dtype="float32")[0])
+
+
+def test_a_cache_that_cannot_be_written(listed, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SENSORIUM_CACHE", str(tmp_path / "file"))
+    with pytest.raises(RunError, match=r"Cannot keep sound in .*\n.*dataset\.cache=none"):
+        heard(listed, "samples")

@@ -1,0 +1,51 @@
+"""Examples that are there twice, and classes that training lacks, by hand."""
+
+import numpy as np
+
+from sensorium.data.repeats import find_repeats, find_unknown_classes, without
+
+# Train a b c, val d, test e f; the digest is one byte.
+PARTS = np.array([0, 0, 0, 1, 2, 2])
+PLACES = list("abcdef")
+ALL = np.arange(6)
+
+
+def repeats(
+    contents: list[int], labels: list[str] | None = None, rows: np.ndarray = ALL
+) -> tuple[dict[int, str], list[str]]:
+    digests = np.array(contents, dtype=np.uint8)[:, None]
+    return find_repeats(digests=digests, labels=labels, parts=PARTS, places=PLACES, rows=rows, content="sound")
+
+
+def test_copies_inside_a_part_are_counted_and_kept() -> None:
+    bad, notes = repeats([1, 1, 1, 2, 3, 3])
+    assert bad == {}
+    assert notes == ["copies of another of the same part: 3 (b = a); kept on one side"]
+
+
+def test_what_is_in_a_later_part_too_stays_there_alone() -> None:
+    bad, notes = repeats([1, 2, 3, 1, 1, 2])
+    said = "same sound as {}, which is in test"
+    assert bad == {0: said.format("e"), 3: said.format("e"), 1: said.format("f")}
+    assert notes == []
+
+
+def test_two_labels_leave_only_what_the_test_part_says_of_itself() -> None:
+    bad, _ = repeats([1, 2, 3, 4, 1, 5], ["x", "x", "x", "x", "y", "x"])
+    assert bad == {0: "labelled 'x'; e has the same sound and label 'y'"}
+    bad, _ = repeats([1, 2, 3, 4, 1, 1], ["x", "x", "x", "x", "y", "x"])
+    assert set(bad) == {0, 4, 5}
+
+
+def test_other_rows_are_not_looked_at() -> None:
+    assert repeats([1, 2, 3, 1, 4, 5], rows=without(ALL, {0: "unreadable"})) == ({}, [])
+
+
+def test_classes_that_training_lacks() -> None:
+    labels = ["cat", "dog", "dog", "cta", "cat", "bird"]
+    bad, notes = find_unknown_classes(labels=labels, parts=PARTS, rows=ALL, examples="sounds")
+    assert bad == {
+        3: "class 'cta' is in val but not in train; the nearest there is 'cat'",
+        5: "class 'bird' is in test but not in train",
+    }
+    assert notes == ["val has no sounds of: cat, dog", "test has no sounds of: dog"]
