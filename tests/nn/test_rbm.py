@@ -118,7 +118,7 @@ def test_a_real_machine_learns_two_clusters() -> None:
     rbm = RestrictedBoltzmannMachine(num_visible=3, num_hidden=2, gaussian=True)
     rbm.fit(examples, epochs=50, learning_rate=0.01)
     found = float(rbm.free_energy(examples).mean() + rbm.log_partition())
-    # A mixture of both clusters: three Gaussian entropies and one bit. One Gaussian of variance 1 around 0 has 5.3 more.
+    # A mixture of both clusters: three Gaussian entropies and one bit. One Gaussian of variance 1 has 5.3 more.
     best = 1.5 * math.log(2 * math.pi * math.e) + math.log(2)
     assert best - 0.1 < found < best + 0.3
 

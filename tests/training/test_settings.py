@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from sensorium.errors import RequestError
-from sensorium.specs import ImageSpec
+from sensorium.evaluator.arithmetic import judging_precision
+from sensorium.specs import ImageSpec, LanguageSpec
 from sensorium.training import settings
 
 
@@ -66,6 +67,19 @@ def test_bfloat16_where_the_device_is_fast_at_it_and_the_model_large(
     assert settings.BF16_PAYS_FROM_FLOPS == 2 * 100 * 100 * 1000
     monkeypatch.setattr(settings, "has_fast_bf16", lambda device: fast)
     assert chosen(flat(outputs), side=100)[1] == expected
+
+
+@pytest.mark.parametrize(("fast", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_texts_train_in_bfloat16_however_small_the_model_and_are_judged_in_float32(
+    monkeypatch: pytest.MonkeyPatch, fast: bool, expected: str
+) -> None:
+    monkeypatch.setattr(settings, "has_fast_bf16", lambda device: fast)
+    spec = LanguageSpec(tokenizer={}, vocab_size=5, context=8)
+    config = {"memory_format": "auto", "trainer": {"accelerator": "cpu", "precision": "auto"}}
+    settings.choose(config, nn.Embedding(5, 5), spec)
+    assert config["trainer"]["precision"] == expected
+    assert judging_precision("bf16-mixed", spec) == "32-true"
+    assert judging_precision("bf16-mixed", spec_of(8)) == "bf16-mixed"
 
 
 def test_the_model_is_left_in_the_mode_it_was_in() -> None:

@@ -58,9 +58,7 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     data = load_data(settings)
     name = config["split"] or _default_split(settings, about_data)
     split = _relabelled(_split(data, name), data.spec, loaded.spec)
-    if isinstance(loaded.spec, TextSpec | TranslationSpec):
-        for note in cut_note(split.cut, loaded.spec.max_length):
-            print(note, file=sys.stderr)
+    _say_cut(split, loaded.spec)
     device = device_of(config["accelerator"])
     result = evaluation.judge(loaded, split, config=settings, device=device, trust=config["trust"])
 
@@ -145,6 +143,13 @@ def _has_test(dataset: dict[str, Any], *, table: bool) -> bool:
 
 def _split(data: Data, name: str) -> Any:
     return data.train.joined([data.val, data.test]) if name == "all" else getattr(data, name)
+
+
+def _say_cut(split: Any, spec: Spec) -> None:
+    """How many texts are judged by their beginnings, if any."""
+    if isinstance(spec, TextSpec | TranslationSpec):
+        for note in cut_note(split.cut, spec.max_length):
+            print(note, file=sys.stderr)
 
 
 def _classes(result: evaluation.Result, key: str) -> Predictions:

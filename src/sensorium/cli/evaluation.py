@@ -16,6 +16,7 @@ from sensorium.checkpoint import Checkpoint, read
 from sensorium.cli import output
 from sensorium.data.base import Data, Problem, counted
 from sensorium.evaluator import classification, language, recognition, translation
+from sensorium.evaluator.arithmetic import judging_precision
 from sensorium.evaluator.settings import BeamSettings, CTCSettings, settings_from
 from sensorium.files import write_csv
 from sensorium.metrics.recognition import jiwer_package
@@ -33,9 +34,9 @@ Config = dict[str, Any]
 
 
 def judge(loaded: Checkpoint, split: Any, *, config: Config, device: torch.device, trust: bool) -> Result:
-    """A checkpoint's model on a split, in the arithmetic it was trained in."""
+    """A checkpoint's model on a split."""
     model, spec = model_of(loaded, trust=trust), loaded.spec
-    precision = loaded.config["trainer"]["precision"]
+    precision = judging_precision(loaded.config["trainer"]["precision"], spec)
     if isinstance(spec, LanguageSpec) and not getattr(model, "carries_state", False):
         split = split.with_history(spec.context // 2)
     loader = make_loader(

@@ -203,7 +203,7 @@ class DeepBeliefStack(nn.Module):
     ) -> list[list[float]]:
         """Train the machines from the lowest up, each on the probabilities of the one below (section 3.2).
 
-        Returns `fit`'s errors for each. With no epochs only the inputs' means and variances are taken from the examples.
+        Returns `fit`'s errors for each. With no epochs only the means and variances of the inputs are taken.
 
         examples: (N, D). learning_rate: of Bernoulli machines; the Gaussian one takes a tenth (section 13.2).
         steps, generator: as `RestrictedBoltzmannMachine.fit`.

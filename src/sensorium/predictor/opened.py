@@ -9,6 +9,7 @@ from torch import nn
 
 from sensorium import checkpoint
 from sensorium.build import device_of, model_of
+from sensorium.evaluator.arithmetic import judging_precision
 from sensorium.evaluator.classification import Classifier
 from sensorium.specs import ImageSpec, SoundSpec, Spec, TextSpec
 
@@ -42,7 +43,7 @@ def open_checkpoint(path: Path, *, accelerator: str = "auto", trust: bool = Fals
         spec=loaded.spec,
         model=model_of(loaded, trust=trust),
         device=device_of(accelerator),
-        precision=loaded.config["trainer"]["precision"],
+        precision=judging_precision(loaded.config["trainer"]["precision"], loaded.spec),
         memory_format=loaded.config["memory_format"],
         decoding=loaded.config.get("decoding", {}),
     )

@@ -47,7 +47,7 @@ class LanguageModelling(Task):
                     "task.activation_penalty and task.slowness_penalty are for recurrent language models"
                     f" (lstm_lm, gru_lm), and this is {type(model).__name__}."
                 )
-            model.output_dropout.register_forward_hook(self._outputs)  # type: ignore[operator, union-attr]
+            model.output_dropout.register_forward_hook(self._outputs)  # type: ignore[union-attr]
         self._states: dict[bool, State | None] = {}  # by whether it is training
 
     def step(self, batch: LanguageBatch, batch_idx: int, *, training: bool) -> StepResult:

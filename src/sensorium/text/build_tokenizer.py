@@ -38,11 +38,10 @@ def tokenizer_from_dict(values: Mapping[str, Any]) -> Tokenizer:
     if kind not in get_args(TokenizerKind):
         raise unknown("tokenizer", str(kind), get_args(TokenizerKind))
     try:
-        lowercase = bool(values["lowercase"])
         if kind == "char":
-            return CharTokenizer(characters=values["characters"], lowercase=lowercase)
+            return CharTokenizer.from_dict(values)
         if kind == "word":
-            return WordTokenizer(words=values["words"], lowercase=lowercase)
-        return BPETokenizer(merges=values["merges"], lowercase=lowercase)
+            return WordTokenizer.from_dict(values)
+        return BPETokenizer(merges=values["merges"], lowercase=bool(values["lowercase"]))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RequestError(f"The saved {kind} tokenizer is damaged ({error}); take an undamaged copy.") from error

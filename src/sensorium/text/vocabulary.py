@@ -1,6 +1,9 @@
-"""A closed list of pieces of text and their numbers, for tokenizers that look pieces up."""
+"""A closed list of pieces of text and their numbers, and the tokenizer that looks pieces up in one."""
 
+from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 from sensorium.errors import RequestError
 from sensorium.text.tokenizer import EOS, SPECIAL_TOKENS, UNK
@@ -34,6 +37,66 @@ class Vocabulary:
     def decode(self, ids: Iterable[int]) -> list[str]:
         """The pieces with these numbers, special tokens left out."""
         return [self.pieces[number - len(SPECIAL_TOKENS)] for number in ids if number > EOS]
+
+
+class PieceTokenizer(ABC):
+    """A text is split into pieces, and a piece that is not in the list becomes UNK.
+
+    Lone surrogates are read as U+FFFD (see `clean`). A sub-class says what a piece is, and how pieces make a text.
+
+    pieces: in the order of their numbers, without the special tokens. lowercase: texts are put in lower case.
+    """
+
+    kind: ClassVar[str]
+    name: ClassVar[str]  # of the list of pieces in `to_dict`
+
+    def __init__(self, *, pieces: Sequence[str], lowercase: bool) -> None:
+        self._vocabulary = Vocabulary(pieces)
+        self._lowercase = lowercase
+
+    @classmethod
+    def train(cls, texts: Iterable[str], *, vocab_size: int, min_count: int, lowercase: bool) -> Self:
+        """The pieces of the texts, the most frequent first; see `most_frequent`."""
+        counts: Counter[str] = Counter()
+        for text in texts:
+            counts.update(cls.split(text, lowercase=lowercase))
+        vocabulary = most_frequent(counts, vocab_size=vocab_size, min_count=min_count)
+        return cls(pieces=vocabulary.pieces, lowercase=lowercase)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The tokenizer whose `to_dict` gave these values. Raises KeyError, TypeError or ValueError for others."""
+        return cls(pieces=values[cls.name], lowercase=bool(values["lowercase"]))
+
+    @staticmethod
+    @abstractmethod
+    def split(text: str, /, *, lowercase: bool) -> Iterable[str]:
+        """The pieces of a text."""
+
+    @staticmethod
+    @abstractmethod
+    def join(pieces: Iterable[str], /) -> str:
+        """The text of these pieces."""
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self._vocabulary)
+
+    @property
+    def tokens(self) -> list[str]:
+        return self._vocabulary.tokens
+
+    def encode(self, text: str) -> list[int]:
+        return self._vocabulary.encode(self.split(text, lowercase=self._lowercase))
+
+    def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
+        return [self.encode(text) for text in texts]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return self.join(self._vocabulary.decode(ids))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"kind": self.kind, "lowercase": self._lowercase, self.name: self._vocabulary.pieces}
 
 
 def most_frequent(counts: Mapping[str, int], *, vocab_size: int, min_count: int) -> Vocabulary:

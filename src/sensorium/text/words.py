@@ -16,14 +16,13 @@ such as Thai, are better read by characters or BPE.
 
 import re
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
 from itertools import count, groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sensorium.text.tokenizer import clean
-from sensorium.text.vocabulary import Vocabulary, most_frequent
+from sensorium.text.vocabulary import PieceTokenizer
 
 # Typographic apostrophe; soft hyphen and byte order mark, which are invisible; the space of width zero.
 _REPLACED = {0x2019: "'", 0x00AD: None, 0xFEFF: None, 0x200B: " "}
@@ -107,43 +106,11 @@ def _hangs(word: str, previous: str) -> bool:
     return bool(hanging.fullmatch(word) and (word.startswith("'") or not hanging.fullmatch(previous)))
 
 
-class WordTokenizer:
-    """A word that is not in the list becomes UNK. Decoding gives a readable text, not the exact one.
+class WordTokenizer(PieceTokenizer):
+    """A word that is not in the list becomes UNK. Decoding gives a readable text, not the exact one."""
 
-    Lone surrogates are read as U+FFFD (see `clean`).
+    kind = "word"
+    name = "words"
 
-    words: in the order of their numbers, without the special tokens. lowercase: texts are put in lower case.
-    """
-
-    def __init__(self, *, words: Sequence[str], lowercase: bool) -> None:
-        self._vocabulary = Vocabulary(words)
-        self._lowercase = lowercase
-
-    @classmethod
-    def train(cls, texts: Iterable[str], *, vocab_size: int, min_count: int, lowercase: bool) -> "WordTokenizer":
-        """The words of the texts, the most frequent first; see `most_frequent`."""
-        counts: Counter[str] = Counter()
-        for text in texts:
-            counts.update(split_words(text, lowercase=lowercase))
-        vocabulary = most_frequent(counts, vocab_size=vocab_size, min_count=min_count)
-        return cls(words=vocabulary.pieces, lowercase=lowercase)
-
-    @property
-    def vocab_size(self) -> int:
-        return len(self._vocabulary)
-
-    @property
-    def tokens(self) -> list[str]:
-        return self._vocabulary.tokens
-
-    def encode(self, text: str) -> list[int]:
-        return self._vocabulary.encode(split_words(text, lowercase=self._lowercase))
-
-    def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
-        return [self.encode(text) for text in texts]
-
-    def decode(self, ids: Iterable[int]) -> str:
-        return join_words(self._vocabulary.decode(ids))
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"kind": "word", "lowercase": self._lowercase, "words": self._vocabulary.pieces}
+    split = staticmethod(split_words)
+    join = staticmethod(join_words)

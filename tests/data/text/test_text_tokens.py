@@ -24,7 +24,7 @@ class Letters(CharTokenizer):
     asked = 0
 
     def __init__(self) -> None:
-        super().__init__(characters="abcdefghij", lowercase=False)
+        super().__init__(pieces="abcdefghij", lowercase=False)
 
     def encode_many(self, texts):
         self.asked += 1

@@ -3,6 +3,7 @@
 import hashlib
 import mmap
 import tempfile
+from abc import abstractmethod
 from array import array
 from collections.abc import Iterator, Sequence
 from typing import IO, overload
@@ -17,7 +18,22 @@ IN_MEMORY = 1 << 26  # bytes of text, or of their tokens, that are kept in memor
 _CHUNK_TEXTS, _CHUNK_BYTES = 1024, 1 << 22
 
 
-class Texts(Sequence[str]):
+class Strings(Sequence[str]):
+    """Strings that are made when asked for, by `at`."""
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[str]: ...
+    def __getitem__(self, row: int | slice) -> str | Sequence[str]:
+        return Picked(self, np.arange(len(self))[row]) if isinstance(row, slice) else self.at(row)
+
+    @abstractmethod
+    def at(self, row: int) -> str:
+        """One of them."""
+
+
+class Texts(Strings):
     """N texts. data: uint8, their UTF-8. starts, sizes: (N,) int64, where each lies in it."""
 
     def __init__(self, data: np.ndarray, starts: np.ndarray, sizes: np.ndarray) -> None:
@@ -26,13 +42,7 @@ class Texts(Sequence[str]):
     def __len__(self) -> int:
         return len(self.sizes)
 
-    @overload
-    def __getitem__(self, row: int) -> str: ...
-    @overload
-    def __getitem__(self, row: slice) -> Sequence[str]: ...
-    def __getitem__(self, row: int | slice) -> str | Sequence[str]:
-        if isinstance(row, slice):
-            return [self[number] for number in range(*row.indices(len(self)))]
+    def at(self, row: int) -> str:
         return self.raw(row).decode()
 
     def raw(self, row: int) -> bytes:
@@ -133,7 +143,7 @@ def no_room(error: OSError) -> RunError:
     )
 
 
-class Picked(Sequence[str]):
+class Picked(Strings):
     """Some rows of other strings, looked up when asked for. rows: (N,) int64."""
 
     def __init__(self, values: Sequence[str], rows: np.ndarray) -> None:
@@ -142,17 +152,11 @@ class Picked(Sequence[str]):
     def __len__(self) -> int:
         return len(self._rows)
 
-    @overload
-    def __getitem__(self, row: int) -> str: ...
-    @overload
-    def __getitem__(self, row: slice) -> Sequence[str]: ...
-    def __getitem__(self, row: int | slice) -> str | Sequence[str]:
-        if isinstance(row, slice):
-            return Picked(self._values, self._rows[row])
+    def at(self, row: int) -> str:
         return self._values[int(self._rows[row])]
 
 
-class Places(Sequence[str]):
+class Places(Strings):
     """Where each text is from, "file:line"; the file alone, or its name in quotes, for line 0.
 
     sources: files or names. source_of: (N,) which of them. lines: (N,) from 1; 0 for the whole file.
@@ -164,12 +168,6 @@ class Places(Sequence[str]):
     def __len__(self) -> int:
         return len(self._lines)
 
-    @overload
-    def __getitem__(self, row: int) -> str: ...
-    @overload
-    def __getitem__(self, row: slice) -> Sequence[str]: ...
-    def __getitem__(self, row: int | slice) -> str | Sequence[str]:
-        if isinstance(row, slice):
-            return [self[number] for number in range(*row.indices(len(self)))]
+    def at(self, row: int) -> str:
         source, line = self._sources[self._source_of[row]], self._lines[row]
         return f"{source}:{line}" if line else source

@@ -11,9 +11,7 @@ epochs with a third of the weights; and what the network does over time, where p
 
 What differs: the first convolution halves the frames as well as the frequencies, and by default it is the paper's width
 of 2 with half the blocks of each stage: half the time again. Normalisation takes its statistics from valid frames only.
-With stride_time=1, depths [2,2,4,4] and width 1 to 8 it is the paper's network, but for a bias less.
-
-Letters: here frequencies are F and frames T as everywhere, and pictures are (B, C, F, T).
+With stride_time=1, depths [2,2,4,4] and a width of 1 to 8 it is the paper's network.
 """
 
 from collections.abc import Sequence
@@ -174,7 +172,6 @@ class KeywordCNN(nn.Module):
             channels = out_channels
         self.blocks = nn.ModuleList(blocks)
         self.last = nn.Conv2d(channels, channels, (frequencies, 5), padding=(0, 2), groups=channels, bias=False)
-        self.last_norm = MaskedNorm(channels=channels)
         last_channels = max(1, round(LAST_CHANNELS * width))
         self.mix = nn.Conv2d(channels, last_channels, 1, bias=False)
         self.mix_norm = MaskedNorm(channels=last_channels)
@@ -190,6 +187,6 @@ class KeywordCNN(nn.Module):
         x = self.stem_norm(x * mask, frames).relu()
         for block in self.blocks:
             x = block(x, frames)
-        x = self.last_norm(self.last(x) * mask, frames)  # (B, C, 1, T')
-        x = self.mix_norm(self.mix(x), frames).relu()
+        x = self.mix(self.last(x) * mask)  # (B, C, 1, T')
+        x = self.mix_norm(x, frames).relu()
         return self.head(x.sum((2, 3)) / lengths[:, None])

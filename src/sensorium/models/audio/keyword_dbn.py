@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from sensorium.errors import RequestError
 from sensorium.nn.rbm import DeepBeliefStack
 
 
@@ -22,7 +23,7 @@ class KeywordDBN(nn.Module):
     pretrain_epochs: passes of contrastive divergence over the sample, for each layer; 0 starts from random weights.
     pretrain_lr: its learning rate. dropout: share of hidden values set to zero when training with labels.
 
-    Raises RequestError for hidden_sizes without a layer.
+    Raises RequestError for hidden_sizes without a layer and for fewer than one frame.
     """
 
     initialize_examples = 4096
@@ -39,6 +40,8 @@ class KeywordDBN(nn.Module):
         dropout: float = 0.2,
     ) -> None:
         super().__init__()
+        if frames < 1:
+            raise RequestError(f"keyword_dbn stretches a recording to 1 or more frames, not {frames}.")
         self.frames = frames
         self.pretrain_epochs = pretrain_epochs
         self.pretrain_lr = pretrain_lr
