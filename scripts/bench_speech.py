@@ -2,8 +2,8 @@
 
 Usage: python scripts/bench_speech.py ROOT_OF_FSDD
 
-The plain loop: the same network over packed sequences, torchaudio's features file by file in DataLoader workers, batches
-in random order. The files are written to a temporary folder first, so that it reads as a person's would.
+The plain loop: the same network over packed sequences, torchaudio's features file by file in DataLoader workers,
+batches in random order. The files are written to a temporary folder first, so that it reads as a person's would.
 """
 
 import sys
@@ -36,7 +36,9 @@ class Recorded(Dataset[tuple[Tensor, Tensor]]):
         for row, file in enumerate(self.files):
             batch = split.read(np.array([row]))
             soundfile.write(file, batch.signal[0].numpy(), rate, subtype="FLOAT")
-        self.mel = torchaudio.transforms.MelSpectrogram(rate, n_fft=round(0.025 * rate), hop_length=rate // 100, n_mels=40)
+        self.mel = torchaudio.transforms.MelSpectrogram(
+            rate, n_fft=round(0.025 * rate), hop_length=rate // 100, n_mels=40
+        )
 
     def __len__(self) -> int:
         return len(self.files)

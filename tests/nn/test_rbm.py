@@ -125,15 +125,17 @@ def test_a_real_machine_learns_two_clusters() -> None:
 
 @torch.no_grad()
 def test_one_step_of_learning_is_the_formula() -> None:
-    """Learning from one example by its probabilities, where sampling has nothing to choose."""
+    """With a hidden unit that the data hold at 1 and a reconstruction does not, sampling has nothing to choose."""
     rbm = RestrictedBoltzmannMachine(num_visible=2, num_hidden=1)
     data = torch.tensor([[1.0, 0.0]])
-    rbm.hidden_bias.fill_(50)  # always 1
-    rbm.weight.copy_(torch.tensor([[0.5, -1.0]]))
-    seen = torch.tensor([0.5, -1.0]).sigmoid()
+    rbm.weight.copy_(torch.tensor([[60.0, 1.0]]))
+    rbm.hidden_bias.fill_(-30)
+    rbm.visible_bias.copy_(torch.tensor([-60.0, 1.0]))
+    seen = torch.tensor([0.5, float(torch.tensor(2.0).sigmoid())])
+    again = (60 * seen[0] + seen[1] - 30).sigmoid()
     weight, hidden, visible, error = rbm._contrast(data, 1, None)
-    torch.testing.assert_close(weight, data - seen)
-    torch.testing.assert_close(hidden, torch.zeros(1))
+    torch.testing.assert_close(weight, data - again * seen)
+    torch.testing.assert_close(hidden, 1 - again[None])
     torch.testing.assert_close(visible, data[0] - seen)
     torch.testing.assert_close(error, (data[0] - seen).square().mean())
 

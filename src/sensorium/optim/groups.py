@@ -32,9 +32,10 @@ def parameter_groups(
     "head.*" are the parameters under the attribute `head` and get lr, "backbone.*" are all others and get
     lr * backbone_lr_scale. "*.decay" get weight_decay; "*.no_decay" (biases, norm weights and other parameters with at
     most one dimension, position embeddings, class tokens) get none. Frozen parameters are left out, and so are groups
-    without parameters. Each group has its `name`.
+    without parameters. Each group has its `name`. A model that has no parameters at all gets one empty group: a step
+    then changes nothing.
 
-    Errors: RequestError for a negative rate and for a model without any trainable parameter.
+    Errors: RequestError for a negative rate and for a model all of whose parameters are frozen.
     """
     check_number("optimizer.lr", lr)
     check_number("optimizer.weight_decay", weight_decay)
@@ -60,6 +61,6 @@ def parameter_groups(
         for name, parameters in members.items()
         if parameters
     ]
-    if not groups:
-        raise RequestError("There is nothing to train: every parameter of the model is frozen, or it has none.")
-    return groups
+    if not groups and next(model.parameters(), None) is not None:
+        raise RequestError("There is nothing to train: every parameter of the model is frozen.")
+    return groups or [{"name": "head.no_decay", "params": [], "lr": lr, "weight_decay": 0.0}]
