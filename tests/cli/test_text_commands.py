@@ -50,6 +50,14 @@ def test_the_run_says_what_was_cut_and_how_much_is_padding(reviews: Path) -> Non
     assert 'text="..."' in told
 
 
+def test_a_text_that_is_cut_is_counted(reviews: Path) -> None:
+    (run,) = reviews.glob("runs/*/*")
+    command = ["predict", f"ckpt={run}", "accelerator=cpu", "format=json"]
+    result = run_command([*command, "text=" + "great " * 51], reviews)
+    assert result.stderr == "cut to 50 tokens (dataset.max_length): 1 text\n"
+    assert run_command([*command, "text=" + "great " * 50], reviews).stderr == ""
+
+
 def test_a_text_a_file_and_standard_input_give_the_same(reviews: Path) -> None:
     (run,) = reviews.glob("runs/*/*")
     texts = ["a lovely film", "awful and dull", "", "😀 很好 \u202e"]

@@ -8,6 +8,7 @@ from typing import Any
 from sensorium import runs
 from sensorium.cli import inputs, listen, output
 from sensorium.cli.app import Config, check, run_hydra
+from sensorium.data.base import counted
 from sensorium.errors import RequestError, unknown
 from sensorium.evaluator.settings import BeamSettings, settings_from
 from sensorium.predictor.classes import TOP_K, Prediction
@@ -102,10 +103,15 @@ def _pictures(config: Config, opened: Opened) -> int:
 
 def _texts(config: Config, opened: Opened) -> int:
     top_k = config["top_k"] or TOP_K
-    answers = TextPredictor(opened).predict(
+    predictor = TextPredictor(opened)
+    answers = predictor.predict(
         inputs.texts(config["input"], config["text"]), top_k=top_k, batch_size=config["batch_size"]
     )
-    return _answer(answers, config, opened)
+    failures = _answer(answers, config, opened)
+    if predictor.cut:
+        limit = predictor.spec.max_length
+        print(f"cut to {limit} tokens (dataset.max_length): {counted(predictor.cut, 'text')}", file=sys.stderr)
+    return failures
 
 
 def _sounds(config: Config, opened: Opened) -> int:

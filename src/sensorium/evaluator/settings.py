@@ -25,8 +25,8 @@ class BeamSettings:
 class CTCSettings:
     """Of transcripts. beam_size: prefixes kept, 1 for greedy. language_model: "own" for the n-grams of the training
     transcripts, the path of an ARPA file, or None or "none". language_weight: what it counts beside the recogniser.
-    word_score: added for every word. lexicon: the path of a list of the only words there are, one a line, or None. n_best:
-    hypotheses given for each recording.
+    word_score: added for every word. lexicon: the path of a list of the only words there are, one a line, or None.
+    n_best: hypotheses given for each recording.
     """
 
     beam_size: int = 1

@@ -19,7 +19,12 @@ _READ_AHEAD = 20  # batches of texts that are sorted by length together
 
 
 class TextPredictor:
-    """A text classifier, ready to answer."""
+    """A text classifier, ready to answer.
+
+    cut: how many texts so far were longer than the model reads; their ends were left out.
+    """
+
+    cut = 0
 
     def __init__(self, opened: Opened) -> None:
         assert isinstance(opened.spec, TextSpec)
@@ -36,7 +41,9 @@ class TextPredictor:
         spec = self.spec
         for group in _groups(texts, batch_size * _READ_AHEAD):
             answers: dict[int, tuple[tuple[str, float], ...]] = {}
-            tokens = [ids[: spec.max_length] or [UNK] for ids in self.tokenizer.encode_many(group)]
+            encoded = self.tokenizer.encode_many(group)
+            self.cut += sum(len(ids) > spec.max_length for ids in encoded)
+            tokens = [ids[: spec.max_length] or [UNK] for ids in encoded]
             for rows in _by_length(tokens, batch_size):
                 batch, lengths = padded([tokens[row] for row in rows], spec.pad_id)
                 found = self.classifier.probabilities(batch, lengths)

@@ -130,6 +130,7 @@ def build_task(config: dict[str, Any], model: nn.Module, data: Data) -> Task:
     memory_format = MEMORY_FORMATS[config["memory_format"]]
     model.to(memory_format=memory_format)  # type: ignore[call-overload]
     lr = float(config["lr"])
+    _check_criterion(config)
     return instantiate(
         "task",
         config["task"],
@@ -148,6 +149,14 @@ def build_task(config: dict[str, Any], model: nn.Module, data: Data) -> Task:
         ),
         class_weights=class_weights(config.get("class_weights"), data),
     )
+
+
+def _check_criterion(config: dict[str, Any]) -> None:
+    """Refuses an optimiser that is made for one criterion beside another."""
+    needed, found = config["optimizer"].get("criterion"), config["task"].get("criterion")
+    if needed not in (None, found):
+        said = f"task.criterion is {found}" if found else "this task has no criterion to choose"
+        raise RequestError(f"This optimizer works on the criterion {needed}, and {said}.\nTake another optimizer.")
 
 
 def _augmentation(section: dict[str, Any], spec: Spec) -> Any:
