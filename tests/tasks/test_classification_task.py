@@ -14,6 +14,7 @@ from sensorium.errors import RequestError
 from sensorium.optim.schedules import constant, plateau
 from sensorium.randomness import ExampleRandom
 from sensorium.tasks.classification import ClassificationTask
+from sensorium.tasks.inputs import Preparation
 from sensorium.vision.augment import Augment
 from sensorium.vision.mix import MixUp
 from sensorium.vision.normalise import Normalise
@@ -40,12 +41,12 @@ def task_of(**changes: Any) -> ClassificationTask:
     settings: dict[str, Any] = {
         "model": Network(),
         "num_classes": 3,
-        "normalise": Normalise(mean=(0.5,), std=(0.25,)),
-        "augment": NOTHING,
         "label_smoothing": 0.0,
     }
     recipe = plain_recipe(**{key: changes.pop(key) for key in FIELDS & changes.keys()})
-    task = ClassificationTask(recipe=recipe, **settings | changes)
+    prepare, augment = Normalise(mean=(0.5,), std=(0.25,)), changes.pop("augment", NOTHING)
+    preparation = Preparation(prepare=prepare, augment=augment)
+    task = ClassificationTask(recipe=recipe, preparation=preparation, **settings | changes)
     task._trainer = None
     return task
 
@@ -65,7 +66,7 @@ def test_pictures_are_normalised_before_the_model_sees_them() -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_loss_and_sums_by_hand(training: bool) -> None:
     task, batch = task_of(), batch_of()
-    logits = task.model(task.normalise(batch.images))
+    logits = task(batch.images)
     losses = -logits.log_softmax(1)[torch.arange(6), batch.labels]
     loss, sums = task.step(batch, 0, training=training)
     assert loss.item() == pytest.approx(losses.mean().item(), rel=1e-6)
@@ -94,7 +95,7 @@ def test_augmentation_is_for_training_only_and_by_example() -> None:
     assert mixed.step(batch, 0, training=False).loss.item() == plain.step(batch, 0, training=False).loss.item()
     found = mixed.step(batch, 3, training=True).loss
     random = ExampleRandom(seed=0, epoch=0, indices=batch.indices, batch=3)
-    images, targets = mixed.augment(batch.images, F.one_hot(batch.labels, 3).float(), random)
+    images, targets = mixed.preparation.augment(batch.images, F.one_hot(batch.labels, 3).float(), random)
     expected = -(targets * mixed(images).log_softmax(1)).sum(1).mean()
     assert found.item() == pytest.approx(expected.item(), rel=1e-6)
     assert found.item() != plain.step(batch, 3, training=True).loss.item()

@@ -26,7 +26,7 @@ def by_hand(run: Run, split: ImageSplit, rows: torch.Tensor) -> tuple[float, flo
     config = run.read_config()
     spec = load_data(config).spec
     model = build_model(config, spec).eval()
-    images = Normalise(mean=spec.mean, std=spec.std)(torch.from_numpy(split.images.read(rows.numpy())))
+    (images,) = Normalise(mean=spec.mean, std=spec.std)(torch.from_numpy(split.images.read(rows.numpy())))
     labels = torch.from_numpy(split.labels)[rows]
     logits = model(images)
     return float(F.cross_entropy(logits, labels)), float((logits.argmax(1) == labels).float().mean())

@@ -111,6 +111,7 @@ def report(folder: Path, result: Result, split: Any, *, loaded: Checkpoint, pred
         names=split.names,
         read_pictures=split.images.read if loaded.spec.kind == "image" else None,
         texts=split.texts if loaded.spec.kind == "text" else None,
+        plane=result.plane,
         predictions_format=predictions_format,  # type: ignore[arg-type]
     )
 

@@ -1,7 +1,9 @@
 """A trained classifier over a whole split: the same code, batches and arithmetic after training and in `eval`."""
 
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,22 +14,44 @@ from sensorium.evaluator.arithmetic import MEMORY_FORMATS, autocast
 from sensorium.metrics.classification import summary
 from sensorium.specs import ImageSpec, SoundSpec, TextSpec
 
+PLANE_POINTS = 151  # of each of two inputs, at which a model is asked for its opinion
+
+
+class Plane(NamedTuple):
+    """What a model of two inputs says all over their plane.
+
+    probabilities: (G, G, K); row and column are the second and the first input, G equal steps from low to high. Both
+    inputs are pixel values scaled to [0, 1].
+    """
+
+    low: float
+    high: float
+    probabilities: Tensor
+
 
 @dataclass(frozen=True)
 class Predictions:
-    """probabilities: (N, K) float32. labels: (N,) int64. seconds: wall time of the pass."""
+    """probabilities: (N, K) float32. labels: (N,) int64. seconds: wall time of the pass. counts: (N,) float64 by name,
+    of what the model counts for each example. plane: for pictures of two numbers, else None.
+    """
 
     probabilities: Tensor
     labels: Tensor
     seconds: float
+    counts: dict[str, Tensor] = field(default_factory=dict)
+    plane: Plane | None = None
 
     def metrics(self) -> dict[str, float]:
-        """Accuracy and the others of `metrics.classification.summary`."""
-        return summary(self.probabilities, self.labels)
+        """Accuracy and the others of `metrics.classification.summary`, and the mean of every count."""
+        means = {name: float(values.mean()) for name, values in self.counts.items()}
+        return summary(self.probabilities, self.labels) | means
 
 
 class Classifier:
     """A model ready to judge examples: on its device, in its memory format, in evaluation mode.
+
+    A model that counts something has a method `counted`: called like `forward`, it gives the logits and, by name, a
+    number for each example (B,).
 
     precision, memory_format: as in the config, resolved (no "auto").
     """
@@ -41,18 +65,34 @@ class Classifier:
         precision: str,
         memory_format: str,
     ) -> None:
-        self.device, self.precision = device, precision
+        self.spec, self.device, self.precision = spec, device, precision
         layout = MEMORY_FORMATS[memory_format]
         self.model = model.to(device=device, memory_format=layout).eval()  # type: ignore[call-overload]
         self.prepare = make_prepare(spec, layout).to(device)
 
-    @torch.inference_mode()
     def probabilities(self, *inputs: Tensor) -> Tensor:
         """A batch's `inputs`, on any device -> (B, K) float32 on the model's."""
+        return self.judged(*inputs)[0]
+
+    @torch.inference_mode()
+    def judged(self, *inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """As `probabilities`, and what the model counts of each example, if it does: (B,) by name."""
         prepared = self.prepare(*(tensor.to(self.device) for tensor in inputs))
+        count = getattr(self.model, "counted", None)
         with autocast(self.precision, self.device):
-            logits = self.model(*prepared)
-        return logits.float().softmax(1)
+            logits, counts = count(*prepared) if count else (self.model(*prepared), {})
+        return logits.float().softmax(1), counts
+
+    def plane(self) -> Plane | None:
+        """What it says between the values of two inputs and a little around them; None for other than two."""
+        spec = self.spec
+        if not isinstance(spec, ImageSpec) or spec.in_channels * math.prod(spec.image_size) != 2:
+            return None
+        low, high = -0.25, 1.25
+        steps = torch.linspace(low, high, PLANE_POINTS)
+        second, first = torch.meshgrid(steps, steps, indexing="ij")
+        points = torch.stack([first, second], dim=2).view(-1, spec.in_channels, *spec.image_size)
+        return Plane(low, high, self.probabilities(points).cpu().view(PLANE_POINTS, PLANE_POINTS, -1))
 
 
 def evaluate(classifier: Classifier, loader: BatchLoader) -> Predictions:
@@ -61,16 +101,21 @@ def evaluate(classifier: Classifier, loader: BatchLoader) -> Predictions:
     Over several processes each takes its share of the batches and all get the whole result.
     """
     started = time.perf_counter()
-    parts: list[tuple[Tensor, Tensor]] = []
+    parts: list[tuple[Tensor, Tensor, dict[str, Tensor]]] = []
     for batch in loader:
-        parts.append((batch.indices.clone(), classifier.probabilities(*batch.inputs).cpu()))
+        rows, counts = classifier.judged(*batch.inputs)
+        counts = {name: values.cpu().double() for name, values in counts.items()}
+        parts.append((batch.indices.clone(), rows.cpu(), counts))
     processes = loader.sampler.plan.world_size
     if processes > 1:
-        gathered: list[list[tuple[Tensor, Tensor]]] = [[] for _ in range(processes)]
+        gathered: list[list[tuple[Tensor, Tensor, dict[str, Tensor]]]] = [[] for _ in range(processes)]
         torch.distributed.all_gather_object(gathered, parts)
         parts = [part for share in gathered for part in share]
     labels = torch.from_numpy(loader.split.labels).clone()
     probabilities = torch.full((len(labels), parts[0][1].shape[1]), float("nan"))
-    for indices, rows in parts:
+    counted = {name: torch.full((len(labels),), float("nan"), dtype=torch.float64) for name in parts[0][2]}
+    for indices, rows, counts in parts:
         probabilities[indices] = rows
-    return Predictions(probabilities, labels, time.perf_counter() - started)
+        for name, values in counts.items():
+            counted[name][indices] = values
+    return Predictions(probabilities, labels, time.perf_counter() - started, counted, classifier.plane())

@@ -7,10 +7,13 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
+from sensorium.evaluator.classification import Plane
 from sensorium.files import write_csv, write_json_lines
 from sensorium.metrics.classification import Outcomes, outcomes
+from sensorium.report.boundary import plot_boundary
 from sensorium.report.plots import plot_calibration, plot_confusion, plot_worst, worst_errors
 
+BOUNDARY_EXAMPLES = 1000  # drawn over a boundary at most
 COLUMNS = ("index", "name", "label", "prediction", "correct", "confidence", "label_probability")
 
 
@@ -23,13 +26,14 @@ def write_classification_report(
     names: Sequence[str],
     read_pictures: Callable[[np.ndarray], np.ndarray] | None = None,
     texts: Sequence[str] | None = None,
+    plane: Plane | None = None,
     predictions_format: Literal["csv", "jsonl"],
 ) -> list[Path]:
     """Writes per_class.csv, confusion.csv, predictions.csv or .jsonl, plots/*.png and worst.csv; returns their paths.
 
     probabilities: (N, K). labels: (N,). class_names: K of them. names: N, what a person calls each example, such as
-    its file. read_pictures: rows (B,) int64 -> pictures (B, C, H, W) uint8, asked for at most 25; or None. texts: N,
-    what there is to read instead; or None.
+    its file. read_pictures: rows (B,) int64 -> pictures (B, C, H, W) uint8, asked for at most 1,000; or None. texts: N,
+    what there is to read instead; or None. plane: for pictures of two numbers, whose boundary is drawn; or None.
     """
     measured = outcomes(probabilities, labels)
     if len(class_names) != measured.num_classes or len(names) != len(measured.labels):
@@ -45,8 +49,8 @@ def write_classification_report(
     if predictions_format == "csv":
         write_csv(predictions, [COLUMNS, *_prediction_rows(measured, class_names, names)])
     else:
-        rows = _prediction_rows(measured, class_names, names)
-        write_json_lines(predictions, (dict(zip(COLUMNS, row, strict=True)) for row in rows))
+        records = _prediction_rows(measured, class_names, names)
+        write_json_lines(predictions, (dict(zip(COLUMNS, record, strict=True)) for record in records))
     plot_confusion(matrix=matrix, class_names=class_names, path=plots / "confusion.png")
     plot_calibration(outcomes=measured, path=plots / "calibration.png")
     paths = [folder / "per_class.csv", folder / "confusion.csv", predictions]
@@ -59,6 +63,17 @@ def write_classification_report(
             labels=[class_names[c] for c in measured.labels[worst]],
             predictions=[class_names[c] for c in measured.predicted[worst]],
             confidences=measured.confidence[worst].tolist(),
+            path=paths[-1],
+        )
+    if plane is not None and read_pictures is not None:
+        paths.append(plots / "boundary.png")
+        rows = np.arange(min(len(measured.labels), BOUNDARY_EXAMPLES))
+        plot_boundary(
+            plane=plane,
+            points=read_pictures(rows).reshape(len(rows), 2) / 255,
+            labels=measured.labels[rows],
+            correct=measured.correct[rows],
+            class_names=class_names,
             path=paths[-1],
         )
     if texts is not None:

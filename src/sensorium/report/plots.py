@@ -39,7 +39,7 @@ def plot_confusion(*, matrix: np.ndarray, class_names: Sequence[str], path: Path
     shares = np.ma.masked_array(matrix / np.maximum(support, 1), mask=np.broadcast_to(support == 0, matrix.shape))
     cell = _cell_size(k)
     side = k * cell
-    figure = _figure(side, side)
+    figure = new_figure(side, side)
     axes = figure.add_axes((0, 0, 1, 1))
     colours = colormaps["Blues"].with_extremes(bad="#e4e4e4")
     # Without numbers in the cells, a root scale is what makes an error of one percent visible.
@@ -54,7 +54,7 @@ def plot_confusion(*, matrix: np.ndarray, class_names: Sequence[str], path: Path
     bar.set_label("share of the true class", fontsize=8)
     bar.ax.tick_params(labelsize=7, length=2)
     bar.outline.set_visible(False)
-    _save(figure, path, tight=True)
+    save_figure(figure, path, tight=True)
 
 
 def plot_calibration(*, outcomes: Outcomes, path: Path) -> None:
@@ -63,7 +63,7 @@ def plot_calibration(*, outcomes: Outcomes, path: Path) -> None:
     filled = count > 0
     accuracy, mean = correct[filled] / count[filled], confidence[filled] / count[filled]
     centres, width = (edges[:-1] + edges[1:])[filled] / 2, 1 / BINS
-    figure = _figure(4.6, 5.4, layout="constrained")
+    figure = new_figure(4.6, 5.4, layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     upper.bar(centres, accuracy, width, color=LIGHT, edgecolor="white", label="accuracy")
     # The gap between the bar and the mean confidence of its examples is what the calibration error adds up.
@@ -79,7 +79,7 @@ def plot_calibration(*, outcomes: Outcomes, path: Path) -> None:
         lower.text(x, n * 1.3, f"{n:,}", ha="center", va="bottom", fontsize=6, rotation=90 if n >= 1000 else 0)
     for axes in (upper, lower):
         axes.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def worst_errors(outcomes: Outcomes) -> np.ndarray:
@@ -96,15 +96,15 @@ def plot_worst(
     Three channels are shown as colours, any other number as the grey of their mean. Without pictures a line says so.
     """
     if len(pictures) == 0:
-        figure = _figure(5, 1.6)
+        figure = new_figure(5, 1.6)
         figure.text(0.5, 0.5, "Every example was classified correctly.", ha="center", va="center", fontsize=12)
-        _save(figure, path)
+        save_figure(figure, path)
         return
     longest = max(len(label) + len(prediction) for label, prediction in zip(labels, predictions, strict=True))
     gap = " " if longest <= 14 else "\n"
     columns, rows = min(GRID, len(pictures)), math.ceil(len(pictures) / GRID)
     height = 1.7 * min(2.0, max(0.5, pictures.shape[2] / pictures.shape[3]))
-    figure = _figure(max(1.75 * columns, 3.5), (height + 0.42) * rows + 0.1, layout="constrained")
+    figure = new_figure(max(1.75 * columns, 3.5), (height + 0.42) * rows + 0.1, layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
@@ -114,9 +114,9 @@ def plot_worst(
         if len(picture) != 3:
             picture = np.repeat(picture.mean(axis=0, keepdims=True).astype(np.uint8), 3, axis=0)
         axes.imshow(picture.transpose(1, 2, 0))
-        title = f"{_shown(label, 22)}{gap}\N{RIGHTWARDS ARROW} {_shown(prediction, 16)} {confidence:.2f}"
-        _literal(axes.set_title(title, fontsize=8, pad=3))
-    _save(figure, path)
+        title = f"{shown(label, 22)}{gap}\N{RIGHTWARDS ARROW} {shown(prediction, 16)} {confidence:.2f}"
+        literal(axes.set_title(title, fontsize=8, pad=3))
+    save_figure(figure, path)
 
 
 def plot_attention(*, weights: np.ndarray, source: Sequence[str], target: Sequence[str], path: Path) -> None:
@@ -124,15 +124,15 @@ def plot_attention(*, weights: np.ndarray, source: Sequence[str], target: Sequen
 
     weights: (U, S), rows sum to 1. source, target: S and U tokens.
     """
-    figure = _figure(1.6 + 0.32 * len(source), 1.2 + 0.26 * len(target), layout="constrained")
+    figure = new_figure(1.6 + 0.32 * len(source), 1.2 + 0.26 * len(target), layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(len(source)), [_shown(token, 20) for token in source], rotation=60, ha="left", fontsize=9)
-    axes.set_yticks(range(len(target)), [_shown(token, 20) for token in target], fontsize=9)
+    axes.set_xticks(range(len(source)), [shown(token, 20) for token in source], rotation=60, ha="left", fontsize=9)
+    axes.set_yticks(range(len(target)), [shown(token, 20) for token in target], fontsize=9)
     axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
-        _literal(label)
-    _save(figure, path)
+        literal(label)
+    save_figure(figure, path)
 
 
 def plot_history(csv_path: Path, out_path: Path) -> None:
@@ -151,10 +151,10 @@ def plot_history(csv_path: Path, out_path: Path) -> None:
     panels = {name: series for name, series in panels.items() if series}
     if not panels:
         raise RequestError(f"{csv_path} has no finished epoch to draw.")
-    figure = _figure(3.6 * len(panels), 3.0, layout="constrained")
+    figure = new_figure(3.6 * len(panels), 3.0, layout="constrained")
     for axes, (name, series) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         _draw_series(axes, name, series)
-    _save(figure, out_path)
+    save_figure(figure, out_path)
 
 
 def _draw_series(axes: Axes, name: str, series: dict[str, np.ndarray]) -> None:
@@ -193,12 +193,12 @@ def _name_classes(axes: Axes, class_names: Sequence[str], cell: float) -> None:
     k = len(class_names)
     step = math.ceil(k / NAMED)
     font = 9 if k <= NUMBERED else max(5.5, 9 - k / 25)
-    names = [_shown(name, 28) for name in class_names[::step]]
+    names = [shown(name, 28) for name in class_names[::step]]
     fits = max(map(len, names)) * font * 0.65 / 72 < cell * step
     axes.set_xticks(range(0, k, step), names, fontsize=font, rotation=0 if fits else 90)
     axes.set_yticks(range(0, k, step), names, fontsize=font)
     for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
-        _literal(text)
+        literal(text)
     axes.tick_params(length=0 if k <= NUMBERED else 2)
     axes.set(xlabel="predicted class", ylabel="true class")
 
@@ -213,7 +213,7 @@ def _write_counts(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
             axes.text(column, row, text, ha="center", va="center", fontsize=size, color="white" if share > 0.5 else "k")
 
 
-def _shown(name: str, limit: int) -> str:
+def shown(name: str, limit: int) -> str:
     """A class name on one line, cut in the middle when long: names often differ only at their ends."""
     name = " ".join(name.encode("utf-8", errors="replace").decode().split())
     if len(name) <= limit:
@@ -222,17 +222,20 @@ def _shown(name: str, limit: int) -> str:
     return f"{name[:head]}\N{HORIZONTAL ELLIPSIS}{name[len(name) - (limit - head - 1) :]}"
 
 
-def _literal(text: Text) -> None:
+def literal(text: Text) -> None:
+    """Shows a name as it is."""
     # Two dollar signs in a name would otherwise be read as a formula.
     text.set_parse_math(False)
 
 
-def _figure(width: float, height: float, layout: str | None = None) -> Figure:
+def new_figure(width: float, height: float, layout: str | None = None) -> Figure:
+    """An empty figure of so many inches, apart from pyplot."""
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout=layout)  # type: ignore[arg-type]
     FigureCanvasAgg(figure)
     return figure
 
 
-def _save(figure: Figure, path: Path, *, tight: bool = False) -> None:
+def save_figure(figure: Figure, path: Path, *, tight: bool = False) -> None:
+    """As PNG, whole or not at all. tight: as large as what is drawn."""
     with replacing(path) as file:
         figure.savefig(file, format="png", dpi=DPI, bbox_inches="tight" if tight else None, pad_inches=0.12)
