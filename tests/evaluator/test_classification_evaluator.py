@@ -97,7 +97,7 @@ def test_processes_put_their_shares_together(monkeypatch: pytest.MonkeyPatch, co
     monkeypatch.setattr(torch, "distributed", SimpleNamespace(all_gather_object=gather))
     for rank in range(1, world_size):
         loader = loader_of(split, 8, rank=rank, world_size=world_size)
-        shares[rank] = [(batch.indices, classifier.probabilities(batch.images)) for batch in loader]
+        shares[rank] = [(batch.indices, classifier.probabilities(batch.images), {}) for batch in loader]
     rank = 0
     together = evaluate(classifier, loader_of(split, 8, rank=0, world_size=world_size))
     assert torch.equal(together.probabilities, alone.probabilities)  # to the last bit: the batches are the same
@@ -130,3 +130,46 @@ def test_unknown_precision() -> None:
         RequestError, match=r"There is no precision \(trainer.precision\) 'bf16-mix'. Did you mean bf16-mixed"
     ):
         autocast("bf16-mix", CPU)
+
+
+class Counting(Mean):
+    """Counts the bright pixels of every picture, beside the logits."""
+
+    def counted(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        return self(images), {"bright": (images > 0.5).sum((1, 2, 3))}
+
+
+@pytest.mark.parametrize("batch_size", [3, 100])
+def test_what_a_model_counts_is_reported_beside_accuracy(batch_size: int) -> None:
+    """Of a picture, as it is normalised here, a pixel is above 0.5 from 0.5 * 0.5 + 0.25 = 0.5 of the way on."""
+    split = split_of(20)
+    found = evaluate(classifier_of(Counting()), loader_of(split, batch_size))
+    bright = (split.images.read(np.arange(20)) > 127.5).sum((1, 2, 3))
+    assert found.counts["bright"].tolist() == bright.tolist()
+    assert found.metrics()["bright"] == pytest.approx(bright.mean())
+    plain = evaluate(classifier_of(Mean()), loader_of(split, batch_size))
+    assert plain.counts == {}
+    assert torch.equal(plain.probabilities, found.probabilities)
+    assert plain.metrics() == {name: value for name, value in found.metrics().items() if name != "bright"}
+
+
+class Difference(nn.Module):
+    """Logits from the first of two inputs less the second."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        first, second = images.flatten(1).unbind(1)
+        return torch.stack([first - second, second - first], 1)
+
+
+def test_a_model_of_two_inputs_is_asked_all_over_their_plane() -> None:
+    spec = ImageSpec(class_names=("a", "b"), in_channels=1, image_size=(1, 2), mean=(0.0,), std=(1.0,))
+    plane = classifier_of(Difference(), spec=spec).plane()
+    assert plane is not None
+    assert (plane.low, plane.high) == (-0.25, 1.25)
+    size = len(plane.probabilities)
+    assert plane.probabilities.shape == (size, size, 2)
+    row, column = 5, size - 3  # second and first input
+    step = 1.5 / (size - 1)
+    expected = 1 / (1 + np.exp(-2 * step * (column - row)))
+    assert plane.probabilities[row, column, 0].item() == pytest.approx(expected, rel=1e-5)
+    assert classifier_of(Mean()).plane() is None

@@ -27,9 +27,9 @@ SMALL = {
 }
 
 PARAMETERS = {
-    # stem 25 * 32 + 64; six blocks of c channels and b bands: 3c + 2bc + 3c + 2c + c * c; before the first of each
-    # stage c * (previous + 2); end 25 * 40 + 40 * 64 + 128; head 65 * 10
-    "keyword_cnn": 17_762,
+    # stem 25 * 48 + 96; four blocks of c channels and five bands: c * (previous + 2), 3c + 10c, 3c + 2c, c * c;
+    # end 25 * 60 + 60 * 96 + 192; head 97 * 10
+    "keyword_cnn": 27_478,
     # two directions of 3 * 96 * (80 + 96 + 2), then of 3 * 96 * (192 + 96 + 2); attention 193 * 192 + 192;
     # head 193 * 10
     "keyword_rnn": 308_746,
@@ -170,7 +170,7 @@ def test_a_default_has_one_value(name: str) -> None:
 
 
 def test_settings_that_cannot_work_are_refused() -> None:
-    with pytest.raises(RequestError, match=r"four numbers, such as \[1,1,2,2\], not \[1, 2\]"):
+    with pytest.raises(RequestError, match=r"four numbers, such as \[1,1,1,1\], not \[1, 2\]"):
         KeywordCNN(**TINY, depths=[1, 2])
     with pytest.raises(RequestError, match="a width over 0 and a stride_time of 1 or more, not 0 and 1"):
         KeywordCNN(**TINY, width=0, stride_time=1)

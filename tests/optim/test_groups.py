@@ -62,6 +62,13 @@ def test_frozen_parameters_and_empty_groups_are_left_out() -> None:
         parameter_groups(model, lr=0.5, weight_decay=0.1)
 
 
+def test_a_model_without_parameters_gets_one_empty_group() -> None:
+    """So that what never learns can be measured like everything else."""
+    groups = parameter_groups(nn.Flatten(), lr=0.5, weight_decay=0.1)
+    assert [group["params"] for group in groups] == [[]]
+    torch.optim.AdamW(groups).step()
+
+
 def test_every_trainable_parameter_is_in_exactly_one_group() -> None:
     model = Net()
     listed = [id(p) for group in parameter_groups(model, lr=1.0, weight_decay=0.0) for p in group["params"]]

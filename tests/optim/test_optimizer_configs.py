@@ -84,7 +84,7 @@ def assert_resumes(new: Callable[[], Training]) -> None:
 
 
 def test_how_many_there_are() -> None:
-    assert [path.stem for path in OPTIMIZERS] == ["adam", "adamw", "lion", "muon", "rmsprop", "sgd"]
+    assert [path.stem for path in OPTIMIZERS] == ["adam", "adamw", "lion", "muon", "rmsprop", "rosenblatt", "sgd"]
     assert [path.stem for path in SCHEDULERS] == ["constant", "cosine", "one_cycle", "plateau", "step"]
 
 

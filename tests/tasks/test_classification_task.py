@@ -89,6 +89,34 @@ def test_smoothing_is_for_training_only() -> None:
     assert task.step(batch, 0, training=False).loss.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_the_perceptron_s_criterion_counts_units_that_are_wrong(training: bool) -> None:
+    task, batch = task_of(criterion="perceptron"), batch_of()
+    logits = task(batch.images)
+    targets = torch.eye(3)[batch.labels]
+    wrong = (logits > 0).float() != targets
+    expected = (logits.abs() * wrong).sum(1).mean()
+    assert 0 < wrong.sum() < 18
+    assert task.step(batch, 0, training=training).loss.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_a_criterion_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(RequestError, match=r"'perceptrn'. Did you mean perceptron"):
+        task_of(criterion="perceptrn")
+    for changes in ({"label_smoothing": 0.1}, {"class_weights": torch.ones(3)}):
+        with pytest.raises(RequestError, match="takes neither label_smoothing nor class_weights"):
+            task_of(criterion="perceptron", **changes)
+
+
+def test_what_cannot_learn_has_a_loss_all_the_same() -> None:
+    task = task_of(model=nn.Sequential(nn.Flatten(), nn.AvgPool1d(2)), num_classes=2)
+    images, labels, indices = batch_of()
+    batch = ImageBatch(images, labels % 2, indices)
+    loss = task.step(batch, 0, training=True).loss
+    loss.backward()  # changes nothing, and does not complain
+    assert loss.item() == pytest.approx(task.step(batch, 0, training=False).loss.item(), rel=1e-6)
+
+
 def test_augmentation_is_for_training_only_and_by_example() -> None:
     mixed = task_of(augment=Augment(transforms={}, mix=MixUp(alpha=1.0)))
     plain, batch = task_of(), batch_of()

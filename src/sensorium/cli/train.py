@@ -21,7 +21,7 @@ from sensorium.data.audio.splits import too_short
 from sensorium.data.base import Data, Problem, refuse
 from sensorium.errors import RequestError, RunError, SensoriumError, listing
 from sensorium.runs import Run
-from sensorium.training import fit, launch, settings, tune
+from sensorium.training import fit, launch, settings, trace, tune
 
 # What `predict` is given, by kind of data.
 PREDICT_INPUT = {
@@ -138,6 +138,10 @@ def train(config: Config, run: Run, resume: Path | None) -> None:
     if first:
         runs.write_config(run, config)
     say(_summary(config, data, model))
+    if config.get("trace") is not None:  # an older config.yaml does not have it
+        trace.show(config, data=data, model=model, say=say)
+        runs.discard(run)
+        return
 
     training = fit.assemble(config, data=data, model=model, run=run, console=console)
     if (padding := training.padding()) is not None:
@@ -202,4 +206,5 @@ def _summary(config: Config, data: Data, model: torch.nn.Module) -> str:
         f"{config['dataset_name']}: {sizes} {data.spec} (train + val + test)\n"
         f"{config['model_name']}: {parameters:,} parameters, {config['trainer']['precision']}, {layout}"
         f"lr {float(config['lr']):g}, batch {config['batch_size']}{tokens}"
+        + ("" if parameters else f"\nnothing in {config['model_name']} learns: the epochs only measure it")
     )

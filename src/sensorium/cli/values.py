@@ -72,6 +72,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "threads": Rule(_from(1), "a whole number from 1", ("auto",)),
         "memory_format": Rule(lambda value: False, "", ("auto", *MEMORY_FORMATS)),
         "compile": _SWITCH,
+        "trace": _or_null(Rule(_from(0), "a whole number from 0")),
         "test": _SWITCH,
         "dataset.split_seed": Rule(_from(0), "a whole number from 0"),
         "optimizer.weight_decay": Rule(lambda value: _number(value) and value >= 0, "a number from 0"),

@@ -109,6 +109,8 @@ class RestrictedBoltzmannMachine(nn.Module):
         examples: (N, D), 0 to 1, or real with about mean 0 and variance 1 for a Gaussian machine. learning_rate: a
         tenth for a Gaussian machine of what it is for a Bernoulli one. steps: k of CD-k. weight_decay: of the weights,
         not of the biases. generator: of the examples' device; None for PyTorch's own.
+
+        Raises RequestError when weights grow without bound, as a Gaussian machine's do with a large learning rate.
         """
         self._start(examples, generator)
         parameters = (self.weight, self.hidden_bias, self.visible_bias)
@@ -126,6 +128,11 @@ class RestrictedBoltzmannMachine(nn.Module):
                     velocity.mul_(momentum).add_(gradient, alpha=learning_rate)
                     parameter.add_(velocity)
                 total += float(error) * len(data)
+                if not math.isfinite(total):
+                    raise RequestError(
+                        f"Contrastive divergence has run away in epoch {epoch + 1} at a learning rate of "
+                        f"{learning_rate:g}.\nGive a smaller one (pretrain_lr), and check the inputs."
+                    )
             errors.append(total / len(examples))
         return errors
 

@@ -1,7 +1,7 @@
 """Rosenblatt's learning rule: weights move after mistakes only (F. Rosenblatt, "Principles of Neurodynamics", 1962).
 
-An optimiser sees gradients, and the gradient of the perceptron's criterion (`sensorium.losses.perceptron`) with regard to
-the weights of a unit is (output - target) * input. A plain step along it, without momentum, is the rule:
+An optimiser sees gradients, and the gradient of the perceptron's criterion (`sensorium.losses.perceptron`) with regard
+to the weights of a unit is (output - target) * input. A plain step against it, without momentum, is the rule:
 
     w += lr * (target - output) * x
 
@@ -38,7 +38,7 @@ class Rosenblatt(SGD):
         check_number("optimizer.weight_decay", weight_decay)
         if criterion != "perceptron":
             raise RequestError(
-                f"optimizer.criterion={criterion}: Rosenblatt's rule is the gradient of the perceptron's criterion only.\n"
+                f"optimizer.criterion={criterion}: Rosenblatt's rule works on the perceptron's criterion only.\n"
                 "Take optimizer=sgd for another loss."
             )
         super().__init__(params, lr=lr, weight_decay=weight_decay)

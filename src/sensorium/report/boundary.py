@@ -30,7 +30,7 @@ def plot_boundary(
     probabilities = plane.probabilities.double().numpy()  # (G, G, K)
     colours = np.array([_COLOURS[number % len(_COLOURS)] for number in range(len(class_names))])  # (K, 3)
     said, even = probabilities.argmax(2), 1 / len(class_names)
-    sure = (probabilities.max(2, keepdims=True) - even) / (1 - even)  # (G, G, 1), 0 where all classes are alike
+    sure = (probabilities.max(2, keepdims=True) - even) / (1 - even)  # (G, G, 1), 0 where all are alike
     figure = new_figure(4.6, 4.2)
     axes = figure.add_subplot()
     steps = np.linspace(plane.low, plane.high, len(probabilities))
@@ -42,8 +42,10 @@ def plot_boundary(
         axes.contour(steps, steps, probabilities[:, :, number] - others, levels=[0], colors="k", linewidths=1.2)
     for number in np.unique(labels):
         mine = labels == number
-        axes.scatter(*points[mine].T, s=90, color=colours[number], edgecolor="white", linewidth=1.5, zorder=3)
-    axes.scatter(*points[~correct].T, s=45, color="white", marker="x", linewidth=2, zorder=4)
+        axes.scatter(
+            points[mine, 0], points[mine, 1], s=90, color=colours[number], edgecolor="white", linewidth=1.5, zorder=3
+        )
+    axes.scatter(points[~correct, 0], points[~correct, 1], s=45, color="white", marker="x", linewidth=2, zorder=4)
     handles = [
         Line2D([], [], marker="o", linestyle="", color=colours[number], label=shown(name, 22))
         for number, name in enumerate(class_names)

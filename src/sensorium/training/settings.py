@@ -15,8 +15,8 @@ from sensorium.evaluator.arithmetic import MEMORY_FORMATS
 from sensorium.nn.flops import count_flops
 from sensorium.specs import LanguageSpec, Spec, SpeechSpec, TextSpec, TranslationSpec
 
-# Measured on cores with AVX512-BF16 (docs/decisions/0005, 0011): below this, casting costs more than bfloat16 saves; for
-# texts and speech it always pays.
+# Measured on cores with AVX512-BF16 (docs/decisions/0005, 0011): below this, casting costs more than bfloat16 saves;
+# for texts and speech it always pays.
 BF16_PAYS_FROM_FLOPS = 20e6
 SEQUENCES = (TextSpec, LanguageSpec, TranslationSpec, SpeechSpec)
 

@@ -35,7 +35,7 @@ class KeywordDBN(nn.Module):
         num_classes: int,
         frames: int = 24,
         hidden_sizes: Sequence[int] = (500, 500),
-        pretrain_epochs: int = 30,
+        pretrain_epochs: int = 15,
         pretrain_lr: float = 0.05,
         dropout: float = 0.2,
     ) -> None:

@@ -33,7 +33,7 @@ class DeepBeliefNet(nn.Module):
         num_classes: int,
         image_size: tuple[int, int],
         hidden_sizes: Sequence[int] = (500, 500),
-        pretrain_epochs: int = 30,
+        pretrain_epochs: int = 15,
         pretrain_lr: float = 0.05,
         dropout: float = 0.2,
     ) -> None:

@@ -3,8 +3,9 @@
 F. Rosenblatt, "The perceptron: a probabilistic model for information storage and organization in the brain",
 Psychological Review 65(6), 1958.
 
-What differs: one output for each class instead of a single threshold unit, and it is trained by gradient descent on
-whatever loss the task has, not by Rosenblatt's error-correction rule. With cross-entropy it is logistic regression.
+What differs: one unit for each class instead of one that says yes or no, and no layer of random wires before it. With
+`optimizer=rosenblatt` every unit learns by his rule of error correction; on cross-entropy, which every other optimiser
+gets, this is logistic regression.
 """
 
 from torch import Tensor, nn

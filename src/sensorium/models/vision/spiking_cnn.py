@@ -56,7 +56,7 @@ class SpikingCNN(nn.Module):
         num_classes: int,
         image_size: tuple[int, int],
         width: int = 16,
-        steps: int = 6,
+        steps: int = 4,
         decay: float = 0.5,
         threshold: float = 1.0,
         slope: float = 5.0,

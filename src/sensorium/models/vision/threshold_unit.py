@@ -34,7 +34,7 @@ FUNCTIONS = {
 
 
 class ThresholdUnit(nn.Module):
-    """One unit with two inputs. It has no parameters: training changes nothing, and an evaluation shows what it computes.
+    """One unit with two inputs. It has no parameters: training changes nothing, an evaluation shows what it computes.
 
     function: and, or, not (of the first input), and_not (the first and not the second); its choice is the wiring.
     Raises RequestError for any other function, and for data of other than two inputs and two classes.
