@@ -42,6 +42,16 @@ def test_classes_take_the_share_of_the_plane_that_is_theirs(tmp_path: Path, edge
     assert share == pytest.approx((1.25 - edge) / 1.5, abs=0.03)
 
 
+def test_the_second_input_grows_upwards(tmp_path: Path) -> None:
+    plane = plane_of(0.5)
+    turned = plane._replace(probabilities=plane.probabilities.transpose(0, 1))
+    nothing = {"points": np.empty((0, 2)), "labels": np.empty(0, int), "correct": np.empty(0, bool)}
+    plot_boundary(plane=turned, **nothing, class_names=("a", "b"), path=tmp_path / "boundary.png")
+    pixels = pixels_of(tmp_path / "boundary.png")[:, 200:450]  # of the plane, not of the legend
+    orange, blue = of_class_one(pixels), pixels[:, :, 2] - pixels[:, :, 0] > 20
+    assert np.flatnonzero(orange.any(1)).max() < np.flatnonzero(blue.any(1)).min()
+
+
 def test_the_report_draws_it_for_two_inputs_only(tmp_path: Path) -> None:
     names = ["0 0", "0 1"]
     arguments = {

@@ -91,7 +91,7 @@ class Classifier:
         low, high = -0.25, 1.25
         steps = torch.linspace(low, high, PLANE_POINTS)
         second, first = torch.meshgrid(steps, steps, indexing="ij")
-        points = torch.stack([second, first], dim=2).view(-1, spec.in_channels, *spec.image_size)
+        points = torch.stack([first, second], dim=2).view(-1, spec.in_channels, *spec.image_size)
         return Plane(low, high, self.probabilities(points).cpu().view(PLANE_POINTS, PLANE_POINTS, -1))
 
 

