@@ -157,6 +157,13 @@ class Measured(nn.Module):
         self.pictures = pictures
 
 
+class AsTuple(nn.Module):
+    """Prepares nothing."""
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        return inputs
+
+
 def split_of(count: int) -> ImageSplit:
     pixels = np.arange(count * 64, dtype=np.uint8).reshape(count, 1, 8, 8)
     return ImageSplit(
@@ -167,11 +174,11 @@ def split_of(count: int) -> ImageSplit:
 def test_a_model_may_look_at_some_training_pictures_first() -> None:
     models = [Measured(), Measured(), Measured()]
     for model, seed in zip(models, (0, 0, 1), strict=True):
-        initialise_from_data(model, split_of(2000), nn.Identity(), seed=seed)
+        initialise_from_data(model, split_of(2000), AsTuple(), seed=seed)
     assert models[0].pictures.shape == (1024, 1, 8, 8)
     assert torch.equal(models[0].pictures, models[1].pictures)
     assert not torch.equal(models[0].pictures, models[2].pictures)
-    initialise_from_data(nn.Identity(), split_of(3), nn.Identity(), seed=0)
+    initialise_from_data(nn.Identity(), split_of(3), AsTuple(), seed=0)
 
 
 # -- data
