@@ -1,16 +1,15 @@
 """The contract every keyword model keeps, over every yaml of one in configs/model, and facts about each."""
 
-import inspect
-import io
 from pathlib import Path
 
 import pytest
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from model_contract import assert_defaults_agree, assert_everything_learns, assert_weights_are_all, yamls_of
 from sensorium.errors import RequestError
 from sensorium.models.audio.keyword_cnn import Frames, KeywordCNN, MaskedNorm
 from sensorium.models.audio.keyword_dbn import KeywordDBN, stretched
@@ -50,9 +49,7 @@ names = pytest.mark.parametrize("name", sorted(PARAMETERS))
 
 
 def test_every_yaml_of_a_keyword_model_has_a_case() -> None:
-    targets = {path.stem: OmegaConf.load(path)._target_ for path in MODELS.glob("*.yaml")}
-    heard = {name: get_object(target) for name, target in targets.items() if ".models.audio." in target}
-    found = {name for name, target in heard.items() if DATA.keys() <= inspect.signature(target).parameters.keys()}
+    found = yamls_of("audio", DATA)
     assert found == set(PARAMETERS)
     assert len(found) == 3
 
@@ -81,10 +78,7 @@ def test_contract(name: str, overrides: dict[str, object]) -> None:
     features, lengths = sounds(int(overrides.get("num_features", 40)))
 
     model(features, lengths).square().sum().backward()
-    for key, parameter in model.named_parameters():
-        assert parameter.grad is not None, key
-        assert parameter.grad.isfinite().all(), key
-        assert parameter.grad.any(), key
+    assert_everything_learns(model)
 
     model.eval()
     with torch.no_grad():
@@ -92,13 +86,7 @@ def test_contract(name: str, overrides: dict[str, object]) -> None:
     assert logits.shape == (16, 10)
     assert logits.isfinite().all()
 
-    file = io.BytesIO()
-    torch.save(model.state_dict(), file)
-    file.seek(0)
-    copy = build(name, **overrides).eval()
-    copy.load_state_dict(torch.load(file, weights_only=True))
-    with torch.no_grad():
-        assert torch.equal(copy(features, lengths), logits)
+    assert_weights_are_all(model, build(name, **overrides), features, lengths)
 
 
 @variants
@@ -160,13 +148,7 @@ def test_unknown_keyword_is_refused(name: str) -> None:
 
 @names
 def test_a_default_has_one_value(name: str) -> None:
-    config = OmegaConf.to_container(OmegaConf.load(MODELS / f"{name}.yaml"))
-    parameters = inspect.signature(get_object(config.pop("_target_"))).parameters
-    assert config.keys() == parameters.keys() - DATA.keys()
-    for key, value in config.items():
-        default = parameters[key].default
-        assert value == (list(default) if isinstance(default, tuple) else default)
-    assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters.values())
+    assert_defaults_agree(name, DATA)
 
 
 def test_settings_that_cannot_work_are_refused() -> None:

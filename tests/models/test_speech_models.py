@@ -1,7 +1,5 @@
 """The contract every recogniser keeps, over every yaml of one in configs/model, and facts about each."""
 
-import inspect
-import io
 import itertools
 from pathlib import Path
 
@@ -9,10 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from hydra.errors import InstantiationException
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from model_contract import assert_defaults_agree, assert_everything_learns, assert_weights_are_all, yamls_of
 from sensorium.errors import RequestError
 from sensorium.models.audio.deep_rnn import DeepRNN
 from sensorium.models.audio.deepspeech2 import DeepSpeech2
@@ -57,9 +56,7 @@ names = pytest.mark.parametrize("name", sorted(PARAMETERS))
 
 
 def test_every_yaml_of_a_recogniser_has_a_case() -> None:
-    targets = {path.stem: OmegaConf.load(path)._target_ for path in MODELS.glob("*.yaml")}
-    heard = {name: get_object(target) for name, target in targets.items() if ".models.audio." in target}
-    found = {name for name, target in heard.items() if DATA.keys() <= inspect.signature(target).parameters.keys()}
+    found = yamls_of("audio", DATA)
     assert found == set(PARAMETERS)
     assert len(found) == 4
 
@@ -92,10 +89,7 @@ def test_contract(name: str, overrides: dict[str, object]) -> None:
     F.ctc_loss(
         log_probs.transpose(0, 1), torch.ones(len(lengths), 1), shorter, torch.ones(len(lengths)).long()
     ).backward()
-    for key, parameter in model.named_parameters():
-        assert parameter.grad is not None, key
-        assert parameter.grad.isfinite().all(), key
-        assert parameter.grad.any(), key
+    assert_everything_learns(model)
 
     model.eval()
     with torch.no_grad():
@@ -105,13 +99,7 @@ def test_contract(name: str, overrides: dict[str, object]) -> None:
     assert shorter.dtype == torch.int64
     torch.testing.assert_close(log_probs.exp().sum(2), torch.ones(log_probs.shape[:2]))
 
-    file = io.BytesIO()
-    torch.save(model.state_dict(), file)
-    file.seek(0)
-    copy = tiny(name, **overrides).eval()
-    copy.load_state_dict(torch.load(file, weights_only=True))
-    with torch.no_grad():
-        assert torch.equal(copy(features, lengths)[0], log_probs)
+    assert_weights_are_all(model, tiny(name, **overrides), features, lengths)
 
 
 @variants
@@ -204,10 +192,7 @@ def test_unknown_keyword_is_refused(name: str) -> None:
 
 @names
 def test_a_default_has_one_value(name: str) -> None:
-    config = OmegaConf.to_container(OmegaConf.load(MODELS / f"{name}.yaml"))
-    parameters = inspect.signature(get_object(config.pop("_target_"))).parameters
-    assert config == {key: parameters[key].default for key in parameters.keys() - DATA.keys()}
-    assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters.values())
+    assert_defaults_agree(name, DATA)
 
 
 # -- deep_rnn and deepspeech2

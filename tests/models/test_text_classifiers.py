@@ -1,17 +1,16 @@
 """The contract every text classifier keeps, over every yaml of one in configs/model, and facts about each."""
 
-import inspect
-import io
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from hydra.errors import InstantiationException
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from model_contract import assert_defaults_agree, assert_everything_learns, assert_weights_are_all, yamls_of
 from sensorium.errors import RequestError
 from sensorium.models.text.bag_of_embeddings import BagOfEmbeddings, hash_ngrams
 from sensorium.models.text.cnn_text import CNNText
@@ -47,9 +46,7 @@ names = pytest.mark.parametrize("name", sorted(PARAMETERS))
 
 
 def test_every_yaml_of_a_text_classifier_has_a_case() -> None:
-    targets = {path.stem: OmegaConf.load(path)._target_ for path in MODELS.glob("*.yaml")}
-    texts_only = {name: get_object(target) for name, target in targets.items() if ".models.text." in target}
-    found = {name for name, target in texts_only.items() if DATA.keys() <= inspect.signature(target).parameters.keys()}
+    found = yamls_of("text", DATA)
     assert found == set(PARAMETERS)
     assert len(found) == 4
 
@@ -75,10 +72,7 @@ def test_contract(name: str, overrides: dict[str, object]) -> None:
         assert count_parameters(model) == PARAMETERS[name]
 
     model(tokens, lengths).square().sum().backward()
-    for key, parameter in model.named_parameters():
-        assert parameter.grad is not None, key
-        assert parameter.grad.isfinite().all(), key
-        assert parameter.grad.any(), key
+    assert_everything_learns(model)
 
     model.eval()
     with torch.no_grad():
@@ -86,13 +80,7 @@ def test_contract(name: str, overrides: dict[str, object]) -> None:
     assert logits.shape == (4, 3)
     assert logits.isfinite().all()
 
-    file = io.BytesIO()
-    torch.save(model.state_dict(), file)
-    file.seek(0)
-    copy = build(name, **overrides).eval()
-    copy.load_state_dict(torch.load(file, weights_only=True))
-    with torch.no_grad():
-        assert torch.equal(copy(tokens, lengths), logits)
+    assert_weights_are_all(model, build(name, **overrides), tokens, lengths)
 
 
 @variants
@@ -129,13 +117,7 @@ def test_unknown_keyword_is_refused(name: str) -> None:
 
 @names
 def test_a_default_has_one_value(name: str) -> None:
-    config = OmegaConf.to_container(OmegaConf.load(MODELS / f"{name}.yaml"))
-    parameters = inspect.signature(get_object(config.pop("_target_"))).parameters
-    assert config.keys() == parameters.keys() - DATA.keys()
-    for key, value in config.items():
-        default = parameters[key].default
-        assert value == (list(default) if isinstance(default, tuple) else default)
-    assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters.values())
+    assert_defaults_agree(name, DATA)
 
 
 @names

@@ -1,16 +1,15 @@
 """The contract every translator keeps, over its yamls in configs/model, and facts about each."""
 
-import inspect
-import io
 from pathlib import Path
 
 import pytest
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from model_contract import assert_defaults_agree, assert_everything_learns, assert_weights_are_all
 from sensorium.errors import RequestError
 from sensorium.models.text.rnn_seq2seq import RNNSeq2Seq
 from sensorium.models.text.transformer_seq2seq import TransformerSeq2Seq
@@ -74,10 +73,7 @@ def test_contract(name: str, overrides: dict[str, object]) -> None:
     model, batch = build(name, **overrides), pairs()
     assert model.training
     (model(*batch).softmax(2) ** 2).sum().backward()
-    for key, parameter in model.named_parameters():
-        assert parameter.grad is not None, key
-        assert parameter.grad.isfinite().all(), key
-        assert parameter.grad.any(), key
+    assert_everything_learns(model)
 
     model.eval()
     with torch.no_grad():
@@ -85,15 +81,7 @@ def test_contract(name: str, overrides: dict[str, object]) -> None:
     assert logits.shape == (3, 5, overrides["target_vocab_size"])
     assert logits.isfinite().all()
 
-    file = io.BytesIO()
-    torch.save(model.state_dict(), file)
-    file.seek(0)
-    copy = build(name, **overrides).eval()
-    for parameter in copy.parameters():
-        nn.init.zeros_(parameter)
-    copy.load_state_dict(torch.load(file, weights_only=True))
-    with torch.no_grad():
-        assert torch.equal(copy(*batch), logits)
+    assert_weights_are_all(model, build(name, **overrides), *batch)
 
 
 @variants
@@ -176,11 +164,7 @@ def test_unknown_keyword_is_refused(name: str) -> None:
 
 @names
 def test_a_default_has_one_value(name: str) -> None:
-    config = OmegaConf.to_container(OmegaConf.load(MODELS / f"{name}.yaml"))
-    signature = inspect.signature(get_object(config.pop("_target_")))
-    for key, value in config.items():
-        assert value == signature.parameters[key].default, key
-    assert config.keys() | DATA.keys() == signature.parameters.keys()
+    assert_defaults_agree(name, DATA)
 
 
 def test_luong_equals_its_equations() -> None:

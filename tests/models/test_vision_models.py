@@ -1,7 +1,6 @@
 """The contract every image classifier keeps, over every yaml in configs/model."""
 
 import inspect
-import io
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from model_contract import assert_weights_are_all
 from sensorium.nn.flops import count_parameters
 
 YAMLS = {
@@ -115,13 +115,7 @@ def test_contract(name: str) -> None:
         assert logits.isfinite().all()
         torch.testing.assert_close(model(images[2:3]), logits[2:3], atol=1e-5, rtol=1e-4)
 
-    file = io.BytesIO()
-    torch.save(model.state_dict(), file)
-    file.seek(0)
-    copy = build(name).eval()
-    copy.load_state_dict(torch.load(file, weights_only=True))
-    with torch.no_grad():
-        assert torch.equal(copy(images), logits)
+    assert_weights_are_all(model, build(name), images)
 
 
 def _wake(model: nn.Module) -> None:

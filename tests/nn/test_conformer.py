@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sensorium.errors import RequestError
-from sensorium.nn.conformer import Conformer, ConformerBlock, ConvolutionModule, LongRotaryPositions
+from sensorium.nn.conformer import Conformer, ConformerBlock, ConvolutionModule
 from sensorium.nn.positions import RotaryPositions
 
 WIDTH, KERNEL = 8, 5
@@ -61,7 +61,7 @@ def test_padding_changes_nothing() -> None:
 
 def test_without_positions_attention_reads_a_bag_and_with_them_an_order() -> None:
     x, lengths = torch.randn(1, 6, WIDTH), torch.tensor([6])
-    for positions in (None, LongRotaryPositions(width=4, length=16)):
+    for positions in (None, RotaryPositions(width=4, length=16)):
         ours = block(positions=positions)
         torch.nn.init.zeros_(ours.convolution.out.weight)  # what else sees the order
         turned = ours(x.flip(1), lengths).flip(1)
@@ -69,11 +69,20 @@ def test_without_positions_attention_reads_a_bag_and_with_them_an_order() -> Non
 
 
 def test_positions_grow_with_the_sequence_and_stay_the_same() -> None:
-    grown, fixed = LongRotaryPositions(width=4, length=2), RotaryPositions(width=4, length=50)
+    grown, fixed = RotaryPositions(width=4, length=2), RotaryPositions(width=4, length=50)
     for start, time in ((0, 2), (0, 9), (20, 30), (3, 4)):
         x = torch.randn(1, 2, time, 4)
         assert torch.equal(grown(x, start), fixed(x, start))
     assert not grown.state_dict()
+
+
+def test_what_validation_has_grown_serves_training() -> None:
+    positions = RotaryPositions(width=4, length=2)
+    with torch.inference_mode():
+        positions(torch.randn(1, 1, 9, 4))
+    x = torch.randn(1, 1, 9, 4, requires_grad=True)
+    positions(x).square().sum().backward()
+    torch.testing.assert_close(x.grad, 2 * x.detach())  # turning leaves the length of a vector as it is
 
 
 def test_a_longer_utterance_than_the_table_is_read() -> None:

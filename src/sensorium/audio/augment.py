@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
+from sensorium.errors import RequestError
 from sensorium.randomness import ExampleRandom
 
 Transforms = Mapping[str, nn.Module | None] | Sequence[nn.Module]
@@ -26,6 +27,31 @@ class SoundAugment(nn.Module):
         super().__init__()
         self.waves = _named(waves)
         self.features = _named(features)
+
+    takes = "sound"  # what it is for
+
+    @property
+    def active(self) -> bool:
+        """Whether it changes anything."""
+        return len(self.waves) + len(self.features) > 0
+
+    def prepared(
+        self, inputs: tuple[Tensor, ...], targets: Tensor, random: ExampleRandom, prepare: nn.Module
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """A batch's inputs as the model is called with them, changed before features are taken and after.
+
+        targets stay as they are. Raises RequestError where samples would have to be changed and only features are there.
+        """
+        signal, lengths = inputs
+        if len(self.waves):
+            if signal.ndim == 3:
+                raise RequestError(
+                    "dataset.cache=features keeps no samples for this augmentation to change.\n"
+                    "Say dataset.cache=samples, or augment=spec_augment."
+                )
+            signal, lengths = self.on_waves(signal, lengths, random)
+        features, lengths = prepare(signal, lengths)
+        return (self.on_features(features, lengths, random), lengths), targets
 
     def on_waves(self, samples: Tensor, lengths: Tensor, random: ExampleRandom) -> tuple[Tensor, Tensor]:
         """Samples (B, N) and how many each row has, (B,) -> the same, of another N where the speed changes."""

@@ -67,7 +67,8 @@ def check_ready(spec: Spec, decoding: Config) -> None:
     if isinstance(spec, SpeechSpec):
         jiwer_package()
         chosen = settings_from(CTCSettings, decoding)
-        chosen.arpa(spec.language_model), chosen.words()
+        chosen.arpa(spec.language_model)
+        chosen.words()
 
 
 def evaluate_run(config: Config, run: Run, *, data: Data, device: torch.device) -> dict[str, float]:

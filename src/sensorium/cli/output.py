@@ -14,7 +14,7 @@ from rich.control import Control
 from rich.table import Table
 
 from sensorium.errors import RequestError, RunError
-from sensorium.files import write_atomically
+from sensorium.files import replacing, write_atomically
 
 Record = dict[str, Any]
 _STYLE: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False}
@@ -109,13 +109,11 @@ def opened(path: str | None) -> Iterator[Any]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    target = Path(path)
-    part = target.with_name(f".{target.name}.part")
     try:
-        with part.open("w", encoding="utf-8") as file:
-            yield file
-        part.replace(target)
+        with replacing(Path(path)) as file:
+            text = io.TextIOWrapper(file, encoding="utf-8")
+            yield text
+            text.flush()
+            text.detach()  # the file is not the wrapper's to close
     except OSError as error:
         raise RunError(f"output={path} cannot be written: {error.strerror}.") from error
-    finally:
-        part.unlink(missing_ok=True)

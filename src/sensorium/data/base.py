@@ -5,7 +5,7 @@ A dataset is a class with keyword-only arguments, an attribute `task`, and one m
     load(*, on_bad: "fail" | "skip") -> Data
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -80,6 +80,12 @@ def refuse(problems: Sequence[Problem], *, on_bad: OnBad) -> None:
     more = f" ... and {len(problems) - 10} more" if len(problems) > 10 else ""
     count = counted(len(problems), "problem")
     raise RequestError(f"The data has {count}; on_bad=skip leaves out what is bad and lists it:\n{first}{more}")
+
+
+def class_order(labels: Iterable[str]) -> list[str]:
+    """Class names in order: as numbers when all are, else by letters."""
+    names = sorted(set(labels))
+    return sorted(names, key=int) if all(name.isascii() and name.isdigit() for name in names) else names
 
 
 def counted(number: int, word: str) -> str:

@@ -27,7 +27,7 @@ import numpy as np
 import PIL
 
 from sensorium.data.download import cache_folder
-from sensorium.data.entries import locked, make_room, map_pixels, new_entry
+from sensorium.data.entries import file_facts, locked, make_room, map_pixels, new_entry
 from sensorium.data.vision.store import ImageStore, Subset, channel_statistics
 from sensorium.errors import RunError
 from sensorium.files import replacing, write_json
@@ -122,13 +122,8 @@ class _Decoder:
         settings = [_FORMAT, PIL.__version__, wanted, self._settings]
         hashed, here = hashlib.sha256(json.dumps(settings).encode()), str(Path.cwd())
         for path in self.files:
-            try:
-                status = path.stat()
-                facts = f"{status.st_size} {status.st_mtime_ns}"
-            except OSError as error:  # a link to nothing; `scan` will say so
-                facts = str(error.errno)
             place = os.path.join(here, path)  # noqa: PTH118 (half the time of a new Path)
-            hashed.update(os.fsencode(f"\n{place}\n{facts}"))
+            hashed.update(os.fsencode(f"\n{place}\n{file_facts(path)}"))
         return hashed.hexdigest()[:32]
 
     def decode(self, row: int) -> np.ndarray:

@@ -4,14 +4,13 @@ No worker processes: a batch is one indexed read from a memory map, and what has
 which frees the interpreter lock. The order does not depend on the number of threads or processes.
 """
 
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from sensorium.batches import Batch
+from sensorium.data.ahead import in_order
 from sensorium.data.order import Order
 
 
@@ -48,24 +47,11 @@ class BatchLoader:
         self._resume = None
         start = resume[1] if resume is not None and resume[0] == epoch else 0
         batches = self.sampler.batches(start)
-        read = self._read_ahead(batches) if self.readers else map(self.read, batches)
+        ahead = self.readers > 0
+        read = in_order(self.read, batches, threads=self.readers, name="reader") if ahead else map(self.read, batches)
         for number, batch in enumerate(read, start):
             self._given = (epoch, number + 1)
             yield batch
-
-    def _read_ahead(self, batches: Iterator[np.ndarray]) -> Iterator[Batch]:
-        with ThreadPoolExecutor(self.readers, thread_name_prefix="reader") as pool:
-            waiting: deque[Future[Batch]] = deque()
-            try:
-                for rows in batches:
-                    waiting.append(pool.submit(self.read, rows))
-                    if len(waiting) > 2 * self.readers:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
 
     def state_dict(self) -> dict[str, Any]:
         """Epoch and number of batches given out in it."""

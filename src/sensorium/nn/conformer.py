@@ -20,18 +20,6 @@ from sensorium.nn.positions import RotaryPositions
 from sensorium.nn.subsampling import without_padding
 
 
-class LongRotaryPositions(RotaryPositions):
-    """Rotary positions for sequences of any length: the table grows when it is too short."""
-
-    def forward(self, x: Tensor, start: int = 0) -> Tensor:
-        """x: (..., T, D), whose first token stands at position start; returns (..., T, D)."""
-        end = start + x.shape[-2]
-        if end > len(self.cos):
-            longer = RotaryPositions(width=x.shape[-1], length=2 * end)
-            self.cos, self.sin = longer.cos.to(self.cos), longer.sin.to(self.sin)
-        return super().forward(x, start)
-
-
 class HalfFeedForward(nn.Sequential):
     """Layer normalisation and two layers on each frame, swish between: (..., D) -> (..., D). Half of it is added."""
 
@@ -119,7 +107,7 @@ class Conformer(nn.Module):
         if width % (2 * heads):
             nearest = max(width // (2 * heads), 1) * 2 * heads
             raise RequestError(f"width {width} does not divide by twice the heads ({heads}); try width={nearest}.")
-        positions = LongRotaryPositions(width=width // heads, length=1024)
+        positions = RotaryPositions(width=width // heads, length=1024)
         self.blocks = nn.ModuleList(
             ConformerBlock(
                 width=width,

@@ -42,23 +42,30 @@ class RotaryPositions(nn.Module):
     J. Su et al., "RoFormer: enhanced transformer with rotary position embedding", 2021, arXiv 2104.09864. Feature i is
     paired with feature i + D / 2. Nothing is trained and nothing is saved.
 
-    width: of the vectors, even. length: how many positions there are.
+    width: of the vectors, even. length: positions to begin with; a longer sequence makes more.
     """
 
     def __init__(self, *, width: int, length: int) -> None:
         super().__init__()
-        angles = _angles(length, width).repeat(1, 2)
-        self.cos: Tensor
-        self.sin: Tensor
-        self.register_buffer("cos", angles.cos().float(), persistent=False)
-        self.register_buffer("sin", angles.sin().float(), persistent=False)
+        self.width = width
+        # No buffers, for the reason given above.
+        self.cos, self.sin = _turns(length, width)
 
     def forward(self, x: Tensor, start: int = 0) -> Tensor:
         """x: (..., T, D), whose first token stands at position start; returns (..., T, D)."""
         first, second = x.chunk(2, dim=-1)
         end = start + x.shape[-2]
+        if end > len(self.cos) or self.cos.device != x.device:
+            with torch.inference_mode(False):  # training goes on with what validation has made
+                self.cos, self.sin = (table.to(x.device) for table in _turns(max(2 * end, len(self.cos)), self.width))
         turned = torch.cat([-second, first], dim=-1)
         return x * self.cos[start:end].to(x.dtype) + turned * self.sin[start:end].to(x.dtype)
+
+
+def _turns(length: int, width: int) -> tuple[Tensor, Tensor]:
+    """Cosine and sine of every angle, (length, width) float32."""
+    angles = _angles(length, width).repeat(1, 2)
+    return angles.cos().float(), angles.sin().float()
 
 
 def _angles(length: int, width: int) -> Tensor:

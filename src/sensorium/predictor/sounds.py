@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from sensorium.audio.read import UnreadableSound, read
+from sensorium.data.audio.store import padded
 from sensorium.predictor.classes import Prediction, check_top_k, top_classes
 from sensorium.predictor.opened import Opened
 from sensorium.specs import SoundSpec
@@ -26,16 +26,17 @@ class SoundPredictor:
         check_top_k(top_k)
         for found in read_batches(paths, sample_rate=self.spec.features["sample_rate"], batch_size=batch_size):
             sounds = [sound for _, sound in found if isinstance(sound, np.ndarray)]
-            rows = iter(
-                top_classes(self.classifier.probabilities(*padded(sounds)), self.spec.class_names, top_k)
-                if sounds
-                else ()
-            )
+            rows = iter(self._classes(sounds, top_k) if sounds else ())
             for path, sound in found:
                 if isinstance(sound, UnreadableSound):
                     yield Prediction(str(path), (), f"{path}: {sound}")
                 else:
                     yield Prediction(str(path), next(rows))
+
+    def _classes(self, sounds: list[np.ndarray], top_k: int) -> list[tuple[tuple[str, float], ...]]:
+        signal, lengths = padded(sounds)
+        probabilities = self.classifier.probabilities(torch.from_numpy(signal), torch.from_numpy(lengths))
+        return top_classes(probabilities, self.spec.class_names, top_k)
 
 
 def read_batches(
@@ -59,12 +60,3 @@ def samples_of(path: Path, *, sample_rate: int) -> np.ndarray | UnreadableSound:
     except UnreadableSound as error:
         return error
     return samples if len(samples) else UnreadableSound("no samples")
-
-
-def padded(sounds: list[np.ndarray]) -> tuple[Tensor, Tensor]:
-    """Samples of B recordings -> (B, N) float32, zeros behind the end, and lengths (B,)."""
-    lengths = [len(samples) for samples in sounds]
-    batch = torch.zeros(len(sounds), max(lengths))
-    for row, samples in zip(batch, sounds, strict=True):
-        row[: len(samples)] = torch.from_numpy(samples)
-    return batch, torch.tensor(lengths)

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from sensorium.audio.features import Features
 from sensorium.audio.read import UnreadableSound, chunks, probe
+from sensorium.data.audio.store import padded
 from sensorium.decoding.alignment import align_words
 from sensorium.decoding.ctc import BLANK, Hypothesis
 from sensorium.evaluator.recognition import Transcriber
 from sensorium.evaluator.settings import CTCSettings
 from sensorium.predictor.opened import Opened
-from sensorium.predictor.sounds import padded, read_batches
+from sensorium.predictor.sounds import read_batches
 from sensorium.specs import SpeechSpec
 
 LONG = 30.0  # seconds; a longer recording is heard in pieces
@@ -84,7 +85,7 @@ class SpeechPredictor:
             sounds = [sound for _, sound in found if isinstance(sound, np.ndarray)]
             answers: Iterator[tuple[Tensor, list[Hypothesis]]] = iter(())
             if sounds:
-                log_probs, lengths = self.transcriber.log_probs(*padded(sounds))
+                log_probs, lengths = self.transcriber.log_probs(*map(torch.from_numpy, padded(sounds)))
                 best = self.transcriber.search(log_probs, lengths)
                 rows = [row[:length] for row, length in zip(log_probs, lengths.tolist(), strict=True)]
                 answers = zip(rows, best, strict=True)

@@ -16,7 +16,6 @@ from rich.console import Console
 from torch import nn
 
 from sensorium import checkpoint
-from sensorium.audio.augment import SoundAugment
 from sensorium.build import initialise_from_data, instantiate, make_loader, make_prepare
 from sensorium.data.base import Data, Split
 from sensorium.data.loader import BatchLoader
@@ -162,12 +161,10 @@ def _check_criterion(config: dict[str, Any]) -> None:
 def _augmentation(section: dict[str, Any], spec: Spec) -> Any:
     """Refuses an augmentation of pictures for anything else, and one of sound likewise."""
     augment = instantiate("augment", section)
-    for_sound, sound = isinstance(augment, SoundAugment), isinstance(spec, SoundSpec | SpeechSpec)
-    if Preparation(prepare=nn.Identity(), augment=augment).augments and (
-        for_sound != sound or not isinstance(spec, ImageSpec | SoundSpec | SpeechSpec)
-    ):
-        fitting = "spec_augment or none" if sound else "none"
-        raise RequestError(f"This augmentation is not for {spec}. Say augment={fitting}.")
+    taken = "pictures" if isinstance(spec, ImageSpec) else "sound" if isinstance(spec, SoundSpec | SpeechSpec) else None
+    if augment.active and augment.takes != taken:
+        fitting = "spec_augment or none" if taken == "sound" else "none"
+        raise RequestError(f"This augmentation is for {augment.takes}, not for {spec}. Say augment={fitting}.")
     return augment
 
 

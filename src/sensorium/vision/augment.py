@@ -29,6 +29,20 @@ class Augment(nn.Module):
         self.transforms = nn.ModuleDict({name: module for name, module in named.items() if module is not None})
         self.mix = mix
 
+    takes = "pictures"  # what it is for
+
+    @property
+    def active(self) -> bool:
+        """Whether it changes anything."""
+        return len(self.transforms) > 0 or self.mix is not None
+
+    def prepared(
+        self, inputs: tuple[Tensor, ...], targets: Tensor, random: ExampleRandom, prepare: nn.Module
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """A batch's inputs as the model is called with them, and its targets (B, K), both changed."""
+        images, targets = self(inputs[0], targets, random)
+        return prepare(images, *inputs[1:]), targets
+
     def forward(self, images: Tensor, targets: Tensor, random: ExampleRandom) -> tuple[Tensor, Tensor]:
         """Images (B, C, H, W) uint8 or float in [0, 1], targets (B, K) -> float images in [0, 1], targets (B, K)."""
         for transform in self.transforms.values():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from tones import RATE, SPEECH, write
 
-from sensorium.data.audio.connected_digits import WORDS, ConnectedDigits, joined
+from sensorium.data.audio.connected_digits import ConnectedDigits, joined
+from sensorium.data.audio.made import DIGITS
 from sensorium.errors import RequestError
 
 SPEAKERS = ("ann", "bob")
@@ -67,7 +68,7 @@ def test_the_sequences(root, mixed):
         assert len(split) == SIZES[f"{part}_size"]
         assert split.names[3] == f"connected_digits:{part}:3"
         for text, speaker, (found, silences) in zip(split.texts, split.speakers, sequences(split), strict=True):
-            assert text == " ".join(WORDS[digit] for digit, _, _ in found)
+            assert text == " ".join(DIGITS[digit] for digit, _, _ in found)
             speakers = {name for _, name, _ in found}
             assert speaker == (speakers.pop() if len(speakers) == 1 else "mixed")
             assert mixed or not speakers

@@ -10,7 +10,8 @@ from tones import RATE, SPEECH
 
 from sensorium.audio.espeak import Utterance
 from sensorium.data.audio.spoken_commands import SpokenCommands
-from sensorium.data.audio.spoken_numbers import SpokenNumbers, in_words, spoken
+from sensorium.data.audio.spoken_numbers import SpokenNumbers, in_words
+from sensorium.data.audio.voices import spoken
 from sensorium.errors import RequestError
 
 PARTS = ("train", "val", "test")

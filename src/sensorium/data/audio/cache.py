@@ -27,7 +27,7 @@ from sensorium.data.audio.listed import Recordings
 from sensorium.data.audio.scan import Decoder, Facts
 from sensorium.data.audio.store import Flat, FlatWriter, Source, no_room
 from sensorium.data.download import cache_folder
-from sensorium.data.entries import locked
+from sensorium.data.entries import file_facts, locked
 from sensorium.errors import RunError
 from sensorium.files import replacing
 
@@ -109,18 +109,10 @@ def _key(recordings: Recordings, features: Mapping[str, Any], cache: str, max_se
             facts = "at hand"
         else:
             if recording.sound not in status:  # many pieces may be of one file
-                status[recording.sound] = f"{os.path.join(here, recording.sound)} {_status(recording.sound)}"  # noqa: PTH118
+                status[recording.sound] = f"{os.path.join(here, recording.sound)} {file_facts(recording.sound)}"  # noqa: PTH118
             facts = status[recording.sound]
         hashed.update(os.fsencode(f"\n{facts} {recording.start} {recording.end}\n"))
     return hashed.hexdigest()[:32]
-
-
-def _status(path: str) -> str:
-    try:
-        found = os.stat(path)  # noqa: PTH116 (half the time of a new Path)
-    except OSError as error:  # a link to nothing; `scan` will say so
-        return str(error.errno)
-    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def _build(flat: Path, about: Path, decoder: Decoder, extractor: Features | None) -> None:

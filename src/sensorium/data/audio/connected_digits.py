@@ -14,16 +14,15 @@ import numpy as np
 from sensorium.audio.read import UnreadableSound, read
 from sensorium.data.audio.fsdd import Digit, fsdd_folder, list_digits, official_test, with_validation
 from sensorium.data.audio.listed import PARTS, Recordings
+from sensorium.data.audio.made import DIGITS, given_rate, part_sizes, stepped
 from sensorium.data.audio.settings import SpeechSettings
 from sensorium.data.base import Data, OnBad, Problem, check_fractions
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
 
-WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _SILENCE = 0.3  # seconds at most between two digits
 _EDGE = (0.05, 0.25)  # seconds before the first digit and behind the last
 _NOISE = 0.01  # of the speech, in amplitude
-_STEPS = 32768  # samples are whole 16-bit numbers, as those of the recordings are
 
 _Pool = Mapping[tuple[str, int], Sequence[np.ndarray]]  # the recordings of a digit by a speaker
 
@@ -63,11 +62,7 @@ class ConnectedDigits:
         val_fraction: float,
         split_seed: int,
     ) -> None:
-        self._sizes = dict(zip(PARTS, (train_size, val_size, test_size), strict=True))
-        if min(self._sizes.values()) < 1:
-            raise RequestError(
-                f"dataset.train_size={train_size}, val_size={val_size}, test_size={test_size}: give at least 1 each."
-            )
+        self._sizes = part_sizes(train_size, val_size, test_size)
         if not 1 <= min_digits <= max_digits:
             raise RequestError(
                 f"dataset.min_digits={min_digits} and max_digits={max_digits}: give 1 or more, the first not larger."
@@ -133,7 +128,7 @@ class ConnectedDigits:
             pieces.append(recordings[int(random.integers(len(recordings)))])
         samples = joined(pieces, sample_rate=self._rate, random=random)
         name = speakers[chosen[0]] if len(set(chosen.tolist())) == 1 else "mixed"
-        return samples, " ".join(WORDS[digit] for digit in said), name
+        return samples, " ".join(DIGITS[digit] for digit in said), name
 
 
 def joined(pieces: Sequence[np.ndarray], *, sample_rate: int, random: np.random.Generator) -> np.ndarray:
@@ -148,16 +143,3 @@ def joined(pieces: Sequence[np.ndarray], *, sample_rate: int, random: np.random.
     for piece, silence in zip(pieces, silences[1:], strict=True):
         parts += [piece, silence]
     return stepped(np.concatenate(parts))
-
-
-def given_rate(sample_rate: int | None) -> int:
-    """The rate in hertz of recordings that are made: RequestError when it is left to the data."""
-    if sample_rate is None:
-        raise RequestError("dataset.sample_rate=null: sound that is made has no rate of its own. Give hertz: 8000.")
-    return sample_rate
-
-
-def stepped(samples: np.ndarray) -> np.ndarray:
-    """float32 samples rounded to the steps of 16 bits, which take half the room."""
-    steps = np.clip(np.rint(samples * _STEPS), -_STEPS, _STEPS - 1)
-    return (steps / _STEPS).astype(np.float32)

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sensorium.data.audio.librispeech import published
 from sensorium.data.audio.listed import Recordings
+from sensorium.data.audio.published import published
 from sensorium.data.audio.settings import SoundSettings
 from sensorium.data.base import Data, OnBad, Problem, check_fractions, counted
 from sensorium.data.splits import hold_out

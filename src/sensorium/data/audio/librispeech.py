@@ -10,9 +10,9 @@ from typing import Any, Literal
 from torchaudio.datasets import LIBRISPEECH
 
 from sensorium.data.audio.listed import Recordings
+from sensorium.data.audio.published import published
 from sensorium.data.audio.settings import SpeechSettings
 from sensorium.data.base import Data, OnBad, Problem
-from sensorium.data.download import cache_folder
 from sensorium.errors import RequestError, unknown
 
 _SUBSETS = (
@@ -94,21 +94,3 @@ def _list_subset(found: Recordings, folder: Path, subset: str, part: str) -> Non
             found.problems.append(Problem(f"{folder / subset}: {name}.flac", "no transcript in its *.trans.txt"))
             continue
         found.add(folder / path, text=text, part=part, speaker=str(speaker))
-
-
-def published(name: str, root: str | None, *, inner: Sequence[str], files: str, has: Sequence[str] = ()) -> Path:
-    """The folder of a published data set: dataset.root or SENSORIUM_CACHE/NAME, or `inner` in it.
-
-    inner: folders, one in the other, that the publisher's archive makes. files: what to put there, for the message.
-    has: names that must be in the folder. Raises RequestError when it is not there.
-    """
-    given = Path(root).expanduser() if root else cache_folder(name)
-    folder = given
-    for step in inner:
-        folder = folder / step if (folder / step).is_dir() else folder
-    missing = [entry for entry in has if not (folder / entry).exists()]
-    if not folder.is_dir() or missing:
-        what = f"{folder} has no {', '.join(missing)}" if folder.is_dir() else f"{name}: there is no folder {folder}"
-        other = "" if root else ", or give dataset.root=FOLDER"
-        raise RequestError(f"{what}.\nPut {files} into {given}{other}.")
-    return folder

@@ -86,9 +86,9 @@ class RecordingSettings:
         cache: Cache,
         min_seconds: float | None,
         max_seconds: float | None,
-        val_fraction: float | None,
-        test_fraction: float | None,
-        split_seed: int,
+        val_fraction: float | None = None,
+        test_fraction: float | None = None,
+        split_seed: int = 0,
     ) -> None:
         shares = {"test": test_fraction, "val": val_fraction}
         self._fractions = {part: share for part, share in shares.items() if share is not None}

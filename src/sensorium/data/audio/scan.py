@@ -4,17 +4,16 @@ import hashlib
 import logging
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from sensorium.audio.features import Features
 from sensorium.audio.read import Info, UnreadableSound, check, probe, read
+from sensorium.data.ahead import in_order
 from sensorium.data.audio.listed import Recording, Recordings
 from sensorium.data.audio.store import packed, padded
 
@@ -22,7 +21,6 @@ _DIGEST_BYTES = 16
 _CHUNK = 8  # recordings a thread takes at a time
 _THREADS = 8  # at most; each may hold a chunk of long recordings
 _ROUNDED = 0.1  # seconds a piece may end behind its file: times in manifests are rounded
-_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
@@ -111,7 +109,9 @@ class Decoder:
             return extract(features, [one.samples for one in ones]) if features else [packed(o.samples) for o in ones]
 
         said = time.monotonic()
-        for done, chunk in enumerate(_in_order(work, range(0, count, _CHUNK)), start=1):
+        threads = min(_THREADS, os.cpu_count() or 1)
+        chunks = in_order(work, range(0, count, _CHUNK), threads=threads, name="decoder")
+        for done, chunk in enumerate(chunks, start=1):
             for values in chunk:
                 keep(values)  # type: ignore[misc]
             if time.monotonic() - said > 10:
@@ -150,20 +150,3 @@ def _wrong_length(recording: Recording, info: Info, max_seconds: float | None) -
     if max_seconds is not None and seconds > max_seconds:
         return f"too long: {seconds:.2f} s; dataset.max_seconds is {max_seconds:g}"
     return ""
-
-
-def _in_order(work: Callable[[int], _T], items: range) -> Iterator[_T]:
-    """The results in the order of the items, made in threads not far ahead of the one who takes them."""
-    threads = min(_THREADS, os.cpu_count() or 1)
-    with ThreadPoolExecutor(threads, thread_name_prefix="decoder") as pool:
-        waiting: deque[Future[_T]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(work, item))
-                if len(waiting) > 2 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()

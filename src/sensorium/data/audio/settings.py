@@ -9,12 +9,11 @@ from sensorium.data.audio.checks import parts_of
 from sensorium.data.audio.listed import Recordings
 from sensorium.data.audio.listening import Cache, Listened, RecordingSettings, first_problem
 from sensorium.data.audio.splits import SoundSplit, SpeechSplit, frames_needed
-from sensorium.data.base import Data, OnBad, counted
+from sensorium.data.base import Data, OnBad, class_order, counted
 from sensorium.data.repeats import find_unknown_classes
 from sensorium.data.text.settings import TokenSettings, unknown_note, vocabulary_note
 from sensorium.data.text.texts import Picked, Texts, TextWriter
 from sensorium.data.text.tokens import TokenStore, encode_texts
-from sensorium.data.vision.listed import class_order
 from sensorium.errors import RequestError
 from sensorium.specs import SoundSpec, SpeechSpec
 from sensorium.text import ngram
@@ -22,33 +21,7 @@ from sensorium.text.tokenizer import clean
 
 
 class SoundSettings(RecordingSettings):
-    """What can be said about a data set of labelled recordings, checked. `make` reads, validates and divides them.
-
-    The arguments are those of `RecordingSettings`.
-    """
-
-    def __init__(
-        self,
-        *,
-        sample_rate: int | None,
-        features: Mapping[str, Any],
-        cache: Cache,
-        min_seconds: float | None,
-        max_seconds: float | None,
-        val_fraction: float | None = None,
-        test_fraction: float | None = None,
-        split_seed: int = 0,
-    ) -> None:
-        super().__init__(
-            sample_rate=sample_rate,
-            features=features,
-            cache=cache,
-            min_seconds=min_seconds,
-            max_seconds=max_seconds,
-            val_fraction=val_fraction,
-            test_fraction=test_fraction,
-            split_seed=split_seed,
-        )
+    """What can be said about a data set of labelled recordings, checked. `make` reads, validates and divides them."""
 
     def make(self, recordings: Recordings, on_bad: OnBad, *, class_names: Sequence[str] | None = None) -> Data:
         """The three parts; those that the source does not give are held out of train by class.

@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 from torchaudio.datasets import SPEECHCOMMANDS
 
 from sensorium.audio.read import UnreadableSound, probe
-from sensorium.data.audio.librispeech import published
 from sensorium.data.audio.listed import PARTS, Recordings
+from sensorium.data.audio.published import published
 from sensorium.data.audio.settings import SoundSettings
 from sensorium.data.base import Data, OnBad, Problem, counted
 from sensorium.errors import RequestError, unknown

@@ -9,18 +9,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sensorium.data.audio.connected_digits import WORDS, given_rate
 from sensorium.data.audio.listed import PARTS, Recordings
+from sensorium.data.audio.made import DIGITS, given_rate, part_sizes, set_in_noise
 from sensorium.data.audio.settings import SoundSettings
 from sensorium.data.audio.speech_commands import SILENCE, UNKNOWN
-from sensorium.data.audio.spoken_numbers import drawn_voice, part_sizes, set_in_noise, spoken
+from sensorium.data.audio.voices import drawn_voice, spoken
 from sensorium.data.base import Data, OnBad
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
 
 _OTHERS = {
     "train": (
-        *WORDS,
+        *DIGITS,
         *("bed", "bird", "cat", "dog", "happy", "house", "learn", "tree", "visual", "wow", "back", "forward"),
         *("apple", "window", "music", "light", "water", "door", "paper", "morning", "green", "table", "river"),
     ),

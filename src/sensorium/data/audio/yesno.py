@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from sensorium.data.audio.librispeech import published
 from sensorium.data.audio.listed import Recordings
+from sensorium.data.audio.published import published
 from sensorium.data.audio.settings import SpeechSettings
 from sensorium.data.base import Data, OnBad, Problem
 from sensorium.errors import RequestError

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sensorium.data.base import Data, OnBad, Problem, check_fractions, counted, refuse
+from sensorium.data.base import Data, OnBad, Problem, check_fractions, class_order, counted, refuse
 from sensorium.data.repeats import PARTS, find_repeats, find_unknown_classes, without
 from sensorium.data.splits import hold_out
 from sensorium.data.text.settings import TokenSettings, check_length, unknown_note, vocabulary_note
@@ -110,7 +110,8 @@ class LabelledSettings:
         rows, problems, notes = _sound_rows(found)
         problems = listed.problems + problems
         refuse(problems, on_bad=on_bad)
-        names = _class_order({found.labels[row] for row in rows[found.parts[rows] == 0].tolist()}, class_names)
+        trained = {found.labels[row] for row in rows[found.parts[rows] == 0].tolist()}
+        names = class_order(trained) if class_names is None else [name for name in class_names if name in trained]
         if len(names) < 2:
             first = f"\nThe first problem: {problems[0]}" if problems else ""
             there = f"only the class {names[0]!r}" if names else "no class"
@@ -203,11 +204,3 @@ def _sound_rows(found: Found) -> tuple[np.ndarray, list[Problem], list[str]]:
     bad |= unknown
     problems = [Problem(found.places[row], what) for row, what in sorted(bad.items())]
     return without(rows, bad), problems, notes + more_notes
-
-
-def _class_order(labels: set[str], known: Sequence[str] | None) -> list[str]:
-    """Class names in order: as the source has them, as numbers when all are, else by letters."""
-    if known is not None:
-        return [name for name in known if name in labels]
-    names = sorted(labels)
-    return sorted(names, key=int) if all(name.isascii() and name.isdigit() for name in names) else names

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sensorium.data.base import Data, OnBad, refuse
+from sensorium.data.base import Data, OnBad, class_order, refuse
 from sensorium.data.cache import CachedImages, cached_images
+from sensorium.data.repeats import PARTS
 from sensorium.data.splits import hold_out
 from sensorium.data.vision.checks import sound_rows
-from sensorium.data.vision.listed import PARTS, FileList, class_order, need_two_classes
+from sensorium.data.vision.listed import FileList, need_two_classes
 from sensorium.data.vision.store import Channels, ImageSplit, Subset, check_settings, parse_size
 from sensorium.errors import RequestError
 from sensorium.randomness import generator

@@ -4,11 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sensorium.data.base import Problem
+from sensorium.data.base import Problem, class_order
 from sensorium.errors import RequestError
 from sensorium.files import meant
-
-PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +51,6 @@ def _other_way(path: Path, folder: bool) -> str:
     if path.suffix.lower() in (".csv", ".tsv", ".txt"):
         return f"\nFor a list of files and labels say dataset=image_csv dataset.path={path}."
     return "\nUnpack it first, if it is an archive."
-
-
-def class_order(labels: Iterable[str]) -> list[str]:
-    """Class names in order: as numbers when all are, else by letters."""
-    names = sorted(set(labels))
-    return sorted(names, key=int) if all(name.isascii() and name.isdigit() for name in names) else names
 
 
 def need_two_classes(found: FileList, labels: Iterable[str]) -> None:

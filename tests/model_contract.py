@@ -1,0 +1,57 @@
+"""What every model keeps, whatever it is for. The tests of each kind of model call these over their yamls."""
+
+import inspect
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import get_object
+from omegaconf import OmegaConf
+from torch import Tensor, nn
+
+MODELS = Path(__file__).parents[1] / "configs" / "model"
+
+
+def yamls_of(package: str, data: dict[str, Any]) -> set[str]:
+    """The yamls whose target lies in this package and asks for all that such data offer."""
+    targets = {path.stem: OmegaConf.load(path)._target_ for path in MODELS.glob("*.yaml")}
+    near = {name: get_object(target) for name, target in targets.items() if f".models.{package}." in target}
+    return {name for name, target in near.items() if data.keys() <= inspect.signature(target).parameters.keys()}
+
+
+def assert_everything_learns(model: nn.Module) -> None:
+    """After a backward pass every parameter has a gradient, a finite one, that is not zero everywhere."""
+    for key, parameter in model.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.isfinite().all(), key
+        assert parameter.grad.any(), key
+
+
+def assert_weights_are_all(model: nn.Module, copy: nn.Module, *inputs: Tensor) -> None:
+    """A saved state is enough: another one of these, its own weights wiped out, then answers alike to the last bit."""
+    file = io.BytesIO()
+    torch.save(model.state_dict(), file)
+    file.seek(0)
+    for values in (*copy.parameters(), *copy.buffers()):
+        if values.is_floating_point() and any(values is kept for kept in copy.state_dict(keep_vars=True).values()):
+            nn.init.zeros_(values)
+    copy.load_state_dict(torch.load(file, weights_only=True))
+    with torch.no_grad():
+        mine, its = (found.eval()(*inputs) for found in (model, copy))
+    assert torch.equal(*(found[0] if isinstance(found, tuple) else found for found in (mine, its)))
+
+
+def assert_defaults_agree(name: str, data: dict[str, Any], *, differing: tuple[str, ...] = ()) -> None:
+    """A yaml shows every argument that data do not give, with the constructor's default; all go by keyword.
+
+    differing: what the yaml is there to change.
+    """
+    config = OmegaConf.to_container(OmegaConf.load(MODELS / f"{name}.yaml"))
+    assert isinstance(config, dict)
+    parameters = inspect.signature(get_object(config.pop("_target_"))).parameters
+    assert config.keys() == parameters.keys() - data.keys()
+    for key, value in config.items():
+        default = parameters[key].default
+        assert key in differing or value == (list(default) if isinstance(default, tuple) else default), key
+    assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters.values())
