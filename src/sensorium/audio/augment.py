@@ -40,7 +40,7 @@ class SoundAugment(nn.Module):
     ) -> tuple[tuple[Tensor, ...], Tensor]:
         """A batch's inputs as the model is called with them, changed before features are taken and after.
 
-        targets stay as they are. Raises RequestError where samples would have to be changed and only features are there.
+        targets stay as they are. Raises RequestError where samples are to be changed and only features are there.
         """
         signal, lengths = inputs
         if len(self.waves):
