@@ -37,9 +37,7 @@ def transcripts(config: Config, opened: Opened) -> int:
     failures = 0
     with output.opened(config["output"]) as file:
         for number, answer in enumerate(answers):
-            if answer.error is not None:
-                failures += 1
-                print(f"sensorium: {answer.error}", file=sys.stderr)
+            failures += _tell_failure(answer)
             file.write(_transcript_lines(answer, kind, first=number == 0, alone=len(paths) == 1))
     return failures
 
@@ -47,13 +45,19 @@ def transcripts(config: Config, opened: Opened) -> int:
 def _subtitle_files(answers: Iterable[Transcript], kind: str, folder: Path) -> int:
     failures = 0
     for answer in answers:
-        if answer.error is not None:
+        if _tell_failure(answer):
             failures += 1
-            print(f"sensorium: {answer.error}", file=sys.stderr)
             continue
         with output.opened(str(folder / f"{Path(answer.input).stem}.{kind}")) as file:
             file.write(SUBTITLES[kind](answer.words))
     return failures
+
+
+def _tell_failure(answer: Transcript) -> bool:
+    """Whether there is one; what it is goes to standard error."""
+    if answer.error is not None:
+        print(f"sensorium: {answer.error}", file=sys.stderr)
+    return answer.error is not None
 
 
 def _transcript_lines(answer: Transcript, kind: str, *, first: bool, alone: bool) -> str:
