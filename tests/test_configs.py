@@ -102,6 +102,12 @@ def test_a_choice_composes_and_everything_in_it_is_built(group, choice, tmp_path
     values.check("train", config)
 
 
+def test_looking_for_trouble_comes_last_and_overrules_what_a_dataset_begins_with():
+    assert "audio" not in str(composed("dataset=fsdd", "debug=overfit")["augment"])
+    assert "audio" not in str(composed("experiment=connected_digits_rnn", "debug=overfit")["augment"])
+    assert composed("experiment=connected_digits_rnn", "debug=overfit")["trainer"]["max_epochs"] == 100
+
+
 @pytest.mark.parametrize("choice", [choice for group, choice in CHOICES if group == "model"])
 def test_every_model_is_built(choice):
     config = composed(f"model={choice}")

@@ -94,7 +94,7 @@ class Outcomes(NamedTuple):
         return float(np.abs(correct - confidence).sum() / len(self.labels))
 
     def negative_log_likelihood(self) -> float:
-        return float(-np.log(self.label_probability).mean())
+        return float(-np.log(self.label_probability).mean()) + 0.0  # no -0
 
     def summary(self) -> dict[str, float]:
         _, recall, f1, _ = self.per_class()
