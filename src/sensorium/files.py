@@ -14,6 +14,11 @@ from typing import Any, BinaryIO
 from sensorium.errors import nearest
 
 
+def visible(name: str) -> bool:
+    """Whether a file or folder name is a person's own, not left by a system or a file browser."""
+    return not name.startswith(".") and name.lower() not in ("thumbs.db", "desktop.ini", "__macosx")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A binary file that takes the place of `path` when the block ends, and vanishes when the block raises.

@@ -16,6 +16,7 @@ import soundfile
 from sensorium.audio.checks import number
 from sensorium.audio.resample import Rates
 from sensorium.errors import RequestError
+from sensorium.files import visible
 
 SOUND_SUFFIXES = (
     *(".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".nist", ".oga", ".ogg", ".opus", ".rf64", ".snd"),
@@ -115,8 +116,8 @@ def list_sounds(folder: Path) -> list[Path]:
     """
     found = []
     for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if _visible(name)]
-        wanted = [name for name in files if _visible(name) and name.lower().endswith(SOUND_SUFFIXES)]
+        folders[:] = [name for name in folders if visible(name)]
+        wanted = [name for name in files if visible(name) and name.lower().endswith(SOUND_SUFFIXES)]
         found += [os.path.join(parent, name) for name in wanted]  # noqa: PTH118 (hundreds of thousands of files)
     return [Path(path) for path in sorted(found)]
 
@@ -151,10 +152,6 @@ def _in_flat_tops(loud: np.ndarray) -> int:
     edges = np.flatnonzero(np.diff(np.concatenate(([False], loud, [False]))))
     runs = edges[1::2] - edges[::2]
     return int(runs[runs >= _RUN].sum())
-
-
-def _visible(name: str) -> bool:
-    return not name.startswith(".") and name.lower() not in ("thumbs.db", "desktop.ini", "__macosx")
 
 
 class _Sound:

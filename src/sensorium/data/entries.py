@@ -90,6 +90,28 @@ def make_room(home: Path, needed: int, limit: int) -> int:
     return limit - total
 
 
+def remove_oldest(home: Path, *, suffix: str, others: tuple[str, ...], limit: int, keep: str) -> None:
+    """For entries that are files KEY.SUFFIX and no folders: removes the longest unused until `limit` bytes are left.
+
+    others: suffixes of the files that belong to an entry. keep: the key that stays, just opened. A mapping of a removed
+    file stays whole.
+    """
+    with locked(home / "lock"):
+        entries = sorted(home.glob(f"*{suffix}"), key=lambda path: path.stat().st_mtime_ns)
+        total = sum(path.stat().st_size for path in entries)
+        for path in entries:
+            key = path.name.removesuffix(suffix)
+            if total <= limit:
+                break
+            if key == keep:
+                continue
+            with locked(home / f"{key}.lock"):
+                total -= path.stat().st_size
+                path.unlink()
+                for other in others:
+                    (home / f"{key}{other}").unlink(missing_ok=True)
+
+
 def _remove_abandoned(folder: Path) -> None:
     """Removes what a killed process left half built; a living one holds the lock of its key."""
     with (folder.parent / f"{folder.name.split('.')[0]}.lock").open("wb") as file:

@@ -28,6 +28,7 @@ from PIL import (
 )
 
 from sensorium.errors import RequestError, unknown
+from sensorium.files import visible
 from sensorium.specs import Resize
 
 # Only these are tried, whatever the file is called: other readers of Pillow start other programs (EPS).
@@ -141,11 +142,6 @@ def list_files(folder: Path) -> list[Path]:
         folders[:] = [name for name in folders if visible(name)]
         found += [os.path.join(parent, name) for name in files if visible(name)]  # noqa: PTH118 (1.3 million files)
     return [Path(path) for path in sorted(found)]
-
-
-def visible(name: str) -> bool:
-    """Whether a file or folder name is a person's own, not left by a system or a file browser."""
-    return not name.startswith(".") and name.lower() not in ("thumbs.db", "desktop.ini", "__macosx")
 
 
 def read_bytes(path: Path) -> bytes:

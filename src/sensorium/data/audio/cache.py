@@ -27,7 +27,7 @@ from sensorium.data.audio.listed import Recordings
 from sensorium.data.audio.scan import Decoder, Facts
 from sensorium.data.audio.store import Flat, FlatWriter, Source, no_room
 from sensorium.data.download import cache_folder
-from sensorium.data.entries import file_facts, locked
+from sensorium.data.entries import file_facts, locked, remove_oldest
 from sensorium.errors import RunError
 from sensorium.files import replacing
 
@@ -86,7 +86,7 @@ def hear(recordings: Recordings, *, features: Mapping[str, Any], cache: str, max
                 _build(flat, about, decoder, extractor)
                 found = _open(flat, about, width=width)
             os.utime(flat)  # the entry used last is removed last
-        _make_room(home, keep=key)
+        remove_oldest(home, suffix=".flat", others=(".facts",), limit=_KEPT, keep=key)
     except OSError as error:
         raise no_room(error) from error
     if found is None:
@@ -142,19 +142,3 @@ def _open(flat: Path, about: Path, *, width: int) -> Heard | None:
         size = os.fstat(file.fileno()).st_size
         mapping = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if size else b""
     return Heard(Flat(np.frombuffer(mapping, np.uint8), **kept, width=width), Facts(wrong=wrong, **arrays))
-
-
-def _make_room(home: Path, *, keep: str) -> None:
-    """Removes the longest unused entries until the others are within the limit; never the one just opened."""
-    with locked(home / "lock"):
-        entries = sorted(home.glob("*.flat"), key=lambda path: path.stat().st_mtime_ns)
-        total = sum(path.stat().st_size for path in entries)
-        for path in entries:
-            if total <= _KEPT:
-                break
-            if path.stem == keep:
-                continue
-            with locked(home / f"{path.stem}.lock"):
-                total -= path.stat().st_size
-                path.unlink()
-                (home / f"{path.stem}.facts").unlink(missing_ok=True)

@@ -9,10 +9,11 @@ from sensorium.data.audio.listed import Recordings
 from sensorium.data.audio.listening import Cache, first_problem
 from sensorium.data.audio.settings import SoundSettings
 from sensorium.data.base import Data, OnBad, Problem, counted
+from sensorium.data.folders import inner_folders, part_folders
 from sensorium.data.text.sources import existing
-from sensorium.errors import RequestError, listing
+from sensorium.errors import RequestError
+from sensorium.files import visible
 
-_PART_FOLDERS = {"train": ("train",), "val": ("val", "valid", "validation", "dev"), "test": ("test",)}
 _NOISE = "_background_noise_"  # long recordings of Speech Commands to mix others with
 
 
@@ -51,15 +52,15 @@ class SpeechFolder:
     def load(self, *, on_bad: OnBad) -> Data:
         root = existing("root", self._root, what="folder")
         found = Recordings(root)
-        for part, folder in _part_folders(found, root).items():
-            for label in _folders(folder):
+        expected = f"Expected: {root}/LABEL/NAME.wav or {root}/train/LABEL/NAME.wav."
+        folders, found.notes = part_folders(root, expected=expected)
+        for part, folder in folders.items():
+            for label in inner_folders(folder):
                 _list_label(found, label, part)
             found.problems += [Problem(str(path), "recording outside of any label's folder") for path in _loose(folder)]
         if not len(found):
-            raise RequestError(
-                f"dataset.root={root} holds no recording in a label's folder.{first_problem(found.problems)}\n"
-                f"Expected: {root}/LABEL/NAME.wav or {root}/train/LABEL/NAME.wav."
-            )
+            first = first_problem(found.problems)
+            raise RequestError(f"dataset.root={root} holds no recording in a label's folder.{first}\n{expected}")
         return self._settings.make(found, on_bad)
 
 
@@ -78,30 +79,5 @@ def _loose(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in SOUND_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in SOUND_SUFFIXES and visible(path.name) and path.is_file()
     )
-
-
-def _part_folders(found: Recordings, root: Path) -> dict[str, Path]:
-    """The folder of each part; {"": root} when root holds the labels' folders themselves."""
-    folders: dict[str, Path] = {}
-    inside = _folders(root)
-    for folder in inside:
-        for part, names in _PART_FOLDERS.items():
-            if folder.name.lower() in names:
-                if part in folders:
-                    raise RequestError(
-                        f"{root} has two {part} folders: {folders[part].name} and {folder.name}. Keep one."
-                    )
-                folders[part] = folder
-    if folders and "train" not in folders:
-        raise RequestError(
-            f"{root} has a folder {listing(folder.name for folder in folders.values())} but none called train."
-        )
-    if folders and (others := [folder.name for folder in inside if folder not in folders.values()]):
-        found.notes.append(f"{root}: left aside beside train: {listing(others, limit=10)}")
-    return folders or {"": root}
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))

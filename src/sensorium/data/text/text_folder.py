@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from sensorium.data.base import Data, OnBad, Problem
+from sensorium.data.folders import inner_folders, part_folders
 from sensorium.data.text.labelled import LabelledSettings, LabelledTexts
 from sensorium.data.text.sources import existing, read_pieces
-from sensorium.errors import RequestError, listing
+from sensorium.errors import RequestError
 
-_PART_FOLDERS = {"train": ("train",), "val": ("val", "valid", "validation", "dev"), "test": ("test",)}
 _LEFT_ASIDE = "unsup"  # aclImdb's reviews without a label
 
 
@@ -52,18 +52,18 @@ class TextFolder:
     def load(self, *, on_bad: OnBad) -> Data:
         root = existing("root", self._root, what="folder")
         found = LabelledTexts(root)
-        for part, folder in _part_folders(root).items():
-            for class_folder in _folders(folder):
+        expected = f"Expected: {root}/CLASS/NAME.txt or {root}/train/CLASS/NAME.txt. For a table say dataset=text_csv."
+        folders, notes = part_folders(root, expected=expected)
+        found.notes += notes
+        for part, folder in folders.items():
+            for class_folder in inner_folders(folder):
                 if class_folder.name == _LEFT_ASIDE:
                     found.notes.append(f"{class_folder}: left aside, it has no labels")
                 else:
                     self._read(found, class_folder, part)
         if not len(found):
             first = f" The first problem: {found.problems[0]}" if found.problems else ""
-            raise RequestError(
-                f"dataset.root={root} holds no usable text.{first}\n"
-                f"Expected: {root}/CLASS/NAME.txt or {root}/train/CLASS/NAME.txt. For a table say dataset=text_csv."
-            )
+            raise RequestError(f"dataset.root={root} holds no usable text.{first}\n{expected}")
         return self._settings.make(found, on_bad)
 
     def _read(self, found: LabelledTexts, folder: Path, part: str) -> None:
@@ -77,25 +77,3 @@ class TextFolder:
                 found.problems += problems
             else:
                 found.add("".join(map(str, pieces)), folder.name, source=str(path), part=part)
-
-
-def _part_folders(root: Path) -> dict[str, Path]:
-    """The folder of each part; {"": root} when root holds the class folders themselves."""
-    folders: dict[str, Path] = {}
-    for folder in _folders(root):
-        for part, names in _PART_FOLDERS.items():
-            if folder.name.lower() in names:
-                if part in folders:
-                    raise RequestError(
-                        f"{root} has two {part} folders: {folders[part].name} and {folder.name}. Keep one."
-                    )
-                folders[part] = folder
-    if folders and "train" not in folders:
-        raise RequestError(
-            f"{root} has a folder {listing(folder.name for folder in folders.values())} but none called train."
-        )
-    return folders or {"": root}
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from sensorium.data.download import cache_folder
-from sensorium.data.entries import locked
+from sensorium.data.entries import locked, remove_oldest
 from sensorium.data.text import texts as limits
 from sensorium.data.text.texts import Texts, no_room
 from sensorium.files import replacing
@@ -143,7 +143,7 @@ def _kept(
                 size = os.fstat(file.fileno()).st_size
                 mapping = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if size else b""
             found = np.frombuffer(mapping, dtype), np.load(lengths)
-        _make_room(home, keep=key)
+        remove_oldest(home, suffix=".tokens", others=(".lengths.npy",), limit=_KEPT, keep=key)
     except OSError as error:
         raise no_room(error) from error
     return found
@@ -157,19 +157,3 @@ def _build(tokens: Path, lengths: Path, chunks: Callable[[], Iterator[tuple[np.n
             counted.append(np.array(full, dtype=np.int64))
     with replacing(lengths) as file:
         np.save(file, np.concatenate(counted))
-
-
-def _make_room(home: Path, *, keep: str) -> None:
-    """Removes the longest unused entries until the others are within the limit; never the one just opened."""
-    with locked(home / "lock"):
-        entries = sorted(home.glob("*.tokens"), key=lambda path: path.stat().st_mtime_ns)
-        total = sum(path.stat().st_size for path in entries)
-        for path in entries:
-            if total <= _KEPT:
-                break
-            if path.stem == keep:
-                continue
-            with locked(home / f"{path.stem}.lock"):
-                total -= path.stat().st_size
-                path.unlink()
-                (home / f"{path.stem}.lengths.npy").unlink(missing_ok=True)

@@ -4,19 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sensorium.data.base import Data, OnBad, Problem, counted
+from sensorium.data.folders import inner_folders, part_folders
 from sensorium.data.vision.files import FileSettings
 from sensorium.data.vision.listed import FileList, LabelledFile, existing
 from sensorium.data.vision.store import Channels
-from sensorium.errors import RequestError, listing
+from sensorium.errors import RequestError
+from sensorium.files import visible
 from sensorium.specs import Resize
-from sensorium.vision.decode import IMAGE_SUFFIXES, list_files, visible
-
-_PART_FOLDERS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+from sensorium.vision.decode import IMAGE_SUFFIXES, list_files
 
 
 class ImageFolder:
-    """`root/train/CLASS/*`, with `val` (or `valid`, `validation`) and `test` beside train where there are any; or
-    `root/CLASS/*`. Parts that are not there are held out of train. Folders inside a class folder belong to the class.
+    """`root/train/CLASS/*`, with `val` (or `valid`, `validation`, `dev`) and `test` beside train where there are any;
+    or `root/CLASS/*`. Parts that are not there are held out of train. Folders inside a class folder belong to it.
     """
 
     task = "classification"
@@ -47,38 +47,18 @@ class ImageFolder:
     def load(self, *, on_bad: OnBad) -> Data:
         root = existing("root", self._root, folder=True)
         found = FileList(root)
-        for part, folder in _part_folders(found).items():
+        folders, found.notes = part_folders(root, expected=_expected(root))
+        if "" in folders:
+            _refuse_one_too_high(root, inner_folders(root))
+        for part, folder in folders.items():
             _list_part(found, part, folder)
         if not found.files:
             raise RequestError(f"dataset.root={root} holds {_what_is_there(root)}.\n{_expected(root)}")
         return self._settings.make(found, on_bad)
 
 
-def _part_folders(found: FileList) -> dict[str, Path]:
-    """The folder of each part; {"": root} when root holds the class folders themselves."""
-    root, inside = found.source, _folders(found.source)
-    folders: dict[str, Path] = {}
-    for folder in inside:
-        for part, names in _PART_FOLDERS.items():
-            if folder.name.lower() in names:
-                if part in folders:
-                    raise RequestError(
-                        f"{root} has two {part} folders: {folders[part].name} and {folder.name}. Keep one."
-                    )
-                folders[part] = folder
-    if not folders:
-        _refuse_one_too_high(root, inside)
-        return {"": root}
-    if "train" not in folders:
-        there = " and ".join(folder.name for folder in folders.values())
-        raise RequestError(f"{root} has a folder {there} but none called train.\n{_expected(root)}")
-    if others := [folder.name for folder in inside if folder not in folders.values()]:
-        found.notes.append(f"{root}: left aside beside train: {listing(others, limit=10)}")
-    return folders
-
-
 def _refuse_one_too_high(root: Path, inside: list[Path]) -> None:
-    if len(inside) == 1 and len(_folders(inside[0])) > 1:
+    if len(inside) == 1 and len(inner_folders(inside[0])) > 1:
         raise RequestError(
             f"{root} has one folder only, with folders of its own.\nDid you mean dataset.root={inside[0]}?"
         )
@@ -87,7 +67,7 @@ def _refuse_one_too_high(root: Path, inside: list[Path]) -> None:
 def _list_part(found: FileList, part: str, folder: Path) -> None:
     """Adds the pictures of a part's class folders, and what is wrong with them."""
     others: list[Path] = []
-    for class_folder in _folders(folder):
+    for class_folder in inner_folders(folder):
         files = list_files(class_folder)
         pictures = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
         if len(pictures) < len(files):
@@ -102,10 +82,6 @@ def _list_part(found: FileList, part: str, folder: Path) -> None:
         found.notes.append(f"{folder}: {what} not read, for no picture ends like that ({kinds}), such as {others[0]}")
 
 
-def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and visible(path.name))
-
-
 def _loose_pictures(folder: Path) -> list[Path]:
     return sorted(
         path
@@ -115,8 +91,8 @@ def _loose_pictures(folder: Path) -> list[Path]:
 
 
 def _what_is_there(root: Path) -> str:
-    if _folders(root):
-        return f"{counted(len(_folders(root)), 'folder')} without pictures"
+    if inner_folders(root):
+        return f"{counted(len(inner_folders(root)), 'folder')} without pictures"
     loose = len(_loose_pictures(root))
     return f"{counted(loose, 'picture')} but no class folders" if loose else "neither pictures nor folders"
 
