@@ -2,6 +2,7 @@
 
 import inspect
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +56,9 @@ def assert_defaults_agree(name: str, data: dict[str, Any], *, differing: tuple[s
         default = parameters[key].default
         assert key in differing or value == (list(default) if isinstance(default, tuple) else default), key
     assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in parameters.values())
+
+
+def assert_only_the_head_depends(build: Callable[..., nn.Module], name: str, *, on: str) -> None:
+    """Of all that is kept, the layer called head alone has another shape for other data. on: the argument for it."""
+    few, many = ({key: value.shape for key, value in build(name, **{on: n}).state_dict().items()} for n in (5, 9))
+    assert {key for key in few if few[key] != many[key]} == {"head.weight", "head.bias"}

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sensorium.build import make_prepare
 from sensorium.data.loader import BatchLoader
 from sensorium.evaluator.arithmetic import MEMORY_FORMATS, autocast
+from sensorium.evaluator.shares import from_all
 from sensorium.metrics.classification import summary
 from sensorium.specs import ImageSpec, SoundSpec, TextSpec
 
@@ -106,11 +107,7 @@ def evaluate(classifier: Classifier, loader: BatchLoader) -> Predictions:
         rows, counts = classifier.judged(*batch.inputs)
         counts = {name: values.cpu().double() for name, values in counts.items()}
         parts.append((batch.indices.clone(), rows.cpu(), counts))
-    processes = loader.sampler.plan.world_size
-    if processes > 1:
-        gathered: list[list[tuple[Tensor, Tensor, dict[str, Tensor]]]] = [[] for _ in range(processes)]
-        torch.distributed.all_gather_object(gathered, parts)
-        parts = [part for share in gathered for part in share]
+    parts = from_all(parts, loader)
     labels = torch.from_numpy(loader.split.labels).clone()
     probabilities = torch.full((len(labels), parts[0][1].shape[1]), float("nan"))
     counted = {name: torch.full((len(labels),), float("nan"), dtype=torch.float64) for name in parts[0][2]}

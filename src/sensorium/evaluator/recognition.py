@@ -15,6 +15,7 @@ from sensorium.decoding.ctc import Hypothesis
 from sensorium.decoding.flashlight import CTCDecoder
 from sensorium.evaluator.arithmetic import autocast
 from sensorium.evaluator.settings import CTCSettings
+from sensorium.evaluator.shares import from_all
 from sensorium.metrics.recognition import character_errors, total, word_errors
 from sensorium.specs import SpeechSpec
 from sensorium.text.build_tokenizer import tokenizer_from_dict
@@ -106,12 +107,8 @@ def evaluate(transcriber: Transcriber, loader: BatchLoader) -> Transcripts:
         best = transcriber.search(log_probs, lengths)
         found += [(int(row), transcriber.text(n_best[0])) for row, n_best in zip(batch.indices, best, strict=True)]
         nats, tokens = nats + _nats(log_probs, lengths, batch), tokens + int(batch.target_lengths.sum())
-    processes = loader.sampler.plan.world_size
-    if processes > 1:
-        gathered: list[tuple[list[tuple[int, str]], float, int]] = [([], 0.0, 0) for _ in range(processes)]
-        torch.distributed.all_gather_object(gathered, (found, nats, tokens))
-        found = [one for share, _, _ in gathered for one in share]
-        nats, tokens = sum(share[1] for share in gathered), sum(share[2] for share in gathered)
+    found, totals = from_all(found, loader), from_all([(nats, tokens)], loader)
+    nats, tokens = sum(share for share, _ in totals), sum(share for _, share in totals)
     split = loader.split
     return Transcripts(
         hypotheses=[text for _, text in sorted(found)],

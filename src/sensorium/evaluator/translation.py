@@ -14,6 +14,7 @@ from sensorium.data.loader import BatchLoader
 from sensorium.decoding.beam import Hypothesis, beam_search
 from sensorium.evaluator.arithmetic import autocast
 from sensorium.evaluator.settings import BeamSettings
+from sensorium.evaluator.shares import from_all
 from sensorium.metrics.translation import bleu, chrf, exact_matches
 from sensorium.specs import TranslationSpec
 from sensorium.text.build_tokenizer import tokenizer_from_dict
@@ -109,12 +110,8 @@ def evaluate(translator: Translator, loader: BatchLoader) -> Translations:
         best = translator.translate(batch.source, batch.lengths)
         parts += [(int(row), translator.text(found[0])) for row, found in zip(batch.indices, best, strict=True)]
         nats, tokens = nats + translator.nats(batch), tokens + int((batch.target_out != IGNORED).sum())
-    processes = loader.sampler.plan.world_size
-    if processes > 1:
-        gathered: list[tuple[list[tuple[int, str]], float, int]] = [([], 0.0, 0) for _ in range(processes)]
-        torch.distributed.all_gather_object(gathered, (parts, nats, tokens))
-        parts = [part for share, _, _ in gathered for part in share]
-        nats, tokens = sum(share[1] for share in gathered), sum(share[2] for share in gathered)
+    parts, totals = from_all(parts, loader), from_all([(nats, tokens)], loader)
+    nats, tokens = sum(share for share, _ in totals), sum(share for _, share in totals)
     split = loader.split
     hypotheses = [text for _, text in sorted(parts)]
     sources, references = split.source_texts, split.references
