@@ -16,8 +16,8 @@ from trainings import opened, trained
 SETTINGS = (
     "dataset=text_csv", "dataset.max_length=200", "model=transformer_classifier", "model.width=8", "model.depth=1",
     "model.heads=2", "model.dropout=0", "model.word_dropout=0", "optimizer=sgd", "scheduler=constant", "lr=0.05",
-    "workers=1", "threads=1", "accelerator=cpu", "trainer.precision=32-true", "trainer.max_epochs=2", "eval_batch_size=16",
-    "run_root=runs",
+    "workers=1", "threads=1", "accelerator=cpu", "trainer.precision=32-true", "trainer.max_epochs=2",
+    "eval_batch_size=16", "run_root=runs",
 )  # fmt: skip
 
 
