@@ -127,3 +127,13 @@ def test_an_own_experiment(cwd):
     listed = run_command(["list", "what=experiment"], cwd).stdout
     assert "mine" in listed
     assert "digits_cnn" in listed
+
+
+def test_groups_of_ones_own_do_not_hide_the_keys_of_other_verbs(cwd):
+    for group in ("accelerator", "model"):
+        (cwd / "configs" / group).mkdir(parents=True, exist_ok=True)
+        (cwd / "configs" / group / "mine.yaml").write_text("# Mine\n")
+    refused = run_command(["eval", "ckpt=nowhere.ckpt", "accelerator=cpu"], cwd).stderr
+    assert "nowhere.ckpt" in refused
+    assert "no key" not in refused
+    assert run_command(["list", "model=lenet"], cwd).status == 0

@@ -17,7 +17,7 @@ TINY = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "threads=1")
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("sweep")
-    result = run_command(["train", "-m", "seed=1,2", "model=lenet,perceptron", *TINY], folder)
+    result = run_command(["train", "seed=1,2", "-m", "model=lenet,perceptron", *TINY], folder)  # -m may stand anywhere
     assert (result.status, result.stderr) == (0, "")
     return folder, result.stdout
 

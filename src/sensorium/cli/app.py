@@ -34,7 +34,9 @@ def run_hydra(verb: str, arguments: list[str], job: Callable[[Config], None]) ->
     # Hydra prints and exits on an error unless told to raise it.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     find_own_modules()
-    sys.argv = ["sensorium", *_search_path(arguments), *(_declared(argument) for argument in arguments)]
+    folder = _folder(verb)
+    searched = _search_path(arguments) if folder else []  # a person's own groups must not hide a verb's keys either
+    sys.argv = ["sensorium", *_flags_first([*searched, *(_declared(argument) for argument in arguments)])]
 
     def call(config: DictConfig) -> None:
         try:
@@ -43,11 +45,17 @@ def run_hydra(verb: str, arguments: list[str], job: Callable[[Config], None]) ->
             raise _Failed(error) from error
 
     try:
-        hydra.main(version_base="1.3", config_path=_folder(verb), config_name=verb)(call)()
+        hydra.main(version_base="1.3", config_path=folder, config_name=verb)(call)()
     except _Failed as failed:
         raise failed.args[0] from None
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, verb, arguments) from error
+
+
+def _flags_first(arguments: list[str]) -> list[str]:
+    """-m may stand anywhere; Hydra's parser wants all overrides on one side of it."""
+    flags = [argument for argument in arguments if argument in ("-m", "--multirun")]
+    return [*flags, *(argument for argument in arguments if argument not in flags)]
 
 
 def compose(verb: str, overrides: list[str], *, arguments: Sequence[str] = ()) -> DictConfig:
