@@ -33,7 +33,8 @@ class Packed(nn.Module):
         packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
         outputs, state = self.lstm(packed)
         outputs = pad_packed_sequence(outputs, batch_first=True, total_length=x.shape[1])[0]
-        return outputs, tuple(part.transpose(0, 1) for part in state)
+        shape = (self.lstm.num_layers, -1, *state[0].shape[1:])  # layers, directions, B, hidden_size
+        return outputs, tuple(part.view(shape).permute(2, 0, 1, 3).flatten(2) for part in state)
 
 
 def plain(contender: Contender, model: nn.Module, loss_of: Callable[[nn.Module, object], Tensor]) -> float:
