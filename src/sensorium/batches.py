@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+VOID = 255  # of a mask's pixel: it belongs to no class and counts for nothing
 IGNORED = -100  # a target that counts for nothing; what torch's losses leave out unless told otherwise
 
 
@@ -20,6 +21,57 @@ class ImageBatch(NamedTuple):
 
     images: Tensor
     labels: Tensor
+    indices: Tensor
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        return (self.images,)
+
+
+class Boxes(NamedTuple):
+    """What there is to find in a batch of pictures, each list filled up to the longest.
+
+    boxes: (B, M, 4) float32, left, top, right and bottom in pixels of the picture as it is in the batch, from its upper
+    left corner. labels: (B, M) int64 class numbers; IGNORED where there is no box. difficult: (B, M) bool, boxes that
+    count neither for nor against a detector (a crowd, or marked difficult).
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    difficult: Tensor
+
+
+class DetectionBatch(NamedTuple):
+    """A batch of pictures and the boxes in them.
+
+    images: (B, C, H, W) uint8. boxes, labels, difficult: as in `Boxes`. indices: (B,) int64 row of each example in its
+    split.
+    """
+
+    images: Tensor
+    boxes: Tensor
+    labels: Tensor
+    difficult: Tensor
+    indices: Tensor
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        return (self.images,)
+
+    @property
+    def targets(self) -> Boxes:
+        return Boxes(self.boxes, self.labels, self.difficult)
+
+
+class MaskBatch(NamedTuple):
+    """A batch of pictures with a class for every pixel.
+
+    images: (B, C, H, W) uint8. masks: (B, H, W) uint8 class numbers, or VOID. indices: (B,) int64 row of each
+    example in its split.
+    """
+
+    images: Tensor
+    masks: Tensor
     indices: Tensor
 
     @property
@@ -115,4 +167,6 @@ class SpeechBatch(NamedTuple):
         return (self.signal, self.lengths)
 
 
-Batch = ImageBatch | TextBatch | LanguageBatch | TranslationBatch | SoundBatch | SpeechBatch
+Batch = (
+    ImageBatch | DetectionBatch | MaskBatch | TextBatch | LanguageBatch | TranslationBatch | SoundBatch | SpeechBatch
+)

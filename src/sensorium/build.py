@@ -19,7 +19,7 @@ from sensorium.data.loader import BatchLoader
 from sensorium.data.order import BatchPlan
 from sensorium.errors import RequestError, RunError, unknown
 from sensorium.nn.transfer import freeze_backbone, load_weights, read_weights
-from sensorium.specs import INPUTS, OFFERED, ImageSpec, LanguageSpec, SoundSpec, Spec, SpeechSpec, TextSpec
+from sensorium.specs import INPUTS, OFFERED, LanguageSpec, PictureSpec, SoundSpec, Spec, SpeechSpec, TextSpec
 from sensorium.text.build_tokenizer import tokenizer_from_dict
 from sensorium.text.vectors import read_vectors
 from sensorium.vision.normalise import Normalise
@@ -201,6 +201,8 @@ def fits(section: Config, spec: Spec) -> bool:
     asked = inspect.signature(target).parameters.values()
     needed = {p.name for p in asked if p.default is p.empty and p.name in OFFERED and p.name not in section}
     built = target if inspect.isclass(target) else target.__annotations__.get("return")
+    if getattr(built, "gives", None) != spec.gives:
+        return False
     forward = getattr(built, "forward", None)
     names = tuple(inspect.signature(forward).parameters)[1:] if forward else ()
     # A forward with names of its own choice is tried, not judged.
@@ -218,10 +220,8 @@ def _try(name: str, model: nn.Module, spec: Spec) -> None:
         raise Misfit(f"Model {name} cannot work on {spec}: {str(error).splitlines()[0]}") from error
     finally:
         model.train(training)
-    logits = found[0] if isinstance(found, tuple) else found
-    wanted = spec.output_shape  # -1: the model's choice
-    if len(logits.shape) != len(wanted) or any(w not in (-1, n) for w, n in zip(wanted, logits.shape, strict=True)):
-        raise Misfit(f"Model {name} gives {tuple(logits.shape)} for one {spec.unit}, not {wanted}.")
+    if fault := spec.fault(found):
+        raise Misfit(f"Model {name} {fault}.")
 
 
 def model_of(checkpoint: Checkpoint, *, trust: bool) -> nn.Module:
@@ -247,7 +247,7 @@ class _AsStored(nn.Module):
 
 def make_prepare(spec: Spec, memory_format: torch.memory_format = torch.contiguous_format) -> nn.Module:
     """What turns a batch's inputs, as they are stored, into the tuple that the model is called with."""
-    if isinstance(spec, ImageSpec):
+    if isinstance(spec, PictureSpec):
         return Normalise(mean=spec.mean, std=spec.std, memory_format=memory_format)
     if isinstance(spec, SoundSpec | SpeechSpec):
         return Features(**spec.features)

@@ -1,5 +1,7 @@
 """sensorium list: what there is to choose from, with a line each; for a model its size and cost."""
 
+from typing import Any
+
 from omegaconf import OmegaConf
 
 from sensorium.build import build_model, fits
@@ -7,7 +9,18 @@ from sensorium.cli import configs, output
 from sensorium.cli.app import Config, check, run_hydra
 from sensorium.errors import unknown
 from sensorium.nn.flops import count_flops, count_parameters
-from sensorium.specs import ImageSpec, LanguageSpec, SoundSpec, Spec, SpeechSpec, TextSpec, TranslationSpec
+from sensorium.specs import (
+    DetectionSpec,
+    ImageSpec,
+    LanguageSpec,
+    PictureSpec,
+    SegmentationSpec,
+    SoundSpec,
+    Spec,
+    SpeechSpec,
+    TextSpec,
+    TranslationSpec,
+)
 
 LENGTH = 32  # tokens of the text, or frames of the sound, whose cost is counted
 _FEATURES = {"sample_rate": 16000, "num_mels": 40}
@@ -48,7 +61,7 @@ def _model(config: Config) -> output.Record:
     model = build_model({"model": section | {"pretrained": False}, "model_name": name, "seed": 0}, spec)
     size = config["image_size"]
     shown = f"{LENGTH} tokens"
-    if isinstance(spec, ImageSpec):
+    if isinstance(spec, PictureSpec):
         shown = f"{config['in_channels']}x{size}x{size}"
     elif isinstance(spec, SoundSpec | SpeechSpec):
         shown = f"{LENGTH} frames"
@@ -66,8 +79,12 @@ def _examples(config: Config) -> tuple[Spec, ...]:
     size, channels, words = config["image_size"], config["in_channels"], config["vocab_size"]
     names = tuple(str(number) for number in range(config["num_classes"]))
     grey = (0.5,) * channels
+    pictures: dict[str, Any] = {"class_names": names, "in_channels": channels, "image_size": (size, size)}
+    pictures |= {"mean": grey, "std": grey}
     return (
-        ImageSpec(class_names=names, in_channels=channels, image_size=(size, size), mean=grey, std=grey),
+        ImageSpec(**pictures),
+        DetectionSpec(**pictures),
+        SegmentationSpec(**pictures, palette=(0,) * 3 * len(names)),
         TextSpec(class_names=names, tokenizer={}, vocab_size=words, pad_id=0, max_length=LENGTH),
         LanguageSpec(tokenizer={}, vocab_size=words, context=256),
         TranslationSpec(

@@ -21,11 +21,14 @@ from sensorium.data.audio.splits import too_short
 from sensorium.data.base import Data, Problem, refuse
 from sensorium.errors import RequestError, RunError, SensoriumError, listing
 from sensorium.runs import Run
+from sensorium.specs import PictureSpec
 from sensorium.training import fit, launch, settings, trace, tune
 
 # What `predict` is given, by kind of data.
 PREDICT_INPUT = {
     "image": "input=FILE",
+    "boxes": "input=FILE",
+    "masks": "input=FILE",
     "text": 'text="..."',
     "language": 'prompt="..."',
     "translation": "input=-",
@@ -200,7 +203,7 @@ def _summary(config: Config, data: Data, model: torch.nn.Module) -> str:
     """What is about to happen, in two lines."""
     parameters = sum(parameter.numel() for parameter in model.parameters())
     sizes = " + ".join(f"{len(split):,}" for split in (data.train, data.val, data.test))
-    layout = f"{config['memory_format']}, " if data.spec.kind == "image" else ""
+    layout = f"{config['memory_format']}, " if isinstance(data.spec, PictureSpec) else ""
     tokens = f" of at most {config['batch_tokens']:,} tokens" if config["batch_tokens"] else ""
     return (
         f"{config['dataset_name']}: {sizes} {data.spec} (train + val + test)\n"

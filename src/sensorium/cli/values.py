@@ -77,6 +77,8 @@ RULES: dict[str, dict[str, Rule]] = {
         "dataset.split_seed": Rule(_from(0), "a whole number from 0"),
         "optimizer.weight_decay": Rule(lambda value: _number(value) and value >= 0, "a number from 0"),
         "model.backbone_lr_scale": Rule(lambda value: _number(value) and value >= 0, "a number from 0"),
+        "model.layer_lr_decay": _or_null(Rule(lambda value: _number(value) and 0 < value <= 1, "a share up to 1")),
+        "model.unfreeze_epochs": _or_null(_ONE_UP),
         "trainer.max_epochs": Rule(lambda value: value == -1 or _from(1)(value), "a whole number from 1, or -1"),
         "trainer.max_steps": Rule(lambda value: value == -1 or _from(1)(value), "a whole number from 1, or -1"),
         "trainer.precision": Rule(lambda value: False, "", ("auto", *PRECISIONS)),

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from sensorium.errors import unknown
-from sensorium.specs import ImageSpec, Spec
+from sensorium.specs import PictureSpec, Spec
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -25,4 +25,4 @@ def judging_precision(precision: str, spec: Spec) -> str:
 
     Where lengths differ, half the digits would let padding decide which of two near hypotheses is the best.
     """
-    return precision if isinstance(spec, ImageSpec) else "32-true"
+    return precision if isinstance(spec, PictureSpec) else "32-true"

@@ -1,6 +1,6 @@
 """What stands between a batch as the data gives it and the model: augmentation, and preparation such as normalising."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +18,7 @@ class Augmentation(Protocol):
     @property
     def active(self) -> bool: ...
 
-    def prepared(
-        self, inputs: Inputs, targets: Tensor, random: ExampleRandom, prepare: nn.Module
-    ) -> tuple[Inputs, Tensor]:
+    def prepared(self, inputs: Inputs, targets: Any, random: ExampleRandom, prepare: nn.Module) -> tuple[Inputs, Any]:
         """What the model is called with, `prepare` having its place among the changes, and the targets."""
 
 
@@ -43,6 +41,9 @@ class Preparation(nn.Module):
         with torch.autocast(inputs[0].device.type, enabled=False):  # spectra need all the digits
             return self.prepare(*inputs)
 
-    def augmented(self, inputs: Inputs, targets: Tensor, random: ExampleRandom) -> tuple[Inputs, Tensor]:
-        """Prepared inputs and their targets, (B, K) for pictures, changed at random."""
+    def augmented(self, inputs: Inputs, targets: Any, random: ExampleRandom) -> tuple[Inputs, Any]:
+        """Prepared inputs and their targets, both changed at random.
+
+        targets: (B, K) for classes, `Boxes` for boxes, (B, H, W) for masks.
+        """
         return self.augment.prepared(inputs, targets, random, self)

@@ -24,7 +24,7 @@ from sensorium.errors import RequestError, missing_extra, unknown
 from sensorium.evaluator.arithmetic import MEMORY_FORMATS
 from sensorium.randomness import generator
 from sensorium.runs import Run
-from sensorium.specs import ImageSpec, LanguageSpec, SoundSpec, Spec, SpeechSpec
+from sensorium.specs import LanguageSpec, Spec
 from sensorium.tasks.base import Recipe, Task
 from sensorium.tasks.inputs import Preparation
 from sensorium.training import launch
@@ -34,6 +34,7 @@ from sensorium.training.history import History
 from sensorium.training.interrupts import StopRequest
 from sensorium.training.progress import ProgressReport
 from sensorium.training.samples import TextSamples
+from sensorium.training.unfreeze import Unfreezing
 
 # Set here and not through trainer.*: the run folder, the progress report and the checkpoints depend on them.
 OWN_TRAINER_KEYS = (
@@ -45,6 +46,15 @@ OWN_TRAINER_KEYS = (
     "enable_checkpointing",
     "enable_model_summary",
 )
+
+# What an augmentation for each kind of data says it takes, and some that fit.
+AUGMENTED = {
+    "image": ("pictures", "crop or none"),
+    "boxes": ("scenes", "scene or none"),
+    "masks": ("scenes", "scene or none"),
+    "sound": ("sound", "spec_augment or none"),
+    "speech": ("sound", "spec_augment or none"),
+}
 
 
 def quiet() -> None:
@@ -145,6 +155,7 @@ def build_task(config: dict[str, Any], model: nn.Module, data: Data) -> Task:
             weight_decay=float(config["optimizer"].get("weight_decay", 0.0)),
             backbone_lr_scale=float(config["model"]["backbone_lr_scale"]),
             seed=int(config["seed"]),
+            layer_lr_decay=config["model"].get("layer_lr_decay"),
         ),
         class_weights=class_weights(config.get("class_weights"), data),
     )
@@ -161,9 +172,8 @@ def _check_criterion(config: dict[str, Any]) -> None:
 def _augmentation(section: dict[str, Any], spec: Spec) -> Any:
     """Refuses an augmentation of pictures for anything else, and one of sound likewise."""
     augment = instantiate("augment", section)
-    taken = "pictures" if isinstance(spec, ImageSpec) else "sound" if isinstance(spec, SoundSpec | SpeechSpec) else None
+    taken, fitting = AUGMENTED.get(spec.kind, ("nothing", "none"))
     if augment.active and augment.takes != taken:
-        fitting = "spec_augment or none" if taken == "sound" else "none"
         raise RequestError(f"This augmentation is for {augment.takes}, not for {spec}. Say augment={fitting}.")
     return augment
 
@@ -183,7 +193,7 @@ def assemble(config: dict[str, Any], *, data: Data, model: nn.Module, run: Run, 
     """Puts a training together. The config has no "auto" left (`settings.choose`)."""
     quiet()
     task = build_task(config, model, data)
-    if not isinstance(config["model"]["pretrained"], str):
+    if config["model"].get("init") is None:
         initialise_from_data(model, data.train, make_prepare(data.spec), seed=int(config["seed"]))
     history, progress, stop = History(run=run), ProgressReport(console=console, metric=task.best[0]), StopRequest()
     about = checkpoint.description(config, data.spec)
@@ -201,11 +211,22 @@ def assemble(config: dict[str, Any], *, data: Data, model: nn.Module, run: Run, 
     if "checkpoints" not in chosen:
         raise RequestError("callbacks.checkpoints cannot be left out: without it nothing of a training would remain.")
     first, last = [chosen.pop("ema")] if "ema" in chosen else [], [chosen.pop("checkpoints")]
-    callbacks = [LossGuard(run=run), *first, *chosen.values(), *_samples(config, data, run), history, progress, *last]
+    own = [*_unfreezing(config, model, console), *_samples(config, data, run)]
+    callbacks = [LossGuard(run=run), *first, *chosen.values(), *own, history, progress, *last]
     trainer = _trainer(config, callbacks=callbacks, logger=_logger(config, run), run=run)
     if config["compile"]:
         model.compile()
     return Training(trainer, task, data, trainer.strategy.root_device, progress, history, stop, config)
+
+
+def _unfreezing(config: dict[str, Any], model: nn.Module, console: Console) -> list[pl.Callback]:
+    """For model.unfreeze_epochs."""
+    epochs = config["model"].get("unfreeze_epochs")
+    if epochs is None:
+        return []
+    if config["trainer"]["strategy"] == "fsdp":
+        raise RequestError("model.unfreeze_epochs does not work with strategy=fsdp.\nTake strategy=ddp.")
+    return [Unfreezing(model=model, epochs=epochs, console=console)]
 
 
 def _samples(config: dict[str, Any], data: Data, run: Run) -> list[pl.Callback]:
@@ -239,7 +260,10 @@ def _trainer(config: dict[str, Any], *, callbacks: list[pl.Callback], logger: An
     if options["strategy"] == "ddp":
         # Running means and the like are handed round before they are used (Task.on_validation_start), not at each
         # batch: validation gives the processes different numbers of batches.
-        options = options | {"strategy": DDPStrategy(broadcast_buffers=False)}
+        frozen_at_times = config["model"].get("unfreeze_epochs") is not None
+        options = options | {
+            "strategy": DDPStrategy(broadcast_buffers=False, find_unused_parameters=frozen_at_times)
+        }
     try:
         return pl.Trainer(
             **options,

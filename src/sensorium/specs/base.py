@@ -1,0 +1,32 @@
+"""What the specs of all data have in common."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnySpec:
+    """What all have in common: a kind by name, and plain types for a checkpoint."""
+
+    kind: ClassVar[str]
+    unit: ClassVar[str]  # one example, in a word
+    inputs: ClassVar[tuple[str, ...]]  # what a model's forward is called with, by name
+    # What a model's class says it gives, where the inputs alone do not tell: "boxes", "masks", or nothing.
+    gives: ClassVar[str | None] = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain types only, as a checkpoint stores it."""
+        values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return {"kind": self.kind, **values}
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Of what a model makes of `example`; -1 for the model's choice."""
+        raise NotImplementedError
+
+    def fault(self, found: Any) -> str | None:
+        """What is wrong with a model's answer to `example`, if anything: such as "gives (1, 9), not (1, 10)"."""
+        logits = found[0] if isinstance(found, tuple) else found
+        shape, wanted = tuple(getattr(logits, "shape", ())), self.output_shape
+        fits = len(shape) == len(wanted) and all(w in (-1, n) for w, n in zip(wanted, shape, strict=True))
+        return None if fits else f"gives {shape} for one {self.unit}, not {wanted}"

@@ -1,0 +1,102 @@
+"""Pictures: with a class each, with boxes, or with a class for every pixel."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from sensorium.specs.base import AnySpec
+
+Resize = Literal["crop", "stretch", "pad"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureSpec(AnySpec):
+    """Pictures of one size, whatever is asked about them.
+
+    image_size: (height, width) in pixels.
+    resize: how a picture of another size is brought to image_size: "crop" scales the shorter side and cuts the
+        middle, "pad" scales the longer side and fills with black, "stretch" ignores the aspect ratio.
+    mean, std: per channel, of pixel values scaled to [0, 1], over the training split.
+    """
+
+    unit = "picture"
+    inputs = ("images",)
+
+    class_names: tuple[str, ...]
+    in_channels: int
+    image_size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    resize: Resize = "crop"
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def offers(self) -> dict[str, Any]:
+        return {"in_channels": self.in_channels, "num_classes": self.num_classes, "image_size": self.image_size}
+
+    @property
+    def dataset_settings(self) -> dict[str, Any]:
+        return {"image_size": list(self.image_size), "channels": self.in_channels, "resize": self.resize}
+
+    def example(self, length: int = 0) -> tuple[Tensor, ...]:
+        """One black picture."""
+        return (torch.zeros(1, self.in_channels, *self.image_size),)
+
+    def __str__(self) -> str:
+        height, width = self.image_size
+        colours = f"{self.in_channels} channel{'' if self.in_channels == 1 else 's'}"
+        return f"pictures of {height}x{width} with {colours}, {self.num_classes} classes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSpec(PictureSpec):
+    """Pictures with a class each."""
+
+    kind = "image"
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Of the logits for `example`."""
+        return (1, self.num_classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionSpec(PictureSpec):
+    """Pictures with boxes around things of these classes. Class numbers begin at 0; there is none for background."""
+
+    kind = "boxes"
+    gives = "boxes"
+
+    def fault(self, found: Any) -> str | None:
+        """Wanted for `example`: a list of one dict of boxes (N, 4), labels (N,) and scores (N,)."""
+        fits = isinstance(found, list) and len(found) == 1 and {"boxes", "labels", "scores"} <= set(found[0])
+        return None if fits else "gives no list of boxes, labels and scores"
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} of boxes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentationSpec(PictureSpec):
+    """Pictures with a class for every pixel.
+
+    palette: red, green and blue from 0 to 255 for each class in turn, 3K numbers; what masks and overlays are drawn in.
+    """
+
+    kind = "masks"
+    gives = "masks"
+
+    palette: tuple[int, ...]
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Of the logits for `example`."""
+        return (1, self.num_classes, *self.image_size)
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} of pixels"
