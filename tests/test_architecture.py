@@ -16,7 +16,7 @@ ROWS = (
     ("vision", "text", "audio", "nn", "losses", "optim"),
     ("models", "data", "metrics", "decoding"),
     ("tasks",),
-    ("build", "runs", "checkpoint"),
+    ("build", "initial", "runs", "checkpoint"),
     ("training", "evaluator", "predictor"),
     ("report", "explain", "export", "serve"),
     ("cli",),
@@ -28,6 +28,7 @@ BESIDE = {
     ("files", "errors"),
     ("randomness", "errors"),
     ("build", "checkpoint"),
+    ("build", "initial"),
     ("predictor", "evaluator"),
     ("training", "evaluator"),
 }

@@ -16,12 +16,12 @@ from sensorium.audio.features import Features
 from sensorium.checkpoint import Checkpoint
 from sensorium.data.base import Data, Split
 from sensorium.data.loader import BatchLoader
+from sensorium.data.mixed_order import training_order
 from sensorium.data.order import BatchPlan
 from sensorium.errors import RequestError, RunError, unknown
-from sensorium.nn.transfer import freeze_backbone, load_weights, read_weights
-from sensorium.specs import INPUTS, OFFERED, LanguageSpec, PictureSpec, SoundSpec, Spec, SpeechSpec, TextSpec
-from sensorium.text.build_tokenizer import tokenizer_from_dict
-from sensorium.text.vectors import read_vectors
+from sensorium.initial import start_from_vectors, start_from_weights
+from sensorium.nn.transfer import freeze_backbone
+from sensorium.specs import INPUTS, OFFERED, PictureSpec, SoundSpec, Spec, SpeechSpec
 from sensorium.vision.normalise import Normalise
 
 Config = Mapping[str, Any]
@@ -30,15 +30,24 @@ Config = Mapping[str, Any]
 OWN_TARGETS = {
     "dataset": ("sensorium.data.",),
     "model": ("sensorium.models.",),
-    "augment": ("sensorium.vision.", "sensorium.audio."),
+    "augment": ("sensorium.vision.", "sensorium.audio.", "sensorium.text."),
     "task": ("sensorium.tasks.",),
+    "learning": ("sensorium.tasks.", "sensorium.vision.", "sensorium.audio.", "sensorium.text."),
     "optimizer": ("sensorium.optim.", "torch.optim"),
     "scheduler": ("sensorium.optim.",),
     "callbacks": ("sensorium.training.", "lightning.pytorch.callbacks"),
     "logger": ("lightning.pytorch.loggers",),
 }
 # Keys of the model section that say what happens to a model once it is built; the rest goes to its constructor.
-MODEL_TREATMENT = ("pretrained", "vectors", "freeze", "backbone_lr_scale")
+MODEL_TREATMENT = (
+    "pretrained",
+    "init",
+    "vectors",
+    "freeze",
+    "unfreeze_epochs",
+    "backbone_lr_scale",
+    "layer_lr_decay",
+)
 
 
 def locate(target: str) -> Any:
@@ -134,26 +143,35 @@ def make_loader(
         rank=rank,
         world_size=world_size,
     )
-    return BatchLoader(split=split, order=split.order(plan), readers=int(config["workers"]), pin=device.type == "cuda")
+    order = split.order(plan)
+    if shuffle:
+        ratio = (config.get("learning") or {}).get("unlabelled_ratio", 0)
+        order = training_order(split, plan, epoch_batches=config.get("epoch_batches"), unlabelled_ratio=ratio)
+    return BatchLoader(split=split, order=order, readers=int(config["workers"]), pin=device.type == "cuda")
 
 
 # -- model
 
 
 def build_model(config: Config, spec: Spec, *, say: Any = None) -> nn.Module:
-    """The model of a config for data of this spec, with pretrained weights and frozen parts as the config says.
+    """The model of a config for data of this spec, with given weights and frozen parts as the config says.
 
     say: told what was and what was not loaded.
     """
     section = dict(config["model"])
     treatment = {key: section.pop(key, None) for key in MODEL_TREATMENT}
-    pretrained = treatment["pretrained"]
-    if pretrained is True:
+    pretrained, init = treatment["pretrained"], treatment["init"]
+    if isinstance(pretrained, str) or (pretrained and init is not None):
+        raise RequestError(
+            f"model.pretrained={str(pretrained).lower()}: this is for published weights, true or false.\n"
+            f"To start from a file of weights say model.init={pretrained if init is None else init}, and leave it out."
+        )
+    if pretrained:
         section["pretrained"] = True
         if "pretrained" not in inspect.signature(locate(str(section["_target_"]))).parameters:
             raise RequestError(
                 "model.pretrained=true: nobody publishes weights for this model.\n"
-                "Give the path of a checkpoint, or take a model of torchvision or timm, such as resnet18."
+                "Give a checkpoint with model.init=FILE, or take a model of torchvision or timm, such as resnet18."
             )
     name = str(config.get("model_name") or section["_target_"])
     if not fits(section, spec):
@@ -161,34 +179,15 @@ def build_model(config: Config, spec: Spec, *, say: Any = None) -> nn.Module:
     torch.manual_seed(int(config["seed"]))
     model = instantiate("model", section, **spec.offers)
     _try(name, model, spec)
-    if isinstance(pretrained, str):
-        report = load_weights(model, read_weights(Path(pretrained)))
-        for line in report.lines() if say else ():
-            say(line)
+    if init is not None:
+        start_from_weights(model, spec, Path(init), say)
     if treatment["vectors"] is not None:
-        _start_from_vectors(model, spec, Path(treatment["vectors"]), say)
+        start_from_vectors(model, spec, Path(treatment["vectors"]), say)
     if treatment["freeze"] == "backbone":
         freeze_backbone(model)
     elif treatment["freeze"] is not None:
         raise unknown("part to freeze (model.freeze)", str(treatment["freeze"]), ["backbone"])
     return model
-
-
-def _start_from_vectors(model: nn.Module, spec: Spec, path: Path, say: Any) -> None:
-    """Puts published vectors into the model's embedding, for the words that have one."""
-    table = next((m for m in model.modules() if isinstance(m, nn.Embedding)), None)
-    if not isinstance(spec, TextSpec | LanguageSpec) or table is None:
-        raise RequestError("model.vectors is for models of text that embed words; leave it out here.")
-    vectors = read_vectors(path, tokenizer_from_dict(spec.tokenizer).tokens)
-    if vectors.matrix.shape[1] != table.embedding_dim:
-        raise RequestError(
-            f"{path} has vectors of {vectors.matrix.shape[1]} numbers, the model of {table.embedding_dim}.\n"
-            f"Say model.embedding_size={vectors.matrix.shape[1]}."
-        )
-    with torch.no_grad():
-        table.weight[vectors.found] = torch.from_numpy(vectors.matrix[vectors.found])
-    if say:
-        say(f"vectors: {vectors.coverage:.1%} of the vocabulary is in {path}")
 
 
 class Misfit(RequestError):
@@ -227,6 +226,11 @@ def _try(name: str, model: nn.Module, spec: Spec) -> None:
 def model_of(checkpoint: Checkpoint, *, trust: bool) -> nn.Module:
     """The trained model in a checkpoint, in evaluation mode. Raises RequestError for targets that are not our own."""
     config = checkpoint.config
+    if not makes_classes(config):
+        raise RequestError(
+            f"{checkpoint.path} has features and no classes yet (learning=simclr).\n"
+            f"Train them with labels: sensorium train model.init={checkpoint.path}"
+        )
     if not trust:
         check_targets("model", config["model"])
     section = {key: value for key, value in config["model"].items() if key not in MODEL_TREATMENT}
@@ -236,6 +240,11 @@ def model_of(checkpoint: Checkpoint, *, trust: bool) -> nn.Module:
     except RuntimeError as error:
         raise RunError(f"{checkpoint.path}: its weights do not fit its config: {str(error).splitlines()[0]}") from error
     return model.eval()
+
+
+def makes_classes(config: Config) -> bool:
+    """Whether what a config trains can answer; a model that learns without any label has features alone."""
+    return (config.get("learning") or {}).get("_target_") != "sensorium.tasks.simclr.SimCLR"
 
 
 class _AsStored(nn.Module):

@@ -14,10 +14,17 @@ from torch import Tensor, nn
 from model_contract import assert_weights_are_all
 from sensorium.nn.flops import count_parameters
 
+
+def gives(path: Path) -> str | None:
+    """boxes or masks, where a yaml's model is no classifier."""
+    target = get_object(OmegaConf.load(path)._target_)
+    return getattr(target if inspect.isclass(target) else target.__annotations__["return"], "gives", None)
+
+
 YAMLS = {
     path.stem: path
     for path in (Path(__file__).parents[2] / "configs" / "model").glob("*.yaml")
-    if "models.vision." in path.read_text()
+    if "models.vision." in path.read_text() and gives(path) is None
 }
 
 

@@ -118,14 +118,70 @@ def test_classes_are_counted_in_the_last_layer_of_a_head_only() -> None:
 def test_missing_and_unused_names_are_reported() -> None:
     state = Net().state_dict()
     state["extra.weight"] = state.pop("body.0.bias")
-    state["body.0.weight"] = torch.zeros(4, 3, 3, 3)
+    state["body.0.weight"] = torch.zeros(4, 1, 5, 5)
     report = load_weights(Net(), state)
     assert report.lines() == [
         "7 of the model's 9 tensors loaded.",
-        "body.0.weight: 4x3x3x3 in the file, 4x1x3x3 here: left as initialised",
+        "body.0.weight: 4x1x5x5 in the file, 4x1x3x3 here: left as initialised",
         "Not in the file, left as initialised: body.0.bias.",
         "In the file, not used by this model: extra.weight.",
     ]
+
+
+def test_tensors_that_are_not_to_be_loaded_are_left_with_their_reason() -> None:
+    theirs, ours = Net(), Net()
+    report = load_weights(ours, theirs.state_dict(), left={"head.bias": "for cats in the file"})
+    assert report.skipped == ("head.bias",)
+    assert report.reasons == ("head.bias: for cats in the file: left as initialised",)
+    assert torch.equal(ours.head.weight, theirs.head.weight)
+
+
+class Deeper(nn.Module):
+    """The same convolution and norm, under another name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.ModuleDict({"features": Net().body})
+        self.boxes = nn.Linear(3, 4)
+
+
+def test_the_same_network_under_another_name_is_found() -> None:
+    """A detector or a segmenter takes the backbone of a classifier, and a classifier gives what it has."""
+    theirs, ours = Net(), Deeper()
+    report = load_weights(ours, theirs.state_dict())
+    assert report.lines() == [
+        "7 of the model's 9 tensors loaded.",
+        "Names that begin with body. in the file begin with backbone.features. here.",
+        "Not in the file, left as initialised: boxes.weight, boxes.bias.",
+        "In the file, not used by this model: head.weight, head.bias.",
+    ]
+    assert torch.equal(ours.backbone["features"][0].weight, theirs.body[0].weight)
+    bare = {name.removeprefix("body."): tensor for name, tensor in theirs.state_dict().items() if "body" in name}
+    assert load_weights(Net(), bare).notes == ("The file's names begin with body. here.",)
+    assert load_weights(Net(), ours.state_dict()).loaded == 7
+
+
+def test_a_first_convolution_goes_from_grey_to_colour_and_back() -> None:
+    """The answer to a grey picture is the same."""
+    grey = nn.Sequential(nn.Conv2d(1, 4, 3))
+    colour = nn.Sequential(nn.Conv2d(3, 4, 3))
+    report = load_weights(colour, grey.state_dict())
+    assert report.lines() == [
+        "2 of the model's 2 tensors loaded.",
+        "0.weight: 1 channel in the file, 3 here: its filters shared out among them",
+    ]
+    images = torch.randn(2, 1, 5, 5)
+    torch.testing.assert_close(colour(images.expand(-1, 3, -1, -1)), grey(images))
+
+    nn.init.normal_(colour[0].weight)
+    report = load_weights(grey, colour.state_dict())
+    assert report.notes == ("0.weight: 3 channels in the file, 1 here: their filters added up",)
+    torch.testing.assert_close(grey(images), colour(images.expand(-1, 3, -1, -1)))
+
+    second = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Conv2d(1, 2, 3))  # two channels are no colours; not the first layer
+    theirs = {"0.weight": torch.zeros(4, 3, 3, 3), "0.bias": torch.zeros(4), "1.weight": torch.zeros(2, 3, 3, 3)}
+    report = load_weights(second, theirs)
+    assert (report.loaded, report.notes, report.skipped) == (1, (), ("0.weight", "1.weight"))
 
 
 def test_weights_of_another_model_are_refused() -> None:
@@ -140,7 +196,7 @@ def test_read_weights_knows_what_others_put_around_them(tmp_path: Path, wrapper:
     model = Net()
     state = {prefix + name: tensor for name, tensor in model.state_dict().items()}
     path = saved(tmp_path / "weights.pt", {wrapper: state, "epoch": 3} if wrapper else state)
-    assert same(read_weights(path), model)
+    assert same(read_weights(path).tensors, model)
 
 
 def test_read_weights_takes_the_model_out_of_a_lightning_checkpoint(tmp_path: Path) -> None:
@@ -148,7 +204,10 @@ def test_read_weights_takes_the_model_out_of_a_lightning_checkpoint(tmp_path: Pa
     state = {f"model._orig_mod.{name}": tensor for name, tensor in model.state_dict().items()}
     state["loss.weight"] = torch.ones(3)
     path = saved(tmp_path / "last.ckpt", {"state_dict": state, "epoch": 3, "hyper_parameters": {"lr": 0.1}})
-    assert same(read_weights(path), model)
+    assert same(read_weights(path).tensors, model)
+    assert read_weights(path).spec == {}
+    path = saved(tmp_path / "own.ckpt", {"state_dict": state, "sensorium": {"spec": {"class_names": ["a", "b"]}}})
+    assert read_weights(path).spec == {"class_names": ["a", "b"]}
 
 
 def test_a_missing_file_gets_the_nearest_name(tmp_path: Path) -> None:
@@ -157,7 +216,7 @@ def test_a_missing_file_gets_the_nearest_name(tmp_path: Path) -> None:
         read_weights(tmp_path / "bset.ckpt")
     with pytest.raises(RequestError, match="no file of weights"):
         read_weights(tmp_path / "nowhere" / "best.ckpt")
-    with pytest.raises(RequestError, match=r"is a folder; model\.pretrained takes a file such as .*best\.ckpt"):
+    with pytest.raises(RequestError, match=r"is a folder; model\.init takes a file such as .*best\.ckpt"):
         read_weights(tmp_path)
 
 

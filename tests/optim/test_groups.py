@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from sensorium.errors import RequestError
 from sensorium.optim.groups import check_number, parameter_groups
+from sensorium.optim.muon import Muon
 
 
 class Net(nn.Module):
@@ -50,6 +51,51 @@ def test_groups_by_name() -> None:
     }
     rates = [(group["lr"], group["weight_decay"]) for group in groups]
     assert rates == [(pytest.approx(0.1), 0.1), (pytest.approx(0.1), 0.0), (0.5, 0.1), (0.5, 0.0)]
+
+
+class Deep(nn.Module):
+    """Three stages and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 3, bias=False), nn.Linear(3, 4))
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.layers(x))
+
+
+def test_each_layer_learns_at_a_share_of_the_rate_of_the_next() -> None:
+    model = Deep()
+    groups = parameter_groups(model, lr=1.0, weight_decay=0.1, layer_lr_decay=0.5)
+    assert names_of(model, groups) == {
+        "backbone.layers.0.decay": ["layers.0.weight"],
+        "backbone.layers.0.no_decay": ["layers.0.bias", "layers.1.weight", "layers.1.bias"],
+        "backbone.layers.2.decay": ["layers.2.weight"],
+        "backbone.layers.3.decay": ["layers.3.weight"],
+        "backbone.layers.3.no_decay": ["layers.3.bias"],
+        "head.decay": ["head.weight"],
+        "head.no_decay": ["head.bias"],
+    }
+    assert [group["lr"] for group in groups] == [0.125, 0.125, 0.25, 0.5, 0.5, 1.0, 1.0]
+    assert [group["weight_decay"] for group in groups] == [0.1, 0.0, 0.1, 0.1, 0.0, 0.1, 0.0]
+    both = parameter_groups(model, lr=1.0, weight_decay=0.1, backbone_lr_scale=0.1, layer_lr_decay=0.5)
+    assert [group["lr"] for group in both] == pytest.approx([0.0125, 0.0125, 0.025, 0.05, 0.05, 1.0, 1.0])
+    model.layers.requires_grad_(False)
+    assert len(parameter_groups(model, lr=1.0, weight_decay=0.1, layer_lr_decay=0.5)) == 2
+    with pytest.raises(RequestError, match=r"model\.layer_lr_decay is 1\.5; it must be a number of .* at most 1"):
+        parameter_groups(model, lr=1.0, weight_decay=0.1, layer_lr_decay=1.5)
+
+
+def test_muon_takes_the_hidden_weights_of_every_layer() -> None:
+    """By the names of the groups: vectors and the head are AdamW's."""
+    model = Deep()
+    groups = parameter_groups(model, lr=0.1, weight_decay=0.0, layer_lr_decay=0.5)
+    muon = Muon(groups, lr=0.1, weight_decay=0.0, momentum=0.9, adam_lr_ratio=0.1, betas=(0.9, 0.99))
+    model(torch.randn(4, 2)).square().sum().backward()
+    muon.step()
+    hidden = [name for name, parameter in model.named_parameters() if "momentum" in muon.state[parameter]]
+    assert hidden == ["layers.0.weight", "layers.2.weight", "layers.3.weight"]
 
 
 def test_frozen_parameters_and_empty_groups_are_left_out() -> None:

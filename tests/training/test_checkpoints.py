@@ -102,6 +102,31 @@ def test_each_checkpoint_of_texts_leads_to_the_next(tmp_path: Path, monkeypatch:
     _by_induction(tmp_path, monkeypatch, *TINY_TEXTS[kind])
 
 
+# Few labels: labelled and unlabelled rows in passes that do not end with an epoch, what a task keeps beside the model.
+FEW_LABELS = (
+    "labels_per_class=2",
+    "epoch_batches=4",
+    "trainer.limit_train_batches=null",
+    "batch_size=7",
+    "trainer.max_epochs=2",
+)
+LEARNING = {
+    "supervised": (*TINY, *FEW_LABELS, "augment=crop"),
+    "fixmatch": (*TINY, *FEW_LABELS, "learning.align=true", "learning.threshold=0.1", "learning.ramp=0.5"),
+    "mean_teacher": (*TINY, *FEW_LABELS),
+    "simclr": (*TINY, *FEW_LABELS),
+    "pseudo_label": (*TINY_TEXTS["classification"], *FEW_LABELS, "batch_tokens=null", "augment=tokens"),
+}
+
+
+@pytest.mark.parametrize("learning", LEARNING)
+def test_each_checkpoint_with_few_labels_leads_to_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, learning: str
+) -> None:
+    """Stopped after any step, in the middle of an epoch too."""
+    _by_induction(tmp_path, monkeypatch, *LEARNING[learning], f"learning={learning}")
+
+
 def _by_induction(folder: Path, monkeypatch: pytest.MonkeyPatch, *settings: str) -> None:
     recorder = Recorder(folder, monkeypatch)
     whole = trained(folder, "callbacks=ema", "callbacks.checkpoints.every_n_steps=1", *settings)

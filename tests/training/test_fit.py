@@ -8,10 +8,12 @@ from types import SimpleNamespace
 import lightning.pytorch as pl
 import pytest
 import torch
+import yaml
 from torch import Tensor
 
 from pictures import write_picture_folder
 from sensorium.build import build_model, load_data
+from sensorium.cli.train import run as train_command
 from sensorium.errors import RequestError
 from sensorium.runs import Run
 from sensorium.training import fit
@@ -100,14 +102,14 @@ def test_two_accumulated_batches_are_one_of_twice_the_size(tmp_path: Path) -> No
     assert not torch.equal(initial(small)["model.head.weight"], weights_of(small)["model.head.weight"])
 
 
-# -- pretrained weights
+# -- weights of another training
 
 
-def test_pretrained_takes_the_weights_of_a_checkpoint_and_says_what_it_left_out(
+def test_init_takes_the_weights_of_a_checkpoint_and_says_what_it_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = trained(tmp_path, *TINY, "trainer.max_epochs=1")
-    still = (*STEP, "optimizer.lr=1e-30", "trainer.max_epochs=1", f"model.pretrained={first.best}")
+    still = (*STEP, "optimizer.lr=1e-30", "trainer.max_epochs=1", f"model.init={first.best}")
     capsys.readouterr()
     same = trained(tmp_path, *still)
     assert "4 of the model's 4 tensors loaded." in capsys.readouterr().out
@@ -123,6 +125,42 @@ def test_pretrained_takes_the_weights_of_a_checkpoint_and_says_what_it_left_out(
     assert torch.equal(
         weights_of(other)["model.layers.0.weight"], opened(first.best)["state_dict"]["model.layers.0.weight"]
     )
+
+
+def test_digits_start_clothes_whatever_the_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """8x8 grey to 16x16 colour with as many classes: all but the head, the first filters shared out."""
+    few = [item for item in STEP if not item.startswith("model")]
+    few += ["model=small_cnn", "model.width=4", "trainer.max_epochs=1", "optimizer.lr=1e-30"]
+    first = trained(tmp_path, *few)
+    root = write_picture_folder(tmp_path / "photos", classes=10, per_class=4, size=16)
+    capsys.readouterr()
+    other = trained(
+        tmp_path, *few, "dataset=image_folder", f"dataset.root={root}", "dataset.image_size=16", "batch_size=8",
+        f"model.init={first.best}",
+    )  # fmt: skip
+    out = capsys.readouterr().out
+    assert "30 of the model's 32 tensors loaded." in out
+    assert "features.0.conv.weight: 1 channel in the file, 3 here: its filters shared out among them" in out
+    assert "head.weight: for 0, 1, 2 ... and 7 more in the file: left as initialised" in out
+    before, after = weights_of(first), weights_of(other)
+    name = "model.features.7.conv.weight"
+    assert torch.equal(before[name], after[name])
+
+
+def test_resumed_a_run_does_not_need_the_file_it_began_with(tmp_path: Path) -> None:
+    """Nor does one whose config.yaml still calls it pretrained."""
+    first = trained(tmp_path, *TINY, "trainer.max_epochs=1")
+    settings = (*TINY, "trainer.max_epochs=1")
+    begun = trained(tmp_path, *settings, f"model.init={first.best}")
+    config = begun.read_config()
+    first.best.unlink()
+    config["model"] |= {"pretrained": config["model"].pop("init")}
+    for key in ("unfreeze_epochs", "layer_lr_decay"):
+        del config["model"][key]
+    begun.config.write_text(yaml.safe_dump(config))
+    train_command([f"resume={begun.folder}", "trainer.max_epochs=2"])
+    assert opened(begun.last)["epoch"] == 2
+    assert begun.read_config()["model"]["pretrained"] is False
 
 
 # -- arithmetic

@@ -19,6 +19,10 @@ def test_an_epoch_in_one_line() -> None:
     assert line == "epoch  3/10  train/loss 0.4124  val/accuracy 0.9534  12.1 s  4,960 samples/s"
 
 
+def test_a_loss_that_rounds_to_nothing_has_no_sign() -> None:
+    assert "val/loss 0.0000" in epoch_line(ROW | {"val/loss": -1e-9}, epochs=10, seconds=1.0, samples_per_second=1.0)
+
+
 def test_a_training_prints_one_plain_line_an_epoch(tmp_path: Path, capsys: object) -> None:
     trained(tmp_path, *TINY, "trainer.max_epochs=2")
     out = capsys.readouterr().out

@@ -139,6 +139,24 @@ def test_the_perceptron_rule_by_number() -> None:
     assert [line.split() for line in update[1:3]] == [["0", "0"], ["1", "1"]]
 
 
+def test_what_the_update_is_computed_with_is_said() -> None:
+    """As much as it takes to compute it again: the first step of Nesterov's momentum is (1 + momentum) gradients."""
+    text = shown("model.hidden=[2]", "optimizer=sgd", "model.layer_lr_decay=0.5", "trainer.gradient_clip_val=0.1")
+    said = "UPDATE by SGD, lr 0.025 or 0.05, momentum 0.9, weight_decay 0.0005 or 0, nesterov, gradients shortened to"
+    assert f"{said} a norm of at most 0.1\n" in text
+    assert "CHECK: 12 gradients" in text
+    text = shown("model.hidden=[2]", "optimizer=lion", "model.unfreeze_epochs=1")
+    assert "\nUPDATE by Lion, lr 0.0007, weight_decay 0.15 or 0, betas [0.9, 0.99]\nhead.weight: value" in text
+    assert "CHECK: 6 gradients" in text
+
+
+def test_dropout_and_every_step_of_a_spiking_net_are_shown() -> None:
+    assert "\nlayers.2 Dropout (4)\n" in shown("model.hidden=[4]", "model.dropout=0.5")
+    assert "Dropout" not in shown("model.hidden=[4]")
+    text = shown("dataset=digits", "model=spiking_cnn", "model.width=1", "model.steps=3")
+    assert "\nlayers.0.neurons LeakyIntegrateAndFire (3x1x1x8x8)\n" in text
+
+
 def test_what_cannot_be_shown_is_refused() -> None:
     with pytest.raises(RequestError, match="2,000 at most, and mlp has 67,074"):
         shown()

@@ -21,9 +21,9 @@ from sensorium.data.text.tables import open_table
 from sensorium.errors import RequestError, listing
 from sensorium.evaluator.classification import Predictions
 from sensorium.metrics.uncertainty import bootstrap_intervals, paired_comparison
-from sensorium.specs import ImageSpec, SoundSpec, Spec, TextSpec, TranslationSpec
+from sensorium.specs import PictureSpec, SoundSpec, Spec, TextSpec, TranslationSpec
 
-_OfClasses = ImageSpec | TextSpec | SoundSpec
+_OfClasses = PictureSpec | TextSpec | SoundSpec
 
 
 def run(arguments: list[str]) -> int:
@@ -169,6 +169,11 @@ def _relabelled(split: Any, found: Spec, trained: Spec) -> Any:
         return split
     if found.class_names == trained.class_names:
         return split
+    if found.kind == "masks":  # numbers of pixels in files: they are not renumbered
+        raise RequestError(
+            f"The classes of this data are {listing(found.class_names, limit=12)}.\n"
+            f"The model was trained for {listing(trained.class_names, limit=12)}, in this order."
+        )
     strange = [name for name in found.class_names if name not in trained.class_names]
     if strange:
         raise RequestError(
@@ -176,7 +181,8 @@ def _relabelled(split: Any, found: Spec, trained: Spec) -> Any:
             f"It knows: {listing(trained.class_names, limit=12)}."
         )
     numbers = np.array([trained.class_names.index(name) for name in found.class_names])
-    return replace(split, labels=numbers[split.labels])
+    boxes = found.kind == "boxes"  # several labels a picture
+    return replace(split, labels=[numbers[labels] for labels in split.labels] if boxes else numbers[split.labels])
 
 
 def _with_intervals(

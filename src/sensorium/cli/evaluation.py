@@ -15,21 +15,30 @@ from sensorium.build import make_loader, model_of
 from sensorium.checkpoint import Checkpoint, read
 from sensorium.cli import output
 from sensorium.data.base import Data, Problem, counted
-from sensorium.evaluator import classification, language, recognition, translation
+from sensorium.evaluator import classification, detection, language, recognition, segmentation, translation
 from sensorium.evaluator.arithmetic import judging_precision
 from sensorium.evaluator.settings import BeamSettings, CTCSettings, settings_from
 from sensorium.files import write_csv
 from sensorium.metrics.recognition import jiwer_package
 from sensorium.metrics.translation import sacrebleu_package
 from sensorium.report.classification import write_classification_report
+from sensorium.report.detection import write_detection_report
 from sensorium.report.plots import plot_history
 from sensorium.report.recognition import write_transcripts
+from sensorium.report.segmentation import write_segmentation_report
 from sensorium.report.translation import write_translations
 from sensorium.runs import Run
-from sensorium.specs import LanguageSpec, Spec, SpeechSpec, TranslationSpec
+from sensorium.specs import DetectionSpec, LanguageSpec, SegmentationSpec, Spec, SpeechSpec, TranslationSpec
 from sensorium.training import launch
 
-Result = classification.Predictions | language.TextLikelihood | translation.Translations | recognition.Transcripts
+Result = (
+    classification.Predictions
+    | language.TextLikelihood
+    | translation.Translations
+    | recognition.Transcripts
+    | detection.Detections
+    | segmentation.Segmented
+)
 Config = dict[str, Any]
 
 
@@ -53,6 +62,14 @@ def judge(loaded: Checkpoint, split: Any, *, config: Config, device: torch.devic
         transcriber = recognition.Transcriber(model=model, spec=spec, device=device, precision=precision, settings=ctc)
         return recognition.evaluate(transcriber, loader)
     layout = loaded.config["memory_format"]
+    if isinstance(spec, DetectionSpec):
+        detector = detection.Detector(model=model, spec=spec, device=device, precision=precision, memory_format=layout)
+        return detection.evaluate(detector, loader)
+    if isinstance(spec, SegmentationSpec):
+        segmenter = segmentation.Segmenter(
+            model=model, spec=spec, device=device, precision=precision, memory_format=layout
+        )
+        return segmentation.evaluate(segmenter, loader)
     classifier = classification.Classifier(
         model=model, spec=spec, device=device, precision=precision, memory_format=layout
     )
@@ -104,6 +121,24 @@ def report(folder: Path, result: Result, split: Any, *, loaded: Checkpoint, pred
         )
     if isinstance(result, language.TextLikelihood):
         return []
+    if isinstance(result, detection.Detections):
+        return write_detection_report(
+            folder,
+            detections=result,
+            split=split,
+            class_names=loaded.spec.class_names,  # type: ignore[union-attr]
+            predictions_format=predictions_format,  # type: ignore[arg-type]
+        )
+    if isinstance(result, segmentation.Segmented):
+        return write_segmentation_report(
+            folder,
+            found=result,
+            class_names=loaded.spec.class_names,  # type: ignore[union-attr]
+            palette=loaded.spec.palette,  # type: ignore[union-attr]
+            names=split.names,
+            read=lambda rows: [tensor.numpy() for tensor in split.read(rows)][:2],  # type: ignore[arg-type,return-value]
+            predictions_format=predictions_format,  # type: ignore[arg-type]
+        )
     return write_classification_report(
         folder,
         probabilities=result.probabilities,

@@ -99,7 +99,7 @@ def table(records: Sequence[Record], *, title: str = "") -> Table:
 
 def shown(value: Any) -> str:
     """A cell: a fraction with four decimals, everything else as it is."""
-    return f"{value:.4f}" if isinstance(value, float) else "" if value is None else str(value)
+    return f"{value:z.4f}" if isinstance(value, float) else "" if value is None else str(value)
 
 
 @contextlib.contextmanager

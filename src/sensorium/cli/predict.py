@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sensorium import runs
-from sensorium.cli import inputs, listen, output
+from sensorium.cli import boxes, inputs, listen, masks, output
 from sensorium.cli.app import Config, check, run_hydra
 from sensorium.data.base import counted
 from sensorium.errors import RequestError, unknown
@@ -20,9 +20,12 @@ from sensorium.predictor.texts import TextPredictor, Translated, TranslationPred
 from sensorium.report.plots import plot_attention
 
 WORDS = ("text", "prompt")
+OPTIONS = ("attention", "threshold", "overlay", "masks")
 # Keys that only some checkpoints have a use for: given to another, they are a mistake.
 KEYS_OF_KIND = {
     "image": ("input",),
+    "boxes": ("input", "threshold", "overlay"),
+    "masks": ("input", "masks", "overlay"),
     "text": ("input", "text"),
     "translation": ("input", "text", "attention"),
     "language": ("prompt",),
@@ -30,7 +33,7 @@ KEYS_OF_KIND = {
     "speech": ("input",),
 }
 FORMATS = ("table", "csv", "json")
-FORMATS_OF_KIND = {"language": ("table", "json"), "speech": (*FORMATS, "srt", "vtt")}
+FORMATS_OF_KIND = {"boxes": (*FORMATS, "coco"), "language": ("table", "json"), "speech": (*FORMATS, "srt", "vtt")}
 
 
 def run(arguments: list[str]) -> int:
@@ -64,6 +67,8 @@ def _job(config: Config) -> int:
     check("predict", config)
     kind_of = {
         "image": _pictures,
+        "boxes": boxes.scenes,
+        "masks": masks.pixels,
         "text": _texts,
         "translation": _translations,
         "language": _generate,
@@ -73,11 +78,12 @@ def _job(config: Config) -> int:
     opened = open_checkpoint(checkpoint_path(config["ckpt"]), accelerator=config["accelerator"], trust=config["trust"])
     kind = opened.spec.kind
     useful = KEYS_OF_KIND[kind]
-    for key in ("input", "text", "prompt", "attention", "threshold"):
+    for key in ("input", "text", "prompt", *OPTIONS):
         if config[key] is not None and key not in useful:
             raise RequestError(f"{key}= means nothing to this checkpoint ({opened.spec}). It takes {useful[0]}=...")
-    if all(config[key] is None for key in useful if key not in ("attention", "threshold")):
-        raise RequestError(f"sensorium predict needs {'=... or '.join(useful[:2])}=... See: sensorium predict --help")
+    needed = [key for key in useful if key not in OPTIONS]
+    if all(config[key] is None for key in needed):
+        raise RequestError(f"sensorium predict needs {'=... or '.join(needed)}=... See: sensorium predict --help")
     if config["stream"] and kind not in ("sound", "speech"):
         raise RequestError(f"stream=true means nothing to this checkpoint ({opened.spec}): it is for sound.")
     if config["format"] not in FORMATS_OF_KIND.get(kind, FORMATS):

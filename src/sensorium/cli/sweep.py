@@ -118,7 +118,7 @@ def _row(jobs: list[dict[str, Any]], overrides: list[dict[str, str]]) -> output.
     for name in dict.fromkeys(name for metrics in measured for name in metrics):
         values = [metrics[name] for metrics in measured if name in metrics]
         deviation = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-        record[name.removeprefix("test/")] = f"{statistics.mean(values):.4f}{deviation}"
+        record[name.removeprefix("test/")] = f"{statistics.mean(values):z.4f}{deviation}"
     record["run"] = " ".join(job["run"] for job in jobs if "run" in job)
     if errors := [job["error"] for job in jobs if "error" in job]:
         record["failed"] = errors[0].splitlines()[0]

@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from sensorium import checkpoint, runs
-from sensorium.build import Misfit, build_model, fits, load_data
+from sensorium.build import Misfit, build_model, fits, load_data, makes_classes
 from sensorium.cli import configs, evaluation, output, sweep, values
 from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra
 from sensorium.data.audio.splits import too_short
@@ -22,7 +22,7 @@ from sensorium.data.base import Data, Problem, refuse
 from sensorium.errors import RequestError, RunError, SensoriumError, listing
 from sensorium.runs import Run
 from sensorium.specs import PictureSpec
-from sensorium.training import fit, launch, settings, trace, tune
+from sensorium.training import fit, launch, learning, settings, trace, tune
 
 # What `predict` is given, by kind of data.
 PREDICT_INPUT = {
@@ -105,6 +105,8 @@ def _resume(path: Path, overrides: list[str]) -> None:
     stored = run.read_config()
     if "batch_tokens" not in stored:
         raise RequestError(f"{run.folder} was begun with an earlier Sensorium; go on with it there, or train anew.")
+    if isinstance(given := stored["model"].get("pretrained"), str):  # an earlier config.yaml names a file there
+        stored["model"] |= {"pretrained": False, "init": given}
     config = override(stored, overrides)
     values.check("train", config)
     launch.join()
@@ -129,11 +131,11 @@ def train(config: Config, run: Run, resume: Path | None) -> None:
     if advice := settings.set_threads(config["threads"], processes=int(os.environ.get("LOCAL_WORLD_SIZE", "1"))):
         say(advice)
 
-    data = load_data(config)
+    data = learning.with_labels(config, load_data(config))
     for note in data.notes:
         say(note)
     evaluation.check_ready(data.spec, config["decoding"])
-    model = _model(config, data, say)
+    model = _model(config if resume is None else config | {"model": config["model"] | {"init": None}}, data, say)
     data = _heard_by(model, data, config["on_bad"])
     evaluation.record_problems(run.folder, data.problems, say=say)
     settings.choose(config, model, data.spec)
@@ -153,13 +155,18 @@ def train(config: Config, run: Run, resume: Path | None) -> None:
     say(f"trained in {time.perf_counter() - started:.1f} s")
     if not run.best.exists():
         return
-    if config["test"]:
+    if config["test"] and makes_classes(config):
         metrics = evaluation.evaluate_run(config, run, data=data, device=training.device)
         say(evaluation.metrics_table(metrics))
     if first:
-        say(f"run folder: {run.folder}\n")
-        say(f"sensorium eval ckpt={run.best}")
-        say(f"sensorium predict ckpt={run.best} {PREDICT_INPUT[data.spec.kind]}")
+        say(f"run folder: {run.folder}\n\n{_next_commands(config, run, data)}")
+
+
+def _next_commands(config: Config, run: Run, data: Data) -> str:
+    """What can be done with the run now."""
+    if not makes_classes(config):
+        return f"sensorium train model.init={run.best}"
+    return f"sensorium eval ckpt={run.best}\nsensorium predict ckpt={run.best} {PREDICT_INPUT[data.spec.kind]}"
 
 
 def _spawn(config: Config, run: Run, processes: int) -> None:

@@ -63,6 +63,9 @@ RULES: dict[str, dict[str, Rule]] = {
         "seed": Rule(_whole, "a whole number"),
         "batch_size": Rule(_from(1), "a whole number from 1", ("auto",)),
         "batch_tokens": Rule(lambda value: value is None or _from(1)(value), "a whole number from 1, or null"),
+        "labels_per_class": _or_null(_ONE_UP),
+        "labels_seed": Rule(_whole, "a whole number"),
+        "epoch_batches": _or_null(_ONE_UP),
         "class_weights": Rule(lambda value: value is None, "null", ("balanced",)),
         "eval_batch_size": _ONE_UP,
         "lr": Rule(lambda value: _number(value) and 0 < value < float("inf"), "a number above 0", ("find",)),
@@ -112,7 +115,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "seed": Rule(_whole, "a whole number"),
         "accelerator": _ACCELERATOR,
         "batch_size": _ONE_UP,
-        "format": Rule(lambda value: False, "", ("table", "csv", "json", "srt", "vtt")),
+        "format": Rule(lambda value: False, "", ("table", "csv", "json", "coco", "srt", "vtt")),
         "stream": _SWITCH,
         "threshold": Rule(
             lambda value: value is None or (_number(value) and 0 < value <= 1), "a share up to 1, or null"

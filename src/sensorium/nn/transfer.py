@@ -3,10 +3,11 @@
 import pickle
 import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -33,11 +34,13 @@ DAMAGED = (
 class WeightReport:
     """What `load_weights` did.
 
-    loaded: number of tensors loaded. skipped: names that are in both file and model and were not loaded; reasons: a
-    sentence for each of them. missing: names only in the model. unused: names only in the file.
+    loaded: number of tensors loaded. notes: sentences about those that were changed on the way. skipped: names that
+    are in both file and model and were not loaded; reasons: a sentence for each of them. missing: names only in the
+    model. unused: names only in the file.
     """
 
     loaded: int
+    notes: tuple[str, ...]
     skipped: tuple[str, ...]
     reasons: tuple[str, ...]
     missing: tuple[str, ...]
@@ -46,7 +49,7 @@ class WeightReport:
     def lines(self) -> list[str]:
         """The report in sentences, the most important first."""
         total = self.loaded + len(self.skipped) + len(self.missing)
-        lines = [f"{self.loaded} of the model's {total} tensors loaded.", *self.reasons]
+        lines = [f"{self.loaded} of the model's {total} tensors loaded.", *self.notes, *self.reasons]
         if self.missing:
             lines.append(f"Not in the file, left as initialised: {listing(self.missing, 5)}.")
         if self.unused:
@@ -88,16 +91,24 @@ def _reason(name: str, theirs: Tensor, ours: Tensor, classifier: str) -> str:
     return f"{name}: {_shape(theirs)} in the file, {_shape(ours)} here: left as initialised"
 
 
-def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> WeightReport:
+def load_weights(
+    model: nn.Module, state: Mapping[str, Tensor], *, left: Mapping[str, str] | None = None
+) -> WeightReport:
     """Copy into the model every tensor whose name and shape match, and report the others.
 
-    The head is loaded as a whole or not at all: if any of its tensors differs in shape, all of it stays as it is.
+    The head is loaded as a whole or not at all: if any of its tensors differs in shape, all of it stays as it is. If
+    more names match when the beginning of the file's is exchanged ("backbone.body." for "backbone."), it is. A first
+    convolution of one channel takes the sum of the file's filters over theirs, and the other way round.
 
-    state: name to tensor, as `read_weights` returns it.
+    state: name to tensor, as `read_weights` returns it. left: name of a tensor that is not to be loaded, and why.
 
     Errors: RequestError if not one parameter matches.
     """
-    ours = model.state_dict()
+    ours, left = model.state_dict(), left or {}
+    state, notes = _under_our_names(ours, state)
+    state = dict(state)
+    if (stem := _first_convolution(model)) in state and (note := _fit_channels(stem, state, ours[stem])):
+        notes.append(note)
     common = [name for name in ours if name in state]
     heads = [name for name in ours if name.split(".")[0] == "head"]
     classifier = heads[-1].rpartition(".")[0] if heads else ""
@@ -105,7 +116,7 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> WeightReport:
     fitting = {
         name: state[name]
         for name in common
-        if state[name].shape == ours[name].shape and (head_fits or name not in heads)
+        if name not in left and state[name].shape == ours[name].shape and (head_fits or name not in heads)
     }
     if not any(name in fitting for name, _ in model.named_parameters()):
         raise RequestError(
@@ -114,18 +125,74 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> WeightReport:
         )
     model.load_state_dict(fitting, strict=False)
     skipped = tuple(name for name in common if name not in fitting)
+    reasons = (
+        f"{name}: {left[name]}: left as initialised"
+        if name in left
+        else _reason(name, state[name], ours[name], classifier)
+        for name in skipped
+    )
     return WeightReport(
         loaded=len(fitting),
+        notes=tuple(notes),
         skipped=skipped,
-        reasons=tuple(_reason(name, state[name], ours[name], classifier) for name in skipped),
+        reasons=tuple(reasons),
         missing=tuple(name for name in ours if name not in state),
         unused=tuple(name for name in state if name not in ours),
     )
 
 
+def _beginnings(names: Iterable[str]) -> list[str]:
+    """What names begin with, one or two parts of them, in order and ending with a dot; nothing first."""
+    parts = [name.split(".") for name in names]
+    begun = (".".join(part[:size]) + "." for size in (1, 2) for part in parts if len(part) > size)
+    return ["", *dict.fromkeys(begun)]
+
+
+def _under_our_names(ours: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], list[str]]:
+    """The file's tensors, the beginning of their names exchanged where more match then, and a line about it."""
+
+    def renamed(theirs: str, mine: str) -> dict[str, Tensor]:
+        return {mine + name[len(theirs) :] if name.startswith(theirs) else name: state[name] for name in state}
+
+    def matches(pair: tuple[str, str]) -> int:
+        found = renamed(*pair)
+        return sum(name in ours and found[name].shape == ours[name].shape for name in found)
+
+    if matches(("", "")) == len(ours):
+        return state, []
+    pairs = product(_beginnings(state), _beginnings(ours))  # the first changes nothing, and wins among equals
+    theirs, mine = max(pairs, key=matches)
+    if theirs == mine:
+        return state, []
+    kept = f"names that begin with {theirs} in the file" if theirs else "the file's names"
+    return renamed(theirs, mine), [f"{kept[0].upper()}{kept[1:]} begin with {mine or 'nothing'} here."]
+
+
+def _first_convolution(model: nn.Module) -> str:
+    """The name of the weight that meets the pictures; "" when there is none."""
+    layers = (name for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d) and layer.groups == 1)
+    name = next(layers, None)
+    return "" if name is None else f"{name}.weight".lstrip(".")
+
+
+def _fit_channels(name: str, state: dict[str, Tensor], ours: Tensor) -> str | None:
+    """Brings the filters of a first convolution, in place, from colours to grey or back; says so when it does.
+
+    On grey pictures they answer as before.
+    """
+    theirs = state[name]
+    there, here = theirs.shape[1] if theirs.ndim == 4 else 0, ours.shape[1]
+    alike = theirs.ndim == 4 and theirs.shape[0] == ours.shape[0] and theirs.shape[2:] == ours.shape[2:]
+    if not alike or there == here or 1 not in (there, here):
+        return None
+    state[name] = (theirs.sum(1, keepdim=True) / here).expand_as(ours)
+    done = "their filters added up" if here == 1 else "its filters shared out among them"
+    return f"{name}: {there} channel{'s' * (there > 1)} in the file, {here} here: {done}"
+
+
 def _open(path: Path) -> Any:
     if path.is_dir():
-        raise RequestError(f"{path} is a folder; model.pretrained takes a file such as {path}/checkpoints/best.ckpt.")
+        raise RequestError(f"{path} is a folder; model.init takes a file such as {path}/checkpoints/best.ckpt.")
     if not path.is_file():
         raise RequestError(f"There is no file of weights {path}.{meant(path)}")
     try:
@@ -145,8 +212,15 @@ def _open(path: Path) -> Any:
         ) from error
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Name to tensor (on the CPU), from a plain state dict or from a checkpoint of Sensorium, Lightning or torchvision.
+class Weights(NamedTuple):
+    """tensors: by name, on the CPU. spec: of the data they were trained on (`Spec.to_dict`), where the file has it."""
+
+    tensors: dict[str, Tensor]
+    spec: Mapping[str, Any]
+
+
+def read_weights(path: Path) -> Weights:
+    """What a plain state dict or a checkpoint of Sensorium, Lightning or torchvision holds.
 
     In a checkpoint the weights are under "state_dict" or "model". Of Lightning's names, only those that begin with
     "model." are taken, without this beginning. What DataParallel ("module.") and torch.compile ("_orig_mod.") put
@@ -166,4 +240,6 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
     if not tensors:
         raise RequestError(f"{path} holds no weights by name; its keys are: {listing(map(str, content), 5)}.")
-    return tensors
+    about = content.get("sensorium")
+    spec = about.get("spec") if isinstance(about, Mapping) else None
+    return Weights(tensors, spec if isinstance(spec, Mapping) else {})

@@ -1,11 +1,13 @@
 """Which parameters get which learning rate and which weight decay."""
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from torch import nn
 
 from sensorium.errors import RequestError
+from sensorium.optim.stages import stages
 
 # Parameters with two or more dimensions that still act as a bias or a scale. The names are those of this project,
 # of torchvision and of timm; ViT (2010.11929), DeiT and ConvNeXt leave these out of weight decay too.
@@ -25,9 +27,14 @@ def _is_decayed(name: str, ndim: int) -> bool:
 
 
 def parameter_groups(
-    model: nn.Module, *, lr: float, weight_decay: float, backbone_lr_scale: float = 1.0
+    model: nn.Module,
+    *,
+    lr: float,
+    weight_decay: float,
+    backbone_lr_scale: float = 1.0,
+    layer_lr_decay: float | None = None,
 ) -> list[dict[str, Any]]:
-    """Parameter groups for any torch optimizer, at most four, always in the same order.
+    """Parameter groups for any torch optimizer, always in the same order.
 
     "head.*" are the parameters under the attribute `head` and get lr, "backbone.*" are all others and get
     lr * backbone_lr_scale. "*.decay" get weight_decay; "*.no_decay" (biases, norm weights and other parameters with at
@@ -35,32 +42,46 @@ def parameter_groups(
     without parameters. Each group has its `name`. A model that has no parameters at all gets one empty group: a step
     then changes nothing.
 
-    Errors: RequestError for a negative rate and for a model all of whose parameters are frozen.
+    layer_lr_decay: what each of the model's `stages` learns at, as a share of the rate of the one after it (as in
+    ULMFiT, Howard and Ruder 2018, 1801.06146, and BEiT, 2106.08254). There are then two groups a stage,
+    "backbone.STAGE.*"; backbone_lr_scale multiplies the rates of all but the head as before.
+
+    Errors: RequestError for a negative rate, a share above 1, and for a model all of whose parameters are frozen.
     """
     check_number("optimizer.lr", lr)
     check_number("optimizer.weight_decay", weight_decay)
-    check_number("backbone_lr_scale", backbone_lr_scale)
-    members: dict[str, list[nn.Parameter]] = {
-        "backbone.decay": [],
-        "backbone.no_decay": [],
-        "head.decay": [],
-        "head.no_decay": [],
-    }
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            part = "head" if name.split(".")[0] == "head" else "backbone"
-            kind = "decay" if _is_decayed(name, parameter.ndim) else "no_decay"
-            members[f"{part}.{kind}"].append(parameter)
-    groups = [
-        {
-            "name": name,
-            "params": parameters,
-            "lr": lr if name.startswith("head") else lr * backbone_lr_scale,
-            "weight_decay": 0.0 if name.endswith("no_decay") else weight_decay,
-        }
-        for name, parameters in members.items()
-        if parameters
-    ]
-    if not groups and next(model.parameters(), None) is not None:
+    check_number("model.backbone_lr_scale", backbone_lr_scale)
+    if layer_lr_decay is not None:
+        check_number("model.layer_lr_decay", layer_lr_decay, most=1.0)
+    groups: list[dict[str, Any]] = []
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    for part, rate, parameters in _parts(model, lr, lr * backbone_lr_scale, layer_lr_decay):
+        for kind in ("decay", "no_decay"):
+            chosen = [
+                parameter
+                for parameter in parameters
+                if parameter.requires_grad and _is_decayed(names[parameter], parameter.ndim) == (kind == "decay")
+            ]
+            decay = weight_decay if kind == "decay" else 0.0
+            if chosen:
+                groups.append({"name": f"{part}.{kind}", "params": chosen, "lr": rate, "weight_decay": decay})
+    if not groups and names:
         raise RequestError("There is nothing to train: every parameter of the model is frozen.")
     return groups or [{"name": "head.no_decay", "params": [], "lr": lr, "weight_decay": 0.0}]
+
+
+def _parts(
+    model: nn.Module, lr: float, backbone_lr: float, layer_lr_decay: float | None
+) -> Iterator[tuple[str, float, list[nn.Parameter]]]:
+    """Name, learning rate and parameters of what learns at one rate, the head last."""
+    if layer_lr_decay is None:
+        members: dict[str, list[nn.Parameter]] = {"backbone": [], "head": []}
+        for name, parameter in model.named_parameters():
+            members["head" if name.split(".")[0] == "head" else "backbone"].append(parameter)
+        yield "backbone", backbone_lr, members["backbone"]
+        yield "head", lr, members["head"]
+        return
+    found = stages(model)
+    for below, (name, parameters) in zip(reversed(range(len(found))), found.items(), strict=True):
+        head = name == "head"
+        yield "head" if head else f"backbone.{name}", (lr if head else backbone_lr) * layer_lr_decay**below, parameters

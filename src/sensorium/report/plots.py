@@ -136,7 +136,7 @@ def plot_attention(*, weights: np.ndarray, source: Sequence[str], target: Sequen
 
 
 def plot_history(csv_path: Path, out_path: Path) -> None:
-    """Loss, accuracy and learning rate by epoch, from a metrics.csv; blank cells are skipped.
+    """Loss, accuracy, mean IoU, mAP and learning rate by epoch, from a metrics.csv; blank cells are skipped.
 
     Raises RequestError when the file has nothing to draw.
     """
@@ -145,6 +145,8 @@ def plot_history(csv_path: Path, out_path: Path) -> None:
     panels = {
         "loss": {"train": _series(rows, "train/loss"), "val": _series(rows, "val/loss")},
         "accuracy": {"train": _series(rows, "train/accuracy"), "val": _series(rows, "val/accuracy")},
+        "mean IoU": {"val": _series(rows, "val/miou")},
+        "mAP at an overlap of 0.5": {"val": _series(rows, "val/map50")},
         "learning rate": {"lr": _series(rows, "lr")},
     }
     panels = {name: {k: s for k, s in series.items() if len(s)} for name, series in panels.items()}

@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from sensorium.errors import RequestError
 from sensorium.nn.transfer import frozen_modules_eval
 from sensorium.optim.groups import parameter_groups
-from sensorium.randomness import fold
+from sensorium.randomness import ExampleRandom, fold
 
 OptimizerFactory = Callable[[list[dict[str, Any]]], Optimizer]
 SchedulerFactory = Callable[..., LRScheduler | ReduceLROnPlateau]
@@ -25,8 +25,7 @@ class Recipe:
     """How a model is trained.
 
     optimizer: takes parameter groups. scheduler: takes the optimiser, total_steps and steps_per_epoch. lr,
-    weight_decay: for the groups. backbone_lr_scale: learning rate of all but the head, as a share of lr. seed: of
-    dropout and augmentation.
+    weight_decay, backbone_lr_scale, layer_lr_decay: for the groups. seed: of dropout and augmentation.
     """
 
     optimizer: OptimizerFactory
@@ -35,6 +34,7 @@ class Recipe:
     weight_decay: float
     backbone_lr_scale: float
     seed: int
+    layer_lr_decay: float | None = None
 
 
 class StepResult(NamedTuple):
@@ -48,14 +48,16 @@ class Task(pl.LightningModule):
     """A model with its loss, metrics and optimiser.
 
     A sub-class implements `step` and names what it adds up in `totals`; the mean of each over an epoch is logged as
-    `train/NAME` and `val/NAME`.
+    `train/NAME` and `val/NAME`. What is no such mean, `validation_metrics` gives when validation is over.
 
     model: tensors in, tensors out.
     """
 
     totals: tuple[str, ...] = ("loss",)
+    judged: tuple[str, ...] = ()  # what `validation_metrics` gives, by name
     best: tuple[str, str] = ("val/loss", "min")  # metric that the best checkpoint is chosen by, and its mode
     model: nn.Module
+    repeats = False  # whether an example may come several times in an epoch
 
     def __init__(self, *, model: nn.Module, recipe: Recipe) -> None:
         super().__init__()
@@ -74,6 +76,10 @@ class Task(pl.LightningModule):
     def on_train_start(self) -> None:
         self.train()  # Lightning takes the mode of each module as it finds it
 
+    def logged(self, stage: str) -> list[str]:
+        """The metrics of a stage ("train" or "val") by the names they are logged under."""
+        return [f"{stage}/{name}" for name in self.summed(stage) + (self.judged if stage == "val" else ())]
+
     @abstractmethod
     def step(self, batch: Any, batch_idx: int, *, training: bool) -> StepResult:
         """One batch through the model; with augmentation and smoothing only when training."""
@@ -89,8 +95,26 @@ class Task(pl.LightningModule):
         self._add("train", sums)
         return loss
 
+    def random(self, indices: Tensor, batch_idx: int, view: int = 0) -> ExampleRandom:
+        """The random numbers of a batch of examples (B,); those of another view of the same ones are others.
+
+        They belong to (seed, epoch, example), or where examples repeat to the step and the place in the batch as well.
+        """
+        seed = fold(self.seed, view) if view else self.seed
+        if self.repeats:
+            seed = fold(seed, batch_idx)
+            indices = indices + (torch.arange(len(indices), device=indices.device) << 32)
+        return ExampleRandom(seed=seed, epoch=self.current_epoch, indices=indices, batch=batch_idx)
+
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         self._add("val", self.step(batch, batch_idx, training=False).sums)
+
+    def validation_metrics(self) -> dict[str, float]:
+        """What is no mean over examples, of the validation that ends: all that `judged` names, alike in every process.
+
+        Called once, by every process; logged as `val/NAME`.
+        """
+        return {}
 
     def _add(self, stage: str, sums: Tensor) -> None:
         # Sums grow over thousands of batches: float64, where the device has it.
@@ -100,7 +124,11 @@ class Task(pl.LightningModule):
     def _log_means(self, stage: str) -> None:
         sums = self.trainer.strategy.reduce(self._sums.pop(stage), reduce_op="sum")
         means = (sums[:-1] / sums[-1]).float()
-        self.log_dict({f"{stage}/{name}": mean for name, mean in zip(self.totals, means, strict=True)})
+        self.log_dict({f"{stage}/{name}": mean for name, mean in zip(self.summed(stage), means, strict=True)})
+
+    def summed(self, stage: str) -> tuple[str, ...]:
+        """What a step of "train" or "val" adds up, beside the count."""
+        return self.totals
 
     def on_train_epoch_end(self) -> None:
         self._log_means("train")
@@ -115,11 +143,13 @@ class Task(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         self._log_means("val")
+        self.log_dict({f"val/{name}": value for name, value in self.validation_metrics().items()})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Half an epoch's sums go along, each process's own, so that the epoch's mean survives an interruption."""
-        sums = self._sums.get("train", torch.zeros(len(self.totals) + 1, device=self.device))
-        gathered = self.trainer.strategy.all_gather(sums).reshape(-1, len(self.totals) + 1)
+        size = len(self.summed("train")) + 1
+        sums = self._sums.get("train", torch.zeros(size, device=self.device))
+        gathered = self.trainer.strategy.all_gather(sums).reshape(-1, size)
         checkpoint["train_sums"] = gathered.cpu()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -131,17 +161,30 @@ class Task(pl.LightningModule):
         # A few tensors: the general walk over nested collections costs more than the copies on a CPU.
         return batch if device.type == "cpu" else type(batch)(*(t.to(device, non_blocking=True) for t in batch))
 
+    def groups(self) -> list[dict[str, Any]]:
+        """What is trained, in groups as an optimiser takes them."""
+        recipe = self.recipe
+        return parameter_groups(
+            self.model,
+            lr=recipe.lr,
+            weight_decay=recipe.weight_decay,
+            backbone_lr_scale=recipe.backbone_lr_scale,
+            layer_lr_decay=recipe.layer_lr_decay,
+        )
+
     def configure_optimizers(self) -> Any:
         recipe = self.recipe
-        groups = parameter_groups(
-            self.model, lr=recipe.lr, weight_decay=recipe.weight_decay, backbone_lr_scale=recipe.backbone_lr_scale
-        )
+        groups = self.groups()
         try:
             optimizer = recipe.optimizer(groups)
         except (TypeError, ValueError) as error:  # what torch says of a value out of range
             raise RequestError(f"optimizer: {str(error).splitlines()[0]}") from error
         total_steps, steps_per_epoch = self.length
         scheduler = recipe.scheduler(optimizer, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
-        plateau = isinstance(scheduler, ReduceLROnPlateau)
-        settings = {"scheduler": scheduler, "interval": "epoch" if plateau else "step"}
-        return {"optimizer": optimizer, "lr_scheduler": settings | ({"monitor": "val/loss"} if plateau else {})}
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        monitor, mode = ("val/loss", "min") if "val/loss" in self.logged("val") else self.best
+        if mode != scheduler.mode:
+            scheduler.load_state_dict(scheduler.state_dict() | {"mode": mode, "best": -scheduler.best})
+        settings = {"scheduler": scheduler, "interval": "epoch", "monitor": monitor}
+        return {"optimizer": optimizer, "lr_scheduler": settings}

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from sensorium.batches import ImageBatch, SoundBatch, TextBatch
 from sensorium.errors import RequestError, unknown
 from sensorium.losses.perceptron import perceptron_criterion
-from sensorium.randomness import ExampleRandom
 from sensorium.tasks.base import Recipe, StepResult, Task
 from sensorium.tasks.inputs import Preparation
 
@@ -61,7 +60,7 @@ class ClassificationTask(Task):
     def step(self, batch: ImageBatch | TextBatch | SoundBatch, batch_idx: int, *, training: bool) -> StepResult:
         labels = targets = batch.labels
         if training and self.preparation.augments:
-            random = ExampleRandom(seed=self.seed, epoch=self.current_epoch, indices=batch.indices, batch=batch_idx)
+            random = self.random(batch.indices, batch_idx)
             targets = F.one_hot(labels, self.num_classes).float()
             inputs, targets = self.preparation.augmented(batch.inputs, targets, random)
             logits = self.model(*inputs)

@@ -11,7 +11,6 @@ from torch import nn
 from sensorium.batches import SpeechBatch
 from sensorium.decoding.ctc import BLANK, greedy_tokens
 from sensorium.metrics.edit_distance import edit_distances
-from sensorium.randomness import ExampleRandom
 from sensorium.tasks.base import Recipe, StepResult, Task
 from sensorium.tasks.inputs import Preparation
 
@@ -30,7 +29,7 @@ class Recognition(Task):
 
     def step(self, batch: SpeechBatch, batch_idx: int, *, training: bool) -> StepResult:
         if training and self.preparation.augments:
-            random = ExampleRandom(seed=self.seed, epoch=self.current_epoch, indices=batch.indices, batch=batch_idx)
+            random = self.random(batch.indices, batch_idx)
             inputs, _ = self.preparation.augmented(batch.inputs, batch.targets, random)
         else:
             inputs = self.preparation(*batch.inputs)

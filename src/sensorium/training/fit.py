@@ -16,10 +16,12 @@ from rich.console import Console
 from torch import nn
 
 from sensorium import checkpoint
+from sensorium.batches import IGNORED
 from sensorium.build import initialise_from_data, instantiate, make_loader, make_prepare
 from sensorium.data.base import Data, Split
 from sensorium.data.loader import BatchLoader
 from sensorium.data.order import LengthOrder
+from sensorium.data.vision.scenes import MaskSplit
 from sensorium.errors import RequestError, missing_extra, unknown
 from sensorium.evaluator.arithmetic import MEMORY_FORMATS
 from sensorium.randomness import generator
@@ -27,7 +29,7 @@ from sensorium.runs import Run
 from sensorium.specs import LanguageSpec, Spec
 from sensorium.tasks.base import Recipe, Task
 from sensorium.tasks.inputs import Preparation
-from sensorium.training import launch
+from sensorium.training import launch, learning
 from sensorium.training.checkpoints import AtomicCheckpointIO
 from sensorium.training.guard import LossGuard
 from sensorium.training.history import History
@@ -52,6 +54,7 @@ AUGMENTED = {
     "image": ("pictures", "crop or none"),
     "boxes": ("scenes", "scene or none"),
     "masks": ("scenes", "scene or none"),
+    "text": ("texts", "tokens or none"),
     "sound": ("sound", "spec_augment or none"),
     "speech": ("sound", "spec_augment or none"),
 }
@@ -140,25 +143,26 @@ def build_task(config: dict[str, Any], model: nn.Module, data: Data) -> Task:
     model.to(memory_format=memory_format)  # type: ignore[call-overload]
     lr = float(config["lr"])
     _check_criterion(config)
-    return instantiate(
-        "task",
-        config["task"],
-        model=model,
-        **data.spec.offers,
-        preparation=Preparation(
-            prepare=make_prepare(data.spec, memory_format), augment=_augmentation(config["augment"], data.spec)
-        ),
-        recipe=Recipe(
-            optimizer=instantiate("optimizer", dict(config["optimizer"], lr=lr)),
-            scheduler=instantiate("scheduler", config["scheduler"]),
-            lr=lr,
-            weight_decay=float(config["optimizer"].get("weight_decay", 0.0)),
-            backbone_lr_scale=float(config["model"]["backbone_lr_scale"]),
-            seed=int(config["seed"]),
-            layer_lr_decay=config["model"].get("layer_lr_decay"),
-        ),
-        class_weights=class_weights(config.get("class_weights"), data),
+    preparation = Preparation(
+        prepare=make_prepare(data.spec, memory_format), augment=_augmentation(config["augment"], data.spec)
     )
+    recipe = Recipe(
+        optimizer=instantiate("optimizer", dict(config["optimizer"], lr=lr)),
+        scheduler=instantiate("scheduler", config["scheduler"]),
+        lr=lr,
+        weight_decay=float(config["optimizer"].get("weight_decay", 0.0)),
+        backbone_lr_scale=float(config["model"]["backbone_lr_scale"]),
+        seed=int(config["seed"]),
+        layer_lr_decay=config["model"].get("layer_lr_decay"),
+    )
+    weights = class_weights(config.get("class_weights"), data)
+    offered = {"model": model, **data.spec.offers, "preparation": preparation, "recipe": recipe}
+    offered["class_weights"] = weights
+    if learning.method(config) is not None:
+        return learning.build(config, data, offered)
+    task: Task = instantiate("task", config["task"], **offered)
+    task.repeats = config.get("epoch_batches") is not None
+    return task
 
 
 def _check_criterion(config: dict[str, Any]) -> None:
@@ -183,10 +187,17 @@ def class_weights(choice: Any, data: Data) -> torch.Tensor | None:
     if choice is None:
         return None
     names = getattr(data.spec, "class_names", None)
-    if choice != "balanced" or names is None:
+    if choice != "balanced" or names is None or data.spec.kind == "boxes":
         raise RequestError("class_weights is null, or balanced for a dataset of classes.")
-    counts = np.bincount(data.train.labels, minlength=len(names))
-    return torch.tensor(len(data.train) / (len(names) * np.maximum(counts, 1)), dtype=torch.float32)
+    counts = _class_counts(data.train, len(names))
+    return torch.tensor(counts.sum() / (len(names) * np.maximum(counts, 1)), dtype=torch.float32)
+
+
+def _class_counts(split: Any, num_classes: int) -> np.ndarray:
+    """(K,) int64 examples of each class; of masks, pixels."""
+    if isinstance(split, MaskSplit):
+        return split.class_counts(num_classes)
+    return np.bincount(split.labels[split.labels != IGNORED], minlength=num_classes)
 
 
 def assemble(config: dict[str, Any], *, data: Data, model: nn.Module, run: Run, console: Console) -> Training:
@@ -224,6 +235,8 @@ def _unfreezing(config: dict[str, Any], model: nn.Module, console: Console) -> l
     epochs = config["model"].get("unfreeze_epochs")
     if epochs is None:
         return []
+    if config["model"]["freeze"] is not None:
+        raise RequestError("model.unfreeze_epochs unfreezes what model.freeze keeps frozen.\nTake one of the two.")
     if config["trainer"]["strategy"] == "fsdp":
         raise RequestError("model.unfreeze_epochs does not work with strategy=fsdp.\nTake strategy=ddp.")
     return [Unfreezing(model=model, epochs=epochs, console=console)]
@@ -247,7 +260,7 @@ def _check_monitor(name: str, callback: pl.Callback, task: Task) -> None:
     """Refuses a metric that nobody computes, and a mode that is none, before training instead of after an epoch."""
     monitor, mode = getattr(callback, "monitor", None), getattr(callback, "mode", "max")
     stages = ("val",) if name == "checkpoints" else ("val", "train")  # best is judged when validation is over
-    known = [f"{stage}/{total}" for stage in stages for total in task.totals]
+    known = [name for stage in stages for name in task.logged(stage)]
     if monitor is not None and monitor not in known:
         raise unknown(f"metric for callbacks.{name}.monitor", str(monitor), known)
     if mode not in ("max", "min"):
@@ -261,9 +274,7 @@ def _trainer(config: dict[str, Any], *, callbacks: list[pl.Callback], logger: An
         # Running means and the like are handed round before they are used (Task.on_validation_start), not at each
         # batch: validation gives the processes different numbers of batches.
         frozen_at_times = config["model"].get("unfreeze_epochs") is not None
-        options = options | {
-            "strategy": DDPStrategy(broadcast_buffers=False, find_unused_parameters=frozen_at_times)
-        }
+        options = options | {"strategy": DDPStrategy(broadcast_buffers=False, find_unused_parameters=frozen_at_times)}
     try:
         return pl.Trainer(
             **options,

@@ -48,7 +48,7 @@ class History(pl.Callback):
             "epoch": epoch,
             "step": trainer.global_step,
             **metrics,
-            "lr": trainer.optimizers[0].param_groups[0]["lr"],
+            "lr": trainer.optimizers[0].param_groups[-1]["lr"],
         }
         self.rows.append(row)
         if trainer.is_global_zero:

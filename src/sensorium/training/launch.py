@@ -109,7 +109,9 @@ def spawn(run: Run, processes: int) -> int:
             "TORCHELASTIC_RUN_ID": run.folder.name,
             "TORCHELASTIC_USE_AGENT_STORE": "False",
         }
-        environment = os.environ | {key: str(value) for key, value in place.items()}
+        # torch's own advice on how it shares gradients is nothing that a person could follow.
+        quiet = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
+        environment = quiet | dict(os.environ) | {key: str(value) for key, value in place.items()}
         command = [sys.executable, "-m", "sensorium", "train", f"resume={run.folder}"]
         group.append(subprocess.Popen(command, env=environment, start_new_session=True))
 

@@ -12,7 +12,7 @@ from sensorium.training.history import Row
 
 def epoch_line(row: Row, *, epochs: int, seconds: float, samples_per_second: float) -> str:
     """One epoch in one line: "epoch  3/10  train/loss 0.41  val/accuracy 0.953 ...  12.1 s  4,960 samples/s"."""
-    shown = "  ".join(f"{name} {float(row[name]):.4f}" for name in row if name.count("/") == 1)
+    shown = "  ".join(f"{name} {float(row[name]):z.4f}" for name in row if name.count("/") == 1)
     width = len(str(epochs))
     epoch = f"epoch {int(row['epoch']) + 1:>{width}}/{epochs}"
     return f"{epoch}  {shown}  {seconds:.1f} s  {samples_per_second:,.0f} samples/s"
@@ -68,9 +68,9 @@ class ProgressReport(pl.Callback):
             speed = self._samples / (now - self._epoch_started) if self._epoch_started else 0.0
             loss = float(outputs["loss"] if isinstance(outputs, dict) else outputs)
             judged = trainer.callback_metrics.get(self.metric)
-            metric = f"  {self.metric} {float(judged):.4f}" if judged is not None else ""
+            metric = f"  {self.metric} {float(judged):z.4f}" if judged is not None else ""
             self.bar.update(
-                self._task, completed=batch_idx + 1, detail=f"loss {loss:.4f}{metric}  {speed:,.0f} samples/s"
+                self._task, completed=batch_idx + 1, detail=f"loss {loss:z.4f}{metric}  {speed:,.0f} samples/s"
             )
 
     def report(self, row: Row, *, epochs: int, processes: int) -> None:

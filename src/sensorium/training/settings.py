@@ -14,6 +14,7 @@ from sensorium.errors import RequestError, unknown
 from sensorium.evaluator.arithmetic import MEMORY_FORMATS
 from sensorium.nn.flops import count_flops
 from sensorium.specs import LanguageSpec, Spec, SpeechSpec, TextSpec, TranslationSpec
+from sensorium.training import learning
 
 # Measured on cores with AVX512-BF16 (docs/decisions/0005, 0011): below this, casting costs more than bfloat16 saves;
 # for texts and speech it always pays.
@@ -23,6 +24,7 @@ SEQUENCES = (TextSpec, LanguageSpec, TranslationSpec, SpeechSpec)
 
 def choose(config: dict[str, Any], model: nn.Module, spec: Spec) -> None:
     """Replaces "auto" for precision, memory format and reader threads in the config."""
+    learning.choose(config, spec)
     trainer = config["trainer"]
     device = device_of(str(trainer["accelerator"]))
     convolutional = any(isinstance(module, nn.Conv2d) for module in model.modules())

@@ -20,10 +20,12 @@ from sensorium.nn.flops import count_parameters
 from sensorium.randomness import fold
 from sensorium.tasks.base import Task
 from sensorium.training.fit import build_task
+from sensorium.training.unfreeze import from_the_head
 
 MOST_WEIGHTS = 2000  # every one of them is printed, and moved twice
 STEP = 1e-5  # by which a weight is moved
 KINK = 1e-3  # slopes to the left and to the right that differ by more are not those of a smooth loss
+_NO_SETTINGS = ("foreach", "fused", "decoupled_weight_decay")  # of an optimiser: how it computes, not what
 AGREEMENT = 1e-6  # of gradient and difference, as a share of the largest gradient
 
 
@@ -52,6 +54,9 @@ def show(config: dict[str, Any], *, data: Data, model: nn.Module, say: Callable[
     _check_small(config, data, model)
     model = _without_overwriting(copy.deepcopy(model))
     initialise_from_data(model, data.train, make_prepare(data.spec), seed=int(config["seed"]))
+    if config["model"].get("unfreeze_epochs") is not None:
+        for _, parameters in from_the_head(model)[1:]:
+            nn.ParameterList(parameters).requires_grad_(False)
     task = build_task(config | {"memory_format": "contiguous"}, model, data).double().train()
     task.length = _length(config, data)
     row = np.array([config["trace"]], dtype=np.int64)
@@ -89,7 +94,7 @@ def forward(task: Task, batch: Any) -> tuple[Tensor, list[Activation]]:
     parts = [
         (f"{name} {type(part).__name__}", part)
         for name, part in task.model.named_modules()
-        if not any(part.children()) and not isinstance(part, nn.Dropout | nn.Identity)
+        if not any(part.children()) and not isinstance(part, nn.Identity) and getattr(part, "p", None) != 0  # dropout
     ]
     hooks = [part.register_forward_hook(keep(name)) for name, part in [("input", task.preparation), *parts]]
     try:
@@ -135,12 +140,9 @@ def _show_updates(config: dict[str, Any], task: Task, say: Callable[[str], None]
     before = {name: weights.detach().clone() for name, weights in learning.items()}
     gradients = {name: weights.grad.clone() for name, weights in learning.items()}  # type: ignore[union-attr]
     optimizer = task.configure_optimizers()["optimizer"]
-    limit = config["trainer"]["gradient_clip_val"]
-    if limit is not None:
-        torch.nn.utils.clip_grad_norm_(learning.values(), limit)
+    clipped = _clip(config["trainer"], learning)
     optimizer.step()
-    clipped = "" if limit is None else f", gradients shortened to a norm of at most {limit:g}"
-    say(f"\nUPDATE by {type(optimizer).__name__}, lr {optimizer.param_groups[0]['lr']:g}{clipped}")
+    say(f"\nUPDATE by {type(optimizer).__name__}{_settings(optimizer)}{clipped}")
     for name, weights in learning.items():
         say(_block(f"{name}: value", before[name][None]))
         say(_block(f"{name}: gradient", gradients[name][None]))
@@ -153,6 +155,31 @@ def _show_updates(config: dict[str, Any], task: Task, say: Callable[[str], None]
         f"\nCHECK: {count:,} gradients against finite differences{kinks}: largest deviation {check.deviation:.1e}, "
         + ("they agree" if agree else "they do NOT agree: the gradient is a stand-in for the derivative, or wrong")
     )
+
+
+def _clip(trainer: dict[str, Any], learning: dict[str, nn.Parameter]) -> str:
+    """Shortens the gradients as the training would, and says so."""
+    limit = trainer["gradient_clip_val"]
+    if limit is None:
+        return ""
+    if trainer.get("gradient_clip_algorithm") == "value":
+        nn.utils.clip_grad_value_(learning.values(), limit)
+        return f", gradients cut off at {limit:g}"
+    nn.utils.clip_grad_norm_(learning.values(), limit)
+    return f", gradients shortened to a norm of at most {limit:g}"
+
+
+def _settings(optimizer: torch.optim.Optimizer) -> str:
+    """What the update is computed with: the rate, and every other number that is not 0 and switch that is on."""
+    shown = []
+    for key in ("lr", *(key for key in optimizer.defaults if key not in ("lr", *_NO_SETTINGS))):
+        values = [group[key] for group in optimizer.param_groups]
+        said = dict.fromkeys(f"{value:g}" if isinstance(value, int | float) else str(value) for value in values)
+        if values[0] is True:
+            shown.append(key)
+        elif any(values):
+            shown.append(f"{key} {' or '.join(said)}")
+    return "".join(f", {setting}" for setting in shown)
 
 
 def _check_small(config: dict[str, Any], data: Data, model: nn.Module) -> None:
@@ -189,10 +216,11 @@ def _length(config: dict[str, Any], data: Data) -> tuple[float, int]:
 
 
 def _block(name: str, values: Tensor | None) -> str:
-    """A name with its shape, and the numbers of the one example (1, ...) below."""
+    """A name with its shape, and the numbers of the one example, (1, ...) or (steps, ...), below."""
     if values is None:
         return f"{name}: none"
-    numbers = values.detach()[0].numpy() + 0.0  # no -0
+    # Of a net that looks at its picture for several steps, all of them.
+    numbers = (values[0] if len(values) == 1 else values).detach().numpy() + 0.0  # no -0
     shape = "x".join(map(str, numbers.shape)) or "1"
     rows = numbers.reshape(-1, numbers.shape[-1]) if numbers.ndim else numbers.reshape(1, 1)
     return "\n".join([f"{name} ({shape})", *(" ".join(f"{number:>11.4g}" for number in row) for row in rows)])

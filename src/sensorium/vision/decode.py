@@ -80,7 +80,7 @@ def decode_image(source: Source, *, image_size: tuple[int, int], in_channels: in
 
     Raises UnreadableImage for a missing, empty, damaged or too large file, or one that is no picture.
     """
-    with _opened(source) as image:
+    with opened(source) as image:
         # A JPEG decoder shrinks by 2, 4 or 8 for next to nothing; twice the wanted size is left to the good filter.
         image.draft(None, (2 * max(image_size), 2 * max(image_size)))
         ImageOps.exif_transpose(image, in_place=True)
@@ -90,7 +90,7 @@ def decode_image(source: Source, *, image_size: tuple[int, int], in_channels: in
 
 def probe_size(source: Source) -> tuple[int, int]:
     """(height, width) as shown, that is after the EXIF rotation; only the head of the file is read."""
-    with _opened(source) as image:
+    with opened(source) as image:
         turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
         # A TIFF reports its size as shown already.
         if turned and image.format != "TIFF":
@@ -153,8 +153,8 @@ def read_bytes(path: Path) -> bytes:
 
 
 @contextmanager
-def _opened(source: Source) -> Iterator[Image.Image]:
-    """The picture, not yet decoded. Whatever goes wrong inside is an UnreadableImage that names the file."""
+def opened(source: Source) -> Iterator[Image.Image]:
+    """The picture, not yet decoded. Whatever goes wrong with it inside is an UnreadableImage that names the file."""
     name = str(source) if isinstance(source, Path) else str(getattr(source, "name", "picture"))
     data = BytesIO(read_bytes(source)) if isinstance(source, Path) else source
     try:

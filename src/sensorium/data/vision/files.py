@@ -72,7 +72,7 @@ class FileSettings:
             val=_split(found, images, parts["val"], class_names),
             test=_split(found, images, parts["test"], class_names),
             problems=tuple(problems),
-            notes=(*found.notes, *notes, *_room_note(images), *more_notes, *split_notes),
+            notes=(*found.notes, *notes, *room_note(images), *more_notes, *split_notes),
         )
 
     def _choose(self, found: FileList) -> tuple[tuple[int, int], int, list[str]]:
@@ -151,7 +151,8 @@ def _split(found: FileList, images: CachedImages, rows: np.ndarray, class_names:
     return ImageSplit(Subset(images.store, rows), labels, [str(found.files[row].path) for row in rows])
 
 
-def _room_note(images: CachedImages) -> list[str]:
+def room_note(images: CachedImages) -> list[str]:
+    """Says so when not all pictures fit into the cache."""
     if images.cached == len(images.store):
         return []
     return [

@@ -9,10 +9,9 @@ Why this and not plain 3x3 convolutions (R. Tang and J. Lin, "Deep residual lear
 spotting", 2018, arXiv 1710.10361): it has fewer weights, and what looks along time, where padding has to be cleared, is
 small here.
 
-What differs: the first convolution halves the frames as well as the frequencies, and stages have one block each at the
-paper's width of 3, which learned faster on the few recordings of FSDD than narrow and deep. There is no dropout by
-default. Normalisation takes its statistics from valid frames only. With stride_time=1, depths [2,2,4,4], a
-width of 1 to 8 and a dropout of 0.1 it is the paper's network.
+What differs: the first convolution halves the frames as well as the frequencies, and stages have one block each, at the
+paper's width of 3. There is no dropout by default. Normalisation takes its statistics from valid frames only. With
+stride_time=1, depths [2,2,4,4], a width of 1 to 8 and a dropout of 0.1 it is the paper's network.
 """
 
 from collections.abc import Sequence

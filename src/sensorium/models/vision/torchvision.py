@@ -45,7 +45,7 @@ class TorchvisionClassifier(nn.Module):
         else:
             network = _fresh(name, options)
         features = _cut_head(network)
-        _adapt_stem(network, name=name, in_channels=in_channels, small=max(image_size) <= SMALL, keep=pretrained)
+        adapt_stem(network, name=name, in_channels=in_channels, small=max(image_size) <= SMALL, keep=pretrained)
         try_on_picture(network, name=name, in_channels=in_channels, image_size=image_size)
         self.backbone = network
         self.head = nn.Linear(features, num_classes)
@@ -103,17 +103,23 @@ def _published(name: str, options: dict[str, Any], *, in_channels: int, image_si
     if _family(name) in ("googlenet", "inception"):
         # These weights expect pixels scaled to [-1, 1]; torchvision converts three channels, and only those.
         options = {"transform_input": in_channels == 3}
+    network = with_published_weights(name, **options)
+    if _family(name) == "inception":  # published with it, and it cannot be asked to leave it out
+        network.aux_logits, network.AuxLogits = False, None
+    return network
+
+
+def with_published_weights(name: str, **options: Any) -> Any:
+    """A network of torchvision by name, of any kind, with its best published weights; a RequestError without them."""
+    weights = models.get_model_weights(name).DEFAULT
     try:
-        network = models.get_model(name, weights=weights, progress=False, **options)
+        return models.get_model(name, weights=weights, progress=False, **options)
     except (OSError, RuntimeError) as error:
         file = f"{torch.hub.get_dir()}/checkpoints/{weights.url.rsplit('/', 1)[-1]}"
         raise RequestError(
             f"The published weights of {name} could not be had: {error}.\n"
             f"Fetch {weights.url} where there is a network and put it at {file}, or say model.pretrained=false."
         ) from error
-    if _family(name) == "inception":  # published with it, and it cannot be asked to leave it out
-        network.aux_logits, network.AuxLogits = False, None
-    return network
 
 
 def _replace(network: nn.Module, path: str, module: nn.Module) -> None:
@@ -129,7 +135,7 @@ def _cut_head(network: nn.Module) -> int:
     return layer.in_features if isinstance(layer, nn.Linear) else layer.in_channels
 
 
-def _adapt_stem(network: nn.Module, *, name: str, in_channels: int, small: bool, keep: bool) -> None:
+def adapt_stem(network: nn.Module, *, name: str, in_channels: int, small: bool, keep: bool) -> None:
     """Fit the first convolution to the channels and, for small pictures, stop it and the next pooling from shrinking.
 
     keep: carry the weights over, else start anew with He's.

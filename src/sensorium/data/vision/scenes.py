@@ -1,0 +1,186 @@
+"""Parts of the data whose pictures have boxes, or a class for every pixel."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from sensorium.batches import IGNORED, DetectionBatch, MaskBatch
+from sensorium.data.order import BatchOrder, BatchPlan
+from sensorium.data.vision.store import ImageStore, JoinedStore, Subset
+from sensorium.specs import Resize
+from sensorium.vision.fit_boxes import clip_boxes, fit_boxes, fit_mask
+
+_SMALLEST = 1.0  # pixels of a side; what a crop leaves of a box has to be as large to count
+
+
+@dataclass(frozen=True)
+class DetectionSplit:
+    """One part of the data: pictures and the boxes in them.
+
+    sizes: (N, 2) int64, height and width of each picture before it was fitted. boxes, labels, difficult: for each
+    picture (n, 4) float32 in pixels of the original, (n,) int64 and (n,) bool. resize: how pictures were fitted.
+    """
+
+    images: ImageStore
+    names: Sequence[str]
+    sizes: np.ndarray
+    boxes: Sequence[np.ndarray]
+    labels: Sequence[np.ndarray]
+    difficult: Sequence[np.ndarray]
+    resize: Resize
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, rows: np.ndarray) -> DetectionBatch:
+        """The batch of these rows, with boxes in pixels of the fitted pictures; at least one place for a box."""
+        most = max(1, *(len(self.labels[row]) for row in rows))
+        boxes = np.zeros((len(rows), most, 4), dtype=np.float32)
+        labels = np.full((len(rows), most), IGNORED, dtype=np.int64)
+        difficult = np.zeros((len(rows), most), dtype=bool)
+        for i, row in enumerate(rows):
+            count = len(self.labels[row])
+            boxes[i, :count], kept = self._fitted(row)
+            labels[i, :count] = np.where(kept, self.labels[row], IGNORED)
+            difficult[i, :count] = self.difficult[row] & kept
+        images = torch.from_numpy(self.images.read(rows))
+        arrays = (boxes, labels, difficult, rows)
+        return DetectionBatch(images, *(torch.from_numpy(array) for array in arrays))
+
+    def _fitted(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """The boxes (n, 4) in the fitted picture, and which of them (n,) a crop has left."""
+        image_size = self.images.shape[1:]
+        height, width = self.sizes[row].tolist()
+        boxes = fit_boxes(self.boxes[row], size=(height, width), image_size=image_size, resize=self.resize)
+        if self.resize != "crop":
+            return boxes, np.ones(len(boxes), dtype=bool)
+        boxes = clip_boxes(boxes, image_size)
+        return boxes, (boxes[:, 2:] - boxes[:, :2] >= _SMALLEST).all(axis=1)
+
+    def order(self, plan: BatchPlan) -> BatchOrder:
+        return BatchOrder(num_examples=len(self), plan=plan)
+
+    def subset(self, rows: np.ndarray) -> "DetectionSplit":
+        return DetectionSplit(
+            images=Subset(self.images, rows),
+            names=_picked(self.names, rows),
+            sizes=self.sizes[rows],
+            boxes=_picked(self.boxes, rows),
+            labels=_picked(self.labels, rows),
+            difficult=_picked(self.difficult, rows),
+            resize=self.resize,
+        )
+
+    def joined(self, others: Sequence["DetectionSplit"]) -> "DetectionSplit":
+        splits = (self, *others)
+        return DetectionSplit(
+            images=JoinedStore([split.images for split in splits]),
+            names=[str(name) for split in splits for name in split.names],
+            sizes=np.concatenate([split.sizes for split in splits]),
+            boxes=[boxes for split in splits for boxes in split.boxes],
+            labels=[labels for split in splits for labels in split.labels],
+            difficult=[difficult for split in splits for difficult in split.difficult],
+            resize=self.resize,
+        )
+
+
+class MaskStore(Protocol):
+    """N masks of any sizes, read by row number. Several threads may read at once."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, row: int) -> np.ndarray:
+        """The mask (H, W) uint8 of class numbers, or VOID, as large as its picture was before it was fitted."""
+
+
+class ArrayMasks:
+    """Masks in memory. masks: (N, H, W) uint8."""
+
+    def __init__(self, masks: np.ndarray) -> None:
+        self._masks = masks
+
+    def __len__(self) -> int:
+        return len(self._masks)
+
+    def read(self, row: int) -> np.ndarray:
+        return self._masks[row]
+
+
+class _PickedMasks:
+    """Masks picked from several stores. places: (store, row) of each."""
+
+    def __init__(self, places: Sequence[tuple[MaskStore, int]]) -> None:
+        self._places = places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def read(self, row: int) -> np.ndarray:
+        store, there = self._places[row]
+        return store.read(there)
+
+
+@dataclass(frozen=True)
+class MaskSplit:
+    """One part of the data: pictures with a class for every pixel.
+
+    sizes: (N, 2) int64, height and width of each picture before it was fitted. resize: how pictures were fitted.
+    """
+
+    images: ImageStore
+    names: Sequence[str]
+    sizes: np.ndarray
+    masks: MaskStore
+    resize: Resize
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, rows: np.ndarray) -> MaskBatch:
+        """The batch of these rows; images and masks fitted alike."""
+        height, width = self.images.shape[1:]
+        masks = np.empty((len(rows), height, width), dtype=np.uint8)
+        for i, mask in enumerate(self.read_masks(rows)):
+            masks[i] = fit_mask(mask, image_size=(height, width), resize=self.resize)
+        images = torch.from_numpy(self.images.read(rows))
+        return MaskBatch(images, torch.from_numpy(masks), torch.from_numpy(rows))
+
+    def read_masks(self, rows: np.ndarray) -> list[np.ndarray]:
+        """The masks of these rows before they are fitted, (H, W) uint8 each, as large as `sizes` says."""
+        return [self.masks.read(int(row)) for row in rows]
+
+    def class_counts(self, num_classes: int) -> np.ndarray:
+        """(K,) int64: pixels of each class in all masks, before they are fitted."""
+        counts = np.zeros(256, dtype=np.int64)
+        for row in range(len(self)):
+            counts += np.bincount(self.masks.read(row).ravel(), minlength=256)
+        return counts[:num_classes]
+
+    def order(self, plan: BatchPlan) -> BatchOrder:
+        return BatchOrder(num_examples=len(self), plan=plan)
+
+    def subset(self, rows: np.ndarray) -> "MaskSplit":
+        return MaskSplit(
+            images=Subset(self.images, rows),
+            names=_picked(self.names, rows),
+            sizes=self.sizes[rows],
+            masks=_PickedMasks([(self.masks, int(row)) for row in rows]),
+            resize=self.resize,
+        )
+
+    def joined(self, others: Sequence["MaskSplit"]) -> "MaskSplit":
+        splits = (self, *others)
+        return MaskSplit(
+            images=JoinedStore([split.images for split in splits]),
+            names=[str(name) for split in splits for name in split.names],
+            sizes=np.concatenate([split.sizes for split in splits]),
+            masks=_PickedMasks([(split.masks, row) for split in splits for row in range(len(split))]),
+            resize=self.resize,
+        )
+
+
+def _picked(values: Sequence[Any], rows: np.ndarray) -> list[Any]:
+    return [values[row] for row in rows]

@@ -1,0 +1,98 @@
+"""A trained detector over a whole split: the same code, batches and arithmetic after training and in `eval`."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sensorium.build import make_prepare
+from sensorium.data.loader import BatchLoader
+from sensorium.data.vision.scenes import DetectionSplit
+from sensorium.evaluator.arithmetic import MEMORY_FORMATS, autocast
+from sensorium.evaluator.shares import from_all
+from sensorium.metrics.detection import DetectionScores, Found, Truth, detection_scores
+from sensorium.specs import DetectionSpec
+from sensorium.vision.fit_boxes import unfit_boxes
+
+
+@dataclass(frozen=True)
+class Detections:
+    """What was found in N pictures, and what there is, both in pixels of the pictures as they lie in their files, also
+    where a crop hides a part of them. seconds: wall time of the pass.
+    """
+
+    found: Sequence[Found]
+    truths: Sequence[Truth]
+    num_classes: int
+    seconds: float
+
+    @cached_property
+    def scores(self) -> DetectionScores:
+        """COCO's numbers for all of them."""
+        return detection_scores(self.found, self.truths, num_classes=self.num_classes)
+
+    def metrics(self) -> dict[str, float]:
+        """Those of `DetectionScores.summary`."""
+        return self.scores.summary()
+
+
+class Detector:
+    """A model ready to find boxes: on its device, in its memory format, in evaluation mode.
+
+    precision, memory_format: as in the config, resolved (no "auto").
+    """
+
+    def __init__(
+        self, *, model: nn.Module, spec: DetectionSpec, device: torch.device, precision: str, memory_format: str
+    ) -> None:
+        self.spec, self.device, self.precision = spec, device, precision
+        layout = MEMORY_FORMATS[memory_format]
+        self.model = model.to(device=device, memory_format=layout).eval()  # type: ignore[call-overload]
+        self.prepare = make_prepare(spec, layout).to(device)
+
+    @torch.inference_mode()
+    def detect(self, images: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Found]:
+        """images: (B, C, H, W) uint8, on any device. sizes: height and width of each before it was fitted, in whose
+        pixels its boxes are. The best of a picture come first.
+        """
+        prepared = self.prepare(images.to(self.device))
+        with autocast(self.precision, self.device):
+            answers = self.model(*prepared)
+        return [self._in_original(answer, size) for answer, size in zip(answers, sizes, strict=True)]
+
+    def _in_original(self, answer: dict[str, Tensor], size: tuple[int, int]) -> Found:
+        boxes, labels, scores = (answer[name].cpu().numpy() for name in ("boxes", "labels", "scores"))
+        boxes = unfit_boxes(boxes, size=size, image_size=self.spec.image_size, resize=self.spec.resize)
+        kept = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # what lies in the border that "pad" adds is nowhere
+        return Found(boxes[kept], labels[kept], scores[kept])
+
+
+def evaluate(detector: Detector, loader: BatchLoader) -> Detections:
+    """Every example of the loader's split exactly once, in the order of the split.
+
+    Over several processes each takes its share of the batches and all get the whole result.
+    """
+    started = time.perf_counter()
+    split: DetectionSplit = loader.split
+    parts: list[tuple[int, Found]] = []
+    for batch in loader:
+        rows = batch.indices.tolist()
+        found = detector.detect(batch.images, [_size(split.sizes[row]) for row in rows])
+        parts += zip(rows, found, strict=True)
+    by_row = dict(from_all(parts, loader))
+    truths = [Truth(*truth) for truth in zip(split.boxes, split.labels, split.difficult, strict=True)]
+    return Detections(
+        found=[by_row[row] for row in range(len(split))],
+        truths=truths,
+        num_classes=detector.spec.num_classes,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _size(pair: np.ndarray) -> tuple[int, int]:
+    height, width = pair.tolist()
+    return height, width

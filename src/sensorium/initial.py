@@ -1,0 +1,87 @@
+"""What a model starts from instead of chance: weights trained on something else, published vectors of words."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sensorium.errors import RequestError, listing
+from sensorium.nn.transfer import load_weights, read_weights
+from sensorium.specs import LanguageSpec, Spec, TextSpec
+from sensorium.text.build_tokenizer import tokenizer_from_dict
+from sensorium.text.vectors import read_vectors
+
+Say = Callable[[str], None]
+_TOKENIZERS = ("tokenizer", "source_tokenizer", "target_tokenizer")
+
+
+def start_from_weights(model: nn.Module, spec: Spec, path: Path, say: Say | None) -> None:
+    """Loads what fits of a file of weights, and tells what was and what was not loaded.
+
+    Where the file says what data it was trained on, a head for other classes is not loaded, though it may have as many
+    of them, and of a vocabulary the words that both have keep their rows. Raises RequestError as `read_weights` and
+    `load_weights` do.
+    """
+    tensors, theirs = read_weights(path)
+    ours, state = spec.to_dict(), model.state_dict()
+    left: dict[str, str] = {}
+    notes: list[str] = []
+    heads = [name for name in state if name.split(".")[0] == "head"]
+    of_words = [f"{name}.weight" for name, part in model.named_modules() if isinstance(part, nn.Embedding)]
+    if "class_names" not in ours:
+        of_words += heads
+    elif theirs and theirs.get("class_names") != ours["class_names"]:
+        classes = theirs.get("class_names")
+        left |= dict.fromkeys(heads, f"{f'for {listing(classes, 3)}' if classes else 'for no classes'} in the file")
+    if theirs and any(theirs.get(key) != ours.get(key) for key in _TOKENIZERS):
+        words = _words(theirs), _words(ours)
+        for name in [name for name in of_words if name in tensors]:
+            if (found := _by_word(tensors[name], state[name], *words)) is None:
+                left[name] = "other words in the file"
+            else:
+                tensors[name], shared = found
+                notes.append(f"{name}: {shared:,} of {len(words[1]):,} words are in the file, the others begin anew.")
+    # Where shapes differ, they say more.
+    left = {name: why for name, why in left.items() if name in tensors and tensors[name].shape == state[name].shape}
+    report = load_weights(model, tensors, left=left)
+    for line in (*report.lines(), *notes) if say is not None else ():
+        say(line)  # type: ignore[misc]
+
+
+def _words(spec: Mapping[str, Any]) -> Sequence[str]:
+    """The vocabulary, of data that has one for all."""
+    return tokenizer_from_dict(spec["tokenizer"]).tokens if "tokenizer" in spec else ()
+
+
+def _by_word(
+    theirs: Tensor, ours: Tensor, their_words: Sequence[str], our_words: Sequence[str]
+) -> tuple[Tensor, int] | None:
+    """Our rows with theirs in the place of words that both have, and how many; None where a row is no word."""
+    if not our_words or len(theirs) != len(their_words) or len(ours) != len(our_words):
+        return None
+    if theirs.shape[1:] != ours.shape[1:]:
+        return None
+    number = {word: row for row, word in enumerate(their_words)}
+    shared = [row for row, word in enumerate(our_words) if word in number]
+    found = ours.clone()
+    found[shared] = theirs[[number[our_words[row]] for row in shared]].to(found.dtype)
+    return found, len(shared)
+
+
+def start_from_vectors(model: nn.Module, spec: Spec, path: Path, say: Say | None) -> None:
+    """Puts published vectors into the model's embedding, for the words that have one."""
+    table = next((m for m in model.modules() if isinstance(m, nn.Embedding)), None)
+    if not isinstance(spec, TextSpec | LanguageSpec) or table is None:
+        raise RequestError("model.vectors is for models of text that embed words; leave it out here.")
+    vectors = read_vectors(path, tokenizer_from_dict(spec.tokenizer).tokens)
+    if vectors.matrix.shape[1] != table.embedding_dim:
+        raise RequestError(
+            f"{path} has vectors of {vectors.matrix.shape[1]} numbers, the model of {table.embedding_dim}.\n"
+            f"Say model.embedding_size={vectors.matrix.shape[1]}."
+        )
+    with torch.no_grad():
+        table.weight[vectors.found] = torch.from_numpy(vectors.matrix[vectors.found])
+    if say:
+        say(f"vectors: {vectors.coverage:.1%} of the vocabulary is in {path}")

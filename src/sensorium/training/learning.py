@@ -1,0 +1,147 @@
+"""Learning from fewer labels: what the group `learning` and `labels_per_class` make of data and task.
+
+The usual way, learning=supervised, has no class of its own: it is the dataset's own task.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from sensorium.build import instantiate, makes_classes
+from sensorium.data.base import Data, Split
+from sensorium.data.few_labels import with_few_labels
+from sensorium.errors import RequestError
+from sensorium.specs import Spec
+from sensorium.tasks.base import Task
+from sensorium.tasks.inputs import Preparation
+
+CLASSES = ("image", "text", "sound")  # kinds of data that are classified
+_REFERENCE, _CHUNK = 2000, 250  # labelled training examples that features are judged by, and how many are read at once
+
+# What is added to the run's own augmentation for a strong view, where learning.strong=auto.
+STRONG: dict[str, dict[str, Any]] = {
+    "image": {
+        "_target_": "sensorium.vision.augment.Augment",
+        "transforms": {
+            "rand": {"_target_": "sensorium.vision.automatic.RandAugment", "operations": 2, "magnitude": 10},
+            "cutout": {"_target_": "sensorium.vision.boxes.Cutout", "size": 0.5, "fill": 0.5},
+        },
+        "mix": None,
+    },
+    "text": {
+        "_target_": "sensorium.text.noise.TextAugment",
+        "transforms": {
+            "dropout": {"_target_": "sensorium.text.noise.TokenDropout", "share": 0.2},
+            "swap": {"_target_": "sensorium.text.noise.TokenSwap", "share": 0.1},
+            "mask": {"_target_": "sensorium.text.noise.TokenMask", "share": 0.3},
+        },
+    },
+    "sound": {
+        "_target_": "sensorium.audio.augment.SoundAugment",
+        "waves": {
+            "speed": {"_target_": "sensorium.audio.speed.SpeedPerturb", "factors": [0.85, 0.9, 1.0, 1.1, 1.15]},
+            "shift": {"_target_": "sensorium.audio.waves.TimeShift", "share": 0.1},
+            "noise": {
+                "_target_": "sensorium.audio.waves.Noise",
+                "kind": "pink",
+                "decibels": [5, 20],
+                "probability": 0.5,
+                "folder": None,
+                "sample_rate": None,
+            },
+        },
+        "features": {
+            "spec": {
+                "_target_": "sensorium.audio.spec_augment.SpecAugment",
+                "frequency_masks": 2,
+                "frequency_width": 10,
+                "time_masks": 2,
+                "time_width": 40,
+                "time_share": 0.25,
+            }
+        },
+    },
+}
+
+
+def method(config: dict[str, Any]) -> str | None:
+    """The class of another way to learn; None for supervised learning."""
+    target = (config.get("learning") or {}).get("_target_")
+    return str(target).rpartition(".")[2] if target else None
+
+
+def with_labels(config: dict[str, Any], data: Data) -> Data:
+    """The data with as many labels as the config leaves it. Raises RequestError for data that is not classified."""
+    chosen, per_class = method(config), config.get("labels_per_class")
+    kinds = ("image",) if chosen and not makes_classes(config) else CLASSES
+    if chosen and data.spec.kind not in kinds:
+        what = "pictures" if kinds == ("image",) else "pictures, texts or sounds"
+        raise RequestError(
+            f"{chosen} is for the classification of {what}, not for {data.spec}.\nSay learning=supervised."
+        )
+    if per_class is None:
+        return data
+    if data.spec.kind not in CLASSES:
+        raise RequestError(f"labels_per_class is for classification; this data is {data.spec}. Leave it out.")
+    return with_few_labels(data, per_class=per_class, seed=int(config["labels_seed"]), hide=chosen is not None)
+
+
+def choose(config: dict[str, Any], spec: Spec) -> None:
+    """Replaces learning.strong=auto in the config by what suits the data. Raises RequestError for what cannot be."""
+    section = config.get("learning") or {}
+    if method(config) is None:
+        return
+    if config.get("trace") is not None:
+        raise RequestError("debug=trace shows a step of supervised learning; say learning=supervised.")
+    if section["_target_"].endswith(".MeanTeacher") and not config["callbacks"].get("ema"):
+        raise RequestError("The mean teacher is the average of the weights. Say callbacks=ema.")
+    if section.get("strong") == "auto":
+        strong = STRONG[spec.kind]
+        if config["dataset"].get("cache") == "features":  # there are no samples to change
+            strong = {key: value for key, value in strong.items() if key != "waves"}
+        section["strong"] = strong
+
+
+def build(config: dict[str, Any], data: Data, offered: dict[str, Any]) -> Task:
+    """The task of another way to learn. offered: what the dataset's own task would be given beside its section."""
+    section = dict(config["learning"])
+    if config["task"].get("criterion", "cross_entropy") != "cross_entropy":
+        raise RequestError(f"{method(config)} knows cross-entropy only; say task.criterion=cross_entropy.")
+    weak: Preparation = offered["preparation"]
+    if getattr(weak.augment, "mix", None) is not None:
+        raise RequestError(f"{method(config)} cannot mix examples whose labels it does not know: take another augment.")
+    chosen = section.pop("strong", None)
+    strong = chosen and Preparation(
+        prepare=weak.prepare, augment=_on_top(weak.augment, instantiate("learning.strong", chosen), data.spec)
+    )
+    extra = {
+        "strong": strong,
+        "label_smoothing": config["task"].get("label_smoothing", 0.0),
+        "example": data.spec.example(),
+        "reference": lambda: _labelled(data.train),
+    }
+    return instantiate("learning", section, **offered, **extra)
+
+
+def _on_top(weak: Any, strong: Any, spec: Spec) -> Any:
+    """An augmentation that does what the weak one does, and then what the strong one does."""
+    wanted = {"image": "pictures", "text": "texts", "sound": "sound"}[spec.kind]
+    if getattr(strong, "takes", None) != wanted:
+        raise RequestError(f"learning.strong is for {getattr(strong, 'takes', 'nothing')}, not for {spec}.")
+    if getattr(strong, "mix", None) is not None:
+        raise RequestError("learning.strong cannot mix two examples: leave out its mix.")
+    parts = [name for name in ("transforms", "waves", "features") if hasattr(strong, name)]
+    settings = {
+        name: [*(getattr(weak, name).values() if weak.active else ()), *getattr(strong, name).values()]
+        for name in parts
+    }
+    return type(strong)(**settings, **({"mix": None} if hasattr(strong, "mix") else {}))
+
+
+def _labelled(split: Split) -> Iterator[Any]:
+    """Batches of the first labelled training examples, spread over the split."""
+    rows = np.flatnonzero(split.labels >= 0)  # type: ignore[attr-defined]
+    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _REFERENCE)).astype(int)]
+    for start in range(0, len(rows), _CHUNK):
+        yield split.read(rows[start : start + _CHUNK])

@@ -1,0 +1,39 @@
+"""What was found, drawn on a picture."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+_BRIGHT = 150  # of luma; on a brighter colour the letters are black
+
+
+def draw_boxes(
+    picture: np.ndarray, boxes: np.ndarray, texts: Sequence[str], colours: Sequence[tuple[int, int, int]]
+) -> Image.Image:
+    """A copy of the picture (3, H, W) uint8 with boxes (N, 4) in pixels, each in its colour with its text above it.
+
+    Lines and letters grow with the picture. What comes first is drawn last, so that it is seen whole.
+    """
+    image = Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0)))
+    draw = ImageDraw.Draw(image)
+    side = max(image.size)
+    line, font = max(1, round(side / 400)), ImageFont.load_default(size=min(40, max(9, round(side / 50))))
+    for box, text, colour in reversed(list(zip(boxes.tolist(), texts, colours, strict=True))):
+        left, top, right, bottom = (round(value) for value in box)
+        # PIL's rectangles hold both corners.
+        draw.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour, width=line)
+        _label(draw, text, colour, font=font, left=left, top=top, width=image.width)
+    return image
+
+
+def _label(
+    draw: ImageDraw.ImageDraw, text: str, colour: tuple[int, int, int], *, font: object, left: int, top: int, width: int
+) -> None:
+    """Above the box where there is room, else inside it; never beyond the right edge."""
+    _, _, wide, high = draw.textbbox((0, 0), text, font=font)  # type: ignore[arg-type]
+    wide, high = round(wide) + 2, round(high) + 2
+    x, y = max(0, min(left, width - wide)), top - high if top >= high else top
+    draw.rectangle((x, y, x + wide, y + high), fill=colour)
+    luma = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
+    draw.text((x + 1, y), text, fill="black" if luma > _BRIGHT else "white", font=font)  # type: ignore[arg-type]

@@ -1,0 +1,153 @@
+"""COCO's JSON: what is read, and what is found to be wrong, by annotation."""
+
+import json
+
+import numpy as np
+import pytest
+
+from scenes import COMMON, write_picture
+from sensorium.data.vision.coco import Coco
+from sensorium.errors import RequestError
+
+CATEGORIES = [{"id": 7, "name": "dog"}, {"id": 3, "name": "cat"}]
+
+
+def annotation(image=1, category=3, bbox=(2, 3, 10, 5), **more):
+    return {"id": 50, "image_id": image, "category_id": category, "bbox": bbox, **more}
+
+
+def write(root, part, count, annotations, categories=CATEGORIES, **image):
+    """Pictures 1 to count of 24 x 32, in root/part, and root/part.json."""
+    images = []
+    for number in range(1, count + 1):
+        write_picture(root / part / f"{number}.png", hash_of(part) + number)
+        images.append({"id": number, "file_name": f"{number}.png", "height": 24, "width": 32, **image})
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    (root / f"{part}.json").write_text(json.dumps(content))
+
+
+def hash_of(part):
+    return 1000 * ("train", "val", "test").index(part)
+
+
+def load(root, parts=("train", "val", "test"), on_bad="fail", **changes):
+    given = {f"{part}_json": str(root / f"{part}.json") if part in parts else None for part in ("train", "val", "test")}
+    given |= {f"{part}_images": str(root / part) if part in parts else None for part in ("train", "val", "test")}
+    return Coco(**(given | COMMON | changes)).load(on_bad=on_bad)
+
+
+def told(root, **changes):
+    with pytest.raises(RequestError) as caught:
+        load(root, **changes)
+    return str(caught.value)
+
+
+def write_all(root, annotations, **image):
+    write(root, "train", 2, annotations, **image)
+    write(root, "val", 1, [annotation()])
+    # The same classes under other ids.
+    write(root, "test", 1, [annotation(category=3)], categories=[{"id": 3, "name": "dog"}, {"id": 9, "name": "cat"}])
+
+
+def test_a_file_for_each_part(tmp_path):
+    write_all(tmp_path, [annotation(), annotation(category=7, bbox=[0, 0, 32.5, 24], iscrowd=1)])
+    data = load(tmp_path)
+    assert [len(part) for part in (data.train, data.val, data.test)] == [2, 1, 1]
+    assert data.spec.class_names == ("cat", "dog")  # by their ids
+    assert data.train.boxes[0].tolist() == [[2, 3, 12, 8], [0, 0, 32, 24]]
+    assert data.train.labels[0].tolist() == [0, 1]
+    assert data.train.difficult[0].tolist() == [False, True]
+    assert data.test.labels[0].tolist() == [1]
+    assert data.train.names[1] == str(tmp_path / "train" / "2.png")
+    assert "train: 1 picture without boxes" in data.notes
+
+
+def test_parts_without_a_file_are_held_out(tmp_path):
+    write(tmp_path, "train", 16, [annotation(image) for image in range(1, 17)])
+    data = load(tmp_path, parts=("train",))
+    assert [len(part) for part in (data.train, data.val, data.test)] == [9, 3, 4]
+    content = {"images": [{"id": 1, "file_name": "../other.png"}], "annotations": [], "categories": CATEGORIES}
+    (tmp_path / "test.json").write_text(json.dumps(content))
+    write_picture(tmp_path / "other.png", 99)
+    data = load(tmp_path, parts=("train",), test_json=str(tmp_path / "test.json"))  # seen from the folder of train
+    assert [len(part) for part in (data.train, data.val, data.test)] == [12, 4, 1]
+
+
+@pytest.mark.parametrize(
+    ("bad", "what"),
+    [
+        (annotation(bbox=[2, 3, 0, 5]), "50: empty box (bbox [2, 3, 0, 5])"),
+        (annotation(bbox=[2, 3, -1, 5]), "50: inverted box (bbox [2, 3, -1, 5])"),
+        (annotation(bbox=[2, 3, 40, 5]), "50: box outside the picture, which is 32 wide and 24 high (bbox [2"),
+        (annotation(bbox=[2, 3, float("nan"), 5]), "50: box with a number that is none (bbox [2, 3, nan, 5])"),
+        (annotation(bbox=[2, 3, "4", 5]), "50: box with a number that is none"),
+        (annotation(bbox=[2, 3, 4]), "50: bbox of four numbers is needed (x, y, width, height), there is 3 numbers"),
+        (annotation(bbox=None), "50: bbox of four numbers is needed (x, y, width, height), there is none"),
+        (annotation(category=4), "50: category 4 is not in the list of categories"),
+        (annotation(category=[3]), "50: category [3] is not in the list of categories"),
+        (annotation(image=99), "50: there is no image 99"),
+        ("cat", "number 1: str where an object is needed"),
+    ],
+)
+def test_bad_annotations_are_named_and_left_out(tmp_path, bad, what):
+    write_all(tmp_path, [annotation(), bad])
+    message = told(tmp_path)
+    assert message.startswith("The data has 1 problem;")
+    place = f"{tmp_path}/train.json: annotation"
+    assert f"{place} {what}" in message
+    data = load(tmp_path, on_bad="skip")
+    assert data.train.boxes[0].tolist() == [[2, 3, 12, 8]]
+    assert len(data.problems) == 1
+
+
+def test_bad_pictures(tmp_path):
+    write_all(tmp_path, [annotation(), annotation(image=2)])
+    content = json.loads((tmp_path / "train.json").read_text())
+    content["images"][0]["width"] = 30
+    content["images"] += [{"id": 3, "file_name": "3.png"}, {"id": 2, "file_name": "1.png"}, {"file_name": "1.png"}]
+    content["annotations"].append(annotation(image=3))  # of a picture that is named anyway
+    (tmp_path / "train.json").write_text(json.dumps(content))
+    data = load(tmp_path, on_bad="skip")
+    assert [str(problem).replace(f"{tmp_path}/", "") for problem in data.problems] == [
+        "train.json: image 3: there is no picture train/3.png",
+        "train.json: image 2: two pictures have this id",
+        "train.json: image None: image without id or file_name",
+        "train.json: image 1: size 30 x 24 (width x height), but train/1.png has 32 x 24",
+    ]
+    assert [len(labels) for labels in data.train.labels] == [1]
+    assert np.array_equal(data.train.sizes, [[24, 32]])
+
+
+def test_a_category_that_train_does_not_have(tmp_path):
+    write_all(tmp_path, [annotation()])
+    write(tmp_path, "val", 1, [annotation(category=5)], categories=[*CATEGORIES, {"id": 5, "name": "dogs"}])
+    expected = "val.json: annotation 50: class 'dogs' is not in the list of classes; the nearest there is 'dog'"
+    assert expected in told(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("{", "not JSON (Expecting"),
+        ("[]", "has no list 'images'; COCO's instances have images, annotations, categories."),
+        ('{"images": [], "annotations": {}, "categories": []}', "has no list 'annotations'"),
+        ('{"images": [], "annotations": [], "categories": [{"id": 1}]}', "a category without a whole number as id, or"),
+        ('{"images": [], "annotations": [], "categories": [1]}', "a category without a whole number as id"),
+        (
+            '{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}',
+            "two categories have the same id or name",
+        ),
+        ('{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}]}', "has no usable picture"),
+    ],
+)
+def test_a_file_that_is_no_annotation(tmp_path, content, what):
+    write_all(tmp_path, [annotation()])
+    (tmp_path / "train.json").write_text(content)
+    assert what in told(tmp_path, parts=("train",))
+
+
+def test_files_and_folders_that_are_not_given(tmp_path):
+    write_all(tmp_path, [annotation()])
+    assert told(tmp_path, train_json=None) == "dataset.train_json is not set. Give a file: dataset.train_json=FILE."
+    assert told(tmp_path, train_images=None).startswith("dataset.train_images is not set. Give a folder")
+    assert "train.jsn: there is no such file. Did you mean" in told(tmp_path, train_json=str(tmp_path / "train.jsn"))

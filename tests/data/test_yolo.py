@@ -1,0 +1,130 @@
+"""YOLO's text files: what is read, and what is found to be wrong, by file and line."""
+
+import pytest
+
+from scenes import COMMON, write_picture
+from sensorium.data.vision.yolo import Yolo
+from sensorium.errors import RequestError
+
+BOX = "1 0.5 0.5 0.25 0.5"  # of 32 x 24 pixels: from 12 to 20, and from 6 to 18
+FIRST = ("images/{part}", "labels/{part}")
+SECOND = ("{part}/images", "{part}/labels")
+
+
+def write(root, lines, layout=FIRST, names="names: [cat, dog]\n"):
+    """lines: part -> the lines of each picture, None for no file."""
+    for number, (part, of) in enumerate(lines.items()):
+        images, labels = (root / folder.format(part=part) for folder in layout)
+        labels.mkdir(parents=True, exist_ok=True)
+        for i, text in enumerate(of):
+            write_picture(images / f"{i}.png", 100 * number + i)
+            if text is not None:
+                (labels / f"{i}.txt").write_text(text)
+    if names:
+        (root / "data.yaml").write_text(names)
+    return root
+
+
+def load(root, on_bad="fail", class_names=None, **changes):
+    return Yolo(root=root and str(root), class_names=class_names, **(COMMON | changes)).load(on_bad=on_bad)
+
+
+def told(root, **changes):
+    with pytest.raises(RequestError) as caught:
+        load(root, **changes)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("layout", [FIRST, SECOND])
+def test_both_ways_of_folders(tmp_path, layout):
+    lines = {"train": [f"{BOX}\n\n0 0.25 0.25 0.5 0.5\n", ""], "valid": [None], "test": [BOX]}
+    data = load(write(tmp_path, lines, layout))
+    assert [len(part) for part in (data.train, data.val, data.test)] == [2, 1, 1]
+    assert data.train.boxes[0].tolist() == [[12, 6, 20, 18], [0, 0, 16, 12]]
+    assert data.train.labels[0].tolist() == [1, 0]
+    assert not data.train.difficult[0].any()
+    assert data.spec.class_names == ("cat", "dog")
+    assert "train: 1 picture without boxes" in data.notes
+    assert "val: 1 picture without boxes" in data.notes
+
+
+def test_without_parts_they_are_held_out(tmp_path):
+    data = load(write(tmp_path, {"": [BOX] * 16}))
+    assert [len(part) for part in (data.train, data.val, data.test)] == [9, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("data.yaml", "names: {1: dog, 0: cat}\nnc: 2\n"),
+        ("data.yml", "names:\n- cat\n- dog\n"),
+        ("classes.txt", "cat\n\ndog \n"),
+        ("labels/classes.txt", "cat\ndog\n"),
+    ],
+)
+def test_where_class_names_come_from(tmp_path, file, text):
+    write(tmp_path, {"train": [BOX], "val": [BOX], "test": [BOX]}, names=None)
+    assert "dataset.class_names=[NAME,NAME], in the order of their numbers." in told(tmp_path)
+    (tmp_path / file).write_text(text)
+    assert load(tmp_path).spec.class_names == ("cat", "dog")
+    assert load(tmp_path, class_names=["a", "b", "c"]).spec.class_names == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [("names: [a", "not YAML"), ("names: 3", "names should be a list"), ("names: {1: a}", "names should be a list")],
+)
+def test_class_names_that_are_none(tmp_path, text, what):
+    assert what in told(write(tmp_path, {"train": [BOX]}, names=text))
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("1 0.5 0.5 0 0.5", "empty box (1 0.5 0.5 0 0.5)"),
+        ("1 0.5 0.5 0.5 -0.5", "inverted box"),
+        ("1 0.9 0.5 0.3 0.5", "box outside the picture, which is 32 wide and 24 high"),
+        ("1 0.5 nan 0.3 0.5", "box with a number that is none"),
+        ("1 0.5 0.5 0.3 x", "box with a number that is none"),
+        ("2 0.5 0.5 0.3 0.5", "class '2' is no number from 0 to 1"),
+        ("dog 0.5 0.5 0.3 0.5", "class 'dog' is no number from 0 to 1"),
+        ("-1 0.5 0.5 0.3 0.5", "class '-1' is no number from 0 to 1"),
+        ("1 0.5 0.5 0.3", "4 values where a box has 5 (class x y width height)"),
+        ("1 0 0 1 0 1 1", "7 values where a box has 5 (class x y width height); outlines are not read as boxes"),
+    ],
+)
+def test_bad_lines_are_named_and_left_out(tmp_path, line, what):
+    write(tmp_path, {"train": [f"{BOX}\n{line}\n"], "val": [BOX], "test": [BOX]})
+    assert f"\n  {tmp_path}/labels/train/0.txt:2: {what}" in told(tmp_path)
+    data = load(tmp_path, on_bad="skip")
+    assert (data.train.labels[0].tolist(), len(data.problems)) == ([1], 1)
+
+
+def test_rounded_boxes_are_cut_without_a_word(tmp_path):
+    # 0.016667 is half of a thirtieth, rounded up: four hundred-thousandths of a pixel outside.
+    data = load(write(tmp_path, {"train": ["0 0.016666 0.5 0.033334 1"], "val": [BOX], "test": [BOX]}))
+    assert data.train.boxes[0][0, 0] == 0
+    assert not any("cut" in note for note in data.notes)
+
+
+def test_bad_files(tmp_path):
+    write(tmp_path, {"train": [BOX, BOX, BOX], "val": [BOX], "test": [BOX]})
+    (tmp_path / "labels" / "train" / "gone.txt").write_text(BOX)
+    (tmp_path / "labels" / "train" / "1.txt").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "images" / "train" / "2.png").write_bytes((tmp_path / "images" / "test" / "0.png").read_bytes())
+    data = load(tmp_path, on_bad="skip")
+    assert [str(problem).replace(f"{tmp_path}/", "") for problem in data.problems] == [
+        "labels/train/1.txt: not a text file that can be read; its picture counts as without boxes",
+        "labels/train/gone.txt: there is no picture images/train/gone.*",
+        "images/train/2.png: same content as images/test/0.png, which is in test",
+    ]
+    assert [len(labels) for labels in data.train.labels] == [1, 0]
+
+
+def test_folders_that_are_not_there(tmp_path):
+    write(tmp_path, {"train": [BOX]})
+    (tmp_path / "labels" / "train" / "0.txt").unlink()
+    (tmp_path / "labels" / "train").rmdir()
+    assert told(tmp_path) == f"There is no folder {tmp_path}/labels/train for the pictures in {tmp_path}/images/train."
+    (tmp_path / "other" / "train").mkdir(parents=True)
+    assert told(tmp_path / "other", class_names=["a"]).startswith(f"{tmp_path}/other/train has no folder images.\nExp")

@@ -1,0 +1,103 @@
+"""A segmenter over a whole split: every pixel once, whatever the batches, and the worst pictures kept."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sensorium.batches import VOID
+from sensorium.data.loader import BatchLoader
+from sensorium.data.order import BatchPlan
+from sensorium.data.vision.scenes import ArrayMasks, MaskSplit
+from sensorium.data.vision.store import ArrayStore
+from sensorium.evaluator import segmentation
+from sensorium.evaluator.segmentation import Segmented, Segmenter, evaluate
+from sensorium.metrics.segmentation import summary
+from sensorium.models.vision.unet import UNet
+from sensorium.specs import SegmentationSpec
+
+SPEC = SegmentationSpec(
+    class_names=("dark", "bright"),
+    in_channels=1,
+    image_size=(4, 6),
+    mean=(0.5,),
+    std=(0.5,),
+    palette=(0, 0, 0, 9, 9, 9),
+)
+
+
+class Bright(nn.Module):
+    """The class is the brightness: pixel values are -1 and 1 once they are normalised."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.cat([-images, images], dim=1)
+
+
+def segmenter_of(model: nn.Module) -> Segmenter:
+    settings: dict[str, Any] = {"device": torch.device("cpu"), "precision": "32-true", "memory_format": "contiguous"}
+    return Segmenter(model=model, spec=SPEC, **settings)
+
+
+def split_of(count: int) -> MaskSplit:
+    """Picture n is bright in its first n pixels, and its mask says so; but its last row is VOID."""
+    masks = (np.arange(24) < np.arange(count)[:, None]).astype(np.uint8).reshape(count, 4, 6)
+    pixels = masks[:, None] * 255
+    masks[:, 3] = VOID
+    return MaskSplit(
+        images=ArrayStore(pixels, image_size=None, channels="auto", resize="crop"),
+        names=[f"{row}.png" for row in range(count)],
+        sizes=np.full((count, 2), (4, 6)),
+        masks=ArrayMasks(masks),
+        resize="crop",
+    )
+
+
+def evaluated(model: nn.Module, split: MaskSplit, batch_size: int) -> Segmented:
+    order = split.order(BatchPlan(size=batch_size, shuffle=False, seed=0))
+    return evaluate(segmenter_of(model), BatchLoader(split=split, order=order, readers=1))
+
+
+def test_masks_by_hand() -> None:
+    split = split_of(10)
+    masks = segmenter_of(Bright()).masks(split.read(np.array([7])).images)
+    assert masks.dtype == torch.uint8
+    assert masks.flatten().tolist() == [1] * 7 + [0] * 17
+
+
+def test_all_that_is_right() -> None:
+    found = evaluated(Bright(), split_of(10), 4)
+    assert found.confusion.tolist() == [[180 - 45, 0], [0, 45]]
+    metrics = found.metrics()
+    assert [metrics[name] for name in ("miou", "pixel_accuracy", "class_accuracy", "dice")] == [1, 1, 1, 1]
+    assert metrics["loss"] == pytest.approx(np.log1p(np.exp(-2)), rel=1e-5)
+
+
+def test_the_batches_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segmentation, "WORST", 3)
+    torch.manual_seed(0)
+    model, split = UNet(in_channels=1, num_classes=2, width=4, depth=1), split_of(11)
+    alone, together = evaluated(model, split, 1), evaluated(model, split, 4)
+    assert np.array_equal(alone.confusion, together.confusion)
+    assert np.array_equal(alone.iou, together.iou)
+    assert alone.nats == pytest.approx(together.nats)
+    assert alone.metrics()["miou"] == summary(alone.confusion)["miou"]
+    assert [one.row for one in alone.worst] == np.argsort(alone.iou, kind="stable")[:3].tolist()
+    for one, other in zip(alone.worst, together.worst, strict=True):
+        assert one.row == other.row
+        batch = split.read(np.array([one.row]))
+        mask = segmenter_of(model).masks(batch.images)[0].numpy()
+        assert np.array_equal(one.mask, mask)
+        assert np.array_equal(other.mask, mask)
+        counted = batch.masks[0].numpy() != VOID
+        assert together.pixel_accuracy[one.row] == (mask == batch.masks[0].numpy())[counted].mean()
+
+
+def test_a_picture_without_a_counted_pixel_is_not_judged() -> None:
+    split = split_of(3)
+    split.masks.read(1)[:] = VOID
+    found = evaluated(Bright(), split, 2)
+    assert np.isnan(found.iou).tolist() == [False, True, False]
+    assert [one.row for one in found.worst] == [0, 2]
+    assert found.metrics()["miou"] == 1

@@ -1,0 +1,78 @@
+"""Raw pictures to masks: at the pictures' own size, VOID where the model does not look."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from sensorium.batches import VOID
+from sensorium.predictor.opened import Opened
+from sensorium.predictor.segmentation import SegmentationPredictor, class_shares
+from sensorium.specs import Resize, SegmentationSpec
+
+
+class Bright(nn.Module):
+    """The class is the brightness."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.cat([0.5 - images, images - 0.5], dim=1)
+
+
+def predictor_of(resize: Resize) -> SegmentationPredictor:
+    spec = SegmentationSpec(
+        class_names=("dark", "bright"),
+        in_channels=1,
+        image_size=(8, 8),
+        mean=(0.0,),
+        std=(1.0,),
+        palette=(0, 0, 0, 9, 9, 9),
+        resize=resize,
+    )
+    return SegmentationPredictor(Opened(spec, Bright(), torch.device("cpu"), "32-true", "contiguous", {}))
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """16 rows and 32 columns, the right half bright."""
+    pixels = np.zeros((16, 32), dtype=np.uint8)
+    pixels[:, 16:] = 255
+    Image.fromarray(pixels).save(tmp_path / "half.png")
+    return tmp_path / "half.png"
+
+
+@pytest.mark.parametrize("resize", ["stretch", "pad"])
+def test_the_mask_is_as_large_as_the_picture(picture: Path, resize: Resize) -> None:
+    (answer,) = predictor_of(resize).predict([picture])
+    assert answer.mask is not None
+    assert np.array_equal(answer.mask, np.repeat([[0] * 16 + [1] * 16], 16, axis=0))
+    assert answer.shares == (("dark", 0.5), ("bright", 0.5))
+
+
+def test_what_a_crop_cuts_is_void(picture: Path) -> None:
+    (answer,) = predictor_of("crop").predict([picture])
+    assert answer.mask is not None
+    assert answer.mask[0].tolist() == [VOID] * 8 + [0] * 8 + [1] * 8 + [VOID] * 8
+    assert answer.shares == (("dark", 0.5), ("bright", 0.5))
+
+
+def test_answers_come_in_order_with_what_cannot_be_read(picture: Path, tmp_path: Path) -> None:
+    Image.new("L", (5, 3), 255).save(tmp_path / "bright.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    paths = [picture, tmp_path / "broken.png", tmp_path / "bright.png", tmp_path / "missing.png"]
+    answers = list(predictor_of("stretch").predict(iter(paths), batch_size=2))
+    assert [answer.input for answer in answers] == [str(path) for path in paths]
+    assert answers[1].mask is None
+    assert "broken.png: not a readable picture" in str(answers[1].error)
+    assert answers[2].mask is not None
+    assert answers[2].mask.shape == (3, 5)
+    assert answers[2].shares == (("bright", 1.0),)
+    assert answers[3].error is not None
+
+
+def test_shares_leave_void_out() -> None:
+    mask = np.array([[0, 2, 2, VOID]], dtype=np.uint8)
+    assert class_shares(mask, ("a", "b", "c")) == (("c", 2 / 3), ("a", 1 / 3))
+    assert class_shares(np.full((2, 2), VOID, dtype=np.uint8), ("a", "b")) == ()
