@@ -9,8 +9,7 @@ from typing import Any
 
 from sensorium.cli import inputs, output
 from sensorium.cli.app import Config
-from sensorium.errors import RequestError
-from sensorium.files import replacing
+from sensorium.cli.drawn import PictureFolder
 from sensorium.metrics.detection import as_coco
 from sensorium.predictor.detection import THRESHOLD, BoxPredictor, Scene
 from sensorium.predictor.opened import Opened
@@ -24,9 +23,11 @@ def scenes(config: Config, opened: Opened) -> int:
     predictor = BoxPredictor(opened)
     names, kind = predictor.spec.class_names, config["format"]
     threshold = THRESHOLD if config["threshold"] is None else config["threshold"]
-    paths = inputs.picture_files(config["input"])
+    paths = list(inputs.picture_files(config["input"]))
     answers = predictor.predict(paths, threshold=threshold, batch_size=config["batch_size"])
-    overlays = Overlays(config["overlay"], names) if config["overlay"] else None
+    overlays = None
+    if config["overlay"] is not None:
+        overlays = Overlays(PictureFolder("overlay", Path(str(config["overlay"])).expanduser(), paths), names)
     streamed = config["output"] is None and kind in ("csv", "json")
     kept: list[Scene] = []
     failures, header = 0, True
@@ -117,26 +118,17 @@ def as_coco_dataset(answers: Sequence[Scene], names: Sequence[str]) -> dict[str,
 
 
 class Overlays:
-    """Pictures with boxes drawn on them, in a folder, under their own names; a name that comes twice is numbered."""
+    """Pictures with boxes drawn on them, a PNG for each, in a folder."""
 
-    def __init__(self, folder: str, names: Sequence[str]) -> None:
-        self._folder, self._names, self._taken = Path(folder), names, Counter[str]()
+    def __init__(self, folder: PictureFolder, names: Sequence[str]) -> None:
+        self._folder, self._names = folder, names
         palette = distinct_palette(len(names))
         self._colours = [palette[3 * number : 3 * number + 3] for number in range(len(names))]
 
     def write(self, answer: Scene) -> Path:
-        """As PNG."""
+        """The file it was written to."""
         assert answer.found is not None
-        source = Path(answer.input)
-        self._taken[source.stem] += 1
-        again = self._taken[source.stem]
-        path = self._folder / (f"{source.stem}.png" if again == 1 else f"{source.stem}_{again}.png")
-        picture = decode_image(source, image_size=answer.size, in_channels=3, resize="stretch")
+        picture = decode_image(Path(answer.input), image_size=answer.size, in_channels=3, resize="stretch")
         texts = [f"{self._names[label]} {score:.2f}" for label, score in zip(*answer.found[1:], strict=True)]
         image = draw_boxes(picture, answer.found.boxes, texts, [self._colours[n] for n in answer.found.labels])
-        try:
-            with replacing(path) as file:
-                image.save(file, format="PNG")
-        except OSError as error:
-            raise RequestError(f"overlay={self._folder}: {path} cannot be written: {error.strerror}.") from error
-        return path
+        return self._folder.write(answer.input, image)
