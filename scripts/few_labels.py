@@ -35,7 +35,7 @@ BEFORE = {
 WAYS: dict[str, tuple[str, ...]] = {
     "supervised": STEPS,
     "pseudo_label": (*STEPS, "learning=pseudo_label"),
-    "fixmatch": (*STEPS, "learning=fixmatch", "learning.align=true", "learning.threshold=0.8"),
+    "fixmatch": (*STEPS, "learning=fixmatch", "learning.align=true"),
     "simclr": (*STEPS, "model.backbone_lr_scale=0.1", "model.init={simclr}"),
     "transfer": (*STEPS, "model.init={digits}"),
 }

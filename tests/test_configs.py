@@ -32,7 +32,7 @@ from sensorium.training.interrupts import StopRequest
 
 COUNTS = {
     "accelerator": 4,
-    "augment": 24,
+    "augment": 25,
     "callbacks": 4,
     "dataset": 38,
     "debug": 5,
@@ -89,7 +89,7 @@ def test_the_tree_is_complete():
     assert {group: sum(name == group for name, _ in CHOICES) for group in COUNTS} == COUNTS
     assert configs.groups() == sorted(COUNTS)
     assert {path.stem for path in configs.FOLDER.glob("*.yaml")} == set(VERBS)
-    assert len(FILES) == sum(COUNTS.values()) + len(VERBS) == 178
+    assert len(FILES) == sum(COUNTS.values()) + len(VERBS) == 179
 
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES, ids=[f"{group}={choice}" for group, choice in CHOICES])

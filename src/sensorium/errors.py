@@ -34,7 +34,7 @@ def nearest(given: str, allowed: Iterable[str]) -> str | None:
     return folded[matches[0]] if matches else None
 
 
-def listing(names: Iterable[str], limit: int = 40) -> str:
+def listing(names: Iterable[str], limit: int = 60) -> str:
     """Names in one line: all of them, or the first `limit` and how many more there are."""
     names = list(names)
     more = f" ... and {len(names) - limit} more" if len(names) > limit else ""

@@ -100,6 +100,16 @@ def test_nearest_neighbours_say_what_an_example_is() -> None:
     assert (task.summed("train"), task.summed("val")) == (("loss",), ("loss", "accuracy"))
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_in_half_the_digits_too(training: bool) -> None:
+    task, batch = task_of(Network(), batch_of([0, 1, 2])), batch_of([0, 1, 2, 0])
+    with torch.autocast("cpu", torch.bfloat16):
+        task.on_validation_epoch_start()
+        loss, sums = task.step(batch, 0, training=training)
+    assert loss.dtype == torch.float32
+    assert sums.isfinite().all()
+
+
 def test_a_model_must_have_features_and_a_head() -> None:
     with pytest.raises(RequestError, match="Sequential has no part named 'head'"):
         task_of(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)))

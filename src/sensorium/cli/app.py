@@ -243,7 +243,7 @@ def unknown_key(key: str, verb: str, known: list[str]) -> RequestError:
     guess = beside.get(nearest(name, beside) or "")
     if guess is None and not beside:
         guess = nearest(key, known)
-    if guess is None and alike:
+    if alike and (guess is None or alike[0].endswith(f"_{name}")):  # epochs: trainer.max_epochs
         guess = anywhere[alike[0]]
     hint = f" Did you mean {guess}?" if guess else ""
     shown = [other for other in beside if not other.startswith("_")]
