@@ -36,6 +36,7 @@ WAYS: dict[str, tuple[str, ...]] = {
     "supervised": STEPS,
     "pseudo_label": (*STEPS, "learning=pseudo_label"),
     "fixmatch": (*STEPS, "learning=fixmatch", "learning.align=true"),
+    "mean_teacher": (*STEPS, "learning=mean_teacher"),
     "simclr": (*STEPS, "model.backbone_lr_scale=0.1", "model.init={simclr}"),
     "transfer": (*STEPS, "model.init={digits}"),
 }
@@ -43,6 +44,7 @@ TITLES = {
     "supervised": "supervised",
     "pseudo_label": "pseudo-labels",
     "fixmatch": "FixMatch",
+    "mean_teacher": "mean teacher, strong views",
     "simclr": "SimCLR, then fine-tuned",
     "transfer": "transfer from digits",
 }
