@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchmetrics.detection import MeanAveragePrecision
 
-from sensorium.metrics.detection import Found, Truth, box_overlaps, detection_scores, errors
+from sensorium.metrics.detection import Found, Truth, detection_scores, errors
 
 A, B, C = [0, 0, 10, 10], [20, 20, 60, 60], [100, 100, 300, 300]  # small, medium and large
 
@@ -100,12 +100,6 @@ def test_the_same_as_torchmetrics() -> None:
     np.testing.assert_allclose(scores.average_precision()[:3], wanted["map_per_class"], atol=1e-6)
     alone = detection_scores(answers, truths, num_classes=4, areas=False).summary()
     assert alone == {key: summary[key] for key in ("map50", "map", "map75", "recall")}
-
-
-def test_overlaps_of_boxes() -> None:
-    boxes = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [50, 50, 60, 60]], dtype=np.float32)
-    np.testing.assert_allclose(box_overlaps(boxes, boxes[:2]), [[1, 1 / 3], [1 / 3, 1], [0, 0]])
-    assert box_overlaps(boxes, np.zeros((0, 4))).shape == (3, 0)
 
 
 def test_what_is_missed_and_what_is_wrong_in_a_picture() -> None:

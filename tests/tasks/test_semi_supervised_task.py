@@ -15,7 +15,7 @@ from sensorium.errors import RequestError
 from sensorium.optim.average import WeightAverage
 from sensorium.randomness import ExampleRandom
 from sensorium.tasks.inputs import Preparation
-from sensorium.tasks.semi_supervised import FixMatch, MeanTeacher, PseudoLabel, SemiSupervised, _together
+from sensorium.tasks.semi_supervised import FixMatch, MeanTeacher, Method, PseudoLabel, SemiSupervised, _together
 from sensorium.vision.augment import Augment
 from sensorium.vision.normalise import Normalise
 
@@ -50,10 +50,10 @@ class Shifted(nn.Module):
         return images + self.drawn[-1][:, :, None, None] / 10
 
 
-COMMON: dict[str, Any] = {"num_classes": 3, "label_smoothing": 0.0, "unlabelled_ratio": 2, "weight": 0.5, "ramp": 0.0}
-OWN: dict[type[SemiSupervised], dict[str, Any]] = {
+COMMON: dict[str, Any] = {"unlabelled_ratio": 2, "weight": 0.5, "ramp": 0.0}
+OWN: dict[type[Method], dict[str, Any]] = {
     PseudoLabel: {"start": 0.0, "threshold": 0.6},
-    FixMatch: {"threshold": 0.6, "align": False},
+    FixMatch: {"num_classes": 3, "threshold": 0.6, "align": False},
     MeanTeacher: {},
 }
 
@@ -62,10 +62,16 @@ def preparation_of(*transforms: nn.Module) -> Preparation:
     return Preparation(prepare=Normalise(mean=(0.5,), std=(0.25,)), augment=Augment(transforms=transforms, mix=None))
 
 
-def task_of(kind: type[SemiSupervised], *, weak: tuple[nn.Module, ...] = (), **changes: Any) -> Any:
+def task_of(kind: type[Method], *, weak: tuple[nn.Module, ...] = (), **changes: Any) -> Any:
     strong = {"strong": preparation_of(Darker())} if kind is FixMatch else {}
-    settings = COMMON | OWN[kind] | strong | changes
-    task = kind(model=Network(), recipe=plain_recipe(), preparation=preparation_of(*weak), **settings)
+    task: Any = SemiSupervised(
+        model=Network(),
+        num_classes=3,
+        preparation=preparation_of(*weak),
+        recipe=plain_recipe(),
+        label_smoothing=0.0,
+        method=kind(**COMMON | OWN[kind] | strong | changes),
+    )
     task._trainer = None
     return task
 
@@ -112,13 +118,13 @@ def test_no_gradient_through_the_weak_view() -> None:
 
 def test_aligned_predictions_favour_what_was_rare() -> None:
     task = task_of(FixMatch, align=True, threshold=0.0)
-    task.shares.copy_(torch.tensor([0.6, 0.3, 0.1]))
+    task.method.shares.copy_(torch.tensor([0.6, 0.3, 0.1]))
     likely = torch.tensor([[0.5, 0.3, 0.2], [0.7, 0.2, 0.1]])
     shares = 0.99 * torch.tensor([0.6, 0.3, 0.1]) + 0.01 * torch.tensor([0.6, 0.25, 0.15])
     expected = likely / shares
-    assert torch.allclose(task._aligned(likely), expected / expected.sum(1, keepdim=True))
-    assert torch.allclose(task.shares, shares)
-    assert "shares" in task.state_dict()  # goes on exactly
+    assert torch.allclose(task.method.aligned(likely), expected / expected.sum(1, keepdim=True))
+    assert torch.allclose(task.method.shares, shares)
+    assert "method.shares" in task.state_dict()  # goes on exactly
     assert not any("shares" in name for name in task.model.state_dict())
 
 
@@ -139,7 +145,7 @@ def test_the_teacher_is_the_average_in_evaluation_mode() -> None:
     with torch.no_grad():
         teacher.head.weight.mul_(-1)
         teacher.norm.running_mean.fill_(0.5)
-    task.teacher = WeightAverage(teacher, decay=0.9, warmup=False)
+    task.method.teacher = WeightAverage(teacher, decay=0.9, warmup=False)
     found = Network()(prepared(batch.images))
     wanted = teacher.eval()(prepared(batch.images[2:])).softmax(1)
     distance = (found[2:].softmax(1) - wanted).square().sum(1).mean()
@@ -147,13 +153,15 @@ def test_the_teacher_is_the_average_in_evaluation_mode() -> None:
     supervised = F.cross_entropy(found[:2], torch.tensor([0, 1]))
     assert loss.item() == pytest.approx((supervised + 0.5 * distance).item(), rel=1e-5)
     assert task.model.training
-    assert task.teacher.state_dict()["average"]["norm.running_mean"].tolist() == [0.5] * 4  # looked at, not changed
-    task.teacher = None  # while a rate is searched for
+    assert (
+        task.method.teacher.state_dict()["average"]["norm.running_mean"].tolist() == [0.5] * 4
+    )  # looked at, not changed
+    task.method.teacher = None  # while a rate is searched for
     assert task.step(batch, 0, training=True).loss.isfinite()
 
 
 @pytest.mark.parametrize("kind", list(OWN), ids=lambda kind: kind.__name__)
-def test_validation_is_that_of_classification(kind: type[SemiSupervised]) -> None:
+def test_validation_is_that_of_classification(kind: type[Method]) -> None:
     task, batch = task_of(kind).eval(), batch_of()
     batch = batch._replace(labels=torch.arange(6) % 3)
     logits = Network().eval()(prepared(batch.images))
@@ -164,7 +172,7 @@ def test_validation_is_that_of_classification(kind: type[SemiSupervised]) -> Non
 
 
 @pytest.mark.parametrize("kind", list(OWN), ids=lambda kind: kind.__name__)
-def test_what_is_hidden_is_never_looked_at(kind: type[SemiSupervised]) -> None:
+def test_what_is_hidden_is_never_looked_at(kind: type[Method]) -> None:
     batch = batch_of()
     told = batch._replace(labels=torch.tensor([0, 1, 2, 0, 1, 2]))
     assert task_of(kind).step(batch, 0, training=True).loss == task_of(kind).step(told, 0, training=True).loss
@@ -184,20 +192,20 @@ def test_views_of_an_example_are_different_and_the_same_again() -> None:
         assert torch.equal(views[0], views[2])
 
 
-def trained_for(task: Any, share: float) -> Any:
+def weight_after(task: Any, share: float) -> float:
     task.length = (100, 10)
     task._trainer = SimpleNamespace(global_step=round(100 * share))
-    return task
+    return task.method.ramped(task._progress())
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.0, math.exp(-5)), (0.2, math.exp(-1.25)), (0.4, 1.0), (0.9, 1.0)])
 def test_the_ramp_is_a_bell(share: float, expected: float) -> None:
-    assert trained_for(task_of(MeanTeacher, ramp=0.4), share)._ramped() == pytest.approx(expected)
+    assert weight_after(task_of(MeanTeacher, ramp=0.4), share) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 0.0), (0.1, 0.0), (0.2, 0.25), (0.5, 1.0), (1.0, 1.0)])
 def test_the_ramp_of_pseudo_labels_is_a_line(share: float, expected: float) -> None:
-    found = trained_for(task_of(PseudoLabel, start=0.1, ramp=0.4), share)._ramped()
+    found = weight_after(task_of(PseudoLabel, start=0.1, ramp=0.4), share)
     assert found == pytest.approx(expected, abs=1e-9)
 
 

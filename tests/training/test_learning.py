@@ -15,7 +15,7 @@ from sensorium.data.base import Data
 from sensorium.errors import RequestError
 from sensorium.tasks.base import Task
 from sensorium.tasks.classification import ClassificationTask
-from sensorium.tasks.semi_supervised import FixMatch
+from sensorium.tasks.semi_supervised import FixMatch, SemiSupervised
 from sensorium.tasks.simclr import SimCLR
 from sensorium.training import fit, learning, settings
 from trainings import SHORT, TINY, TINY_TEXTS, config_of, opened, trained
@@ -52,7 +52,8 @@ def test_labels_follow_the_seed_unless_told_otherwise() -> None:
 
 def test_a_batch_of_fixmatch_begins_with_labels() -> None:
     config, data, task = ready(*FEW, "learning=fixmatch")
-    assert type(task) is FixMatch
+    assert isinstance(task, SemiSupervised)
+    assert isinstance(task.method, FixMatch)
     batches = list(make_loader(config, data.train, shuffle=True, device=torch.device("cpu")))
     assert len(batches) == 3
     for batch in batches:
@@ -65,12 +66,12 @@ def test_a_batch_of_fixmatch_begins_with_labels() -> None:
 
 def test_the_strong_view_is_the_weak_one_and_more() -> None:
     config, _, task = ready("learning=fixmatch", "augment=flip_crop")
-    assert isinstance(task, FixMatch)
+    assert isinstance(task, SemiSupervised)
     assert config["learning"]["strong"] == learning.STRONG["image"]  # nothing auto is left
-    assert task.strong is not None
-    names = [type(transform).__name__ for transform in task.strong.augment.transforms.values()]  # type: ignore[attr-defined]
+    assert task.method.strong is not None
+    names = [type(transform).__name__ for transform in task.method.strong.augment.transforms.values()]  # type: ignore[attr-defined]
     assert names == ["RandomCrop", "RandomFlip", "RandAugment", "Cutout"]
-    chosen = ready("learning=fixmatch", "augment=none", "+augment@learning.strong=cutout")[2].strong.augment  # type: ignore[union-attr]
+    chosen = ready("learning=fixmatch", "augment=none", "+augment@learning.strong=cutout")[2].method.strong.augment  # type: ignore[union-attr]
     assert [type(transform).__name__ for transform in chosen.transforms.values()] == [  # type: ignore[union-attr]
         "RandomCrop",
         "RandomFlip",
@@ -80,7 +81,7 @@ def test_the_strong_view_is_the_weak_one_and_more() -> None:
 
 def test_what_is_kept_beside_the_model_is_no_weight_of_it(tmp_path: Path) -> None:
     run = trained(tmp_path, *TINY, *FEW, "learning=fixmatch", "learning.align=true")
-    assert "shares" in opened(run.last)["state_dict"]
+    assert "method.shares" in opened(run.last)["state_dict"]
     loaded = checkpoint.read(run.best)
     assert set(loaded.weights) == set(model_of(loaded, trust=False).state_dict())
 

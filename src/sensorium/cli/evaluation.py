@@ -62,18 +62,12 @@ def judge(loaded: Checkpoint, split: Any, *, config: Config, device: torch.devic
         transcriber = recognition.Transcriber(model=model, spec=spec, device=device, precision=precision, settings=ctc)
         return recognition.evaluate(transcriber, loader)
     layout = loaded.config["memory_format"]
+    how: dict[str, Any] = {"model": model, "device": device, "precision": precision, "memory_format": layout}
     if isinstance(spec, DetectionSpec):
-        detector = detection.Detector(model=model, spec=spec, device=device, precision=precision, memory_format=layout)
-        return detection.evaluate(detector, loader)
+        return detection.evaluate(detection.Detector(spec=spec, **how), loader)
     if isinstance(spec, SegmentationSpec):
-        segmenter = segmentation.Segmenter(
-            model=model, spec=spec, device=device, precision=precision, memory_format=layout
-        )
-        return segmentation.evaluate(segmenter, loader)
-    classifier = classification.Classifier(
-        model=model, spec=spec, device=device, precision=precision, memory_format=layout
-    )
-    return classification.evaluate(classifier, loader)
+        return segmentation.evaluate(segmentation.Segmenter(spec=spec, **how), loader)
+    return classification.evaluate(classification.Classifier(spec=spec, **how), loader)
 
 
 def check_ready(spec: Spec, decoding: Config) -> None:

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sensorium.build import make_prepare
 from sensorium.data.loader import BatchLoader
-from sensorium.evaluator.arithmetic import MEMORY_FORMATS, autocast
+from sensorium.evaluator.ready import Ready
 from sensorium.evaluator.shares import from_all
 from sensorium.metrics.classification import summary
 from sensorium.specs import ImageSpec, SoundSpec, TextSpec
@@ -48,41 +47,23 @@ class Predictions:
         return summary(self.probabilities, self.labels) | means
 
 
-class Classifier:
-    """A model ready to judge examples: on its device, in its memory format, in evaluation mode.
+class Classifier(Ready[ImageSpec | TextSpec | SoundSpec]):
+    """A model ready to judge examples.
 
     A model that counts something has a method `counted`: called like `forward`, it gives the logits and, by name, a
     number for each example (B,).
-
-    precision, memory_format: as in the config, resolved (no "auto").
     """
-
-    def __init__(
-        self,
-        *,
-        model: nn.Module,
-        spec: ImageSpec | TextSpec | SoundSpec,
-        device: torch.device,
-        precision: str,
-        memory_format: str,
-    ) -> None:
-        self.spec, self.device, self.precision = spec, device, precision
-        layout = MEMORY_FORMATS[memory_format]
-        self.model = model.to(device=device, memory_format=layout).eval()  # type: ignore[call-overload]
-        self.prepare = make_prepare(spec, layout).to(device)
 
     def probabilities(self, *inputs: Tensor) -> Tensor:
         """A batch's `inputs`, on any device -> (B, K) float32 on the model's."""
         return self.judged(*inputs)[0]
 
-    @torch.inference_mode()
     def judged(self, *inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """As `probabilities`, and what the model counts of each example, if it does: (B,) by name."""
-        prepared = self.prepare(*(tensor.to(self.device) for tensor in inputs))
         count = getattr(self.model, "counted", None)
-        with autocast(self.precision, self.device):
-            logits, counts = count(*prepared) if count else (self.model(*prepared), {})
-        return logits.float().softmax(1), counts
+        logits, counts = self.answer(*inputs, ask=count) if count else (self.answer(*inputs), {})
+        with torch.inference_mode():
+            return logits.float().softmax(1), counts
 
     def plane(self) -> Plane | None:
         """What it says between the values of two inputs and a little around them; None for other than two."""

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sensorium.build import make_prepare
 from sensorium.data.loader import BatchLoader
 from sensorium.data.vision.scenes import DetectionSplit
-from sensorium.evaluator.arithmetic import MEMORY_FORMATS, autocast
+from sensorium.evaluator.ready import Ready
 from sensorium.evaluator.shares import from_all
 from sensorium.metrics.detection import DetectionScores, Found, Truth, detection_scores
 from sensorium.specs import DetectionSpec
@@ -40,28 +38,14 @@ class Detections:
         return self.scores.summary()
 
 
-class Detector:
-    """A model ready to find boxes: on its device, in its memory format, in evaluation mode.
+class Detector(Ready[DetectionSpec]):
+    """A model ready to find boxes."""
 
-    precision, memory_format: as in the config, resolved (no "auto").
-    """
-
-    def __init__(
-        self, *, model: nn.Module, spec: DetectionSpec, device: torch.device, precision: str, memory_format: str
-    ) -> None:
-        self.spec, self.device, self.precision = spec, device, precision
-        layout = MEMORY_FORMATS[memory_format]
-        self.model = model.to(device=device, memory_format=layout).eval()  # type: ignore[call-overload]
-        self.prepare = make_prepare(spec, layout).to(device)
-
-    @torch.inference_mode()
     def detect(self, images: Tensor, sizes: Sequence[tuple[int, int]]) -> list[Found]:
         """images: (B, C, H, W) uint8, on any device. sizes: height and width of each before it was fitted, in whose
         pixels its boxes are. The best of a picture come first.
         """
-        prepared = self.prepare(images.to(self.device))
-        with autocast(self.precision, self.device):
-            answers = self.model(*prepared)
+        answers = self.answer(images)
         return [self._in_original(answer, size) for answer, size in zip(answers, sizes, strict=True)]
 
     def _in_original(self, answer: dict[str, Tensor], size: tuple[int, int]) -> Found:

@@ -8,12 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from sensorium.batches import VOID
-from sensorium.build import make_prepare
 from sensorium.data.loader import BatchLoader
-from sensorium.evaluator.arithmetic import MEMORY_FORMATS, autocast
+from sensorium.evaluator.ready import Ready
 from sensorium.evaluator.shares import from_all
 from sensorium.metrics.segmentation import confusion_matrices, mean_iou, summary
 from sensorium.specs import SegmentationSpec
@@ -48,26 +47,12 @@ class Segmented:
         return summary(self.confusion) | {"loss": self.nats / max(1, int(self.confusion.sum()))}
 
 
-class Segmenter:
-    """A model ready to judge pictures: on its device, in its memory format, in evaluation mode.
+class Segmenter(Ready[SegmentationSpec]):
+    """A model ready to judge pictures."""
 
-    precision, memory_format: as in the config, resolved (no "auto").
-    """
-
-    def __init__(
-        self, *, model: nn.Module, spec: SegmentationSpec, device: torch.device, precision: str, memory_format: str
-    ) -> None:
-        self.spec, self.device, self.precision = spec, device, precision
-        layout = MEMORY_FORMATS[memory_format]
-        self.model = model.to(device=device, memory_format=layout).eval()  # type: ignore[call-overload]
-        self.prepare = make_prepare(spec, layout).to(device)
-
-    @torch.inference_mode()
     def logits(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) uint8, on any device -> (B, K, H, W) float32 on the model's."""
-        prepared = self.prepare(images.to(self.device))
-        with autocast(self.precision, self.device):
-            return self.model(*prepared).float()
+        return self.answer(images).float()
 
     def masks(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) uint8, on any device -> class numbers (B, H, W) uint8 on the CPU."""

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+from torchvision.ops import box_iou
 
 OVERLAPS = np.linspace(0.5, 0.95, 10)
 AREAS = ("all", "small", "medium", "large")  # up to 32 x 32 pixels, up to 96 x 96, and above
@@ -143,7 +145,7 @@ def errors(found: Found, truth: Truth, *, threshold: float, overlap: float = 0.5
     """
     free = np.ones(len(truth.labels), dtype=bool)
     wrong = np.zeros(len(found.labels), dtype=bool)
-    overlaps = box_overlaps(found.boxes, truth.boxes)
+    overlaps = box_iou(torch.from_numpy(found.boxes), torch.from_numpy(truth.boxes)).numpy()
     for number in np.argsort(-found.scores, kind="stable"):
         if found.scores[number] < threshold:
             break
@@ -154,11 +156,3 @@ def errors(found: Found, truth: Truth, *, threshold: float, overlap: float = 0.5
         else:
             wrong[number] = not (alike & truth.difficult).any()
     return Errors(free & ~truth.difficult, wrong)
-
-
-def box_overlaps(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes (N, 4) and (M, 4): (N, M)."""
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
-    common = (high - low).clip(min=0).prod(axis=2)
-    areas = [(boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (a, b)]
-    return common / np.maximum(areas[0][:, None] + areas[1][None] - common, 1e-9)

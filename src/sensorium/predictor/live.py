@@ -14,6 +14,7 @@ from sensorium.build import make_prepare
 from sensorium.decoding.ctc import BLANK
 from sensorium.errors import RequestError
 from sensorium.evaluator.arithmetic import autocast
+from sensorium.evaluator.classification import Classifier
 from sensorium.predictor.opened import Opened
 from sensorium.predictor.speech import frame_seconds
 from sensorium.specs import SoundSpec, SpeechSpec
@@ -124,7 +125,7 @@ class Spotter:
         self.threshold, self.spec = threshold, opened.spec
         self.sample_rate = int(opened.spec.features["sample_rate"])
         self.seconds, self.reported = 0.0, 0
-        self._classifier = opened.classifier(opened.spec)
+        self._classifier = Classifier(spec=opened.spec, **opened.model_arguments)
         self._quiet_until = dict.fromkeys(opened.spec.class_names, 0.0)
 
     @property

@@ -10,8 +10,7 @@ from torch import nn
 from sensorium import checkpoint
 from sensorium.build import device_of, model_of
 from sensorium.evaluator.arithmetic import judging_precision
-from sensorium.evaluator.classification import Classifier
-from sensorium.specs import ImageSpec, SoundSpec, Spec, TextSpec
+from sensorium.specs import Spec
 
 
 @dataclass(frozen=True)
@@ -25,15 +24,15 @@ class Opened:
     memory_format: str
     decoding: dict[str, Any]  # as training was told
 
-    def classifier(self, spec: ImageSpec | TextSpec | SoundSpec) -> Classifier:
-        """The model, ready to judge examples of this spec."""
-        return Classifier(
-            model=self.model,
-            spec=spec,
-            device=self.device,
-            precision=self.precision,
-            memory_format=self.memory_format,
-        )
+    @property
+    def model_arguments(self) -> dict[str, Any]:
+        """What makes the model ready to answer, beside its spec (`evaluator.ready.Ready`)."""
+        return {
+            "model": self.model,
+            "device": self.device,
+            "precision": self.precision,
+            "memory_format": self.memory_format,
+        }
 
 
 def open_checkpoint(path: Path, *, accelerator: str = "auto", trust: bool = False) -> Opened:

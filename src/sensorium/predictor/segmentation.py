@@ -2,17 +2,16 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from sensorium.batches import VOID
 from sensorium.evaluator.segmentation import Segmenter
 from sensorium.predictor.opened import Opened
+from sensorium.predictor.pictures import read_batches, stacked
 from sensorium.specs import SegmentationSpec
-from sensorium.vision.decode import UnreadableImage, decode_image, probe_size
+from sensorium.vision.decode import UnreadableImage
 from sensorium.vision.fit_boxes import unfit_mask
 
 
@@ -37,39 +36,19 @@ class SegmentationPredictor:
     def __init__(self, opened: Opened) -> None:
         assert isinstance(opened.spec, SegmentationSpec)
         self.spec = opened.spec
-        self.segmenter = Segmenter(
-            model=opened.model,
-            spec=opened.spec,
-            device=opened.device,
-            precision=opened.precision,
-            memory_format=opened.memory_format,
-        )
+        self.segmenter = Segmenter(spec=opened.spec, **opened.model_arguments)
 
     def predict(self, paths: Iterable[Path], *, batch_size: int = 16) -> Iterator[Mask]:
         """Answers in the order of the paths, a batch at a time: memory stays flat however many there are."""
-        remaining = iter(paths)
-        while batch := list(islice(remaining, batch_size)):
-            yield from self._answer(batch)
-
-    def _answer(self, paths: list[Path]) -> Iterator[Mask]:
-        decoded = [self._decode(path) for path in paths]
-        pictures = [found[0] for found in decoded if not isinstance(found, str)]
-        masks = iter(self.segmenter.masks(torch.from_numpy(np.stack(pictures))).numpy() if pictures else ())
-        for path, found in zip(paths, decoded, strict=True):
-            if isinstance(found, str):
-                yield Mask(str(path), error=found)
-                continue
-            mask = unfit_mask(next(masks), size=found[1], resize=self.spec.resize)
-            yield Mask(str(path), mask, class_shares(mask, self.spec.class_names))
-
-    def _decode(self, path: Path) -> tuple[np.ndarray, tuple[int, int]] | str:
-        """(C, H, W) uint8, prepared as the training pictures were, and (height, width) as it was; or what is wrong."""
-        spec = self.spec
-        try:
-            picture = decode_image(path, image_size=spec.image_size, in_channels=spec.in_channels, resize=spec.resize)
-            return picture, probe_size(path)
-        except UnreadableImage as error:
-            return str(error)
+        for read in read_batches(paths, self.spec, batch_size=batch_size):
+            pictures = stacked(read)
+            masks = iter(self.segmenter.masks(pictures[0]).numpy() if pictures else ())
+            for path, one in read:
+                if isinstance(one, UnreadableImage):
+                    yield Mask(str(path), error=str(one))
+                    continue
+                mask = unfit_mask(next(masks), size=one.size, resize=self.spec.resize)
+                yield Mask(str(path), mask, class_shares(mask, self.spec.class_names))
 
 
 def class_shares(mask: np.ndarray, class_names: tuple[str, ...]) -> tuple[tuple[str, float], ...]:

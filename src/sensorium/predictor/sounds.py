@@ -8,6 +8,7 @@ import torch
 
 from sensorium.audio.read import UnreadableSound, read
 from sensorium.data.audio.store import padded
+from sensorium.evaluator.classification import Classifier
 from sensorium.predictor.classes import Prediction, check_top_k, top_classes
 from sensorium.predictor.opened import Opened
 from sensorium.specs import SoundSpec
@@ -19,7 +20,7 @@ class SoundPredictor:
     def __init__(self, opened: Opened) -> None:
         assert isinstance(opened.spec, SoundSpec)
         self.spec = opened.spec
-        self.classifier = opened.classifier(opened.spec)
+        self.classifier = Classifier(spec=opened.spec, **opened.model_arguments)
 
     def predict(self, paths: Iterable[Path], *, top_k: int = 5, batch_size: int = 64) -> Iterator[Prediction]:
         """Answers in the order of the paths, a batch at a time."""

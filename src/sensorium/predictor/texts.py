@@ -7,6 +7,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
+from sensorium.evaluator.classification import Classifier
 from sensorium.evaluator.settings import BeamSettings
 from sensorium.evaluator.translation import Translator
 from sensorium.predictor.classes import Prediction, check_top_k, top_classes
@@ -29,7 +30,7 @@ class TextPredictor:
     def __init__(self, opened: Opened) -> None:
         assert isinstance(opened.spec, TextSpec)
         self.spec = opened.spec
-        self.classifier = opened.classifier(opened.spec)
+        self.classifier = Classifier(spec=opened.spec, **opened.model_arguments)
         self.tokenizer = tokenizer_from_dict(opened.spec.tokenizer)
 
     def predict(self, texts: Iterable[str], *, top_k: int = 5, batch_size: int = 64) -> Iterator[Prediction]:

@@ -122,6 +122,8 @@ class Task(pl.LightningModule):
         self._sums[stage] = self._sums[stage] + sums if stage in self._sums else sums
 
     def _log_means(self, stage: str) -> None:
+        if not self.summed(stage):
+            return
         sums = self.trainer.strategy.reduce(self._sums.pop(stage), reduce_op="sum")
         means = (sums[:-1] / sums[-1]).float()
         self.log_dict({f"{stage}/{name}": mean for name, mean in zip(self.summed(stage), means, strict=True)})

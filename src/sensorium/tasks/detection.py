@@ -55,9 +55,6 @@ class Detection(Task):
         rows = zip(batch.indices.tolist(), found, truths(batch.targets), strict=True)
         self._answers += [(row, as_found(one), truth) for row, one, truth in rows]
 
-    def on_validation_epoch_end(self) -> None:
-        self.log_dict({f"val/{name}": value for name, value in self.validation_metrics().items()})
-
     def validation_metrics(self) -> dict[str, float]:
         processes = self.trainer.world_size
         shares: list[Any] = [self._answers]

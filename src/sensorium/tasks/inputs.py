@@ -9,6 +9,16 @@ from sensorium.randomness import ExampleRandom
 
 Inputs = tuple[Tensor, ...]
 
+# What an augmentation for each kind of data says it takes, and some that fit.
+TAKEN = {
+    "image": ("pictures", "crop or none"),
+    "boxes": ("scenes", "scene or none"),
+    "masks": ("scenes", "scene or none"),
+    "text": ("texts", "tokens or none"),
+    "sound": ("sound", "spec_augment or none"),
+    "speech": ("sound", "spec_augment or none"),
+}
+
 
 class Augmentation(Protocol):
     """Changes a batch at random while training. takes: what it is for, such as "pictures". active: whether it does."""

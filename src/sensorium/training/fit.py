@@ -28,7 +28,7 @@ from sensorium.randomness import generator
 from sensorium.runs import Run
 from sensorium.specs import LanguageSpec, Spec
 from sensorium.tasks.base import Recipe, Task
-from sensorium.tasks.inputs import Preparation
+from sensorium.tasks.inputs import TAKEN, Preparation
 from sensorium.training import launch, learning
 from sensorium.training.checkpoints import AtomicCheckpointIO
 from sensorium.training.guard import LossGuard
@@ -48,16 +48,6 @@ OWN_TRAINER_KEYS = (
     "enable_checkpointing",
     "enable_model_summary",
 )
-
-# What an augmentation for each kind of data says it takes, and some that fit.
-AUGMENTED = {
-    "image": ("pictures", "crop or none"),
-    "boxes": ("scenes", "scene or none"),
-    "masks": ("scenes", "scene or none"),
-    "text": ("texts", "tokens or none"),
-    "sound": ("sound", "spec_augment or none"),
-    "speech": ("sound", "spec_augment or none"),
-}
 
 
 def quiet() -> None:
@@ -176,7 +166,7 @@ def _check_criterion(config: dict[str, Any]) -> None:
 def _augmentation(section: dict[str, Any], spec: Spec) -> Any:
     """Refuses an augmentation of pictures for anything else, and one of sound likewise."""
     augment = instantiate("augment", section)
-    taken, fitting = AUGMENTED.get(spec.kind, ("nothing", "none"))
+    taken, fitting = TAKEN.get(spec.kind, ("nothing", "none"))
     if augment.active and augment.takes != taken:
         raise RequestError(f"This augmentation is for {augment.takes}, not for {spec}. Say augment={fitting}.")
     return augment

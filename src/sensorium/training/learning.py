@@ -14,7 +14,8 @@ from sensorium.data.few_labels import with_few_labels
 from sensorium.errors import RequestError
 from sensorium.specs import Spec
 from sensorium.tasks.base import Task
-from sensorium.tasks.inputs import Preparation
+from sensorium.tasks.inputs import TAKEN, Preparation
+from sensorium.tasks.semi_supervised import Method, SemiSupervised
 
 CLASSES = ("image", "text", "sound")  # kinds of data that are classified
 _REFERENCE, _CHUNK = 2000, 250  # labelled training examples that features are judged by, and how many are read at once
@@ -121,13 +122,16 @@ def build(config: dict[str, Any], data: Data, offered: dict[str, Any]) -> Task:
         "example": data.spec.example(),
         "reference": lambda: _labelled(data.train),
     }
-    return instantiate("learning", section, **offered, **extra)
+    built = instantiate("learning", section, **offered, **extra)
+    if not isinstance(built, Method):
+        return built
+    mine = ("model", "num_classes", "preparation", "recipe", "class_weights")
+    return SemiSupervised(**{key: offered[key] for key in mine}, label_smoothing=extra["label_smoothing"], method=built)
 
 
 def _on_top(weak: Any, strong: Any, spec: Spec) -> Any:
     """An augmentation that does what the weak one does, and then what the strong one does."""
-    wanted = {"image": "pictures", "text": "texts", "sound": "sound"}[spec.kind]
-    if getattr(strong, "takes", None) != wanted:
+    if getattr(strong, "takes", None) != TAKEN[spec.kind][0]:
         raise RequestError(f"learning.strong is for {getattr(strong, 'takes', 'nothing')}, not for {spec}.")
     if getattr(strong, "mix", None) is not None:
         raise RequestError("learning.strong cannot mix two examples: leave out its mix.")
