@@ -82,6 +82,11 @@ def refuse(problems: Sequence[Problem], *, on_bad: OnBad) -> None:
     raise RequestError(f"The data has {count}; on_bad=skip leaves out what is bad and lists it:\n{first}{more}")
 
 
+def first_problem(problems: Sequence[Problem]) -> str:
+    """A line to add to an error; empty when there is none."""
+    return f"\nThe first problem: {problems[0]}" if problems else ""
+
+
 def class_order(labels: Iterable[str]) -> list[str]:
     """Class names in order: as numbers when all are, else by letters."""
     names = sorted(set(labels))

@@ -14,7 +14,7 @@ from sensorium.data.audio.cache import Heard, hear
 from sensorium.data.audio.checks import find_copies, find_unusable, part_notes, parts_of, sound_notes
 from sensorium.data.audio.listed import Recordings
 from sensorium.data.audio.store import SoundStore
-from sensorium.data.base import OnBad, Problem, check_fractions, counted, refuse
+from sensorium.data.base import OnBad, Problem, check_fractions, counted, first_problem, refuse
 from sensorium.data.repeats import PARTS, without
 from sensorium.data.splits import hold_out
 from sensorium.errors import RequestError, unknown
@@ -187,8 +187,3 @@ def _check_seconds(least: object, most: object) -> None:
             raise RequestError(f"dataset.{key}={value}: give seconds such as 0.5, or null for no limit.")
     if least is not None and most is not None and least >= most:  # type: ignore[operator]
         raise RequestError(f"dataset.min_seconds={least} is not below dataset.max_seconds={most}.")
-
-
-def first_problem(problems: Sequence[Problem]) -> str:
-    """A line with it, or nothing."""
-    return f"\nThe first problem: {problems[0]}" if problems else ""

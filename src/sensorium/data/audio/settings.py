@@ -7,9 +7,9 @@ import numpy as np
 
 from sensorium.data.audio.checks import parts_of
 from sensorium.data.audio.listed import Recordings
-from sensorium.data.audio.listening import Cache, Listened, RecordingSettings, first_problem
+from sensorium.data.audio.listening import Cache, Listened, RecordingSettings
 from sensorium.data.audio.splits import SoundSplit, SpeechSplit, frames_needed
-from sensorium.data.base import Data, OnBad, class_order, counted
+from sensorium.data.base import Data, OnBad, class_order, counted, first_problem
 from sensorium.data.repeats import find_unknown_classes
 from sensorium.data.text.settings import TokenSettings, unknown_note, vocabulary_note
 from sensorium.data.text.texts import Picked, Texts, TextWriter

@@ -6,9 +6,9 @@ from typing import Any
 
 from sensorium.audio.read import SOUND_SUFFIXES, list_sounds
 from sensorium.data.audio.listed import Recordings
-from sensorium.data.audio.listening import Cache, first_problem
+from sensorium.data.audio.listening import Cache
 from sensorium.data.audio.settings import SoundSettings
-from sensorium.data.base import Data, OnBad, Problem, counted
+from sensorium.data.base import Data, OnBad, Problem, counted, first_problem
 from sensorium.data.folders import inner_folders, part_folders
 from sensorium.data.text.sources import existing
 from sensorium.errors import RequestError

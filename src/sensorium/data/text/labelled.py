@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sensorium.data.base import Data, OnBad, Problem, check_fractions, class_order, counted, refuse
+from sensorium.data.base import Data, OnBad, Problem, check_fractions, class_order, counted, first_problem, refuse
 from sensorium.data.repeats import PARTS, find_repeats, find_unknown_classes, without
 from sensorium.data.splits import hold_out
 from sensorium.data.text.settings import TokenSettings, check_length, unknown_note, vocabulary_note
@@ -113,7 +113,7 @@ class LabelledSettings:
         trained = {found.labels[row] for row in rows[found.parts[rows] == 0].tolist()}
         names = class_order(trained) if class_names is None else [name for name in class_names if name in trained]
         if len(names) < 2:
-            first = f"\nThe first problem: {problems[0]}" if problems else ""
+            first = first_problem(problems)
             there = f"only the class {names[0]!r}" if names else "no class"
             raise RequestError(
                 f"{found.source} has {there} with usable training texts; at least two are needed.{first}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sensorium.data.base import Data, OnBad, Problem, check_fractions, counted, refuse
+from sensorium.data.base import Data, OnBad, Problem, check_fractions, counted, first_problem, refuse
 from sensorium.data.repeats import PARTS, find_repeats, without
 from sensorium.data.splits import hold_out
 from sensorium.data.text.labelled import cut_note
@@ -164,7 +164,7 @@ class PairSettings:
         parts = {part: rows[part_of[rows] == number] for number, part in enumerate(PARTS)}
         for part in listed.given:
             if not len(parts[part]):
-                first = f"\nThe first problem: {listed.problems[0]}" if listed.problems else ""
+                first = first_problem(listed.problems)
                 raise RequestError(f"{listed.name} has no usable pairs in {part}.{first}")
         fractions = {part: share for part, share in self._fractions.items() if part not in listed.given}
         if not fractions:

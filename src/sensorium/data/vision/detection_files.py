@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sensorium.data.base import Data, OnBad, Problem, class_order, counted, refuse
+from sensorium.data.base import Data, OnBad, Problem, class_order, counted, first_problem, refuse
 from sensorium.data.vision.scene_files import PictureFile, Pictures, SceneSettings
 from sensorium.data.vision.scenes import DetectionSplit
 from sensorium.errors import RequestError, listing, nearest
@@ -63,7 +63,7 @@ def make_detection(found: SceneList, settings: SceneSettings, *, on_bad: OnBad) 
     """
     refuse([], on_bad=on_bad)
     if not found.scenes:
-        raise RequestError(f"{found.source} has no usable picture.{_first(found.problems)}")
+        raise RequestError(f"{found.source} has no usable picture.{first_problem(found.problems)}")
     pictures = settings.read([scene.file for scene in found.scenes], found.source)
     unreadable, unlike = pictures.images.unreadable, _unlike_sizes(found, pictures)
     bad = {**unlike, **unreadable}
@@ -80,7 +80,7 @@ def make_detection(found: SceneList, settings: SceneSettings, *, on_bad: OnBad) 
     refuse(problems, on_bad=on_bad)
     parts, notes = settings.divide(pictures, bad | repeated, found.source)
     if not any(boxes[row] for row in parts["train"]):
-        raise RequestError(f"{found.source} has no usable box in train.{_first(problems)}")
+        raise RequestError(f"{found.source} has no usable box in train.{first_problem(problems)}")
     splits = {part: _split(pictures, rows, boxes, class_names) for part, rows in parts.items()}
     return Data(
         spec=DetectionSpec(class_names=tuple(class_names), **pictures.spec_arguments(parts["train"])),
@@ -186,7 +186,3 @@ def _told(splits: dict[str, DetectionSplit], class_names: Sequence[str]) -> list
         if lacking:
             notes.append(f"{part} has no boxes of: {listing(lacking, limit=10)}")
     return notes
-
-
-def _first(problems: Sequence[Problem]) -> str:
-    return f"\nThe first problem: {problems[0]}" if problems else ""

@@ -10,36 +10,19 @@ from sensorium.data.repeats import PARTS
 from sensorium.data.splits import hold_out
 from sensorium.data.vision.checks import sound_rows
 from sensorium.data.vision.listed import FileList, need_two_classes
-from sensorium.data.vision.store import Channels, ImageSplit, Subset, check_settings, parse_size
+from sensorium.data.vision.settings import PictureSettings, choose_channels, room_note
+from sensorium.data.vision.store import ImageSplit, Subset
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
-from sensorium.specs import ImageSpec, Resize
+from sensorium.specs import ImageSpec
 from sensorium.vision.decode import UnreadableImage, is_grey, probe_size
 
 _SAMPLE = 64  # pictures looked at to choose size and channels
 _LARGEST_NATIVE = 256  # pixels; pictures of one common size up to this are taken at that size
 
 
-class FileSettings:
-    """What can be said about a data set of picture files, checked. `make` reads, validates and divides the files."""
-
-    def __init__(
-        self,
-        *,
-        image_size: int | Sequence[int] | None,
-        resize: Resize,
-        channels: Channels,
-        cache_bytes: int,
-        val_fraction: float,
-        test_fraction: float,
-        split_seed: int,
-    ) -> None:
-        check_settings(resize=resize, channels=channels, val_fraction=val_fraction, test_fraction=test_fraction)
-        if not isinstance(cache_bytes, int) or cache_bytes < 0:
-            raise RequestError(f"dataset.cache_bytes={cache_bytes}: give a whole number of bytes; 0 keeps nothing.")
-        self._image_size, self._resize, self._channels = parse_size(image_size), resize, channels
-        self._cache_bytes, self._split_seed = cache_bytes, split_seed
-        self._fractions = {"test": test_fraction, "val": val_fraction}
+class FileSettings(PictureSettings):
+    """Of labelled picture files: `make` reads, validates and divides the files."""
 
     def make(self, found: FileList, on_bad: OnBad) -> Data:
         """The three parts; those that `found` does not give are held out of train by class."""
@@ -94,9 +77,8 @@ class FileSettings:
             size, why = usual_size(sizes)
             notes.append(why)
         if channels == "auto":
-            channels = 1 if all(grey) else 3
-            told = "all" if all(grey) else "not all"
-            notes.append(f"channels: {channels}, for the {len(grey)} pictures looked at are {told} grey")
+            chosen, why = choose_channels(grey)
+            return size, chosen, [*notes, why]
         return size, channels, notes
 
     def _divide(
@@ -149,13 +131,3 @@ def _split(found: FileList, images: CachedImages, rows: np.ndarray, class_names:
     numbers = {name: number for number, name in enumerate(class_names)}
     labels = np.array([numbers[found.files[row].label] for row in rows], dtype=np.int64)
     return ImageSplit(Subset(images.store, rows), labels, [str(found.files[row].path) for row in rows])
-
-
-def room_note(images: CachedImages) -> list[str]:
-    """Says so when not all pictures fit into the cache."""
-    if images.cached == len(images.store):
-        return []
-    return [
-        f"{images.cached:,} of {len(images.store):,} pictures are kept decoded; dataset.cache_bytes has no room for the"
-        " others, which are decoded at each read"
-    ]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sensorium.data.base import Problem, class_order
+from sensorium.data.base import Problem, class_order, first_problem
 from sensorium.errors import RequestError
 from sensorium.files import meant
 
@@ -57,6 +57,6 @@ def need_two_classes(found: FileList, labels: Iterable[str]) -> None:
     """A RequestError when there is nothing to tell apart."""
     names = class_order(labels)
     if len(names) < 2:
+        first = first_problem(found.problems)
         there = f"only the class {names[0]!r}" if names else "no class"
-        first = f"\nThe first problem: {found.problems[0]}" if found.problems else ""
         raise RequestError(f"{found.source} has {there} with usable training pictures; at least two are needed.{first}")

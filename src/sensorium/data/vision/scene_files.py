@@ -13,8 +13,8 @@ from sensorium.data.base import Problem, counted
 from sensorium.data.cache import CachedImages, cached_images
 from sensorium.data.repeats import PARTS, find_repeats, without
 from sensorium.data.splits import hold_out
-from sensorium.data.vision.files import room_note
-from sensorium.data.vision.store import Channels, Subset, check_settings, parse_size
+from sensorium.data.vision.settings import PictureSettings, choose_channels, room_note
+from sensorium.data.vision.store import Subset
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
 from sensorium.specs import Resize
@@ -88,26 +88,8 @@ class Pictures:
         }
 
 
-class SceneSettings:
-    """What can be said about a data set of such picture files, checked."""
-
-    def __init__(
-        self,
-        *,
-        image_size: int | Sequence[int] | None,
-        resize: Resize,
-        channels: Channels,
-        cache_bytes: int,
-        val_fraction: float,
-        test_fraction: float,
-        split_seed: int,
-    ) -> None:
-        check_settings(resize=resize, channels=channels, val_fraction=val_fraction, test_fraction=test_fraction)
-        if not isinstance(cache_bytes, int) or cache_bytes < 0:
-            raise RequestError(f"dataset.cache_bytes={cache_bytes}: give a whole number of bytes; 0 keeps nothing.")
-        self._image_size, self._resize, self._channels = parse_size(image_size), resize, channels
-        self._cache_bytes, self._split_seed = cache_bytes, split_seed
-        self._fractions = {"test": test_fraction, "val": val_fraction}
+class SceneSettings(PictureSettings):
+    """Of picture files with boxes or masks."""
 
     def read(self, files: Sequence[PictureFile], source: Path) -> Pictures:
         """All pictures through the cache. source: the folder or file that named them, for messages."""
@@ -141,9 +123,7 @@ class SceneSettings:
                 grey.append(is_grey(path))
             except UnreadableImage:  # a head that can be read before a body that cannot; said when all are decoded
                 continue
-        told = "all" if all(grey) else "not all"
-        channels = 1 if all(grey) else 3
-        return channels, f"channels: {channels}, for the {len(grey)} pictures looked at are {told} grey"
+        return choose_channels(grey)
 
     def divide(
         self, pictures: Pictures, bad: Mapping[int, str], source: Path

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sensorium.batches import VOID
-from sensorium.data.base import Data, OnBad, Problem, counted, refuse
+from sensorium.data.base import Data, OnBad, Problem, counted, first_problem, refuse
 from sensorium.data.repeats import PARTS
 from sensorium.data.vision.scene_files import PictureFile, Pictures, SceneSettings
 from sensorium.data.vision.scenes import MaskSplit
@@ -59,7 +59,7 @@ def make_segmentation(found: MaskList, settings: SceneSettings, code: MaskCode, 
     """The three parts; those that `found` does not give are held out of train."""
     refuse([], on_bad=on_bad)
     if not found.pictures:
-        raise RequestError(f"{found.source} has no picture with a mask.{_first(found.problems)}")
+        raise RequestError(f"{found.source} has no picture with a mask.{first_problem(found.problems)}")
     pictures = settings.read([picture.file for picture in found.pictures], found.source)
     masks = [picture.mask for picture in found.pictures]
     counts, bad_masks = _scanned(masks, pictures, code)
@@ -72,7 +72,7 @@ def make_segmentation(found: MaskList, settings: SceneSettings, code: MaskCode, 
     problems += [found.pictures[row].file.problem(what) for row, what in sorted({**unreadable, **repeated}.items())]
     refuse(problems, on_bad=on_bad)
     if not 2 <= len(class_names) <= MOST_CLASSES:
-        told, first = listing(class_names, limit=10) or "none", _first(problems)
+        told, first = listing(class_names, limit=10) or "none", first_problem(problems)
         raise RequestError(
             f"{found.source} has {len(class_names)} classes of pixels ({told}); 2 to {MOST_CLASSES} can be.{first}"
         )
@@ -171,7 +171,3 @@ def _told(parts: dict[str, np.ndarray], counts: np.ndarray, code: MaskCode, clas
         if lacking:
             notes.append(f"{part} has no pixels of: {listing(lacking, limit=10)}")
     return notes
-
-
-def _first(problems: Sequence[Problem]) -> str:
-    return f"\nThe first problem: {problems[0]}" if problems else ""
