@@ -45,7 +45,7 @@ def write_classification_report(
     predictions = folder / f"predictions.{predictions_format}"
     plots = folder / "plots"
     write_csv(folder / "per_class.csv", _per_class_rows(measured, class_names))
-    write_csv(folder / "confusion.csv", _confusion_rows(matrix, class_names))
+    write_csv(folder / "confusion.csv", confusion_rows(matrix, class_names))
     if predictions_format == "csv":
         write_csv(predictions, [COLUMNS, *_prediction_rows(measured, class_names, names)])
     else:
@@ -102,7 +102,8 @@ def _per_class_rows(measured: Outcomes, class_names: Sequence[str]) -> Iterable[
     yield from zip(class_names, precision, recall, f1, support, strict=True)
 
 
-def _confusion_rows(matrix: np.ndarray, class_names: Sequence[str]) -> Iterable[Sequence[object]]:
+def confusion_rows(matrix: np.ndarray, class_names: Sequence[str]) -> Iterable[Sequence[object]]:
+    """A table of a confusion matrix (K, K), with its heading."""
     yield ("true class / predicted class", *class_names)
     for name, counts in zip(class_names, matrix.tolist(), strict=True):
         yield (name, *counts)

@@ -12,6 +12,7 @@ from sensorium.batches import VOID
 from sensorium.evaluator.segmentation import Judged, Segmented
 from sensorium.files import write_csv, write_json_lines
 from sensorium.metrics.segmentation import per_class
+from sensorium.report.classification import confusion_rows
 from sensorium.report.plots import literal, new_figure, plot_confusion, save_figure, shown
 
 COLUMNS = ("index", "name", "miou", "pixel_accuracy")
@@ -40,7 +41,7 @@ def write_segmentation_report(
     paths = [folder / "per_class.csv", folder / "confusion.csv", predictions]
     paths += [folder / "plots" / "confusion.png", folder / "plots" / "worst.png"]
     write_csv(paths[0], _per_class_rows(found.confusion, class_names))
-    write_csv(paths[1], _confusion_rows(found.confusion, class_names))
+    write_csv(paths[1], confusion_rows(found.confusion, class_names))
     rows = zip(range(len(names)), names, _rounded(found.iou), _rounded(found.pixel_accuracy), strict=True)
     if predictions_format == "csv":
         write_csv(predictions, [COLUMNS, *rows])
@@ -141,12 +142,6 @@ def _per_class_rows(matrix: np.ndarray, class_names: Sequence[str]) -> Iterable[
     yield ("class", "iou", "dice", "accuracy", "precision", "pixels")
     found = per_class(matrix)
     yield from zip(class_names, *(values.tolist() for values in found), strict=True)
-
-
-def _confusion_rows(matrix: np.ndarray, class_names: Sequence[str]) -> Iterable[Sequence[object]]:
-    yield ("true class / predicted class", *class_names)
-    for name, counts in zip(class_names, matrix.tolist(), strict=True):
-        yield (name, *counts)
 
 
 def _rounded(values: np.ndarray) -> list[float | None]:

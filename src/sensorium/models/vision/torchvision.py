@@ -115,11 +115,16 @@ def with_published_weights(name: str, **options: Any) -> Any:
     try:
         return models.get_model(name, weights=weights, progress=False, **options)
     except (OSError, RuntimeError) as error:
-        file = f"{torch.hub.get_dir()}/checkpoints/{weights.url.rsplit('/', 1)[-1]}"
-        raise RequestError(
-            f"The published weights of {name} could not be had: {error}.\n"
-            f"Fetch {weights.url} where there is a network and put it at {file}, or say model.pretrained=false."
-        ) from error
+        raise unreachable(name, weights, error) from error
+
+
+def unreachable(name: str, weights: Any, error: Exception) -> RequestError:
+    """For published weights that could not be fetched: what to fetch, and where it belongs."""
+    file = f"{torch.hub.get_dir()}/checkpoints/{weights.url.rsplit('/', 1)[-1]}"
+    return RequestError(
+        f"The published weights of {name} could not be had: {error}.\n"
+        f"Fetch {weights.url} where there is a network and put it at {file}, or say model.pretrained=false."
+    )
 
 
 def _replace(network: nn.Module, path: str, module: nn.Module) -> None:

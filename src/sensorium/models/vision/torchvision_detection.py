@@ -15,7 +15,6 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torchvision.models import detection
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -24,6 +23,7 @@ from torchvision.models.detection.image_list import ImageList
 
 from sensorium.batches import IGNORED, Boxes
 from sensorium.errors import RequestError
+from sensorium.models.vision.torchvision import unreachable
 
 FULL_SIZE = 800  # pixels of the longer side that torchvision's anchors are made for
 
@@ -110,11 +110,7 @@ def _load_published(detector: nn.Module, weights: Any) -> None:
     try:
         published = weights.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as error:
-        file = f"{torch.hub.get_dir()}/checkpoints/{weights.url.rsplit('/', 1)[-1]}"
-        raise RequestError(
-            f"The published weights of {weights} could not be had: {error}.\n"
-            f"Fetch {weights.url} where there is a network and put it at {file}, or say model.pretrained=false."
-        ) from error
+        raise unreachable(str(weights), weights, error) from error
     ours = detector.state_dict()
     fitting = {name: value for name, value in published.items() if name in ours and value.shape == ours[name].shape}
     detector.load_state_dict(fitting, strict=False)
