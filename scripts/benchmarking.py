@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import hydra
 import lightning.pytorch as pl
 import torch
 from omegaconf import OmegaConf
@@ -21,7 +20,7 @@ from torch import nn
 
 from sensorium import runs
 from sensorium.build import build_model, load_data
-from sensorium.cli import configs
+from sensorium.cli import composition
 from sensorium.data.base import Data
 from sensorium.training import fit, settings
 
@@ -51,9 +50,7 @@ def show(title: str, seconds: dict[str, list[float]], *, baseline: str) -> None:
 
 def compose(*overrides: str) -> dict[str, Any]:
     """The config that `sensorium train OVERRIDES` trains with."""
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(configs.FOLDER)):
-        config = hydra.compose("train", overrides=list(overrides))
-    return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+    return OmegaConf.to_container(composition.compose("train", overrides), resolve=True)  # type: ignore[return-value]
 
 
 class _Clock(pl.Callback):

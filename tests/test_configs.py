@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from sensorium import runs
 from sensorium.build import build_model, fits, instantiate
 from sensorium.cli import configs, values
-from sensorium.cli.app import compose
+from sensorium.cli.composition import compose
 from sensorium.errors import RequestError
 from sensorium.specs import (
     DetectionSpec,

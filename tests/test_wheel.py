@@ -16,7 +16,7 @@ import json
 from omegaconf import OmegaConf
 import sensorium
 from sensorium.cli import configs
-from sensorium.cli.app import compose
+from sensorium.cli.composition import compose
 choices = [f"{group}={name}" for group in configs.groups() for name in configs.options(group)]
 for choice in choices:
     OmegaConf.to_container(compose("train", [choice]), resolve=True)

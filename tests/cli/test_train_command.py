@@ -102,6 +102,29 @@ def test_cfg_job_prints_the_config_and_does_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_experiment_lends_nothing_to_another_choice_of_a_group(tmp_path):
+    given = ["train", "experiment=digits_cnn", "model=lenet", "optimizer=muon", "optimizer.momentum=0.9"]
+    shown = run_command([*given, "--cfg", "job"], tmp_path)
+    config = yaml.safe_load(shown.stdout)
+    assert "dropout" not in config["model"]
+    assert config["optimizer"]["lr"] == 0.02  # Muon's own, not the experiment's for AdamW
+    assert config["optimizer"]["momentum"] == 0.9
+    assert config["label_smoothing"] == 0.1  # of no group
+    assert config["callbacks"]["ema"]["decay"] == 0.98  # of a group that stays
+    few = ["trainer.max_epochs=1", "trainer.limit_train_batches=1", "run_root=runs"]
+    result = run_command([*given, *few], tmp_path)
+    assert result.stdout.startswith(
+        "experiment=digits_cnn: left out, for you chose otherwise: model.dropout=0.3, optimizer.lr=0.004\n"
+    )
+    (run,) = (tmp_path / "runs" / "digits_lenet").iterdir()
+    assert yaml.safe_load((run / "config.yaml").read_text())["optimizer"] == config["optimizer"]
+
+
+def test_what_the_experiment_chose_keeps_its_values_when_it_is_said_again(tmp_path):
+    result = run_command(["train", "experiment=digits_cnn", "model=small_cnn", "--cfg=job", "-p", "model"], tmp_path)
+    assert yaml.safe_load(result.stdout)["dropout"] == 0.3
+
+
 def test_debug_shows_where_an_error_comes_from(tmp_path):
     plain = run_command(["train", "lr=-1"], tmp_path)
     traced = run_command(["train", "lr=-1", "debug=true"], tmp_path)

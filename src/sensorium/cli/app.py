@@ -4,14 +4,13 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
@@ -19,6 +18,7 @@ from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, Omega
 
 from sensorium.cli import configs, values
 from sensorium.cli import help as help_pages
+from sensorium.cli.composition import as_chosen, compose, given_folders, option_values, search_path
 from sensorium.errors import RequestError, SensoriumError, listing, missing_extra, nearest, unknown
 
 Config = dict[str, Any]
@@ -35,38 +35,57 @@ def run_hydra(verb: str, arguments: list[str], job: Callable[[Config], None]) ->
     os.environ["HYDRA_FULL_ERROR"] = "1"
     find_own_modules()
     folder = _folder(verb)
-    searched = _search_path(arguments) if folder else []  # a person's own groups must not hide a verb's keys either
+    if folder and "job" in option_values(arguments, "--cfg", "-c"):
+        return _show(verb, arguments)
+    searched = search_path(arguments) if folder else []  # a person's own groups must not hide a verb's keys either
     sys.argv = ["sensorium", *_flags_first([*searched, *(_declared(argument) for argument in arguments)])]
 
     def call(config: DictConfig) -> None:
         try:
-            job(plain(config, verb))
+            job(plain(_as_chosen(config, verb, arguments), verb))
         except Exception as error:
             raise _Failed(error) from error
 
     try:
-        hydra.main(version_base="1.3", config_path=folder, config_name=verb)(call)()
-    except _Failed as failed:
-        raise failed.args[0] from None
+        try:
+            hydra.main(version_base="1.3", config_path=folder, config_name=verb)(call)()
+        except _Failed as failed:
+            raise failed.args[0] from None
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, verb, arguments) from error
+
+
+def _as_chosen(config: DictConfig, verb: str, arguments: list[str]) -> DictConfig:
+    """The config of a job without what its experiment meant for another model, optimizer and so on; says so."""
+    hydra_job = HydraConfig.get()
+    choices = hydra_job.runtime.choices
+    found, left_out = as_chosen(config, choices, verb, hydra_job.overrides.task, arguments=arguments)
+    if left_out and os.environ.get("RANK", "0") == "0":
+        print(f"experiment={choices['experiment']}: left out, for you chose otherwise: {listing(left_out)}")
+    return found
+
+
+def _show(verb: str, arguments: list[str]) -> None:
+    """`--cfg job`: the config as it would be used, which Hydra alone does not know; `-p NAME` a part of it."""
+    overrides = [_declared(argument) for argument in arguments if re.match(r"[^-].*=|~", argument)]
+    try:
+        config = compose(verb, overrides, arguments=arguments)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, verb, arguments) from error
+    if "--resolve" in arguments:
+        OmegaConf.resolve(config)
+    for name in option_values(arguments, "--package", "-p"):
+        if name != "_global_":
+            config = OmegaConf.select(config, name)
+        if not OmegaConf.is_config(config):
+            raise unknown_key(name, verb, keys_of(verb, arguments))
+    print(OmegaConf.to_yaml(config), end="")
 
 
 def _flags_first(arguments: list[str]) -> list[str]:
     """-m may stand anywhere; Hydra's parser wants all overrides on one side of it."""
     flags = [argument for argument in arguments if argument in ("-m", "--multirun")]
     return [*flags, *(argument for argument in arguments if argument not in flags)]
-
-
-def compose(verb: str, overrides: list[str], *, arguments: Sequence[str] = ()) -> DictConfig:
-    """A verb's config with these overrides, beside whatever Hydra is running. arguments: may hold --config-dir."""
-    running = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
-    try:
-        with hydra.initialize_config_dir(version_base="1.3", config_dir=str(configs.FOLDER)):
-            return hydra.compose(verb, overrides=[*_search_path([*arguments, *overrides], given=True), *overrides])
-    finally:
-        GlobalHydra.instance().hydra = running
 
 
 def _folder(verb: str) -> str | None:
@@ -91,27 +110,6 @@ def find_own_modules() -> None:
     """A person's own modules in the working directory can be named by dotted path."""
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
-
-
-def _search_path(arguments: list[str], *, given: bool = False) -> list[str]:
-    """The override that makes Hydra search a person's own configs/ too.
-
-    given: also what --config-dir names, for whoever has no command line to parse it from.
-    """
-    if any(argument.startswith("hydra.searchpath=") for argument in arguments):
-        return []
-    folders = [own] if (own := configs.own_folder()) else []
-    if given:
-        folders += _given_folders(arguments)
-    quoted = ",".join(f"'file://{folder}'" for folder in folders)
-    return [f"hydra.searchpath=[{quoted}]"] if folders else []
-
-
-def _given_folders(arguments: list[str]) -> list[Path]:
-    """What --config-dir names."""
-    spaced = [argument for before, argument in pairwise(arguments) if before in ("--config-dir", "-cd")]
-    joined = [argument.partition("=")[2] for argument in arguments if argument.startswith("--config-dir=")]
-    return [Path(folder).resolve() for folder in (*spaced, *joined)]
 
 
 def _declared(argument: str) -> str:
@@ -255,7 +253,7 @@ def keys_of(verb: str, arguments: list[str]) -> list[str]:
     """Every dotted key of a verb's config, composed with the group choices that do exist; and the group names."""
     if _folder(verb) is None:
         return [key for key in _primary(verb) if key not in ("defaults", "hydra")]
-    folders = [*configs.folders(), *_given_folders(arguments)]
+    folders = [*configs.folders(), *given_folders(arguments)]
     choices = [
         f"{group}={choice}"
         for group, _, choice in (argument.partition("=") for argument in arguments)

@@ -13,7 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 from sensorium import checkpoint
 from sensorium.build import check_targets, device_of, load_data
 from sensorium.cli import evaluation, output
-from sensorium.cli.app import Config, check, compose, explain, override, run_hydra
+from sensorium.cli.app import Config, check, explain, override, run_hydra
+from sensorium.cli.composition import compose
 from sensorium.cli.predict import checkpoint_path
 from sensorium.data.base import Data
 from sensorium.data.text.labelled import cut_note

@@ -1,0 +1,111 @@
+"""A verb's config from its yamls and the command line, by Hydra and one rule more.
+
+The rule: what an experiment sets inside a group is meant for the member it chose there. Where another one is chosen
+(`experiment=digits_cnn model=lenet`), that comes with its own values (docs/decisions/0013).
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from sensorium.cli import configs
+
+Choices = Mapping[str, str | None]  # the member of each group, by group
+
+
+def compose(verb: str, overrides: Sequence[str], *, arguments: Sequence[str] = ()) -> DictConfig:
+    """A verb's config with these overrides, beside whatever Hydra is running. arguments: may hold --config-dir."""
+    config, choices = _composed(verb, overrides, arguments)
+    return as_chosen(config, choices, verb, overrides, arguments=arguments)[0]
+
+
+def as_chosen(
+    config: DictConfig, choices: Choices, verb: str, overrides: Sequence[str], *, arguments: Sequence[str] = ()
+) -> tuple[DictConfig, list[str]]:
+    """What Hydra composed, without the values that an experiment sets in groups that are chosen anew.
+
+    choices: the member of each group in `config`. Returns the config, and what was left out as key=value.
+    """
+    groups = [group for group in configs.groups() if group != "experiment"]
+    by_key = [(_key(override), override) for override in overrides]
+    experiment = [override for key, override in by_key if key == "experiment"]
+    if not experiment or all(key not in groups for key, _ in by_key):
+        return config, []
+    _, written = _composed(verb, experiment, arguments)
+    anew = [group for group in groups if choices.get(group) and choices[group] != written.get(group)]
+    if not anew:
+        return config, []
+    chosen = [f"{group}={choices[group]}" for group in groups if choices.get(group)]
+    values = [override for key, override in by_key if key not in configs.groups()]
+    own, _ = _composed(verb, [*chosen, *values], arguments)
+    left_out = []
+    with open_dict(config):
+        for group in anew:
+            after = dict(_values(own.get(group), group))
+            before = _values(config.get(group), group)
+            left_out += [f"{key}={value}" for key, value in before if after.get(key) != value]
+            config[group] = own.get(group)
+    return config, left_out
+
+
+def _key(override: str) -> str:
+    """What an override is about, without Hydra's marks: `~model`, `+model=x` and `model@_global_.model=x` are model."""
+    return re.split(r"[=@]", override.lstrip("+~"), maxsplit=1)[0]
+
+
+def _values(config: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    """Every value by its dotted key, as written."""
+    plain = OmegaConf.to_container(config) if OmegaConf.is_config(config) else config
+    if not isinstance(plain, Mapping):
+        yield prefix, plain
+        return
+    for name, value in plain.items():
+        yield from _values(value, f"{prefix}.{name!s}")
+
+
+def _composed(verb: str, overrides: Sequence[str], arguments: Sequence[str]) -> tuple[DictConfig, Choices]:
+    """Hydra's own composition, and the member of each group in it."""
+    searched = search_path([*arguments, *overrides], given=True)
+    running = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(version_base="1.3", config_dir=str(configs.FOLDER)):
+            config = hydra.compose(verb, overrides=[*searched, *overrides], return_hydra_config=True)
+    finally:
+        GlobalHydra.instance().hydra = running
+    choices = dict(config.hydra.runtime.choices)
+    with open_dict(config):
+        del config["hydra"]
+    return config, choices
+
+
+def search_path(arguments: Sequence[str], *, given: bool = False) -> list[str]:
+    """The override that makes Hydra search a person's own configs/ too.
+
+    given: also what --config-dir names, for whoever has no command line to parse it from.
+    """
+    if any(argument.startswith("hydra.searchpath=") for argument in arguments):
+        return []
+    folders = [own] if (own := configs.own_folder()) else []
+    if given:
+        folders += given_folders(arguments)
+    quoted = ",".join(f"'file://{folder}'" for folder in folders)
+    return [f"hydra.searchpath=[{quoted}]"] if folders else []
+
+
+def given_folders(arguments: Sequence[str]) -> list[Path]:
+    """What --config-dir names."""
+    return [Path(folder).resolve() for folder in option_values(arguments, "--config-dir", "-cd")]
+
+
+def option_values(arguments: Sequence[str], *names: str) -> list[str]:
+    """What an option is given, behind a space or an equals sign."""
+    spaced = [argument for before, argument in pairwise(arguments) if before in names]
+    parts = [argument.partition("=") for argument in arguments]
+    return [*spaced, *(value for name, equals, value in parts if equals and name in names)]
