@@ -112,6 +112,49 @@ def test_a_stream_and_the_whole_give_the_same(speech: tuple[Path, Path]) -> None
     assert run_command(command, folder).stdout == "hi lo lo\n"
 
 
+# The interface of the package that `input=mic` uses: it hears spoken.wav, and then Ctrl+C is pressed.
+MICROPHONE = """
+import os, signal
+import soundfile
+
+class PortAudioError(Exception):
+    pass
+
+class InputStream:
+    def __init__(self, samplerate, channels, dtype, blocksize):
+        if not os.path.exists("spoken.wav"):
+            raise PortAudioError("no device")
+        assert (channels, dtype) == (1, "float32")
+        self.file = soundfile.SoundFile("spoken.wav")
+        assert (samplerate, blocksize) == (self.file.samplerate, self.file.samplerate // 10)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+    def read(self, frames):
+        if self.file.tell() + frames >= len(self.file):
+            os.kill(os.getpid(), signal.SIGINT)
+        return self.file.read(frames, dtype="float32", always_2d=True, fill_value=0.0), False
+"""
+
+
+def test_a_microphone_is_heard_until_ctrl_c(speech: tuple[Path, Path], tmp_path: Path) -> None:
+    _, run = speech
+    (tmp_path / "sounddevice.py").write_text(MICROPHONE)
+    command = ["predict", f"ckpt={run}", "accelerator=cpu", "input=mic", "format=json"]
+    without = run_command(command, tmp_path)
+    assert (without.status, without.stderr) == (1, "sensorium: input=mic: no device\n")
+    soundfile.write(tmp_path / "spoken.wav", said(["hi", "lo"], np.random.default_rng(3)), RATE)
+    result = run_command(command, tmp_path)
+    assert result.status == 0, result.stderr
+    last = json.loads(result.stdout.splitlines()[-1])
+    assert (last["text"], last["done"]) == ("hi lo", True)
+    assert "slowest piece" in result.stderr
+
+
 def test_a_folder_of_commands_is_learnt_and_spotted(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for label in HERTZ:

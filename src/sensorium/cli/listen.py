@@ -1,8 +1,10 @@
 """What `predict` does with sound: classes or transcripts of recordings, and of sound as it comes (stream=true)."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -113,20 +115,27 @@ def _standard_input(sample_rate: int) -> Iterator[np.ndarray]:
 
 
 def _microphone(sample_rate: int) -> Iterator[np.ndarray]:
-    """Until Ctrl+C."""
+    """Until Ctrl+C, which ends it between two pieces: what was heard last is still said. A second one ends all."""
     try:
         import sounddevice
     except (ModuleNotFoundError, OSError) as error:  # OSError: the package is there, PortAudio is not
         raise missing_extra("sounddevice", "mic") from error
     size = round(PIECE * sample_rate)
+    before, stopped = signal.getsignal(signal.SIGINT), Event()
+
+    def stop(*_: object) -> None:
+        stopped.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, stop)
     try:
         with sounddevice.InputStream(samplerate=sample_rate, channels=1, dtype="float32", blocksize=size) as stream:
-            while True:
+            while not stopped.is_set():
                 yield stream.read(size)[0][:, 0]
     except sounddevice.PortAudioError as error:
         raise RunError(f"input=mic: {error}") from error
-    except KeyboardInterrupt:
-        return
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _live_transcripts(config: Config, opened: Opened) -> int:
