@@ -100,6 +100,14 @@ def test_bad_lines_are_named_and_left_out(tmp_path, line, what):
     assert (data.train.labels[0].tolist(), len(data.problems)) == ([1], 1)
 
 
+def test_a_box_given_twice_counts_once(tmp_path):
+    other = f"0{BOX[1:]}"  # of another class in the same place: another thing
+    data = load(write(tmp_path, {"train": [f"{BOX}\n{other}\n{BOX}\n", BOX], "val": [BOX], "test": [BOX]}))
+    assert [labels.tolist() for labels in data.train.labels] == [[1, 0], [1]]
+    note = f"1 box given before in the same picture, taken once ({tmp_path}/labels/train/0.txt:3)"
+    assert note in data.notes
+
+
 def test_rounded_boxes_are_cut_without_a_word(tmp_path):
     # 0.016667 is half of a thirtieth, rounded up: four hundred-thousandths of a pixel outside.
     data = load(write(tmp_path, {"train": ["0 0.016666 0.5 0.033334 1"], "val": [BOX], "test": [BOX]}))

@@ -16,6 +16,8 @@ from sensorium.vision.fit_boxes import clip_boxes
 
 _ROUNDING = 1.0  # pixels that a box may reach beyond the picture: it is cut, which is counted
 
+Corners = tuple[float, float, float, float]  # left, top, right, bottom
+
 
 @dataclass(frozen=True, slots=True)
 class FoundBox:
@@ -26,7 +28,7 @@ class FoundBox:
 
     place: str
     label: str
-    corners: tuple[float, float, float, float]
+    corners: Corners
     written: str
     difficult: bool = False
 
@@ -98,13 +100,14 @@ class _Checked:
     def __init__(self, class_names: Sequence[str], given: bool) -> None:
         self._class_names, self._given = set(class_names), given
         self._cut: list[str] = []
+        self._repeated: list[str] = []
         self.problems: list[Problem] = []
 
     def boxes(self, scene: FoundScene, size: Sequence[int]) -> list[FoundBox]:
         """The usable boxes of a picture of (height, width), in pixels, inside it."""
         height, width = size
         scale = np.array([width, height] * 2 if scene.relative else [1] * 4)
-        usable = []
+        usable: dict[tuple[str, Corners], FoundBox] = {}
         for box in scene.boxes:
             corners = np.array(box.corners) * scale
             what = self._fault(box, corners, height, width)
@@ -115,8 +118,10 @@ class _Checked:
             if (inside != corners).any() and not np.allclose(inside, corners, rtol=0, atol=1e-3):
                 self._cut.append(box.place)
             left, top, right, bottom = inside.tolist()
-            usable.append(FoundBox(box.place, box.label, (left, top, right, bottom), box.written, box.difficult))
-        return usable
+            found = FoundBox(box.place, box.label, (left, top, right, bottom), box.written, box.difficult)
+            if usable.setdefault((found.label, found.corners), found) is not found:
+                self._repeated.append(box.place)
+        return list(usable.values())
 
     def _fault(self, box: FoundBox, corners: np.ndarray, height: int, width: int) -> str | None:
         if not np.isfinite(corners).all():
@@ -134,10 +139,15 @@ class _Checked:
         return None
 
     def notes(self) -> list[str]:
-        if not self._cut:
-            return []
-        what = f"box{'' if len(self._cut) == 1 else 'es'} cut at the picture's edge, by a pixel at most"
-        return [f"{len(self._cut):,} {what} ({self._cut[0]})"]
+        counts = {
+            "cut at the picture's edge, by a pixel at most": self._cut,
+            "given before in the same picture, taken once": self._repeated,
+        }
+        return [
+            f"{len(places):,} box{'' if len(places) == 1 else 'es'} {what} ({places[0]})"
+            for what, places in counts.items()
+            if places
+        ]
 
 
 def _unlike_sizes(found: SceneList, pictures: Pictures) -> dict[int, str]:
