@@ -33,6 +33,10 @@ def test_nothing_is_near_to_nothing() -> None:
     assert nearest("resnet8", []) is None
 
 
+def test_nothing_allowed_is_said() -> None:
+    assert str(unknown("key", "dropout", [])) == "There is no key 'dropout'.\nAllowed: none."
+
+
 @given(st.lists(st.text(st.characters(categories=["Ll"]), min_size=1), min_size=1, unique=True))
 def test_a_name_is_nearest_to_itself(names: list[str]) -> None:
     assert all(nearest(name, names) == name for name in names)

@@ -46,7 +46,7 @@ def unknown(kind: str, given: str, allowed: Iterable[str]) -> RequestError:
     choices = sorted(allowed)
     guess = nearest(given, choices)
     hint = f" Did you mean {guess}?" if guess else ""
-    return RequestError(f"There is no {kind} {given!r}.{hint}\nAllowed: {listing(choices)}.")
+    return RequestError(f"There is no {kind} {given!r}.{hint}\nAllowed: {listing(choices) or 'none'}.")
 
 
 def missing_extra(package: str, extra: str) -> RequestError:
