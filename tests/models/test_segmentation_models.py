@@ -152,3 +152,14 @@ def test_published_weights_are_adapted(tmp_path: Path) -> None:
 def test_torchvision_refuses(family: str, backbone: str, message: str) -> None:
     with pytest.raises(RequestError, match=message):
         TorchvisionSegmenter(family=family, backbone=backbone, **DATA)
+
+
+def test_unet_judges_a_picture_and_its_mirror_image_alike_when_asked() -> None:
+    plain, mirrored = small_unet(), small_unet(mirrored=True)
+    images = torch.randn(2, 1, 13, 18, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        judged = mirrored(images)
+        torch.testing.assert_close(judged, (plain(images) + plain(images.flip(3)).flip(3)) / 2)
+        torch.testing.assert_close(judged, mirrored(images.flip(3)).flip(3))
+        # In training it sees one view.
+        torch.testing.assert_close(mirrored.train()(images), plain.train()(images))

@@ -57,7 +57,8 @@ class UNet(nn.Module):
 
     depth: how often the picture is halved below the first level. thin: a level of half the channels and half the
     convolutions above the first. residual: blocks add to what comes in. dropout: share of the lowest level's numbers
-    set to zero in training.
+    set to zero in training. mirrored: when judging, logits are the mean over the picture and its mirror image; off for
+    pictures with a left and a right.
     """
 
     gives = "masks"
@@ -72,8 +73,10 @@ class UNet(nn.Module):
         thin: bool = False,
         residual: bool = False,
         dropout: float = 0.1,
+        mirrored: bool = False,
     ) -> None:
         super().__init__()
+        self.mirrored = mirrored
         widths = [*([width // 2] if thin else []), *(width * 2**level for level in range(depth + 1))]
 
         def convs(level: int, channels: int) -> nn.Module:
@@ -94,6 +97,11 @@ class UNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """images: (B, C, H, W); returns logits (B, K, H, W)."""
+        if self.mirrored and not self.training:
+            return (self._logits(images) + self._logits(images.flip(3)).flip(3)) / 2
+        return self._logits(images)
+
+    def _logits(self, images: Tensor) -> Tensor:
         x = images
         across: list[Tensor] = []
         for level, block in enumerate(self.down):
