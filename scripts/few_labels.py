@@ -105,12 +105,14 @@ def plot(rows: list[dict[str, object]], path: Path) -> None:
     """Accuracy over labels, with the spread over seeds."""
     found = cells(rows)
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-    for way in dict.fromkeys(way for way, _ in found):
-        places = [number for number, level in enumerate(LEVELS) if (way, level) in found]
+    ways = list(dict.fromkeys(way for way, _ in found))
+    for number, way in enumerate(ways):
+        places = [place for place, level in enumerate(LEVELS) if (way, level) in found]
         values = [found[way, LEVELS[place]] for place in places]
         spread = [statistics.stdev(v) if len(v) > 1 else 0.0 for v in values]
         means = [statistics.mean(v) for v in values]
-        axes.errorbar(places, means, spread, marker="o", capsize=3, label=TITLES[way])
+        beside = [place + 0.05 * (number - (len(ways) - 1) / 2) for place in places]  # so that no spread hides another
+        axes.errorbar(beside, means, spread, marker="o", markersize=4, capsize=3, label=TITLES[way])
     axes.set(xticks=range(len(LEVELS)), xticklabels=LEVELS, xlabel="labels of each class", ylabel="test accuracy, %")
     axes.grid(visible=True, alpha=0.3)
     axes.legend()
