@@ -125,6 +125,27 @@ def test_what_the_experiment_chose_keeps_its_values_when_it_is_said_again(tmp_pa
     assert yaml.safe_load(result.stdout)["dropout"] == 0.3
 
 
+def test_what_is_put_inside_a_group_chosen_anew_stays_there(tmp_path):
+    given = ["experiment=digits_cnn", "model=lenet", "learning=fixmatch", "+augment@learning.strong=trivial"]
+    result = run_command(["train", *given, "--cfg", "job"], tmp_path)
+    config = yaml.safe_load(result.stdout)
+    assert config["learning"]["strong"]["_target_"] == "sensorium.vision.augment.Augment"
+    assert list(config["augment"]["transforms"]) == ["crop"]  # still the experiment's
+    assert "dropout" not in config["model"]
+
+
+def test_a_value_of_the_experiment_is_no_key_of_another_choice(tmp_path):
+    result = run_command(["train", "experiment=digits_cnn", "model=lenet", "model.dropout=0.1"], tmp_path)
+    assert result.status == 2
+    assert result.stderr.startswith("sensorium: There is no key 'model.dropout'.")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cfg_job_shows_the_config_that_was_named(tmp_path):
+    named = run_command(["train", "--config-name", "eval", "--cfg", "job"], tmp_path)
+    assert "compare" in yaml.safe_load(named.stdout)
+
+
 def test_debug_shows_where_an_error_comes_from(tmp_path):
     plain = run_command(["train", "lr=-1"], tmp_path)
     traced = run_command(["train", "lr=-1", "debug=true"], tmp_path)

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,17 @@ def run_hydra(verb: str, arguments: list[str], job: Callable[[Config], None]) ->
             raise _Failed(error) from error
 
     try:
-        try:
+        with explained(verb, arguments):
             hydra.main(version_base="1.3", config_path=folder, config_name=verb)(call)()
-        except _Failed as failed:
-            raise failed.args[0] from None
+    except _Failed as failed:
+        raise failed.args[0] from None
+
+
+@contextmanager
+def explained(verb: str, arguments: list[str]) -> Iterator[None]:
+    """Hydra's and OmegaConf's errors as ours."""
+    try:
+        yield
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, verb, arguments) from error
 
@@ -59,7 +67,9 @@ def _as_chosen(config: DictConfig, verb: str, arguments: list[str]) -> DictConfi
     """The config of a job without what its experiment meant for another model, optimizer and so on; says so."""
     hydra_job = HydraConfig.get()
     choices = hydra_job.runtime.choices
-    found, left_out = as_chosen(config, choices, verb, hydra_job.overrides.task, arguments=arguments)
+    with explained(verb, arguments):
+        name = hydra_job.job.config_name or verb
+        found, left_out = as_chosen(config, choices, name, hydra_job.overrides.task, arguments=arguments)
     if left_out and os.environ.get("RANK", "0") == "0":
         print(f"experiment={choices['experiment']}: left out, for you chose otherwise: {listing(left_out)}")
     return found
@@ -68,17 +78,16 @@ def _as_chosen(config: DictConfig, verb: str, arguments: list[str]) -> DictConfi
 def _show(verb: str, arguments: list[str]) -> None:
     """`--cfg job`: the config as it would be used, which Hydra alone does not know; `-p NAME` a part of it."""
     overrides = [_declared(argument) for argument in arguments if re.match(r"[^-].*=|~", argument)]
-    try:
-        config = compose(verb, overrides, arguments=arguments)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, verb, arguments) from error
+    with explained(verb, arguments):
+        name = next(iter(option_values(arguments, "--config-name", "-cn")), verb)
+        config = compose(name, overrides, arguments=arguments)
     if "--resolve" in arguments:
         OmegaConf.resolve(config)
-    for name in option_values(arguments, "--package", "-p"):
-        if name != "_global_":
-            config = OmegaConf.select(config, name)
+    for part in option_values(arguments, "--package", "-p"):
+        if part != "_global_":
+            config = OmegaConf.select(config, part)
         if not OmegaConf.is_config(config):
-            raise unknown_key(name, verb, keys_of(verb, arguments))
+            raise unknown_key(part, verb, keys_of(verb, arguments))
     print(OmegaConf.to_yaml(config), end="")
 
 

@@ -4,7 +4,6 @@ The rule: what an experiment sets inside a group is meant for the member it chos
 (`experiment=digits_cnn model=lenet`), that comes with its own values (docs/decisions/0013).
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -33,16 +32,15 @@ def as_chosen(
     choices: the member of each group in `config`. Returns the config, and what was left out as key=value.
     """
     groups = [group for group in configs.groups() if group != "experiment"]
-    by_key = [(_key(override), override) for override in overrides]
-    experiment = [override for key, override in by_key if key == "experiment"]
-    if not experiment or all(key not in groups for key, _ in by_key):
+    experiment = [override for override in overrides if _key(override) == "experiment"]
+    if not experiment or all(_key(override) not in groups for override in overrides):
         return config, []
     _, written = _composed(verb, experiment, arguments)
     anew = [group for group in groups if choices.get(group) and choices[group] != written.get(group)]
     if not anew:
         return config, []
     chosen = [f"{group}={choices[group]}" for group in groups if choices.get(group)]
-    values = [override for key, override in by_key if key not in configs.groups()]
+    values = [override for override in overrides if _key(override) not in (*groups, "experiment")]
     own, _ = _composed(verb, [*chosen, *values], arguments)
     left_out = []
     with open_dict(config):
@@ -55,8 +53,10 @@ def as_chosen(
 
 
 def _key(override: str) -> str:
-    """What an override is about, without Hydra's marks: `~model`, `+model=x` and `model@_global_.model=x` are model."""
-    return re.split(r"[=@]", override.lstrip("+~"), maxsplit=1)[0]
+    """What an override is about, without Hydra's marks: `~model` and `+model=x` are about model. What goes elsewhere
+    (`+augment@learning.strong=x`) is about that place.
+    """
+    return override.lstrip("+~").partition("=")[0]
 
 
 def _values(config: Any, prefix: str) -> Iterator[tuple[str, Any]]:

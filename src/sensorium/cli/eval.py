@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from sensorium import checkpoint
 from sensorium.build import check_targets, device_of, load_data
 from sensorium.cli import evaluation, output
-from sensorium.cli.app import Config, check, explain, override, run_hydra
+from sensorium.cli.app import Config, check, explained, override, run_hydra
 from sensorium.cli.composition import compose
 from sensorium.cli.predict import checkpoint_path
 from sensorium.data.base import Data
@@ -114,10 +112,8 @@ def _settings(loaded: checkpoint.Checkpoint, config: Config, about_data: list[st
 
 def _composed(about_data: list[str], arguments: list[str]) -> dict[str, Any]:
     """The dataset section for dataset=NAME dataset.KEY=..."""
-    try:
+    with explained("train", [*about_data, *arguments]):
         return OmegaConf.to_container(compose("train", about_data, arguments=arguments).dataset)  # type: ignore[return-value]
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, "train", [*about_data, *arguments]) from error
 
 
 def _default_split(settings: Config, about_data: list[str]) -> str:

@@ -62,7 +62,7 @@ def sequences(split):
 @pytest.mark.parametrize("mixed", [False, True])
 def test_the_sequences(root, mixed):
     data = load(root, mixed_speakers=mixed)
-    used = {}
+    used, lengths = {}, set()
     for part in ("train", "val", "test"):
         split = getattr(data, part)
         assert len(split) == SIZES[f"{part}_size"]
@@ -72,10 +72,11 @@ def test_the_sequences(root, mixed):
             speakers = {name for _, name, _ in found}
             assert speaker == (speakers.pop() if len(speakers) == 1 else "mixed")
             assert mixed or not speakers
-            assert 1 <= len(found) <= 7
+            lengths.add(len(found))
             assert all(0.05 * RATE - 1 <= silence <= 0.25 * RATE for silence in (silences[0], silences[-1]))
             assert all(silence <= 0.3 * RATE for silence in silences)
             used.setdefault(part, set()).update(found)
+    assert lengths == set(range(1, 8))
     assert {index for _, _, index in used["test"]} == {0, 1, 2, 3, 4}
     assert {index for _, _, index in used["train"] | used["val"]} == {5, 6, 7, 8}
     assert not used["train"] & used["val"]
