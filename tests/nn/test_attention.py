@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sensorium.errors import RequestError
-from sensorium.nn.attention import MultiHeadAttention
+from sensorium.nn.attention import MultiHeadAttention, attend
 from sensorium.nn.attention_rnn import AdditiveAttention, MultiplicativeAttention
 from sensorium.nn.positions import RotaryPositions, SinusoidalPositions, sinusoidal_table
 from sensorium.nn.transformer import TransformerBlock
@@ -36,6 +36,18 @@ def test_self_attention_is_that_of_pytorch(causal: bool, mask: Tensor | None) ->
     later = torch.ones(5, 5, dtype=torch.bool).triu(1) if causal else None
     expected, _ = reference(x, x, x, key_padding_mask=None if mask is None else ~mask, attn_mask=later)
     torch.testing.assert_close(ours(x, mask=mask, causal=causal)[0], expected)
+
+
+def test_on_a_cpu_half_the_digits_are_for_products_and_not_for_attention() -> None:
+    query, key, value = (torch.randn(2, 2, 5, 4, dtype=torch.bfloat16, requires_grad=True) for _ in range(3))
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = attend(query, key, value, causal=True)
+    allowed = torch.ones(5, 5, dtype=torch.bool).tril()
+    scores = (query.float() @ key.float().mT / 2).masked_fill(~allowed, -torch.inf)
+    torch.testing.assert_close(mixed, scores.softmax(3) @ value.float())  # float32 in type and in digits
+    mixed.sum().backward()
+    assert query.grad is not None
+    assert query.grad.dtype == torch.bfloat16
 
 
 def test_attention_to_another_sequence_is_that_of_pytorch() -> None:

@@ -53,6 +53,33 @@ def test_groups_by_name() -> None:
     assert rates == [(pytest.approx(0.1), 0.1), (pytest.approx(0.1), 0.0), (0.5, 0.1), (0.5, 0.0)]
 
 
+class Tied(nn.Module):
+    """A table that the output layer shares, and one of positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(7, 4)
+        self.position = nn.Embedding(5, 4)
+        self.hidden = nn.Linear(4, 4, bias=False)
+        self.head = nn.Linear(4, 7)
+        self.head.weight = self.embedding.weight
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return self.head(self.hidden(self.embedding(tokens)))
+
+
+@pytest.mark.parametrize(("layer_lr_decay", "parts"), [(None, ("backbone", "backbone")), (0.5, None)])
+def test_tables_of_embeddings_are_not_hidden_weights(layer_lr_decay: float | None, parts: tuple | None) -> None:
+    model = Tied()
+    groups = parameter_groups(model, lr=1.0, weight_decay=0.1, layer_lr_decay=layer_lr_decay)
+    embedding, hidden = parts or ("backbone.embedding", "backbone.hidden")
+    found = names_of(model, groups)
+    assert found[f"{embedding}.embedding"] == ["embedding.weight"]
+    assert found[f"{hidden}.decay"] == ["hidden.weight"]
+    decays = {name: group["weight_decay"] for group in groups for name in names_of(model, [group])[group["name"]]}
+    assert decays == {"embedding.weight": 0.1, "hidden.weight": 0.1, "position.weight": 0.0, "head.bias": 0.0}
+
+
 class Deep(nn.Module):
     """Three stages and a head."""
 

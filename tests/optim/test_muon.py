@@ -60,10 +60,10 @@ def test_matrices_move_as_with_torch_muon(shape: tuple[int, int]) -> None:
 
 def test_other_parameters_move_as_with_torch_adamw() -> None:
     generator = torch.Generator().manual_seed(3)
-    bias, head, position = torch.randn(5), torch.randn(3, 4), torch.randn(1, 2, 4)
-    ours = [nn.Parameter(tensor.clone()) for tensor in (bias, head, position)]
-    theirs = [nn.Parameter(tensor.clone()) for tensor in (bias, head, position)]
-    names = ("backbone.decay", "head.decay", "backbone.no_decay")
+    starts = torch.randn(5), torch.randn(3, 4), torch.randn(1, 2, 4), torch.randn(6, 4)
+    ours = [nn.Parameter(tensor.clone()) for tensor in starts]
+    theirs = [nn.Parameter(tensor.clone()) for tensor in starts]
+    names = ("backbone.decay", "head.decay", "backbone.no_decay", "backbone.embedding")
     optimizer = muon(
         [{"name": name, "params": [param]} for name, param in zip(names, ours, strict=True)], lr=0.1, weight_decay=0.2
     )

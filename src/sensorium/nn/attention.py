@@ -14,6 +14,30 @@ KeyValue = tuple[Tensor, Tensor]
 """Keys and values, each (B, H, T, D / H)."""
 
 
+def attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    allowed: Tensor | None = None,
+    *,
+    causal: bool = False,
+    dropout: float = 0.0,
+) -> Tensor:
+    """Scaled dot-product attention with PyTorch's fused kernel; returns (B, H, T, D / H).
+
+    query: (B, H, T, D / H). key, value: (B, H, S, D / H). allowed: bool, broadcast to (B, H, T, S), True where a token
+    may look; None for everywhere. causal: no token looks at later ones (T is S). dropout: share of weights set to zero.
+
+    Under autocast on a CPU it computes in float32: in bfloat16 the backward pass of the kernel takes 10 times as long
+    for 16 tokens and 1.2 times for 256.
+    """
+    if query.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        with torch.autocast("cpu", enabled=False):
+            query, key, value = query.float(), key.float(), value.float()
+            return F.scaled_dot_product_attention(query, key, value, allowed, dropout, causal)
+    return F.scaled_dot_product_attention(query, key, value, allowed, dropout, causal)
+
+
 class MultiHeadAttention(nn.Module):
     """Scaled dot-product attention in `heads` subspaces. Inputs and outputs have the batch first.
 
@@ -93,10 +117,7 @@ class MultiHeadAttention(nn.Module):
     def _attend(
         self, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None, *, causal: bool = False
     ) -> Tensor:
-        dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(
-            query, key, value, attn_mask=allowed, dropout_p=dropout, is_causal=causal
-        )
+        mixed = attend(query, key, value, allowed, causal=causal, dropout=self.dropout if self.training else 0.0)
         return self.out_projection(mixed.transpose(1, 2).flatten(2))  # (B, H, T, D / H) -> (B, T, D)
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from sensorium.errors import RequestError
 from sensorium.optim.stages import stages
@@ -12,6 +12,7 @@ from sensorium.optim.stages import stages
 # Parameters with two or more dimensions that still act as a bias or a scale. The names are those of this project,
 # of torchvision and of timm; ViT (2010.11929), DeiT and ConvNeXt leave these out of weight decay too.
 _NEVER_DECAYED = ("pos_embed", "cls_token", "class_token", "position", "layer_scale")
+_KINDS = ("decay", "embedding", "no_decay")
 
 
 def check_number(name: str, value: float, *, low: float = 0.0, most: float = math.inf, below: float = math.inf) -> None:
@@ -22,8 +23,10 @@ def check_number(name: str, value: float, *, low: float = 0.0, most: float = mat
     raise RequestError(f"{name} is {value!r}; it must be a number of at least {low:g}{upper}.")
 
 
-def _is_decayed(name: str, ndim: int) -> bool:
-    return ndim > 1 and not any(part in name for part in _NEVER_DECAYED)
+def _kind(name: str, parameter: nn.Parameter, tables: set[Tensor]) -> str:
+    if parameter.ndim < 2 or any(part in name for part in _NEVER_DECAYED):
+        return "no_decay"
+    return "embedding" if parameter in tables else "decay"
 
 
 def parameter_groups(
@@ -37,13 +40,14 @@ def parameter_groups(
     """Parameter groups for any torch optimizer, always in the same order.
 
     "head.*" are the parameters under the attribute `head` and get lr, "backbone.*" are all others and get
-    lr * backbone_lr_scale. "*.decay" get weight_decay; "*.no_decay" (biases, norm weights and other parameters with at
-    most one dimension, position embeddings, class tokens) get none. Frozen parameters are left out, and so are groups
-    without parameters. Each group has its `name`. A model that has no parameters at all gets one empty group: a step
-    then changes nothing.
+    lr * backbone_lr_scale. "*.decay" and "*.embedding" (the tables of `nn.Embedding`, whose rows are vectors and not a
+    map from vectors to vectors, also where an output layer is tied to one) get weight_decay; "*.no_decay" (biases, norm
+    weights and other parameters with at most one dimension, position embeddings, class tokens) get none. Frozen
+    parameters are left out, and so are groups without parameters. Each group has its `name`. A model that has no
+    parameters at all gets one empty group: a step then changes nothing.
 
     layer_lr_decay: what each of the model's `stages` learns at, as a share of the rate of the one after it (as in
-    ULMFiT, Howard and Ruder 2018, 1801.06146, and BEiT, 2106.08254). There are then two groups a stage,
+    ULMFiT, Howard and Ruder 2018, 1801.06146, and BEiT, 2106.08254). Each stage then has its own groups,
     "backbone.STAGE.*"; backbone_lr_scale multiplies the rates of all but the head as before.
 
     Errors: RequestError for a negative rate, a share above 1, and for a model all of whose parameters are frozen.
@@ -55,14 +59,15 @@ def parameter_groups(
         check_number("model.layer_lr_decay", layer_lr_decay, most=1.0)
     groups: list[dict[str, Any]] = []
     names = {parameter: name for name, parameter in model.named_parameters()}
+    tables = {module.weight for module in model.modules() if isinstance(module, nn.Embedding)}
     for part, rate, parameters in _parts(model, lr, lr * backbone_lr_scale, layer_lr_decay):
-        for kind in ("decay", "no_decay"):
+        for kind in _KINDS:
             chosen = [
                 parameter
                 for parameter in parameters
-                if parameter.requires_grad and _is_decayed(names[parameter], parameter.ndim) == (kind == "decay")
+                if parameter.requires_grad and _kind(names[parameter], parameter, tables) == kind
             ]
-            decay = weight_decay if kind == "decay" else 0.0
+            decay = 0.0 if kind == "no_decay" else weight_decay
             if chosen:
                 groups.append({"name": f"{part}.{kind}", "params": chosen, "lr": rate, "weight_decay": decay})
     if not groups and names:

@@ -42,7 +42,8 @@ class Muon(Optimizer):
     """Muon for hidden weights, AdamW for the rest.
 
     Hidden weights are parameters of two or more dimensions in groups whose name neither starts with "head" nor ends
-    with "no_decay" (see `parameter_groups`). Filters of a convolution (out, in, kh, kw) are one matrix (out, in*kh*kw).
+    with "embedding" or "no_decay" (see `parameter_groups`). Filters of a convolution (out, in, kh, kw) are one matrix
+    (out, in*kh*kw).
 
     lr: size of the orthogonal update; a matrix with more rows than columns gets sqrt(rows / columns) times as much.
     weight_decay: decoupled; each step multiplies weights by 1 - (learning rate) * weight_decay.
@@ -84,7 +85,7 @@ class Muon(Optimizer):
                 loss = closure()
         for group in self.param_groups:
             name = group.get("name", "")
-            has_hidden = not name.startswith("head") and not name.endswith("no_decay")
+            has_hidden = not name.startswith("head") and not name.endswith(("embedding", "no_decay"))
             params = [param for param in group["params"] if param.grad is not None]
             hidden = [param for param in params if has_hidden and param.ndim >= 2]
             others = [param for param in params if not (has_hidden and param.ndim >= 2)]

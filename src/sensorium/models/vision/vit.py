@@ -11,10 +11,10 @@ halves the cost and suits pictures of up to 64 pixels.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sensorium.errors import RequestError
+from sensorium.nn.attention import attend
 
 MIN_TOKENS, MAX_TOKENS = 49, 1024
 
@@ -38,7 +38,7 @@ class SelfAttention(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """tokens: (B, T, F); returns (B, T, F)."""
         query, key, value = self.query_key_value(tokens).unflatten(2, (3, self.heads, -1)).unbind(2)
-        mixed = F.scaled_dot_product_attention(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2))
+        mixed = attend(query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2))
         return self.projection(mixed.transpose(1, 2).flatten(2))  # (B, heads, T, F / heads) -> (B, T, F)
 
 
