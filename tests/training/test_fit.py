@@ -85,9 +85,14 @@ def test_lr_at_the_top_is_the_optimizers(tmp_path: Path) -> None:
     assert opened(run.last)["optimizer_states"][0]["param_groups"][0]["lr"] == 0.125
 
 
-@pytest.mark.parametrize("norm", [0.01, 0.02])
-def test_gradients_are_clipped_to_a_norm(tmp_path: Path, norm: float) -> None:
-    run = trained(tmp_path, *STEP, "optimizer.lr=1.0", "trainer.max_steps=1", f"trainer.gradient_clip_val={norm}")
+@pytest.mark.parametrize(
+    ("norm", "settings"),
+    [(0.01, ()), (0.02, ()), (0.01, ("+optimizer.fused=true", "trainer.precision=bf16-mixed"))],
+    ids=["0.01", "0.02", "fused"],
+)
+def test_gradients_are_clipped_to_a_norm(tmp_path: Path, norm: float, settings: tuple[str, ...]) -> None:
+    clipped = (*STEP, "optimizer.lr=1.0", "trainer.max_steps=1", f"trainer.gradient_clip_val={norm}")
+    run = trained(tmp_path, *clipped, *settings)
     before, after = initial(run), weights_of(run)
     moved = torch.cat([(after[name] - before[name]).flatten().double() for name in before]).norm()
     assert float(moved) == pytest.approx(norm, rel=1e-3)

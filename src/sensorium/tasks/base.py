@@ -181,6 +181,9 @@ class Task(pl.LightningModule):
             optimizer = recipe.optimizer(groups)
         except (TypeError, ValueError) as error:  # what torch says of a value out of range
             raise RequestError(f"optimizer: {str(error).splitlines()[0]}") from error
+        # A fused optimiser offers to undo the scale of 16-mixed inside its step, and Lightning then refuses to clip
+        # gradients, in bf16-mixed too. Declined, the scale is undone before the step, as for all other optimisers.
+        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
         total_steps, steps_per_epoch = self.length
         scheduler = recipe.scheduler(optimizer, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
         if not isinstance(scheduler, ReduceLROnPlateau):
