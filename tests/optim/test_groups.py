@@ -68,14 +68,16 @@ class Tied(nn.Module):
         return self.head(self.hidden(self.embedding(tokens)))
 
 
-@pytest.mark.parametrize(("layer_lr_decay", "parts"), [(None, ("backbone", "backbone")), (0.5, None)])
-def test_tables_of_embeddings_are_not_hidden_weights(layer_lr_decay: float | None, parts: tuple | None) -> None:
+@pytest.mark.parametrize(
+    ("layer_lr_decay", "table", "hidden"),
+    [(None, "backbone.embedding", "backbone.decay"), (0.5, "backbone.embedding.embedding", "backbone.hidden.decay")],
+)
+def test_tables_of_embeddings_are_not_hidden_weights(layer_lr_decay: float | None, table: str, hidden: str) -> None:
     model = Tied()
     groups = parameter_groups(model, lr=1.0, weight_decay=0.1, layer_lr_decay=layer_lr_decay)
-    embedding, hidden = parts or ("backbone.embedding", "backbone.hidden")
     found = names_of(model, groups)
-    assert found[f"{embedding}.embedding"] == ["embedding.weight"]
-    assert found[f"{hidden}.decay"] == ["hidden.weight"]
+    assert found[table] == ["embedding.weight"]
+    assert found[hidden] == ["hidden.weight"]
     decays = {name: group["weight_decay"] for group in groups for name in names_of(model, [group])[group["name"]]}
     assert decays == {"embedding.weight": 0.1, "hidden.weight": 0.1, "position.weight": 0.0, "head.bias": 0.0}
 

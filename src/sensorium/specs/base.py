@@ -1,11 +1,12 @@
 """What the specs of all data have in common."""
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnySpec:
+class AnySpec(ABC):
     """What all have in common: a kind by name, and plain types for a checkpoint."""
 
     kind: ClassVar[str]
@@ -19,13 +20,21 @@ class AnySpec:
         values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
         return {"kind": self.kind, **values}
 
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """Of what a model makes of `example`; -1 for the model's choice."""
-        raise NotImplementedError
-
+    @abstractmethod
     def fault(self, found: Any) -> str | None:
         """What is wrong with a model's answer to `example`, if anything: such as "gives (1, 9), not (1, 10)"."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogitsSpec(AnySpec):
+    """Data that a model answers with logits of one shape."""
+
+    @property
+    @abstractmethod
+    def output_shape(self) -> tuple[int, ...]:
+        """Of the logits for `example`; -1 for the model's choice."""
+
+    def fault(self, found: Any) -> str | None:
         logits = found[0] if isinstance(found, tuple) else found
         shape, wanted = tuple(getattr(logits, "shape", ())), self.output_shape
         fits = len(shape) == len(wanted) and all(w in (-1, n) for w, n in zip(wanted, shape, strict=True))

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from sensorium.specs.base import AnySpec
+from sensorium.specs.base import AnySpec, LogitsSpec
 
 Resize = Literal["crop", "stretch", "pad"]
 
@@ -54,7 +54,7 @@ class PictureSpec(AnySpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageSpec(PictureSpec):
+class ImageSpec(PictureSpec, LogitsSpec):
     """Pictures with a class each."""
 
     kind = "image"
@@ -82,7 +82,7 @@ class DetectionSpec(PictureSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentationSpec(PictureSpec):
+class SegmentationSpec(PictureSpec, LogitsSpec):
     """Pictures with a class for every pixel.
 
     palette: red, green and blue from 0 to 255 for each class in turn, 3K numbers; what masks and overlays are drawn in.

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sensorium.specs.base import AnySpec
+from sensorium.specs.base import LogitsSpec
 
 _FRAMES = 100  # frames of an example that a model is tried on, a second of sound as a rule
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoundSpec(AnySpec):
+class SoundSpec(LogitsSpec):
     """Labelled recordings.
 
     features: arguments of `sensorium.audio.features.Features`, the sample rate among them.
@@ -54,7 +54,7 @@ class SoundSpec(AnySpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeechSpec(AnySpec):
+class SpeechSpec(LogitsSpec):
     """Recordings with what is said in them.
 
     features, num_features: as in a `SoundSpec`. tokenizer: `Tokenizer.to_dict()`; its padding is the blank of CTC.

@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sensorium.specs.base import AnySpec
+from sensorium.specs.base import LogitsSpec
 
 _LENGTH = 8  # tokens of an example that a model is tried on
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextSpec(AnySpec):
+class TextSpec(LogitsSpec):
     """Labelled texts.
 
     tokenizer: `Tokenizer.to_dict()`. max_length: tokens a text is cut to.
@@ -54,7 +54,7 @@ class TextSpec(AnySpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LanguageSpec(AnySpec):
+class LanguageSpec(LogitsSpec):
     """Running text.
 
     tokenizer: `Tokenizer.to_dict()`. context: tokens of a stretch in training.
@@ -90,7 +90,7 @@ class LanguageSpec(AnySpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslationSpec(AnySpec):
+class TranslationSpec(LogitsSpec):
     """Sentences and their translations.
 
     source_tokenizer, target_tokenizer: `Tokenizer.to_dict()`; the same one twice when the vocabulary is shared.
