@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 import torch
+from sensorium.tasks.loaded import load_model
 
 from sensorium.decoding.beam import beam_search
-from sensorium.evaluator.settings import BeamSettings
 from sensorium.models.text.rnn_seq2seq import RNNSeq2Seq
 from sensorium.models.text.transformer_seq2seq import TransformerSeq2Seq
-from sensorium.predictor.opened import open_checkpoint
-from sensorium.predictor.texts import TranslationPredictor
+from sensorium.tasks.decoding_settings import BeamSettings
+from sensorium.tasks.text_classification.predict import TranslationPredictor
 
 SENTENCES, ROUNDS = 1000, 3
 
@@ -45,7 +45,7 @@ def random_weights() -> None:
 def trained(checkpoint: Path, sentences: Path) -> None:
     """A real model on real sentences: in batches, and one at a time, with the same result."""
     texts = sentences.read_text(encoding="utf-8").splitlines()[:SENTENCES]
-    opened = open_checkpoint(checkpoint, accelerator="cpu")
+    opened = load_model(checkpoint, accelerator="cpu")
     predictor = TranslationPredictor(opened, BeamSettings(**opened.decoding))
     found = {}
     for batch_size in (64, 1):

@@ -20,7 +20,7 @@ from torchvision.transforms import v2
 
 from benchmarking import Contender, alternate, plain_epoch, show
 from sensorium.build import make_loader
-from sensorium.evaluator.classification import Classifier, evaluate
+from sensorium.tasks.classification.evaluate import Classifier, evaluate
 
 CLASSES, PER_CLASS = 10, 1000
 

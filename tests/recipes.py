@@ -6,12 +6,12 @@ from typing import Any
 import torch
 
 from sensorium.optim.schedules import constant
-from sensorium.tasks.base import Recipe
+from sensorium.tasks.training_module import OptimizationConfig
 
-FIELDS = {field.name for field in fields(Recipe)}
+FIELDS = {field.name for field in fields(OptimizationConfig)}
 
 
-def plain_recipe(**changes: Any) -> Recipe:
+def plain_recipe(**changes: Any) -> OptimizationConfig:
     """SGD with a rate of 0.1 and a weight decay of 0.01."""
     settings: dict[str, Any] = {
         "optimizer": lambda groups: torch.optim.SGD(groups),
@@ -21,4 +21,4 @@ def plain_recipe(**changes: Any) -> Recipe:
         "backbone_lr_scale": 1.0,
         "seed": 0,
     }
-    return Recipe(**settings | changes)
+    return OptimizationConfig(**settings | changes)

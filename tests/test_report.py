@@ -10,8 +10,8 @@ from PIL import Image
 
 from sensorium.errors import RequestError
 from sensorium.metrics.classification import outcomes
-from sensorium.report.classification import write_classification_report
-from sensorium.report.plots import plot_calibration, plot_confusion, plot_history, plot_worst, worst_errors
+from sensorium.tasks.classification.report import write_classification_report
+from sensorium.tasks.plots import plot_calibration, plot_confusion, plot_history, plot_worst, worst_errors
 
 PROBABILITIES = torch.tensor(
     [
@@ -137,7 +137,7 @@ def test_the_surest_errors_are_read_first(tmp_path):
 
 def test_the_errors_have_their_names(tmp_path, monkeypatch):
     shown = {}
-    monkeypatch.setattr("sensorium.report.classification.plot_worst", lambda **arguments: shown.update(arguments))
+    monkeypatch.setattr("sensorium.tasks.classification.report.plot_worst", lambda **arguments: shown.update(arguments))
     write(tmp_path)
     assert shown["labels"] == ["$5 and $10", "dog, wet"]
     assert shown["predictions"] == ["cat", "cat"]

@@ -10,10 +10,9 @@ from typing import Any
 import hydra
 import torch
 from hydra.errors import HydraException
-from torch import Tensor, nn
+from torch import nn
 
-from sensorium.audio.features import Features
-from sensorium.checkpoint import Checkpoint
+from sensorium.checkpoint import Checkpoint, read
 from sensorium.data.base import Data, Split
 from sensorium.data.loader import BatchLoader
 from sensorium.data.mixed_order import training_order
@@ -21,8 +20,9 @@ from sensorium.data.order import BatchPlan
 from sensorium.errors import RequestError, RunError, unknown
 from sensorium.initial import start_from_vectors, start_from_weights
 from sensorium.nn.transfer import freeze_backbone
-from sensorium.specs import INPUTS, OFFERED, PictureSpec, SoundSpec, Spec, SpeechSpec
-from sensorium.vision.normalise import Normalise
+from sensorium.specs import INPUTS, OFFERED, Spec
+from sensorium.tasks import registry
+from sensorium.tasks.base import LoadedModel
 
 Config = Mapping[str, Any]
 
@@ -242,25 +242,29 @@ def model_of(checkpoint: Checkpoint, *, trust: bool) -> nn.Module:
     return model.eval()
 
 
+def loaded_model(
+    checkpoint: Checkpoint, *, device: torch.device, trust: bool, decoding: Mapping[str, Any] | None = None
+) -> LoadedModel:
+    """A checkpoint's model with all that its task needs. decoding: keys that replace those of the training's config."""
+    config = checkpoint.config
+    return LoadedModel(
+        spec=checkpoint.spec,
+        model=model_of(checkpoint, trust=trust),
+        device=device,
+        precision=registry.of(checkpoint.spec).eval_precision(config["trainer"]["precision"]),
+        memory_format=config["memory_format"],
+        decoding=dict(config.get("decoding", {})) | dict(decoding or {}),
+    )
+
+
+def load_model(path: Path, *, accelerator: str = "auto", trust: bool = False) -> LoadedModel:
+    """accelerator: cpu, gpu, mps or auto. trust: build targets that are not Sensorium's own."""
+    return loaded_model(read(path), device=device_of(accelerator), trust=trust)
+
+
 def makes_classes(config: Config) -> bool:
     """Whether what a config trains can answer; a model that learns without any label has features alone."""
-    return (config.get("learning") or {}).get("_target_") != "sensorium.tasks.simclr.SimCLR"
-
-
-class _AsStored(nn.Module):
-    """Texts need no preparation."""
-
-    def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        return inputs
-
-
-def make_prepare(spec: Spec, memory_format: torch.memory_format = torch.contiguous_format) -> nn.Module:
-    """What turns a batch's inputs, as they are stored, into the tuple that the model is called with."""
-    if isinstance(spec, PictureSpec):
-        return Normalise(mean=spec.mean, std=spec.std, memory_format=memory_format)
-    if isinstance(spec, SoundSpec | SpeechSpec):
-        return Features(**spec.features)
-    return _AsStored()
+    return (config.get("learning") or {}).get("_target_") != "sensorium.tasks.learning.simclr.SimCLR"
 
 
 def initialise_from_data(model: nn.Module, split: Split, prepare: nn.Module, *, seed: int) -> None:

@@ -19,8 +19,34 @@ from sensorium.files import meant, replacing
 from sensorium.nn.transfer import DAMAGED
 from sensorium.specs import Spec, spec_from_dict
 
-FORMAT = 2
+FORMAT = 3
 KEY = "sensorium"
+# Until format 2.
+_TASK_OF_KIND = {
+    "image": "image_classification",
+    "boxes": "object_detection",
+    "masks": "semantic_segmentation",
+    "text": "text_classification",
+    "language": "language_modeling",
+    "translation": "translation",
+    "sound": "audio_classification",
+    "speech": "speech_recognition",
+}
+_MOVED_TARGETS = {
+    f"sensorium.tasks.{old}": f"sensorium.tasks.{new}"
+    for old, new in (
+        ("classification.ClassificationTask", "classification.module.ClassificationModule"),
+        ("detection.Detection", "object_detection.module.DetectionModule"),
+        ("segmentation.Segmentation", "semantic_segmentation.module.SegmentationModule"),
+        ("language_modelling.LanguageModelling", "language_modeling.module.LanguageModelingModule"),
+        ("translation.Translation", "translation.module.TranslationModule"),
+        ("recognition.Recognition", "speech_recognition.module.SpeechRecognitionModule"),
+        ("semi_supervised.PseudoLabel", "learning.semi_supervised.PseudoLabel"),
+        ("semi_supervised.FixMatch", "learning.semi_supervised.FixMatch"),
+        ("semi_supervised.MeanTeacher", "learning.semi_supervised.MeanTeacher"),
+        ("simclr.SimCLR", "learning.simclr.SimCLR"),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -77,7 +103,7 @@ def _starts_like_zip(path: Path) -> bool:
 def _migrate(payload: dict[str, Any], path: Path) -> dict[str, Any]:
     """Brings an older format up to date. A newer one is refused.
 
-    Format 1 knew pictures only, and did not say so.
+    Format 1 knew images only, and did not say so. Format 2 had other names for tasks and for what trains them.
     """
     found = payload[KEY].get("format")
     if not isinstance(found, int) or found > FORMAT:
@@ -85,9 +111,26 @@ def _migrate(payload: dict[str, Any], path: Path) -> dict[str, Any]:
             f"{path} has checkpoint format {found}; this Sensorium ({sensorium.__version__}) reads up to {FORMAT}.\n"
             f"It was written by Sensorium {payload[KEY].get('version')}: install that version or a newer one."
         )
-    if found == 1:
-        payload[KEY] |= {"format": FORMAT, "spec": {"kind": "image", **payload[KEY].get("spec", {})}}
+    if found < FORMAT:
+        about = payload[KEY]
+        spec = {"kind": "image", **about.get("spec", {})}
+        kind = spec.pop("kind")
+        about |= {"format": FORMAT, "spec": {"task": _TASK_OF_KIND.get(kind, kind), **spec}}
+        if isinstance(about.get("config"), dict):
+            about["config"] = migrated_config(about["config"])
     return payload
+
+
+def migrated_config(config: dict[str, Any]) -> dict[str, Any]:
+    """A config of format 1 or 2 with today's paths of what trains; a run's config.yaml likewise."""
+    sections = {name: config[name] for name in ("task", "learning") if isinstance(config.get(name), dict)}
+    moved = {name: section | _moved_target(section) for name, section in sections.items()}
+    return config | moved
+
+
+def _moved_target(section: dict[str, Any]) -> dict[str, str]:
+    target = section.get("_target_")
+    return {"_target_": _MOVED_TARGETS[target]} if target in _MOVED_TARGETS else {}
 
 
 def read(path: Path) -> Checkpoint:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sensorium.cli.inputs import texts
 from sensorium.errors import RequestError
+from sensorium.tasks.raw_inputs import texts
 
 FD = Path("/proc/self/fd")
 needs_proc = pytest.mark.skipif(not FD.exists(), reason="needs Linux to see which files are open")

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from command import run_command
-from sensorium.cli.listen import pieces
+from sensorium.tasks.speech_recognition.writer import pieces
 
 pytest.importorskip("jiwer")
 RATE = 4000  # hertz

@@ -11,9 +11,9 @@ from sensorium.data.loader import BatchLoader
 from sensorium.data.order import BatchPlan
 from sensorium.data.vision.store import ArrayStore, ImageSplit
 from sensorium.errors import RequestError
-from sensorium.evaluator.arithmetic import autocast
-from sensorium.evaluator.classification import Classifier, evaluate
 from sensorium.specs import ImageSpec
+from sensorium.tasks.classification.evaluate import Classifier, evaluate
+from sensorium.tasks.precision import autocast
 
 SPEC = ImageSpec(class_names=("a", "b", "c"), in_channels=1, image_size=(4, 4), mean=(0.25,), std=(0.5,))
 CPU = torch.device("cpu")

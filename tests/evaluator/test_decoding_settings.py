@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sensorium.errors import RequestError
-from sensorium.evaluator.settings import BeamSettings, CTCSettings, settings_from
+from sensorium.tasks.decoding_settings import BeamSettings, CTCSettings, settings_from
 
 
 def test_null_is_what_is_usual() -> None:

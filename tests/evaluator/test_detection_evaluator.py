@@ -11,8 +11,8 @@ from sensorium.data.loader import BatchLoader
 from sensorium.data.order import BatchPlan
 from sensorium.data.vision.scenes import DetectionSplit
 from sensorium.data.vision.store import ArrayStore
-from sensorium.evaluator.detection import Detector, evaluate
 from sensorium.specs import DetectionSpec
+from sensorium.tasks.object_detection.evaluate import Detector, evaluate
 
 SPEC = DetectionSpec(class_names=("a", "b"), in_channels=1, image_size=(16, 16), mean=(0.0,), std=(1.0,), resize="pad")
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from sensorium.data.loader import BatchLoader
 from sensorium.data.order import BatchPlan
 from sensorium.data.text.splits import LanguageSplit
-from sensorium.evaluator.language import LanguageJudge, evaluate
+from sensorium.tasks.language_modeling.evaluate import LanguageEvaluator, evaluate
 
 CPU = torch.device("cpu")
 
@@ -43,7 +43,7 @@ def split_of(ids: list[int], context: int, history: int = 0) -> LanguageSplit:
 
 def found(model: nn.Module, split: LanguageSplit, size: int):  # type: ignore[no-untyped-def]
     loader = BatchLoader(split=split, order=split.order(BatchPlan(size=size, shuffle=False, seed=0)), readers=0)
-    return evaluate(LanguageJudge(model=model, device=CPU, precision="32-true"), loader)
+    return evaluate(LanguageEvaluator(model=model, device=CPU, precision="32-true"), loader)
 
 
 @pytest.mark.parametrize(("size", "context", "history"), [(1, 4, 0), (3, 4, 0), (8, 5, 0), (2, 6, 3), (100, 50, 0)])

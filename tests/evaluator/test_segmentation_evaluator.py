@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sensorium.evaluator import segmentation
 from torch import Tensor, nn
 
 from sensorium.batches import VOID
@@ -12,11 +13,10 @@ from sensorium.data.loader import BatchLoader
 from sensorium.data.order import BatchPlan
 from sensorium.data.vision.scenes import ArrayMasks, MaskSplit
 from sensorium.data.vision.store import ArrayStore
-from sensorium.evaluator import segmentation
-from sensorium.evaluator.segmentation import Segmented, Segmenter, evaluate
 from sensorium.metrics.segmentation import summary
 from sensorium.models.vision.unet import UNet
 from sensorium.specs import SegmentationSpec
+from sensorium.tasks.semantic_segmentation.evaluate import SegmentationEvaluation, Segmenter, evaluate
 
 SPEC = SegmentationSpec(
     class_names=("dark", "bright"),
@@ -54,7 +54,7 @@ def split_of(count: int) -> MaskSplit:
     )
 
 
-def evaluated(model: nn.Module, split: MaskSplit, batch_size: int) -> Segmented:
+def evaluated(model: nn.Module, split: MaskSplit, batch_size: int) -> SegmentationEvaluation:
     order = split.order(BatchPlan(size=batch_size, shuffle=False, seed=0))
     return evaluate(segmenter_of(model), BatchLoader(split=split, order=order, readers=1))
 

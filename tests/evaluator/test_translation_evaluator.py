@@ -1,4 +1,4 @@
-"""Translations of a model that copies: texts in order, with what they cost."""
+"""TranslationEvaluation of a model that copies: texts in order, with what they cost."""
 
 import math
 
@@ -11,9 +11,9 @@ from sensorium.data.loader import BatchLoader
 from sensorium.data.order import BatchPlan
 from sensorium.data.text.splits import TranslationSplit
 from sensorium.data.text.tokens import store_of
-from sensorium.evaluator.settings import BeamSettings
-from sensorium.evaluator.translation import Translator, evaluate
 from sensorium.specs import TranslationSpec
+from sensorium.tasks.decoding_settings import BeamSettings
+from sensorium.tasks.translation.evaluate import Translator, evaluate
 from sensorium.text.build_tokenizer import train_tokenizer
 
 pytest.importorskip("sacrebleu")

@@ -7,18 +7,18 @@ import pytest
 import torch
 from torchmetrics.detection import MeanAveragePrecision
 
-from sensorium.metrics.detection import Found, Truth, detection_scores, errors
+from sensorium.metrics.detection import DetectedBoxes, GroundTruth, detection_scores, errors
 
 A, B, C = [0, 0, 10, 10], [20, 20, 60, 60], [100, 100, 300, 300]  # small, medium and large
 
 
-def truth(boxes: list[list[float]], labels: list[int], difficult: list[bool] | None = None) -> Truth:
+def truth(boxes: list[list[float]], labels: list[int], difficult: list[bool] | None = None) -> GroundTruth:
     hard = np.array(difficult or [False] * len(labels), dtype=bool)
-    return Truth(np.array(boxes, dtype=np.float32).reshape(-1, 4), np.array(labels, dtype=np.int64), hard)
+    return GroundTruth(np.array(boxes, dtype=np.float32).reshape(-1, 4), np.array(labels, dtype=np.int64), hard)
 
 
-def found(boxes: list[list[float]], labels: list[int], scores: list[float]) -> Found:
-    return Found(*truth(boxes, labels)[:2], np.array(scores, dtype=np.float32))
+def found(boxes: list[list[float]], labels: list[int], scores: list[float]) -> DetectedBoxes:
+    return DetectedBoxes(*truth(boxes, labels)[:2], np.array(scores, dtype=np.float32))
 
 
 def test_all_found_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,11 +77,11 @@ def test_the_same_as_torchmetrics() -> None:
     for _ in range(30):
         corners = random.uniform(0, 200, (random.integers(0, 8), 2))
         boxes = np.concatenate([corners, corners + random.uniform(5, 140, corners.shape)], axis=1)
-        truths.append(Truth(boxes, random.integers(0, 3, len(boxes)), random.random(len(boxes)) < 0.2))
+        truths.append(GroundTruth(boxes, random.integers(0, 3, len(boxes)), random.random(len(boxes)) < 0.2))
         picked = random.integers(0, len(boxes), 12) if len(boxes) else np.zeros(0, dtype=int)
         moved = boxes[picked] + random.normal(0, 6, (len(picked), 4))
         moved[:, 2:] = np.maximum(moved[:, 2:], moved[:, :2] + 1)
-        answers.append(Found(moved, truths[-1].labels[picked], random.random(len(picked))))
+        answers.append(DetectedBoxes(moved, truths[-1].labels[picked], random.random(len(picked))))
     reference = MeanAveragePrecision(class_metrics=True)
     keys = ("boxes", "labels", "scores"), ("boxes", "labels", "iscrowd")
     given = [

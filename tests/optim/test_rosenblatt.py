@@ -14,8 +14,8 @@ from sensorium.errors import RequestError
 from sensorium.models.vision.mlp import MLP
 from sensorium.models.vision.perceptron import Perceptron
 from sensorium.optim.rosenblatt import Rosenblatt
-from sensorium.tasks.classification import ClassificationTask
-from sensorium.tasks.inputs import Preparation
+from sensorium.tasks.classification.module import ClassificationModule
+from sensorium.tasks.preprocessing import Preparation
 from sensorium.vision.augment import Augment
 
 PAIR = {"in_channels": 1, "num_classes": 2, "image_size": (1, 2)}
@@ -28,7 +28,7 @@ class Training:
         data = Logic(function=function).load(on_bad="fail")
         self.split = data.train
         preparation = Preparation(prepare=make_prepare(data.spec), augment=Augment(transforms={}, mix=None))
-        self.task = ClassificationTask(
+        self.task = ClassificationModule(
             model=model, num_classes=2, preparation=preparation, recipe=plain_recipe(), label_smoothing=0.0, **changes
         )
         self.optimizer: torch.optim.Optimizer = Rosenblatt(

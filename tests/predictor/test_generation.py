@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensorium.predictor.generation import decoded_pieces
+from sensorium.tasks.language_modeling.predict import decoded_pieces
 from sensorium.text.build_tokenizer import train_tokenizer
 
 pytest.importorskip("tokenizers")

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sensorium.tasks.loaded import LoadedModel
 from torch import Tensor, nn
 
-from sensorium.predictor.live import PIECE, Spotter
-from sensorium.predictor.opened import Opened
 from sensorium.specs import SoundSpec
+from sensorium.tasks.speech_recognition.stream import PIECE, KeywordSpotter
 
 RATE = 1000  # hertz
 CLASSES = ("go", "stop", "unknown")
@@ -24,14 +24,14 @@ class Loudest(nn.Module):
         return 2.08 * nn.functional.one_hot(number, 3).float()
 
 
-def spotter(threshold: float) -> Spotter:
+def spotter(threshold: float) -> KeywordSpotter:
     features: dict[str, Any] = {"sample_rate": RATE, "num_mels": 4, "normalise": "none"}
     spec = SoundSpec(class_names=CLASSES, features=features, num_features=4)
-    opened = Opened(
+    opened = LoadedModel(
         spec=spec, model=Loudest(), device=torch.device("cpu"), precision="32-true", memory_format="contiguous",
         decoding={},
     )  # fmt: skip
-    return Spotter(opened, threshold=threshold)
+    return KeywordSpotter(opened, threshold=threshold)
 
 
 def sound(*tones: tuple[float, float], seconds: float) -> list[np.ndarray]:

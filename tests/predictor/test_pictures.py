@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sensorium.tasks.loaded import load_model
 from sklearn.datasets import load_digits
 
 from sensorium.errors import RequestError
-from sensorium.predictor.classes import check_top_k
-from sensorium.predictor.opened import open_checkpoint
-from sensorium.predictor.pictures import PicturePredictor
+from sensorium.tasks.classification.predict import check_top_k
+from sensorium.tasks.image_classification.predict import PicturePredictor
 
 
 @pytest.fixture(scope="module")
 def predictor(trained_run: Path) -> PicturePredictor:
-    return PicturePredictor(open_checkpoint(trained_run / "checkpoints" / "best.ckpt", accelerator="cpu"))
+    return PicturePredictor(load_model(trained_run / "checkpoints" / "best.ckpt", accelerator="cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -121,13 +121,13 @@ def test_only_unreadable_pictures(predictor: PicturePredictor, pictures: list[Pa
 
 def test_the_checkpoint_alone_is_enough(trained_run: Path, pictures: list[Path], tmp_path: Path) -> None:
     alone = shutil.copy(trained_run / "checkpoints" / "best.ckpt", tmp_path / "anything.ckpt")
-    here = PicturePredictor(open_checkpoint(alone, accelerator="cpu"))
-    there = PicturePredictor(open_checkpoint(trained_run / "checkpoints" / "best.ckpt", accelerator="cpu"))
+    here = PicturePredictor(load_model(alone, accelerator="cpu"))
+    there = PicturePredictor(load_model(trained_run / "checkpoints" / "best.ckpt", accelerator="cpu"))
     assert list(here.predict(pictures)) == list(there.predict(pictures))
 
 
 def test_last_predicts_with_the_weights_it_says(trained_run: Path, pictures: list[Path]) -> None:
     """After one epoch the best and the last checkpoint are the same model."""
-    last = PicturePredictor(open_checkpoint(trained_run / "checkpoints" / "last.ckpt", accelerator="cpu"))
-    best = PicturePredictor(open_checkpoint(trained_run / "checkpoints" / "best.ckpt", accelerator="cpu"))
+    last = PicturePredictor(load_model(trained_run / "checkpoints" / "last.ckpt", accelerator="cpu"))
+    best = PicturePredictor(load_model(trained_run / "checkpoints" / "best.ckpt", accelerator="cpu"))
     assert list(last.predict(pictures)) == list(best.predict(pictures))

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sensorium.tasks.loaded import LoadedModel
 from torch import Tensor, nn
 
 from sensorium.batches import VOID
-from sensorium.predictor.opened import Opened
-from sensorium.predictor.segmentation import SegmentationPredictor, class_shares
 from sensorium.specs import Resize, SegmentationSpec
+from sensorium.tasks.semantic_segmentation.predict import SegmentationPredictor, class_shares
 
 
 class Bright(nn.Module):
@@ -31,7 +31,7 @@ def predictor_of(resize: Resize) -> SegmentationPredictor:
         palette=(0, 0, 0, 9, 9, 9),
         resize=resize,
     )
-    return SegmentationPredictor(Opened(spec, Bright(), torch.device("cpu"), "32-true", "contiguous", {}))
+    return SegmentationPredictor(LoadedModel(spec, Bright(), torch.device("cpu"), "32-true", "contiguous", {}))
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from sensorium.tasks.loaded import LoadedModel
 from torch import Tensor, nn
 
 from sensorium.errors import RequestError
-from sensorium.evaluator.settings import CTCSettings
-from sensorium.predictor.live import LiveTranscriber
-from sensorium.predictor.opened import Opened
-from sensorium.predictor.speech import SpeechPredictor, Transcript
 from sensorium.specs import SpeechSpec
+from sensorium.tasks.decoding_settings import CTCSettings
+from sensorium.tasks.speech_recognition.predict import SpeechPredictor, Transcript
+from sensorium.tasks.speech_recognition.stream import LiveTranscriber
 from sensorium.text.build_tokenizer import train_tokenizer
 
 RATE = 2000  # hertz
@@ -38,7 +38,7 @@ class Ear(nn.Module):
 def predictor() -> SpeechPredictor:
     features = {"sample_rate": RATE, "num_mels": 4, "window": 0.02, "hop": 0.01, "normalise": "none"}
     spec = SpeechSpec(features=features, num_features=4, tokenizer=TOKENIZER.to_dict(), vocab_size=TOKENIZER.vocab_size)
-    opened = Opened(
+    opened = LoadedModel(
         spec=spec, model=Ear(), device=torch.device("cpu"), precision="32-true", memory_format="contiguous", decoding={}
     )
     return SpeechPredictor(opened, CTCSettings())
@@ -90,7 +90,7 @@ def test_short_ones_keep_their_order_among_long_ones_and_broken_ones(tmp_path: P
 
 def test_a_model_that_hears_the_whole_cannot_stream() -> None:
     found = predictor()
-    opened = Opened(
+    opened = LoadedModel(
         spec=SpeechSpec(features={"sample_rate": RATE}, num_features=40, tokenizer=TOKENIZER.to_dict(), vocab_size=7),
         model=found.transcriber.model,
         device=torch.device("cpu"),

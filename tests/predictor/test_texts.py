@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from itertools import islice
 
 import torch
+from sensorium.tasks.loaded import LoadedModel
 from torch import nn
 
-from sensorium.evaluator.settings import BeamSettings
 from sensorium.models.text.bag_of_embeddings import BagOfEmbeddings
 from sensorium.models.text.rnn_seq2seq import RNNSeq2Seq
-from sensorium.predictor.opened import Opened
-from sensorium.predictor.texts import TextPredictor, TranslationPredictor
 from sensorium.specs import Spec, TextSpec, TranslationSpec
+from sensorium.tasks.decoding_settings import BeamSettings
+from sensorium.tasks.text_classification.predict import TextPredictor, TranslationPredictor
 from sensorium.text.build_tokenizer import train_tokenizer
 
 TOKENIZER = train_tokenizer("char", ["abc "], vocab_size=20, min_count=1, lowercase=False)
@@ -33,8 +33,8 @@ class Stream:
         return "abcab"[: 1 + number % 5]
 
 
-def opened(spec: Spec, model: nn.Module) -> Opened:
-    return Opened(spec, model.eval(), torch.device("cpu"), "32-true", "contiguous", {})
+def opened(spec: Spec, model: nn.Module) -> LoadedModel:
+    return LoadedModel(spec, model.eval(), torch.device("cpu"), "32-true", "contiguous", {})
 
 
 def check_lazy(stream: Stream, answers: Iterator[object]) -> None:

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from sensorium.evaluator.classification import Plane
-from sensorium.report.boundary import plot_boundary
-from sensorium.report.classification import write_classification_report
+from sensorium.tasks.classification.decision_boundary import plot_boundary
+from sensorium.tasks.classification.evaluate import Plane
+from sensorium.tasks.classification.report import write_classification_report
 
 
 def plane_of(edge: float, size: int = 61) -> Plane:

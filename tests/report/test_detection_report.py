@@ -9,9 +9,9 @@ from PIL import Image
 
 from sensorium.data.vision.scenes import DetectionSplit
 from sensorium.data.vision.store import ArrayStore
-from sensorium.evaluator.detection import Detections
-from sensorium.metrics.detection import Errors, Found, Truth
-from sensorium.report.detection import worst_pictures, write_detection_report
+from sensorium.metrics.detection import DetectedBoxes, Errors, GroundTruth
+from sensorium.tasks.object_detection.evaluate import DetectionEvaluation
+from sensorium.tasks.object_detection.report import worst_pictures, write_detection_report
 
 A, B = [0, 0, 10, 10], [10, 4, 30, 20]
 
@@ -20,12 +20,12 @@ def arrays(boxes: list[list[float]], labels: list[int], third: list[float]) -> t
     return np.array(boxes, dtype=np.float32).reshape(-1, 4), np.array(labels, dtype=np.int64), np.array(third)
 
 
-def case(*, right: bool = False) -> tuple[Detections, DetectionSplit]:
+def case(*, right: bool = False) -> tuple[DetectionEvaluation, DetectionSplit]:
     """Two pictures of 20 x 40. In the first A is found and B missed, and something is found where nothing is; with too
     low a score it is no error. The second has nothing.
     """
     easy = [np.zeros(count, dtype=bool) for count in (2, 0)]
-    truths = [Truth(*arrays([A, B], [0, 1], [])[:2], easy[0]), Truth(*arrays([], [], [])[:2], easy[1])]
+    truths = [GroundTruth(*arrays([A, B], [0, 1], [])[:2], easy[0]), GroundTruth(*arrays([], [], [])[:2], easy[1])]
     first = ([A, B, B], [0, 1, 0], [0.9, 0.8, 0.2]) if right else ([A, B, B], [0, 0, 1], [0.9, 0.8, 0.2])
     pixels = np.full((2, 1, 20, 40), 90, dtype=np.uint8)
     split = DetectionSplit(
@@ -37,8 +37,8 @@ def case(*, right: bool = False) -> tuple[Detections, DetectionSplit]:
         difficult=easy,
         resize="stretch",
     )
-    found = [Found(*arrays(*first)), Found(*arrays([], [], []))]
-    return Detections(found=found, truths=truths, num_classes=3, seconds=1.0), split
+    found = [DetectedBoxes(*arrays(*first)), DetectedBoxes(*arrays([], [], []))]
+    return DetectionEvaluation(found=found, truths=truths, num_classes=3, seconds=1.0), split
 
 
 def written(folder: Path, *, right: bool = False) -> list[Path]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sensorium.report.recognition import write_transcripts
+from sensorium.tasks.speech_recognition.report import write_transcripts
 
 pytest.importorskip("jiwer")
 

@@ -8,17 +8,17 @@ import numpy as np
 from PIL import Image
 
 from sensorium.batches import VOID
-from sensorium.evaluator.segmentation import Judged, Segmented
-from sensorium.report.segmentation import coloured, indexed, overlay, write_segmentation_report
+from sensorium.tasks.semantic_segmentation.evaluate import ImageResult, SegmentationEvaluation
+from sensorium.tasks.semantic_segmentation.report import coloured, indexed, overlay, write_segmentation_report
 
 PALETTE = (0, 0, 0, 200, 100, 0)
 MASK = np.array([[0, 1], [1, VOID]], dtype=np.uint8)
-FOUND = Segmented(
+FOUND = SegmentationEvaluation(
     confusion=np.array([[3, 1], [0, 4]]),
     iou=np.array([0.5, np.nan]),
     pixel_accuracy=np.array([2 / 3, np.nan]),
     nats=4.0,
-    worst=(Judged(0, 0.5, np.array([[0, 1], [0, 1]], dtype=np.uint8)),),
+    worst=(ImageResult(0, 0.5, np.array([[0, 1], [0, 1]], dtype=np.uint8)),),
     seconds=1.0,
 )
 

@@ -1,7 +1,7 @@
 """Subtitles: cues end at pauses and before they are too long; times as the two formats have them."""
 
-from sensorium.predictor.speech import Word
-from sensorium.report.subtitles import cues, srt, vtt
+from sensorium.tasks.speech_recognition.predict import Word
+from sensorium.tasks.speech_recognition.subtitles import cues, srt, vtt
 
 WORDS = [
     Word("seven", 0.25, 0.5, 0.9),

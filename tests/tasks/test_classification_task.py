@@ -13,8 +13,8 @@ from sensorium.batches import ImageBatch
 from sensorium.errors import RequestError
 from sensorium.optim.schedules import constant, plateau
 from sensorium.randomness import ExampleRandom
-from sensorium.tasks.classification import ClassificationTask
-from sensorium.tasks.inputs import Preparation
+from sensorium.tasks.classification.module import ClassificationModule
+from sensorium.tasks.preprocessing import Preparation
 from sensorium.vision.augment import Augment
 from sensorium.vision.mix import MixUp
 from sensorium.vision.normalise import Normalise
@@ -37,7 +37,7 @@ class Network(nn.Module):
         return self.head(self.dropout(images.flatten(1)))
 
 
-def task_of(**changes: Any) -> ClassificationTask:
+def task_of(**changes: Any) -> ClassificationModule:
     settings: dict[str, Any] = {
         "model": Network(),
         "num_classes": 3,
@@ -46,7 +46,7 @@ def task_of(**changes: Any) -> ClassificationTask:
     recipe = plain_recipe(**{key: changes.pop(key) for key in FIELDS & changes.keys()})
     prepare, augment = Normalise(mean=(0.5,), std=(0.25,)), changes.pop("augment", NOTHING)
     preparation = Preparation(prepare=prepare, augment=augment)
-    task = ClassificationTask(recipe=recipe, preparation=preparation, **settings | changes)
+    task = ClassificationModule(recipe=recipe, preparation=preparation, **settings | changes)
     task._trainer = None
     return task
 
@@ -129,7 +129,7 @@ def test_augmentation_is_for_training_only_and_by_example() -> None:
     assert found.item() != plain.step(batch, 3, training=True).loss.item()
 
 
-def training_step(task: ClassificationTask, batch_idx: int, *, epoch: int = 0, rank: int = 0) -> Tensor:
+def training_step(task: ClassificationModule, batch_idx: int, *, epoch: int = 0, rank: int = 0) -> Tensor:
     task._sums.clear()
     task._trainer = SimpleNamespace(current_epoch=epoch, global_rank=rank, strategy=None)
     return task.training_step(batch_of(), batch_idx)

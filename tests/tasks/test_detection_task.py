@@ -1,4 +1,4 @@
-"""Detection: what is added up, what validation logs, what the plateau scheduler goes by."""
+"""DetectionModule: what is added up, what validation logs, what the plateau scheduler goes by."""
 
 from functools import partial
 from typing import Any
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from recipes import plain_recipe
 from sensorium.batches import IGNORED, Boxes, DetectionBatch
 from sensorium.optim.schedules import plateau
-from sensorium.tasks.detection import Detection, truths
-from sensorium.tasks.inputs import Preparation
+from sensorium.tasks.object_detection.module import DetectionModule, truths
+from sensorium.tasks.preprocessing import Preparation
 from sensorium.vision.normalise import Normalise
 
 
@@ -58,9 +58,9 @@ class Still(Doubled):
     active = False
 
 
-def task_of(augment: nn.Module | None = None, **recipe: Any) -> Detection:
+def task_of(augment: nn.Module | None = None, **recipe: Any) -> DetectionModule:
     preparation = Preparation(prepare=Normalise(mean=[0.0], std=[1.0]), augment=augment or Still())
-    return Detection(model=Fixed(), num_classes=3, preparation=preparation, recipe=plain_recipe(**recipe))
+    return DetectionModule(model=Fixed(), num_classes=3, preparation=preparation, recipe=plain_recipe(**recipe))
 
 
 def test_the_losses_are_added_and_each_is_summed_by_the_pictures() -> None:

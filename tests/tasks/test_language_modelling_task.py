@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from recipes import plain_recipe
 from sensorium.batches import IGNORED, LanguageBatch
 from sensorium.errors import RequestError
-from sensorium.tasks.language_modelling import LanguageModelling
+from sensorium.tasks.language_modeling.module import LanguageModelingModule
 
 
 class Counter(nn.Module):
@@ -32,9 +32,9 @@ class Counter(nn.Module):
         return logits, (read + tokens.shape[1] + 0 * self.logits.sum(),)
 
 
-def task_of(model: nn.Module, **penalties: float) -> LanguageModelling:
+def task_of(model: nn.Module, **penalties: float) -> LanguageModelingModule:
     penalties = {"activation_penalty": 0.0, "slowness_penalty": 0.0} | penalties
-    task = LanguageModelling(model=model, recipe=plain_recipe(), **penalties)
+    task = LanguageModelingModule(model=model, recipe=plain_recipe(), **penalties)
     task._trainer = None
     return task
 

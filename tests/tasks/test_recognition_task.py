@@ -11,8 +11,8 @@ from sensorium.audio.augment import SoundAugment
 from sensorium.batches import SpeechBatch
 from sensorium.errors import RequestError
 from sensorium.randomness import ExampleRandom
-from sensorium.tasks.inputs import Preparation
-from sensorium.tasks.recognition import Recognition
+from sensorium.tasks.preprocessing import Preparation
+from sensorium.tasks.speech_recognition.module import SpeechRecognitionModule
 
 
 class Fixed(nn.Module):
@@ -42,9 +42,9 @@ BATCH = SpeechBatch(
 )
 
 
-def task_of(augment: SoundAugment | None = None) -> Recognition:
+def task_of(augment: SoundAugment | None = None) -> SpeechRecognitionModule:
     preparation = Preparation(prepare=Half(), augment=augment or SoundAugment())
-    return Recognition(model=Fixed([0.2, 0.5, 0.3]), preparation=preparation, recipe=plain_recipe())
+    return SpeechRecognitionModule(model=Fixed([0.2, 0.5, 0.3]), preparation=preparation, recipe=plain_recipe())
 
 
 def test_the_loss_is_that_of_all_alignments_and_the_error_that_of_the_best_path() -> None:

@@ -1,4 +1,4 @@
-"""Segmentation: pixels counted by hand, VOID left out, and a mean IoU of the whole validation."""
+"""SegmentationModule: pixels counted by hand, VOID left out, and a mean IoU of the whole validation."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +11,8 @@ from recipes import plain_recipe
 from sensorium.batches import VOID, MaskBatch
 from sensorium.errors import RequestError
 from sensorium.randomness import ExampleRandom
-from sensorium.tasks.inputs import Preparation
-from sensorium.tasks.segmentation import Segmentation
+from sensorium.tasks.preprocessing import Preparation
+from sensorium.tasks.semantic_segmentation.module import SegmentationModule
 from sensorium.vision.normalise import Normalise
 from sensorium.vision.scenes import SceneAugment
 
@@ -38,12 +38,12 @@ class Void(nn.Module):
         return images, torch.cat([torch.full_like(marks[:, :1], VOID), marks[:, 1:]], dim=1)
 
 
-def task_of(augment: SceneAugment | None = None, **changes: Any) -> Segmentation:
+def task_of(augment: SceneAugment | None = None, **changes: Any) -> SegmentationModule:
     preparation = Preparation(
         prepare=Normalise(mean=(0.0,), std=(1.0,)), augment=augment or SceneAugment(transforms={})
     )
     settings = {"loss": "cross_entropy", "label_smoothing": 0.0, "num_classes": 3} | changes
-    return Segmentation(model=Threshold(), preparation=preparation, recipe=plain_recipe(), **settings)
+    return SegmentationModule(model=Threshold(), preparation=preparation, recipe=plain_recipe(), **settings)
 
 
 BATCH = MaskBatch(
@@ -91,7 +91,7 @@ def test_the_mean_iou_is_of_all_batches_and_processes_together() -> None:
     task.step(BATCH, 2, training=True)
     assert task.confusion.tolist() == [[2, 2, 0], [0, 2, 0], [0, 0, 0]]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Segmentation, "trainer", SimpleNamespace(strategy=strategy))
+        patch.setattr(SegmentationModule, "trainer", SimpleNamespace(strategy=strategy))
         assert task.validation_metrics()["miou"] == pytest.approx((4 / 7 + 3 / 6) / 2)
     task.on_validation_epoch_start()
     assert not task.confusion.any()

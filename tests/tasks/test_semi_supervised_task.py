@@ -14,8 +14,15 @@ from sensorium.batches import IGNORED, ImageBatch
 from sensorium.errors import RequestError
 from sensorium.optim.average import WeightAverage
 from sensorium.randomness import ExampleRandom
-from sensorium.tasks.inputs import Preparation
-from sensorium.tasks.semi_supervised import FixMatch, MeanTeacher, Method, PseudoLabel, SemiSupervised, _together
+from sensorium.tasks.learning.semi_supervised import (
+    FixMatch,
+    MeanTeacher,
+    Method,
+    PseudoLabel,
+    SemiSupervised,
+    _together,
+)
+from sensorium.tasks.preprocessing import Preparation
 from sensorium.vision.augment import Augment
 from sensorium.vision.normalise import Normalise
 

@@ -12,8 +12,8 @@ from sensorium.batches import IGNORED, ImageBatch
 from sensorium.errors import RequestError
 from sensorium.losses.contrastive import nt_xent
 from sensorium.randomness import ExampleRandom
-from sensorium.tasks.inputs import Preparation
-from sensorium.tasks.simclr import SimCLR
+from sensorium.tasks.learning.simclr import SimCLR
+from sensorium.tasks.preprocessing import Preparation
 from sensorium.vision.augment import Augment
 from sensorium.vision.normalise import Normalise
 

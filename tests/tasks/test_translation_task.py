@@ -1,4 +1,4 @@
-"""Translation: the loss over what counts, smoothing in training alone, and reading one's own guesses."""
+"""TranslationModule: the loss over what counts, smoothing in training alone, and reading one's own guesses."""
 
 import math
 from types import SimpleNamespace
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from recipes import plain_recipe
 from sensorium.batches import IGNORED, TranslationBatch
 from sensorium.errors import RequestError
-from sensorium.tasks.translation import Translation
+from sensorium.tasks.translation.module import TranslationModule
 
 
 class Fixed(nn.Module):
@@ -27,9 +27,9 @@ class Fixed(nn.Module):
         return self.logits.expand(*target_in.shape, -1)
 
 
-def task_of(model: nn.Module, **changes: Any) -> Translation:
+def task_of(model: nn.Module, **changes: Any) -> TranslationModule:
     settings: dict[str, Any] = {"label_smoothing": 0.0, "scheduled_sampling": 0.0}
-    task = Translation(
+    task = TranslationModule(
         model=model,
         recipe=plain_recipe(),
         **settings | changes,

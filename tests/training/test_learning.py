@@ -13,17 +13,17 @@ from sensorium.batches import IGNORED
 from sensorium.build import build_model, load_data, make_loader, model_of
 from sensorium.data.base import Data
 from sensorium.errors import RequestError
-from sensorium.tasks.base import Task
-from sensorium.tasks.classification import ClassificationTask
-from sensorium.tasks.semi_supervised import FixMatch, SemiSupervised
-from sensorium.tasks.simclr import SimCLR
+from sensorium.tasks.classification.module import ClassificationModule
+from sensorium.tasks.learning.semi_supervised import FixMatch, SemiSupervised
+from sensorium.tasks.learning.simclr import SimCLR
+from sensorium.tasks.training_module import TaskModule
 from sensorium.training import fit, learning, settings
 from trainings import SHORT, TINY, TINY_TEXTS, config_of, opened, trained
 
 FEW = ("labels_per_class=2", "epoch_batches=3", "trainer.limit_train_batches=null", "batch_size=8")
 
 
-def ready(*overrides: str, model: tuple[str, ...] = TINY[:3]) -> tuple[dict[str, Any], Data, Task]:
+def ready(*overrides: str, model: tuple[str, ...] = TINY[:3]) -> tuple[dict[str, Any], Data, TaskModule]:
     config = config_of(*model, *SHORT, *overrides)
     data = learning.with_labels(config, load_data(config))
     model = build_model(config, data.spec)
@@ -33,7 +33,7 @@ def ready(*overrides: str, model: tuple[str, ...] = TINY[:3]) -> tuple[dict[str,
 
 def test_supervised_learning_is_the_dataset_s_own_task() -> None:
     _, data, task = ready()
-    assert type(task) is ClassificationTask
+    assert type(task) is ClassificationModule
     assert not task.repeats
     assert len(data.train) == 1295
     _, data, task = ready(*FEW)

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from sensorium.errors import RequestError
-from sensorium.evaluator.arithmetic import judging_precision
 from sensorium.specs import ImageSpec, LanguageSpec
+from sensorium.tasks.precision import eval_precision
 from sensorium.training import settings
 
 
@@ -78,8 +78,8 @@ def test_texts_train_in_bfloat16_however_small_the_model_and_are_judged_in_float
     config = {"memory_format": "auto", "trainer": {"accelerator": "cpu", "precision": "auto"}}
     settings.choose(config, nn.Embedding(5, 5), spec)
     assert config["trainer"]["precision"] == expected
-    assert judging_precision("bf16-mixed", spec) == "32-true"
-    assert judging_precision("bf16-mixed", spec_of(8)) == "bf16-mixed"
+    assert eval_precision("bf16-mixed", spec) == "32-true"
+    assert eval_precision("bf16-mixed", spec_of(8)) == "bf16-mixed"
 
 
 def test_the_model_is_left_in_the_mode_it_was_in() -> None:

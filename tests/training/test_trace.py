@@ -14,8 +14,8 @@ from sensorium.data.vision.logic import Logic
 from sensorium.errors import RequestError
 from sensorium.models.vision.mlp import MLP
 from sensorium.nn.spiking import spike
-from sensorium.tasks.classification import ClassificationTask
-from sensorium.tasks.inputs import Preparation
+from sensorium.tasks.classification.module import ClassificationModule
+from sensorium.tasks.preprocessing import Preparation
 from sensorium.training import trace
 from sensorium.vision.augment import Augment
 from trainings import config_of
@@ -23,11 +23,11 @@ from trainings import config_of
 PAIR = {"in_channels": 1, "num_classes": 2, "image_size": (1, 2)}
 
 
-def task_of(model: nn.Module) -> tuple[ClassificationTask, Any]:
+def task_of(model: nn.Module) -> tuple[ClassificationModule, Any]:
     """On the example 1 xor 1, of class 0, in float64."""
     data = Logic(function="xor").load(on_bad="fail")
     preparation = Preparation(prepare=make_prepare(data.spec), augment=Augment(transforms={}, mix=None))
-    task = ClassificationTask(
+    task = ClassificationModule(
         model=trace._without_overwriting(model),
         num_classes=2,
         preparation=preparation,

@@ -1,28 +1,22 @@
 """sensorium eval: a checkpoint's metrics, tables and plots, on its own data or on other data."""
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from omegaconf import OmegaConf
 
-from sensorium import checkpoint
+from sensorium import checkpoint, evaluation, output
 from sensorium.build import check_targets, device_of, load_data
-from sensorium.cli import evaluation, output
 from sensorium.cli.app import Config, check, explained, override, run_hydra
 from sensorium.cli.composition import compose
 from sensorium.cli.predict import checkpoint_path
 from sensorium.data.base import Data
-from sensorium.data.text.labelled import cut_note
 from sensorium.data.text.tables import open_table
-from sensorium.errors import RequestError, listing
-from sensorium.evaluator.classification import Predictions
-from sensorium.metrics.uncertainty import bootstrap_intervals, paired_comparison
-from sensorium.specs import PictureSpec, SoundSpec, Spec, TextSpec, TranslationSpec
-
-_OfClasses = PictureSpec | TextSpec | SoundSpec
+from sensorium.errors import RequestError
+from sensorium.specs import Spec
+from sensorium.tasks import registry
+from sensorium.tasks.base import Evaluation
 
 
 def run(arguments: list[str]) -> int:
@@ -56,34 +50,45 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     settings = _settings(loaded, config, about_data, arguments)
     data = load_data(settings)
     name = config["split"] or _default_split(settings, about_data)
-    split = _relabelled(_split(data, name), data.spec, loaded.spec)
-    _say_cut(split, loaded.spec)
-    device = device_of(config["accelerator"])
-    result = evaluation.judge(loaded, split, config=settings, device=device, trust=config["trust"])
-
-    metrics = evaluation.flat(result, name)
-    records: list[output.Record] = [{"metric": key, "value": value} for key, value in metrics.items()]
-    if config["bootstrap"]:
-        records = _with_intervals(records, _classes(result, "bootstrap"), name, resamples=config["bootstrap"])
+    task = registry.of(loaded.spec)
+    _check_same_task(data.spec, loaded.spec)
+    split = task.relabeled(_split(data, name), data.spec, loaded.spec)
+    for note in task.truncation_notes(split, loaded.spec):
+        print(note, file=sys.stderr)
+    result = evaluation.evaluate(
+        loaded, split, config=settings, device=device_of(config["accelerator"]), trust=config["trust"]
+    )
+    records = _records(result, name, resamples=config["bootstrap"])
     if config["compare"] is not None:
         other = checkpoint.read(checkpoint_path(config["compare"]))
-        records += _compared(other, loaded.spec, _classes(result, "compare"), split, settings, config)
+        records += _compared(other, loaded.spec, result, split, settings, config)
     folder = Path(str(config["folder"])) if config["folder"] else _beside(loaded.path) / f"eval_{name}"
     try:
         evaluation.record_problems(folder, data.problems, say=lambda line: print(line, file=sys.stderr))
-        evaluation.report(folder, result, split, loaded=loaded, predictions_format=config["predictions"])
+        task.report(result, folder=folder, split=split, spec=loaded.spec, predictions_format=config["predictions"])
     except OSError as error:
         raise RequestError(
             f"Tables and plots cannot be written to {folder}: {error.strerror}. Say folder=OTHER."
         ) from error
-    kind = config["format"]
-    if kind == "json":
+    _print(records, result, config, title=f"{name}: {len(split):,} examples", folder=folder)
+
+
+def _records(result: Evaluation, split: str, *, resamples: int) -> list[output.Record]:
+    """A record for each metric, with a confidence interval where resamples are asked for."""
+    intervals = result.intervals(resamples) if resamples else {}
+    ends = {f"{split}/{name}": {"low": low, "high": high} for name, (low, high) in intervals.items()}
+    metrics = evaluation.named(result, split)
+    return [{"metric": name, "value": value} | ends.get(name, {}) for name, value in metrics.items()]
+
+
+def _print(records: list[output.Record], result: Evaluation, config: Config, *, title: str, folder: Path) -> None:
+    if config["format"] == "json":
         flat = {record["metric"]: record["value"] for record in records}
         intervals = {f"{r['metric']}_interval": [r["low"], r["high"]] for r in records if "low" in r}
         records = [flat | intervals]
-    output.write_records(records, format=kind, output=config["output"], title=f"{name}: {len(split):,} examples")
-    if kind == "table":
-        for line in evaluation.signatures(result):
+    output.write_records(records, format=config["format"], output=config["output"], title=title)
+    if config["format"] == "table":
+        for line in result.signatures():
             output.console().print(line)
         output.console().print(f"\ntables and plots: {folder}")
 
@@ -142,58 +147,13 @@ def _split(data: Data, name: str) -> Any:
     return data.train.joined([data.val, data.test]) if name == "all" else getattr(data, name)
 
 
-def _say_cut(split: Any, spec: Spec) -> None:
-    """How many texts are judged by their beginnings, if any."""
-    if isinstance(spec, TextSpec | TranslationSpec):
-        for note in cut_note(split.cut, spec.max_length):
-            print(note, file=sys.stderr)
-
-
-def _classes(result: evaluation.Result, key: str) -> Predictions:
-    """What bootstrap and compare can work with."""
-    if not isinstance(result, Predictions):
-        raise RequestError(f"{key} is there for classification only so far; leave it out for this checkpoint.")
-    return result
-
-
-def _relabelled(split: Any, found: Spec, trained: Spec) -> Any:
-    """Labels by the checkpoint's class numbers. Raises RequestError for a class that the model does not know, and for
-    data of another kind.
-    """
-    if found.kind != trained.kind:
+def _check_same_task(found: Spec, trained: Spec) -> None:
+    if found.task != trained.task:
         raise RequestError(f"This checkpoint was trained on {trained}; this data is {found}.")
-    if not isinstance(found, _OfClasses) or not isinstance(trained, _OfClasses):
-        return split
-    if found.class_names == trained.class_names:
-        return split
-    if found.kind == "masks":  # numbers of pixels in files: they are not renumbered
-        raise RequestError(
-            f"The classes of this data are {listing(found.class_names, limit=12)}.\n"
-            f"The model was trained for {listing(trained.class_names, limit=12)}, in this order."
-        )
-    strange = [name for name in found.class_names if name not in trained.class_names]
-    if strange:
-        raise RequestError(
-            f"This data has classes that the model was not trained for: {listing(strange, limit=8)}.\n"
-            f"It knows: {listing(trained.class_names, limit=12)}."
-        )
-    numbers = np.array([trained.class_names.index(name) for name in found.class_names])
-    boxes = found.kind == "boxes"  # several labels a picture
-    return replace(split, labels=[numbers[labels] for labels in split.labels] if boxes else numbers[split.labels])
-
-
-def _with_intervals(
-    records: list[output.Record], predictions: Predictions, split: str, *, resamples: int
-) -> list[output.Record]:
-    intervals = bootstrap_intervals(
-        probabilities=predictions.probabilities, labels=predictions.labels, resamples=resamples
-    )
-    ends = {f"{split}/{name}": {"low": low, "high": high} for name, (low, high) in intervals.items()}
-    return [record | ends.get(record["metric"], {}) for record in records]
 
 
 def _compared(
-    other: checkpoint.Checkpoint, spec: Spec, predictions: Predictions, split: Any, settings: Config, config: Config
+    other: checkpoint.Checkpoint, spec: Spec, result: Evaluation, split: Any, settings: Config, config: Config
 ) -> list[output.Record]:
     """This checkpoint (a) against another (b) on the same examples, which both must see alike."""
     names = [getattr(found, "class_names", None) for found in (other.spec, spec)]
@@ -201,11 +161,10 @@ def _compared(
         raise RequestError(
             f"compare: the two checkpoints do not share class names and kind of data: {other.spec}, and {spec}."
         )
-    rival = evaluation.judge(
+    rival = evaluation.evaluate(
         other, split, config=settings, device=device_of(config["accelerator"]), trust=config["trust"]
     )
-    rival = _classes(rival, "compare")
-    found = paired_comparison(a=predictions.probabilities, b=rival.probabilities, labels=predictions.labels)
+    found = result.compared(rival)
     return [{"metric": f"compare/{name}", "value": value} for name, value in found.items()]
 
 

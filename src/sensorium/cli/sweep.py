@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sensorium import runs
-from sensorium.cli import output
+from sensorium import distributed, output, runs
 from sensorium.cli.app import Config, run_hydra
 from sensorium.errors import RequestError, RunError, SensoriumError
 from sensorium.files import write_atomically
@@ -53,7 +52,7 @@ def run(arguments: list[str], job: Callable[[Config], None]) -> int:
     """
     root = next((a.partition("=")[2] for a in arguments if a.startswith("run_root=")), "runs")
     launch.join()
-    folder = Path(launch.agree(str(runs.create(Path(root), "sweeps").folder) if launch.rank() == 0 else None))
+    folder = Path(launch.agree(str(runs.create(Path(root), "sweeps").folder) if distributed.rank() == 0 else None))
     os.environ["SENSORIUM_SWEEP"] = str(folder.resolve())
     try:
         run_hydra("train", [*arguments, f"hydra.sweep.dir={folder}"], job)
@@ -62,7 +61,7 @@ def run(arguments: list[str], job: Callable[[Config], None]) -> int:
         raise
     finally:
         del os.environ["SENSORIUM_SWEEP"]
-    if launch.rank() != 0:
+    if distributed.rank() != 0:
         return 0
     jobs = [json.loads(path.read_text()) for path in sorted(folder.glob("job_*.json"))]
     if not jobs:

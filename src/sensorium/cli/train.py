@@ -13,28 +13,15 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from sensorium import checkpoint, runs
+from sensorium import checkpoint, distributed, evaluation, output, runs
 from sensorium.build import Misfit, build_model, fits, load_data, makes_classes
-from sensorium.cli import configs, evaluation, output, sweep, values
+from sensorium.cli import configs, sweep, values
 from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra
-from sensorium.data.audio.splits import too_short
 from sensorium.data.base import Data, Problem, refuse
 from sensorium.errors import RequestError, RunError, SensoriumError, listing
 from sensorium.runs import Run
-from sensorium.specs import PictureSpec
+from sensorium.tasks import registry
 from sensorium.training import fit, launch, learning, settings, trace, tune
-
-# What `predict` is given, by kind of data.
-PREDICT_INPUT = {
-    "image": "input=FILE",
-    "boxes": "input=FILE",
-    "masks": "input=FILE",
-    "text": 'text="..."',
-    "language": 'prompt="..."',
-    "translation": "input=-",
-    "sound": "input=FILE",
-    "speech": "input=FILE",
-}
 
 
 def run(arguments: list[str]) -> int:
@@ -72,7 +59,7 @@ def _job(config: Config) -> None:
         record.failed(error)
         print(f"sensorium: {error}")
         return
-    if record is not None and launch.rank() == 0:
+    if record is not None and distributed.rank() == 0:
         record.done(run)
 
 
@@ -86,13 +73,13 @@ def _train_anew(config: Config) -> Run:
         config["threads"] = 1  # jobs side by side: threads that wait for each other on busy cores stall
     launch.join()
     name = f"{config['dataset_name']}_{config['model_name']}"
-    run = Run(launch.agree(runs.create(Path(config["run_root"]), name).folder if launch.rank() == 0 else None))
-    if launch.rank() == 0:
+    run = Run(launch.agree(runs.create(Path(config["run_root"]), name).folder if distributed.rank() == 0 else None))
+    if distributed.rank() == 0:
         runs.record(run, config, list(hydra.overrides.task))
     try:
         train(config, run, resume=None)
     except RequestError:
-        if launch.rank() == 0:
+        if distributed.rank() == 0:
             runs.discard(run)
         raise
     return run
@@ -102,7 +89,7 @@ def _resume(path: Path, overrides: list[str]) -> None:
     """Goes on with a run from its last checkpoint that can be read, or from its start when there is none."""
     find_own_modules()
     run = runs.find(path)
-    stored = run.read_config()
+    stored = checkpoint.migrated_config(run.read_config())
     if "batch_tokens" not in stored:
         raise RequestError(f"{run.folder} was begun with an earlier Sensorium; go on with it there, or train anew.")
     if isinstance(given := stored["model"].get("pretrained"), str):  # an earlier config.yaml names a file there
@@ -111,7 +98,7 @@ def _resume(path: Path, overrides: list[str]) -> None:
     values.check("train", config)
     launch.join()
     found, note = checkpoint.newest_readable([run.last, run.previous])
-    if note and launch.rank() == 0 and not launch.is_spawned(run):
+    if note and distributed.rank() == 0 and not launch.is_spawned(run):
         print(note)
     train(config, run, resume=found)
 
@@ -125,7 +112,7 @@ def train(config: Config, run: Run, resume: Path | None) -> None:
     launch.adopt(config["trainer"])
     fit.quiet()
     started = time.perf_counter()
-    first = launch.rank() == 0
+    first = distributed.rank() == 0
     console = output.console(log=run.log if first else None)
     say = console.print if first else (lambda *_: None)
     if advice := settings.set_threads(config["threads"], processes=int(os.environ.get("LOCAL_WORLD_SIZE", "1"))):
@@ -134,9 +121,9 @@ def train(config: Config, run: Run, resume: Path | None) -> None:
     data = learning.with_labels(config, load_data(config))
     for note in data.notes:
         say(note)
-    evaluation.check_ready(data.spec, config["decoding"])
+    registry.of(data.spec).check_request(data.spec, config["decoding"])
     model = _model(config if resume is None else config | {"model": config["model"] | {"init": None}}, data, say)
-    data = _heard_by(model, data, config["on_bad"])
+    data = _without_unfit(model, data, config["on_bad"])
     evaluation.record_problems(run.folder, data.problems, say=say)
     settings.choose(config, model, data.spec)
     tune.tune(config, data=data, say=say)
@@ -157,7 +144,7 @@ def train(config: Config, run: Run, resume: Path | None) -> None:
         return
     if config["test"] and makes_classes(config):
         metrics = evaluation.evaluate_run(config, run, data=data, device=training.device)
-        say(evaluation.metrics_table(metrics))
+        say(output.table([{"metric": name, "value": value} for name, value in metrics.items()]))
     if first:
         say(f"run folder: {run.folder}\n\n{_next_commands(config, run, data)}")
 
@@ -166,7 +153,7 @@ def _next_commands(config: Config, run: Run, data: Data) -> str:
     """What can be done with the run now."""
     if not makes_classes(config):
         return f"sensorium train model.init={run.best}"
-    return f"sensorium eval ckpt={run.best}\nsensorium predict ckpt={run.best} {PREDICT_INPUT[data.spec.kind]}"
+    return f"sensorium eval ckpt={run.best}\nsensorium predict ckpt={run.best} {registry.of(data.spec).example_input}"
 
 
 def _spawn(config: Config, run: Run, processes: int) -> None:
@@ -192,14 +179,13 @@ def _model(config: Config, data: Data, say: Any) -> torch.nn.Module:
         raise RequestError(f"{error}\nModels that take such data: {listing(fitting)}.") from error
 
 
-def _heard_by(model: torch.nn.Module, data: Data, on_bad: str) -> Data:
-    """The recordings whose transcripts fit into the frames that a recogniser makes of them; others are problems."""
-    if data.spec.kind != "speech":
-        return data
+def _without_unfit(model: torch.nn.Module, data: Data, on_bad: str) -> Data:
+    """The data without examples that this model cannot learn from, which are problems of the data."""
+    task = registry.of(data.spec)
     splits, problems = {}, list(data.problems)
     for part in ("train", "val", "test"):
         split = getattr(data, part)
-        bad = too_short(split, model.output_lengths)  # type: ignore[arg-type]
+        bad = task.unfit_examples(model, split)
         problems += [Problem(split.names[row], what) for row, what in bad.items()]
         splits[part] = split.subset(np.setdiff1d(np.arange(len(split)), list(bad))) if bad else split
     refuse(problems[len(data.problems) :], on_bad=on_bad)  # type: ignore[arg-type]
@@ -210,7 +196,7 @@ def _summary(config: Config, data: Data, model: torch.nn.Module) -> str:
     """What is about to happen, in two lines."""
     parameters = sum(parameter.numel() for parameter in model.parameters())
     sizes = " + ".join(f"{len(split):,}" for split in (data.train, data.val, data.test))
-    layout = f"{config['memory_format']}, " if isinstance(data.spec, PictureSpec) else ""
+    layout = f"{config['memory_format']}, " if registry.of(data.spec).uses_memory_format else ""
     tokens = f" of at most {config['batch_tokens']:,} tokens" if config["batch_tokens"] else ""
     return (
         f"{config['dataset_name']}: {sizes} {data.spec} (train + val + test)\n"

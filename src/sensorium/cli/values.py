@@ -9,7 +9,7 @@ from typing import Any
 
 from sensorium.build import device_of
 from sensorium.errors import RequestError, listing, nearest
-from sensorium.evaluator.arithmetic import MEMORY_FORMATS, PRECISIONS
+from sensorium.tasks.precision import MEMORY_FORMATS, PRECISIONS
 from sensorium.training import launch
 
 

@@ -36,6 +36,11 @@ class BatchLoader:
     def batch_size(self) -> int:
         return self.sampler.plan.size
 
+    @property
+    def processes(self) -> int:
+        """Processes that share the batches of this split."""
+        return self.sampler.plan.world_size
+
     def read(self, rows: np.ndarray) -> Batch:
         """The batch of these rows."""
         batch = self.split.read(rows)

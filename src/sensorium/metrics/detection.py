@@ -25,7 +25,7 @@ MOST = 100  # boxes of a class in a picture that count, the best ones
 RECALLS = np.linspace(0, 1, 101)
 
 
-class Found(NamedTuple):
+class DetectedBoxes(NamedTuple):
     """What is found in a picture. boxes: (N, 4) pixels. labels: (N,) class numbers. scores: (N,)."""
 
     boxes: np.ndarray
@@ -33,7 +33,7 @@ class Found(NamedTuple):
     scores: np.ndarray
 
 
-class Truth(NamedTuple):
+class GroundTruth(NamedTuple):
     """What there is in a picture. boxes: (N, 4) pixels. labels: (N,) class numbers. difficult: (N,) bool."""
 
     boxes: np.ndarray
@@ -75,7 +75,7 @@ class DetectionScores:
 
 
 def detection_scores(
-    found: Sequence[Found], truths: Sequence[Truth], *, num_classes: int, areas: bool = True
+    found: Sequence[DetectedBoxes], truths: Sequence[GroundTruth], *, num_classes: int, areas: bool = True
 ) -> DetectionScores:
     """Of N pictures. areas: whether small, medium and large boxes are scored too, which takes four times as long."""
     with contextlib.redirect_stdout(io.StringIO()):  # it tells how long it took
@@ -107,13 +107,13 @@ def _coco(rows: Iterable[dict[str, Any]], pictures: int) -> COCO:
     return coco
 
 
-def _truth_rows(truths: Sequence[Truth]) -> Iterable[dict[str, Any]]:
+def _truth_rows(truths: Sequence[GroundTruth]) -> Iterable[dict[str, Any]]:
     for picture, truth in enumerate(truths):
         for box, label, difficult in zip(truth.boxes, truth.labels, truth.difficult, strict=True):
             yield _row(picture, box, label) | {"iscrowd": int(difficult)}
 
 
-def _found_rows(found: Sequence[Found]) -> Iterable[dict[str, Any]]:
+def _found_rows(found: Sequence[DetectedBoxes]) -> Iterable[dict[str, Any]]:
     for picture, one in enumerate(found):
         for box, label, score in zip(one.boxes, one.labels, one.scores, strict=True):
             yield _row(picture, box, label) | {"iscrowd": 0, "score": float(score)}
@@ -139,7 +139,7 @@ class Errors(NamedTuple):
     wrong: np.ndarray
 
 
-def errors(found: Found, truth: Truth, *, threshold: float, overlap: float = 0.5) -> Errors:
+def errors(found: DetectedBoxes, truth: GroundTruth, *, threshold: float, overlap: float = 0.5) -> Errors:
     """Of one picture, of the boxes that score at least `threshold`: each, the best first, takes the box of its class
     that it overlaps most and that is not taken, by at least `overlap`. Difficult boxes are not missed, and not wrong.
     """

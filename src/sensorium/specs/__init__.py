@@ -31,13 +31,13 @@ __all__ = [
 
 Spec = ImageSpec | DetectionSpec | SegmentationSpec | TextSpec | LanguageSpec | TranslationSpec | SoundSpec | SpeechSpec
 
-# Every word a spec of any kind may have for a constructor, and every name of an input.
+# Every word the spec of any task may have for a constructor, and every name of an input.
 OFFERED = frozenset({"in_channels", "num_classes", "image_size", "vocab_size", "pad_id", "context"}) | frozenset(
     {"source_vocab_size", "target_vocab_size", "num_features"}
 )
 INPUTS = frozenset({"images", "tokens", "lengths", "source", "target_in", "features"})
-_KINDS: dict[str, type[Spec]] = {
-    spec.kind: spec
+_SPECS: dict[str, type[Spec]] = {
+    spec.task: spec
     for spec in (
         ImageSpec,
         DetectionSpec,
@@ -52,6 +52,6 @@ _KINDS: dict[str, type[Spec]] = {
 
 
 def spec_from_dict(values: Mapping[str, Any]) -> Spec:
-    """The inverse of `to_dict`. An unknown kind is a KeyError, an unknown key a TypeError."""
+    """The inverse of `to_dict`. An unknown task is a KeyError, an unknown key a TypeError."""
     arguments: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return _KINDS[arguments.pop("kind")](**arguments)
+    return _SPECS[arguments.pop("task")](**arguments)

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, kw_only=True)
 class AnySpec(ABC):
-    """What all have in common: a kind by name, and plain types for a checkpoint."""
+    """What all have in common: the task, and plain types for a checkpoint."""
 
-    kind: ClassVar[str]
+    task: ClassVar[str]  # the name of the task this data is for
     unit: ClassVar[str]  # one example, in a word
     inputs: ClassVar[tuple[str, ...]]  # what a model's forward is called with, by name
     # What a model's class says it gives, where the inputs alone do not tell: "boxes", "masks", or nothing.
@@ -18,7 +18,11 @@ class AnySpec(ABC):
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, as a checkpoint stores it."""
         values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-        return {"kind": self.kind, **values}
+        return {"task": self.task, **values}
+
+    def example_size(self, length: int) -> str:
+        """How large `example(length)` is, in words."""
+        return f"{length} tokens"
 
     @abstractmethod
     def fault(self, found: Any) -> str | None:

@@ -47,6 +47,9 @@ class PictureSpec(AnySpec):
         """One black picture."""
         return (torch.zeros(1, self.in_channels, *self.image_size),)
 
+    def example_size(self, length: int) -> str:
+        return "x".join(str(size) for size in (self.in_channels, *self.image_size))
+
     def __str__(self) -> str:
         height, width = self.image_size
         colours = f"{self.in_channels} channel{'' if self.in_channels == 1 else 's'}"
@@ -57,7 +60,7 @@ class PictureSpec(AnySpec):
 class ImageSpec(PictureSpec, LogitsSpec):
     """Pictures with a class each."""
 
-    kind = "image"
+    task = "image_classification"
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -69,7 +72,7 @@ class ImageSpec(PictureSpec, LogitsSpec):
 class DetectionSpec(PictureSpec):
     """Pictures with boxes around things of these classes. Class numbers begin at 0; there is none for background."""
 
-    kind = "boxes"
+    task = "object_detection"
     gives = "boxes"
 
     def fault(self, found: Any) -> str | None:
@@ -88,7 +91,7 @@ class SegmentationSpec(PictureSpec, LogitsSpec):
     palette: red, green and blue from 0 to 255 for each class in turn, 3K numbers; what masks and overlays are drawn in.
     """
 
-    kind = "masks"
+    task = "semantic_segmentation"
     gives = "masks"
 
     palette: tuple[int, ...]

@@ -20,7 +20,7 @@ class SoundSpec(LogitsSpec):
     num_features: numbers of a frame.
     """
 
-    kind = "sound"
+    task = "audio_classification"
     unit = "recording"
     inputs = ("features", "lengths")
 
@@ -49,6 +49,9 @@ class SoundSpec(LogitsSpec):
         """So many frames of silence."""
         return torch.zeros(1, length, self.num_features), torch.tensor([length])
 
+    def example_size(self, length: int) -> str:
+        return f"{length} frames"
+
     def __str__(self) -> str:
         return f"recordings at {self.features['sample_rate']:,} Hz, {self.num_classes} classes"
 
@@ -61,7 +64,7 @@ class SpeechSpec(LogitsSpec):
     language_model: an n-gram model of the training transcripts in ARPA's format, or nothing.
     """
 
-    kind = "speech"
+    task = "speech_recognition"
     unit = "recording"
     inputs = ("features", "lengths")
 
@@ -87,6 +90,9 @@ class SpeechSpec(LogitsSpec):
     def example(self, length: int = _FRAMES) -> tuple[Tensor, ...]:
         """So many frames of silence."""
         return torch.zeros(1, length, self.num_features), torch.tensor([length])
+
+    def example_size(self, length: int) -> str:
+        return f"{length} frames"
 
     def __str__(self) -> str:
         return f"speech at {self.features['sample_rate']:,} Hz over a vocabulary of {self.vocab_size:,}"

@@ -18,7 +18,7 @@ class TextSpec(LogitsSpec):
     tokenizer: `Tokenizer.to_dict()`. max_length: tokens a text is cut to.
     """
 
-    kind = "text"
+    task = "text_classification"
     unit = "text"
     inputs = ("tokens", "lengths")
 
@@ -60,7 +60,7 @@ class LanguageSpec(LogitsSpec):
     tokenizer: `Tokenizer.to_dict()`. context: tokens of a stretch in training.
     """
 
-    kind = "language"
+    task = "language_modeling"
     unit = "token"
     inputs = ("tokens",)
 
@@ -97,7 +97,7 @@ class TranslationSpec(LogitsSpec):
     max_length: tokens a sentence is cut to.
     """
 
-    kind = "translation"
+    task = "translation"
     unit = "pair"
     inputs = ("source", "lengths", "target_in")
 

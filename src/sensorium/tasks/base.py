@@ -1,195 +1,235 @@
-"""What every task shares: the shared step, running sums instead of a metric object at each step, optimiser wiring."""
+"""The Task interface: everything that is special about one kind of problem, asked for by verbs that know no task.
 
-from abc import abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+What the parts of a task hand each other is here too: a loaded model, an evaluation, a prediction, the options of both.
+Nothing in this file or in a task's `task.py` imports Lightning, so that evaluation and prediction start without it.
+"""
 
-import lightning.pytorch as pl
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+
+import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch import nn
 
+from sensorium.data.base import Data
+from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError
-from sensorium.nn.transfer import frozen_modules_eval
-from sensorium.optim.groups import parameter_groups
-from sensorium.randomness import ExampleRandom, fold
+from sensorium.output import Record
+from sensorium.specs import Spec
+from sensorium.tasks.writers import FORMATS, Writer, standard_writer
 
-OptimizerFactory = Callable[[list[dict[str, Any]]], Optimizer]
-SchedulerFactory = Callable[..., LRScheduler | ReduceLROnPlateau]
+S = TypeVar("S", bound=Spec)
+
+
+class Metric(NamedTuple):
+    """A metric by the name it has in metrics.json behind "test/", and which way it improves."""
+
+    name: str
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A checkpoint's model, and what it says about itself.
+
+    spec: the data it was trained for. model: in evaluation mode, on the CPU until it is used. precision, memory_format:
+    as trained, resolved. decoding: the section of the training's config.
+    """
+
+    spec: Any
+    model: nn.Module
+    device: torch.device
+    precision: str
+    memory_format: str
+    decoding: dict[str, Any]
+
+    @property
+    def model_arguments(self) -> dict[str, Any]:
+        """What `tasks.inference.InferenceModel` needs beside the spec."""
+        return {
+            "model": self.model,
+            "device": self.device,
+            "precision": self.precision,
+            "memory_format": self.memory_format,
+        }
+
+
+class Evaluation(ABC):
+    """A model's results on a split. The forms of it are frozen dataclasses."""
+
+    @abstractmethod
+    def metrics(self) -> dict[str, float]:
+        """Every metric by name."""
+
+    def to_dict(self) -> dict[str, float]:
+        """The metrics, as JSON stores them."""
+        return self.metrics()
+
+    def signatures(self) -> list[str]:
+        """How metrics were computed, a line each, where implementations differ (BLEU)."""
+        return []
+
+    def intervals(self, resamples: int) -> dict[str, tuple[float, float]]:
+        """95 % confidence intervals of metrics by name. Raises RequestError for a task that has none."""
+        raise RequestError("bootstrap works for classification only; leave it out for this checkpoint.")
+
+    def compared(self, other: "Evaluation") -> dict[str, float]:
+        """A paired comparison with another model on the same examples. Raises RequestError likewise."""
+        raise RequestError("compare works for classification only; leave it out for this checkpoint.")
+
+
+@dataclass(frozen=True)
+class Prediction(ABC):
+    """One input's result; the forms of it add their own fields.
+
+    input: the path or text it is for. error: why there is no result.
+    """
+
+    input: str
+    error: str | None = field(default=None, kw_only=True)
+
+    @abstractmethod
+    def to_dict(self) -> Record:
+        """As a line of JSON: everything."""
+
+    @abstractmethod
+    def rows(self) -> list[Record]:
+        """As rows of CSV; every prediction of one call has the same columns."""
+
+    @abstractmethod
+    def summary(self) -> Record:
+        """As a row of a table on a screen: short."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """How a model is trained.
+class PredictOptions:
+    """Every option of a prediction; `Task.options` names those that mean something to a task.
 
-    optimizer: takes parameter groups. scheduler: takes the optimiser, total_steps and steps_per_epoch. lr,
-    weight_decay, backbone_lr_scale, layer_lr_decay: for the groups. seed: of dropout and augmentation.
+    top_k: classes for each input, or tokens a language model draws from. threshold: score from which something counts.
+    decoding: keys of the section `decoding` that differ from the checkpoint's. overlay, masks, attention: folders for
+    images. length, temperature, top_p, seed: of generated text. details: whether per-word times are wanted.
     """
 
-    optimizer: OptimizerFactory
-    scheduler: SchedulerFactory
-    lr: float
-    weight_decay: float
-    backbone_lr_scale: float
-    seed: int
-    layer_lr_decay: float | None = None
+    batch_size: int = 64
+    top_k: int | None = None
+    threshold: float | None = None
+    decoding: Mapping[str, Any] = field(default_factory=dict)
+    overlay: str | None = None
+    masks: str | None = None
+    attention: str | None = None
+    length: int = 200
+    temperature: float = 1.0
+    top_p: float | None = None
+    seed: int = 0
+    details: bool = True
 
 
-class StepResult(NamedTuple):
-    """loss: scalar to minimise. sums: (M,) totals over the batch, in the order of `Task.totals`, the last the count."""
-
-    loss: Tensor
-    sums: Tensor
-
-
-class Task(pl.LightningModule):
-    """A model with its loss, metrics and optimiser.
-
-    A sub-class implements `step` and names what it adds up in `totals`; the mean of each over an epoch is logged as
-    `train/NAME` and `val/NAME`. What is no such mean, `validation_metrics` gives when validation is over.
-
-    model: tensors in, tensors out.
-    """
-
-    totals: tuple[str, ...] = ("loss",)
-    judged: tuple[str, ...] = ()  # what `validation_metrics` gives, by name
-    best: tuple[str, str] = ("val/loss", "min")  # metric that the best checkpoint is chosen by, and its mode
-    model: nn.Module
-    repeats = False  # whether an example may come several times in an epoch
-
-    def __init__(self, *, model: nn.Module, recipe: Recipe) -> None:
-        super().__init__()
-        self.model, self.recipe, self.seed = model, recipe, recipe.seed
-        self._sums: dict[str, Tensor] = {}
-        # (all, per epoch) optimiser steps of the training to come. Lightning's own estimate would set the loaders up
-        # before it restores where they stood (lightning 2.6.6), so whoever starts the training says it.
-        self.length: tuple[float, int] = (1, 1)
-
-    def train(self, mode: bool = True) -> "Task":
-        super().train(mode)
-        if mode:
-            frozen_modules_eval(self.model)
-        return self
-
-    def on_train_start(self) -> None:
-        self.train()  # Lightning takes the mode of each module as it finds it
-
-    def logged(self, stage: str) -> list[str]:
-        """The metrics of a stage ("train" or "val") by the names they are logged under."""
-        return [f"{stage}/{name}" for name in self.summed(stage) + (self.judged if stage == "val" else ())]
+class Predictor(ABC):
+    """A model ready to predict, for raw inputs of its task."""
 
     @abstractmethod
-    def step(self, batch: Any, batch_idx: int, *, training: bool) -> StepResult:
-        """One batch through the model; with augmentation and smoothing only when training."""
+    def predict(self, inputs: Iterable[Any]) -> Iterator[Prediction]:
+        """Predictions in the order of the inputs, a batch at a time; an unreadable input is one with an error."""
 
-    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        # Dropout's numbers belong to (seed, epoch, batch, process): nothing that validation or an interruption draws
-        # or loses can change them.
-        state = fold(self.seed, self.current_epoch, batch_idx, self.global_rank)
-        torch.default_generator.manual_seed(state)
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(state)
-        loss, sums = self.step(batch, batch_idx, training=True)
-        self._add("train", sums)
-        return loss
+    def notes(self) -> list[str]:
+        """What happened to inputs that their predictions do not say, once they are all done: a line each."""
+        return []
 
-    def random(self, indices: Tensor, batch_idx: int, view: int = 0) -> ExampleRandom:
-        """The random numbers of a batch of examples (B,); those of another view of the same ones are others.
 
-        They belong to (seed, epoch, example), or where examples repeat to the step and the place in the batch as well.
-        """
-        seed = fold(self.seed, view) if view else self.seed
-        if self.repeats:
-            seed = fold(seed, batch_idx)
-            indices = indices + (torch.arange(len(indices), device=indices.device) << 32)
-        return ExampleRandom(seed=seed, epoch=self.current_epoch, indices=indices, batch=batch_idx)
+class Task(ABC, Generic[S]):
+    """One kind of problem. Stateless: `registry.get(name)` gives the one instance there is."""
 
-    def validation_step(self, batch: Any, batch_idx: int) -> None:
-        self._add("val", self.step(batch, batch_idx, training=False).sums)
+    name: ClassVar[str]
+    headline: ClassVar[Metric]  # what models are compared by
+    # For `predict`: keys for raw inputs, of which one is needed; options; formats beside table, csv and json.
+    input_keys: ClassVar[tuple[str, ...]] = ("input",)
+    options: ClassVar[tuple[str, ...]] = ()
+    formats: ClassVar[tuple[str, ...]] = FORMATS
+    streams: ClassVar[bool] = False  # whether stream=true and input=mic work
+    example_input: ClassVar[str] = "input=FILE"  # what to type behind `predict ckpt=...`
+    # For training.
+    augmentation: ClassVar[str] = "nothing"  # what an augmentation must say it takes
+    fitting_augmentations: ClassVar[str] = "none"  # choices of the group augment that do
+    strong_view: ClassVar[dict[str, Any] | None] = None  # learning.strong=auto; None: learns from labeled data only
+    self_supervised: ClassVar[bool] = False  # whether learning=simclr works
+    bf16_always: ClassVar[bool] = False  # whether bfloat16 pays for models of any size (decision 0011)
+    uses_memory_format: ClassVar[bool] = False  # whether channels_last can matter
+    traceable: ClassVar[bool] = False  # whether debug=trace works
 
-    def validation_metrics(self) -> dict[str, float]:
-        """What is no mean over examples, of the validation that ends: all that `judged` names, alike in every process.
+    # -- training
 
-        Called once, by every process; logged as `val/NAME`.
-        """
+    @abstractmethod
+    def preprocessing(self, spec: S, memory_format: torch.memory_format = torch.contiguous_format) -> nn.Module:
+        """What turns a batch's inputs, as they are stored, into the tuple that the model is called with."""
+
+    def class_counts(self, split: Any, num_classes: int) -> np.ndarray | None:
+        """(K,) int64 training examples of each class; None where classes cannot be weighted."""
+        return None
+
+    def check_request(self, spec: S, decoding: Mapping[str, Any]) -> None:
+        """Refuses what could not be evaluated, for want of a package or of sense, before hours of training."""
+
+    def unfit_examples(self, model: nn.Module, split: Any) -> dict[int, str]:
+        """Rows of a split that this model cannot learn from, and why."""
         return {}
 
-    def _add(self, stage: str, sums: Tensor) -> None:
-        # Sums grow over thousands of batches: float64, where the device has it.
-        sums = sums.detach() if self.device.type == "mps" else sums.detach().double()
-        self._sums[stage] = self._sums[stage] + sums if stage in self._sums else sums
+    def sample_writer(self, data: Data, *, seed: int) -> "Callable[[nn.Module, int, torch.device], str] | None":
+        """For a model that generates: called with it, the step and the device, gives a sample; else None."""
+        return None
 
-    def _log_means(self, stage: str) -> None:
-        if not self.summed(stage):
-            return
-        sums = self.trainer.strategy.reduce(self._sums.pop(stage), reduce_op="sum")
-        means = (sums[:-1] / sums[-1]).float()
-        self.log_dict({f"{stage}/{name}": mean for name, mean in zip(self.summed(stage), means, strict=True)})
+    # -- evaluation
 
-    def summed(self, stage: str) -> tuple[str, ...]:
-        """What a step of "train" or "val" adds up, beside the count."""
-        return self.totals
+    def eval_precision(self, precision: str) -> str:
+        """What a model trained in `precision` is evaluated and used in."""
+        return "32-true"
 
-    def on_train_epoch_end(self) -> None:
-        self._log_means("train")
+    @abstractmethod
+    def evaluate(self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]) -> Evaluation:
+        """Every example of a split exactly once. loader_of: batches of a split in order."""
 
-    def on_validation_start(self) -> None:
-        # Every process judges the model that is saved, which is the first one's.
-        for buffer in self.model.buffers() if self.trainer.world_size > 1 else ():
-            torch.distributed.broadcast(buffer, src=0)
+    @abstractmethod
+    def report(self, evaluation: Any, *, folder: Path, split: Any, spec: S, predictions_format: str) -> list[Path]:
+        """Tables and plots of an evaluation, and where they are. predictions_format: csv or jsonl."""
 
-    def on_validation_epoch_start(self) -> None:
-        self._sums.pop("val", None)
+    def relabeled(self, split: Any, found: S, trained: S) -> Any:
+        """A split of other data with the class numbers of the model. Raises RequestError for unknown classes."""
+        return split
 
-    def on_validation_epoch_end(self) -> None:
-        self._log_means("val")
-        self.log_dict({f"val/{name}": value for name, value in self.validation_metrics().items()})
+    def truncation_notes(self, split: Any, spec: S) -> list[str]:
+        """How many examples are evaluated by their beginnings, a line each."""
+        return []
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Half an epoch's sums go along, each process's own, so that the epoch's mean survives an interruption."""
-        size = len(self.summed("train")) + 1
-        sums = self._sums.get("train", torch.zeros(size, device=self.device))
-        gathered = self.trainer.strategy.all_gather(sums).reshape(-1, size)
-        checkpoint["train_sums"] = gathered.cpu()
+    # -- prediction
 
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        sums = checkpoint["train_sums"]
-        if len(sums) == self.trainer.world_size and sums[self.global_rank, -1] > 0:
-            self._sums["train"] = sums[self.global_rank].to(self.device)
+    @abstractmethod
+    def inputs(self, given: Mapping[str, Any]) -> Sequence[Any] | Iterable[Any]:
+        """Raw inputs from the keys of `input_keys`. Raises RequestError for what is not there."""
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        # A few tensors: the general walk over nested collections costs more than the copies on a CPU.
-        return batch if device.type == "cpu" else type(batch)(*(t.to(device, non_blocking=True) for t in batch))
+    @abstractmethod
+    def predictor(self, model: LoadedModel, options: PredictOptions) -> Predictor:
+        """The model ready to predict."""
 
-    def groups(self) -> list[dict[str, Any]]:
-        """What is trained, in groups as an optimiser takes them."""
-        recipe = self.recipe
-        return parameter_groups(
-            self.model,
-            lr=recipe.lr,
-            weight_decay=recipe.weight_decay,
-            backbone_lr_scale=recipe.backbone_lr_scale,
-            layer_lr_decay=recipe.layer_lr_decay,
-        )
+    def writer(self, kind: str, *, output_file: str | None, inputs: Any, model: LoadedModel) -> Writer:
+        """What writes predictions in a format of `formats`."""
+        return standard_writer(kind, output_file=output_file)
 
-    def configure_optimizers(self) -> Any:
-        recipe = self.recipe
-        groups = self.groups()
-        try:
-            optimizer = recipe.optimizer(groups)
-        except (TypeError, ValueError) as error:  # what torch says of a value out of range
-            raise RequestError(f"optimizer: {str(error).splitlines()[0]}") from error
-        # A fused optimiser offers to undo the scale of 16-mixed inside its step, and Lightning then refuses to clip
-        # gradients, in bf16-mixed too. Declined, the scale is undone before the step, as for all other optimisers.
-        optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
-        total_steps, steps_per_epoch = self.length
-        scheduler = recipe.scheduler(optimizer, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
-        if not isinstance(scheduler, ReduceLROnPlateau):
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-        monitor, mode = ("val/loss", "min") if "val/loss" in self.logged("val") else self.best
-        if mode != scheduler.mode:
-            scheduler.load_state_dict(scheduler.state_dict() | {"mode": mode, "best": -scheduler.best})
-        settings = {"scheduler": scheduler, "interval": "epoch", "monitor": monitor}
-        return {"optimizer": optimizer, "lr_scheduler": settings}
+    def artifacts(self, options: PredictOptions, inputs: Any, model: LoadedModel) -> "Artifacts | None":
+        """What writes files beside the predictions, such as overlays; None when none were asked for."""
+        return None
+
+    def stream(
+        self, model: LoadedModel, options: PredictOptions, source: Any, *, kind: str, output_file: str | None
+    ) -> None:
+        """stream=true: results while audio comes in. Only where `streams`."""
+        raise RequestError(f"stream=true is for audio, not for {model.spec}.")
+
+
+class Artifacts(ABC):
+    """Writes files that belong to predictions."""
+
+    @abstractmethod
+    def write(self, prediction: Any) -> Any:
+        """Writes those of one prediction; the prediction, naming them where its record does."""

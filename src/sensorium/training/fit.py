@@ -15,21 +15,20 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from torch import nn
 
-from sensorium import checkpoint
-from sensorium.batches import IGNORED
-from sensorium.build import initialise_from_data, instantiate, make_loader, make_prepare
+from sensorium import checkpoint, distributed
+from sensorium.build import initialise_from_data, instantiate, make_loader
 from sensorium.data.base import Data, Split
 from sensorium.data.loader import BatchLoader
 from sensorium.data.order import LengthOrder
-from sensorium.data.vision.scenes import MaskSplit
 from sensorium.errors import RequestError, missing_extra, unknown
-from sensorium.evaluator.arithmetic import MEMORY_FORMATS
 from sensorium.randomness import generator
 from sensorium.runs import Run
-from sensorium.specs import LanguageSpec, Spec
-from sensorium.tasks.base import Recipe, Task
-from sensorium.tasks.inputs import TAKEN, Preparation
-from sensorium.training import launch, learning
+from sensorium.specs import Spec
+from sensorium.tasks import registry
+from sensorium.tasks.precision import MEMORY_FORMATS
+from sensorium.tasks.preprocessing import Preparation
+from sensorium.tasks.training_module import OptimizationConfig, TaskModule
+from sensorium.training import learning
 from sensorium.training.checkpoints import AtomicCheckpointIO
 from sensorium.training.guard import LossGuard
 from sensorium.training.history import History
@@ -64,7 +63,7 @@ class Training:
     """Everything `run` needs, put together and ready to start."""
 
     trainer: pl.Trainer
-    task: Task
+    task: TaskModule
     data: Data
     device: torch.device
     progress: ProgressReport
@@ -75,8 +74,8 @@ class Training:
     def run(self, resume: Any | None) -> None:
         """Trains; `resume` is the path of the checkpoint to go on from, or None."""
         train, val = self._loaders()
-        epochs, processes = self.trainer.max_epochs or 0, launch.world_size()
-        if launch.rank() == 0:
+        epochs, processes = self.trainer.max_epochs or 0, distributed.world_size()
+        if distributed.rank() == 0:
             self.history.listeners.append(lambda row: self.progress.report(row, epochs=epochs, processes=processes))
         self.task.length = _steps(self.trainer, len(train))
         try:
@@ -96,7 +95,7 @@ class Training:
     def _loaders(self) -> tuple[BatchLoader, BatchLoader]:
         """This process's share of the training and of the validation batches; at least one of each."""
         config, train, val = self.config, self.data.train, self.data.val
-        rank, processes = launch.rank(), launch.world_size()
+        rank, processes = distributed.rank(), distributed.world_size()
         if few := config["trainer"].get("overfit_batches"):
             train = _few(train, few, int(config["batch_size"]) * processes)
         if min(len(train), len(val)) < processes:
@@ -127,16 +126,17 @@ def _steps(trainer: pl.Trainer, batches: int) -> tuple[float, int]:
     return (total if trainer.max_steps == -1 else min(total, trainer.max_steps)), per_epoch
 
 
-def build_task(config: dict[str, Any], model: nn.Module, data: Data) -> Task:
+def build_task(config: dict[str, Any], model: nn.Module, data: Data) -> TaskModule:
     """The task of a config around a built model; the model comes out in the config's memory format."""
     memory_format = MEMORY_FORMATS[config["memory_format"]]
     model.to(memory_format=memory_format)  # type: ignore[call-overload]
     lr = float(config["lr"])
     _check_criterion(config)
     preparation = Preparation(
-        prepare=make_prepare(data.spec, memory_format), augment=_augmentation(config["augment"], data.spec)
+        prepare=registry.of(data.spec).preprocessing(data.spec, memory_format),
+        augment=_augmentation(config["augment"], data.spec),
     )
-    recipe = Recipe(
+    recipe = OptimizationConfig(
         optimizer=instantiate("optimizer", dict(config["optimizer"], lr=lr)),
         scheduler=instantiate("scheduler", config["scheduler"]),
         lr=lr,
@@ -150,7 +150,7 @@ def build_task(config: dict[str, Any], model: nn.Module, data: Data) -> Task:
     offered["class_weights"] = weights
     if learning.method(config) is not None:
         return learning.build(config, data, offered)
-    task: Task = instantiate("task", config["task"], **offered)
+    task: TaskModule = instantiate("task", config["task"], **offered)
     task.repeats = config.get("epoch_batches") is not None
     return task
 
@@ -164,11 +164,13 @@ def _check_criterion(config: dict[str, Any]) -> None:
 
 
 def _augmentation(section: dict[str, Any], spec: Spec) -> Any:
-    """Refuses an augmentation of pictures for anything else, and one of sound likewise."""
+    """Refuses an augmentation that is made for another task."""
     augment = instantiate("augment", section)
-    taken, fitting = TAKEN.get(spec.kind, ("nothing", "none"))
-    if augment.active and augment.takes != taken:
-        raise RequestError(f"This augmentation is for {augment.takes}, not for {spec}. Say augment={fitting}.")
+    task = registry.of(spec)
+    if augment.active and augment.takes != task.augmentation:
+        raise RequestError(
+            f"This augmentation is for {augment.takes}, not for {spec}. Say augment={task.fitting_augmentations}."
+        )
     return augment
 
 
@@ -176,18 +178,11 @@ def class_weights(choice: Any, data: Data) -> torch.Tensor | None:
     """(K,) weights of the classes in the training loss; "balanced" makes each class count alike, 1 on average."""
     if choice is None:
         return None
-    names = getattr(data.spec, "class_names", None)
-    if choice != "balanced" or names is None or data.spec.kind == "boxes":
+    names = getattr(data.spec, "class_names", ())
+    counts = registry.of(data.spec).class_counts(data.train, len(names))
+    if choice != "balanced" or counts is None:
         raise RequestError("class_weights is null, or balanced for a dataset of classes.")
-    counts = _class_counts(data.train, len(names))
     return torch.tensor(counts.sum() / (len(names) * np.maximum(counts, 1)), dtype=torch.float32)
-
-
-def _class_counts(split: Any, num_classes: int) -> np.ndarray:
-    """(K,) int64 examples of each class; of masks, pixels."""
-    if isinstance(split, MaskSplit):
-        return split.class_counts(num_classes)
-    return np.bincount(split.labels[split.labels != IGNORED], minlength=num_classes)
 
 
 def assemble(config: dict[str, Any], *, data: Data, model: nn.Module, run: Run, console: Console) -> Training:
@@ -195,7 +190,9 @@ def assemble(config: dict[str, Any], *, data: Data, model: nn.Module, run: Run, 
     quiet()
     task = build_task(config, model, data)
     if config["model"].get("init") is None:
-        initialise_from_data(model, data.train, make_prepare(data.spec), seed=int(config["seed"]))
+        initialise_from_data(
+            model, data.train, registry.of(data.spec).preprocessing(data.spec), seed=int(config["seed"])
+        )
     history, progress, stop = History(run=run), ProgressReport(console=console, metric=task.best[0]), StopRequest()
     about = checkpoint.description(config, data.spec)
     chosen = {
@@ -233,20 +230,18 @@ def _unfreezing(config: dict[str, Any], model: nn.Module, console: Console) -> l
 
 
 def _samples(config: dict[str, Any], data: Data, run: Run) -> list[pl.Callback]:
-    """For a language model: a look at what it writes."""
-    if not isinstance(data.spec, LanguageSpec):
-        return []
-    prompt = data.val.read(np.zeros(1, dtype=np.int64)).tokens
-    return [TextSamples(run=run, spec=data.spec, prompt=prompt, seed=int(config["seed"]))]
+    """For a model that generates: samples after each validation."""
+    write = registry.of(data.spec).sample_writer(data, seed=int(config["seed"]))
+    return [] if write is None else [TextSamples(run=run, write=write)]
 
 
 def judged_by(best: tuple[str, str], section: dict[str, Any]) -> dict[str, Any]:
-    """A callback's section with monitor=auto and mode=auto replaced by what a task goes by (`Task.best`)."""
+    """A callback's section with monitor=auto and mode=auto replaced by what a task goes by (`TaskModule.best`)."""
     choices = dict(zip(("monitor", "mode"), best, strict=True))
     return section | {key: choice for key, choice in choices.items() if section.get(key) == "auto"}
 
 
-def _check_monitor(name: str, callback: pl.Callback, task: Task) -> None:
+def _check_monitor(name: str, callback: pl.Callback, task: TaskModule) -> None:
     """Refuses a metric that nobody computes, and a mode that is none, before training instead of after an epoch."""
     monitor, mode = getattr(callback, "monitor", None), getattr(callback, "mode", "max")
     stages = ("val",) if name == "checkpoints" else ("val", "train")  # best is judged when validation is over

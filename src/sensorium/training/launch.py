@@ -18,18 +18,9 @@ import torch
 import torch.distributed
 
 from sensorium.build import device_of
+from sensorium.distributed import world_size
 from sensorium.errors import RequestError
 from sensorium.runs import Run
-
-
-def world_size() -> int:
-    """Processes in this run."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def rank() -> int:
-    """This process's place among them, from 0."""
-    return int(os.environ.get("RANK", "0"))
 
 
 def is_launched() -> bool:

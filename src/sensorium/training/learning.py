@@ -13,57 +13,12 @@ from sensorium.data.base import Data, Split
 from sensorium.data.few_labels import with_few_labels
 from sensorium.errors import RequestError
 from sensorium.specs import Spec
-from sensorium.tasks.base import Task
-from sensorium.tasks.inputs import TAKEN, Preparation
-from sensorium.tasks.semi_supervised import Method, SemiSupervised
+from sensorium.tasks import registry
+from sensorium.tasks.learning.semi_supervised import Method, SemiSupervised
+from sensorium.tasks.preprocessing import Preparation
+from sensorium.tasks.training_module import TaskModule
 
-CLASSES = ("image", "text", "sound")  # kinds of data that are classified
 _REFERENCE, _CHUNK = 2000, 250  # labelled training examples that features are judged by, and how many are read at once
-
-# What is added to the run's own augmentation for a strong view, where learning.strong=auto.
-STRONG: dict[str, dict[str, Any]] = {
-    "image": {
-        "_target_": "sensorium.vision.augment.Augment",
-        "transforms": {
-            "rand": {"_target_": "sensorium.vision.automatic.RandAugment", "operations": 2, "magnitude": 10},
-            "cutout": {"_target_": "sensorium.vision.boxes.Cutout", "size": 0.5, "fill": 0.5},
-        },
-        "mix": None,
-    },
-    "text": {
-        "_target_": "sensorium.text.noise.TextAugment",
-        "transforms": {
-            "dropout": {"_target_": "sensorium.text.noise.TokenDropout", "share": 0.2},
-            "swap": {"_target_": "sensorium.text.noise.TokenSwap", "share": 0.1},
-            "mask": {"_target_": "sensorium.text.noise.TokenMask", "share": 0.3},
-        },
-    },
-    "sound": {
-        "_target_": "sensorium.audio.augment.SoundAugment",
-        "waves": {
-            "speed": {"_target_": "sensorium.audio.speed.SpeedPerturb", "factors": [0.85, 0.9, 1.0, 1.1, 1.15]},
-            "shift": {"_target_": "sensorium.audio.waves.TimeShift", "share": 0.1},
-            "noise": {
-                "_target_": "sensorium.audio.waves.Noise",
-                "kind": "pink",
-                "decibels": [5, 20],
-                "probability": 0.5,
-                "folder": None,
-                "sample_rate": None,
-            },
-        },
-        "features": {
-            "spec": {
-                "_target_": "sensorium.audio.spec_augment.SpecAugment",
-                "frequency_masks": 2,
-                "frequency_width": 10,
-                "time_masks": 2,
-                "time_width": 40,
-                "time_share": 0.25,
-            }
-        },
-    },
-}
 
 
 def method(config: dict[str, Any]) -> str | None:
@@ -75,15 +30,16 @@ def method(config: dict[str, Any]) -> str | None:
 def with_labels(config: dict[str, Any], data: Data) -> Data:
     """The data with as many labels as the config leaves it. Raises RequestError for data that is not classified."""
     chosen, per_class = method(config), config.get("labels_per_class")
-    kinds = ("image",) if chosen and not makes_classes(config) else CLASSES
-    if chosen and data.spec.kind not in kinds:
-        what = "pictures" if kinds == ("image",) else "pictures, texts or sounds"
+    task = registry.of(data.spec)
+    self_supervised = not makes_classes(config)
+    if chosen and not (task.self_supervised if self_supervised else task.strong_view):
+        what = "images" if self_supervised else "images, texts or recordings"
         raise RequestError(
             f"{chosen} is for the classification of {what}, not for {data.spec}.\nSay learning=supervised."
         )
     if per_class is None:
         return data
-    if data.spec.kind not in CLASSES:
+    if task.strong_view is None:
         raise RequestError(f"labels_per_class is for classification; this data is {data.spec}. Leave it out.")
     return with_few_labels(data, per_class=per_class, seed=int(config["labels_seed"]), hide=chosen is not None)
 
@@ -98,13 +54,13 @@ def choose(config: dict[str, Any], spec: Spec) -> None:
     if section["_target_"].endswith(".MeanTeacher") and not config["callbacks"].get("ema"):
         raise RequestError("The mean teacher is the average of the weights. Say callbacks=ema.")
     if section.get("strong") == "auto":
-        strong = STRONG[spec.kind]
+        strong = registry.of(spec).strong_view or {}
         if config["dataset"].get("cache") == "features":  # there are no samples to change
             strong = {key: value for key, value in strong.items() if key != "waves"}
         section["strong"] = strong
 
 
-def build(config: dict[str, Any], data: Data, offered: dict[str, Any]) -> Task:
+def build(config: dict[str, Any], data: Data, offered: dict[str, Any]) -> TaskModule:
     """The task of another way to learn. offered: what the dataset's own task would be given beside its section."""
     section = dict(config["learning"])
     if config["task"].get("criterion", "cross_entropy") != "cross_entropy":
@@ -131,7 +87,7 @@ def build(config: dict[str, Any], data: Data, offered: dict[str, Any]) -> Task:
 
 def _on_top(weak: Any, strong: Any, spec: Spec) -> Any:
     """An augmentation that does what the weak one does, and then what the strong one does."""
-    if getattr(strong, "takes", None) != TAKEN[spec.kind][0]:
+    if getattr(strong, "takes", None) != registry.of(spec).augmentation:
         raise RequestError(f"learning.strong is for {getattr(strong, 'takes', 'nothing')}, not for {spec}.")
     if getattr(strong, "mix", None) is not None:
         raise RequestError("learning.strong cannot mix two examples: leave out its mix.")

@@ -11,15 +11,15 @@ from torch import nn
 
 from sensorium.build import device_of
 from sensorium.errors import RequestError, unknown
-from sensorium.evaluator.arithmetic import MEMORY_FORMATS
 from sensorium.nn.flops import count_flops
-from sensorium.specs import LanguageSpec, Spec, SpeechSpec, TextSpec, TranslationSpec
+from sensorium.specs import Spec
+from sensorium.tasks import registry
+from sensorium.tasks.precision import MEMORY_FORMATS
 from sensorium.training import learning
 
 # Measured on cores with AVX512-BF16 (docs/decisions/0005, 0011): below this, casting costs more than bfloat16 saves;
 # for texts and speech it always pays.
 BF16_PAYS_FROM_FLOPS = 20e6
-SEQUENCES = (TextSpec, LanguageSpec, TranslationSpec, SpeechSpec)
 
 
 def choose(config: dict[str, Any], model: nn.Module, spec: Spec) -> None:
@@ -33,7 +33,8 @@ def choose(config: dict[str, Any], model: nn.Module, spec: Spec) -> None:
     elif config["memory_format"] not in MEMORY_FORMATS:
         raise unknown("memory_format", str(config["memory_format"]), ["auto", *MEMORY_FORMATS])
     if trainer["precision"] == "auto":
-        heavy = isinstance(spec, SEQUENCES) or count_flops(model, *spec.example()) >= BF16_PAYS_FROM_FLOPS
+        always = registry.of(spec).bf16_always
+        heavy = always or count_flops(model, *spec.example()) >= BF16_PAYS_FROM_FLOPS
         trainer["precision"] = "bf16-mixed" if heavy and has_fast_bf16(device) else "32-true"
 
 

@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sensorium.build import initialise_from_data, make_prepare
+from sensorium.build import initialise_from_data
 from sensorium.data.base import Data
 from sensorium.errors import RequestError
 from sensorium.nn.flops import count_parameters
 from sensorium.randomness import fold
-from sensorium.tasks.base import Task
+from sensorium.tasks import registry
+from sensorium.tasks.training_module import TaskModule
 from sensorium.training.fit import build_task
 from sensorium.training.unfreeze import from_the_head
 
@@ -53,7 +54,7 @@ def show(config: dict[str, Any], *, data: Data, model: nn.Module, say: Callable[
     """
     _check_small(config, data, model)
     model = _without_overwriting(copy.deepcopy(model))
-    initialise_from_data(model, data.train, make_prepare(data.spec), seed=int(config["seed"]))
+    initialise_from_data(model, data.train, registry.of(data.spec).preprocessing(data.spec), seed=int(config["seed"]))
     if config["model"].get("unfreeze_epochs") is not None:
         for _, parameters in from_the_head(model)[1:]:
             nn.ParameterList(parameters).requires_grad_(False)
@@ -76,7 +77,7 @@ def show(config: dict[str, Any], *, data: Data, model: nn.Module, say: Callable[
     _show_updates(config, task, say, check=check_gradients(task, batch))
 
 
-def forward(task: Task, batch: Any) -> tuple[Tensor, list[Activation]]:
+def forward(task: TaskModule, batch: Any) -> tuple[Tensor, list[Activation]]:
     """The training loss, (), and what every part of the net gave on the way, in order, the prepared input first."""
     found: list[Activation] = []
 
@@ -105,7 +106,7 @@ def forward(task: Task, batch: Any) -> tuple[Tensor, list[Activation]]:
     return loss, found
 
 
-def check_gradients(task: Task, batch: Any) -> Check:
+def check_gradients(task: TaskModule, batch: Any) -> Check:
     """The gradients of all weights against differences of the loss, each weight moved a little up and a little down."""
     deviation, kinks = 0.0, 0
     with torch.no_grad():
@@ -128,13 +129,13 @@ def check_gradients(task: Task, batch: Any) -> Check:
     return Check(deviation, kinks)
 
 
-def _loss(task: Task, batch: Any) -> Tensor:
+def _loss(task: TaskModule, batch: Any) -> Tensor:
     """With the same dropout as in training, every time."""
     torch.default_generator.manual_seed(fold(task.seed, 0, 0, 0))
     return task.step(batch, 0, training=True).loss
 
 
-def _show_updates(config: dict[str, Any], task: Task, say: Callable[[str], None], *, check: Check) -> None:
+def _show_updates(config: dict[str, Any], task: TaskModule, say: Callable[[str], None], *, check: Check) -> None:
     """Value, gradient and update of all weights, and how far the gradients can be trusted."""
     learning = {name: weights for name, weights in task.model.named_parameters() if weights.grad is not None}
     before = {name: weights.detach().clone() for name, weights in learning.items()}
@@ -185,8 +186,8 @@ def _settings(optimizer: torch.optim.Optimizer) -> str:
 def _check_small(config: dict[str, Any], data: Data, model: nn.Module) -> None:
     name, weights = config.get("model_name", type(model).__name__), count_parameters(model)
     advice = "Take model=mlp model.hidden=[8], or model=perceptron."
-    if data.spec.kind != "image":
-        raise RequestError("debug=trace shows nets on pictures only, such as dataset=logic and dataset=digits.")
+    if not registry.of(data.spec).traceable:
+        raise RequestError("debug=trace works for image classification only, such as dataset=logic and dataset=digits.")
     if config["trace"] >= len(data.train):
         raise RequestError(f"trace={config['trace']}: the training rows are 0 to {len(data.train) - 1:,}.")
     if weights > MOST_WEIGHTS:

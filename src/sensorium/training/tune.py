@@ -11,8 +11,8 @@ from torch import nn
 from sensorium.build import build_model, device_of, make_loader
 from sensorium.data.base import Data
 from sensorium.errors import RequestError
-from sensorium.evaluator.arithmetic import autocast
-from sensorium.tasks.base import Task
+from sensorium.tasks.precision import autocast
+from sensorium.tasks.training_module import TaskModule
 from sensorium.training.fit import build_task
 
 LOWEST_LR, HIGHEST_LR, LR_STEPS = 1e-6, 10.0, 100
@@ -81,7 +81,7 @@ def _samples_per_second(config: dict[str, Any], data: Data) -> float:
     return sum(len(batch.indices) for batch in batches) / (time.perf_counter() - started)
 
 
-def _task(config: dict[str, Any], data: Data) -> Task:
+def _task(config: dict[str, Any], data: Data) -> TaskModule:
     model = build_model(copy.deepcopy(config), data.spec)
     return build_task(config, model, data).to(device_of(config["trainer"]["accelerator"])).train()
 
@@ -103,7 +103,7 @@ def _batches(config: dict[str, Any], data: Data, count: int) -> Any:
         loader.sampler.set_epoch(loader.sampler.epoch + 1)
 
 
-def _step(task: Task, optimizer: torch.optim.Optimizer, batch: Any, config: dict[str, Any]) -> float:
+def _step(task: TaskModule, optimizer: torch.optim.Optimizer, batch: Any, config: dict[str, Any]) -> float:
     batch = type(batch)(*(tensor.to(task.device) for tensor in batch))
     with autocast(config["trainer"]["precision"], task.device):
         loss = task.step(batch, 0, training=True).loss

@@ -1,0 +1,55 @@
+"""A checkpoint evaluated on a split: what train, eval and the Python API share. What is special, its task knows."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sensorium import distributed, runs
+from sensorium.build import loaded_model, make_loader
+from sensorium.checkpoint import Checkpoint, read
+from sensorium.data.base import Data, Problem, counted
+from sensorium.files import write_csv
+from sensorium.history_plot import plot_history
+from sensorium.runs import Run
+from sensorium.tasks import registry
+from sensorium.tasks.base import Evaluation
+
+Config = dict[str, Any]
+
+
+def evaluate(loaded: Checkpoint, split: Any, *, config: Config, device: torch.device, trust: bool) -> Evaluation:
+    """A checkpoint's model on a split. config: of the evaluation, with the sections that loaders and decoding need."""
+    model = loaded_model(loaded, device=device, trust=trust, decoding=config["decoding"])
+
+    def loader_of(chosen: Any) -> Any:
+        rank, world_size = distributed.rank(), distributed.world_size()
+        return make_loader(config, chosen, shuffle=False, device=device, rank=rank, world_size=world_size)
+
+    return registry.of(loaded.spec).evaluate(model, split, loader_of)
+
+
+def evaluate_run(config: Config, run: Run, *, data: Data, device: torch.device) -> dict[str, float]:
+    """The best checkpoint of a run on its test split: metrics.json, tables and plots in the run folder."""
+    best = read(run.best)
+    evaluation = evaluate(best, data.test, config=config, device=device, trust=True)
+    metrics = named(evaluation, "test")
+    if distributed.rank() == 0:
+        task = registry.of(best.spec)
+        task.report(evaluation, folder=run.folder, split=data.test, spec=best.spec, predictions_format="csv")
+        plot_history(run.history, run.folder / "plots" / "history.png")
+        runs.write_metrics(run, metrics)
+    return metrics
+
+
+def named(evaluation: Evaluation, split: str) -> dict[str, float]:
+    """Metrics under the names of metrics.json: test/accuracy, test/loss ..."""
+    return {f"{split}/{name}": value for name, value in evaluation.metrics().items()}
+
+
+def record_problems(folder: Path, problems: tuple[Problem, ...], *, say: Callable[[str], None]) -> None:
+    """What on_bad=skip dropped: listed in the folder, and counted in a line."""
+    if problems and distributed.rank() == 0:
+        write_csv(folder / "left_out.csv", [("place", "problem"), *((p.place, p.what) for p in problems)])
+        say(f"{counted(len(problems), 'problem')} in the data, left out and listed in {folder / 'left_out.csv'}")

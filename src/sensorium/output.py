@@ -1,0 +1,140 @@
+"""Results on a terminal, or as CSV and JSON lines for programs."""
+
+import contextlib
+import csv
+import io
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.control import Control
+from rich.table import Table
+
+from sensorium.errors import RequestError, RunError
+from sensorium.files import replacing, write_atomically
+
+Record = dict[str, Any]
+_STYLE: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False}
+_WIDE = 1000  # columns
+
+
+class LoggedConsole(Console):
+    """Writes what it prints to a file too, as plain lines; the progress bar, which is drawn, stays out of it."""
+
+    def __init__(self, *, log: Path) -> None:
+        super().__init__(**_STYLE)
+        self._log = Console(file=log.open("a", encoding="utf-8"), width=_WIDE, **_STYLE)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As `Console.print`."""
+        super().print(*objects, **options)
+        if not any(isinstance(item, Control) for item in objects):
+            self._log.print(*objects, **options)
+
+
+def console(*, log: Path | None = None) -> Console:
+    """Plain text without control characters when output is not a terminal; what is in [brackets] stays.
+
+    log: a file that gets the same lines.
+    """
+    found = Console(**_STYLE) if log is None else LoggedConsole(log=log)
+    if not found.is_terminal:
+        found.width = _WIDE  # a program reads lines: rows are not folded for it
+    return found
+
+
+def write_records(
+    records: Sequence[Record],
+    *,
+    format: str,  # noqa: A002 (the name of the key)
+    output: str | None,
+    title: str = "",
+) -> None:
+    """All records at once, to a file (written atomically) or to standard output."""
+    if format == "table" and output is None:
+        console().print(table(records, title=title))
+        return
+    kind = format if format != "table" else "csv" if str(output).endswith(".csv") else "json"
+    text = as_csv(records) if kind == "csv" else "".join(as_json(record) for record in records)
+    if output is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    try:
+        write_atomically(Path(output), text)
+    except OSError as error:
+        raise RequestError(f"output={output} cannot be written: {error.strerror}.") from error
+
+
+def as_json(record: Record) -> str:
+    """One line."""
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+def as_csv(records: Sequence[Record], *, header: bool = True) -> str:
+    """A line for each record, with the columns in the order in which they first appear."""
+    columns = list(dict.fromkeys(key for record in records for key in record))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    if header:
+        writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
+
+
+def table(records: Sequence[Record], *, title: str = "") -> Table:
+    """A rich table; numbers with four decimals, on the right."""
+    columns = list(dict.fromkeys(key for record in records for key in record))
+    result = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        number = all(isinstance(record.get(column), int | float) for record in records)
+        result.add_column(column, justify="right" if number else "left", overflow="fold")
+    for record in records:
+        result.add_row(*(shown(record.get(column, "")) for column in columns))
+    return result
+
+
+def shown(value: Any) -> str:
+    """A cell: a fraction with four decimals, everything else as it is."""
+    return f"{value:z.4f}" if isinstance(value, float) else "" if value is None else str(value)
+
+
+@contextlib.contextmanager
+def opened(path: str | None) -> Iterator[Any]:
+    """Standard output, or a file that is there when all of it is."""
+    if path is None:
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    try:
+        with replacing(Path(path)) as file:
+            text = io.TextIOWrapper(file, encoding="utf-8")
+            yield text
+            text.flush()
+            text.detach()  # the file is not the wrapper's to close
+    except OSError as error:
+        raise RunError(f"output={path} cannot be written: {error.strerror}.") from error
+
+
+class FileNames:
+    """Names a file in a folder after each input; of inputs that would share a name, the second ends in _2, and so on.
+
+    suffix: of the files, such as ".srt".
+    """
+
+    def __init__(self, folder: Path, *, suffix: str) -> None:
+        self._folder, self._suffix = folder, suffix
+        self._taken: set[str] = set()
+
+    def path_for(self, source: str) -> Path:
+        """Where the file of an input goes; another one at every call."""
+        stem = name = Path(source).stem
+        number = 1
+        while name.lower() in self._taken:  # there are file systems on which A.png is a.png
+            number += 1
+            name = f"{stem}_{number}"
+        self._taken.add(name.lower())
+        return self._folder / f"{name}{self._suffix}"

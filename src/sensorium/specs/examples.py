@@ -1,0 +1,43 @@
+"""A spec of each task, of a size that is asked about: what `sensorium list model=NAME` measures models on."""
+
+from typing import Any
+
+from sensorium.specs import (
+    DetectionSpec,
+    ImageSpec,
+    LanguageSpec,
+    SegmentationSpec,
+    SoundSpec,
+    Spec,
+    SpeechSpec,
+    TextSpec,
+    TranslationSpec,
+)
+
+_LENGTH = 32  # tokens
+_FEATURES = {"sample_rate": 16000, "num_mels": 40}
+
+
+def example_specs(*, image_size: int, in_channels: int, vocab_size: int, num_classes: int) -> tuple[Spec, ...]:
+    """One of each task; image_size: of both sides, in pixels."""
+    grey = (0.5,) * in_channels
+    names = tuple(str(number) for number in range(num_classes))
+    images: dict[str, Any] = {"class_names": names, "in_channels": in_channels, "image_size": (image_size, image_size)}
+    images |= {"mean": grey, "std": grey}
+    return (
+        ImageSpec(**images),
+        DetectionSpec(**images),
+        SegmentationSpec(**images, palette=(0,) * 3 * len(names)),
+        TextSpec(class_names=names, tokenizer={}, vocab_size=vocab_size, pad_id=0, max_length=_LENGTH),
+        LanguageSpec(tokenizer={}, vocab_size=vocab_size, context=256),
+        TranslationSpec(
+            source_tokenizer={},
+            target_tokenizer={},
+            source_vocab_size=vocab_size,
+            target_vocab_size=vocab_size,
+            pad_id=0,
+            max_length=_LENGTH,
+        ),
+        SoundSpec(class_names=names, features=_FEATURES, num_features=_FEATURES["num_mels"]),
+        SpeechSpec(features=_FEATURES, num_features=_FEATURES["num_mels"], tokenizer={}, vocab_size=vocab_size),
+    )

@@ -1,0 +1,94 @@
+"""Keyword spotting: commands in continuous audio, as they are spoken."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sensorium import output
+from sensorium.output import Record
+from sensorium.specs import SoundSpec
+from sensorium.tasks.base import LoadedModel
+from sensorium.tasks.classification.evaluate import Classifier
+
+THRESHOLD = 0.9  # probability from which a command is reported, unless told otherwise
+WINDOW = 1.0  # seconds of audio that are classified
+REST = 0.5  # seconds after a command in which it is not reported again
+NO_COMMAND = ("unknown", "silence", "_unknown_", "_silence_")  # classes that are not commands
+
+
+@dataclass(frozen=True)
+class Spotted:
+    """A command in continuous audio, at a second, with its probability."""
+
+    command: str
+    seconds: float
+    probability: float
+
+
+class KeywordSpotter:
+    """Classifies the last second of audio ten times a second.
+
+    threshold: probability from which a command is reported. `listen` counts seconds and reports as it goes.
+    """
+
+    def __init__(self, model: LoadedModel, *, threshold: float) -> None:
+        self.spec: SoundSpec = model.spec
+        self.threshold = threshold
+        self.sample_rate = int(model.spec.features["sample_rate"])
+        self.seconds, self.reported = 0.0, 0
+        self._classifier = Classifier(spec=model.spec, **model.model_arguments)
+        self._quiet_until = dict.fromkeys(model.spec.class_names, 0.0)
+
+    @property
+    def per_hour(self) -> float:
+        """Detections per hour of audio: false alarms where no command was spoken."""
+        return self.reported / max(self.seconds, 1e-9) * 3600
+
+    def listen(self, chunks: Iterable[np.ndarray]) -> Iterator[Spotted]:
+        """Chunks (n,) float32 of CHUNK seconds -> commands as they are detected."""
+        window = np.zeros(0, np.float32)
+        size = round(WINDOW * self.sample_rate)
+        for samples in chunks:
+            window = np.concatenate([window, samples])[-size:]
+            self.seconds += len(samples) / self.sample_rate
+            if not len(window):
+                continue
+            found = self._classifier.probabilities(torch.from_numpy(window)[None], torch.tensor([len(window)]))[0]
+            probability, number = (value.item() for value in found.max(0))
+            command = self.spec.class_names[int(number)]
+            if command in NO_COMMAND or probability < self.threshold or self.seconds < self._quiet_until[command]:
+                continue
+            self._quiet_until[command] = self.seconds + WINDOW + REST
+            self.reported += 1
+            yield Spotted(command, self.seconds, probability)
+
+
+def write_commands(
+    spotter: KeywordSpotter, chunks: Iterable[np.ndarray], *, kind: str, output_file: str | None
+) -> None:
+    """Writes commands as they are detected, and the rate of detections to standard error at the end."""
+    with output.opened(output_file) as file:
+        for number, found in enumerate(spotter.listen(chunks)):
+            file.write(_line(found, kind, header=number == 0))
+            file.flush()
+    print(
+        f"{spotter.reported} commands in {spotter.seconds / 3600:.3f} hours of audio: {spotter.per_hour:.1f} per hour "
+        "(false alarms where no command was spoken)",
+        file=sys.stderr,
+    )
+
+
+def _line(found: Spotted, kind: str, *, header: bool) -> str:
+    record: Record = {
+        "seconds": round(found.seconds, 2),
+        "command": found.command,
+        "probability": round(found.probability, 4),
+    }
+    if kind == "json":
+        return output.as_json(record)
+    if kind == "csv":
+        return output.as_csv([record], header=header)
+    return f"{found.seconds:8.1f} s  {found.command}  {found.probability:.3f}\n"

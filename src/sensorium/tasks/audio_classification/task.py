@@ -1,0 +1,72 @@
+"""Audio classification: one class for each recording."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sensorium.audio.features import Features
+from sensorium.errors import RequestError
+from sensorium.specs import SoundSpec
+from sensorium.tasks.audio_classification.predict import AudioPredictor
+from sensorium.tasks.audio_classification.stream import THRESHOLD, KeywordSpotter, write_commands
+from sensorium.tasks.audio_inputs import audio_chunks
+from sensorium.tasks.base import LoadedModel, PredictOptions
+from sensorium.tasks.classification.task import ClassificationTask
+from sensorium.tasks.raw_inputs import audio_files
+
+# What learning.strong=auto adds to the run's own augmentation.
+STRONG_VIEW: dict[str, Any] = {
+    "_target_": "sensorium.audio.augment.SoundAugment",
+    "waves": {
+        "speed": {"_target_": "sensorium.audio.speed.SpeedPerturb", "factors": [0.85, 0.9, 1.0, 1.1, 1.15]},
+        "shift": {"_target_": "sensorium.audio.waves.TimeShift", "share": 0.1},
+        "noise": {
+            "_target_": "sensorium.audio.waves.Noise",
+            "kind": "pink",
+            "decibels": [5, 20],
+            "probability": 0.5,
+            "folder": None,
+            "sample_rate": None,
+        },
+    },
+    "features": {
+        "spec": {
+            "_target_": "sensorium.audio.spec_augment.SpecAugment",
+            "frequency_masks": 2,
+            "frequency_width": 10,
+            "time_masks": 2,
+            "time_width": 40,
+            "time_share": 0.25,
+        }
+    },
+}
+
+
+class AudioClassification(ClassificationTask[SoundSpec]):
+    """Features (B, T, F) and lengths (B,) -> logits (B, K)."""
+
+    name = "audio_classification"
+    options = ("top_k", "threshold")
+    streams = True
+    augmentation, fitting_augmentations = "sound", "spec_augment or none"
+    strong_view = STRONG_VIEW
+
+    def preprocessing(self, spec: SoundSpec, memory_format: torch.memory_format = torch.contiguous_format) -> nn.Module:
+        return Features(**spec.features)
+
+    def inputs(self, given: Mapping[str, Any]) -> Iterable[Path]:
+        return audio_files(given["input"])
+
+    def predictor(self, model: LoadedModel, options: PredictOptions) -> AudioPredictor:
+        if options.threshold is not None:
+            raise RequestError("threshold= applies to continuous audio; add stream=true.")
+        return AudioPredictor(model, options)
+
+    def stream(
+        self, model: LoadedModel, options: PredictOptions, source: Any, *, kind: str, output_file: str | None
+    ) -> None:
+        spotter = KeywordSpotter(model, threshold=THRESHOLD if options.threshold is None else options.threshold)
+        write_commands(spotter, audio_chunks(source, spotter.sample_rate), kind=kind, output_file=output_file)

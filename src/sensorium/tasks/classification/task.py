@@ -1,0 +1,77 @@
+"""What image, text and audio classification share."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from sensorium.batches import IGNORED
+from sensorium.data.loader import BatchLoader
+from sensorium.errors import RequestError, listing
+from sensorium.specs import ImageSpec, SoundSpec, TextSpec
+from sensorium.tasks.base import LoadedModel, Metric, Task
+from sensorium.tasks.classification.evaluate import ClassificationEvaluation, Classifier, evaluate
+from sensorium.tasks.classification.report import write_classification_report
+
+C = TypeVar("C", bound=ImageSpec | TextSpec | SoundSpec)
+
+
+class ClassificationTask(Task[C]):
+    """One class for each example."""
+
+    headline = Metric("accuracy")
+    options: ClassVar[tuple[str, ...]] = ("top_k",)
+
+    def class_counts(self, split: Any, num_classes: int) -> np.ndarray | None:
+        return np.bincount(split.labels[split.labels != IGNORED], minlength=num_classes)
+
+    def evaluate(
+        self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]
+    ) -> ClassificationEvaluation:
+        return evaluate(Classifier(spec=model.spec, **model.model_arguments), loader_of(split))
+
+    def report(
+        self,
+        evaluation: ClassificationEvaluation,
+        *,
+        folder: Path,
+        split: Any,
+        spec: C,
+        predictions_format: Any,
+    ) -> list[Path]:
+        return write_classification_report(
+            folder,
+            probabilities=evaluation.probabilities,
+            labels=evaluation.labels,
+            class_names=spec.class_names,
+            names=split.names,
+            plane=evaluation.plane,
+            predictions_format=predictions_format,
+            **self.worst_examples(split),
+        )
+
+    def worst_examples(self, split: Any) -> dict[str, Any]:
+        """What the report shows of the worst errors: `read_images` or `texts` of `write_classification_report`."""
+        return {}
+
+    def relabeled(self, split: Any, found: C, trained: C) -> Any:
+        if found.class_names == trained.class_names:
+            return split
+        numbers = class_numbers(found.class_names, trained.class_names)
+        return replace(split, labels=numbers[split.labels])
+
+
+def class_numbers(found: tuple[str, ...], trained: tuple[str, ...]) -> np.ndarray:
+    """(K,) int64: the number that the model has for each class of other data.
+
+    Raises RequestError for a class that the model was not trained for.
+    """
+    strange = [name for name in found if name not in trained]
+    if strange:
+        raise RequestError(
+            f"This data has classes that the model was not trained for: {listing(strange, limit=8)}.\n"
+            f"It knows: {listing(trained, limit=12)}."
+        )
+    return np.array([trained.index(name) for name in found])

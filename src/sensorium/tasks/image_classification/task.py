@@ -1,0 +1,51 @@
+"""Image classification: one class for each image."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sensorium.specs import ImageSpec
+from sensorium.tasks.base import LoadedModel, PredictOptions
+from sensorium.tasks.classification.task import ClassificationTask
+from sensorium.tasks.image_classification.predict import ImagePredictor
+from sensorium.tasks.raw_inputs import image_files
+from sensorium.vision.normalise import Normalise
+
+# What learning.strong=auto adds to the run's own augmentation.
+STRONG_VIEW: dict[str, Any] = {
+    "_target_": "sensorium.vision.augment.Augment",
+    "transforms": {
+        "rand": {"_target_": "sensorium.vision.automatic.RandAugment", "operations": 2, "magnitude": 10},
+        "cutout": {"_target_": "sensorium.vision.boxes.Cutout", "size": 0.5, "fill": 0.5},
+    },
+    "mix": None,
+}
+
+
+class ImageClassification(ClassificationTask[ImageSpec]):
+    """Images (B, C, H, W) -> logits (B, K)."""
+
+    name = "image_classification"
+    augmentation, fitting_augmentations = "pictures", "crop or none"
+    strong_view = STRONG_VIEW
+    self_supervised = True
+    traceable = True
+    uses_memory_format = True
+
+    def preprocessing(self, spec: ImageSpec, memory_format: torch.memory_format = torch.contiguous_format) -> nn.Module:
+        return Normalise(mean=spec.mean, std=spec.std, memory_format=memory_format)
+
+    def eval_precision(self, precision: str) -> str:
+        return precision
+
+    def worst_examples(self, split: Any) -> dict[str, Any]:
+        return {"read_images": split.images.read}
+
+    def inputs(self, given: Mapping[str, Any]) -> Iterable[Path]:
+        return image_files(given["input"])
+
+    def predictor(self, model: LoadedModel, options: PredictOptions) -> ImagePredictor:
+        return ImagePredictor(model, options)

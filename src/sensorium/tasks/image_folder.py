@@ -1,0 +1,35 @@
+"""A folder of images that `predict` writes: one PNG for each input, and no image of the user's own replaced."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from sensorium.errors import RequestError
+from sensorium.files import replacing
+from sensorium.output import FileNames
+
+
+class ImageFolder:
+    """Names each PNG after its input; of inputs that would share a name, the second ends in _2, and so on.
+
+    key: the argument that named the folder, for errors. inputs: all that will be predicted for.
+
+    Raises RequestError for the folder that an input lies in, where a PNG could take an input's place.
+    """
+
+    def __init__(self, key: str, folder: Path, inputs: Sequence[Path]) -> None:
+        self.key, self.folder = key, folder
+        self._names = FileNames(folder, suffix=".png")
+        if any(path.parent.resolve() == folder.resolve() for path in inputs):
+            raise RequestError(f"{key}={folder} is the folder of the input images.\nChoose another folder.")
+
+    def write(self, source: str, image: Image.Image) -> Path:
+        """Writes the PNG of an input, whole or not at all. Raises RequestError when it cannot be written."""
+        path = self._names.path_for(source)
+        try:
+            with replacing(path) as file:
+                image.save(file, format="png")
+        except OSError as error:
+            raise RequestError(f"{self.key}={self.folder}: {path} cannot be written: {error.strerror}.") from error
+        return path

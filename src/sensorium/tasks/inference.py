@@ -1,0 +1,33 @@
+"""A trained model with its preprocessing, ready for inference."""
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from sensorium.specs import Spec
+from sensorium.tasks import registry
+from sensorium.tasks.precision import MEMORY_FORMATS, autocast
+
+S = TypeVar("S", bound=Spec)
+
+
+class InferenceModel(Generic[S]):
+    """A model on its device, in its memory format, in evaluation mode.
+
+    precision, memory_format: as in the config, resolved (no "auto").
+    """
+
+    def __init__(self, *, model: nn.Module, spec: S, device: torch.device, precision: str, memory_format: str) -> None:
+        self.spec, self.device, self.precision = spec, device, precision
+        layout = MEMORY_FORMATS[memory_format]
+        self.model = model.to(device=device, memory_format=layout).eval()  # type: ignore[call-overload]
+        self.prepare = registry.of(spec).preprocessing(spec, layout).to(device)
+
+    @torch.inference_mode()
+    def __call__(self, *inputs: Tensor, method: Callable[..., Any] | None = None) -> Any:
+        """The model's output for a batch's `inputs`, on any device. method: what is called instead of `forward`."""
+        prepared = self.prepare(*(tensor.to(self.device) for tensor in inputs))
+        with autocast(self.precision, self.device):
+            return (method or self.model)(*prepared)

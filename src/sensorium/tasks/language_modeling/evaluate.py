@@ -1,0 +1,72 @@
+"""A trained language model over running text: how many nats it needs for what comes next."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sensorium.batches import IGNORED
+from sensorium.data.loader import BatchLoader
+from sensorium.nn.state import State, carried
+from sensorium.tasks.base import Evaluation
+from sensorium.tasks.precision import autocast
+
+
+@dataclass(frozen=True)
+class LanguageEvaluation(Evaluation):
+    """nats: of all tokens together. tokens, characters, bytes: that they are for. seconds: wall time of the pass."""
+
+    nats: float
+    tokens: int
+    characters: int
+    bytes: int
+    seconds: float
+
+    def metrics(self) -> dict[str, float]:
+        """loss is in nats a token; a character or a byte compares between tokenizers."""
+        return {
+            "loss": self.nats / self.tokens,
+            "perplexity": math.exp(min(self.nats / self.tokens, 700.0)),
+            "nats_per_character": self.nats / self.characters,
+            "bits_per_character": self.nats / self.characters / math.log(2),
+            "bits_per_byte": self.nats / self.bytes / math.log(2),
+        }
+
+
+class LanguageEvaluator:
+    """A model ready to evaluate text: on its device, in evaluation mode."""
+
+    def __init__(self, *, model: nn.Module, device: torch.device, precision: str) -> None:
+        self.device, self.precision = device, precision
+        self.model = model.to(device).eval()
+
+    @torch.inference_mode()
+    def nats(self, tokens: Tensor, targets: Tensor, state: State | None) -> tuple[float, State | None]:
+        """Tokens and targets (B, T) -> nats of the targets that count, and the state after them."""
+        with autocast(self.precision, self.device):
+            logits, state = self.model(tokens.to(self.device), carried(self.model, state, len(tokens)))
+        losses = F.cross_entropy(
+            logits.float().flatten(0, 1), targets.to(self.device).flatten(), ignore_index=IGNORED, reduction="none"
+        )
+        return float(losses.double().sum()), state
+
+
+def evaluate(evaluator: LanguageEvaluator, loader: BatchLoader) -> LanguageEvaluation:
+    """Every token of the loader's split exactly once, in order. Every process does the whole of it."""
+    started = time.perf_counter()
+    total, tokens = 0.0, 0
+    state: State | None = None
+    for batch in loader:
+        nats, state = evaluator.nats(batch.tokens, batch.targets, state)
+        total, tokens = total + nats, tokens + int((batch.targets != IGNORED).sum())
+    split = loader.split
+    return LanguageEvaluation(
+        total,
+        tokens,
+        split.num_characters,
+        split.num_bytes,
+        time.perf_counter() - started,
+    )

@@ -1,0 +1,112 @@
+"""Language modeling: the next token of running text."""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from sensorium import output
+from sensorium.data.base import Data
+from sensorium.data.loader import BatchLoader
+from sensorium.decoding.sampling import sample
+from sensorium.randomness import fold
+from sensorium.specs import LanguageSpec
+from sensorium.tasks.base import LoadedModel, Metric, PredictOptions, Task
+from sensorium.tasks.language_modeling.evaluate import LanguageEvaluation, LanguageEvaluator, evaluate
+from sensorium.tasks.language_modeling.predict import Continuation, TextGenerator
+from sensorium.tasks.preprocessing import AsStored
+from sensorium.tasks.writers import Writer
+from sensorium.text.build_tokenizer import tokenizer_from_dict
+from sensorium.text.tokenizer import BOS, EOS, PAD, UNK
+
+SAMPLE_LENGTH = 300  # tokens of a sample while training
+SAMPLE_PROMPT = 20  # tokens of the validation text that it continues
+SAMPLE_TEMPERATURE = 0.8
+
+
+class LanguageModeling(Task[LanguageSpec]):
+    """Tokens (B, T) and a state -> logits (B, T, V) and the state after them."""
+
+    name = "language_modeling"
+    headline = Metric("perplexity", higher_is_better=False)
+    input_keys = ("prompt",)
+    formats = ("table", "json")
+    options = ("top_k",)
+    example_input = 'prompt="..."'
+    bf16_always = True
+
+    def preprocessing(
+        self, spec: LanguageSpec, memory_format: torch.memory_format = torch.contiguous_format
+    ) -> nn.Module:
+        return AsStored()
+
+    def sample_writer(self, data: Data, *, seed: int) -> Callable[[nn.Module, int, torch.device], str]:
+        """Continues the first tokens of the validation text; the same draws in every run and after a resume."""
+        tokenizer = tokenizer_from_dict(data.spec.to_dict()["tokenizer"])
+        prompt = data.val.read(np.zeros(1, dtype=np.int64)).tokens[:, :SAMPLE_PROMPT]
+
+        def write(model: nn.Module, step: int, device: torch.device) -> str:
+            tokens = sample(
+                model,
+                prompt.to(device),
+                length=SAMPLE_LENGTH,
+                temperature=SAMPLE_TEMPERATURE,
+                generator=torch.Generator().manual_seed(fold(seed, step)),
+                banned=(PAD, UNK, BOS, EOS),
+            )
+            return tokenizer.decode([*prompt[0].tolist(), *tokens])
+
+        return write
+
+    def evaluate(self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]) -> LanguageEvaluation:
+        if not getattr(model.model, "carries_state", False):
+            # Without a carried state each window needs tokens before those it is scored on.
+            split = split.with_history(model.spec.context // 2)
+        evaluator = LanguageEvaluator(model=model.model, device=model.device, precision=model.precision)
+        return evaluate(evaluator, loader_of(split))
+
+    def report(
+        self,
+        evaluation: LanguageEvaluation,
+        *,
+        folder: Path,
+        split: Any,
+        spec: LanguageSpec,
+        predictions_format: str,
+    ) -> list[Path]:
+        return []
+
+    def inputs(self, given: Mapping[str, Any]) -> Iterable[str]:
+        return [str(given["prompt"])]
+
+    def predictor(self, model: LoadedModel, options: PredictOptions) -> TextGenerator:
+        return TextGenerator(model, options)
+
+    def writer(self, kind: str, *, output_file: str | None, inputs: Any, model: LoadedModel) -> Writer:
+        if kind == "table":
+            return StreamedText(output_file)
+        return super().writer(kind, output_file=output_file, inputs=inputs, model=model)
+
+
+class StreamedText(Writer):
+    """The prompt and its continuation, piece by piece as they are made."""
+
+    def __init__(self, output_file: str | None) -> None:
+        self._path = output_file
+
+    def write(self, prediction: Continuation) -> None:
+        with ExitStack() as stack:
+            file = stack.enter_context(output.opened(self._path)) if self._path else sys.stdout
+            file.write(prediction.input)
+            for piece in prediction.pieces:
+                file.write(piece)
+                file.flush()
+            file.write("\n")
+
+    def close(self) -> None:
+        """Every prediction was written whole."""

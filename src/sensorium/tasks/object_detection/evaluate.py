@@ -1,0 +1,83 @@
+"""A trained detector over a whole split: the same code, batches and arithmetic after training and in `eval`."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from torch import Tensor
+
+from sensorium.data.loader import BatchLoader
+from sensorium.data.vision.scenes import DetectionSplit
+from sensorium.distributed import gather
+from sensorium.metrics.detection import DetectedBoxes, DetectionScores, GroundTruth, detection_scores
+from sensorium.specs import DetectionSpec
+from sensorium.tasks.base import Evaluation
+from sensorium.tasks.inference import InferenceModel
+from sensorium.vision.fit_boxes import unfit_boxes
+
+
+@dataclass(frozen=True)
+class DetectionEvaluation(Evaluation):
+    """What was found in N pictures, and what there is, both in pixels of the pictures as they lie in their files, also
+    where a crop hides a part of them. seconds: wall time of the pass.
+    """
+
+    found: Sequence[DetectedBoxes]
+    truths: Sequence[GroundTruth]
+    num_classes: int
+    seconds: float
+
+    @cached_property
+    def scores(self) -> DetectionScores:
+        """COCO's numbers for all of them."""
+        return detection_scores(self.found, self.truths, num_classes=self.num_classes)
+
+    def metrics(self) -> dict[str, float]:
+        """Those of `DetectionScores.summary`."""
+        return self.scores.summary()
+
+
+class Detector(InferenceModel[DetectionSpec]):
+    """A model ready to find boxes."""
+
+    def detect(self, images: Tensor, sizes: Sequence[tuple[int, int]]) -> list[DetectedBoxes]:
+        """images: (B, C, H, W) uint8, on any device. sizes: height and width of each before it was fitted, in whose
+        pixels its boxes are. The best of a picture come first.
+        """
+        answers = self(images)
+        return [self._in_original(answer, size) for answer, size in zip(answers, sizes, strict=True)]
+
+    def _in_original(self, answer: dict[str, Tensor], size: tuple[int, int]) -> DetectedBoxes:
+        boxes, labels, scores = (answer[name].cpu().numpy() for name in ("boxes", "labels", "scores"))
+        boxes = unfit_boxes(boxes, size=size, image_size=self.spec.image_size, resize=self.spec.resize)
+        kept = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # what lies in the border that "pad" adds is nowhere
+        return DetectedBoxes(boxes[kept], labels[kept], scores[kept])
+
+
+def evaluate(detector: Detector, loader: BatchLoader) -> DetectionEvaluation:
+    """Every example of the loader's split exactly once, in the order of the split.
+
+    Over several processes each takes its share of the batches and all get the whole result.
+    """
+    started = time.perf_counter()
+    split: DetectionSplit = loader.split
+    parts: list[tuple[int, DetectedBoxes]] = []
+    for batch in loader:
+        rows = batch.indices.tolist()
+        found = detector.detect(batch.images, [_size(split.sizes[row]) for row in rows])
+        parts += zip(rows, found, strict=True)
+    by_row = dict(gather(parts, processes=loader.processes))
+    truths = [GroundTruth(*truth) for truth in zip(split.boxes, split.labels, split.difficult, strict=True)]
+    return DetectionEvaluation(
+        found=[by_row[row] for row in range(len(split))],
+        truths=truths,
+        num_classes=detector.spec.num_classes,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _size(pair: np.ndarray) -> tuple[int, int]:
+    height, width = pair.tolist()
+    return height, width

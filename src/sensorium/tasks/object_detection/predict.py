@@ -1,0 +1,82 @@
+"""Raw images -> bounding boxes of the objects in them."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sensorium.metrics.detection import DetectedBoxes
+from sensorium.output import Record
+from sensorium.specs import DetectionSpec
+from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor
+from sensorium.tasks.image_inputs import read_batches, stacked
+from sensorium.tasks.object_detection.evaluate import Detector
+from sensorium.vision.decode import UnreadableImage
+
+THRESHOLD = 0.3  # score from which a bounding box is given unless told otherwise
+SIDES = ("left", "top", "right", "bottom")
+
+
+@dataclass(frozen=True)
+class DetectionPrediction(Prediction):
+    """size: (height, width) of the image as it is displayed, in whose pixels boxes are. boxes: highest score first;
+    None when error says why.
+    """
+
+    size: tuple[int, int] = (0, 0)
+    boxes: DetectedBoxes | None = None
+    class_names: Sequence[str] = ()
+
+    def named(self) -> Iterator[tuple[str, float, list[float]]]:
+        """Class, score, and left, top, right and bottom in pixels of each box."""
+        assert self.boxes is not None
+        for box, label, score in zip(*self.boxes, strict=True):
+            yield self.class_names[label], float(f"{score:.6g}"), [round(float(side), 2) for side in box]
+
+    def to_dict(self) -> Record:
+        if self.boxes is None:
+            return {"input": self.input, "boxes": [], "error": self.error}
+        height, width = self.size
+        boxes = [{"class": name, "score": score, "box": box} for name, score, box in self.named()]
+        return {"input": self.input, "width": width, "height": height, "boxes": boxes}
+
+    def rows(self) -> list[Record]:
+        if self.boxes is None:
+            return [{"input": self.input, **dict.fromkeys(("class", "score", *SIDES), ""), "error": self.error}]
+        return [
+            {"input": self.input, "class": name, "score": score, **dict(zip(SIDES, box, strict=True)), "error": ""}
+            for name, score, box in self.named()
+        ]
+
+    def summary(self) -> Record:
+        return {"input": self.input, "found": self.counted()}
+
+    def counted(self) -> str:
+        """ "3 RBC, 1 WBC", the most first; "nothing"."""
+        assert self.boxes is not None
+        counts = Counter(self.boxes.labels.tolist())
+        return ", ".join(f"{count} {self.class_names[label]}" for label, count in counts.most_common()) or "nothing"
+
+
+class DetectionPredictor(Predictor):
+    """A detector ready to predict."""
+
+    def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
+        self.spec: DetectionSpec = model.spec
+        self.threshold = THRESHOLD if options.threshold is None else options.threshold
+        self.batch_size = options.batch_size
+        self.detector = Detector(spec=self.spec, **model.model_arguments)
+
+    def predict(self, inputs: Iterable[Path]) -> Iterator[DetectionPrediction]:
+        names = self.spec.class_names
+        for read in read_batches(inputs, self.spec, batch_size=self.batch_size):
+            images = stacked(read)
+            detected = iter(self.detector.detect(*images) if images else ())
+            for path, one in read:
+                if isinstance(one, UnreadableImage):
+                    yield DetectionPrediction(str(path), class_names=names, error=str(one))
+                    continue
+                found = next(detected)
+                kept = found.scores >= self.threshold
+                boxes = DetectedBoxes(found.boxes[kept], found.labels[kept], found.scores[kept])
+                yield DetectionPrediction(str(path), one.size, boxes, names)

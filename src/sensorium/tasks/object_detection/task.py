@@ -1,0 +1,84 @@
+"""Object detection: bounding boxes with a class each."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sensorium.data.loader import BatchLoader
+from sensorium.specs import DetectionSpec
+from sensorium.tasks.base import Artifacts, LoadedModel, Metric, PredictOptions, Task
+from sensorium.tasks.classification.task import class_numbers
+from sensorium.tasks.image_folder import ImageFolder
+from sensorium.tasks.object_detection.evaluate import DetectionEvaluation, Detector, evaluate
+from sensorium.tasks.object_detection.predict import DetectionPredictor
+from sensorium.tasks.object_detection.report import write_detection_report
+from sensorium.tasks.object_detection.writer import CocoWriter, Overlays
+from sensorium.tasks.raw_inputs import image_files
+from sensorium.tasks.writers import FORMATS, Writer
+from sensorium.vision.normalise import Normalise
+
+
+class ObjectDetection(Task[DetectionSpec]):
+    """Images -> boxes (N, 4), labels (N,) and scores (N,) of each, as torchvision's detectors give them."""
+
+    name = "object_detection"
+    headline = Metric("map")
+    options = ("threshold", "overlay")
+    formats = (*FORMATS, "coco")
+    augmentation, fitting_augmentations = "scenes", "scene or none"
+    uses_memory_format = True
+
+    def preprocessing(
+        self, spec: DetectionSpec, memory_format: torch.memory_format = torch.contiguous_format
+    ) -> nn.Module:
+        return Normalise(mean=spec.mean, std=spec.std, memory_format=memory_format)
+
+    def eval_precision(self, precision: str) -> str:
+        return precision
+
+    def evaluate(self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]) -> DetectionEvaluation:
+        return evaluate(Detector(spec=model.spec, **model.model_arguments), loader_of(split))
+
+    def report(
+        self,
+        evaluation: DetectionEvaluation,
+        *,
+        folder: Path,
+        split: Any,
+        spec: DetectionSpec,
+        predictions_format: Any,
+    ) -> list[Path]:
+        return write_detection_report(
+            folder,
+            detections=evaluation,
+            split=split,
+            class_names=spec.class_names,
+            predictions_format=predictions_format,
+        )
+
+    def relabeled(self, split: Any, found: DetectionSpec, trained: DetectionSpec) -> Any:
+        if found.class_names == trained.class_names:
+            return split
+        numbers = class_numbers(found.class_names, trained.class_names)
+        return replace(split, labels=[numbers[labels] for labels in split.labels])  # several labels an image
+
+    def inputs(self, given: Mapping[str, Any]) -> Iterable[Path]:
+        return list(image_files(given["input"]))
+
+    def predictor(self, model: LoadedModel, options: PredictOptions) -> DetectionPredictor:
+        return DetectionPredictor(model, options)
+
+    def writer(self, kind: str, *, output_file: str | None, inputs: Any, model: LoadedModel) -> Writer:
+        if kind == "coco":
+            return CocoWriter(model.spec.class_names, output_file=output_file)
+        return super().writer(kind, output_file=output_file, inputs=inputs, model=model)
+
+    def artifacts(self, options: PredictOptions, inputs: Any, model: LoadedModel) -> Artifacts | None:
+        if options.overlay is None:
+            return None
+        folder = ImageFolder("overlay", Path(options.overlay).expanduser(), inputs)
+        return Overlays(folder, model.spec.class_names)

@@ -1,0 +1,194 @@
+"""Pictures of an evaluation: each function draws one and writes it as PNG.
+
+Figures are built with matplotlib's objects and never with pyplot, whose global state belongs to the person.
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.ticker import PercentFormatter
+
+from sensorium.files import replacing
+from sensorium.metrics.classification import BINS, Outcomes
+
+DPI = 150
+GRID = 5  # worst errors in a row and in a column
+NUMBERED, NAMED = 20, 100  # up to how many classes the confusion matrix has counts, and all names
+DARK, LIGHT, GREY, RED = "#1f4e8c", "#8fb0d9", "#777777", "#c0392b"
+
+
+def plot_confusion(*, matrix: np.ndarray, class_names: Sequence[str], path: Path) -> None:
+    """Confusion matrix (K, K), rows the true classes, coloured by share of the row; counts in the cells up to K = 20,
+    a root scale beyond.
+
+    The row of a class without examples is grey. With over 100 classes only some are named. The picture is as large as
+    the matrix and its names need.
+    """
+    k = len(matrix)
+    support = matrix.sum(axis=1, keepdims=True)
+    shares = np.ma.masked_array(matrix / np.maximum(support, 1), mask=np.broadcast_to(support == 0, matrix.shape))
+    cell = _cell_size(k)
+    side = k * cell
+    figure = new_figure(side, side)
+    axes = figure.add_axes((0, 0, 1, 1))
+    colours = colormaps["Blues"].with_extremes(bad="#e4e4e4")
+    # Without numbers in the cells, a root scale is what makes an error of one percent visible.
+    norm = PowerNorm(1 if k <= NUMBERED else 0.5, vmin=0, vmax=1)
+    image = axes.imshow(shares, cmap=colours, norm=norm, interpolation="nearest" if k <= NAMED else "antialiased")
+    _name_classes(axes, class_names, cell)
+    if k <= NUMBERED:
+        _write_counts(axes, matrix, shares.filled(0))
+    right, total = int(np.trace(matrix)), int(matrix.sum())
+    axes.set_title(f"{right:,} of {total:,} right ({right / total:.1%})", fontsize=10, loc="left")
+    bar = figure.colorbar(image, cax=figure.add_axes((1 + 0.1 / side, 0, 0.12 / side, 1)), format=PercentFormatter(1))
+    bar.set_label("share of the true class", fontsize=8)
+    bar.ax.tick_params(labelsize=7, length=2)
+    bar.outline.set_visible(False)
+    save_figure(figure, path, tight=True)
+
+
+def plot_calibration(*, outcomes: Outcomes, path: Path) -> None:
+    """Reliability diagram (Guo et al. 2017, figure 1): accuracy by confidence, and how many examples have it."""
+    edges, count, correct, confidence = outcomes.reliability(BINS)
+    filled = count > 0
+    accuracy, mean = correct[filled] / count[filled], confidence[filled] / count[filled]
+    centres, width = (edges[:-1] + edges[1:])[filled] / 2, 1 / BINS
+    figure = new_figure(4.6, 5.4, layout="constrained")
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    upper.bar(centres, accuracy, width, color=LIGHT, edgecolor="white", label="accuracy")
+    # The gap between the bar and the mean confidence of its examples is what the calibration error adds up.
+    upper.bar(centres, mean - accuracy, width * 0.5, bottom=accuracy, color=RED, alpha=0.45, label="gap to confidence")
+    upper.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
+    error = outcomes.expected_calibration_error(BINS)
+    upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="accuracy")
+    upper.set_title(f"expected calibration error {error:.3f}", fontsize=10, loc="left")
+    upper.legend(loc="upper left", frameon=False, fontsize=8)
+    lower.bar(centres, count[filled], width, color=DARK, edgecolor="white")
+    lower.set(xlabel="confidence", ylabel="examples", yscale="log", ylim=(0.7, count.max() * 12))
+    for x, n in zip(centres, count[filled], strict=True):
+        lower.text(x, n * 1.3, f"{n:,}", ha="center", va="bottom", fontsize=6, rotation=90 if n >= 1000 else 0)
+    for axes in (upper, lower):
+        axes.spines[["top", "right"]].set_visible(False)
+    save_figure(figure, path)
+
+
+def worst_errors(outcomes: Outcomes) -> np.ndarray:
+    """Rows of the wrong predictions the model was surest of, surest first: at most as many as the grid holds."""
+    wrong = np.flatnonzero(~outcomes.correct)
+    return wrong[np.argsort(-outcomes.confidence[wrong], kind="stable")][: GRID**2]
+
+
+def plot_worst(
+    *, pictures: np.ndarray, labels: Sequence[str], predictions: Sequence[str], confidences: Sequence[float], path: Path
+) -> None:
+    """A grid of wrongly classified pictures (B, C, H, W) uint8, each with its true class, prediction and confidence.
+
+    Three channels are shown as colours, any other number as the grey of their mean. Without pictures a line says so.
+    """
+    if len(pictures) == 0:
+        figure = new_figure(5, 1.6)
+        figure.text(0.5, 0.5, "Every example was classified correctly.", ha="center", va="center", fontsize=12)
+        save_figure(figure, path)
+        return
+    longest = max(len(label) + len(prediction) for label, prediction in zip(labels, predictions, strict=True))
+    gap = " " if longest <= 14 else "\n"
+    columns, rows = min(GRID, len(pictures)), math.ceil(len(pictures) / GRID)
+    height = 1.7 * min(2.0, max(0.5, pictures.shape[2] / pictures.shape[3]))
+    figure = new_figure(max(1.75 * columns, 3.5), (height + 0.42) * rows + 0.1, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid:
+        axes.axis("off")
+    for axes, picture, label, prediction, confidence in zip(
+        grid, pictures, labels, predictions, confidences, strict=False
+    ):
+        if len(picture) != 3:
+            picture = np.repeat(picture.mean(axis=0, keepdims=True).astype(np.uint8), 3, axis=0)
+        axes.imshow(picture.transpose(1, 2, 0))
+        title = f"{shown(label, 22)}{gap}\N{RIGHTWARDS ARROW} {shown(prediction, 16)} {confidence:.2f}"
+        literal(axes.set_title(title, fontsize=8, pad=3))
+    save_figure(figure, path)
+
+
+def plot_attention(*, weights: np.ndarray, source: Sequence[str], target: Sequence[str], path: Path) -> None:
+    """Which source tokens each target token looked at.
+
+    weights: (U, S), rows sum to 1. source, target: S and U tokens.
+    """
+    figure = new_figure(1.6 + 0.32 * len(source), 1.2 + 0.26 * len(target), layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(source)), [shown(token, 20) for token in source], rotation=60, ha="left", fontsize=9)
+    axes.set_yticks(range(len(target)), [shown(token, 20) for token in target], fontsize=9)
+    axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
+    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        literal(label)
+    save_figure(figure, path)
+
+
+def _cell_size(k: int) -> float:
+    """Inches: room for a count, or for a line of small type, or what 11 inches leave."""
+    if k <= 4:
+        return 0.85
+    if k <= NUMBERED:
+        return 0.45 if k <= 10 else 0.38
+    return max(0.11, 0.2 - k / 1000) if k <= NAMED else 11 / k
+
+
+def _name_classes(axes: Axes, class_names: Sequence[str], cell: float) -> None:
+    k = len(class_names)
+    step = math.ceil(k / NAMED)
+    font = 9 if k <= NUMBERED else max(5.5, 9 - k / 25)
+    names = [shown(name, 28) for name in class_names[::step]]
+    fits = max(map(len, names)) * font * 0.65 / 72 < cell * step
+    axes.set_xticks(range(0, k, step), names, fontsize=font, rotation=0 if fits else 90)
+    axes.set_yticks(range(0, k, step), names, fontsize=font)
+    for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        literal(text)
+    axes.tick_params(length=0 if k <= NUMBERED else 2)
+    axes.set(xlabel="predicted class", ylabel="true class")
+
+
+def _write_counts(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
+    roomy = len(matrix) <= 4
+    for (row, column), count in np.ndenumerate(matrix):
+        if count:
+            share = shares[row, column]
+            text = f"{count:,}\n{share:.1%}" if roomy else f"{count:,}"
+            size = 10 if roomy else 8 if count < 1000 else 6.5
+            axes.text(column, row, text, ha="center", va="center", fontsize=size, color="white" if share > 0.5 else "k")
+
+
+def shown(name: str, limit: int) -> str:
+    """A class name on one line, cut in the middle when long: names often differ only at their ends."""
+    name = " ".join(name.encode("utf-8", errors="replace").decode().split())
+    if len(name) <= limit:
+        return name
+    head = limit // 2
+    return f"{name[:head]}\N{HORIZONTAL ELLIPSIS}{name[len(name) - (limit - head - 1) :]}"
+
+
+def literal(text: Text) -> None:
+    """Shows a name as it is."""
+    # Two dollar signs in a name would otherwise be read as a formula.
+    text.set_parse_math(False)
+
+
+def new_figure(width: float, height: float, layout: str | None = None) -> Figure:
+    """An empty figure of so many inches, apart from pyplot."""
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout=layout)  # type: ignore[arg-type]
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: Figure, path: Path, *, tight: bool = False) -> None:
+    """As PNG, whole or not at all. tight: as large as what is drawn."""
+    with replacing(path) as file:
+        figure.savefig(file, format="png", dpi=DPI, bbox_inches="tight" if tight else None, pad_inches=0.12)

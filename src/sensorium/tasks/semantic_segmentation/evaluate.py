@@ -1,0 +1,111 @@
+"""A trained segmenter over a whole split: the same code, batches and arithmetic after training and in `eval`."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sensorium.batches import VOID
+from sensorium.data.loader import BatchLoader
+from sensorium.distributed import gather
+from sensorium.metrics.segmentation import confusion_matrices, mean_iou, summary
+from sensorium.specs import SegmentationSpec
+from sensorium.tasks.base import Evaluation
+from sensorium.tasks.inference import InferenceModel
+
+WORST = 8  # pictures whose predictions are kept to be looked at
+
+
+class ImageResult(NamedTuple):
+    """A picture: its row in the split, its mean IoU, and the mask (H, W) uint8 that was found."""
+
+    row: int
+    iou: float
+    mask: np.ndarray
+
+
+@dataclass(frozen=True)
+class SegmentationEvaluation(Evaluation):
+    """confusion: (K, K) int64 pixels, row the reference. iou, pixel_accuracy: (N,) float64 of each picture, the first a
+    mean over the classes that occur there; NaN for one that is VOID all over. nats: of all counted pixels, together.
+    worst: the pictures with the lowest IoU, the worst first. seconds: wall time of the pass.
+    """
+
+    confusion: np.ndarray
+    iou: np.ndarray
+    pixel_accuracy: np.ndarray
+    nats: float
+    worst: tuple[ImageResult, ...]
+    seconds: float
+
+    def metrics(self) -> dict[str, float]:
+        """Those of `metrics.segmentation.summary`, and loss, in nats a pixel."""
+        return summary(self.confusion) | {"loss": self.nats / max(1, int(self.confusion.sum()))}
+
+
+class Segmenter(InferenceModel[SegmentationSpec]):
+    """A model ready to judge pictures."""
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W) uint8, on any device -> (B, K, H, W) float32 on the model's."""
+        return self(images).float()
+
+    def masks(self, images: Tensor) -> Tensor:
+        """Images (B, C, H, W) uint8, on any device -> class numbers (B, H, W) uint8 on the CPU."""
+        return _classes(self.logits(images))
+
+
+def evaluate(segmenter: Segmenter, loader: BatchLoader) -> SegmentationEvaluation:
+    """Every example of the loader's split exactly once, at the size the model sees.
+
+    Over several processes each takes its share of the batches and all get the whole result.
+    """
+    started = time.perf_counter()
+    classes = segmenter.spec.num_classes
+    confusion = np.zeros((classes, classes), dtype=np.int64)
+    examples: list[tuple[int, float, float]] = []
+    worst: list[ImageResult] = []
+    nats = 0.0
+    for batch in loader:
+        logits = segmenter.logits(batch.images)
+        nats += _nats(logits, batch.masks)
+        masks = _classes(logits)
+        matrices = confusion_matrices(masks, batch.masks, num_classes=classes).numpy()
+        confusion += matrices.sum(axis=0)
+        rows, iou = batch.indices.tolist(), mean_iou(matrices).tolist()
+        right, counted = np.trace(matrices, axis1=1, axis2=2), matrices.sum(axis=(1, 2))
+        accuracy = np.where(counted > 0, right / np.maximum(counted, 1), np.nan).tolist()
+        examples += zip(rows, iou, accuracy, strict=True)
+        worst = _worst(worst + [ImageResult(*judged) for judged in zip(rows, iou, masks.numpy(), strict=True)])
+    shares = gather([(confusion, nats, examples, worst)], processes=loader.processes)
+    ordered = np.array(sorted(row for share in shares for row in share[2])).reshape(-1, 3)
+    return SegmentationEvaluation(
+        confusion=sum(share[0] for share in shares),  # type: ignore[arg-type]
+        iou=ordered[:, 1],
+        pixel_accuracy=ordered[:, 2],
+        nats=sum(share[1] for share in shares),
+        worst=tuple(_worst(judged for share in shares for judged in share[3])),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _classes(logits: Tensor) -> Tensor:
+    """(B, K, H, W) -> (B, H, W) uint8 on the CPU; 255 classes at most, for the last number is VOID."""
+    return logits.argmax(1).to(torch.uint8).cpu()
+
+
+def _nats(logits: Tensor, masks: Tensor) -> float:
+    """Of all counted pixels, together."""
+    masks = masks.to(logits.device).long()
+    return float(F.cross_entropy(logits, masks, ignore_index=VOID, reduction="none").double().sum())
+
+
+def _worst(found: Iterable[ImageResult]) -> list[ImageResult]:
+    """Copies, so that a mask does not keep the batch it was part of."""
+    chosen = sorted((one for one in found if one.iou == one.iou), key=lambda one: (one.iou, one.row))[:WORST]
+    return [one._replace(mask=one.mask.copy()) for one in chosen]

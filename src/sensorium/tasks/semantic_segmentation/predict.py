@@ -1,0 +1,76 @@
+"""Raw images -> a class for every pixel, at the size of the images."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from sensorium.batches import VOID
+from sensorium.output import Record
+from sensorium.specs import SegmentationSpec
+from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor
+from sensorium.tasks.image_inputs import read_batches, stacked
+from sensorium.tasks.semantic_segmentation.evaluate import Segmenter
+from sensorium.vision.decode import UnreadableImage
+from sensorium.vision.fit_boxes import unfit_mask
+
+_CLASSES_SHOWN = 5  # of a mask in a table unless told otherwise
+
+
+@dataclass(frozen=True)
+class MaskPrediction(Prediction):
+    """mask: (H, W) uint8 class numbers at the image's own size, VOID where the model does not look (the edges that
+    resize=crop cuts); None when error says why. shares: classes that occur, with their share of the pixels that are not
+    VOID, the largest first. class_names: all that the model knows. shown: how many classes a table shows. files: paths
+    of what was written of it, by key.
+    """
+
+    mask: np.ndarray | None = None
+    shares: tuple[tuple[str, float], ...] = ()
+    class_names: tuple[str, ...] = ()
+    shown: int = _CLASSES_SHOWN
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> Record:
+        classes = [{"class": name, "share": share} for name, share in self.shares]
+        size = {} if self.mask is None else dict(zip(("height", "width"), self.mask.shape, strict=True))
+        error = {"error": self.error} if self.error else {}
+        return {"input": self.input, **size, **self.files, "classes": classes} | error
+
+    def rows(self) -> list[Record]:
+        shares = dict(self.shares)
+        columns = {f"share_{name}": shares.get(name, 0.0 if shares else "") for name in self.class_names}
+        return [{"input": self.input, **self.files, **columns, "error": self.error or ""}]
+
+    def summary(self) -> Record:
+        shown = "  ".join(f"{name} {share:.3f}" for name, share in self.shares[: self.shown])
+        return {"input": self.input, **self.files, "classes": shown}
+
+
+class SegmentationPredictor(Predictor):
+    """A segmentation model ready to predict."""
+
+    def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
+        self.spec: SegmentationSpec = model.spec
+        self.batch_size, self.shown = options.batch_size, options.top_k or len(self.spec.class_names)
+        self.segmenter = Segmenter(spec=self.spec, **model.model_arguments)
+
+    def predict(self, inputs: Iterable[Path]) -> Iterator[MaskPrediction]:
+        names = self.spec.class_names
+        for read in read_batches(inputs, self.spec, batch_size=self.batch_size):
+            images = stacked(read)
+            masks = iter(self.segmenter.masks(images[0]).numpy() if images else ())
+            for path, one in read:
+                if isinstance(one, UnreadableImage):
+                    yield MaskPrediction(str(path), class_names=names, error=str(one))
+                    continue
+                mask = unfit_mask(next(masks), size=one.size, resize=self.spec.resize)
+                yield MaskPrediction(str(path), mask, class_shares(mask, names), names, self.shown)
+
+
+def class_shares(mask: np.ndarray, class_names: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
+    """Classes that occur in a mask (H, W), and their share of its counted pixels, the largest first."""
+    counts = np.bincount(mask[mask != VOID], minlength=len(class_names))
+    order = np.argsort(-counts, kind="stable")
+    return tuple((class_names[number], float(counts[number] / counts.sum())) for number in order if counts[number])

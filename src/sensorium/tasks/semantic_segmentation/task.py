@@ -1,0 +1,90 @@
+"""Semantic segmentation: a class for every pixel."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from sensorium.data.loader import BatchLoader
+from sensorium.errors import RequestError, listing
+from sensorium.specs import SegmentationSpec
+from sensorium.tasks.base import Artifacts, LoadedModel, Metric, PredictOptions, Task
+from sensorium.tasks.raw_inputs import image_files
+from sensorium.tasks.semantic_segmentation.evaluate import SegmentationEvaluation, Segmenter, evaluate
+from sensorium.tasks.semantic_segmentation.predict import SegmentationPredictor
+from sensorium.tasks.semantic_segmentation.report import write_segmentation_report
+from sensorium.tasks.semantic_segmentation.writer import MaskFiles
+from sensorium.vision.normalise import Normalise
+
+
+class SemanticSegmentation(Task[SegmentationSpec]):
+    """Images (B, C, H, W) -> logits (B, K, H, W)."""
+
+    name = "semantic_segmentation"
+    headline = Metric("miou")
+    options = ("masks", "overlay", "top_k")
+    augmentation, fitting_augmentations = "scenes", "scene or none"
+    uses_memory_format = True
+
+    def preprocessing(
+        self, spec: SegmentationSpec, memory_format: torch.memory_format = torch.contiguous_format
+    ) -> nn.Module:
+        return Normalise(mean=spec.mean, std=spec.std, memory_format=memory_format)
+
+    def class_counts(self, split: Any, num_classes: int) -> np.ndarray | None:
+        """Pixels of each class."""
+        counts: np.ndarray = split.class_counts(num_classes)
+        return counts
+
+    def eval_precision(self, precision: str) -> str:
+        return precision
+
+    def evaluate(
+        self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]
+    ) -> SegmentationEvaluation:
+        return evaluate(Segmenter(spec=model.spec, **model.model_arguments), loader_of(split))
+
+    def report(
+        self,
+        evaluation: SegmentationEvaluation,
+        *,
+        folder: Path,
+        split: Any,
+        spec: SegmentationSpec,
+        predictions_format: Any,
+    ) -> list[Path]:
+        def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            images, masks = [tensor.numpy() for tensor in split.read(rows)][:2]
+            return images, masks
+
+        return write_segmentation_report(
+            folder,
+            found=evaluation,
+            class_names=spec.class_names,
+            palette=spec.palette,
+            names=split.names,
+            read=read,
+            predictions_format=predictions_format,
+        )
+
+    def relabeled(self, split: Any, found: SegmentationSpec, trained: SegmentationSpec) -> Any:
+        if found.class_names != trained.class_names:  # pixel values in files: they are not renumbered
+            raise RequestError(
+                f"The classes of this data are {listing(found.class_names, limit=12)}.\n"
+                f"The model was trained for {listing(trained.class_names, limit=12)}, in this order."
+            )
+        return split
+
+    def inputs(self, given: Mapping[str, Any]) -> Iterable[Path]:
+        return list(image_files(given["input"]))
+
+    def predictor(self, model: LoadedModel, options: PredictOptions) -> SegmentationPredictor:
+        return SegmentationPredictor(model, options)
+
+    def artifacts(self, options: PredictOptions, inputs: Any, model: LoadedModel) -> Artifacts | None:
+        folders = {key: getattr(options, key) for key in ("masks", "overlay")}
+        given = {key: folder for key, folder in folders.items() if folder is not None}
+        return MaskFiles(given, inputs=inputs, palette=model.spec.palette) if given else None

@@ -1,0 +1,128 @@
+"""A trained recogniser over a split, or over any recordings: log-probabilities, search, and word errors."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sensorium.audio.features import Features
+from sensorium.batches import SpeechBatch
+from sensorium.data.loader import BatchLoader
+from sensorium.decoding.ctc import Hypothesis
+from sensorium.decoding.flashlight import CTCDecoder
+from sensorium.distributed import gather
+from sensorium.metrics.recognition import character_errors, total, word_errors
+from sensorium.specs import SpeechSpec
+from sensorium.tasks.base import Evaluation
+from sensorium.tasks.decoding_settings import CTCSettings
+from sensorium.tasks.precision import autocast
+from sensorium.text.build_tokenizer import tokenizer_from_dict
+
+
+@dataclass(frozen=True)
+class RecognitionEvaluation(Evaluation):
+    """One of each for every example. speakers: "" where nobody said. nats, tokens: of the references, together. audio:
+    seconds of sound. seconds: wall time of reading, recognising and searching.
+    """
+
+    hypotheses: list[str]
+    references: Sequence[str]
+    speakers: Sequence[str]
+    nats: float
+    tokens: int
+    audio: float
+    seconds: float
+
+    def metrics(self) -> dict[str, float]:
+        """Rates as shares (0.05 is 5 %), counts of words, loss in nats a token, seconds of work for one of sound."""
+        words = total(word_errors(self.references, self.hypotheses))
+        characters = total(character_errors(self.references, self.hypotheses))
+        return {
+            "wer": words.rate,
+            "cer": characters.rate,
+            "substitutions": float(words.substitutions),
+            "insertions": float(words.insertions),
+            "deletions": float(words.deletions),
+            "loss": self.nats / max(1, self.tokens),
+            "real_time_factor": self.seconds / max(1e-9, self.audio),
+        }
+
+
+class Transcriber:
+    """A model ready to listen: on its device, in evaluation mode."""
+
+    def __init__(
+        self,
+        *,
+        model: nn.Module,
+        spec: SpeechSpec,
+        device: torch.device,
+        precision: str,
+        settings: CTCSettings,
+    ) -> None:
+        self.device, self.precision = device, precision
+        self.model = model.to(device).eval()
+        self.prepare = Features(**spec.features).to(device)
+        self.tokenizer = tokenizer_from_dict(spec.tokenizer)
+        self.decoder = CTCDecoder(
+            tokens=self.tokenizer.tokens,
+            decode=lambda ids: self.tokenizer.decode(list(ids)),
+            beam_size=settings.beam_size,
+            language_model=settings.arpa(spec.language_model),
+            language_weight=settings.language_weight,
+            word_score=settings.word_score,
+            lexicon=settings.words(),
+            n_best=settings.n_best,
+        )
+
+    @torch.inference_mode()
+    def log_probs(self, signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """A batch's `inputs` -> log-probabilities (B, T', V) float32 and lengths (B,), on the CPU."""
+        prepared = self.prepare(signal.to(self.device), lengths.to(self.device))
+        with autocast(self.precision, self.device):
+            log_probs, frames = self.model(*prepared)
+        return log_probs.float().cpu(), frames.cpu()
+
+    def search(self, log_probs: Tensor, lengths: Tensor) -> list[list[Hypothesis]]:
+        """Log-probabilities (B, T', V) on the CPU, lengths (B,) -> the n best of each, the best first."""
+        return self.decoder.decode(log_probs, lengths)
+
+    def text(self, hypothesis: Hypothesis) -> str:
+        """What was said."""
+        return self.tokenizer.decode(list(hypothesis.tokens)).strip()
+
+
+def evaluate(transcriber: Transcriber, loader: BatchLoader) -> RecognitionEvaluation:
+    """Every example of the loader's split exactly once, in the order of the split.
+
+    Over several processes each takes its share of the batches and all get the whole result.
+    """
+    started = time.perf_counter()
+    found: list[tuple[int, str]] = []
+    nats, tokens = 0.0, 0
+    for batch in loader:
+        log_probs, lengths = transcriber.log_probs(*batch.inputs)
+        best = transcriber.search(log_probs, lengths)
+        found += [(int(row), transcriber.text(n_best[0])) for row, n_best in zip(batch.indices, best, strict=True)]
+        nats, tokens = nats + _nats(log_probs, lengths, batch), tokens + int(batch.target_lengths.sum())
+    found, totals = gather(found, processes=loader.processes), gather([(nats, tokens)], processes=loader.processes)
+    nats, tokens = sum(share for share, _ in totals), sum(share for _, share in totals)
+    split = loader.split
+    return RecognitionEvaluation(
+        hypotheses=[text for _, text in sorted(found)],
+        references=split.texts,
+        speakers=split.speakers,
+        nats=nats,
+        tokens=tokens,
+        audio=float(split.durations.sum()),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _nats(log_probs: Tensor, lengths: Tensor, batch: SpeechBatch) -> float:
+    """Of the references, together."""
+    losses = F.ctc_loss(log_probs.transpose(0, 1), batch.targets, lengths, batch.target_lengths, reduction="none")
+    return float(losses.double().sum())

@@ -1,0 +1,190 @@
+"""Recordings -> transcripts, with the time of each word. Long ones are processed in overlapping windows."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sensorium.audio.features import Features
+from sensorium.audio.read import UnreadableSound, chunks, probe
+from sensorium.data.audio.store import padded
+from sensorium.decoding.alignment import align_words
+from sensorium.decoding.ctc import BLANK, Hypothesis
+from sensorium.output import Record
+from sensorium.specs import SpeechSpec
+from sensorium.tasks.audio_inputs import read_batches
+from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor
+from sensorium.tasks.decoding_settings import CTCSettings, settings_from
+from sensorium.tasks.speech_recognition.evaluate import Transcriber
+
+LONG = 30.0  # seconds; a longer recording is heard in pieces
+PIECE, OVERLAP = 20.0, 4.0  # seconds of a piece, and what it shares with the one before
+PAUSE = 0.4  # seconds without a token, at which a long recording may be cut into utterances
+SHORTEST, LONGEST = 5.0, 30.0  # seconds of such an utterance, as far as its pauses let it
+
+
+class Word(NamedTuple):
+    """A word, its beginning and end in seconds, and the mean probability of its tokens."""
+
+    word: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Transcript(Prediction):
+    """alternatives: the n best with their scores, the best first, of a short recording. seconds: of audio."""
+
+    text: str = ""
+    words: tuple[Word, ...] = ()
+    alternatives: tuple[tuple[str, float], ...] = ()
+    seconds: float = 0.0
+
+    def to_dict(self) -> Record:
+        if self.error is not None:
+            return {"input": self.input, "error": self.error}
+        record: Record = {"input": self.input, "seconds": round(self.seconds, 3), "text": self.text}
+        if len(self.alternatives) > 1:
+            record["alternatives"] = [{"text": text, "score": score} for text, score in self.alternatives]
+        return record | {"words": [word._asdict() for word in self.words]}
+
+    def rows(self) -> list[Record]:
+        return [{"input": self.input, "text": self.text, "error": self.error or ""}]
+
+    def summary(self) -> Record:
+        return {"input": self.input, "text": self.text}
+
+
+class SpeechPredictor(Predictor):
+    """A recognizer ready to transcribe."""
+
+    def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
+        spec: SpeechSpec = model.spec
+        self.batch_size, self.words = options.batch_size, options.details
+        self.sample_rate = int(spec.features["sample_rate"])
+        self.transcriber = Transcriber(
+            model=model.model,
+            spec=spec,
+            device=model.device,
+            precision=model.precision,
+            settings=settings_from(CTCSettings, {**model.decoding, **options.decoding}),
+        )
+        self.frame = frame_seconds(self.transcriber.model, self.transcriber.prepare)
+
+    def predict(self, inputs: Iterable[Path]) -> Iterator[Transcript]:
+        waiting: list[Path] = []
+        for path in inputs:
+            if _seconds(path) > LONG:
+                yield from self._short(waiting)
+                waiting = []
+                yield self._long(path)
+            else:
+                waiting.append(path)
+                if len(waiting) == self.batch_size:
+                    yield from self._short(waiting)
+                    waiting = []
+        yield from self._short(waiting)
+
+    def _short(self, paths: list[Path]) -> Iterator[Transcript]:
+        for found in read_batches(paths, sample_rate=self.sample_rate, batch_size=self.batch_size):
+            sounds = [sound for _, sound in found if isinstance(sound, np.ndarray)]
+            answers: Iterator[tuple[Tensor, list[Hypothesis]]] = iter(())
+            if sounds:
+                log_probs, lengths = self.transcriber.log_probs(*map(torch.from_numpy, padded(sounds)))
+                best = self.transcriber.search(log_probs, lengths)
+                rows = [row[:length] for row, length in zip(log_probs, lengths.tolist(), strict=True)]
+                answers = zip(rows, best, strict=True)
+            for path, sound in found:
+                if isinstance(sound, UnreadableSound):
+                    yield Transcript(str(path), error=f"{path}: {sound}")
+                    continue
+                row, n_best = next(answers)
+                yield Transcript(
+                    str(path),
+                    text=self.transcriber.text(n_best[0]),
+                    words=self._words(row, n_best[0], 0.0) if self.words else (),
+                    alternatives=tuple((self.transcriber.text(one), one.score) for one in n_best),
+                    seconds=len(sound) / self.sample_rate,
+                )
+
+    def _long(self, path: Path) -> Transcript:
+        """In pieces; memory does not grow with the sound, only with what is said."""
+        texts: list[str] = []
+        words: list[Word] = []
+        try:
+            for start, log_probs in self._utterances(self._frames_of(path)):
+                best = self.transcriber.search(log_probs[None], torch.tensor([len(log_probs)]))[0][0]
+                texts.append(self.transcriber.text(best))
+                words += self._words(log_probs, best, start)
+        except UnreadableSound as error:
+            return Transcript(str(path), error=f"{path}: {error}")
+        return Transcript(str(path), " ".join(filter(None, texts)), tuple(words), seconds=_seconds(path))
+
+    def _frames_of(self, path: Path) -> Iterator[Tensor]:
+        """Log-probabilities (t, V), one behind the other: of each piece the middle, which knows what is around it."""
+        given = 0  # frames so far
+        size, half = round(PIECE * self.sample_rate), round(OVERLAP / 2 / self.frame)
+        for start, samples in chunks(path, sample_rate=self.sample_rate, seconds=PIECE, overlap=OVERLAP):
+            log_probs, _ = self.transcriber.log_probs(torch.from_numpy(samples)[None], torch.tensor([len(samples)]))
+            first = round(start / self.sample_rate / self.frame)
+            until = log_probs.shape[1] - (half if len(samples) == size else 0)
+            yield log_probs[0, max(0, given - first) : until]
+            given = max(given, first + until)
+
+    def _utterances(self, frames: Iterator[Tensor]) -> Iterator[tuple[float, Tensor]]:
+        """Frames cut at pauses: the second each utterance begins at, and its log-probabilities (T, V)."""
+        start, pending = 0, torch.empty(0)
+        for more in frames:
+            pending = torch.cat([pending, more]) if len(pending) else more
+            while cut := self._cut(pending):
+                yield start * self.frame, pending[:cut]
+                start, pending = start + cut, pending[cut:]
+        if len(pending):
+            yield start * self.frame, pending
+
+    def _cut(self, log_probs: Tensor) -> int:
+        """Frames of the first utterance, which ends within a pause; 0 when its end is not there yet."""
+        shortest, longest = round(SHORTEST / self.frame), round(LONGEST / self.frame)
+        pause = max(1, round(PAUSE / self.frame))
+        if len(log_probs) < shortest + pause:
+            return 0
+        run = best_run = best_end = 0
+        for frame, silent in enumerate((log_probs[: longest + pause].argmax(1) == BLANK).tolist()):
+            run = run + 1 if silent else 0
+            if frame < shortest:
+                continue
+            if run == pause:
+                return frame + 1 - pause // 2
+            if run >= best_run:
+                best_run, best_end = run, frame + 1
+        return best_end - best_run // 2 if len(log_probs) >= longest + pause else 0
+
+    def _words(self, log_probs: Tensor, best: Hypothesis, start: float) -> tuple[Word, ...]:
+        """With their times in the recording. start: the second at which log_probs (T, V) begin."""
+        found = align_words(log_probs, best.tokens, self.transcriber.tokenizer.decode)
+        return tuple(
+            Word(one.word, start + one.start * self.frame, start + one.end * self.frame, one.confidence)
+            for one in found
+        )
+
+
+def frame_seconds(model: nn.Module, prepare: nn.Module) -> float:
+    """How much sound one frame of a recogniser's log-probabilities stands for."""
+    assert isinstance(prepare, Features)
+    many = 10_000
+    stride = round(many / int(model.output_lengths(torch.tensor([many]))))  # type: ignore[operator]
+    return stride * prepare.hop_samples / prepare.sample_rate
+
+
+def _seconds(path: Path) -> float:
+    """0 for a file that cannot be read: reading it says why."""
+    try:
+        info = probe(path)
+    except UnreadableSound:
+        return 0.0
+    return info.samples / info.sample_rate

@@ -1,0 +1,108 @@
+"""Speech recognition: recordings into transcripts."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sensorium.audio.features import Features
+from sensorium.data.audio.splits import too_short
+from sensorium.data.loader import BatchLoader
+from sensorium.errors import RequestError
+from sensorium.metrics.recognition import jiwer_package
+from sensorium.specs import SpeechSpec
+from sensorium.tasks.audio_inputs import audio_chunks
+from sensorium.tasks.base import LoadedModel, Metric, PredictOptions, Task
+from sensorium.tasks.decoding_settings import CTCSettings, settings_from
+from sensorium.tasks.raw_inputs import audio_files
+from sensorium.tasks.speech_recognition.evaluate import RecognitionEvaluation, Transcriber, evaluate
+from sensorium.tasks.speech_recognition.predict import SpeechPredictor
+from sensorium.tasks.speech_recognition.report import write_transcripts
+from sensorium.tasks.speech_recognition.stream import LiveTranscriber, write_partial_transcripts
+from sensorium.tasks.speech_recognition.writer import SUBTITLES, SubtitleFiles, subtitle_line, transcript_line
+from sensorium.tasks.writers import FORMATS, LineWriter, Writer
+
+
+class SpeechRecognition(Task[SpeechSpec]):
+    """Features (B, T, F) and lengths (B,) -> log-probabilities (B, T', V) and lengths (B,)."""
+
+    name = "speech_recognition"
+    headline = Metric("wer", higher_is_better=False)
+    formats = (*FORMATS, *SUBTITLES)
+    streams = True
+    augmentation, fitting_augmentations = "sound", "spec_augment or none"
+    bf16_always = True
+
+    def preprocessing(
+        self, spec: SpeechSpec, memory_format: torch.memory_format = torch.contiguous_format
+    ) -> nn.Module:
+        return Features(**spec.features)
+
+    def check_request(self, spec: SpeechSpec, decoding: Mapping[str, Any]) -> None:
+        jiwer_package()
+        chosen = settings_from(CTCSettings, decoding)
+        chosen.arpa(spec.language_model)
+        chosen.words()
+
+    def unfit_examples(self, model: nn.Module, split: Any) -> dict[int, str]:
+        return too_short(split, model.output_lengths)  # type: ignore[arg-type]
+
+    def evaluate(
+        self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]
+    ) -> RecognitionEvaluation:
+        transcriber = Transcriber(
+            model=model.model,
+            spec=model.spec,
+            device=model.device,
+            precision=model.precision,
+            settings=settings_from(CTCSettings, model.decoding),
+        )
+        return evaluate(transcriber, loader_of(split))
+
+    def report(
+        self,
+        evaluation: RecognitionEvaluation,
+        *,
+        folder: Path,
+        split: Any,
+        spec: SpeechSpec,
+        predictions_format: str,
+    ) -> list[Path]:
+        return write_transcripts(
+            folder,
+            names=split.names,
+            references=evaluation.references,
+            hypotheses=evaluation.hypotheses,
+            speakers=evaluation.speakers,
+        )
+
+    def inputs(self, given: Mapping[str, Any]) -> Iterable[Path]:
+        return list(audio_files(given["input"]))
+
+    def predictor(self, model: LoadedModel, options: PredictOptions) -> SpeechPredictor:
+        return SpeechPredictor(model, options)
+
+    def writer(self, kind: str, *, output_file: str | None, inputs: Any, model: LoadedModel) -> Writer:
+        several = len(inputs) > 1
+        if kind in SUBTITLES and several:
+            if output_file is None:
+                raise RequestError(
+                    f"format={kind} is one file per recording; set output=FOLDER for {len(inputs)} files."
+                )
+            return SubtitleFiles(kind, Path(output_file))
+        if kind in SUBTITLES:
+            return LineWriter(subtitle_line(kind), output_file=output_file)
+        if kind == "table":
+            return LineWriter(transcript_line(alone=not several), output_file=output_file)
+        return super().writer(kind, output_file=output_file, inputs=inputs, model=model)
+
+    def stream(
+        self, model: LoadedModel, options: PredictOptions, source: Any, *, kind: str, output_file: str | None
+    ) -> None:
+        if kind not in ("table", "json"):
+            raise RequestError(f"stream=true writes format=table or json, not {kind}.")
+        live = LiveTranscriber(model)
+        chunks = audio_chunks(source, live.sample_rate)
+        write_partial_transcripts(live, chunks, kind=kind, output_file=output_file)

@@ -1,0 +1,43 @@
+"""Raw texts -> class names with probabilities."""
+
+from collections.abc import Iterable, Iterator
+
+from sensorium.data.text.labelled import cut_note
+from sensorium.specs import TextSpec
+from sensorium.tasks.base import LoadedModel, PredictOptions, Predictor
+from sensorium.tasks.classification.evaluate import Classifier
+from sensorium.tasks.classification.predict import ClassPrediction, checked_top_k, top_classes
+from sensorium.tasks.text_inputs import READ_AHEAD, by_length, groups, padded
+from sensorium.text.build_tokenizer import tokenizer_from_dict
+from sensorium.text.tokenizer import UNK
+
+
+class TextPredictor(Predictor):
+    """A text classifier ready to predict. A text without any token is one unknown word.
+
+    truncated: how many texts so far were longer than the model reads; their ends were dropped.
+    """
+
+    def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
+        self.spec: TextSpec = model.spec
+        self.top_k = min(checked_top_k(options.top_k), self.spec.num_classes)
+        self.batch_size, self.truncated = options.batch_size, 0
+        self.classifier = Classifier(spec=self.spec, **model.model_arguments)
+        self.tokenizer = tokenizer_from_dict(self.spec.tokenizer)
+
+    def predict(self, inputs: Iterable[str]) -> Iterator[ClassPrediction]:
+        spec = self.spec
+        for group in groups(inputs, self.batch_size * READ_AHEAD):
+            classes: dict[int, tuple[tuple[str, float], ...]] = {}
+            encoded = self.tokenizer.encode_many(group)
+            self.truncated += sum(len(ids) > spec.max_length for ids in encoded)
+            tokens = [ids[: spec.max_length] or [UNK] for ids in encoded]
+            for rows in by_length(tokens, self.batch_size):
+                batch, lengths = padded([tokens[row] for row in rows], spec.pad_id)
+                found = self.classifier.probabilities(batch, lengths)
+                classes |= zip(rows, top_classes(found, spec.class_names, self.top_k), strict=True)
+            for row, text in enumerate(group):
+                yield ClassPrediction(text, classes[row], self.top_k)
+
+    def notes(self) -> list[str]:
+        return cut_note(self.truncated, self.spec.max_length)

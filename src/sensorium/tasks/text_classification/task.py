@@ -1,0 +1,51 @@
+"""Text classification: one class for each text."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from sensorium.data.text.labelled import cut_note
+from sensorium.specs import TextSpec
+from sensorium.tasks.base import LoadedModel, PredictOptions
+from sensorium.tasks.classification.task import ClassificationTask
+from sensorium.tasks.preprocessing import AsStored
+from sensorium.tasks.raw_inputs import texts
+from sensorium.tasks.text_classification.predict import TextPredictor
+
+# What learning.strong=auto adds to the run's own augmentation.
+STRONG_VIEW: dict[str, Any] = {
+    "_target_": "sensorium.text.noise.TextAugment",
+    "transforms": {
+        "dropout": {"_target_": "sensorium.text.noise.TokenDropout", "share": 0.2},
+        "swap": {"_target_": "sensorium.text.noise.TokenSwap", "share": 0.1},
+        "mask": {"_target_": "sensorium.text.noise.TokenMask", "share": 0.3},
+    },
+}
+
+
+class TextClassification(ClassificationTask[TextSpec]):
+    """Tokens (B, T) and lengths (B,) -> logits (B, K)."""
+
+    name = "text_classification"
+    input_keys = ("input", "text")
+    example_input = 'text="..."'
+    augmentation, fitting_augmentations = "texts", "tokens or none"
+    strong_view = STRONG_VIEW
+    bf16_always = True
+
+    def preprocessing(self, spec: TextSpec, memory_format: torch.memory_format = torch.contiguous_format) -> nn.Module:
+        return AsStored()
+
+    def worst_examples(self, split: Any) -> dict[str, Any]:
+        return {"texts": split.texts}
+
+    def truncation_notes(self, split: Any, spec: TextSpec) -> list[str]:
+        return cut_note(split.cut, spec.max_length)
+
+    def inputs(self, given: Mapping[str, Any]) -> Iterable[str]:
+        return texts(given["input"], given["text"])
+
+    def predictor(self, model: LoadedModel, options: PredictOptions) -> TextPredictor:
+        return TextPredictor(model, options)

@@ -1,0 +1,122 @@
+"""A trained translation model over a split, or over any texts: beam search, and metrics on whole sentences."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sensorium.batches import IGNORED, TranslationBatch
+from sensorium.data.loader import BatchLoader
+from sensorium.decoding.beam import Hypothesis, beam_search
+from sensorium.distributed import gather
+from sensorium.metrics.translation import bleu, chrf, exact_matches
+from sensorium.specs import TranslationSpec
+from sensorium.tasks.base import Evaluation
+from sensorium.tasks.decoding_settings import BeamSettings
+from sensorium.tasks.precision import autocast
+from sensorium.text.build_tokenizer import tokenizer_from_dict
+from sensorium.text.tokenizer import BOS, EOS
+
+
+@dataclass(frozen=True)
+class TranslationEvaluation(Evaluation):
+    """One text of each kind per example; nats and tokens of the references under the model. seconds: wall time."""
+
+    sources: Sequence[str]
+    hypotheses: list[str]
+    references: Sequence[str]
+    nats: float
+    tokens: int
+    seconds: float
+
+    @cached_property
+    def _scores(self) -> dict[str, tuple[float, str]]:
+        """BLEU and chrF, with the signature of each."""
+        measures = (("bleu", bleu), ("chrf", chrf))
+        return {name: measure(self.hypotheses, self.references) for name, measure in measures}
+
+    def signatures(self) -> list[str]:
+        return [f"{name}: {signature}" for name, (_, signature) in self._scores.items()]
+
+    def metrics(self) -> dict[str, float]:
+        """BLEU and chrF from 0 to 100, on raw text; loss in nats per token."""
+        return {name: score for name, (score, _) in self._scores.items()} | {
+            "exact": exact_matches(self.hypotheses, self.references),
+            "loss": self.nats / self.tokens,
+            "perplexity": math.exp(min(self.nats / self.tokens, 700.0)),
+        }
+
+
+class Translator:
+    """A model ready to translate: on its device, in evaluation mode."""
+
+    def __init__(
+        self,
+        *,
+        model: nn.Module,
+        spec: TranslationSpec,
+        device: torch.device,
+        precision: str,
+        settings: BeamSettings,
+    ) -> None:
+        self.device, self.precision, self.settings, self.spec = device, precision, settings, spec
+        self.model = model.to(device).eval()
+        self.target = tokenizer_from_dict(spec.target_tokenizer)
+
+    @torch.inference_mode()
+    def translate(self, source: Tensor, lengths: Tensor) -> list[list[Hypothesis]]:
+        """Source (B, S) ending in EOS, lengths (B,) -> the n best of each, the best first."""
+        source, lengths = source.to(self.device), lengths.to(self.device)
+        with autocast(self.precision, self.device):
+            memory, state = self.model.encode(source, lengths)  # type: ignore[operator]
+            return beam_search(
+                self.model,  # type: ignore[arg-type]
+                memory,
+                state,
+                bos=BOS,
+                eos=EOS,
+                pad=self.spec.pad_id,
+                beam_size=self.settings.beam_size,
+                max_length=2 * lengths + 10,
+                length_penalty=self.settings.length_penalty,
+                no_repeat_ngram=self.settings.no_repeat_ngram,
+                n_best=self.settings.n_best,
+            )
+
+    def text(self, hypothesis: Hypothesis) -> str:
+        """A hypothesis as raw text."""
+        return self.target.decode(list(hypothesis.tokens))
+
+    @torch.inference_mode()
+    def nats(self, batch: TranslationBatch) -> float:
+        """Of the references, together."""
+        with autocast(self.precision, self.device):
+            logits = self.model(*(tensor.to(self.device) for tensor in batch.inputs))
+        targets = batch.target_out.to(self.device).flatten()
+        losses = F.cross_entropy(logits.float().flatten(0, 1), targets, ignore_index=IGNORED, reduction="none")
+        return float(losses.double().sum())
+
+
+def evaluate(translator: Translator, loader: BatchLoader) -> TranslationEvaluation:
+    """Every example of the loader's split exactly once, in the order of the split.
+
+    Over several processes each takes its share of the batches and all get the whole result.
+    """
+    started = time.perf_counter()
+    parts: list[tuple[int, str]] = []
+    nats, tokens = 0.0, 0
+    for batch in loader:
+        best = translator.translate(batch.source, batch.lengths)
+        parts += [(int(row), translator.text(found[0])) for row, found in zip(batch.indices, best, strict=True)]
+        nats, tokens = nats + translator.nats(batch), tokens + int((batch.target_out != IGNORED).sum())
+    parts, totals = gather(parts, processes=loader.processes), gather([(nats, tokens)], processes=loader.processes)
+    nats, tokens = sum(share for share, _ in totals), sum(share for _, share in totals)
+    split = loader.split
+    hypotheses = [text for _, text in sorted(parts)]
+    sources, references = split.source_texts, split.references
+    return TranslationEvaluation(sources, hypotheses, references, nats, tokens, time.perf_counter() - started)

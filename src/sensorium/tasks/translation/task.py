@@ -1,0 +1,110 @@
+"""Translation: sentences into sentences."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sensorium.data.loader import BatchLoader
+from sensorium.data.text.labelled import cut_note
+from sensorium.metrics.translation import sacrebleu_package
+from sensorium.specs import TranslationSpec
+from sensorium.tasks.base import Artifacts, LoadedModel, Metric, PredictOptions, Task
+from sensorium.tasks.decoding_settings import BeamSettings, settings_from
+from sensorium.tasks.plots import plot_attention
+from sensorium.tasks.preprocessing import AsStored
+from sensorium.tasks.raw_inputs import texts
+from sensorium.tasks.translation.evaluate import TranslationEvaluation, Translator, evaluate
+from sensorium.tasks.translation.predict import TranslationPrediction, TranslationPredictor
+from sensorium.tasks.translation.report import write_translations
+from sensorium.tasks.writers import LineWriter, Writer
+
+
+class Translation(Task[TranslationSpec]):
+    """Source (B, S), lengths (B,) and target_in (B, U) -> logits (B, U, V)."""
+
+    name = "translation"
+    headline = Metric("bleu")
+    input_keys = ("input", "text")
+    options = ("attention",)
+    example_input = "input=-"
+    bf16_always = True
+
+    def preprocessing(
+        self, spec: TranslationSpec, memory_format: torch.memory_format = torch.contiguous_format
+    ) -> nn.Module:
+        return AsStored()
+
+    def check_request(self, spec: TranslationSpec, decoding: Mapping[str, Any]) -> None:
+        sacrebleu_package()
+        settings_from(BeamSettings, decoding)
+
+    def evaluate(
+        self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]
+    ) -> TranslationEvaluation:
+        translator = Translator(
+            model=model.model,
+            spec=model.spec,
+            device=model.device,
+            precision=model.precision,
+            settings=settings_from(BeamSettings, model.decoding),
+        )
+        return evaluate(translator, loader_of(split))
+
+    def report(
+        self,
+        evaluation: TranslationEvaluation,
+        *,
+        folder: Path,
+        split: Any,
+        spec: TranslationSpec,
+        predictions_format: str,
+    ) -> list[Path]:
+        return write_translations(
+            folder,
+            sources=evaluation.sources,
+            hypotheses=evaluation.hypotheses,
+            references=evaluation.references,
+        )
+
+    def truncation_notes(self, split: Any, spec: TranslationSpec) -> list[str]:
+        return cut_note(split.cut, spec.max_length)
+
+    def inputs(self, given: Mapping[str, Any]) -> Iterable[str]:
+        return texts(given["input"], given["text"])
+
+    def predictor(self, model: LoadedModel, options: PredictOptions) -> TranslationPredictor:
+        return TranslationPredictor(model, options)
+
+    def writer(self, kind: str, *, output_file: str | None, inputs: Any, model: LoadedModel) -> Writer:
+        if kind == "table":  # a line out for each line in
+            return LineWriter(_lines, output_file=output_file)
+        return super().writer(kind, output_file=output_file, inputs=inputs, model=model)
+
+    def artifacts(self, options: PredictOptions, inputs: Any, model: LoadedModel) -> Artifacts | None:
+        return AttentionPlots(Path(options.attention)) if options.attention else None
+
+
+def _lines(prediction: TranslationPrediction, first: bool) -> str:
+    return "".join(" ".join(text.split()) + "\n" for text, _ in prediction.translations)
+
+
+class AttentionPlots(Artifacts):
+    """A plot of the attention of each text, by its number."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._number = folder, 0
+
+    def write(self, prediction: TranslationPrediction) -> TranslationPrediction:
+        if prediction.attention is not None:
+            plot_attention(
+                weights=prediction.attention.numpy(),
+                source=prediction.source_tokens,
+                target=prediction.target_tokens,
+                path=self._folder / f"{self._number:05d}.png",
+            )
+        self._number += 1
+        return replace(prediction, attention=None)

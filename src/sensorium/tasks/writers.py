@@ -1,0 +1,96 @@
+"""Predictions as a table, as CSV and as JSON lines: the one place where they become text."""
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Protocol
+
+from sensorium import output
+from sensorium.output import Record
+
+FORMATS = ("table", "csv", "json")
+
+
+class Writable(Protocol):
+    """What a writer needs of a prediction."""
+
+    @property
+    def error(self) -> str | None: ...
+
+    def to_dict(self) -> Record: ...
+    def rows(self) -> list[Record]: ...
+    def summary(self) -> Record: ...
+
+
+class Writer(ABC):
+    """Takes predictions one by one. A file is there when all of them are; standard output gets each at once."""
+
+    @abstractmethod
+    def write(self, prediction: Any) -> None:
+        """Adds one prediction."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Called when all are written; a writer that is not closed leaves no file."""
+
+
+class LineWriter(Writer):
+    """Writes what `line` makes of each prediction.
+
+    line: given a prediction and whether it is the first one that gives text, the text, or "" for nothing.
+    """
+
+    def __init__(self, line: Callable[[Any, bool], str], *, output_file: str | None) -> None:
+        self._line, self._first = line, True
+        self._stack = ExitStack()
+        self._file: Any = None
+        self._path = output_file
+
+    def write(self, prediction: Any) -> None:
+        if self._file is None:
+            self._file = self._stack.enter_context(output.opened(self._path))
+        text = self._line(prediction, self._first)
+        self._first = self._first and not text
+        self._file.write(text)
+        if self._path is None:
+            sys.stdout.flush()
+
+    def close(self) -> None:
+        if self._file is None and self._path is not None:  # no input at all is still a file
+            self._file = self._stack.enter_context(output.opened(self._path))
+        self._stack.close()
+
+
+class TableWriter(Writer):
+    """A table at the end, of the predictions without an error."""
+
+    def __init__(self) -> None:
+        self._records: list[Record] = []
+
+    def write(self, prediction: Writable) -> None:
+        if prediction.error is None:
+            self._records.append(prediction.summary())
+
+    def close(self) -> None:
+        if self._records:
+            output.write_records(self._records, format="table", output=None)
+
+
+def csv_lines(prediction: Writable, first: bool) -> str:
+    """A prediction's rows, behind the header if they are the first."""
+    rows = prediction.rows()
+    return output.as_csv(rows, header=first) if rows else ""
+
+
+def json_lines(prediction: Writable, first: bool) -> str:
+    """A prediction as one line of JSON."""
+    return output.as_json(prediction.to_dict())
+
+
+def standard_writer(kind: str, *, output_file: str | None) -> Writer:
+    """Of table, csv or json. A table in a file is CSV where its name says so, else JSON lines."""
+    if kind == "table" and output_file is None:
+        return TableWriter()
+    csv = kind == "csv" or (kind == "table" and str(output_file).endswith(".csv"))
+    return LineWriter(csv_lines if csv else json_lines, output_file=output_file)
