@@ -83,6 +83,16 @@ def check_targets(section: str, value: Any) -> None:
             check_targets(section, inner)
 
 
+def is_own(config: Config) -> bool:
+    """Whether dataset and model of a config are Sensorium's own, so that its checkpoint opens without trust=true."""
+    try:
+        for section in ("dataset", "model"):
+            check_targets(section, config[section])
+    except RequestError:
+        return False
+    return True
+
+
 def instantiate(section: str, config: Config, **offered: Any) -> Any:
     """Builds a config section's `_target_`, and those nested in it. From `offered` it gets what its signature asks for.
 

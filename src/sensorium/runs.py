@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -43,6 +43,11 @@ class Run:
     @property
     def metrics(self) -> Path:
         return self.folder / "metrics.json"
+
+    @property
+    def summary(self) -> Path:
+        """What the training came to: the monitored validation metric, parameters, seconds."""
+        return self.folder / "summary.json"
 
     @property
     def log(self) -> Path:
@@ -167,3 +172,28 @@ def read_metrics(run: Run) -> dict[str, float]:
     if not run.metrics.exists():
         raise RunError(f"{run.folder} has no metrics.json: the training did not end.")
     return json.loads(run.metrics.read_text())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What a training came to.
+
+    monitor, mode: the validation metric by which the best checkpoint was chosen, and "max" or "min". best: its value;
+    None without validation. parameters: of the model. seconds: wall time, loading included; of a resumed run, since.
+    """
+
+    monitor: str
+    mode: str
+    best: float | None
+    parameters: int
+    seconds: float
+
+
+def write_summary(run: Run, summary: Summary) -> None:
+    """summary.json."""
+    write_atomically(run.summary, json.dumps(asdict(summary), indent=2) + "\n")
+
+
+def read_summary(run: Run) -> dict[str, Any]:
+    """What `write_summary` wrote; {} when the run did not get that far."""
+    return json.loads(run.summary.read_text()) if run.summary.exists() else {}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from command import run_command
-from sensorium.cli.sweep import summary
+from sensorium.cli.sweep import best, grouped
 
 TINY = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "threads=1")
 
@@ -39,29 +39,38 @@ def test_one_row_for_the_jobs_that_differ_in_seed_only(swept):
             # Two values: half their distance, times the square root of two, is what divides by N - 1 = 1.
             deviation = abs(a - b) / 2 * 2**0.5
             assert deviation == pytest.approx(statistics.stdev([a, b]), abs=1e-12)
-            assert row[name.removeprefix("test/")] == f"{(a + b) / 2:.4f} ± {deviation:.4f}"
+            assert row[name] == f"{(a + b) / 2:.4f} ± {deviation:.4f}"
 
 
 def test_the_table_and_the_command_that_repeats_the_best_are_printed(swept):
     folder, text = swept
     shown = text[text.rindex("\nsweep\n") :].splitlines()
     header = shown[2].split()
-    assert header[:3] == ["model", "seed", "accuracy"]
+    assert header[:3] == ["model", "seed", "val/accuracy"]
     for line, row in zip(shown[3:5], table_of(folder), strict=True):
         assert line.startswith(row["model"])
-        assert row["accuracy"] in line
-    said = dict(line.split(": ", 1) for line in shown[5:] if ": " in line)
-    accuracy = {
-        run: json.loads((folder / run / "metrics.json").read_text())["test/accuracy"]
+        assert row["val/accuracy"] in line
+        assert row["test/accuracy"] in line
+
+
+def test_the_best_is_chosen_by_validation_and_its_command_repeats_all_seeds(swept):
+    folder, text = swept
+    said = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+    means = {
+        row["model"]: statistics.mean(
+            json.loads((folder / run / "summary.json").read_text())["best"] for run in row["run"].split()
+        )
         for row in table_of(folder)
-        for run in row["run"].split()
     }
-    assert accuracy[said["best"]] == max(accuracy.values())
-    repeat = shlex.split(said["repeat it"])
-    result = run_command([*repeat[1:], "run_root=again"], folder)
+    chosen = max(means, key=means.get)
+    assert said["best by val/accuracy"].startswith(f"model={chosen}  {means[chosen]:.4f}")
+    result = run_command([*shlex.split(said["repeat it"])[1:], "run_root=again"], folder)
     assert result.status == 0
-    (metrics,) = (folder / "again").rglob("metrics.json")
-    assert metrics.read_text() == (folder / said["best"] / "metrics.json").read_text()
+    runs = next(row["run"].split() for row in table_of(folder) if row["model"] == chosen)
+    again = sorted((folder / "again" / f"digits_{chosen}").rglob("metrics.json"))
+    assert sorted(path.read_text() for path in again) == sorted(
+        (folder / run / "metrics.json").read_text() for run in runs
+    )
     assert (folder / said["as CSV"]).is_file()
 
 
@@ -75,25 +84,62 @@ def test_a_range_and_one_choice(tmp_path):
     assert len(set(row["run"].split())) == 3
 
 
-def test_summary_by_hand():
-    def job(overrides: str, accuracy: float | None) -> dict:
-        end = {"error": "bad\nvery"} if accuracy is None else {"run": overrides, "metrics": {"test/accuracy": accuracy}}
-        return {"overrides": overrides.split(), **end}
+def job(
+    overrides: str, validation: float | None, test: float = 0.0, *, monitor: str = "val/accuracy", mode: str = "max"
+):
+    if validation is None:
+        return {"overrides": overrides.split(), "error": "bad\nvery"}
+    about = {"monitor": monitor, "mode": mode, "best": validation, "parameters": 7, "seconds": 2.0}
+    return {"overrides": overrides.split(), "run": overrides, "metrics": {"test/accuracy": test}, "summary": about}
 
-    jobs = [job("lr=1 seed=1", 0.5), job("lr=1 seed=2", 0.7), job("lr=2 seed=1", 0.9), job("lr=2 seed=2", None)]
-    first, second = summary(jobs)
+
+def test_records_by_hand():
+    jobs = [job("lr=1 seed=1", 0.5, 0.4), job("lr=1 seed=2", 0.7, 0.4), job("lr=2 seed=1", 0.9, 0.8)]
+    first, second = (group.record() for group in grouped([*jobs, job("lr=2 seed=2", None)]))
     # Mean 0.6; squared distances 0.01 + 0.01 over N - 1 = 1, root 0.1414.
-    assert first == {"lr": "1", "seed": "1 2", "accuracy": "0.6000 ± 0.1414", "run": "lr=1 seed=1 lr=1 seed=2"}
-    assert second == {"lr": "2", "seed": "1 2", "accuracy": "0.9000", "run": "lr=2 seed=1", "failed": "bad"}
+    assert first == {
+        "lr": "1",
+        "seed": "1 2",
+        "val/accuracy": "0.6000 ± 0.1414",
+        "test/accuracy": "0.4000 ± 0.0000",
+        "parameters": 7,
+        "seconds": 2.0,
+        "run": "lr=1 seed=1 lr=1 seed=2",
+    }
+    assert second["val/accuracy"] == "0.9000"
+    assert second["failed"] == "bad"
 
 
 def test_folds_are_repeats_of_one_thing() -> None:
-    jobs = [
-        {"overrides": [f"dataset.fold={fold}"], "run": f"r{fold}", "metrics": {"test/accuracy": value}}
-        for fold, value in enumerate((0.7, 0.8, 0.9))
-    ]
-    (row,) = summary(jobs)
-    assert row == {"seed": "0", "fold": "0 1 2", "accuracy": "0.8000 ± 0.1000", "run": "r0 r1 r2"}
+    jobs = [job(f"dataset.fold={fold}", value) for fold, value in enumerate((0.7, 0.8, 0.9))]
+    (row,) = (group.record() for group in grouped(jobs))
+    assert (row["seed"], row["fold"], row["val/accuracy"]) == ("0", "0 1 2", "0.8000 ± 0.1000")
+
+
+def best_lr(*jobs) -> str:
+    return best(grouped(list(jobs))).varied["lr"]
+
+
+def test_the_mean_over_seeds_on_validation_decides() -> None:
+    # The best single run (0.95) and the best test result (0.99) are both of the worse setting.
+    first = [job("lr=1 seed=1", 0.95, 0.99), job("lr=1 seed=2", 0.60, 0.99)]
+    assert best_lr(*first, job("lr=2 seed=1", 0.80), job("lr=2 seed=2", 0.82)) == "2"
+
+
+@pytest.mark.parametrize(
+    ("monitor", "mode", "winner"),
+    [("val/map50", "max", "2"), ("val/miou", "max", "2"), ("val/error", "min", "1"), ("val/loss", "min", "1")],
+)
+def test_every_task_goes_by_its_own_metric(monitor: str, mode: str, winner: str) -> None:
+    jobs = [job(f"lr={lr}", value, monitor=monitor, mode=mode) for lr, value in ((1, 0.2), (2, 0.7))]
+    assert best_lr(*jobs) == winner
+
+
+def test_a_setting_with_a_failed_seed_or_nan_comes_last() -> None:
+    failed = [job("lr=1 seed=1", 0.99), job("lr=1 seed=2", None)]
+    nan = [job("lr=3 seed=1", 0.99), job("lr=3 seed=2", float("nan"))]
+    assert best_lr(*failed, *nan, job("lr=2 seed=1", 0.5), job("lr=2 seed=2", 0.5)) == "2"
+    assert best(grouped([job("lr=1", None)])) is None
 
 
 def test_a_failed_job_is_in_the_table_and_the_others_run(tmp_path):

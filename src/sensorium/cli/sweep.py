@@ -1,6 +1,7 @@
 """A sweep: one training for each combination of values, and one table at its end."""
 
 import json
+import math
 import os
 import shlex
 import statistics
@@ -11,6 +12,7 @@ from typing import Any
 
 from sensorium import distributed, output, runs
 from sensorium.cli.app import Config, run_hydra
+from sensorium.data.base import counted
 from sensorium.errors import RequestError, RunError, SensoriumError
 from sensorium.files import write_atomically
 from sensorium.runs import Run
@@ -36,7 +38,7 @@ class Recorder:
 
     def done(self, run: Run) -> None:
         metrics = runs.read_metrics(run) if run.metrics.exists() else {}
-        self._write(run=str(run.folder), metrics=metrics)
+        self._write(run=str(run.folder), metrics=metrics, summary=runs.read_summary(run))
 
     def failed(self, error: SensoriumError) -> None:
         self._write(error=str(error), status=error.exit_status)
@@ -73,52 +75,122 @@ def run(arguments: list[str], job: Callable[[Config], None]) -> int:
 
 
 def _show(jobs: list[dict[str, Any]], folder: Path) -> int:
-    records = summary(jobs)
+    groups = grouped(jobs)
+    records = [group.record() for group in groups]
     write_atomically(folder / "sweep.csv", output.as_csv(records))
     console = output.console()
     console.print()
     console.print(
         output.table([{key: value for key, value in r.items() if key != "run"} for r in records], title="sweep")
     )
-    done = [job for job in jobs if job.get("metrics")]
-    if done:
-        best = max(done, key=lambda job: _goodness(job["metrics"]))
-        console.print(f"\nbest: {best['run']}")
-        console.print(f"repeat it: {shlex.join(['sensorium', 'train', *best['overrides']])}")
+    winner = best(groups)
+    if winner is not None:
+        console.print(f"\nbest by {winner.monitor}: {winner.said()}")
+        console.print(f"repeat it: {winner.command()}")
     console.print(f"as CSV: {folder / 'sweep.csv'}")
     return 1 if any("error" in job for job in jobs) else 0
 
 
-def _goodness(metrics: dict[str, float]) -> float:
-    """More is better: what a person would look at first, else the loss."""
-    name = next((name for name in ("test/accuracy", "test/bleu") if name in metrics), None)
-    return metrics[name] if name else -metrics.get("test/loss", float("inf"))
+@dataclass(frozen=True)
+class Group:
+    """Jobs of a sweep that differ in REPEATS only. varied: what tells the groups apart, by key."""
+
+    varied: dict[str, str]
+    jobs: list[dict[str, Any]]
+
+    @property
+    def _finished(self) -> list[dict[str, Any]]:
+        return [job["summary"] for job in self.jobs if job.get("summary")]
+
+    @property
+    def monitor(self) -> str:
+        """The validation metric that the task goes by."""
+        return str(self._finished[0]["monitor"])
+
+    @property
+    def higher_is_better(self) -> bool:
+        return self._finished[0]["mode"] == "max"
+
+    def validation(self) -> float | None:
+        """The mean of the best values of the monitored metric; None when no run has one."""
+        values = self._validations()
+        return statistics.mean(values) if values else None
+
+    def _validations(self) -> list[float]:
+        values = [summary["best"] for summary in self._finished]
+        return [value for value in values if value is not None and math.isfinite(value)]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every repeat has a validation result."""
+        return len(self._validations()) == len(self.jobs)
+
+    def record(self) -> output.Record:
+        """A row of the table: validation, test, parameters, seconds and run folders, means with deviations."""
+        overrides = [_keys(job) for job in self.jobs]
+        record: output.Record = dict(self.varied)
+        record["seed"] = " ".join(dict.fromkeys(item.get("seed", "0") for item in overrides))
+        if folds := [item["dataset.fold"] for item in overrides if "dataset.fold" in item]:
+            record["fold"] = " ".join(dict.fromkeys(folds))
+        if values := self._validations():
+            record[self.monitor] = _mean(values)
+        tested = [job["metrics"] for job in self.jobs if job.get("metrics")]
+        for name in dict.fromkeys(name for metrics in tested for name in metrics):
+            record[name] = _mean([metrics[name] for metrics in tested if name in metrics])
+        if self._finished:
+            record["parameters"] = self._finished[0]["parameters"]
+            record["seconds"] = round(statistics.mean(summary["seconds"] for summary in self._finished), 1)
+        record["run"] = " ".join(job["run"] for job in self.jobs if "run" in job)
+        if errors := [job["error"] for job in self.jobs if "error" in job]:
+            record["failed"] = errors[0].splitlines()[0]
+        return record
+
+    def said(self) -> str:
+        """What is special about it, and its validation result."""
+        name = " ".join(f"{key}={value}" for key, value in self.varied.items()) or "the only setting"
+        values = self._validations()
+        return f"{name}  {_mean(values)}  ({counted(len(values), 'run')})"
+
+    def command(self) -> str:
+        """The line that trains it again, all repeats of it."""
+        overrides = [_keys(job) for job in self.jobs]
+        changing = {key for key in REPEATS if len({item.get(key) for item in overrides}) > 1}
+        fixed = [f"{key}={value}" for key, value in overrides[0].items() if key not in changing]
+        swept = [
+            f"{key}={','.join(dict.fromkeys(item[key] for item in overrides))}" for key in REPEATS if key in changing
+        ]
+        return shlex.join(["sensorium", "train", *(["-m"] if swept else []), *fixed, *swept])
 
 
-def summary(jobs: list[dict[str, Any]]) -> list[output.Record]:
-    """One row for all jobs that differ in seed and fold only: what differs, seeds, mean and deviation, run folders."""
-    parsed = [dict(item.lstrip("+").partition("=")[::2] for item in job["overrides"]) for job in jobs]
+def grouped(jobs: list[dict[str, Any]]) -> list[Group]:
+    """Jobs that differ in seed and fold only make one group."""
+    parsed = [_keys(job) for job in jobs]
     names = list(dict.fromkeys(name for item in parsed for name in item if name not in REPEATS))
     varied = [name for name in names if len({item.get(name) for item in parsed}) > 1]
-    grouped: dict[tuple[str, ...], list[int]] = {}
-    for number, item in enumerate(parsed):
-        grouped.setdefault(tuple(item.get(name, "") for name in varied), []).append(number)
-    return [
-        dict(zip(varied, key, strict=True)) | _row([jobs[n] for n in members], [parsed[n] for n in members])
-        for key, members in grouped.items()
-    ]
+    members: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for job, item in zip(jobs, parsed, strict=True):
+        members.setdefault(tuple(item.get(name, "") for name in varied), []).append(job)
+    return [Group(dict(zip(varied, key, strict=True)), group) for key, group in members.items()]
 
 
-def _row(jobs: list[dict[str, Any]], overrides: list[dict[str, str]]) -> output.Record:
-    record: output.Record = {"seed": " ".join(dict.fromkeys(item.get("seed", "0") for item in overrides))}
-    if folds := [item["dataset.fold"] for item in overrides if "dataset.fold" in item]:
-        record["fold"] = " ".join(dict.fromkeys(folds))
-    measured = [job["metrics"] for job in jobs if job.get("metrics")]
-    for name in dict.fromkeys(name for metrics in measured for name in metrics):
-        values = [metrics[name] for metrics in measured if name in metrics]
-        deviation = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-        record[name.removeprefix("test/")] = f"{statistics.mean(values):z.4f}{deviation}"
-    record["run"] = " ".join(job["run"] for job in jobs if "run" in job)
-    if errors := [job["error"] for job in jobs if "error" in job]:
-        record["failed"] = errors[0].splitlines()[0]
-    return record
+def best(groups: list[Group]) -> Group | None:
+    """The group with the best mean of the validation metric that its task goes by; never by test results.
+
+    Groups in which every repeat finished come before those with failures.
+    """
+    measured = [group for group in groups if group.validation() is not None]
+    measured = [group for group in measured if group.is_complete] or measured
+    comparable = [group for group in measured if group.monitor == measured[0].monitor]
+    if not comparable:
+        return None
+    sign = 1 if comparable[0].higher_is_better else -1
+    return max(comparable, key=lambda group: sign * (group.validation() or 0.0))
+
+
+def _keys(job: dict[str, Any]) -> dict[str, str]:
+    return dict(item.lstrip("+").partition("=")[::2] for item in job["overrides"])
+
+
+def _mean(values: list[float]) -> str:
+    deviation = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):z.4f}{deviation}"

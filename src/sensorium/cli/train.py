@@ -1,6 +1,7 @@
 """sensorium train: from a config to a run folder with a checkpoint, test metrics and plots."""
 
 import os
+import shlex
 import signal
 import time
 from dataclasses import replace
@@ -14,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from sensorium import checkpoint, distributed, evaluation, output, runs
-from sensorium.build import Misfit, build_model, fits, load_data, makes_classes
+from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_classes
 from sensorium.cli import configs, sweep, values
 from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra
 from sensorium.data.base import Data, Problem, refuse
@@ -139,7 +140,10 @@ def train(config: Config, run: Run, resume: Path | None) -> None:
     if (padding := training.padding()) is not None:
         say(f"padding: {padding:.1%} of the tokens of a training batch")
     training.run(resume)
-    say(f"trained in {time.perf_counter() - started:.1f} s")
+    seconds = time.perf_counter() - started
+    say(f"trained in {seconds:.1f} s")
+    if first:
+        runs.write_summary(run, training.summary(seconds=seconds))
     if not run.best.exists():
         return
     if config["test"] and makes_classes(config):
@@ -150,10 +154,15 @@ def train(config: Config, run: Run, resume: Path | None) -> None:
 
 
 def _next_commands(config: Config, run: Run, data: Data) -> str:
-    """What can be done with the run now."""
+    """What can be done with the run now, as lines that work when they are pasted."""
+    best = shlex.quote(str(run.best))
     if not makes_classes(config):
-        return f"sensorium train model.init={run.best}"
-    return f"sensorium eval ckpt={run.best}\nsensorium predict ckpt={run.best} {registry.of(data.spec).example_input}"
+        return f"sensorium train model.init={best}"
+    trust = "" if is_own(config) else " trust=true"
+    skip = " on_bad=skip" if config["on_bad"] == "skip" else ""
+    task = registry.of(data.spec)
+    lines = [f"sensorium eval ckpt={best}{trust}{skip}", f"sensorium predict ckpt={best}{trust} {task.example_input}"]
+    return "\n".join(lines)
 
 
 def _spawn(config: Config, run: Run, processes: int) -> None:

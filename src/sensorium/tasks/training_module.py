@@ -38,7 +38,7 @@ class OptimizationConfig:
 
 
 class StepResult(NamedTuple):
-    """loss: scalar to minimize. sums: (M,) totals over the batch, in the order of `TaskModule.totals`; the count last"""
+    """loss: scalar to minimize. sums: (M,) totals over a batch, in the order of `TaskModule.totals`, the count last."""
 
     loss: Tensor
     sums: Tensor

@@ -22,14 +22,14 @@ from sensorium.data.loader import BatchLoader
 from sensorium.data.order import LengthOrder
 from sensorium.errors import RequestError, missing_extra, unknown
 from sensorium.randomness import generator
-from sensorium.runs import Run
+from sensorium.runs import Run, Summary
 from sensorium.specs import Spec
 from sensorium.tasks import registry
 from sensorium.tasks.precision import MEMORY_FORMATS
 from sensorium.tasks.preprocessing import Preparation
 from sensorium.tasks.training_module import OptimizationConfig, TaskModule
 from sensorium.training import learning
-from sensorium.training.checkpoints import AtomicCheckpointIO
+from sensorium.training.checkpoints import AtomicCheckpointIO, Checkpoints
 from sensorium.training.guard import LossGuard
 from sensorium.training.history import History
 from sensorium.training.interrupts import StopRequest
@@ -86,6 +86,17 @@ class Training:
             self.stop.ignore()
         if table := self.trainer.profiler.summary():  # type: ignore[attr-defined]
             self.progress.console.print(table, highlight=False, soft_wrap=True)
+
+    def summary(self, *, seconds: float) -> Summary:
+        """What the training came to, once it has run."""
+        kept = next(callback for callback in self.trainer.callbacks if isinstance(callback, Checkpoints))  # type: ignore[attr-defined]
+        return Summary(
+            monitor=kept.monitor,
+            mode=kept.mode,
+            best=kept.best,
+            parameters=sum(parameter.numel() for parameter in self.task.model.parameters()),
+            seconds=round(seconds, 2),
+        )
 
     def padding(self) -> float | None:
         """Share of padding in the batches of an epoch; None for examples that are all alike."""
