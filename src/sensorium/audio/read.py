@@ -7,6 +7,7 @@ told by their content: WAV, FLAC, OGG, MP3, AIFF, AU and, where it is not compre
 import os
 import re
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -35,6 +36,9 @@ _UNKNOWN_SIZE = 0x7FFF0000  # bytes; written by programs that could not know the
 _MP3_TOLERANCE = 2304
 
 
+Source = Path | str | BytesIO  # a file, or its content in memory
+
+
 class UnreadableSound(Exception):
     """A file that is no sound, or a damaged one. The message is the reason, without the file's name."""
 
@@ -54,7 +58,7 @@ class Chunk(NamedTuple):
     samples: np.ndarray
 
 
-def read(path: Path | str, *, sample_rate: int, start: float = 0.0, end: float | None = None) -> np.ndarray:
+def read(path: Source, *, sample_rate: int, start: float = 0.0, end: float | None = None) -> np.ndarray:
     """The recording as (N,) float32 samples at sample_rate hertz, channels mixed by their mean.
 
     start, end: seconds; a piece is what the whole would have from round(start * sample_rate) up to the same of end, to
@@ -73,13 +77,13 @@ def read(path: Path | str, *, sample_rate: int, start: float = 0.0, end: float |
         return pieces[0] if len(pieces) == 1 else np.concatenate([np.empty(0, np.float32), *pieces])
 
 
-def probe(path: Path | str) -> Info:
+def probe(path: Source) -> Info:
     """Rate, length and channels from the head of the file. Raises UnreadableSound."""
     with _opened(path) as file:
         return Info(file.samplerate, file.frames, file.channels)
 
 
-def chunks(path: Path | str, *, sample_rate: int, seconds: float, overlap: float) -> Iterator[Chunk]:
+def chunks(path: Source, *, sample_rate: int, seconds: float, overlap: float) -> Iterator[Chunk]:
     """Windows of `seconds`, each beginning `overlap` seconds before the end of the last one; the last may be shorter.
 
     Only one window is in memory. Each is, to float32's rounding, that piece of `read`. Raises as `read` does, and
@@ -157,7 +161,7 @@ def _in_flat_tops(loud: np.ndarray) -> int:
 class _Sound:
     """An open file that gives any piece of itself as one channel at sample_rate."""
 
-    def __init__(self, path: Path | str, sample_rate: int) -> None:
+    def __init__(self, path: Source, sample_rate: int) -> None:
         self._file = _opened(path)
         self._rates = Rates(self._file.samplerate, sample_rate)
         self._frames = self._file.frames
@@ -202,10 +206,10 @@ class _Sound:
         return samples[:, 0].copy() if samples.shape[1] == 1 else samples.mean(axis=1)
 
 
-def _opened(path: Path | str) -> soundfile.SoundFile:
+def _opened(path: Source) -> soundfile.SoundFile:
     """The file, its head read. Raises UnreadableSound."""
     try:
-        if not os.stat(path).st_size:  # noqa: PTH116 (half the time of a new Path)
+        if not _size(path):
             raise UnreadableSound("the file is empty")
         file = soundfile.SoundFile(path)
     except OSError as error:
@@ -219,6 +223,14 @@ def _opened(path: Path | str) -> soundfile.SoundFile:
             file.close()
             raise _cut_off(int(claimed), int(there), "bytes")
     return file
+
+
+def _size(path: Source) -> int:
+    """Bytes; a file in memory is set to its beginning."""
+    if isinstance(path, BytesIO):
+        path.seek(0)
+        return path.getbuffer().nbytes
+    return os.stat(path).st_size  # noqa: PTH116 (half the time of a new Path)
 
 
 def _cut_off(claimed: int, there: int, unit: str) -> UnreadableSound:

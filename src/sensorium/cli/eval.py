@@ -4,15 +4,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from sensorium import checkpoint, evaluation, output
-from sensorium.build import check_targets, device_of, load_data
-from sensorium.cli.app import Config, check, explained, override, run_hydra
-from sensorium.cli.composition import compose
+from sensorium.build import check_targets, device_of
+from sensorium.cli.app import Config, check, run_hydra
+from sensorium.cli.eval_data import evaluation_data, settings_for
 from sensorium.cli.predict import checkpoint_path
-from sensorium.data.base import Data
-from sensorium.data.text.tables import open_table
 from sensorium.errors import RequestError
 from sensorium.specs import Spec
 from sensorium.tasks import registry
@@ -47,12 +43,16 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     if not config["trust"]:
         for section in ("dataset", "model"):
             check_targets(section, loaded.config[section])
-    settings = _settings(loaded, config, about_data, arguments)
-    data = load_data(settings)
-    name = config["split"] or _default_split(settings, about_data)
+    settings = settings_for(
+        loaded,
+        about_data,
+        on_bad=config["on_bad"],
+        batch_size=config["batch_size"],
+        decoding=config["decoding"],
+        arguments=arguments,
+    )
+    data, name, split = evaluation_data(loaded, settings, about_data, config["split"])
     task = registry.of(loaded.spec)
-    _check_same_task(data.spec, loaded.spec)
-    split = task.relabeled(_split(data, name), data.spec, loaded.spec)
     for note in task.truncation_notes(split, loaded.spec):
         print(note, file=sys.stderr)
     result = evaluation.evaluate(
@@ -91,65 +91,6 @@ def _print(records: list[output.Record], result: Evaluation, config: Config, *, 
         for line in result.signatures():
             output.console().print(line)
         output.console().print(f"\ntables and plots: {folder}")
-
-
-def _settings(loaded: checkpoint.Checkpoint, config: Config, about_data: list[str], arguments: list[str]) -> Config:
-    """The config to evaluate with: the checkpoint's, with other data where asked; pictures always as in training."""
-    settings = dict(loaded.config)
-    chosen = [argument for argument in about_data if argument.startswith("dataset=")]
-    if chosen:
-        settings["dataset"] = _composed(about_data, arguments)
-    elif about_data:
-        settings = override(settings, about_data)
-        given = {argument.partition("=")[0] for argument in about_data}
-        if "dataset.path" in given:  # the other files of the training do not belong to it
-            own = [key for key in ("val_path", "test_path") if f"dataset.{key}" not in given]
-            settings["dataset"] |= {key: None for key in own if key in settings["dataset"]}
-    # Pictures and texts are always prepared as in training.
-    alike = loaded.spec.dataset_settings
-    settings["dataset"] = dict(settings["dataset"]) | {k: v for k, v in alike.items() if k in settings["dataset"]}
-    settings["on_bad"] = config["on_bad"]
-    if config["batch_size"] is not None:
-        settings["eval_batch_size"] = config["batch_size"]
-    settings["decoding"] = settings.get("decoding", {}) | {k: v for k, v in config["decoding"].items() if v is not None}
-    return settings
-
-
-def _composed(about_data: list[str], arguments: list[str]) -> dict[str, Any]:
-    """The dataset section for dataset=NAME dataset.KEY=..."""
-    with explained("train", [*about_data, *arguments]):
-        return OmegaConf.to_container(compose("train", about_data, arguments=arguments).dataset)  # type: ignore[return-value]
-
-
-def _default_split(settings: Config, about_data: list[str]) -> str:
-    """The test part; of other data that has none of its own, everything."""
-    given = {argument.partition("=")[0] for argument in about_data}
-    other = given & {"dataset.root", "dataset.path"}
-    return "all" if other and not _has_test(settings["dataset"], table="dataset.path" in given) else "test"
-
-
-def _has_test(dataset: dict[str, Any], *, table: bool) -> bool:
-    """Whether the data says what its test part is; else a share of it is held out, as test_fraction says.
-
-    table: dataset.path was given, not dataset.root.
-    """
-    if "test_fraction" not in dataset:
-        return True
-    if not table:
-        return dataset["root"] is None or (Path(str(dataset["root"])) / "test").is_dir()
-    if dataset.get("test_path") is not None or dataset.get("split_column") is not None:
-        return True
-    path = Path(str(dataset["path"])).expanduser()
-    return "split_column" in dataset and "split" in open_table(path, encoding=dataset.get("encoding")).columns
-
-
-def _split(data: Data, name: str) -> Any:
-    return data.train.joined([data.val, data.test]) if name == "all" else getattr(data, name)
-
-
-def _check_same_task(found: Spec, trained: Spec) -> None:
-    if found.task != trained.task:
-        raise RequestError(f"This checkpoint was trained on {trained}; this data is {found}.")
 
 
 def _compared(

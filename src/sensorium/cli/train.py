@@ -3,6 +3,7 @@
 import os
 import shlex
 import signal
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +48,17 @@ def _run(arguments: list[str]) -> int:
         return sweep.run(arguments, _job)
     run_hydra("train", arguments, _job)
     return 0
+
+
+def train_once(overrides: list[str]) -> Run:
+    """One training, for the Python API; the run it left. Raises what the command would print."""
+    finished: list[Run] = []
+    arguments, sys.argv = sys.argv, ["sensorium"]
+    try:
+        run_hydra("train", overrides, lambda config: finished.append(_train_anew(config)))
+    finally:
+        sys.argv = arguments
+    return finished[0]
 
 
 def _job(config: Config) -> None:

@@ -3,11 +3,14 @@
 import signal
 import sys
 from collections.abc import Iterable, Iterator
+from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import numpy as np
+import soundfile
 
 from sensorium.audio.read import UnreadableSound, chunks, decode_pcm, read
 from sensorium.errors import RequestError, RunError, missing_extra
@@ -16,24 +19,58 @@ from sensorium.tasks.raw_inputs import audio_files
 CHUNK = 0.1  # seconds of audio that are processed at once
 
 
+# str and Path: a file. bytes: its content. (samples, sample_rate): (N,) or (N, channels) float from -1 to 1 or int16.
+RawAudio = str | Path | bytes | tuple[np.ndarray, int]
+Source = Path | BytesIO
+
+
+def sources(recordings: Iterable[RawAudio]) -> Iterator[tuple[str, Source | UnreadableSound]]:
+    """Each recording behind its name, as what `audio.read` reads."""
+    for number, raw in enumerate(recordings):
+        name = str(raw) if isinstance(raw, str | Path) else f"recording {number}"
+        try:
+            yield name, _source(raw)
+        except UnreadableSound as error:
+            yield name, error
+
+
+def _source(raw: RawAudio) -> Source:
+    if isinstance(raw, str | Path):
+        return Path(raw)
+    if isinstance(raw, bytes):
+        return BytesIO(raw)
+    if not isinstance(raw, tuple) or len(raw) != 2:
+        raise UnreadableSound(f"{type(raw).__name__} is no path, bytes or (samples, sample_rate)")
+    samples, rate = np.asarray(raw[0]), raw[1]
+    if samples.ndim not in (1, 2) or samples.dtype.kind not in "fi" or not samples.size:
+        raise UnreadableSound(f"{samples.dtype} of shape {samples.shape}: give (N,) or (N, channels), float or int16")
+    if samples.dtype.kind == "i" and samples.dtype != np.int16:
+        raise UnreadableSound(f"{samples.dtype}: give float from -1 to 1, or int16")
+    if not isinstance(rate, int) or rate < 1:
+        raise UnreadableSound(f"a sample rate of {rate!r} is not possible")
+    file = BytesIO()
+    if samples.dtype.kind == "f":
+        soundfile.write(file, samples.astype(np.float32), rate, format="WAV", subtype="FLOAT")
+    else:
+        soundfile.write(file, samples, rate, format="WAV", subtype="PCM_16")
+    return file
+
+
 def read_batches(
-    paths: Iterable[Path], *, sample_rate: int, batch_size: int
-) -> Iterator[list[tuple[Path, np.ndarray | UnreadableSound]]]:
-    """batch_size paths at a time, each with its samples (N,) float32, or with why it has none."""
-    waiting: list[tuple[Path, np.ndarray | UnreadableSound]] = []
-    for path in paths:
-        waiting.append((path, samples_of(path, sample_rate=sample_rate)))
-        if len(waiting) == batch_size:
-            yield waiting
-            waiting = []
-    if waiting:
-        yield waiting
+    recordings: Iterable[tuple[str, Source | UnreadableSound]], *, sample_rate: int, batch_size: int
+) -> Iterator[list[tuple[str, np.ndarray | UnreadableSound]]]:
+    """batch_size recordings at a time, each with its samples (N,) float32, or with why it has none."""
+    remaining = iter(recordings)
+    while batch := list(islice(remaining, batch_size)):
+        yield [(name, samples_of(source, sample_rate=sample_rate)) for name, source in batch]
 
 
-def samples_of(path: Path, *, sample_rate: int) -> np.ndarray | UnreadableSound:
+def samples_of(source: Source | UnreadableSound, *, sample_rate: int) -> np.ndarray | UnreadableSound:
     """(N,) float32, or why there are none."""
+    if isinstance(source, UnreadableSound):
+        return source
     try:
-        samples = read(path, sample_rate=sample_rate)
+        samples = read(source, sample_rate=sample_rate)
     except UnreadableSound as error:
         return error
     return samples if len(samples) else UnreadableSound("no samples")

@@ -1,4 +1,4 @@
-"""Raw images, read a batch at a time, prepared as in training."""
+"""Raw images, read a batch at a time, prepared as in training: files, bytes, arrays, PIL images and tensors."""
 
 from collections.abc import Iterable, Iterator
 from io import BytesIO
@@ -8,10 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from sensorium.specs import PictureSpec
 from sensorium.vision.decode import UnreadableImage, decode_image, probe_size, read_bytes
+
+# str and Path: a file. bytes: its content. np.ndarray: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8. Tensor:
+# (C, H, W) uint8, C 1 or 3.
+RawImage = str | Path | bytes | np.ndarray | Image.Image | Tensor
 
 
 class DecodedImage(NamedTuple):
@@ -22,26 +27,59 @@ class DecodedImage(NamedTuple):
 
 
 def read_batches(
-    paths: Iterable[Path], spec: PictureSpec, *, batch_size: int
-) -> Iterator[list[tuple[Path, DecodedImage | UnreadableImage]]]:
-    """batch_size paths at a time, each with its image, or with why it has none: memory stays flat."""
-    remaining = iter(paths)
+    images: Iterable[RawImage], spec: PictureSpec, *, batch_size: int
+) -> Iterator[list[tuple[str, DecodedImage | UnreadableImage]]]:
+    """batch_size images at a time, each behind its name, or with why it cannot be read: memory stays flat."""
+    remaining = enumerate(images)
     while batch := list(islice(remaining, batch_size)):
-        yield [(path, _read(path, spec)) for path in batch]
+        named = [(str(raw) if isinstance(raw, str | Path) else f"image {number}", raw) for number, raw in batch]
+        yield [(name, _read(name, raw, spec)) for name, raw in named]
 
 
-def stacked(read: list[tuple[Path, DecodedImage | UnreadableImage]]) -> tuple[Tensor, list[tuple[int, int]]] | None:
+def stacked(read: list[tuple[str, DecodedImage | UnreadableImage]]) -> tuple[Tensor, list[tuple[int, int]]] | None:
     """The images (B, C, H, W) among them, and their original sizes; None where there are none."""
     good = [one for _, one in read if isinstance(one, DecodedImage)]
     return (torch.from_numpy(np.stack([one.pixels for one in good])), [one.size for one in good]) if good else None
 
 
-def _read(path: Path, spec: PictureSpec) -> DecodedImage | UnreadableImage:
+def _read(name: str, raw: RawImage, spec: PictureSpec) -> DecodedImage | UnreadableImage:
     try:
-        file = BytesIO(read_bytes(path))  # once, for its head and for the rest
-        file.name = str(path)
+        file = BytesIO(_encoded(name, raw))  # once, for its head and for the rest
+        file.name = name
         size = probe_size(file)
         pixels = decode_image(file, image_size=spec.image_size, in_channels=spec.in_channels, resize=spec.resize)
     except UnreadableImage as error:
         return error
     return DecodedImage(pixels, size)
+
+
+def _encoded(name: str, raw: RawImage) -> bytes:
+    """The content of an image file. What is in memory is encoded without loss, so that all images take one way."""
+    if isinstance(raw, str | Path):
+        return read_bytes(Path(raw))
+    if isinstance(raw, bytes):
+        return raw
+    image = raw if isinstance(raw, Image.Image) else _from_array(name, raw)
+    file = BytesIO()
+    try:
+        image.save(
+            file, format="tiff" if image.mode == "F" else "png", **({} if image.mode == "F" else {"compress_level": 1})
+        )
+    except (OSError, ValueError) as error:
+        raise UnreadableImage(name, f"PIL mode {image.mode} cannot be read") from error
+    return file.getvalue()
+
+
+def _from_array(name: str, raw: np.ndarray | Tensor) -> Image.Image:
+    if isinstance(raw, Tensor):
+        raw = raw.detach().cpu().numpy()
+        array = raw.transpose(1, 2, 0) if raw.ndim == 3 else raw
+        wanted = "a tensor is (C, H, W) uint8 with C 1 or 3"
+    elif isinstance(raw, np.ndarray):
+        array, wanted = raw, "an array is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8"
+    else:
+        raise UnreadableImage(name, f"{type(raw).__name__} is no path, bytes, array, tensor or PIL image")
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in (1, 3, 4) or not array.size:
+        raise UnreadableImage(name, f"{raw.dtype} of shape {tuple(raw.shape)}, while {wanted}")
+    return Image.fromarray(np.ascontiguousarray(array[:, :, 0] if array.ndim == 3 and channels == 1 else array))

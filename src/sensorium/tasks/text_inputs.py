@@ -18,11 +18,11 @@ def padded(sequences: list[list[int]], pad_id: int) -> tuple[Tensor, Tensor]:
     return batch, lengths
 
 
-def groups(texts: Iterable[str], size: int) -> Iterator[list[str]]:
-    """`size` texts at a time."""
+def groups(texts: Iterable[str | bytes], size: int) -> Iterator[list[tuple[str, str | None]]]:
+    """`size` texts at a time, each with why it is none (`as_text`)."""
     iterator = iter(texts)
     while group := list(islice(iterator, size)):
-        yield group
+        yield [as_text(raw) for raw in group]
 
 
 def by_length(tokens: list[list[int]], batch_size: int, rows: list[int] | None = None) -> Iterator[list[int]]:
@@ -31,3 +31,15 @@ def by_length(tokens: list[list[int]], batch_size: int, rows: list[int] | None =
     ordered = sorted(chosen, key=lambda row: len(tokens[row]))
     for start in range(0, len(ordered), batch_size):
         yield ordered[start : start + batch_size]
+
+
+def as_text(raw: object) -> tuple[str, str | None]:
+    """A raw text as str, and why it is none: str, or UTF-8 bytes."""
+    if isinstance(raw, str):
+        return raw, None
+    if not isinstance(raw, bytes):
+        return str(raw), f"{raw!r:.60}: a text is str or UTF-8 bytes, not {type(raw).__name__}"
+    try:
+        return raw.decode("utf-8"), None
+    except UnicodeDecodeError as error:
+        return raw.decode("utf-8", errors="replace"), f"byte {error.start} of a text is not UTF-8"

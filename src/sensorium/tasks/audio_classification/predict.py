@@ -1,7 +1,6 @@
 """Recordings -> class names with probabilities."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,7 +8,7 @@ import torch
 from sensorium.audio.read import UnreadableSound
 from sensorium.data.audio.store import padded
 from sensorium.specs import SoundSpec
-from sensorium.tasks.audio_inputs import read_batches
+from sensorium.tasks.audio_inputs import RawAudio, read_batches, sources
 from sensorium.tasks.base import LoadedModel, PredictOptions, Predictor
 from sensorium.tasks.classification.evaluate import Classifier
 from sensorium.tasks.classification.predict import ClassPrediction, checked_top_k, class_predictions
@@ -23,13 +22,12 @@ class AudioPredictor(Predictor):
         self.top_k, self.batch_size = checked_top_k(options.top_k), options.batch_size
         self.classifier = Classifier(spec=self.spec, **model.model_arguments)
 
-    def predict(self, inputs: Iterable[Path]) -> Iterator[ClassPrediction]:
+    def predict(self, inputs: Iterable[RawAudio]) -> Iterator[ClassPrediction]:
         sample_rate = self.spec.features["sample_rate"]
-        for read in read_batches(inputs, sample_rate=sample_rate, batch_size=self.batch_size):
+        for read in read_batches(sources(inputs), sample_rate=sample_rate, batch_size=self.batch_size):
             waveforms = [samples for _, samples in read if isinstance(samples, np.ndarray)]
             found = self.classifier.probabilities(*map(torch.from_numpy, padded(waveforms))) if waveforms else None
             named = [
-                (str(path), f"{path}: {samples}" if isinstance(samples, UnreadableSound) else None)
-                for path, samples in read
+                (name, f"{name}: {samples}" if isinstance(samples, UnreadableSound) else None) for name, samples in read
             ]
             yield from class_predictions(named, found, self.spec.class_names, self.top_k)

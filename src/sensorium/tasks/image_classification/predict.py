@@ -1,13 +1,12 @@
 """Image files -> class names with probabilities."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from sensorium.specs import ImageSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions, Predictor
 from sensorium.tasks.classification.evaluate import Classifier
 from sensorium.tasks.classification.predict import ClassPrediction, checked_top_k, class_predictions
-from sensorium.tasks.image_inputs import read_batches, stacked
+from sensorium.tasks.image_inputs import RawImage, read_batches, stacked
 from sensorium.vision.decode import UnreadableImage
 
 
@@ -19,9 +18,9 @@ class ImagePredictor(Predictor):
         self.top_k, self.batch_size = checked_top_k(options.top_k), options.batch_size
         self.classifier = Classifier(spec=self.spec, **model.model_arguments)
 
-    def predict(self, inputs: Iterable[Path]) -> Iterator[ClassPrediction]:
+    def predict(self, inputs: Iterable[RawImage]) -> Iterator[ClassPrediction]:
         for read in read_batches(inputs, self.spec, batch_size=self.batch_size):
             images = stacked(read)
             found = self.classifier.probabilities(images[0]) if images else None
-            named = [(str(path), str(one) if isinstance(one, UnreadableImage) else None) for path, one in read]
+            named = [(name, str(one) if isinstance(one, UnreadableImage) else None) for name, one in read]
             yield from class_predictions(named, found, self.spec.class_names, self.top_k)

@@ -3,13 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from sensorium.metrics.detection import DetectedBoxes
 from sensorium.output import Record
 from sensorium.specs import DetectionSpec
 from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor
-from sensorium.tasks.image_inputs import read_batches, stacked
+from sensorium.tasks.image_inputs import RawImage, read_batches, stacked
 from sensorium.tasks.object_detection.evaluate import Detector
 from sensorium.vision.decode import UnreadableImage
 
@@ -67,16 +66,16 @@ class DetectionPredictor(Predictor):
         self.batch_size = options.batch_size
         self.detector = Detector(spec=self.spec, **model.model_arguments)
 
-    def predict(self, inputs: Iterable[Path]) -> Iterator[DetectionPrediction]:
-        names = self.spec.class_names
+    def predict(self, inputs: Iterable[RawImage]) -> Iterator[DetectionPrediction]:
+        class_names = self.spec.class_names
         for read in read_batches(inputs, self.spec, batch_size=self.batch_size):
             images = stacked(read)
             detected = iter(self.detector.detect(*images) if images else ())
-            for path, one in read:
+            for name, one in read:
                 if isinstance(one, UnreadableImage):
-                    yield DetectionPrediction(str(path), class_names=names, error=str(one))
+                    yield DetectionPrediction(name, class_names=class_names, error=str(one))
                     continue
                 found = next(detected)
                 kept = found.scores >= self.threshold
                 boxes = DetectedBoxes(found.boxes[kept], found.labels[kept], found.scores[kept])
-                yield DetectionPrediction(str(path), one.size, boxes, names)
+                yield DetectionPrediction(name, one.size, boxes, class_names)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from sensorium.batches import VOID
 from sensorium.output import Record
 from sensorium.specs import SegmentationSpec
 from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor
-from sensorium.tasks.image_inputs import read_batches, stacked
+from sensorium.tasks.image_inputs import RawImage, read_batches, stacked
 from sensorium.tasks.semantic_segmentation.evaluate import Segmenter
 from sensorium.vision.decode import UnreadableImage
 from sensorium.vision.fit_boxes import unfit_mask
@@ -56,17 +55,17 @@ class SegmentationPredictor(Predictor):
         self.batch_size, self.shown = options.batch_size, options.top_k or len(self.spec.class_names)
         self.segmenter = Segmenter(spec=self.spec, **model.model_arguments)
 
-    def predict(self, inputs: Iterable[Path]) -> Iterator[MaskPrediction]:
-        names = self.spec.class_names
+    def predict(self, inputs: Iterable[RawImage]) -> Iterator[MaskPrediction]:
+        class_names = self.spec.class_names
         for read in read_batches(inputs, self.spec, batch_size=self.batch_size):
             images = stacked(read)
             masks = iter(self.segmenter.masks(images[0]).numpy() if images else ())
-            for path, one in read:
+            for name, one in read:
                 if isinstance(one, UnreadableImage):
-                    yield MaskPrediction(str(path), class_names=names, error=str(one))
+                    yield MaskPrediction(name, class_names=class_names, error=str(one))
                     continue
                 mask = unfit_mask(next(masks), size=one.size, resize=self.spec.resize)
-                yield MaskPrediction(str(path), mask, class_shares(mask, names), names, self.shown)
+                yield MaskPrediction(name, mask, class_shares(mask, class_names), class_names, self.shown)
 
 
 def class_shares(mask: np.ndarray, class_names: tuple[str, ...]) -> tuple[tuple[str, float], ...]:

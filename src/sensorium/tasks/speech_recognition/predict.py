@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from sensorium.decoding.alignment import align_words
 from sensorium.decoding.ctc import BLANK, Hypothesis
 from sensorium.output import Record
 from sensorium.specs import SpeechSpec
-from sensorium.tasks.audio_inputs import read_batches
+from sensorium.tasks.audio_inputs import RawAudio, Source, read_batches, sources
 from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
 from sensorium.tasks.speech_recognition.evaluate import Transcriber
@@ -76,22 +75,22 @@ class SpeechPredictor(Predictor):
         )
         self.frame = frame_seconds(self.transcriber.model, self.transcriber.prepare)
 
-    def predict(self, inputs: Iterable[Path]) -> Iterator[Transcript]:
-        waiting: list[Path] = []
-        for path in inputs:
-            if _seconds(path) > LONG:
+    def predict(self, inputs: Iterable[RawAudio]) -> Iterator[Transcript]:
+        waiting: list[tuple[str, Source | UnreadableSound]] = []
+        for name, source in sources(inputs):
+            if _seconds(source) > LONG and not isinstance(source, UnreadableSound):
                 yield from self._short(waiting)
                 waiting = []
-                yield self._long(path)
+                yield self._long(name, source)
             else:
-                waiting.append(path)
+                waiting.append((name, source))
                 if len(waiting) == self.batch_size:
                     yield from self._short(waiting)
                     waiting = []
         yield from self._short(waiting)
 
-    def _short(self, paths: list[Path]) -> Iterator[Transcript]:
-        for found in read_batches(paths, sample_rate=self.sample_rate, batch_size=self.batch_size):
+    def _short(self, recordings: list[tuple[str, Source | UnreadableSound]]) -> Iterator[Transcript]:
+        for found in read_batches(recordings, sample_rate=self.sample_rate, batch_size=self.batch_size):
             sounds = [sound for _, sound in found if isinstance(sound, np.ndarray)]
             answers: Iterator[tuple[Tensor, list[Hypothesis]]] = iter(())
             if sounds:
@@ -99,37 +98,37 @@ class SpeechPredictor(Predictor):
                 best = self.transcriber.search(log_probs, lengths)
                 rows = [row[:length] for row, length in zip(log_probs, lengths.tolist(), strict=True)]
                 answers = zip(rows, best, strict=True)
-            for path, sound in found:
+            for name, sound in found:
                 if isinstance(sound, UnreadableSound):
-                    yield Transcript(str(path), error=f"{path}: {sound}")
+                    yield Transcript(name, error=f"{name}: {sound}")
                     continue
                 row, n_best = next(answers)
                 yield Transcript(
-                    str(path),
+                    name,
                     text=self.transcriber.text(n_best[0]),
                     words=self._words(row, n_best[0], 0.0) if self.words else (),
                     alternatives=tuple((self.transcriber.text(one), one.score) for one in n_best),
                     seconds=len(sound) / self.sample_rate,
                 )
 
-    def _long(self, path: Path) -> Transcript:
+    def _long(self, name: str, source: Source) -> Transcript:
         """In pieces; memory does not grow with the sound, only with what is said."""
         texts: list[str] = []
         words: list[Word] = []
         try:
-            for start, log_probs in self._utterances(self._frames_of(path)):
+            for start, log_probs in self._utterances(self._frames_of(source)):
                 best = self.transcriber.search(log_probs[None], torch.tensor([len(log_probs)]))[0][0]
                 texts.append(self.transcriber.text(best))
                 words += self._words(log_probs, best, start)
         except UnreadableSound as error:
-            return Transcript(str(path), error=f"{path}: {error}")
-        return Transcript(str(path), " ".join(filter(None, texts)), tuple(words), seconds=_seconds(path))
+            return Transcript(name, error=f"{name}: {error}")
+        return Transcript(name, " ".join(filter(None, texts)), tuple(words), seconds=_seconds(source))
 
-    def _frames_of(self, path: Path) -> Iterator[Tensor]:
+    def _frames_of(self, source: Source) -> Iterator[Tensor]:
         """Log-probabilities (t, V), one behind the other: of each piece the middle, which knows what is around it."""
         given = 0  # frames so far
         size, half = round(PIECE * self.sample_rate), round(OVERLAP / 2 / self.frame)
-        for start, samples in chunks(path, sample_rate=self.sample_rate, seconds=PIECE, overlap=OVERLAP):
+        for start, samples in chunks(source, sample_rate=self.sample_rate, seconds=PIECE, overlap=OVERLAP):
             log_probs, _ = self.transcriber.log_probs(torch.from_numpy(samples)[None], torch.tensor([len(samples)]))
             first = round(start / self.sample_rate / self.frame)
             until = log_probs.shape[1] - (half if len(samples) == size else 0)
@@ -181,10 +180,12 @@ def frame_seconds(model: nn.Module, prepare: nn.Module) -> float:
     return stride * prepare.hop_samples / prepare.sample_rate
 
 
-def _seconds(path: Path) -> float:
+def _seconds(source: Source | UnreadableSound) -> float:
     """0 for a file that cannot be read: reading it says why."""
+    if isinstance(source, UnreadableSound):
+        return 0.0
     try:
-        info = probe(path)
+        info = probe(source)
     except UnreadableSound:
         return 0.0
     return info.samples / info.sample_rate

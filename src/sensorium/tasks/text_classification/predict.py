@@ -25,19 +25,19 @@ class TextPredictor(Predictor):
         self.classifier = Classifier(spec=self.spec, **model.model_arguments)
         self.tokenizer = tokenizer_from_dict(self.spec.tokenizer)
 
-    def predict(self, inputs: Iterable[str]) -> Iterator[ClassPrediction]:
+    def predict(self, inputs: Iterable[str | bytes]) -> Iterator[ClassPrediction]:
         spec = self.spec
         for group in groups(inputs, self.batch_size * READ_AHEAD):
             classes: dict[int, tuple[tuple[str, float], ...]] = {}
-            encoded = self.tokenizer.encode_many(group)
+            encoded = self.tokenizer.encode_many([text for text, _ in group])
             self.truncated += sum(len(ids) > spec.max_length for ids in encoded)
             tokens = [ids[: spec.max_length] or [UNK] for ids in encoded]
             for rows in by_length(tokens, self.batch_size):
                 batch, lengths = padded([tokens[row] for row in rows], spec.pad_id)
                 found = self.classifier.probabilities(batch, lengths)
                 classes |= zip(rows, top_classes(found, spec.class_names, self.top_k), strict=True)
-            for row, text in enumerate(group):
-                yield ClassPrediction(text, classes[row], self.top_k)
+            for row, (text, error) in enumerate(group):
+                yield ClassPrediction(text, () if error else classes[row], self.top_k, error=error)
 
     def notes(self) -> list[str]:
         return cut_note(self.truncated, self.spec.max_length)

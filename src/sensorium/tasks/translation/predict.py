@@ -28,7 +28,7 @@ class TranslationPrediction(Prediction):
 
     def to_dict(self) -> Record:
         best = [{"text": text, "score": score} for text, score in self.translations]
-        return {"input": self.input, "translations": best}
+        return {"input": self.input, "translations": best} | ({"error": self.error} if self.error else {})
 
     def rows(self) -> list[Record]:
         return [
@@ -56,22 +56,23 @@ class TranslationPredictor(Predictor):
             settings=settings_from(BeamSettings, {**model.decoding, **options.decoding}),
         )
 
-    def predict(self, inputs: Iterable[str]) -> Iterator[TranslationPrediction]:
+    def predict(self, inputs: Iterable[str | bytes]) -> Iterator[TranslationPrediction]:
         for group in groups(inputs, self.batch_size * READ_AHEAD):
             answers: dict[int, TranslationPrediction] = {}
             # The last token is EOS, as in training.
-            encoded = self.tokenizer.encode_many(group)
+            encoded = self.tokenizer.encode_many([text for text, _ in group])
             self.truncated += sum(len(ids) >= self.spec.max_length for ids in encoded)
             tokens = [[*ids[: self.spec.max_length - 1], EOS] for ids in encoded]
-            full = [row for row, text in enumerate(group) if text.strip()]
+            full = [row for row, (text, error) in enumerate(group) if text.strip() and not error]
             for rows in by_length(tokens, self.batch_size, full):
                 source, lengths = padded([tokens[row] for row in rows], self.spec.pad_id)
                 for row, found in zip(rows, self.translator.translate(source, lengths), strict=True):
                     pairs = tuple((self.translator.text(one), one.score) for one in found)
                     shown = self._attention(tokens[row], found[0].tokens) if self.attention else ()
-                    answers[row] = TranslationPrediction(group[row], pairs, *shown)
-            for row, text in enumerate(group):
-                yield answers.get(row, TranslationPrediction(text, (("", 0.0),)))
+                    answers[row] = TranslationPrediction(group[row][0], pairs, *shown)
+            for row, (text, error) in enumerate(group):
+                empty = TranslationPrediction(text, () if error else (("", 0.0),), error=error)
+                yield answers.get(row, empty)
 
     def notes(self) -> list[str]:
         return cut_note(self.truncated, self.spec.max_length)

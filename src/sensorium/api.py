@@ -1,0 +1,198 @@
+"""The Python API: what the verbs of the command line do, for scripts, with the same names.
+
+model = sensorium.load("runs/digits_small_cnn/.../checkpoints/best.ckpt")
+for prediction in model.predict(["a.png", "b.png"]):
+    print(prediction.to_dict())
+model.evaluate(dataset_root="other_images").metrics["accuracy"]
+run = sensorium.train("experiment=digits_cnn", "optimizer.lr=0.01")
+"""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sensorium import checkpoint, evaluation, runs
+from sensorium.build import check_targets, device_of, loaded_model
+from sensorium.cli import train as train_verb
+from sensorium.cli.eval_data import evaluation_data, settings_for
+from sensorium.cli.predict import checkpoint_path
+from sensorium.errors import RequestError, RunError
+from sensorium.tasks import registry
+from sensorium.tasks.base import Evaluation, Prediction, PredictOptions
+
+Errors = Literal["return", "raise"]
+
+
+class Model:
+    """A trained model with its preprocessing, from one checkpoint. Safe to use from several threads at once.
+
+    task: the name of its task. class_names: () for a task without classes. spec: the data it was trained for.
+    """
+
+    def __init__(self, loaded: checkpoint.Checkpoint, *, accelerator: str, trust: bool) -> None:
+        self._checkpoint, self._trust = loaded, trust
+        self._device = device_of(accelerator)
+        self._task = registry.of(loaded.spec)
+        self._model = loaded_model(loaded, device=self._device, trust=trust)
+        self._task.predictor(self._model, PredictOptions())  # onto its device, once
+
+    def __repr__(self) -> str:
+        return f"<sensorium.Model {self.task}: {self.spec}, {self._checkpoint.path}>"
+
+    @property
+    def task(self) -> str:
+        return self._task.name
+
+    @property
+    def spec(self) -> Any:
+        return self._checkpoint.spec
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return getattr(self.spec, "class_names", ())
+
+    def predict(
+        self,
+        inputs: Any,
+        *,
+        errors: Errors = "return",
+        batch_size: int = 64,
+        top_k: int | None = None,
+        threshold: float | None = None,
+        decoding: Mapping[str, Any] | None = None,
+        length: int = 200,
+        temperature: float = 1.0,
+        top_p: float | None = None,
+        seed: int = 0,
+    ) -> Iterator[Prediction]:
+        """Predictions in the order of the inputs, a batch at a time, each with `to_dict()`.
+
+        inputs: one raw input or an iterable of them. Images: a path, the bytes of a file, a NumPy array (H, W) or
+        (H, W, C) uint8, a tensor (C, H, W) uint8, a PIL image. Audio: a path, the bytes of a file, or a pair of samples
+        (N,) and their rate in hertz. Text: str, or UTF-8 bytes. Language models: a prompt.
+
+        errors: "return" gives an unreadable input as a prediction whose `error` says why; "raise" raises it as a
+        RequestError. The other options are those of `sensorium predict`.
+        """
+        if errors not in ("return", "raise"):
+            raise RequestError(f'errors={errors!r} is not possible. Allowed: "return" or "raise".')
+        options = PredictOptions(
+            batch_size=batch_size,
+            top_k=top_k,
+            threshold=threshold,
+            decoding=dict(decoding or {}),
+            length=length,
+            temperature=temperature,
+            top_p=top_p,
+            seed=seed,
+        )
+        predictor = self._task.predictor(self._model, options)
+        return _checked(predictor.predict(_several(inputs)), errors)
+
+    def evaluate(
+        self,
+        *overrides: str,
+        dataset_root: str | Path | None = None,
+        dataset_path: str | Path | None = None,
+        split: str | None = None,
+        batch_size: int | None = None,
+        on_bad: str = "fail",
+        decoding: Mapping[str, Any] | None = None,
+    ) -> Evaluation:
+        """The model on a split: on its own data, or on other data.
+
+        overrides: as on the command line, `dataset=NAME` and `dataset.KEY=VALUE`. dataset_root, dataset_path: short for
+        dataset.root and dataset.path. split: train, val, test or all; None for test, or for all of other data that has
+        no test split. Raises RequestError as `sensorium eval` refuses.
+        """
+        about_data = [*overrides, *_dataset_overrides(root=dataset_root, path=dataset_path)]
+        if strange := [one for one in about_data if not one.startswith(("dataset=", "dataset."))]:
+            raise RequestError(f"{strange[0]!r} is about no dataset. Allowed: dataset=NAME and dataset.KEY=VALUE.")
+        if not self._trust:
+            for section in ("dataset", "model"):
+                check_targets(section, self._checkpoint.config[section])
+        settings = settings_for(
+            self._checkpoint, about_data, on_bad=on_bad, batch_size=batch_size, decoding=dict(decoding or {})
+        )
+        _, _, chosen = evaluation_data(self._checkpoint, settings, about_data, split)
+        return evaluation.evaluate(self._checkpoint, chosen, config=settings, device=self._device, trust=self._trust)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training: its folder, and what it left there."""
+
+    folder: Path
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """config.yaml, resolved."""
+        return runs.Run(self.folder).read_config()
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """metrics.json: test/accuracy and so on; {} for a run with test=false."""
+        run = runs.Run(self.folder)
+        return runs.read_metrics(run) if run.metrics.exists() else {}
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """summary.json: the monitored validation metric, parameters, seconds."""
+        return runs.read_summary(runs.Run(self.folder))
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """metrics.csv, a dict a row; a cell without a value is missing."""
+        with runs.Run(self.folder).history.open(newline="") as file:
+            return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the best validation result."""
+        return runs.Run(self.folder).best
+
+    def load(self, *, accelerator: str = "auto") -> Model:
+        """The model of the best checkpoint. It opens with trust=True: this process has just trained it."""
+        return load(self.best, accelerator=accelerator, trust=True)
+
+
+def load(path: str | Path, *, accelerator: str = "auto", trust: bool = False) -> Model:
+    """A trained model from its checkpoint, or from a run folder, whose best one it takes.
+
+    accelerator: cpu, gpu, mps or auto. trust: build classes named in the checkpoint that are not Sensorium's own.
+    Raises RequestError for what is no checkpoint.
+    """
+    return Model(checkpoint.read(checkpoint_path(path)), accelerator=accelerator, trust=trust)
+
+
+def train(*overrides: str) -> Run:
+    """One training with the overrides of `sensorium train`; returns when it has ended.
+
+    Raises RequestError for a wrong request and RunError for a training that failed, as the command would print them.
+    """
+    return Run(train_verb.train_once(list(overrides)).folder)
+
+
+def _several(inputs: Any) -> Iterable[Any]:
+    """One raw input as a list of it."""
+    pair = isinstance(inputs, tuple) and len(inputs) == 2 and isinstance(inputs[1], int)
+    single = isinstance(inputs, str | bytes | Path) or hasattr(inputs, "shape") or hasattr(inputs, "getbbox") or pair
+    return [inputs] if single else inputs
+
+
+def _checked(predictions: Iterator[Prediction], errors: Errors) -> Iterator[Prediction]:
+    for prediction in predictions:
+        if prediction.error is not None and errors == "raise":
+            raise RequestError(prediction.error)
+        yield prediction
+
+
+def _dataset_overrides(**given: str | Path | None) -> Sequence[str]:
+    """dataset.KEY=VALUE for what was given, quoted for Hydra's grammar."""
+    return [f"dataset.{key}={json.dumps(str(value))}" for key, value in given.items() if value is not None]
+
+
+__all__ = ["Evaluation", "Model", "Prediction", "RequestError", "Run", "RunError", "load", "train"]

@@ -1,0 +1,97 @@
+"""Which data a checkpoint is evaluated on: its own, or other data chosen by overrides."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from sensorium.build import load_data
+from sensorium.checkpoint import Checkpoint
+from sensorium.cli.app import Config, explained, override
+from sensorium.cli.composition import compose
+from sensorium.data.base import Data
+from sensorium.data.text.tables import open_table
+from sensorium.errors import RequestError
+from sensorium.tasks import registry
+
+
+def settings_for(
+    loaded: Checkpoint,
+    about_data: Sequence[str],
+    *,
+    on_bad: str,
+    batch_size: int | None,
+    decoding: Mapping[str, Any],
+    arguments: Sequence[str] = (),
+) -> Config:
+    """The config to evaluate with: the checkpoint's, with other data where asked.
+
+    about_data: overrides dataset=NAME and dataset.KEY=VALUE. arguments: may hold --config-dir. decoding: None in it
+    means as trained.
+    """
+    settings = dict(loaded.config)
+    chosen = [argument for argument in about_data if argument.startswith("dataset=")]
+    if chosen:
+        settings["dataset"] = _composed(list(about_data), list(arguments))
+    elif about_data:
+        settings = override(settings, list(about_data))
+        given = {argument.partition("=")[0] for argument in about_data}
+        if "dataset.path" in given:  # the other files of the training do not belong to it
+            own = [key for key in ("val_path", "test_path") if f"dataset.{key}" not in given]
+            settings["dataset"] |= {key: None for key in own if key in settings["dataset"]}
+    # Examples are always preprocessed as in training.
+    alike = loaded.spec.dataset_settings
+    settings["dataset"] = dict(settings["dataset"]) | {k: v for k, v in alike.items() if k in settings["dataset"]}
+    settings["on_bad"] = on_bad
+    if batch_size is not None:
+        settings["eval_batch_size"] = batch_size
+    settings["decoding"] = settings.get("decoding", {}) | {k: v for k, v in decoding.items() if v is not None}
+    return settings
+
+
+def _composed(about_data: list[str], arguments: list[str]) -> dict[str, Any]:
+    """The dataset section for dataset=NAME dataset.KEY=..."""
+    with explained("train", [*about_data, *arguments]):
+        return OmegaConf.to_container(compose("train", about_data, arguments=arguments).dataset)  # type: ignore[return-value]
+
+
+def default_split(settings: Config, about_data: Sequence[str]) -> str:
+    """test; of other data without a test split of its own, all."""
+    given = {argument.partition("=")[0] for argument in about_data}
+    other = given & {"dataset.root", "dataset.path"}
+    return "all" if other and not _has_test(settings["dataset"], table="dataset.path" in given) else "test"
+
+
+def _has_test(dataset: dict[str, Any], *, table: bool) -> bool:
+    """Whether the data says what its test part is; else a share of it is held out, as test_fraction says.
+
+    table: dataset.path was given, not dataset.root.
+    """
+    if "test_fraction" not in dataset:
+        return True
+    if not table:
+        return dataset["root"] is None or (Path(str(dataset["root"])) / "test").is_dir()
+    if dataset.get("test_path") is not None or dataset.get("split_column") is not None:
+        return True
+    path = Path(str(dataset["path"])).expanduser()
+    return "split_column" in dataset and "split" in open_table(path, encoding=dataset.get("encoding")).columns
+
+
+def split_of(data: Data, name: str) -> Any:
+    """train, val or test, or all of them joined."""
+    return data.train.joined([data.val, data.test]) if name == "all" else getattr(data, name)
+
+
+def evaluation_data(
+    loaded: Checkpoint, settings: Config, about_data: Sequence[str], split: str | None
+) -> tuple[Data, str, Any]:
+    """The data, the name of the split, and the split with the class numbers of the model.
+
+    Raises RequestError for data of another task, and for classes that the model does not know.
+    """
+    data = load_data(settings)
+    if data.spec.task != loaded.spec.task:
+        raise RequestError(f"This checkpoint was trained on {loaded.spec}; this data is {data.spec}.")
+    name = split or default_split(settings, about_data)
+    return data, name, registry.of(loaded.spec).relabeled(split_of(data, name), data.spec, loaded.spec)
