@@ -20,6 +20,7 @@ from sensorium.data.order import BatchPlan
 from sensorium.errors import RequestError, RunError, unknown
 from sensorium.initial import start_from_vectors, start_from_weights
 from sensorium.nn.transfer import freeze_backbone
+from sensorium.run_config import RunConfig
 from sensorium.specs import INPUTS, OFFERED, Spec
 from sensorium.tasks import registry
 from sensorium.tasks.base import LoadedModel
@@ -83,11 +84,11 @@ def check_targets(section: str, value: Any) -> None:
             check_targets(section, inner)
 
 
-def is_own(config: Config) -> bool:
-    """Whether dataset and model of a config are Sensorium's own, so that its checkpoint opens without trust=true."""
+def is_own(*, dataset: Config, model: Config) -> bool:
+    """Whether two sections name Sensorium's own classes, so that their checkpoint opens without trust=true."""
     try:
-        for section in ("dataset", "model"):
-            check_targets(section, config[section])
+        check_targets("dataset", dataset)
+        check_targets("model", model)
     except RequestError:
         return False
     return True
@@ -133,42 +134,41 @@ def _nested(section: str, value: Any) -> Any:
 # -- data
 
 
-def load_data(config: Config) -> Data:
-    """Reads and validates the dataset of a config."""
-    dataset = instantiate("dataset", config["dataset"])
-    return dataset.load(on_bad=config["on_bad"])
+def load_data(section: Config, *, on_bad: str) -> Data:
+    """Reads and validates the dataset of a section `dataset`."""
+    return instantiate("dataset", section).load(on_bad=on_bad)
 
 
 def make_loader(
-    config: Config, split: Split, *, shuffle: bool, device: torch.device, rank: int = 0, world_size: int = 1
+    config: RunConfig, split: Split, *, shuffle: bool, device: torch.device, rank: int = 0, world_size: int = 1
 ) -> BatchLoader:
     """Batches of one split: shuffled by (seed, epoch) for training, else in order."""
     if not len(split):
         raise RequestError("This split has no examples.")
     plan = BatchPlan(
-        size=int(config["batch_size"]) if shuffle else int(config["eval_batch_size"]),
-        tokens=config.get("batch_tokens"),
+        size=config.step_size if shuffle else config.eval_batch_size,
+        tokens=config.batch_tokens,
         shuffle=shuffle,
-        seed=int(config["seed"]),
+        seed=config.seed,
         rank=rank,
         world_size=world_size,
     )
     order = split.order(plan)
     if shuffle:
-        ratio = (config.get("learning") or {}).get("unlabelled_ratio", 0)
-        order = training_order(split, plan, epoch_batches=config.get("epoch_batches"), unlabelled_ratio=ratio)
-    return BatchLoader(split=split, order=order, readers=int(config["workers"]), pin=device.type == "cuda")
+        ratio = config.learning.get("unlabelled_ratio", 0)
+        order = training_order(split, plan, epoch_batches=config.epoch_batches, unlabelled_ratio=ratio)
+    return BatchLoader(split=split, order=order, readers=config.workers, pin=device.type == "cuda")
 
 
 # -- model
 
 
-def build_model(config: Config, spec: Spec, *, say: Any = None) -> nn.Module:
-    """The model of a config for data of this spec, with given weights and frozen parts as the config says.
+def build_model(model: Config, spec: Spec, *, seed: int, name: str | None = None, say: Any = None) -> nn.Module:
+    """The model of a section `model` for data of this spec, with given weights and frozen layers as the section says.
 
-    say: told what was and what was not loaded.
+    seed: of its first weights. name: for errors. say: called with what was and what was not loaded.
     """
-    section = dict(config["model"])
+    section = dict(model)
     treatment = {key: section.pop(key, None) for key in MODEL_TREATMENT}
     pretrained, init = treatment["pretrained"], treatment["init"]
     if isinstance(pretrained, str) or (pretrained and init is not None):
@@ -183,21 +183,21 @@ def build_model(config: Config, spec: Spec, *, say: Any = None) -> nn.Module:
                 "model.pretrained=true: nobody publishes weights for this model.\n"
                 "Give a checkpoint with model.init=FILE, or take a model of torchvision or timm, such as resnet18."
             )
-    name = str(config.get("model_name") or section["_target_"])
+    name = name or str(section["_target_"])
     if not fits(section, spec):
         raise Misfit(f"Model {name} does not take {spec}.")
-    torch.manual_seed(int(config["seed"]))
-    model = instantiate("model", section, **spec.offers)
-    _try(name, model, spec)
+    torch.manual_seed(seed)
+    built: nn.Module = instantiate("model", section, **spec.offers)
+    _try(name, built, spec)
     if init is not None:
-        start_from_weights(model, spec, Path(init), say)
+        start_from_weights(built, spec, Path(init), say)
     if treatment["vectors"] is not None:
-        start_from_vectors(model, spec, Path(treatment["vectors"]), say)
+        start_from_vectors(built, spec, Path(treatment["vectors"]), say)
     if treatment["freeze"] == "backbone":
-        freeze_backbone(model)
+        freeze_backbone(built)
     elif treatment["freeze"] is not None:
         raise unknown("part to freeze (model.freeze)", str(treatment["freeze"]), ["backbone"])
-    return model
+    return built
 
 
 class Misfit(RequestError):
@@ -236,7 +236,7 @@ def _try(name: str, model: nn.Module, spec: Spec) -> None:
 def model_of(checkpoint: Checkpoint, *, trust: bool) -> nn.Module:
     """The trained model in a checkpoint, in evaluation mode. Raises RequestError for targets that are not our own."""
     config = checkpoint.config
-    if not makes_classes(config):
+    if not makes_classes(config.get("learning")):
         raise RequestError(
             f"{checkpoint.path} has features and no classes yet (learning=simclr).\n"
             f"Train them with labels: sensorium train model.init={checkpoint.path}"
@@ -272,9 +272,9 @@ def load_model(path: Path, *, accelerator: str = "auto", trust: bool = False) ->
     return loaded_model(read(path), device=device_of(accelerator), trust=trust)
 
 
-def makes_classes(config: Config) -> bool:
-    """Whether what a config trains can answer; a model that learns without any label has features alone."""
-    return (config.get("learning") or {}).get("_target_") != "sensorium.tasks.learning.simclr.SimCLR"
+def makes_classes(learning: Config | None) -> bool:
+    """Whether a section `learning` trains a model that predicts; one that learns without labels has features alone."""
+    return (learning or {}).get("_target_") != "sensorium.tasks.learning.simclr.SimCLR"
 
 
 def initialise_from_data(model: nn.Module, split: Split, prepare: nn.Module, *, seed: int) -> None:

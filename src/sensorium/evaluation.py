@@ -12,16 +12,15 @@ from sensorium.checkpoint import Checkpoint, read
 from sensorium.data.base import Data, Problem, counted
 from sensorium.files import write_csv
 from sensorium.history_plot import plot_history
+from sensorium.run_config import RunConfig
 from sensorium.runs import Run
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
 
-Config = dict[str, Any]
 
-
-def evaluate(loaded: Checkpoint, split: Any, *, config: Config, device: torch.device, trust: bool) -> Evaluation:
-    """A checkpoint's model on a split. config: of the evaluation, with the sections that loaders and decoding need."""
-    model = loaded_model(loaded, device=device, trust=trust, decoding=config["decoding"])
+def evaluate(loaded: Checkpoint, split: Any, *, config: RunConfig, device: torch.device, trust: bool) -> Evaluation:
+    """A checkpoint's model on a split. config: of the evaluation: batch sizes and decoding count."""
+    model = loaded_model(loaded, device=device, trust=trust, decoding=config.decoding)
 
     def loader_of(chosen: Any) -> Any:
         rank, world_size = distributed.rank(), distributed.world_size()
@@ -30,7 +29,7 @@ def evaluate(loaded: Checkpoint, split: Any, *, config: Config, device: torch.de
     return registry.of(loaded.spec).evaluate(model, split, loader_of)
 
 
-def evaluate_run(config: Config, run: Run, *, data: Data, device: torch.device) -> dict[str, float]:
+def evaluate_run(config: RunConfig, run: Run, *, data: Data, device: torch.device) -> dict[str, float]:
     """The best checkpoint of a run on its test split: metrics.json, tables and plots in the run folder."""
     best = read(run.best)
     evaluation = evaluate(best, data.test, config=config, device=device, trust=True)

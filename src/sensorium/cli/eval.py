@@ -10,6 +10,7 @@ from sensorium.cli.app import Config, check, run_hydra
 from sensorium.cli.eval_data import evaluation_data, settings_for
 from sensorium.cli.predict import checkpoint_path
 from sensorium.errors import RequestError
+from sensorium.run_config import RunConfig
 from sensorium.specs import Spec
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
@@ -94,7 +95,7 @@ def _print(records: list[output.Record], result: Evaluation, config: Config, *, 
 
 
 def _compared(
-    other: checkpoint.Checkpoint, spec: Spec, result: Evaluation, split: Any, settings: Config, config: Config
+    other: checkpoint.Checkpoint, spec: Spec, result: Evaluation, split: Any, settings: RunConfig, config: Config
 ) -> list[output.Record]:
     """This checkpoint (a) against another (b) on the same examples, which both must see alike."""
     names = [getattr(found, "class_names", None) for found in (other.spec, spec)]

@@ -8,11 +8,12 @@ from omegaconf import OmegaConf
 
 from sensorium.build import load_data
 from sensorium.checkpoint import Checkpoint
-from sensorium.cli.app import Config, explained, override
+from sensorium.cli.app import explained, override
 from sensorium.cli.composition import compose
 from sensorium.data.base import Data
 from sensorium.data.text.tables import open_table
 from sensorium.errors import RequestError
+from sensorium.run_config import RunConfig
 from sensorium.tasks import registry
 
 
@@ -24,7 +25,7 @@ def settings_for(
     batch_size: int | None,
     decoding: Mapping[str, Any],
     arguments: Sequence[str] = (),
-) -> Config:
+) -> RunConfig:
     """The config to evaluate with: the checkpoint's, with other data where asked.
 
     about_data: overrides dataset=NAME and dataset.KEY=VALUE. arguments: may hold --config-dir. decoding: None in it
@@ -47,7 +48,7 @@ def settings_for(
     if batch_size is not None:
         settings["eval_batch_size"] = batch_size
     settings["decoding"] = settings.get("decoding", {}) | {k: v for k, v in decoding.items() if v is not None}
-    return settings
+    return RunConfig.from_dict(settings)
 
 
 def _composed(about_data: list[str], arguments: list[str]) -> dict[str, Any]:
@@ -56,14 +57,14 @@ def _composed(about_data: list[str], arguments: list[str]) -> dict[str, Any]:
         return OmegaConf.to_container(compose("train", about_data, arguments=arguments).dataset)  # type: ignore[return-value]
 
 
-def default_split(settings: Config, about_data: Sequence[str]) -> str:
+def default_split(settings: RunConfig, about_data: Sequence[str]) -> str:
     """test; of other data without a test split of its own, all."""
     given = {argument.partition("=")[0] for argument in about_data}
     other = given & {"dataset.root", "dataset.path"}
-    return "all" if other and not _has_test(settings["dataset"], table="dataset.path" in given) else "test"
+    return "all" if other and not _has_test(settings.dataset, table="dataset.path" in given) else "test"
 
 
-def _has_test(dataset: dict[str, Any], *, table: bool) -> bool:
+def _has_test(dataset: Mapping[str, Any], *, table: bool) -> bool:
     """Whether the data says what its test part is; else a share of it is held out, as test_fraction says.
 
     table: dataset.path was given, not dataset.root.
@@ -84,13 +85,13 @@ def split_of(data: Data, name: str) -> Any:
 
 
 def evaluation_data(
-    loaded: Checkpoint, settings: Config, about_data: Sequence[str], split: str | None
+    loaded: Checkpoint, settings: RunConfig, about_data: Sequence[str], split: str | None
 ) -> tuple[Data, str, Any]:
     """The data, the name of the split, and the split with the class numbers of the model.
 
     Raises RequestError for data of another task, and for classes that the model does not know.
     """
-    data = load_data(settings)
+    data = load_data(settings.dataset, on_bad=settings.on_bad)
     if data.spec.task != loaded.spec.task:
         raise RequestError(f"This checkpoint was trained on {loaded.spec}; this data is {data.spec}.")
     name = split or default_split(settings, about_data)

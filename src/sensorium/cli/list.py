@@ -46,7 +46,7 @@ def _model(config: Config) -> output.Record:
     section: Config = OmegaConf.to_container(OmegaConf.load(path))  # type: ignore[assignment]
     sizes = {key: config[key] for key in ("image_size", "in_channels", "vocab_size", "num_classes")}
     spec = next(spec for spec in example_specs(**sizes) if fits(section, spec))
-    model = build_model({"model": section | {"pretrained": False}, "model_name": name, "seed": 0}, spec)
+    model = build_model(section | {"pretrained": False}, spec, seed=0, name=name)
     return {
         "model": name,
         "what": configs.first_comment(path),

@@ -5,6 +5,7 @@ import shlex
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,10 @@ from sensorium.cli import configs, sweep, values
 from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra
 from sensorium.data.base import Data, Problem, refuse
 from sensorium.errors import RequestError, RunError, SensoriumError, listing
+from sensorium.run_config import RunConfig
 from sensorium.runs import Run
 from sensorium.tasks import registry
-from sensorium.training import fit, launch, learning, settings, trace, tune
+from sensorium.training import fit, launch, learning, settings, trace
 
 
 def run(arguments: list[str]) -> int:
@@ -90,7 +92,7 @@ def _train_anew(config: Config) -> Run:
     if distributed.rank() == 0:
         runs.record(run, config, list(hydra.overrides.task))
     try:
-        train(config, run, resume=None)
+        train(RunConfig.from_dict(config), run, resume=None)
     except RequestError:
         if distributed.rank() == 0:
             runs.discard(run)
@@ -113,73 +115,79 @@ def _resume(path: Path, overrides: list[str]) -> None:
     found, note = checkpoint.newest_readable([run.last, run.previous])
     if note and distributed.rank() == 0 and not launch.is_spawned(run):
         print(note)
-    train(config, run, resume=found)
+    train(RunConfig.from_dict(config), run, resume=found)
 
 
-def train(config: Config, run: Run, resume: Path | None) -> None:
+def train(config: RunConfig, run: Run, resume: Path | None) -> None:
     """One training in its run folder, on as many processes as the config asks for."""
-    processes = launch.wanted_processes(config["trainer"])
+    processes = launch.wanted_processes(config.trainer)
     if processes > 1 and not launch.is_launched():
         _spawn(config, run, processes)
         return
-    launch.adopt(config["trainer"])
-    fit.quiet()
     started = time.perf_counter()
     first = distributed.rank() == 0
     console = output.console(log=run.log if first else None)
-    say = console.print if first else (lambda *_: None)
-    if advice := settings.set_threads(config["threads"], processes=int(os.environ.get("LOCAL_WORLD_SIZE", "1"))):
+    say: Callable[[str], None] = console.print if first else (lambda *_: None)
+    fit.quiet()
+    if advice := settings.set_threads(config.threads, processes=int(os.environ.get("LOCAL_WORLD_SIZE", "1"))):
         say(advice)
 
-    data = learning.with_labels(config, load_data(config))
-    for note in data.notes:
-        say(note)
-    registry.of(data.spec).check_request(data.spec, config["decoding"])
-    model = _model(config if resume is None else config | {"model": config["model"] | {"init": None}}, data, say)
-    data = _without_unfit(model, data, config["on_bad"])
-    evaluation.record_problems(run.folder, data.problems, say=say)
-    settings.choose(config, model, data.spec)
-    tune.tune(config, data=data, say=say)
+    config, data, model = _prepared(launch.with_world_size(config), run, resumed=resume is not None, say=say)
     if first:
-        runs.write_config(run, config)
+        runs.write_config(run, config.to_dict())
     say(_summary(config, data, model))
-    if config.get("trace") is not None:  # an older config.yaml does not have it
+    if config.trace is not None:
         trace.show(config, data=data, model=model, say=say)
         runs.discard(run)
         return
 
     training = fit.assemble(config, data=data, model=model, run=run, console=console)
-    if (padding := training.padding()) is not None:
-        say(f"padding: {padding:.1%} of the tokens of a training batch")
     training.run(resume)
     seconds = time.perf_counter() - started
     say(f"trained in {seconds:.1f} s")
     if first:
         runs.write_summary(run, training.summary(seconds=seconds))
-    if not run.best.exists():
-        return
-    if config["test"] and makes_classes(config):
-        metrics = evaluation.evaluate_run(config, run, data=data, device=training.device)
+    if run.best.exists():
+        _conclude(config, run, data=data, device=training.device, say=say)
+
+
+def _prepared(
+    config: RunConfig, run: Run, *, resumed: bool, say: Callable[[str], None]
+) -> tuple[RunConfig, Data, torch.nn.Module]:
+    """The config with nothing left open in it, its data and its model."""
+    data = learning.with_labels(config, load_data(config.dataset, on_bad=config.on_bad))
+    for note in data.notes:
+        say(note)
+    registry.of(data.spec).check_request(data.spec, config.decoding)
+    model = _model(config.with_values("model", init=None) if resumed else config, data, say)
+    data = _without_unfit(model, data, config.on_bad)
+    evaluation.record_problems(run.folder, data.problems, say=say)
+    return settings.resolve(config, data=data, model=model, say=say), data, model
+
+
+def _conclude(config: RunConfig, run: Run, *, data: Data, device: torch.device, say: Any) -> None:
+    """Test results where they are wanted, and what can be done next."""
+    if config.test and makes_classes(config.learning):
+        metrics = evaluation.evaluate_run(config, run, data=data, device=device)
         say(output.table([{"metric": name, "value": value} for name, value in metrics.items()]))
-    if first:
-        say(f"run folder: {run.folder}\n\n{_next_commands(config, run, data)}")
+    say(f"run folder: {run.folder}\n\n{_next_commands(config, run, data)}")
 
 
-def _next_commands(config: Config, run: Run, data: Data) -> str:
+def _next_commands(config: RunConfig, run: Run, data: Data) -> str:
     """What can be done with the run now, as lines that work when they are pasted."""
     best = shlex.quote(str(run.best))
-    if not makes_classes(config):
+    if not makes_classes(config.learning):
         return f"sensorium train model.init={best}"
-    trust = "" if is_own(config) else " trust=true"
-    skip = " on_bad=skip" if config["on_bad"] == "skip" else ""
+    trust = "" if is_own(dataset=config.dataset, model=config.model) else " trust=true"
+    skip = " on_bad=skip" if config.on_bad == "skip" else ""
     task = registry.of(data.spec)
     lines = [f"sensorium eval ckpt={best}{trust}{skip}", f"sensorium predict ckpt={best}{trust} {task.example_input}"]
     return "\n".join(lines)
 
 
-def _spawn(config: Config, run: Run, processes: int) -> None:
+def _spawn(config: RunConfig, run: Run, processes: int) -> None:
     """The training on several processes of this machine."""
-    runs.write_config(run, config)  # with what is changed at a resume
+    runs.write_config(run, config.to_dict())  # with what is changed at a resume
     status = launch.spawn(run, processes)
     if status == RequestError.exit_status:
         raise RequestError(f"The training on {processes} processes did not start, for the reason above.")
@@ -190,10 +198,10 @@ def _spawn(config: Config, run: Run, processes: int) -> None:
         raise error
 
 
-def _model(config: Config, data: Data, say: Any) -> torch.nn.Module:
+def _model(config: RunConfig, data: Data, say: Any) -> torch.nn.Module:
     """The model; when it does not fit the data, the error lists those that do."""
     try:
-        return build_model(config, data.spec, say=say)
+        return build_model(config.model, data.spec, seed=config.seed, name=config.model_name, say=say)
     except Misfit as error:
         sections = {name: dict(OmegaConf.load(configs.path_of("model", name))) for name in configs.options("model")}
         fitting = [name for name, section in sections.items() if fits(section, data.spec)]
@@ -213,15 +221,15 @@ def _without_unfit(model: torch.nn.Module, data: Data, on_bad: str) -> Data:
     return replace(data, **splits, problems=tuple(problems))
 
 
-def _summary(config: Config, data: Data, model: torch.nn.Module) -> str:
+def _summary(config: RunConfig, data: Data, model: torch.nn.Module) -> str:
     """What is about to happen, in two lines."""
     parameters = sum(parameter.numel() for parameter in model.parameters())
     sizes = " + ".join(f"{len(split):,}" for split in (data.train, data.val, data.test))
-    layout = f"{config['memory_format']}, " if registry.of(data.spec).uses_memory_format else ""
-    tokens = f" of at most {config['batch_tokens']:,} tokens" if config["batch_tokens"] else ""
+    layout = f"{config.memory_format}, " if registry.of(data.spec).uses_memory_format else ""
+    tokens = f" of at most {config.batch_tokens:,} tokens" if config.batch_tokens else ""
     return (
-        f"{config['dataset_name']}: {sizes} {data.spec} (train + val + test)\n"
-        f"{config['model_name']}: {parameters:,} parameters, {config['trainer']['precision']}, {layout}"
-        f"lr {float(config['lr']):g}, batch {config['batch_size']}{tokens}"
-        + ("" if parameters else f"\nnothing in {config['model_name']} learns: the epochs only measure it")
+        f"{config.dataset_name}: {sizes} {data.spec} (train + val + test)\n"
+        f"{config.model_name}: {parameters:,} parameters, {config.trainer['precision']}, {layout}"
+        f"lr {config.peak_lr:g}, batch {config.batch_size}{tokens}"
+        + ("" if parameters else f"\nnothing in {config.model_name} learns: the epochs only measure it")
     )

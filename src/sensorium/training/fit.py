@@ -4,7 +4,7 @@ import inspect
 import logging
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import lightning.pytorch as pl
@@ -22,6 +22,7 @@ from sensorium.data.loader import BatchLoader
 from sensorium.data.order import LengthOrder
 from sensorium.errors import RequestError, missing_extra, unknown
 from sensorium.randomness import generator
+from sensorium.run_config import RunConfig, Section
 from sensorium.runs import Run, Summary
 from sensorium.specs import Spec
 from sensorium.tasks import registry
@@ -69,7 +70,7 @@ class Training:
     progress: ProgressReport
     history: History
     stop: StopRequest
-    config: dict[str, Any]
+    config: RunConfig
 
     def run(self, resume: Any | None) -> None:
         """Trains; `resume` is the path of the checkpoint to go on from, or None."""
@@ -77,6 +78,9 @@ class Training:
         epochs, processes = self.trainer.max_epochs or 0, distributed.world_size()
         if distributed.rank() == 0:
             self.history.listeners.append(lambda row: self.progress.report(row, epochs=epochs, processes=processes))
+        if isinstance(train.sampler, LengthOrder) and distributed.rank() == 0:
+            share = train.sampler.padding()
+            self.progress.console.print(f"padding: {share:.1%} of the tokens of a training batch")
         self.task.length = _steps(self.trainer, len(train))
         try:
             self.trainer.fit(self.task, train, val, ckpt_path=resume)
@@ -98,23 +102,18 @@ class Training:
             seconds=round(seconds, 2),
         )
 
-    def padding(self) -> float | None:
-        """Share of padding in the batches of an epoch; None for examples that are all alike."""
-        order = self._loaders()[0].sampler
-        return order.padding() if isinstance(order, LengthOrder) else None
-
     def _loaders(self) -> tuple[BatchLoader, BatchLoader]:
         """This process's share of the training and of the validation batches; at least one of each."""
         config, train, val = self.config, self.data.train, self.data.val
         rank, processes = distributed.rank(), distributed.world_size()
-        if few := config["trainer"].get("overfit_batches"):
-            train = _few(train, few, int(config["batch_size"]) * processes)
+        if few := config.trainer.get("overfit_batches"):
+            train = _few(train, few, config.step_size * processes)
         if min(len(train), len(val)) < processes:
             raise RequestError(
                 f"{processes} processes cannot share {len(train):,} training and {len(val):,} validation examples."
                 f"\nTake trainer.devices={max(1, min(len(train), len(val)))} or fewer."
             )
-        for_val = config | {"eval_batch_size": min(int(config["eval_batch_size"]), len(val) // processes)}
+        for_val = replace(config, eval_batch_size=min(config.eval_batch_size, len(val) // processes))
         return (
             make_loader(config, train, shuffle=True, device=self.device, rank=rank, world_size=processes),
             make_loader(for_val, val, shuffle=False, device=self.device, rank=rank, world_size=processes),
@@ -137,44 +136,44 @@ def _steps(trainer: pl.Trainer, batches: int) -> tuple[float, int]:
     return (total if trainer.max_steps == -1 else min(total, trainer.max_steps)), per_epoch
 
 
-def build_task(config: dict[str, Any], model: nn.Module, data: Data) -> TaskModule:
+def build_task(config: RunConfig, model: nn.Module, data: Data) -> TaskModule:
     """The task of a config around a built model; the model comes out in the config's memory format."""
-    memory_format = MEMORY_FORMATS[config["memory_format"]]
+    memory_format = MEMORY_FORMATS[config.memory_format]
     model.to(memory_format=memory_format)  # type: ignore[call-overload]
-    lr = float(config["lr"])
+    lr = config.peak_lr
     _check_criterion(config)
     preparation = Preparation(
         prepare=registry.of(data.spec).preprocessing(data.spec, memory_format),
-        augment=_augmentation(config["augment"], data.spec),
+        augment=_augmentation(config.augment, data.spec),
     )
     recipe = OptimizationConfig(
-        optimizer=instantiate("optimizer", dict(config["optimizer"], lr=lr)),
-        scheduler=instantiate("scheduler", config["scheduler"]),
+        optimizer=instantiate("optimizer", dict(config.optimizer, lr=lr)),
+        scheduler=instantiate("scheduler", config.scheduler),
         lr=lr,
-        weight_decay=float(config["optimizer"].get("weight_decay", 0.0)),
-        backbone_lr_scale=float(config["model"]["backbone_lr_scale"]),
-        seed=int(config["seed"]),
-        layer_lr_decay=config["model"].get("layer_lr_decay"),
+        weight_decay=float(config.optimizer.get("weight_decay", 0.0)),
+        backbone_lr_scale=float(config.model["backbone_lr_scale"]),
+        seed=config.seed,
+        layer_lr_decay=config.model.get("layer_lr_decay"),
     )
-    weights = class_weights(config.get("class_weights"), data)
+    weights = class_weights(config.class_weights, data)
     offered = {"model": model, **data.spec.offers, "preparation": preparation, "recipe": recipe}
     offered["class_weights"] = weights
-    if learning.method(config) is not None:
+    if config.method is not None:
         return learning.build(config, data, offered)
-    task: TaskModule = instantiate("task", config["task"], **offered)
-    task.repeats = config.get("epoch_batches") is not None
+    task: TaskModule = instantiate("task", config.task, **offered)
+    task.repeats = config.epoch_batches is not None
     return task
 
 
-def _check_criterion(config: dict[str, Any]) -> None:
+def _check_criterion(config: RunConfig) -> None:
     """Refuses an optimiser that is made for one criterion beside another."""
-    needed, found = config["optimizer"].get("criterion"), config["task"].get("criterion")
+    needed, found = config.optimizer.get("criterion"), config.task.get("criterion")
     if needed not in (None, found):
         said = f"task.criterion is {found}" if found else "this task has no criterion to choose"
         raise RequestError(f"This optimizer works on the criterion {needed}, and {said}.\nTake another optimizer.")
 
 
-def _augmentation(section: dict[str, Any], spec: Spec) -> Any:
+def _augmentation(section: Section, spec: Spec) -> Any:
     """Refuses an augmentation that is made for another task."""
     augment = instantiate("augment", section)
     task = registry.of(spec)
@@ -196,22 +195,20 @@ def class_weights(choice: Any, data: Data) -> torch.Tensor | None:
     return torch.tensor(counts.sum() / (len(names) * np.maximum(counts, 1)), dtype=torch.float32)
 
 
-def assemble(config: dict[str, Any], *, data: Data, model: nn.Module, run: Run, console: Console) -> Training:
-    """Puts a training together. The config has no "auto" left (`settings.choose`)."""
+def assemble(config: RunConfig, *, data: Data, model: nn.Module, run: Run, console: Console) -> Training:
+    """Puts a training together. The config has no "auto" left (`settings.resolve`)."""
     quiet()
     task = build_task(config, model, data)
-    if config["model"].get("init") is None:
-        initialise_from_data(
-            model, data.train, registry.of(data.spec).preprocessing(data.spec), seed=int(config["seed"])
-        )
+    if config.model.get("init") is None:
+        initialise_from_data(model, data.train, registry.of(data.spec).preprocessing(data.spec), seed=config.seed)
     history, progress, stop = History(run=run), ProgressReport(console=console, metric=task.best[0]), StopRequest()
-    about = checkpoint.description(config, data.spec)
+    about = checkpoint.description(config.to_dict(), data.spec)
     chosen = {
         name: instantiate(f"callbacks.{name}", judged_by(task.best, section), run=run, about=about, stop=stop)
-        for name, section in config["callbacks"].items()
+        for name, section in config.callbacks.items()
         if section
     }
-    if not config["logger"]:
+    if not config.logger:
         chosen.pop("learning_rate", None)  # metrics.csv has it already
     # Order matters: the guard before anything is kept, the average before it is saved, the history before the
     # checkpoint that holds it.
@@ -223,33 +220,33 @@ def assemble(config: dict[str, Any], *, data: Data, model: nn.Module, run: Run, 
     own = [*_unfreezing(config, model, console), *_samples(config, data, run)]
     callbacks = [LossGuard(run=run), *first, *chosen.values(), *own, history, progress, *last]
     trainer = _trainer(config, callbacks=callbacks, logger=_logger(config, run), run=run)
-    if config["compile"]:
+    if config.compile:
         model.compile()
     return Training(trainer, task, data, trainer.strategy.root_device, progress, history, stop, config)
 
 
-def _unfreezing(config: dict[str, Any], model: nn.Module, console: Console) -> list[pl.Callback]:
+def _unfreezing(config: RunConfig, model: nn.Module, console: Console) -> list[pl.Callback]:
     """For model.unfreeze_epochs."""
-    epochs = config["model"].get("unfreeze_epochs")
+    epochs = config.model.get("unfreeze_epochs")
     if epochs is None:
         return []
-    if config["model"]["freeze"] is not None:
+    if config.model["freeze"] is not None:
         raise RequestError("model.unfreeze_epochs unfreezes what model.freeze keeps frozen.\nTake one of the two.")
-    if config["trainer"]["strategy"] == "fsdp":
+    if config.trainer["strategy"] == "fsdp":
         raise RequestError("model.unfreeze_epochs does not work with strategy=fsdp.\nTake strategy=ddp.")
     return [Unfreezing(model=model, epochs=epochs, console=console)]
 
 
-def _samples(config: dict[str, Any], data: Data, run: Run) -> list[pl.Callback]:
+def _samples(config: RunConfig, data: Data, run: Run) -> list[pl.Callback]:
     """For a model that generates: samples after each validation."""
-    write = registry.of(data.spec).sample_writer(data, seed=int(config["seed"]))
+    write = registry.of(data.spec).sample_writer(data, seed=config.seed)
     return [] if write is None else [TextSamples(run=run, write=write)]
 
 
-def judged_by(best: tuple[str, str], section: dict[str, Any]) -> dict[str, Any]:
+def judged_by(best: tuple[str, str], section: Section) -> dict[str, Any]:
     """A callback's section with monitor=auto and mode=auto replaced by what a task goes by (`TaskModule.best`)."""
     choices = dict(zip(("monitor", "mode"), best, strict=True))
-    return section | {key: choice for key, choice in choices.items() if section.get(key) == "auto"}
+    return {**section} | {key: choice for key, choice in choices.items() if section.get(key) == "auto"}
 
 
 def _check_monitor(name: str, callback: pl.Callback, task: TaskModule) -> None:
@@ -263,13 +260,13 @@ def _check_monitor(name: str, callback: pl.Callback, task: TaskModule) -> None:
         raise unknown(f"mode for callbacks.{name}.mode", str(mode), ["max", "min"])
 
 
-def _trainer(config: dict[str, Any], *, callbacks: list[pl.Callback], logger: Any, run: Run) -> pl.Trainer:
-    options = config["trainer"]
+def _trainer(config: RunConfig, *, callbacks: list[pl.Callback], logger: Any, run: Run) -> pl.Trainer:
+    options = dict(config.trainer)
     check_trainer(options)
     if options["strategy"] == "ddp":
         # Running means and the like are handed round before they are used (Task.on_validation_start), not at each
         # batch: validation gives the processes different numbers of batches.
-        frozen_at_times = config["model"].get("unfreeze_epochs") is not None
+        frozen_at_times = config.model.get("unfreeze_epochs") is not None
         options = options | {"strategy": DDPStrategy(broadcast_buffers=False, find_unused_parameters=frozen_at_times)}
     try:
         return pl.Trainer(
@@ -286,7 +283,7 @@ def _trainer(config: dict[str, Any], *, callbacks: list[pl.Callback], logger: An
         raise RequestError(f"trainer: {str(error).splitlines()[0]}") from error
 
 
-def check_trainer(options: dict[str, Any]) -> None:
+def check_trainer(options: Section) -> None:
     """Refuses keys that Lightning's Trainer does not take, and those that are not for a person to set."""
     allowed = [name for name in inspect.signature(pl.Trainer.__init__).parameters if name != "self"]
     for key in options:
@@ -296,16 +293,16 @@ def check_trainer(options: dict[str, Any]) -> None:
             raise unknown("key in trainer (Lightning's Trainer)", key, set(allowed) - set(OWN_TRAINER_KEYS))
 
 
-def _logger(config: dict[str, Any], run: Run) -> Any:
+def _logger(config: RunConfig, run: Run) -> Any:
     """The experiment tracker of the config, writing into the run folder; False when metrics.csv is all."""
-    if not config["logger"]:
+    if not config.logger:
         return False
     section = {
         key: value.replace("{run}", str(run.folder.absolute())) if isinstance(value, str) else value
-        for key, value in config["logger"].items()
+        for key, value in config.logger.items()
         if key not in ("package", "extra")
     }
     try:
         return instantiate("logger", section, save_dir=str(run.folder))
     except ModuleNotFoundError as error:
-        raise missing_extra(config["logger"]["package"], config["logger"]["extra"]) from error
+        raise missing_extra(config.logger["package"], config.logger["extra"]) from error

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
@@ -20,6 +21,7 @@ import torch.distributed
 from sensorium.build import device_of
 from sensorium.distributed import world_size
 from sensorium.errors import RequestError
+from sensorium.run_config import RunConfig
 from sensorium.runs import Run
 
 
@@ -33,7 +35,7 @@ def is_spawned(run: Run) -> bool:
     return os.environ.get("TORCHELASTIC_RUN_ID") == run.folder.name
 
 
-def wanted_processes(trainer: dict[str, Any]) -> int:
+def wanted_processes(trainer: Mapping[str, Any]) -> int:
     """Processes a run asks for: trainer.devices, a number, a list of devices, or auto (all GPUs, one CPU process)."""
     devices = trainer["devices"]
     if isinstance(devices, list):
@@ -60,14 +62,18 @@ def leave() -> None:
         torch.distributed.destroy_process_group()
 
 
-def adopt(trainer: dict[str, Any]) -> None:
-    """Makes the config of a run say what the group is."""
+def with_world_size(config: RunConfig) -> RunConfig:
+    """The config with the devices, nodes and strategy of the group that this process is in."""
     if world_size() == 1:
-        return
-    trainer["devices"] = int(os.environ["LOCAL_WORLD_SIZE"])
-    trainer["num_nodes"] = world_size() // trainer["devices"]
-    if trainer["strategy"] == "auto":
-        trainer["strategy"] = "ddp"
+        return config
+    devices = int(os.environ["LOCAL_WORLD_SIZE"])
+    strategy = config.trainer["strategy"]
+    return config.with_values(
+        "trainer",
+        devices=devices,
+        num_nodes=world_size() // devices,
+        strategy="ddp" if strategy == "auto" else strategy,
+    )
 
 
 def agree(value: Any) -> Any:

@@ -12,6 +12,7 @@ from sensorium.build import instantiate, makes_classes
 from sensorium.data.base import Data, Split
 from sensorium.data.few_labels import with_few_labels
 from sensorium.errors import RequestError
+from sensorium.run_config import RunConfig
 from sensorium.specs import Spec
 from sensorium.tasks import registry
 from sensorium.tasks.learning.semi_supervised import Method, SemiSupervised
@@ -21,17 +22,11 @@ from sensorium.tasks.training_module import TaskModule
 _REFERENCE, _CHUNK = 2000, 250  # labelled training examples that features are judged by, and how many are read at once
 
 
-def method(config: dict[str, Any]) -> str | None:
-    """The class of another way to learn; None for supervised learning."""
-    target = (config.get("learning") or {}).get("_target_")
-    return str(target).rpartition(".")[2] if target else None
-
-
-def with_labels(config: dict[str, Any], data: Data) -> Data:
+def with_labels(config: RunConfig, data: Data) -> Data:
     """The data with as many labels as the config leaves it. Raises RequestError for data that is not classified."""
-    chosen, per_class = method(config), config.get("labels_per_class")
+    chosen, per_class = config.method, config.labels_per_class
     task = registry.of(data.spec)
-    self_supervised = not makes_classes(config)
+    self_supervised = not makes_classes(config.learning)
     if chosen and not (task.self_supervised if self_supervised else task.strong_view):
         what = "images" if self_supervised else "images, texts or recordings"
         raise RequestError(
@@ -41,40 +36,40 @@ def with_labels(config: dict[str, Any], data: Data) -> Data:
         return data
     if task.strong_view is None:
         raise RequestError(f"labels_per_class is for classification; this data is {data.spec}. Leave it out.")
-    return with_few_labels(data, per_class=per_class, seed=int(config["labels_seed"]), hide=chosen is not None)
+    return with_few_labels(data, per_class=per_class, seed=config.labels_seed, hide=chosen is not None)
 
 
-def choose(config: dict[str, Any], spec: Spec) -> None:
-    """Replaces learning.strong=auto in the config by what suits the data. Raises RequestError for what cannot be."""
-    section = config.get("learning") or {}
-    if method(config) is None:
-        return
-    if config.get("trace") is not None:
+def with_strong_view(config: RunConfig, spec: Spec) -> RunConfig:
+    """The config with what suits the data for learning.strong=auto. Raises RequestError for what cannot be."""
+    if config.method is None:
+        return config
+    if config.trace is not None:
         raise RequestError("debug=trace shows a step of supervised learning; say learning=supervised.")
-    if section["_target_"].endswith(".MeanTeacher") and not config["callbacks"].get("ema"):
+    if config.method == "MeanTeacher" and not config.callbacks.get("ema"):
         raise RequestError("The mean teacher is the average of the weights. Say callbacks=ema.")
-    if section.get("strong") == "auto":
-        strong = registry.of(spec).strong_view or {}
-        if config["dataset"].get("cache") == "features":  # there are no samples to change
-            strong = {key: value for key, value in strong.items() if key != "waves"}
-        section["strong"] = strong
+    if config.learning.get("strong") != "auto":
+        return config
+    strong = registry.of(spec).strong_view or {}
+    if config.dataset.get("cache") == "features":  # there are no samples to change
+        strong = {key: value for key, value in strong.items() if key != "waves"}
+    return config.with_values("learning", strong=strong)
 
 
-def build(config: dict[str, Any], data: Data, offered: dict[str, Any]) -> TaskModule:
+def build(config: RunConfig, data: Data, offered: dict[str, Any]) -> TaskModule:
     """The task of another way to learn. offered: what the dataset's own task would be given beside its section."""
-    section = dict(config["learning"])
-    if config["task"].get("criterion", "cross_entropy") != "cross_entropy":
-        raise RequestError(f"{method(config)} knows cross-entropy only; say task.criterion=cross_entropy.")
+    section = dict(config.learning)
+    if config.task.get("criterion", "cross_entropy") != "cross_entropy":
+        raise RequestError(f"{config.method} knows cross-entropy only; say task.criterion=cross_entropy.")
     weak: Preparation = offered["preparation"]
     if getattr(weak.augment, "mix", None) is not None:
-        raise RequestError(f"{method(config)} cannot mix examples whose labels it does not know: take another augment.")
+        raise RequestError(f"{config.method} cannot mix examples whose labels it does not know: take another augment.")
     chosen = section.pop("strong", None)
     strong = chosen and Preparation(
         prepare=weak.prepare, augment=_on_top(weak.augment, instantiate("learning.strong", chosen), data.spec)
     )
     extra = {
         "strong": strong,
-        "label_smoothing": config["task"].get("label_smoothing", 0.0),
+        "label_smoothing": config.task.get("label_smoothing", 0.0),
         "example": data.spec.example(),
         "reference": lambda: _labelled(data.train),
     }

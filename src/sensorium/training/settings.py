@@ -4,38 +4,51 @@ The choices are written into the config of the run: nothing "auto" is left in a 
 """
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
 from sensorium.build import device_of
+from sensorium.data.base import Data
 from sensorium.errors import RequestError, unknown
 from sensorium.nn.flops import count_flops
+from sensorium.run_config import RunConfig, Section
 from sensorium.specs import Spec
 from sensorium.tasks import registry
 from sensorium.tasks.precision import MEMORY_FORMATS
-from sensorium.training import learning
+from sensorium.training import learning, tune
 
 # Measured on cores with AVX512-BF16 (docs/decisions/0005, 0011): below this, casting costs more than bfloat16 saves;
 # for texts and speech it always pays.
 BF16_PAYS_FROM_FLOPS = 20e6
 
 
-def choose(config: dict[str, Any], model: nn.Module, spec: Spec) -> None:
-    """Replaces "auto" for precision, memory format and reader threads in the config."""
-    learning.choose(config, spec)
-    trainer = config["trainer"]
-    device = device_of(str(trainer["accelerator"]))
-    convolutional = any(isinstance(module, nn.Conv2d) for module in model.modules())
-    if config["memory_format"] == "auto":
-        config["memory_format"] = "channels_last" if convolutional else "contiguous"
-    elif config["memory_format"] not in MEMORY_FORMATS:
-        raise unknown("memory_format", str(config["memory_format"]), ["auto", *MEMORY_FORMATS])
-    if trainer["precision"] == "auto":
-        always = registry.of(spec).bf16_always
-        heavy = always or count_flops(model, *spec.example()) >= BF16_PAYS_FROM_FLOPS
-        trainer["precision"] = "bf16-mixed" if heavy and has_fast_bf16(device) else "32-true"
+def resolve(config: RunConfig, *, data: Data, model: nn.Module, say: Callable[[str], None]) -> RunConfig:
+    """The config with a value for everything that is "auto" or "find" in it. say: called with what was measured."""
+    config = learning.with_strong_view(config, data.spec)
+    config = replace(config, memory_format=_memory_format(config.memory_format, model))
+    config = config.with_values("trainer", precision=_precision(config.trainer, model, data.spec))
+    return tune.measured(config, data=data, say=say)
+
+
+def _memory_format(given: str, model: nn.Module) -> str:
+    if given == "auto":
+        convolutional = any(isinstance(module, nn.Conv2d) for module in model.modules())
+        return "channels_last" if convolutional else "contiguous"
+    if given not in MEMORY_FORMATS:
+        raise unknown("memory_format", given, ["auto", *MEMORY_FORMATS])
+    return given
+
+
+def _precision(trainer: Section, model: nn.Module, spec: Spec) -> str:
+    if trainer["precision"] != "auto":
+        return str(trainer["precision"])
+    always = registry.of(spec).bf16_always
+    heavy = always or count_flops(model, *spec.example()) >= BF16_PAYS_FROM_FLOPS
+    return "bf16-mixed" if heavy and has_fast_bf16(device_of(str(trainer["accelerator"]))) else "32-true"
 
 
 def has_fast_bf16(device: torch.device) -> bool:

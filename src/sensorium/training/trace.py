@@ -7,6 +7,7 @@ representations by back-propagating errors", Nature 323, 1986) can be held again
 import copy
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from sensorium.data.base import Data
 from sensorium.errors import RequestError
 from sensorium.nn.flops import count_parameters
 from sensorium.randomness import fold
+from sensorium.run_config import RunConfig
 from sensorium.tasks import registry
 from sensorium.tasks.training_module import TaskModule
 from sensorium.training.fit import build_task
@@ -46,21 +48,21 @@ class Check(NamedTuple):
     kinks: int
 
 
-def show(config: dict[str, Any], *, data: Data, model: nn.Module, say: Callable[[str], None]) -> None:
-    """Says it all, a line or a block of numbers at a time, for the row config["trace"]; the model stays as it is.
+def show(config: RunConfig, *, data: Data, model: nn.Module, say: Callable[[str], None]) -> None:
+    """Says it all, a line or a block of numbers at a time, for the row config.trace; the model stays as it is.
 
     Raises RequestError for a row that is not there, for a model with too many weights or none that learn, and for data
     other than pictures.
     """
     _check_small(config, data, model)
     model = _without_overwriting(copy.deepcopy(model))
-    initialise_from_data(model, data.train, registry.of(data.spec).preprocessing(data.spec), seed=int(config["seed"]))
-    if config["model"].get("unfreeze_epochs") is not None:
+    initialise_from_data(model, data.train, registry.of(data.spec).preprocessing(data.spec), seed=config.seed)
+    if config.model.get("unfreeze_epochs") is not None:
         for _, parameters in from_the_head(model)[1:]:
             nn.ParameterList(parameters).requires_grad_(False)
-    task = build_task(config | {"memory_format": "contiguous"}, model, data).double().train()
+    task = build_task(replace(config, memory_format="contiguous"), model, data).double().train()
     task.length = _length(config, data)
-    row = np.array([config["trace"]], dtype=np.int64)
+    row = np.array([config.trace], dtype=np.int64)
     batch = data.train.read(row)
     label = data.spec.class_names[int(batch.labels[0])]  # type: ignore[union-attr]
     say(f"\nfirst step on {data.train.names[row[0]]}, of class {label}, in float64")
@@ -135,13 +137,13 @@ def _loss(task: TaskModule, batch: Any) -> Tensor:
     return task.step(batch, 0, training=True).loss
 
 
-def _show_updates(config: dict[str, Any], task: TaskModule, say: Callable[[str], None], *, check: Check) -> None:
+def _show_updates(config: RunConfig, task: TaskModule, say: Callable[[str], None], *, check: Check) -> None:
     """Value, gradient and update of all weights, and how far the gradients can be trusted."""
     learning = {name: weights for name, weights in task.model.named_parameters() if weights.grad is not None}
     before = {name: weights.detach().clone() for name, weights in learning.items()}
     gradients = {name: weights.grad.clone() for name, weights in learning.items()}  # type: ignore[union-attr]
     optimizer = task.configure_optimizers()["optimizer"]
-    clipped = _clip(config["trainer"], learning)
+    clipped = _clip(dict(config.trainer), learning)
     optimizer.step()
     say(f"\nUPDATE by {type(optimizer).__name__}{_settings(optimizer)}{clipped}")
     for name, weights in learning.items():
@@ -183,13 +185,13 @@ def _settings(optimizer: torch.optim.Optimizer) -> str:
     return "".join(f", {setting}" for setting in shown)
 
 
-def _check_small(config: dict[str, Any], data: Data, model: nn.Module) -> None:
-    name, weights = config.get("model_name", type(model).__name__), count_parameters(model)
+def _check_small(config: RunConfig, data: Data, model: nn.Module) -> None:
+    name, weights = config.model_name, count_parameters(model)
     advice = "Take model=mlp model.hidden=[8], or model=perceptron."
     if not registry.of(data.spec).traceable:
         raise RequestError("debug=trace works for image classification only, such as dataset=logic and dataset=digits.")
-    if config["trace"] >= len(data.train):
-        raise RequestError(f"trace={config['trace']}: the training rows are 0 to {len(data.train) - 1:,}.")
+    if (config.trace or 0) >= len(data.train):
+        raise RequestError(f"trace={config.trace}: the training rows are 0 to {len(data.train) - 1:,}.")
     if weights > MOST_WEIGHTS:
         raise RequestError(
             f"debug=trace prints every weight: {MOST_WEIGHTS:,} at most, and {name} has {weights:,}.\n{advice}"
@@ -206,10 +208,10 @@ def _without_overwriting(model: nn.Module) -> nn.Module:
     return model
 
 
-def _length(config: dict[str, Any], data: Data) -> tuple[float, int]:
+def _length(config: RunConfig, data: Data) -> tuple[float, int]:
     """Steps of the training that this one would begin, all and of an epoch: a schedule needs to know."""
-    trainer = config["trainer"]
-    batches = math.ceil(len(data.train) / int(config["batch_size"]))
+    trainer = config.trainer
+    batches = math.ceil(len(data.train) / config.step_size)
     per_epoch = math.ceil(batches / int(trainer["accumulate_grad_batches"]))
     epochs, limit = trainer["max_epochs"], trainer["max_steps"]
     total = math.inf if epochs == -1 else epochs * per_epoch

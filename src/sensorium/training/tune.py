@@ -1,8 +1,8 @@
 """lr=find and batch_size=auto: what can be measured before training starts, on a copy of the model."""
 
-import copy
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from torch import nn
 
 from sensorium.build import build_model, device_of, make_loader
 from sensorium.data.base import Data
-from sensorium.errors import RequestError
+from sensorium.run_config import RunConfig
 from sensorium.tasks.precision import autocast
 from sensorium.tasks.training_module import TaskModule
 from sensorium.training.fit import build_task
@@ -20,24 +20,21 @@ LARGEST_BATCH = 4096
 SAMPLES_TO_TIME = 2048
 
 
-def tune(config: dict[str, Any], *, data: Data, say: Callable[[str], None]) -> None:
-    """Replaces batch_size=auto and lr=find in the config by what was measured; first the one, then the other."""
-    if config["batch_size"] == "auto":
-        config["batch_size"] = find_batch_size(config, data=data)
-        say(f"batch_size=auto: {config['batch_size']}")
-    elif not isinstance(config["batch_size"], int) or config["batch_size"] < 1:
-        raise RequestError(f"batch_size={config['batch_size']} is not possible. Take a whole number from 1, or auto.")
-    if config["lr"] == "find":
-        config["lr"] = find_lr(config, data=data)
-        say(f"lr=find: {config['lr']:.2g}")
-    elif not isinstance(config["lr"], int | float) or not config["lr"] > 0:
-        raise RequestError(f"lr={config['lr']} is not possible. Take a number above 0, or find.")
+def measured(config: RunConfig, *, data: Data, say: Callable[[str], None]) -> RunConfig:
+    """The config with what was measured for batch_size=auto and lr=find; first the one, then the other."""
+    if config.batch_size == "auto":
+        config = replace(config, batch_size=find_batch_size(config, data=data))
+        say(f"batch_size=auto: {config.batch_size}")
+    if config.lr == "find":
+        config = replace(config, lr=find_lr(config, data=data))
+        say(f"lr=find: {config.peak_lr:.2g}")
+    return config
 
 
-def find_lr(config: dict[str, Any], *, data: Data) -> float:
+def find_lr(config: RunConfig, *, data: Data) -> float:
     """The range test of Smith (2017, section 3.3): the rate grows at every step; a tenth of the rate at which the
     smoothed loss is lowest is what training can bear from its peak on."""
-    task = _task(config | {"lr": LOWEST_LR}, data)
+    task = _task(replace(config, lr=LOWEST_LR), data)
     optimizer = task.recipe.optimizer(_all_at(task.model, LOWEST_LR, task.recipe.weight_decay))
     losses: list[float] = []
     average, best = 0.0, float("inf")
@@ -55,12 +52,12 @@ def find_lr(config: dict[str, Any], *, data: Data) -> float:
     return LOWEST_LR * (HIGHEST_LR / LOWEST_LR) ** (lowest / (LR_STEPS - 1)) / 10
 
 
-def find_batch_size(config: dict[str, Any], *, data: Data) -> int:
+def find_batch_size(config: RunConfig, *, data: Data) -> int:
     """Doubled from 32 until that gives less than a tenth more samples a second, or memory ends."""
     size, speed = 32, 0.0
     while size <= min(LARGEST_BATCH, len(data.train)):
         try:
-            found = _samples_per_second(config | {"batch_size": size, "lr": 1e-6}, data)
+            found = _samples_per_second(replace(config, batch_size=size, lr=1e-6), data)
         except torch.OutOfMemoryError:
             break
         if found < 1.1 * speed:
@@ -69,10 +66,10 @@ def find_batch_size(config: dict[str, Any], *, data: Data) -> int:
     return max(32, size // 2)
 
 
-def _samples_per_second(config: dict[str, Any], data: Data) -> float:
+def _samples_per_second(config: RunConfig, data: Data) -> float:
     task = _task(config, data)
     optimizer = task.recipe.optimizer(_all_at(task.model, 1e-6, 0.0))
-    steps = max(3, SAMPLES_TO_TIME // config["batch_size"])
+    steps = max(3, SAMPLES_TO_TIME // config.step_size)
     batches = list(_batches(config, data, steps))
     _step(task, optimizer, batches[0], config)
     started = time.perf_counter()
@@ -81,16 +78,16 @@ def _samples_per_second(config: dict[str, Any], data: Data) -> float:
     return sum(len(batch.indices) for batch in batches) / (time.perf_counter() - started)
 
 
-def _task(config: dict[str, Any], data: Data) -> TaskModule:
-    model = build_model(copy.deepcopy(config), data.spec)
-    return build_task(config, model, data).to(device_of(config["trainer"]["accelerator"])).train()
+def _task(config: RunConfig, data: Data) -> TaskModule:
+    model = build_model(config.model, data.spec, seed=config.seed, name=config.model_name)
+    return build_task(config, model, data).to(device_of(config.trainer["accelerator"])).train()
 
 
 def _all_at(model: nn.Module, lr: float, weight_decay: float) -> list[dict[str, Any]]:
     return [{"params": [p for p in model.parameters() if p.requires_grad], "lr": lr, "weight_decay": weight_decay}]
 
 
-def _batches(config: dict[str, Any], data: Data, count: int) -> Any:
+def _batches(config: RunConfig, data: Data, count: int) -> Any:
     """`count` training batches, going round the data as often as needed."""
     loader = make_loader(config, data.train, shuffle=True, device=torch.device("cpu"))
     given = 0
@@ -103,9 +100,9 @@ def _batches(config: dict[str, Any], data: Data, count: int) -> Any:
         loader.sampler.set_epoch(loader.sampler.epoch + 1)
 
 
-def _step(task: TaskModule, optimizer: torch.optim.Optimizer, batch: Any, config: dict[str, Any]) -> float:
+def _step(task: TaskModule, optimizer: torch.optim.Optimizer, batch: Any, config: RunConfig) -> float:
     batch = type(batch)(*(tensor.to(task.device) for tensor in batch))
-    with autocast(config["trainer"]["precision"], task.device):
+    with autocast(config.trainer["precision"], task.device):
         loss = task.step(batch, 0, training=True).loss
     optimizer.zero_grad()
     loss.backward()
