@@ -19,6 +19,7 @@ from sensorium.data.mixed_order import training_order
 from sensorium.data.order import BatchPlan
 from sensorium.errors import RequestError, RunError, unknown
 from sensorium.initial import start_from_vectors, start_from_weights
+from sensorium.models.protocols import Detector, Segmenter, StartsFromData
 from sensorium.nn.transfer import freeze_backbone
 from sensorium.run_config import RunConfig
 from sensorium.specs import INPUTS, OFFERED, Spec
@@ -210,7 +211,8 @@ def fits(section: Config, spec: Spec) -> bool:
     asked = inspect.signature(target).parameters.values()
     needed = {p.name for p in asked if p.default is p.empty and p.name in OFFERED and p.name not in section}
     built = target if inspect.isclass(target) else target.__annotations__.get("return")
-    if getattr(built, "gives", None) != spec.gives:
+    named = [protocol for protocol in (Detector, Segmenter) if protocol in getattr(built, "__mro__", ())]
+    if named != [protocol for protocol in (registry.of(spec).protocol,) if protocol is not None]:
         return False
     forward = getattr(built, "forward", None)
     names = tuple(inspect.signature(forward).parameters)[1:] if forward else ()
@@ -281,13 +283,12 @@ def initialise_from_data(model: nn.Module, split: Split, prepare: nn.Module, *, 
     """Gives a model that begins from data (`initialize`) a fixed sample of the training split: 1,024 examples, or as
     many as its `initialize_examples` says.
     """
-    initialize: Any = getattr(model, "initialize", None)
-    if initialize is not None:
+    if isinstance(model, StartsFromData):
         size = min(len(split), getattr(model, "initialize_examples", 1024))
         order = split.order(BatchPlan(size=size, shuffle=True, seed=seed))
         batch = split.read(next(order.batches()))
         with torch.no_grad():
-            initialize(*prepare(*batch.inputs))
+            model.initialize(*prepare(*batch.inputs))
 
 
 # -- what the config leaves open

@@ -46,8 +46,9 @@ def start_from_weights(model: nn.Module, spec: Spec, path: Path, say: Say | None
     # Where shapes differ, they say more.
     left = {name: why for name, why in left.items() if name in tensors and tensors[name].shape == state[name].shape}
     report = load_weights(model, tensors, left=left)
-    for line in (*report.lines(), *notes) if say is not None else ():
-        say(line)  # type: ignore[misc]
+    if say is not None:
+        for line in (*report.lines(), *notes):
+            say(line)
 
 
 def _words(spec: Mapping[str, Any]) -> Sequence[str]:

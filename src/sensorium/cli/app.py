@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -129,7 +129,7 @@ def _declared(argument: str) -> str:
 def plain(config: DictConfig, verb: str) -> Config:
     """Plain dicts, lists, numbers and strings, with every interpolation resolved."""
     try:
-        return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+        return cast(dict[str, Any], OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
     except MissingMandatoryValue as error:
         key = error.full_key or str(error).rpartition(" ")[2]
         raise RequestError(f"sensorium {verb} needs {key}=... See: sensorium {verb} --help") from error
@@ -306,4 +306,4 @@ def override(config: Config, overrides: list[str]) -> Config:
         if key not in known and not key.startswith("trainer."):
             raise unknown_key(key, "train", known)
         OmegaConf.update(changed, key, item.value(), force_add=True)
-    return OmegaConf.to_container(changed, resolve=True)  # type: ignore[return-value]
+    return cast(dict[str, Any], OmegaConf.to_container(changed, resolve=True))

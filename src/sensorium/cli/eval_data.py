@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import OmegaConf
 
@@ -54,7 +54,7 @@ def settings_for(
 def _composed(about_data: list[str], arguments: list[str]) -> dict[str, Any]:
     """The dataset section for dataset=NAME dataset.KEY=..."""
     with explained("train", [*about_data, *arguments]):
-        return OmegaConf.to_container(compose("train", about_data, arguments=arguments).dataset)  # type: ignore[return-value]
+        return cast(dict[str, Any], OmegaConf.to_container(compose("train", about_data, arguments=arguments).dataset))
 
 
 def default_split(settings: RunConfig, about_data: Sequence[str]) -> str:

@@ -1,5 +1,7 @@
 """sensorium list: what there is to choose from, with a line each; for a model its size and cost."""
 
+from typing import Any, cast
+
 from omegaconf import OmegaConf
 
 from sensorium import output
@@ -43,7 +45,7 @@ def _model(config: Config) -> output.Record:
     if name not in configs.options("model"):
         raise unknown("model", name, configs.options("model"))
     path = configs.path_of("model", name)
-    section: Config = OmegaConf.to_container(OmegaConf.load(path))  # type: ignore[assignment]
+    section = cast(dict[str, Any], OmegaConf.to_container(OmegaConf.load(path)))
     sizes = {key: config[key] for key in ("image_size", "in_channels", "vocab_size", "num_classes")}
     spec = next(spec for spec in example_specs(**sizes) if fits(section, spec))
     model = build_model(section | {"pretrained": False}, spec, seed=0, name=name)

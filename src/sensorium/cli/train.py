@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -208,7 +208,7 @@ def _model(config: RunConfig, data: Data, say: Any) -> torch.nn.Module:
         raise RequestError(f"{error}\nModels that take such data: {listing(fitting)}.") from error
 
 
-def _without_unfit(model: torch.nn.Module, data: Data, on_bad: str) -> Data:
+def _without_unfit(model: torch.nn.Module, data: Data, on_bad: Literal["fail", "skip"]) -> Data:
     """The data without examples that this model cannot learn from, which are problems of the data."""
     task = registry.of(data.spec)
     splits, problems = {}, list(data.problems)
@@ -217,7 +217,7 @@ def _without_unfit(model: torch.nn.Module, data: Data, on_bad: str) -> Data:
         bad = task.unfit_examples(model, split)
         problems += [Problem(split.names[row], what) for row, what in bad.items()]
         splits[part] = split.subset(np.setdiff1d(np.arange(len(split)), list(bad))) if bad else split
-    refuse(problems[len(data.problems) :], on_bad=on_bad)  # type: ignore[arg-type]
+    refuse(problems[len(data.problems) :], on_bad=on_bad)
     return replace(data, **splits, problems=tuple(problems))
 
 

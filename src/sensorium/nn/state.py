@@ -1,16 +1,24 @@
 """What a recurrent model remembers, from one batch of running text to the next."""
 
-from torch import Tensor, nn
+from typing import Protocol
+
+from torch import Tensor
 
 State = tuple[Tensor, ...]
 
 
-def carried(model: nn.Module, state: State | None, batch_size: int) -> State | None:
+class Carrying(Protocol):
+    """A model that says whether training continues from the state after the batch before."""
+
+    carries_state: bool
+
+
+def carried(model: Carrying, state: State | None, batch_size: int) -> State | None:
     """The state that the next batch starts from: detached; nothing for a model without `carries_state`.
 
     A batch of fewer rows goes on with the last of the rows before, as the end of an evaluation has it
     (`sensorium.data.order.StreamOrder`).
     """
-    if state is None or not getattr(model, "carries_state", False):
+    if state is None or not model.carries_state:
         return None
     return tuple(part[-batch_size:].detach() for part in state)

@@ -12,8 +12,6 @@ class AnySpec(ABC):
     task: ClassVar[str]  # the name of the task this data is for
     unit: ClassVar[str]  # one example, in a word
     inputs: ClassVar[tuple[str, ...]]  # what a model's forward is called with, by name
-    # What a model's class says it gives, where the inputs alone do not tell: "boxes", "masks", or nothing.
-    gives: ClassVar[str | None] = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, as a checkpoint stores it."""

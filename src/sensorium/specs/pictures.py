@@ -73,7 +73,6 @@ class DetectionSpec(PictureSpec):
     """Pictures with boxes around things of these classes. Class numbers begin at 0; there is none for background."""
 
     task = "object_detection"
-    gives = "boxes"
 
     def fault(self, found: Any) -> str | None:
         """Wanted for `example`: a list of one dict of boxes (N, 4), labels (N,) and scores (N,)."""
@@ -92,7 +91,6 @@ class SegmentationSpec(PictureSpec, LogitsSpec):
     """
 
     task = "semantic_segmentation"
-    gives = "masks"
 
     palette: tuple[int, ...]
 

@@ -35,12 +35,12 @@ class Metric(NamedTuple):
 class LoadedModel:
     """A checkpoint's model, and what it says about itself.
 
-    spec: the data it was trained for. model: in evaluation mode, on the CPU until it is used. precision, memory_format:
-    as trained, resolved. decoding: the section of the training's config.
+    spec: the data it was trained for. model: an `nn.Module` of its task's protocol, in evaluation mode, on the CPU
+    until used. precision, memory_format: as trained, resolved. decoding: the section of the training's config.
     """
 
     spec: Any
-    model: nn.Module
+    model: Any
     device: torch.device
     precision: str
     memory_format: str
@@ -150,6 +150,8 @@ class Task(ABC, Generic[S]):
     formats: ClassVar[tuple[str, ...]] = FORMATS
     streams: ClassVar[bool] = False  # whether stream=true and input=mic work
     example_input: ClassVar[str] = "input=FILE"  # what to type behind `predict ckpt=...`
+    # What a model for it must be, where inputs alone do not tell (`models.protocols`): itself named by such a model.
+    protocol: ClassVar[type | None] = None
     # For training.
     augmentation: ClassVar[str] = "nothing"  # what an augmentation must say it takes
     fitting_augmentations: ClassVar[str] = "none"  # choices of the group augment that do
@@ -172,7 +174,7 @@ class Task(ABC, Generic[S]):
     def check_request(self, spec: S, decoding: Mapping[str, Any]) -> None:
         """Refuses what could not be evaluated, for want of a package or of sense, before hours of training."""
 
-    def unfit_examples(self, model: nn.Module, split: Any) -> dict[int, str]:
+    def unfit_examples(self, model: Any, split: Any) -> dict[int, str]:
         """Rows of a split that this model cannot learn from, and why."""
         return {}
 

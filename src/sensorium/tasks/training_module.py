@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
@@ -50,16 +50,16 @@ class TaskModule(pl.LightningModule):
     A sub-class implements `step` and names what it adds up in `totals`; the mean of each over an epoch is logged as
     `train/NAME` and `val/NAME`. What is no such mean, `validation_metrics` gives when validation is over.
 
-    model: tensors in, tensors out.
+    model: an `nn.Module` of the protocol of its task.
     """
 
     totals: tuple[str, ...] = ("loss",)
     judged: tuple[str, ...] = ()  # what `validation_metrics` gives, by name
     best: tuple[str, str] = ("val/loss", "min")  # metric that the best checkpoint is chosen by, and its mode
-    model: nn.Module
+    model: Any
     repeats = False  # whether an example may come several times in an epoch
 
-    def __init__(self, *, model: nn.Module, recipe: OptimizationConfig) -> None:
+    def __init__(self, *, model: Any, recipe: OptimizationConfig) -> None:
         super().__init__()
         self.model, self.recipe, self.seed = model, recipe, recipe.seed
         self._sums: dict[str, Tensor] = {}

@@ -131,8 +131,8 @@ def _steps(trainer: pl.Trainer, batches: int) -> tuple[float, int]:
     limit = trainer.limit_train_batches
     batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
     per_epoch = math.ceil(batches / trainer.accumulate_grad_batches)
-    endless = trainer.max_epochs in (None, -1)
-    total = math.inf if endless else per_epoch * trainer.max_epochs  # type: ignore[operator]
+    epochs = trainer.max_epochs
+    total = math.inf if epochs is None or epochs == -1 else per_epoch * epochs
     return (total if trainer.max_steps == -1 else min(total, trainer.max_steps)), per_epoch
 
 

@@ -8,7 +8,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from sensorium.errors import RequestError
 from sensorium.nn.flops import count_parameters
 from sensorium.randomness import fold
 from sensorium.run_config import RunConfig
+from sensorium.specs import ImageSpec
 from sensorium.tasks import registry
 from sensorium.tasks.training_module import TaskModule
 from sensorium.training.fit import build_task
@@ -64,7 +65,7 @@ def show(config: RunConfig, *, data: Data, model: nn.Module, say: Callable[[str]
     task.length = _length(config, data)
     row = np.array([config.trace], dtype=np.int64)
     batch = data.train.read(row)
-    label = data.spec.class_names[int(batch.labels[0])]  # type: ignore[union-attr]
+    label = cast(ImageSpec, data.spec).class_names[int(batch.labels[0])]
     say(f"\nfirst step on {data.train.names[row[0]]}, of class {label}, in float64")
 
     loss, activations = forward(task, batch)
@@ -141,7 +142,7 @@ def _show_updates(config: RunConfig, task: TaskModule, say: Callable[[str], None
     """Value, gradient and update of all weights, and how far the gradients can be trusted."""
     learning = {name: weights for name, weights in task.model.named_parameters() if weights.grad is not None}
     before = {name: weights.detach().clone() for name, weights in learning.items()}
-    gradients = {name: weights.grad.clone() for name, weights in learning.items()}  # type: ignore[union-attr]
+    gradients = {name: weights.grad.clone() for name, weights in learning.items()}
     optimizer = task.configure_optimizers()["optimizer"]
     clipped = _clip(dict(config.trainer), learning)
     optimizer.step()

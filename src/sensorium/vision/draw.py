@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _BRIGHT = 150  # of luma; on a brighter colour the letters are black
 
 
@@ -28,12 +29,12 @@ def draw_boxes(
 
 
 def _label(
-    draw: ImageDraw.ImageDraw, text: str, colour: tuple[int, int, int], *, font: object, left: int, top: int, width: int
+    draw: ImageDraw.ImageDraw, text: str, colour: tuple[int, int, int], *, font: Font, left: int, top: int, width: int
 ) -> None:
     """Above the box where there is room, else inside it; never beyond the right edge."""
-    _, _, wide, high = draw.textbbox((0, 0), text, font=font)  # type: ignore[arg-type]
+    _, _, wide, high = draw.textbbox((0, 0), text, font=font)
     wide, high = round(wide) + 2, round(high) + 2
     x, y = max(0, min(left, width - wide)), top - high if top >= high else top
     draw.rectangle((x, y, x + wide, y + high), fill=colour)
     luma = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
-    draw.text((x + 1, y), text, fill="black" if luma > _BRIGHT else "white", font=font)  # type: ignore[arg-type]
+    draw.text((x + 1, y), text, fill="black" if luma > _BRIGHT else "white", font=font)

@@ -21,6 +21,7 @@ from torchvision.ops import batched_nms, clip_boxes_to_image, generalized_box_io
 
 from sensorium.batches import IGNORED, Boxes
 from sensorium.errors import RequestError
+from sensorium.models.protocols import Detector
 from sensorium.nn.convolution import ConvBatchNorm
 from sensorium.nn.initialisation import he_normal
 
@@ -80,7 +81,8 @@ class Head(nn.Module):
         self.sides = nn.Conv2d(channels, 4, 1)
         for layer, start in ((self.classes, math.log(PRIOR / (1 - PRIOR))), (self.sides, 0.0)):
             nn.init.normal_(layer.weight, std=0.01)
-            nn.init.constant_(layer.bias, start)  # type: ignore[arg-type]
+            assert layer.bias is not None
+            nn.init.constant_(layer.bias, start)
 
     def forward(self, of_classes: Tensor, of_sides: Tensor) -> tuple[Tensor, Tensor]:
         """Features (B, C, h, w) twice; returns logits (B, K, h, w) and sides (B, 4, h, w)."""
@@ -88,7 +90,7 @@ class Head(nn.Module):
             return self.classes(of_classes.float()), self.sides(of_sides.float())
 
 
-class SceneDetector(nn.Module):
+class SceneDetector(nn.Module, Detector):
     """width: channels of the first stage; cost grows with its square. blocks: of each of the four stages. stride:
     pixels of a cell, 4 for things from about 8 pixels, or 8, which is faster. score_threshold: what scores less is not
     found. nms_threshold: overlap from which the weaker of two boxes of a class is dropped. max_detections: boxes of a
@@ -97,7 +99,6 @@ class SceneDetector(nn.Module):
     Raises RequestError for a stride that is neither 4 nor 8.
     """
 
-    gives = "boxes"
     loss_names = ("heat", "sides")
 
     def __init__(

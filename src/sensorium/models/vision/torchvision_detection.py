@@ -23,6 +23,7 @@ from torchvision.models.detection.image_list import ImageList
 
 from sensorium.batches import IGNORED, Boxes
 from sensorium.errors import RequestError
+from sensorium.models.protocols import Detector
 from sensorium.models.vision.torchvision import unreachable
 
 FULL_SIZE = 800  # pixels of the longer side that torchvision's anchors are made for
@@ -40,12 +41,10 @@ class _AsTheyAre(nn.Module):
         return answers
 
 
-class TorchvisionDetector(nn.Module):
+class TorchvisionDetector(nn.Module, Detector):
     """detector: one of torchvision's, whose parts become this module's own, its last one as `head`. heads: the parts of
     it that say something of boxes. background: whether it has a class 0 for nothing. loss_names: of its losses.
     """
-
-    gives = "boxes"
 
     def __init__(
         self,

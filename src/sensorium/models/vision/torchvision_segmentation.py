@@ -16,12 +16,13 @@ from torchvision import models
 from torchvision.models import segmentation
 
 from sensorium.errors import unknown
+from sensorium.models.protocols import Segmenter
 from sensorium.models.vision.torchvision import adapt_stem, with_published_weights
 
 FAMILIES = ("fcn", "deeplabv3", "lraspp")
 
 
-class TorchvisionSegmenter(nn.Module):
+class TorchvisionSegmenter(nn.Module, Segmenter):
     """family: fcn, deeplabv3 or lraspp. backbone: as torchvision has it for the family: resnet50, resnet101 or
     mobilenet_v3_large.
 
@@ -30,8 +31,6 @@ class TorchvisionSegmenter(nn.Module):
 
     Raises RequestError for an unknown family or backbone, and for weights that cannot be fetched.
     """
-
-    gives = "masks"
 
     def __init__(
         self, *, family: str, backbone: str, in_channels: int, num_classes: int, pretrained: bool = False

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sensorium.models.protocols import Segmenter
 from sensorium.nn.convolution import ConvBatchNorm
 from sensorium.nn.initialisation import he_normal
 
@@ -52,7 +53,7 @@ class Up(nn.Module):
         return self.convs(torch.cat([across, self.enlarge(x)[..., :height, :width]], dim=1))
 
 
-class UNet(nn.Module):
+class UNet(nn.Module, Segmenter):
     """width: channels of the first level; each further one has twice as many; cost grows with its square.
 
     depth: how often the picture is halved below the first level. thin: a level of half the channels and half the
@@ -60,8 +61,6 @@ class UNet(nn.Module):
     set to zero in training. mirrored: when judging, logits are the mean over the picture and its mirror image; off for
     pictures with a left and a right.
     """
-
-    gives = "masks"
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ from sensorium.data.loader import BatchLoader
 from sensorium.distributed import gather
 from sensorium.metrics.classification import summary
 from sensorium.metrics.uncertainty import bootstrap_intervals, paired_comparison
+from sensorium.models.protocols import CountsPerExample
 from sensorium.specs import ImageSpec, SoundSpec, TextSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.inference import InferenceModel
@@ -69,8 +70,11 @@ class Classifier(InferenceModel[ImageSpec | TextSpec | SoundSpec]):
 
     def judged(self, *inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """As `probabilities`, and what the model counts of each example, if it does: (B,) by name."""
-        count = getattr(self.model, "counted", None)
-        logits, counts = self(*inputs, method=count) if count else (self(*inputs), {})
+        counts: dict[str, Tensor] = {}
+        if isinstance(self.model, CountsPerExample):
+            logits, counts = self(*inputs, method=self.model.counted)
+        else:
+            logits = self(*inputs)
         with torch.inference_mode():
             return logits.float().softmax(1), counts
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from sensorium.batches import IGNORED
 from sensorium.data.loader import BatchLoader
+from sensorium.models.protocols import LanguageModel
 from sensorium.nn.state import State, carried
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.precision import autocast
@@ -39,7 +40,7 @@ class LanguageEvaluation(Evaluation):
 class LanguageEvaluator:
     """A model ready to evaluate text: on its device, in evaluation mode."""
 
-    def __init__(self, *, model: nn.Module, device: torch.device, precision: str) -> None:
+    def __init__(self, *, model: LanguageModel, device: torch.device, precision: str) -> None:
         self.device, self.precision = device, precision
         self.model = model.to(device).eval()
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sensorium.batches import IGNORED, LanguageBatch
 from sensorium.errors import RequestError
+from sensorium.models.protocols import LanguageModel
 from sensorium.nn.state import State, carried
 from sensorium.tasks.training_module import OptimizationConfig, StepResult, TaskModule
 
@@ -30,7 +31,7 @@ class LanguageModelingModule(TaskModule):
     def __init__(
         self,
         *,
-        model: nn.Module,
+        model: LanguageModel,
         recipe: OptimizationConfig,
         activation_penalty: float,
         slowness_penalty: float,
@@ -42,12 +43,13 @@ class LanguageModelingModule(TaskModule):
             if not value >= 0:
                 raise RequestError(f"task.{name}={value} is not possible. Allowed: a number from 0.")
         if any(self.penalties):
-            if not isinstance(getattr(model, "output_dropout", None), nn.Module):
+            dropout = getattr(model, "output_dropout", None)
+            if not isinstance(dropout, nn.Module):
                 raise RequestError(
                     "task.activation_penalty and task.slowness_penalty are for recurrent language models"
                     f" (lstm_lm, gru_lm), and this is {type(model).__name__}."
                 )
-            model.output_dropout.register_forward_hook(self._outputs)  # type: ignore[union-attr]
+            dropout.register_forward_hook(self._outputs)
         self._states: dict[bool, State | None] = {}  # by whether it is training
 
     def step(self, batch: LanguageBatch, batch_idx: int, *, training: bool) -> StepResult:

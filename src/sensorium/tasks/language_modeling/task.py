@@ -64,7 +64,7 @@ class LanguageModeling(Task[LanguageSpec]):
         return write
 
     def evaluate(self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]) -> LanguageEvaluation:
-        if not getattr(model.model, "carries_state", False):
+        if not model.model.carries_state:
             # Without a carried state each window needs tokens before those it is scored on.
             split = split.with_history(model.spec.context // 2)
         evaluator = LanguageEvaluator(model=model.model, device=model.device, precision=model.precision)

@@ -59,8 +59,8 @@ class SimCLR(TaskModule):
         self.tap = Tap(model, "head")
         if all(name.split(".")[0] == "head" for name, _ in model.named_parameters()):
             raise RequestError(f"{type(model).__name__} is a head and nothing else: it has no features to learn.")
-        for parameter in model.head.parameters():  # type: ignore[union-attr]
-            parameter.requires_grad_(False)
+        head = model.get_submodule("head")
+        head.requires_grad_(False)
         self.num_classes, self.preparation, self.strong = num_classes, preparation, strong
         self.temperature, self.reference = temperature, reference
         training = model.training

@@ -3,10 +3,11 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sensorium.batches import IGNORED, Boxes, DetectionBatch
 from sensorium.metrics.detection import DetectedBoxes, GroundTruth, detection_scores
+from sensorium.models.protocols import Detector
 from sensorium.tasks.preprocessing import Preparation
 from sensorium.tasks.training_module import OptimizationConfig, StepResult, TaskModule
 
@@ -25,11 +26,11 @@ class DetectionModule(TaskModule):
     best = ("val/map50", "max")
 
     def __init__(
-        self, *, model: nn.Module, num_classes: int, preparation: Preparation, recipe: OptimizationConfig
+        self, *, model: Detector, num_classes: int, preparation: Preparation, recipe: OptimizationConfig
     ) -> None:
         super().__init__(model=model, recipe=recipe)
         self.num_classes, self.preparation = num_classes, preparation
-        self.totals = ("loss", *model.loss_names)  # type: ignore[misc]
+        self.totals = ("loss", *model.loss_names)
         self._answers: list[tuple[int, DetectedBoxes, GroundTruth]] = []
 
     def summed(self, stage: str) -> tuple[str, ...]:

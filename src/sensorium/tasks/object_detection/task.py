@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from sensorium.data.loader import BatchLoader
+from sensorium.models import protocols
 from sensorium.specs import DetectionSpec
 from sensorium.tasks.base import Artifacts, LoadedModel, Metric, PredictOptions, Task
 from sensorium.tasks.classification.task import class_numbers
@@ -26,6 +27,7 @@ class ObjectDetection(Task[DetectionSpec]):
     """Images -> boxes (N, 4), labels (N,) and scores (N,) of each, as torchvision's detectors give them."""
 
     name = "object_detection"
+    protocol = protocols.Detector
     headline = Metric("map")
     options = ("threshold", "overlay")
     formats = (*FORMATS, "coco")

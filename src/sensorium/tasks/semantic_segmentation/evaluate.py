@@ -85,7 +85,7 @@ def evaluate(segmenter: Segmenter, loader: BatchLoader) -> SegmentationEvaluatio
     shares = gather([(confusion, nats, examples, worst)], processes=loader.processes)
     ordered = np.array(sorted(row for share in shares for row in share[2])).reshape(-1, 3)
     return SegmentationEvaluation(
-        confusion=sum(share[0] for share in shares),  # type: ignore[arg-type]
+        confusion=np.sum([share[0] for share in shares], axis=0),
         iou=ordered[:, 1],
         pixel_accuracy=ordered[:, 2],
         nats=sum(share[1] for share in shares),

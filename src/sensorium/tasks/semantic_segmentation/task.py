@@ -10,6 +10,7 @@ from torch import nn
 
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, listing
+from sensorium.models import protocols
 from sensorium.specs import SegmentationSpec
 from sensorium.tasks.base import Artifacts, LoadedModel, Metric, PredictOptions, Task
 from sensorium.tasks.raw_inputs import image_files
@@ -24,6 +25,7 @@ class SemanticSegmentation(Task[SegmentationSpec]):
     """Images (B, C, H, W) -> logits (B, K, H, W)."""
 
     name = "semantic_segmentation"
+    protocol = protocols.Segmenter
     headline = Metric("miou")
     options = ("masks", "overlay", "top_k")
     augmentation, fitting_augmentations = "scenes", "scene or none"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from sensorium.audio.features import Features
 from sensorium.batches import SpeechBatch
@@ -15,6 +15,7 @@ from sensorium.decoding.ctc import Hypothesis
 from sensorium.decoding.flashlight import CTCDecoder
 from sensorium.distributed import gather
 from sensorium.metrics.recognition import character_errors, total, word_errors
+from sensorium.models.protocols import CTCRecognizer
 from sensorium.specs import SpeechSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.decoding_settings import CTCSettings
@@ -57,7 +58,7 @@ class Transcriber:
     def __init__(
         self,
         *,
-        model: nn.Module,
+        model: CTCRecognizer,
         spec: SpeechSpec,
         device: torch.device,
         precision: str,

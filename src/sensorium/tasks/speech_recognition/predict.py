@@ -13,6 +13,7 @@ from sensorium.audio.read import UnreadableSound, chunks, probe
 from sensorium.data.audio.store import padded
 from sensorium.decoding.alignment import align_words
 from sensorium.decoding.ctc import BLANK, Hypothesis
+from sensorium.models.protocols import CTCRecognizer
 from sensorium.output import Record
 from sensorium.specs import SpeechSpec
 from sensorium.tasks.audio_inputs import RawAudio, Source, read_batches, sources
@@ -172,11 +173,11 @@ class SpeechPredictor(Predictor):
         )
 
 
-def frame_seconds(model: nn.Module, prepare: nn.Module) -> float:
+def frame_seconds(model: CTCRecognizer, prepare: nn.Module) -> float:
     """How much sound one frame of a recogniser's log-probabilities stands for."""
     assert isinstance(prepare, Features)
     many = 10_000
-    stride = round(many / int(model.output_lengths(torch.tensor([many]))))  # type: ignore[operator]
+    stride = round(many / int(model.output_lengths(torch.tensor([many]))))
     return stride * prepare.hop_samples / prepare.sample_rate
 
 

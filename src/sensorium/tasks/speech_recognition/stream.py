@@ -14,6 +14,7 @@ from sensorium.audio.features import Features
 from sensorium.audio.stream import FeatureStream
 from sensorium.decoding.ctc import BLANK
 from sensorium.errors import RequestError
+from sensorium.models.protocols import StreamingCTC
 from sensorium.specs import SpeechSpec
 from sensorium.tasks.audio_inputs import CHUNK
 from sensorium.tasks.base import LoadedModel
@@ -45,7 +46,7 @@ class LiveTranscriber:
 
     def __init__(self, model: LoadedModel) -> None:
         spec: SpeechSpec = model.spec
-        if not hasattr(model.model, "stream"):
+        if not isinstance(model.model, StreamingCTC):
             raise RequestError(
                 "stream=true: this model needs the whole recording. Leave stream out, or train "
                 "model=streaming_rnn dataset.features.normalise=running."
@@ -67,7 +68,7 @@ class LiveTranscriber:
         started = time.perf_counter()
         last = self._log_probs(self._features.finish())
         with torch.inference_mode(), autocast(self._loaded.precision, self._loaded.device):
-            flushed = self._model.flush(self._state) if self._state is not None else last  # type: ignore[operator]
+            flushed = self._model.flush(self._state) if self._state is not None else last
         for log_probs in (last, flushed) if flushed is not last else (last,):
             self._append(log_probs)
         yield self._result(started, done=True)
@@ -89,7 +90,7 @@ class LiveTranscriber:
     def _log_probs(self, features: Tensor) -> Tensor:
         """(1, t', V) that are certain after these features (1, t, F)."""
         with autocast(self._loaded.precision, self._loaded.device):
-            log_probs, self._state = self._model.stream(features, self._state)  # type: ignore[operator]
+            log_probs, self._state = self._model.stream(features, self._state)
         return log_probs
 
     def _append(self, log_probs: Tensor) -> None:

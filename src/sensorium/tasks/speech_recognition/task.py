@@ -46,8 +46,8 @@ class SpeechRecognition(Task[SpeechSpec]):
         chosen.arpa(spec.language_model)
         chosen.words()
 
-    def unfit_examples(self, model: nn.Module, split: Any) -> dict[int, str]:
-        return too_short(split, model.output_lengths)  # type: ignore[arg-type]
+    def unfit_examples(self, model: Any, split: Any) -> dict[int, str]:
+        return too_short(split, model.output_lengths)
 
     def evaluate(
         self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]

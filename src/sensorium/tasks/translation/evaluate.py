@@ -8,13 +8,14 @@ from functools import cached_property
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from sensorium.batches import IGNORED, TranslationBatch
 from sensorium.data.loader import BatchLoader
 from sensorium.decoding.beam import Hypothesis, beam_search
 from sensorium.distributed import gather
 from sensorium.metrics.translation import bleu, chrf, exact_matches
+from sensorium.models.protocols import Seq2Seq
 from sensorium.specs import TranslationSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.decoding_settings import BeamSettings
@@ -58,7 +59,7 @@ class Translator:
     def __init__(
         self,
         *,
-        model: nn.Module,
+        model: Seq2Seq,
         spec: TranslationSpec,
         device: torch.device,
         precision: str,
@@ -73,9 +74,9 @@ class Translator:
         """Source (B, S) ending in EOS, lengths (B,) -> the n best of each, the best first."""
         source, lengths = source.to(self.device), lengths.to(self.device)
         with autocast(self.precision, self.device):
-            memory, state = self.model.encode(source, lengths)  # type: ignore[operator]
+            memory, state = self.model.encode(source, lengths)
             return beam_search(
-                self.model,  # type: ignore[arg-type]
+                self.model,
                 memory,
                 state,
                 bos=BOS,

@@ -83,7 +83,7 @@ class TranslationPredictor(Predictor):
         device = self.translator.device
         inputs = [torch.tensor([ids], device=device) for ids in (source, [BOS, *target])]
         lengths = torch.tensor([len(source)], device=device)
-        weights = self.translator.model.attention(inputs[0], lengths, inputs[1])  # type: ignore[operator]
+        weights = self.translator.model.attention(inputs[0], lengths, inputs[1])
         names = (_shown(self.tokenizer, source), _shown(self.translator.target, [*target, EOS]))
         return *names, weights[0].float().cpu()
 
