@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 
 from sensorium import checkpoint, distributed, evaluation, output, runs
 from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_classes
-from sensorium.cli import configs, sweep, values
+from sensorium.cli import configs, guess, sweep, values
 from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra
 from sensorium.data.base import Data, Problem, refuse
 from sensorium.errors import RequestError, RunError, SensoriumError, listing
@@ -37,6 +37,9 @@ def run(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    arguments, taken_for = guess.expanded(arguments)
+    if taken_for is not None and distributed.rank() == 0:
+        print(taken_for)
     resume = next((a.partition("=")[2] for a in arguments if a.lstrip("+").startswith("resume=")), None)
     if resume == "":
         raise RequestError("resume= names no run. Give a run folder, as printed at the end of its training.")
