@@ -14,8 +14,6 @@ REPOSITORY = Path(__file__).parents[1]
 PAGE = (REPOSITORY / "docs" / "adding.md").read_text()
 NAME = r"`((?:src|configs)/\S+\.(?:py|yaml))`"
 BLOCK = re.compile(rf"{NAME}(?:(?!{NAME}).)*?```\w+\n(.*?)```", re.DOTALL)
-    r"`((?:src|configs)/\S+\.(?:py|yaml))`(?:(?!`(?:src|configs)/\S+\.(?:py|yaml)`).)*?```\w+\n(.*?)```", re.DOTALL
-)
 FILES: dict[str, str] = {found[0]: found[-1] for found in BLOCK.findall(PAGE)}
 QUICK = ("trainer.max_epochs=1", "threads=1", "accelerator=cpu")
 
