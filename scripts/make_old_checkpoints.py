@@ -56,7 +56,8 @@ def make(kind: str) -> None:
         needed = {key: payload[key] for key in (KEY, "epoch", "global_step")}
         path = folder / f"{kind}.ckpt"
         torch.save(needed | {"state_dict": packed(payload["state_dict"])}, path)
-        path.with_suffix(".json").write_text(json.dumps(answers(path, kind, home), indent=1, ensure_ascii=False) + "\n")
+        asked = json.dumps(answers(path, kind, home), indent=1, ensure_ascii=False)
+        path.with_suffix(".json").write_text(f"{asked}\n", encoding="utf-8")
     print(f"{path}: {path.stat().st_size:,} bytes, {sum(v.numel() for v in payload['state_dict'].values()):,} weights")
 
 
