@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from old_checkpoints import FOLDER, MEASURED, PREDICT, answers, check_alike
+from old_checkpoints import FOLDER, MEASURED, answers, check_alike
 from sensorium.checkpoint import KEY
 from tiny_data import write_data
 
