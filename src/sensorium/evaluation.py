@@ -44,7 +44,7 @@ def evaluate_run(config: RunConfig, run: Run, *, data: Data, device: torch.devic
 
 def named(evaluation: Evaluation, split: str) -> dict[str, float]:
     """Metrics under the names of metrics.json: test/accuracy, test/loss ..."""
-    return {f"{split}/{name}": value for name, value in evaluation.metrics().items()}
+    return {f"{split}/{name}": value for name, value in evaluation.metrics.items()}
 
 
 def record_problems(folder: Path, problems: tuple[Problem, ...], *, say: Callable[[str], None]) -> None:

@@ -12,9 +12,11 @@ from sensorium.cli.app import explained, override
 from sensorium.cli.composition import compose
 from sensorium.data.base import Data
 from sensorium.data.text.tables import open_table
-from sensorium.errors import RequestError
+from sensorium.errors import RequestError, unknown
 from sensorium.run_config import RunConfig
 from sensorium.tasks import registry
+
+SPLITS = ("train", "val", "test", "all")
 
 
 def settings_for(
@@ -81,6 +83,8 @@ def _has_test(dataset: Mapping[str, Any], *, table: bool) -> bool:
 
 def split_of(data: Data, name: str) -> Any:
     """train, val or test, or all of them joined."""
+    if name not in SPLITS:
+        raise unknown("split", name, SPLITS)
     return data.train.joined([data.val, data.test]) if name == "all" else getattr(data, name)
 
 

@@ -60,13 +60,14 @@ class LoadedModel:
 class Evaluation(ABC):
     """A model's results on a split. The forms of it are frozen dataclasses."""
 
+    @property
     @abstractmethod
     def metrics(self) -> dict[str, float]:
         """Every metric by name."""
 
     def to_dict(self) -> dict[str, float]:
         """The metrics, as JSON stores them."""
-        return self.metrics()
+        return dict(self.metrics)
 
     def signatures(self) -> list[str]:
         """How metrics were computed, a line each, where implementations differ (BLEU)."""

@@ -146,11 +146,11 @@ def test_what_a_model_counts_is_reported_beside_accuracy(batch_size: int) -> Non
     found = evaluate(classifier_of(Counting()), loader_of(split, batch_size))
     bright = (split.images.read(np.arange(20)) > 127.5).sum((1, 2, 3))
     assert found.counts["bright"].tolist() == bright.tolist()
-    assert found.metrics()["bright"] == pytest.approx(bright.mean())
+    assert found.metrics["bright"] == pytest.approx(bright.mean())
     plain = evaluate(classifier_of(Mean()), loader_of(split, batch_size))
     assert plain.counts == {}
     assert torch.equal(plain.probabilities, found.probabilities)
-    assert plain.metrics() == {name: value for name, value in found.metrics().items() if name != "bright"}
+    assert plain.metrics == {name: value for name, value in found.metrics.items() if name != "bright"}
 
 
 class Difference(nn.Module):

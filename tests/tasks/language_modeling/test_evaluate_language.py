@@ -53,7 +53,7 @@ def test_every_token_counts_once(size: int, context: int, history: int) -> None:
     zeros = ids[1:].count(0)
     assert result.tokens == len(ids) - 1
     assert result.nats == pytest.approx(zeros * math.log(4) + (22 - zeros) * math.log(4 / 3))
-    metrics = result.metrics()
+    metrics = result.metrics
     assert metrics["loss"] == pytest.approx(result.nats / 22)
     assert metrics["perplexity"] == pytest.approx(math.exp(result.nats / 22))
     assert metrics["nats_per_character"] == pytest.approx(result.nats / 20)

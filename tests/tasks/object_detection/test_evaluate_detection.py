@@ -63,12 +63,12 @@ def test_boxes_are_those_of_the_original(precision: str) -> None:
         [[5, 5, 15, 10]], [[30, 0, 40, 20]], [[0, 0, 40, 20]]
     ]  # fmt: skip
     assert [one.labels.tolist() for one in found.found] == [[0], [1], [0]]
-    assert found.metrics()["map50"] == found.metrics()["map"] == 1
+    assert found.metrics["map50"] == found.metrics["map"] == 1
     assert found.seconds > 0
 
 
 def test_a_class_mixed_up() -> None:
     """Of class 0 two of three are found; of class 1 there is nothing to find, and so no precision."""
-    metrics = evaluated(split_of(wrong=True)).metrics()
+    metrics = evaluated(split_of(wrong=True)).metrics
     assert metrics["map50"] == pytest.approx(67 / 101)
     assert metrics["recall"] == pytest.approx(2 / 3)

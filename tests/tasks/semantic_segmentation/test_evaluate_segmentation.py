@@ -69,7 +69,7 @@ def test_masks_by_hand() -> None:
 def test_all_that_is_right() -> None:
     found = evaluated(Bright(), split_of(10), 4)
     assert found.confusion.tolist() == [[180 - 45, 0], [0, 45]]
-    metrics = found.metrics()
+    metrics = found.metrics
     assert [metrics[name] for name in ("miou", "pixel_accuracy", "class_accuracy", "dice")] == [1, 1, 1, 1]
     assert metrics["loss"] == pytest.approx(np.log1p(np.exp(-2)), rel=1e-5)
 
@@ -82,7 +82,7 @@ def test_the_batches_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.array_equal(alone.confusion, together.confusion)
     assert np.array_equal(alone.iou, together.iou)
     assert alone.nats == pytest.approx(together.nats)
-    assert alone.metrics()["miou"] == summary(alone.confusion)["miou"]
+    assert alone.metrics["miou"] == summary(alone.confusion)["miou"]
     assert [one.row for one in alone.worst] == np.argsort(alone.iou, kind="stable")[:3].tolist()
     for one, other in zip(alone.worst, together.worst, strict=True):
         assert one.row == other.row
@@ -100,4 +100,4 @@ def test_a_picture_without_a_counted_pixel_is_not_judged() -> None:
     found = evaluated(Bright(), split, 2)
     assert np.isnan(found.iou).tolist() == [False, True, False]
     assert [one.row for one in found.worst] == [0, 2]
-    assert found.metrics()["miou"] == 1
+    assert found.metrics["miou"] == 1

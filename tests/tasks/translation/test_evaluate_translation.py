@@ -59,7 +59,7 @@ def test_texts_come_back_in_order_with_their_cost() -> None:
     assert found.hypotheses == texts
     assert found.tokens == sum(len(text) + 1 for text in texts) == 14
     assert found.nats == pytest.approx(14 * math.log(2))
-    metrics = found.metrics()
+    metrics = found.metrics
     assert metrics["exact"] == pytest.approx(3 / 4)
     assert metrics["perplexity"] == pytest.approx(2)
     assert "tok:13a" in found.signatures["bleu"]

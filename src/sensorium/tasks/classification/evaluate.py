@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -44,6 +45,7 @@ class ClassificationEvaluation(Evaluation):
     counts: dict[str, Tensor] = field(default_factory=dict)
     plane: Plane | None = None
 
+    @cached_property
     def metrics(self) -> dict[str, float]:
         """Accuracy and the others of `metrics.classification.summary`, and the mean of every count."""
         means = {name: float(values.mean()) for name, values in self.counts.items()}

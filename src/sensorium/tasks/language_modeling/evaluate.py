@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +27,7 @@ class LanguageEvaluation(Evaluation):
     bytes: int
     seconds: float
 
+    @cached_property
     def metrics(self) -> dict[str, float]:
         """loss is in nats a token; a character or a byte compares between tokenizers."""
         return {

@@ -34,6 +34,7 @@ class DetectionEvaluation(Evaluation):
         """COCO's numbers for all of them."""
         return detection_scores(self.found, self.truths, num_classes=self.num_classes)
 
+    @cached_property
     def metrics(self) -> dict[str, float]:
         """Those of `DetectionScores.summary`."""
         return self.scores.summary()

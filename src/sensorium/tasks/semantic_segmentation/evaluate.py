@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +44,7 @@ class SegmentationEvaluation(Evaluation):
     worst: tuple[ImageResult, ...]
     seconds: float
 
+    @cached_property
     def metrics(self) -> dict[str, float]:
         """Those of `metrics.segmentation.summary`, and loss, in nats a pixel."""
         return summary(self.confusion) | {"loss": self.nats / max(1, int(self.confusion.sum()))}

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -37,6 +38,7 @@ class RecognitionEvaluation(Evaluation):
     audio: float
     seconds: float
 
+    @cached_property
     def metrics(self) -> dict[str, float]:
         """Rates as shares (0.05 is 5 %), counts of words, loss in nats a token, seconds of work for one of sound."""
         words = total(word_errors(self.references, self.hypotheses))

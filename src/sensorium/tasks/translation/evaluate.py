@@ -44,6 +44,7 @@ class TranslationEvaluation(Evaluation):
     def signatures(self) -> list[str]:
         return [f"{name}: {signature}" for name, (_, signature) in self._scores.items()]
 
+    @cached_property
     def metrics(self) -> dict[str, float]:
         """BLEU and chrF from 0 to 100, on raw text; loss in nats per token."""
         return {name: score for name, (score, _) in self._scores.items()} | {

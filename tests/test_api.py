@@ -1,0 +1,177 @@
+"""The Python API: what the verbs give, for every kind of raw input, thread-safe, and without torch until it is used."""
+
+import io
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from PIL import Image
+
+import sensorium
+from command import run_command
+
+REPOSITORY = Path(__file__).parents[1]
+OLD = REPOSITORY / "tests" / "fixtures" / "checkpoints" / "format_2"
+
+
+@pytest.fixture(scope="module")
+def model(trained_run: Path) -> sensorium.Model:
+    return sensorium.load(trained_run, accelerator="cpu")
+
+
+@pytest.fixture
+def digit(tmp_path: Path) -> np.ndarray:
+    pixels = np.random.RandomState(0).randint(0, 255, (8, 8)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "digit.png")
+    return pixels
+
+
+def png(pixels: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format="png")
+    return file.getvalue()
+
+
+def test_importing_it_imports_no_torch() -> None:
+    code = "import sys, sensorium; print('torch' in sys.modules, sorted(sensorium.__all__)[-1])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "train"]
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        sensorium.trian  # noqa: B018
+
+
+def test_the_examples_of_the_page_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs" / "api.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile("\n".join(blocks[:2]), "docs/api.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "image 1: not a readable" in printed
+    assert re.search(r"\'class\': \'\d\'", printed)
+
+
+def test_every_form_of_an_image_is_the_same_image(model: sensorium.Model, tmp_path: Path, digit: np.ndarray) -> None:
+    path = tmp_path / "digit.png"
+    forms = [
+        path,
+        str(path),
+        png(digit),
+        digit,
+        digit[:, :, None],
+        Image.fromarray(digit),
+        torch.from_numpy(digit)[None],
+    ]
+    found = [prediction.to_dict()["classes"] for prediction in model.predict(forms)]
+    assert all(classes == found[0] for classes in found)
+    command = run_command(["predict", f"ckpt={model._checkpoint.path}", f"input={path}", "format=json"], tmp_path)
+    assert f'"class": "{found[0][0]["class"]}"' in command.stdout.split("}")[0]
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        (b"", "the file is empty"),
+        (b"text", "its content is none of"),
+        (np.zeros((8, 8)), "float64 of shape (8, 8), while an array is"),
+        (np.zeros((8, 8, 5), np.uint8), "of shape (8, 8, 5)"),
+        (torch.zeros(3, 8, 8), "a tensor is (C, H, W) uint8"),
+        (7, "int is no path"),
+        ("missing.png", "no such file"),
+    ],
+)
+def test_a_bad_input_is_an_item_with_an_error(
+    model: sensorium.Model, digit: np.ndarray, bad: object, words: str
+) -> None:
+    good, wrong, after = model.predict([digit, bad, digit])
+    assert words in (wrong.error or "")
+    assert wrong.to_dict()["classes"] == []
+    assert good.to_dict()["classes"] == after.to_dict()["classes"] != []
+    with pytest.raises(sensorium.RequestError, match=re.escape(words)):
+        list(model.predict([bad], errors="raise"))
+
+
+def test_a_single_input_needs_no_list(model: sensorium.Model, digit: np.ndarray) -> None:
+    for one in (digit, png(digit), Image.fromarray(digit)):
+        assert len(list(model.predict(one))) == 1
+
+
+def test_evaluation_is_that_of_the_command(model: sensorium.Model, trained_run: Path, tmp_path: Path) -> None:
+    metrics = model.evaluate(split="val").metrics
+    shown = run_command(
+        ["eval", f"ckpt={trained_run}", "split=val", "format=json", f"folder={tmp_path / 'e'}"], tmp_path
+    ).stdout
+    assert f'"val/accuracy": {metrics["accuracy"]}' in shown
+    with pytest.raises(sensorium.RequestError, match="about no dataset"):
+        model.evaluate("seed=1")
+    with pytest.raises(sensorium.RequestError, match="split"):
+        model.evaluate(split="tset")
+
+
+def test_a_run_says_what_it_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = list(sys.argv)
+    run = sensorium.train("model=perceptron", "trainer.max_epochs=2", "threads=1", "accelerator=cpu", "augment=none")
+    assert sys.argv == arguments
+    assert len(run.history) == 2
+    assert run.summary["monitor"] == "val/accuracy"
+    assert run.summary["best"] == pytest.approx(max(row["val/accuracy"] for row in run.history), abs=1e-6)
+    assert run.summary["parameters"] == 650  # 64 * 10 + 10
+    assert run.config["model"]["_target_"].endswith("Perceptron")
+    assert run.load(accelerator="cpu").evaluate().metrics["accuracy"] == pytest.approx(run.metrics["test/accuracy"])
+    with pytest.raises(sensorium.RequestError, match="Did you mean lenet"):
+        sensorium.train("model=lenett")
+
+
+def test_audio_comes_as_path_bytes_or_samples(tmp_path: Path) -> None:
+    model = sensorium.load(OLD / "sound.ckpt", accelerator="cpu")
+    rate = int(model.spec.features["sample_rate"])
+    samples = (0.3 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate)).astype(np.float32)
+    path = tmp_path / "tone.wav"
+    soundfile.write(path, samples, rate, subtype="FLOAT")
+    forms = [path, path.read_bytes(), (samples, rate), (samples[:, None], rate)]
+    found = [prediction.to_dict()["classes"] for prediction in model.predict(forms)]
+    assert all(classes == found[0] for classes in found)
+    assert len(list(model.predict((samples, rate)))) == 1
+    bad = [(samples, 0), (samples.astype(np.complex64), rate), b"RIFF", samples]
+    assert all(prediction.error for prediction in model.predict(bad))
+
+
+def test_texts_come_as_str_or_bytes() -> None:
+    model = sensorium.load(OLD / "text.ckpt", accelerator="cpu")
+    one, same, bad = model.predict(["a fine film", b"a fine film", b"caf\xe9"])
+    assert one.to_dict()["classes"] == same.to_dict()["classes"]
+    assert "byte 3" in (bad.error or "")
+    translator = sensorium.load(OLD / "translation.ckpt", accelerator="cpu")
+    good, wrong = translator.predict(["one", 5])
+    assert good.error is None
+    assert "int" in (wrong.error or "")
+
+
+def test_many_threads_get_the_same_answers(model: sensorium.Model) -> None:
+    images = [np.full((8, 8), value, np.uint8) for value in range(0, 250, 25)]
+    expected = [prediction.to_dict() for prediction in model.predict(images, batch_size=3)]
+    found: list[list[dict]] = []
+    threads = [
+        threading.Thread(target=lambda: found.append([p.to_dict() for p in model.predict(images, batch_size=3)]))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert all(answers == expected for answers in found)
+
+
+def test_a_typo_in_an_option_is_refused(model: sensorium.Model, digit: np.ndarray) -> None:
+    with pytest.raises(sensorium.RequestError, match="top_k=0"):
+        list(model.predict(digit, top_k=0))
+    with pytest.raises(sensorium.RequestError, match='"return" or "raise"'):
+        model.predict(digit, errors="ignore")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="topk"):
+        model.predict(digit, topk=1)  # type: ignore[call-arg]
