@@ -1,7 +1,6 @@
 """sensorium train: from a config to a run folder with a checkpoint, test metrics and plots."""
 
 import os
-import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from sensorium.errors import RequestError, RunError, SensoriumError, listing
 from sensorium.runs import Run
 from sensorium.specs import PictureSpec
 from sensorium.training import fit, launch, learning, settings, trace, tune
+from sensorium.training.interrupts import stop_signals
 
 # What `predict` is given, by kind of data.
 PREDICT_INPUT = {
@@ -176,7 +176,7 @@ def _spawn(config: Config, run: Run, processes: int) -> None:
     if status == RequestError.exit_status:
         raise RequestError(f"The training on {processes} processes did not start, for the reason above.")
     if status:
-        stopped = status in (128 + signal.SIGTERM, 128 + signal.SIGINT)
+        stopped = status - 128 in stop_signals()
         error = RunError(f"The {processes} processes {'stopped' if stopped else 'failed'}; see {run.folder}.")
         error.exit_status = status
         raise error

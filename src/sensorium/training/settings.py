@@ -15,6 +15,7 @@ from sensorium.evaluator.arithmetic import MEMORY_FORMATS
 from sensorium.nn.flops import count_flops
 from sensorium.specs import LanguageSpec, Spec, SpeechSpec, TextSpec, TranslationSpec
 from sensorium.training import learning
+from sensorium.training.launch import cores
 
 # Measured on cores with AVX512-BF16 (docs/decisions/0005, 0011): below this, casting costs more than bfloat16 saves;
 # for texts and speech it always pays.
@@ -42,11 +43,6 @@ def has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def set_threads(threads: Any, *, processes: int) -> str | None:
