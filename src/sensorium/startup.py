@@ -9,6 +9,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
+
 def signals_on_their_own_stack() -> None:
     """Makes this thread run signal handlers on a stack of their own, and Python name the line of a crash.
 

@@ -178,7 +178,13 @@ def orphaned(folder: Path, number: int, *more: str) -> tuple[int, str]:
     That is when nobody holds the other end of standard output. The timeout is for a group that would train on.
     """
     (folder / "watcher.py").write_text(WATCHER)
-    endless = (*SETTINGS, "batch_size=16", "trainer.max_epochs=1000000", "trainer.max_time=00:00:02:00", *sent(number, step=13, parent=True))
+    endless = (
+        *SETTINGS,
+        "batch_size=16",
+        "trainer.max_epochs=1000000",
+        "trainer.max_time=00:00:02:00",
+        *sent(number, step=13, parent=True),
+    )
     command = [sys.executable, "-m", "sensorium", "train", *TWO, *endless, *more]
     parent = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:

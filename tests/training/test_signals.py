@@ -16,8 +16,8 @@ SETTINGS = (
     "trainer.precision=32-true", "trainer.max_epochs=1000", "test=false", "run_root=runs",
 )  # fmt: skip
 
-# `Sender`: another process sends a signal some time after the training has started. `Burst`: a hundred signals a second,
-# all of them during the first backward pass.
+# `Sender`: another process sends a signal some time after the training has started. `Burst`: a hundred a second, all
+# through the first backward pass.
 SENDERS = """
 import os
 import subprocess

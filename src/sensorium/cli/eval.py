@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from sensorium import checkpoint
 from sensorium.build import check_targets, device_of, load_data
-from sensorium.cli import evaluation, output
+from sensorium.cli import evaluation, output, overwriting
 from sensorium.cli.app import Config, check, explained, override, run_hydra
 from sensorium.cli.composition import compose
 from sensorium.cli.predict import checkpoint_path
@@ -54,6 +54,7 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
         for section in ("dataset", "model"):
             check_targets(section, loaded.config[section])
     settings = _settings(loaded, config, about_data, arguments)
+    overwriting.check(config, dataset=settings["dataset"])
     data = load_data(settings)
     name = config["split"] or _default_split(settings, about_data)
     split = _relabelled(_split(data, name), data.spec, loaded.spec)

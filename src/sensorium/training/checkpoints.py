@@ -58,7 +58,7 @@ class Checkpoints(pl.Callback):
     """Keeps the best and the last state of a run.
 
     run: where. about: config and spec, stored in every checkpoint. monitor, mode: what best means ("max" or "min").
-    Where two are equal by it, as with accuracies of 1, the lower val/loss is better; where that is equal too, the later.
+    Of two that are equal by it, as accuracies of 1 are, the lower val/loss is better; of equal ones, the later.
     every_seconds, every_n_steps: how often last.ckpt is written inside an epoch; None for not by this clock.
     keep_epochs: of how many of the newest epochs epoch_N.ckpt stays too, to be averaged.
     """

@@ -66,9 +66,7 @@ def wanted_processes(trainer: dict[str, Any]) -> int:
     count, what = _available(device)
     if wanted > count and not is_launched():
         allowed = f"a number from 1 to {count}" if count > 1 else "1"
-        raise RequestError(
-            f"trainer.devices={devices} is not possible: there {what}. Allowed: auto or {allowed}."
-        )
+        raise RequestError(f"trainer.devices={devices} is not possible: there {what}. Allowed: auto or {allowed}.")
     return wanted
 
 
@@ -151,7 +149,7 @@ def spawn(run: Run, processes: int) -> int:
         for member in group:
             member.send_signal(number)
 
-    # The group reads from a pipe that only this process can write to: it closes when this process ends, even by SIGKILL.
+    # The group reads from a pipe that only this process can write to. It closes when this process ends, even killed.
     reader, writer = os.pipe()
     before = {}
     try:
