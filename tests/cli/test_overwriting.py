@@ -43,8 +43,8 @@ CASES = [
     (f"{PREDICT} output=photos/class_0/000.png", "is read by this command (input=photos/class_0/000.png)"),
     ("predict ckpt=my.ckpt input=photos output=photos/class_0/001.png", "class_0/001.png is an image that is there"),
     ("predict ckpt=run input=photos output=run/checkpoints/best.ckpt", "best.ckpt is the checkpoint"),
-    (f"{PREDICT} overlay=my.ckpt", "overlay=my.ckpt is a file, not a folder; choose another name."),
-    (f"{PREDICT} masks=soft.json", "masks=soft.json is a file, not a folder; choose another name."),
+    (f"{PREDICT} overlay=my.ckpt", "cannot be written to my.ckpt, which is a file. Say overlay=OTHER."),
+    (f"{PREDICT} masks=soft.json", "cannot be written to soft.json, which is a file. Say masks=OTHER."),
     (f"{EVAL} output=hard.json", "output=hard.json is the checkpoint"),
     (f"{EVAL} compare=other.ckpt output=other.ckpt", "output=other.ckpt is the checkpoint"),
     ("eval ckpt=other.ckpt,my.ckpt average=true output=soft.json", "output=soft.json is the checkpoint"),
@@ -55,7 +55,7 @@ CASES = [
         "a file among the data (dataset.root=",
     ),
     (f"{EVAL} dataset=image_folder dataset.root=photos folder=photos", "folder=photos is where the data is"),
-    (f"{EVAL} folder=my.ckpt", "folder=my.ckpt is a file, not a folder; choose another name."),
+    (f"{EVAL} folder=my.ckpt", "cannot be written to my.ckpt, which is a file. Say folder=OTHER."),
 ]
 
 

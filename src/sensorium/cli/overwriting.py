@@ -41,7 +41,7 @@ def check(config: Mapping[str, Any], *, dataset: Mapping[str, Any] | None = None
         _check_file(str(config["output"]), list(_inputs(config, dataset or {})))
     for key in FOLDER_KEYS:
         if config.get(key) is not None and _is_file(_path(config[key])):
-            raise RequestError(f"{key}={config[key]} is a file, not a folder; choose another name.")
+            raise RequestError(f"Results cannot be written to {config[key]}, which is a file. Say {key}=OTHER.")
     if config.get("folder") is not None:
         _check_report(str(config["folder"]), list(_data(dataset or {})))
 
@@ -55,8 +55,8 @@ def _check_file(output: str, inputs: list[_Input]) -> None:
             raise RequestError(f"output={output} is {what}; choose another name.")
         if key.startswith("dataset.") and path.is_dir() and Path(output).resolve().is_relative_to(path.resolve()):
             raise RequestError(f"output={output} is a file among the data ({key}={given}); choose another name.")
-    if what := _PRECIOUS.get(Path(output).suffix.lower()):
-        raise RequestError(f"output={output} is {what} that is there already; choose another name.")
+    if precious := _PRECIOUS.get(Path(output).suffix.lower()):
+        raise RequestError(f"output={output} is {precious} that is there already; choose another name.")
 
 
 def _check_report(folder: str, data: list[_Input]) -> None:

@@ -9,9 +9,10 @@ from sensorium.startup import signals_on_their_own_stack
 
 def stop_signals() -> list[int]:
     """The signals that ask a training to stop. A hangup is not one where it is ignored, as under nohup."""
-    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
-    heard = hangup is not None and signal.getsignal(hangup) != signal.SIG_IGN
-    return [signal.SIGTERM, signal.SIGINT, *([hangup] if heard else [])]
+    found: list[int] = [signal.SIGTERM, signal.SIGINT]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # Windows has none
+        found.append(signal.SIGHUP)
+    return found
 
 
 class Interrupted(RunError):
