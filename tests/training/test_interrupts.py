@@ -40,8 +40,10 @@ def test_a_hangup_asks_to_stop_unless_it_is_ignored() -> None:
         stop.ignore()
         assert signal.getsignal(signal.SIGHUP) == before
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what nohup does
-        StopRequest().listen()
+        stop = StopRequest()
+        stop.listen()
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        stop.ignore()
     finally:
         signal.signal(signal.SIGHUP, before)
 
