@@ -12,7 +12,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src"
 ROWS = (
-    ("errors", "batches", "specs", "randomness", "files", "startup"),
+    ("errors", "batches", "specs", "randomness", "files", "startup", "import_path"),
     ("vision", "text", "audio", "nn", "losses", "optim"),
     ("models", "data", "metrics", "decoding"),
     ("tasks",),

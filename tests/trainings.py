@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+import pytest
 import torch
 
 from sensorium import runs
@@ -11,6 +12,10 @@ from sensorium.cli import configs
 from sensorium.cli.app import plain
 from sensorium.cli.train import train
 from sensorium.runs import Run
+from sensorium.training import launch
+
+# For tests of trainer.devices=2 on the CPU, which is refused where there is one core.
+two_cores = pytest.mark.skipif(launch.cores() < 2, reason="two processes on the CPU need two cores")
 
 # 6 steps an epoch, no reading ahead.
 SHORT = (

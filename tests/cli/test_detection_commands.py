@@ -12,7 +12,7 @@ from pycocotools.coco import COCO
 from command import run_command
 from sensorium.build import load_data
 from sensorium.runs import Run
-from trainings import config_of, differences, opened
+from trainings import config_of, differences, opened, two_cores
 
 TINY = (
     "dataset=digit_scenes", "dataset.num_train=24", "dataset.num_val=8", "dataset.num_test=8", "model.width=8",
@@ -127,6 +127,7 @@ def test_resuming_is_exact(tmp_path: Path) -> None:
     assert (whole / "metrics.csv").read_text() == (half / "metrics.csv").read_text()
 
 
+@two_cores
 def test_two_processes_judge_as_one_does(tmp_path: Path) -> None:
     run(tmp_path, "train", *TINY, "strategy=ddp", "trainer.devices=2", "eval_batch_size=3", "trainer.max_epochs=1")
     (folder,) = (path.parent for path in tmp_path.glob("runs/*/*/metrics.json"))

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from command import run_command
+from trainings import two_cores
 
 SMALL = ("dataset=digit_scenes_masks", "dataset.num_train=16", "dataset.num_val=8", "dataset.num_test=8")
 SIZE = ("dataset.image_size=32", "model.width=4", "model.depth=2")
@@ -121,6 +122,7 @@ def test_requests_that_are_refused(home: Path, arguments: list[str], message: st
     assert {path: path.read_bytes() for path in (home / "photos").rglob("*.*")} == before
 
 
+@two_cores
 @pytest.mark.slow
 def test_two_processes_judge_as_one(home: Path) -> None:
     """The mean IoU of a validation in two processes is that of all pixels, not the mean of two."""

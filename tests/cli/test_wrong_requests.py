@@ -15,6 +15,7 @@ from PIL import Image
 
 from command import run_command, run_process
 from pictures import write_picture_folder
+from sensorium.training.launch import cores
 
 NO_GPU = not torch.cuda.is_available()
 MISSING = [name for name in ("mlflow", "wandb") if find_spec(name) is None]
@@ -101,6 +102,7 @@ VALUES = [
     ("train memory_format=chanels_last", ["Did you mean channels_last?"]),
     ("train compile=maybe", ["compile=maybe", "true or false"]),
     ("train trainer.devices=0", ["trainer.devices=0", "a number from 1"]),
+    ("train trainer.devices=9999 accelerator=cpu", ["trainer.devices=9999", f"{cores()} CPU core", "Allowed: auto or"]),
     ("train trainer.max_epochs=0", ["trainer.max_epochs=0", "a whole number from 1"]),
     ("train trainer.max_epochs=many", ["trainer.max_epochs=many", "a whole number from 1"]),
     ("train trainer.precision=bf16", ["trainer.precision=bf16", "Did you mean bf16-mixed?", "32-true"]),

@@ -15,7 +15,7 @@ from sensorium import runs
 from sensorium.cli.train import train
 from sensorium.errors import RequestError, RunError
 from sensorium.runs import Run
-from sensorium.training.checkpoints import AtomicCheckpointIO
+from sensorium.training.checkpoints import AtomicCheckpointIO, Checkpoints
 from sensorium.training.interrupts import Interrupted
 from trainings import TINY, TINY_TEXTS, config_of, differences, opened, trained
 
@@ -231,6 +231,65 @@ def test_the_clock_too_decides_when_last_is_written(tmp_path: Path, monkeypatch:
 def test_best_cannot_be_judged_by_what_is_known_later(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"'train/loss'. Did you mean val/loss\?\nAllowed: val/accuracy, val/loss\."):
         trained(tmp_path, *TINY, "callbacks.checkpoints.monitor=train/loss")
+
+
+class Reported:
+    """A trainer whose validation found something else."""
+
+    def __init__(self, trainer: pl.Trainer, found: dict[str, torch.Tensor]) -> None:
+        self.trainer, self.callback_metrics = trainer, found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.trainer, name)
+
+
+def report(monkeypatch: pytest.MonkeyPatch, accuracies: list[float], losses: list[float | None]) -> None:
+    """Makes the checkpoints of a training go by these numbers, one an epoch; the loss None for one not logged."""
+    keep = Checkpoints.on_validation_end
+
+    def told(checkpoints: Checkpoints, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        values = {"val/accuracy": accuracies[trainer.current_epoch], "val/loss": losses[trainer.current_epoch]}
+        found = {name: torch.tensor(value) for name, value in values.items() if value is not None}
+        keep(checkpoints, Reported(trainer, found), module)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Checkpoints, "on_validation_end", told)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "losses", "best"),
+    [
+        ([0.9, 0.9, 0.9], [0.5, 0.4, 0.6], 1),  # the lower loss
+        ([0.9, 0.9, 0.8], [0.4, 0.4, 0.1], 1),  # equal: the later
+        ([0.9, 0.9, 0.9], [0.4, 0.6, 0.5], 0),
+        ([0.8, 0.9, 0.9], [0.1, 0.7, 0.7], 2),  # the metric first, then the loss
+        ([0.9, 0.9, 0.9], [0.5, float("nan"), 0.6], 0),
+        ([1.0, 1.0, 0.9], [None, None, None], 1),
+    ],
+)
+def test_of_equals_the_best_is_the_one_with_the_lower_loss_then_the_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accuracies: list[float], losses: list[float | None], best: int
+) -> None:
+    report(monkeypatch, accuracies, losses)
+    assert opened(trained(tmp_path, *TINY).best)["epoch"] == best
+
+
+def test_equals_on_both_sides_of_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report(monkeypatch, [0.9, 0.9, 0.9], [0.4, 0.6, 0.3])
+    run = trained(tmp_path, *TINY, "trainer.max_epochs=1")
+    gone_on(run, **trainer_keys(run, max_epochs=2))
+    assert opened(run.best)["epoch"] == 0
+    gone_on(run, **trainer_keys(run, max_epochs=3))
+    assert opened(run.best)["epoch"] == 2
+
+
+def test_a_run_begun_before_losses_were_remembered_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report(monkeypatch, [0.9, 0.9, 0.8], [0.4, 0.6, 0.1])
+    run = trained(tmp_path, *TINY, "trainer.max_epochs=1")
+    state = opened(run.last)
+    assert state["callbacks"]["Checkpoints"].pop("best_loss") == pytest.approx(0.4)
+    torch.save(state, run.last)
+    gone_on(run, **trainer_keys(run, max_epochs=3))
+    assert opened(run.best)["epoch"] == 1  # how good the first was is not known
 
 
 # -- what must not take their place

@@ -14,7 +14,9 @@ import torch
 from command import run_command, run_process
 from sensorium.build import load_data
 from sensorium.runs import Run
-from trainings import differences, opened, trained
+from trainings import differences, opened, trained, two_cores
+
+pytestmark = two_cores
 
 TWO = ("strategy=ddp", "trainer.devices=2", "accelerator=cpu")
 # No norms, no dropout, plain SGD: two processes of 16 must do what one of 32 does.
@@ -26,6 +28,7 @@ SETTINGS = (
 WATCHER = '''
 import json
 import os
+import time
 import lightning.pytorch as pl
 
 
@@ -57,6 +60,17 @@ class Signal(pl.Callback):
     def on_train_batch_end(self, trainer, *rest):
         if trainer.global_step == self.step and trainer.global_rank == 0:
             os.kill(os.getppid() if self.parent else os.getpid(), self.number)
+
+
+class Hang(pl.Callback):
+    """The first process stops at a step and never goes on, so that the other waits for it in a collective."""
+
+    def __init__(self, *, step):
+        self.step = step
+
+    def on_train_batch_end(self, trainer, *rest):
+        while trainer.global_step == self.step and trainer.global_rank == 0:
+            time.sleep(1)
 '''
 WATCHED = "+callbacks.watch._target_=watcher.Watch"
 
@@ -156,6 +170,50 @@ def test_asked_to_stop_both_stop_and_go_on_exactly(folder: Path, tmp_path: Path)
     assert differences(a, b) == []
     assert run.history.read_text() == whole.history.read_text()
     assert run.metrics.read_text() == whole.metrics.read_text()
+
+
+def orphaned(folder: Path, number: int, *more: str) -> tuple[int, str]:
+    """Status and output of a training whose parent process got a signal at step 13, when all its processes have ended.
+
+    That is when nobody holds the other end of standard output. The timeout is for a group that would train on.
+    """
+    (folder / "watcher.py").write_text(WATCHER)
+    endless = (
+        *SETTINGS,
+        "batch_size=16",
+        "trainer.max_epochs=1000000",
+        "trainer.max_time=00:00:02:00",
+        *sent(number, step=13, parent=True),
+    )
+    command = [sys.executable, "-m", "sensorium", "train", *TWO, *endless, *more]
+    parent = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        output, _ = parent.communicate(timeout=100)
+    finally:
+        parent.kill()
+    return parent.returncode, output
+
+
+def test_when_their_parent_is_killed_both_stop_with_a_checkpoint(tmp_path: Path) -> None:
+    status, output = orphaned(tmp_path, signal.SIGKILL)
+    assert status == -signal.SIGKILL
+    assert f"Stopped at step {opened(run_of(tmp_path).last)['global_step']}. " in output
+
+
+@pytest.mark.slow
+def test_when_their_parent_is_killed_both_end_though_one_hangs_and_one_waits_for_it(tmp_path: Path) -> None:
+    hang = ("+callbacks.hang._target_=watcher.Hang", "+callbacks.hang.step=13")
+    status, output = orphaned(tmp_path, signal.SIGKILL, *hang)
+    assert status == -signal.SIGKILL
+    assert "Stopped" not in output
+    assert not run_of(tmp_path).last.exists()
+
+
+@pytest.mark.slow
+def test_a_hangup_is_passed_on(tmp_path: Path) -> None:
+    status, output = orphaned(tmp_path, signal.SIGHUP)
+    assert status == 129
+    assert f"Stopped at step {opened(run_of(tmp_path).last)['global_step']}. " in output
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import torch
 
 from command import run_command, run_process
 from sensorium.runs import Run
-from trainings import opened, trained
+from trainings import opened, trained, two_cores
 
 # No dropout, plain SGD, all digits: two processes of 8 must do what one of 16 does.
 SETTINGS = (
@@ -33,6 +33,7 @@ def write_reviews(path: Path) -> None:
             writer.writerow([f"{number} {' '.join(words)}", ("good", "bad")[number % 2], part])
 
 
+@two_cores
 @pytest.mark.slow
 def test_it_ends_like_one_process_with_both_their_batches(tmp_path: Path) -> None:
     write_reviews(tmp_path / "reviews.csv")

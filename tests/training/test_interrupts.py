@@ -30,6 +30,24 @@ def test_the_first_signal_is_remembered_and_the_second_interrupt_ends() -> None:
     assert handlers() == before
 
 
+def test_a_hangup_asks_to_stop_unless_it_is_ignored() -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        stop = StopRequest()
+        stop.listen()
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert stop.signal_number == signal.SIGHUP
+        stop.ignore()
+        assert signal.getsignal(signal.SIGHUP) == before
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what nohup does
+        stop = StopRequest()
+        stop.listen()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        stop.ignore()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_after_a_training_signals_mean_what_they_meant_before(tmp_path: Path) -> None:
     before = handlers()
     trained(tmp_path, *TINY, "trainer.max_epochs=1")

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from sensorium.errors import RequestError
 from sensorium.runs import Run
@@ -17,6 +19,7 @@ from sensorium.training import launch
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(launch, "cores", lambda: 4)
 
 
 @pytest.mark.parametrize(("devices", "expected"), [(1, 1), (3, 3), ("2", 2), ([0, 1], 2), ("auto", 1), (-1, 1)])
@@ -28,6 +31,29 @@ def test_processes_asked_for(devices: object, expected: int) -> None:
 def test_impossible_numbers_of_processes(devices: object) -> None:
     with pytest.raises(RequestError, match=f"trainer.devices={devices} is not possible"):
         launch.wanted_processes({"devices": devices, "accelerator": "cpu"})
+
+
+@pytest.mark.parametrize("devices", [5, "99", [0, 1, 2, 3, 4]])
+def test_more_processes_than_cores(devices: object) -> None:
+    message = rf"trainer.devices={re.escape(str(devices))} is not possible: there are 4 CPU cores. "
+    with pytest.raises(RequestError, match=message + r"Allowed: auto or a number from 1 to 4\."):
+        launch.wanted_processes({"devices": devices, "accelerator": "cpu"})
+
+
+def test_more_processes_than_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert launch.wanted_processes({"devices": 2, "accelerator": "gpu"}) == 2
+    with pytest.raises(RequestError, match=r"devices=4 is not possible: there are 2 GPUs. Allowed: .* from 1 to 2\."):
+        launch.wanted_processes({"devices": 4, "accelerator": "gpu"})
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(RequestError, match=r"there is 1 GPU. Allowed: auto or 1\."):
+        launch.wanted_processes({"devices": 4, "accelerator": "gpu"})
+
+
+def test_whoever_started_a_group_chose_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    assert launch.wanted_processes({"devices": 9, "accelerator": "cpu"}) == 9
 
 
 def test_alone_there_is_nothing_to_join_and_nothing_to_agree_on() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from command import run_command, run_process
 from sensorium.errors import RequestError
 from sensorium.runs import Run
-from trainings import SHORT, opened, trained
+from trainings import SHORT, opened, trained, two_cores
 
 # Three stages below the head, with norms; a decay that would show on what does not learn; 6 steps an epoch.
 SETTINGS = (*SHORT, "model=resnet8", "optimizer.weight_decay=1.0", "lr=0.01", "scheduler=constant", "augment=none")
@@ -80,6 +80,7 @@ def test_resumed_it_ends_as_if_it_had_not_been_interrupted(tmp_path: Path, optim
     assert_same_end(run, run_of(tmp_path / "whole"))
 
 
+@two_cores
 def test_two_processes_unfreeze_as_one_does(tmp_path: Path) -> None:
     """Plain SGD and no norms, as elsewhere: two batches of 8 are one of 16."""
     settings = (

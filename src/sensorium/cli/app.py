@@ -17,9 +17,9 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
 
-from sensorium.cli import configs, values
+from sensorium.cli import configs, overwriting, values
 from sensorium.cli import help as help_pages
-from sensorium.cli.composition import as_chosen, compose, given_folders, option_values, search_path
+from sensorium.cli.composition import as_chosen, compose, given_folders, load_plugins, option_values, search_path
 from sensorium.errors import RequestError, SensoriumError, listing, missing_extra, nearest, unknown
 
 Config = dict[str, Any]
@@ -116,7 +116,8 @@ def _primary(verb: str) -> Any:
 
 
 def find_own_modules() -> None:
-    """A person's own modules in the working directory can be named by dotted path."""
+    """A person's own modules in the working directory can be named by dotted path; none of them runs unasked."""
+    load_plugins()
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
 
@@ -198,6 +199,7 @@ def check(verb: str, config: Config) -> None:
                     f"sensorium {verb} needs a {group}. Say {group}=NAME; sensorium list what={group} has the names."
                 )
     values.check(verb, config)
+    overwriting.check(config)
 
 
 # -- errors

@@ -9,6 +9,7 @@ import sys
 import hydra
 
 from sensorium.cli import configs
+from sensorium.cli.composition import load_plugins
 
 
 def run(arguments: list[str], verbs: tuple[str, ...]) -> int:
@@ -25,5 +26,6 @@ def run(arguments: list[str], verbs: tuple[str, ...]) -> int:
     point = int(os.environ.get("COMP_POINT", len(line)))
     os.environ["COMP_POINT"] = str(min(point, len(os.environ["COMP_LINE"])))
     sys.argv = ["sensorium", *arguments]
+    load_plugins()
     hydra.main(version_base="1.3", config_path=str(configs.FOLDER), config_name=verb)(lambda config: None)()
     return 0

@@ -11,9 +11,11 @@ from typing import Any
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sensorium.cli import configs
+from sensorium.import_path import without_working_directory
 
 Choices = Mapping[str, str | None]  # the member of each group, by group
 
@@ -83,6 +85,14 @@ def _composed(verb: str, overrides: Sequence[str], arguments: Sequence[str]) -> 
     with open_dict(config):
         del config["hydra"]
     return config, choices
+
+
+def load_plugins() -> None:
+    """Hydra's installed plugins, before it searches for them itself and runs what lies in a hydra_plugins/ anywhere on
+    the import path, the working directory included.
+    """
+    with without_working_directory():
+        Plugins.instance()
 
 
 def search_path(arguments: Sequence[str], *, given: bool = False) -> list[str]:

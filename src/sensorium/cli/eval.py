@@ -6,6 +6,7 @@ from typing import Any
 
 from sensorium import checkpoint, evaluation, output
 from sensorium.build import check_targets, device_of
+from sensorium.cli import overwriting
 from sensorium.cli.app import Config, check, run_hydra
 from sensorium.cli.eval_data import evaluation_data, settings_for
 from sensorium.cli.predict import checkpoint_path
@@ -52,6 +53,7 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
         decoding=config["decoding"],
         arguments=arguments,
     )
+    overwriting.check(config, dataset=settings.dataset)
     data, name, split = evaluation_data(loaded, settings, about_data, config["split"])
     task = registry.of(loaded.spec)
     for note in task.truncation_notes(split, loaded.spec):

@@ -7,6 +7,8 @@ import traceback
 
 from sensorium.cli import help as help_pages
 from sensorium.errors import RequestError, SensoriumError, unknown
+from sensorium.import_path import working_directory_last
+from sensorium.startup import signals_on_their_own_stack
 
 # The one list of verbs. Each module is imported only when it is asked for, so that help needs neither torch nor Hydra.
 VERBS = {
@@ -19,6 +21,8 @@ VERBS = {
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit status: 0 done, 1 the run failed, 2 the request was wrong."""
+    signals_on_their_own_stack()
+    working_directory_last()
     arguments = sys.argv[1:] if arguments is None else arguments
     show_trace = "debug=true" in arguments
     arguments = [argument for argument in arguments if argument not in ("debug=true", "debug=false")]

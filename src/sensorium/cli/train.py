@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from sensorium.run_config import RunConfig
 from sensorium.runs import Run
 from sensorium.tasks import registry
 from sensorium.training import fit, launch, learning, settings, trace
+from sensorium.training.interrupts import stop_signals
 
 
 def run(arguments: list[str]) -> int:
@@ -195,7 +195,7 @@ def _spawn(config: RunConfig, run: Run, processes: int) -> None:
     if status == RequestError.exit_status:
         raise RequestError(f"The training on {processes} processes did not start, for the reason above.")
     if status:
-        stopped = status in (128 + signal.SIGTERM, 128 + signal.SIGINT)
+        stopped = status - 128 in stop_signals()
         error = RunError(f"The {processes} processes {'stopped' if stopped else 'failed'}; see {run.folder}.")
         error.exit_status = status
         raise error

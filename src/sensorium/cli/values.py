@@ -155,9 +155,9 @@ def _check_value(key: str, value: Any, rule: Rule) -> None:
 
 def _check_devices(trainer: Mapping[str, Any]) -> None:
     device = device_of(str(trainer["accelerator"]))
-    launch.wanted_processes(dict(trainer))
     if trainer["strategy"] == "fsdp" and device.type != "cuda":
         raise RequestError(
             "strategy=fsdp needs a GPU (accelerator=gpu): it spreads the parameters of a model over several.\n"
             "Take strategy=ddp for several processes on the CPU, or strategy=auto."
         )
+    launch.wanted_processes(dict(trainer))

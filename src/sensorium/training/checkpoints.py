@@ -58,6 +58,7 @@ class Checkpoints(pl.Callback):
     """Keeps the best and the last state of a run.
 
     run: where. about: config and spec, stored in every checkpoint. monitor, mode: what best means ("max" or "min").
+    Of two that are equal by it, as accuracies of 1 are, the lower val/loss is better; of equal ones, the later.
     every_seconds, every_n_steps: how often last.ckpt is written inside an epoch; None for not by this clock.
     keep_epochs: of how many of the newest epochs epoch_N.ckpt stays too, to be averaged.
     """
@@ -79,6 +80,7 @@ class Checkpoints(pl.Callback):
         self.every_seconds, self.every_n_steps = every_seconds, every_n_steps
         self.keep_epochs = keep_epochs
         self.best: float | None = None
+        self.best_loss = math.inf  # val/loss of the same moment
         self._for_prediction = False
         self._at_epoch_start = False
         self._saved_at = time.monotonic()
@@ -129,15 +131,15 @@ class Checkpoints(pl.Callback):
         if trainer.sanity_checking or not trainer.fit_loop.epoch_loop.batch_progress.total.ready:
             return
         value = float(trainer.callback_metrics[self.monitor])
-        better = self.best is None or (value > self.best if self.mode == "max" else value < self.best)
-        if better and math.isfinite(value):
-            self._save_best(trainer, value)
+        loss = float(trainer.callback_metrics.get("val/loss", math.inf))
+        if math.isfinite(value) and self._is_better(value, loss):
+            self._save_best(trainer, value, loss)
         if self.keep_epochs:
             self._save_epoch(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.best is None:  # nothing was validated: the last weights are all there is
-            self._save_best(trainer, None)
+            self._save_best(trainer, None, math.inf)
         self._save_last(trainer, at_epoch_start=True)
         self._stop_if_asked(trainer)
 
@@ -163,9 +165,15 @@ class Checkpoints(pl.Callback):
 
     # -- what
 
-    def _save_best(self, trainer: pl.Trainer, value: float | None) -> None:
+    def _is_better(self, value: float, loss: float) -> bool:
+        """Than the best so far, which came earlier. A loss that is NaN is no better than any."""
+        if self.best is None or value != self.best:
+            return self.best is None or (value > self.best if self.mode == "max" else value < self.best)
+        return loss <= self.best_loss
+
+    def _save_best(self, trainer: pl.Trainer, value: float | None, loss: float) -> None:
         if _is_sound(trainer):
-            self.best = value
+            self.best, self.best_loss = value, math.inf if math.isnan(loss) else loss
             self._save_for_prediction(trainer, self.run.best)
 
     def _save_epoch(self, trainer: pl.Trainer) -> None:
@@ -205,10 +213,11 @@ class Checkpoints(pl.Callback):
         self._metrics, self._stopped = checkpoint["callback_metrics"], checkpoint["stopped"]
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best}
+        return {"best": self.best, "best_loss": self.best_loss}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best = state_dict["best"]
+        self.best_loss = state_dict.get("best_loss", math.inf)  # a run begun with an earlier Sensorium has none
 
 
 def _is_sound(trainer: pl.Trainer) -> bool:

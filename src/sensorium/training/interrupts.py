@@ -1,9 +1,18 @@
-"""SIGTERM and SIGINT ask the run to stop at the next point it can be resumed from exactly."""
+"""SIGTERM, SIGINT and SIGHUP ask the run to stop at the next point it can be resumed from exactly."""
 
 import signal
 from types import FrameType
 
 from sensorium.errors import RunError
+from sensorium.startup import signals_on_their_own_stack
+
+
+def stop_signals() -> list[int]:
+    """The signals that ask a training to stop. A hangup is not one where it is ignored, as under nohup."""
+    found: list[int] = [signal.SIGTERM, signal.SIGINT]
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # Windows has none
+        found.append(signal.SIGHUP)
+    return found
 
 
 class Interrupted(RunError):
@@ -19,9 +28,10 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.signal_number = 0
-        self._before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        self._before = {number: signal.getsignal(number) for number in stop_signals()}
 
     def listen(self) -> None:
+        signals_on_their_own_stack()  # a training that no command started, such as a parallel job of a sweep
         for number in self._before:
             signal.signal(number, self._received)
 

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from types import FrameType
@@ -23,6 +24,11 @@ from sensorium.distributed import world_size
 from sensorium.errors import RequestError
 from sensorium.run_config import RunConfig
 from sensorium.runs import Run
+from sensorium.training.interrupts import stop_signals
+
+# Names, for a process that `spawn` started, the end of a pipe that closes when its parent is gone.
+_PARENT = "SENSORIUM_PARENT"
+_PATIENCE = 3.0  # seconds that an orphan has to stop by itself
 
 
 def is_launched() -> bool:
@@ -36,19 +42,60 @@ def is_spawned(run: Run) -> bool:
 
 
 def wanted_processes(trainer: Mapping[str, Any]) -> int:
-    """Processes a run asks for: trainer.devices, a number, a list of devices, or auto (all GPUs, one CPU process)."""
-    devices = trainer["devices"]
-    if isinstance(devices, list):
-        return len(devices)
+    """Processes a run asks for: trainer.devices, a number, a list of devices, or auto (all GPUs, one CPU process).
+
+    Raises RequestError for more than the machine has GPUs, or cores for training on the CPU: each would wait for the
+    others at every step, and all need memory. Where torchrun started the group, the number is its own.
+    """
+    devices, device = trainer["devices"], device_of(str(trainer["accelerator"])).type
     if devices in ("auto", -1, "-1"):
-        return max(1, torch.cuda.device_count()) if device_of(str(trainer["accelerator"])).type == "cuda" else 1
-    if not str(devices).isdigit() or int(devices) < 1:
+        return max(1, torch.cuda.device_count()) if device == "cuda" else 1
+    if isinstance(devices, list):
+        wanted = len(devices)
+    else:
+        wanted = int(devices) if str(devices).isdecimal() else 0
+    if wanted < 1:
         raise RequestError(f"trainer.devices={devices} is not possible. Take auto or a number from 1.")
-    return int(devices)
+    count, what = _available(device)
+    if wanted > count and not is_launched():
+        allowed = f"a number from 1 to {count}" if count > 1 else "1"
+        raise RequestError(f"trainer.devices={devices} is not possible: there {what}. Allowed: auto or {allowed}.")
+    return wanted
+
+
+def _available(device: str) -> tuple[int, str]:
+    """The most processes that a kind of device is good for, and why."""
+    count, name = {"cuda": (torch.cuda.device_count(), "GPU"), "mps": (1, "GPU")}.get(device, (cores(), "CPU core"))
+    return count, f"is 1 {name}" if count == 1 else f"are {count} {name}s"
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def end_with_parent() -> None:
+    """Makes a process that `spawn` started end soon after its parent, however that ended. Else does nothing.
+
+    It is asked to stop, which leaves a checkpoint; where it cannot, as in a collective that waits for a process that
+    is gone, it ends all the same.
+    """
+    pipe = os.environ.pop(_PARENT, None)  # popped: it means nothing to processes that this one starts
+    if pipe is None:
+        return
+
+    def watch() -> None:
+        os.read(int(pipe), 1)  # nothing is ever written: it returns when the last writer, the parent, is gone
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_PATIENCE)
+        os._exit(128 + signal.SIGTERM)
+
+    threading.Thread(target=watch, name="end_with_parent", daemon=True).start()
 
 
 def join() -> None:
     """Makes this process one of its group. Does nothing for a run on one process."""
+    end_with_parent()
     if world_size() == 1 or torch.distributed.is_initialized():
         return
     if torch.cuda.is_available():
@@ -88,40 +135,51 @@ def agree(value: Any) -> Any:
 def spawn(run: Run, processes: int) -> int:
     """Runs the training of a run folder on several processes of this machine; the exit status of the first to fail.
 
-    SIGTERM and SIGINT are passed on, so that the group stops together at a point it can be resumed from.
+    Signals to stop are passed on, so that the group stops together at a point it can be resumed from.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     group: list[subprocess.Popen[bytes]] = []
-    for number in range(processes):
-        place = {
-            "RANK": number,
-            "LOCAL_RANK": number,
-            "GROUP_RANK": 0,
-            "WORLD_SIZE": processes,
-            "LOCAL_WORLD_SIZE": processes,
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": port,
-            "TORCHELASTIC_RUN_ID": run.folder.name,
-            "TORCHELASTIC_USE_AGENT_STORE": "False",
-        }
-        # torch's own advice on how it shares gradients is nothing that a person could follow.
-        quiet = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
-        environment = quiet | dict(os.environ) | {key: str(value) for key, value in place.items()}
-        command = [sys.executable, "-m", "sensorium", "train", f"resume={run.folder}"]
-        group.append(subprocess.Popen(command, env=environment, start_new_session=True))
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         for member in group:
             member.send_signal(number)
 
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
+    # The group reads from a pipe that only this process can write to. It closes when this process ends, even killed.
+    reader, writer = os.pipe()
+    before = {}
     try:
+        for rank in range(processes):
+            group.append(_start(run, rank, processes, port=port, parent=reader))
+        before = {number: signal.signal(number, pass_on) for number in stop_signals()}
         return _wait(group)
     finally:
+        os.close(writer)
+        os.close(reader)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _start(run: Run, rank: int, processes: int, *, port: int, parent: int) -> "subprocess.Popen[bytes]":
+    """One process of a group, told its place. parent: the end of the pipe to read from."""
+    place = {
+        "RANK": rank,
+        "LOCAL_RANK": rank,
+        "GROUP_RANK": 0,
+        "WORLD_SIZE": processes,
+        "LOCAL_WORLD_SIZE": processes,
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+        "TORCHELASTIC_RUN_ID": run.folder.name,
+        "TORCHELASTIC_USE_AGENT_STORE": "False",
+        _PARENT: parent,
+    }
+    # torch's own advice on how it shares gradients is nothing that a person could follow.
+    quiet = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
+    environment = quiet | dict(os.environ) | {key: str(value) for key, value in place.items()}
+    command = [sys.executable, "-m", "sensorium", "train", f"resume={run.folder}"]
+    return subprocess.Popen(command, env=environment, start_new_session=True, pass_fds=[parent])
 
 
 def _wait(group: list[subprocess.Popen[bytes]], *, patience: float = 30.0) -> int:

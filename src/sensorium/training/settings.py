@@ -20,6 +20,7 @@ from sensorium.specs import Spec
 from sensorium.tasks import registry
 from sensorium.tasks.precision import MEMORY_FORMATS
 from sensorium.training import learning, tune
+from sensorium.training.launch import cores
 
 # Measured on cores with AVX512-BF16 (docs/decisions/0005, 0011): below this, casting costs more than bfloat16 saves;
 # for texts and speech it always pays.
@@ -56,11 +57,6 @@ def has_fast_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def set_threads(threads: Any, *, processes: int) -> str | None:

@@ -67,14 +67,14 @@ class Hub:
 
     def load(self, *, on_bad: OnBad) -> Data:
         try:
-            import datasets
+            from datasets import load_dataset  # a folder of that name in the working directory has none
         except ImportError as error:
             raise missing_extra("datasets", "hub") from error
         published = _KNOWN[self._name]
         found = LabelledTexts(self._name)
         for part, name in published.parts.items():
             try:
-                rows = datasets.load_dataset(published.address, split=name, cache_dir=str(self._folder))
+                rows = load_dataset(published.address, split=name, cache_dir=str(self._folder))
             except (OSError, RuntimeError, ValueError) as error:
                 raise RequestError(
                     f"{published.address} cannot be fetched into {self._folder}: {_first_line(error)}\n"

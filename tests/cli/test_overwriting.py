@@ -1,0 +1,95 @@
+"""output= and the keys that name folders: nothing that a command reads is lost, whatever name it goes by."""
+
+import csv
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from command import run_command
+from pictures import write_picture_folder
+from sensorium.cli import overwriting
+from sensorium.errors import RequestError
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, trained_run: Path) -> Path:
+    """A checkpoint under several names, a run, images, and a table of them."""
+    root = tmp_path_factory.mktemp("world")
+    shutil.copytree(trained_run, root / "run")
+    shutil.copy(trained_run / "checkpoints" / "best.ckpt", root / "my.ckpt")
+    shutil.copy(trained_run / "checkpoints" / "best.ckpt", root / "other.ckpt")
+    os.link(root / "my.ckpt", root / "hard.json")
+    (root / "soft.json").symlink_to(root / "my.ckpt")
+    (root / "folder").mkdir()
+    write_picture_folder(root / "photos", size=8)
+    with (root / "list.csv").open("w", newline="") as file:
+        images = sorted((root / "photos").rglob("*.png"))
+        csv.writer(file).writerows([("path", "label"), *((path.relative_to(root), "3") for path in images)])
+    (root / "photos" / "notes.json").write_text("a person's own")
+    return root
+
+
+PREDICT = "predict ckpt=my.ckpt input=photos/class_0/000.png"
+EVAL = "eval ckpt=my.ckpt"
+TABLE = "dataset=image_csv dataset.path=list.csv"
+CASES = [
+    (f"{PREDICT} output=my.ckpt", "output=my.ckpt is the checkpoint; choose another name."),
+    (f"{PREDICT} output=folder/../my.ckpt", "output=folder/../my.ckpt is the checkpoint; choose another name."),
+    (f"{PREDICT} output=hard.json", "output=hard.json is the checkpoint; choose another name."),
+    (f"{PREDICT} output=soft.json", "output=soft.json is the checkpoint; choose another name."),
+    (f"{PREDICT} output=other.ckpt", "output=other.ckpt is a checkpoint that is there already"),
+    (f"{PREDICT} output=photos/class_0/000.png", "is read by this command (input=photos/class_0/000.png)"),
+    ("predict ckpt=my.ckpt input=photos output=photos/class_0/001.png", "class_0/001.png is an image that is there"),
+    ("predict ckpt=run input=photos output=run/checkpoints/best.ckpt", "best.ckpt is the checkpoint"),
+    (f"{PREDICT} overlay=my.ckpt", "cannot be written to my.ckpt, which is a file. Say overlay=OTHER."),
+    (f"{PREDICT} masks=soft.json", "cannot be written to soft.json, which is a file. Say masks=OTHER."),
+    (f"{EVAL} output=hard.json", "output=hard.json is the checkpoint"),
+    (f"{EVAL} compare=other.ckpt output=other.ckpt", "output=other.ckpt is the checkpoint"),
+    ("eval ckpt=other.ckpt,my.ckpt average=true output=soft.json", "output=soft.json is the checkpoint"),
+    (f"{EVAL} {TABLE} output=list.csv", "output=list.csv is read by this command (dataset.path=list.csv)"),
+    (f"{EVAL} {TABLE} folder=.", "folder=. is where the data is (dataset.path=list.csv); choose another folder."),
+    (
+        f"{EVAL} dataset=image_folder dataset.root=photos output=photos/notes.json",
+        "a file among the data (dataset.root=",
+    ),
+    (f"{EVAL} dataset=image_folder dataset.root=photos folder=photos", "folder=photos is where the data is"),
+    (f"{EVAL} folder=my.ckpt", "cannot be written to my.ckpt, which is a file. Say folder=OTHER."),
+]
+
+
+def contents(root: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(("command", "message"), CASES, ids=[command for command, _ in CASES])
+def test_nothing_that_is_read_is_written_over(world: Path, command: str, message: str) -> None:
+    before = contents(world)
+    result = run_command(command.split(), world)
+    assert result.status == 2, result
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert contents(world) == before
+
+
+def test_a_result_of_before_is_written_over(world: Path) -> None:
+    (world / "result.json").write_text("of before")
+    result = run_command([*PREDICT.split(), "output=result.json"], world)
+    assert (result.status, result.stderr) == (0, "")
+    assert "000.png" in (world / "result.json").read_text()
+    (world / "result.json").unlink()
+
+
+@pytest.mark.parametrize("name", ["train.de", "[a].txt", "words.txt"])
+def test_the_files_of_a_text_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Parallel texts are named without their ends; a lexicon is read too."""
+    monkeypatch.chdir(tmp_path)
+    for file in ("train.de", "train.en", "[a].txt", "words.txt"):
+        (tmp_path / file).touch()
+    config = {"output": name, "decoding": {"lexicon": "words.txt", "language_model": None}}
+    dataset = {"_target_": "x.Y", "train": "train", "val": "[a]", "source": "", "max_length": 9}
+    with pytest.raises(RequestError, match="is read by this command"):
+        overwriting.check(config, dataset=dataset)
+    overwriting.check(config | {"output": "new.json"}, dataset=dataset)
+    overwriting.check(config | {"output": "x" * 5000}, dataset=dataset | {"val": "y" * 5000})
