@@ -32,7 +32,7 @@ def _listed(argument: str) -> str:
 
 
 def _loaded(config: Config) -> checkpoint.Checkpoint:
-    """The checkpoint to judge, or the average of several."""
+    """The checkpoint to evaluate, or the average of several."""
     given = config["ckpt"] if isinstance(config["ckpt"], list) else [config["ckpt"]]
     if len(given) > 1 and not config["average"]:
         raise RequestError("Several checkpoints can be averaged, with average=true, or compared, with compare=OTHER.")

@@ -85,7 +85,7 @@ def _show(jobs: list[dict[str, Any]], folder: Path) -> int:
     )
     winner = best(groups)
     if winner is not None:
-        console.print(f"\nbest by {winner.monitor}: {winner.said()}")
+        console.print(f"\nbest by {winner.monitor}: {winner.described()}")
         console.print(f"repeat it: {winner.command()}")
     console.print(f"as CSV: {folder / 'sweep.csv'}")
     return 1 if any("error" in job for job in jobs) else 0
@@ -145,7 +145,7 @@ class Group:
             record["failed"] = errors[0].splitlines()[0]
         return record
 
-    def said(self) -> str:
+    def described(self) -> str:
         """What is special about it, and its validation result."""
         name = " ".join(f"{key}={value}" for key, value in self.varied.items()) or "the only setting"
         values = self._validations()

@@ -1,4 +1,4 @@
-"""How translations and transcripts are searched for: a person's words for it, by kind of data."""
+"""How translations and transcripts are searched for: the section `decoding`, by task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -24,7 +24,7 @@ class BeamSettings:
 @dataclass(frozen=True, kw_only=True)
 class CTCSettings:
     """Of transcripts. beam_size: prefixes kept, 1 for greedy. language_model: "own" for the n-grams of the training
-    transcripts, the path of an ARPA file, or None or "none". language_weight: what it counts beside the recogniser.
+    transcripts, the path of an ARPA file, or None or "none". language_weight: what it counts beside the recognizer.
     word_score: added for every word. lexicon: the path of a list of the only words there are, one a line, or None.
     n_best: hypotheses given for each recording.
     """

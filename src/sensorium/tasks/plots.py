@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: each function draws one and writes it as PNG.
+"""Images of an evaluation: each function draws one and writes it as PNG.
 
 Figures are built with matplotlib's objects and never with pyplot, whose global state belongs to the person.
 """
@@ -27,10 +27,10 @@ DARK, LIGHT, GREY, RED = "#1f4e8c", "#8fb0d9", "#777777", "#c0392b"
 
 
 def plot_confusion(*, matrix: np.ndarray, class_names: Sequence[str], path: Path) -> None:
-    """Confusion matrix (K, K), rows the true classes, coloured by share of the row; counts in the cells up to K = 20,
+    """Confusion matrix (K, K), rows the true classes, colored by share of the row; counts in the cells up to K = 20,
     a root scale beyond.
 
-    The row of a class without examples is grey. With over 100 classes only some are named. The picture is as large as
+    The row of a class without examples is gray. With over 100 classes only some are named. The image is as large as
     the matrix and its names need.
     """
     k = len(matrix)
@@ -40,10 +40,10 @@ def plot_confusion(*, matrix: np.ndarray, class_names: Sequence[str], path: Path
     side = k * cell
     figure = new_figure(side, side)
     axes = figure.add_axes((0, 0, 1, 1))
-    colours = colormaps["Blues"].with_extremes(bad="#e4e4e4")
+    colors = colormaps["Blues"].with_extremes(bad="#e4e4e4")
     # Without numbers in the cells, a root scale is what makes an error of one percent visible.
     norm = PowerNorm(1 if k <= NUMBERED else 0.5, vmin=0, vmax=1)
-    image = axes.imshow(shares, cmap=colours, norm=norm, interpolation="nearest" if k <= NAMED else "antialiased")
+    image = axes.imshow(shares, cmap=colors, norm=norm, interpolation="nearest" if k <= NAMED else "antialiased")
     _name_classes(axes, class_names, cell)
     if k <= NUMBERED:
         _write_counts(axes, matrix, shares.filled(0))
@@ -88,31 +88,29 @@ def worst_errors(outcomes: Outcomes) -> np.ndarray:
 
 
 def plot_worst(
-    *, pictures: np.ndarray, labels: Sequence[str], predictions: Sequence[str], confidences: Sequence[float], path: Path
+    *, images: np.ndarray, labels: Sequence[str], predictions: Sequence[str], confidences: Sequence[float], path: Path
 ) -> None:
-    """A grid of wrongly classified pictures (B, C, H, W) uint8, each with its true class, prediction and confidence.
+    """A grid of wrongly classified images (B, C, H, W) uint8, each with its true class, prediction and confidence.
 
-    Three channels are shown as colours, any other number as the grey of their mean. Without pictures a line says so.
+    Three channels are shown as colors, any other number as the gray of their mean. Without images a line says so.
     """
-    if len(pictures) == 0:
+    if len(images) == 0:
         figure = new_figure(5, 1.6)
         figure.text(0.5, 0.5, "Every example was classified correctly.", ha="center", va="center", fontsize=12)
         save_figure(figure, path)
         return
     longest = max(len(label) + len(prediction) for label, prediction in zip(labels, predictions, strict=True))
     gap = " " if longest <= 14 else "\n"
-    columns, rows = min(GRID, len(pictures)), math.ceil(len(pictures) / GRID)
-    height = 1.7 * min(2.0, max(0.5, pictures.shape[2] / pictures.shape[3]))
+    columns, rows = min(GRID, len(images)), math.ceil(len(images) / GRID)
+    height = 1.7 * min(2.0, max(0.5, images.shape[2] / images.shape[3]))
     figure = new_figure(max(1.75 * columns, 3.5), (height + 0.42) * rows + 0.1, layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
-    for axes, picture, label, prediction, confidence in zip(
-        grid, pictures, labels, predictions, confidences, strict=False
-    ):
-        if len(picture) != 3:
-            picture = np.repeat(picture.mean(axis=0, keepdims=True).astype(np.uint8), 3, axis=0)
-        axes.imshow(picture.transpose(1, 2, 0))
+    for axes, image, label, prediction, confidence in zip(grid, images, labels, predictions, confidences, strict=False):
+        if len(image) != 3:
+            image = np.repeat(image.mean(axis=0, keepdims=True).astype(np.uint8), 3, axis=0)
+        axes.imshow(image.transpose(1, 2, 0))
         title = f"{shown(label, 22)}{gap}\N{RIGHTWARDS ARROW} {shown(prediction, 16)} {confidence:.2f}"
         literal(axes.set_title(title, fontsize=8, pad=3))
     save_figure(figure, path)

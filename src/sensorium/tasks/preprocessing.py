@@ -1,4 +1,4 @@
-"""What stands between a batch as the data gives it and the model: augmentation, and preparation such as normalising."""
+"""What happens to a batch before the model: augmentation, and preprocessing such as normalizing."""
 
 from typing import Any, Protocol
 

@@ -1,4 +1,4 @@
-"""What a person gives `predict`: files, folders, globs, lines of text, or standard input."""
+"""Raw inputs of `predict`: files, folders, globs, lines of text, or standard input."""
 
 import glob
 import os
@@ -14,7 +14,7 @@ from sensorium.vision.decode import list_images
 
 
 def texts(given: Any, text: str | None) -> Iterator[str]:
-    """The texts a person means: one given as it is, or the lines of a file, or of standard input (-).
+    """The texts that are meant: one given as it is, or the lines of a file, or of standard input (-).
 
     A byte order mark is no part of a line, and bytes that are not UTF-8 become U+FFFD.
     """
@@ -49,12 +49,12 @@ def _lines(file: Iterable[bytes]) -> Iterator[str]:
 
 
 def image_files(given: Any) -> Iterator[Path]:
-    """The image files a person means: see `_files`."""
+    """The image files that are meant: see `_files`."""
     return _files(given, list_images, "images")
 
 
 def audio_files(given: Any) -> Iterator[Path]:
-    """The audio files a person means: see `_files`."""
+    """The audio files that are meant: see `_files`."""
     return _files(given, list_sounds, "audio files")
 
 

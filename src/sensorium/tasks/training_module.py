@@ -1,4 +1,4 @@
-"""What every task shares: the shared step, running sums instead of a metric object at each step, optimiser wiring."""
+"""What every task shares: the shared step, running sums instead of a metric object at each step, optimizer wiring."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -24,7 +24,7 @@ SchedulerFactory = Callable[..., LRScheduler | ReduceLROnPlateau]
 class OptimizationConfig:
     """How a model is trained.
 
-    optimizer: takes parameter groups. scheduler: takes the optimiser, total_steps and steps_per_epoch. lr,
+    optimizer: takes parameter groups. scheduler: takes the optimizer, total_steps and steps_per_epoch. lr,
     weight_decay, backbone_lr_scale, layer_lr_decay: for the groups. seed: of dropout and augmentation.
     """
 
@@ -45,7 +45,7 @@ class StepResult(NamedTuple):
 
 
 class TaskModule(pl.LightningModule):
-    """A model with its loss, metrics and optimiser.
+    """A model with its loss, metrics and optimizer.
 
     A sub-class implements `step` and names what it adds up in `totals`; the mean of each over an epoch is logged as
     `train/NAME` and `val/NAME`. What is no such mean, `validation_metrics` gives when validation is over.
@@ -54,7 +54,7 @@ class TaskModule(pl.LightningModule):
     """
 
     totals: tuple[str, ...] = ("loss",)
-    judged: tuple[str, ...] = ()  # what `validation_metrics` gives, by name
+    validation_metric_names: tuple[str, ...] = ()  # what `validation_metrics` gives, by name
     best: tuple[str, str] = ("val/loss", "min")  # metric that the best checkpoint is chosen by, and its mode
     model: Any
     repeats = False  # whether an example may come several times in an epoch
@@ -63,7 +63,7 @@ class TaskModule(pl.LightningModule):
         super().__init__()
         self.model, self.recipe, self.seed = model, recipe, recipe.seed
         self._sums: dict[str, Tensor] = {}
-        # (all, per epoch) optimiser steps of the training to come. Lightning's own estimate would set the loaders up
+        # (all, per epoch) optimizer steps of the training to come. Lightning's own estimate would set the loaders up
         # before it restores where they stood (lightning 2.6.6), so whoever starts the training says it.
         self.length: tuple[float, int] = (1, 1)
 
@@ -78,7 +78,9 @@ class TaskModule(pl.LightningModule):
 
     def logged(self, stage: str) -> list[str]:
         """The metrics of a stage ("train" or "val") by the names they are logged under."""
-        return [f"{stage}/{name}" for name in self.summed(stage) + (self.judged if stage == "val" else ())]
+        return [
+            f"{stage}/{name}" for name in self.summed(stage) + (self.validation_metric_names if stage == "val" else ())
+        ]
 
     @abstractmethod
     def step(self, batch: Any, batch_idx: int, *, training: bool) -> StepResult:
@@ -110,9 +112,9 @@ class TaskModule(pl.LightningModule):
         self._add("val", self.step(batch, batch_idx, training=False).sums)
 
     def validation_metrics(self) -> dict[str, float]:
-        """What is no mean over examples, of the validation that ends: all that `judged` names, alike in every process.
+        """Metrics of the validation that ends which are no means over examples, by `validation_metric_names`.
 
-        Called once, by every process; logged as `val/NAME`.
+        Called once, by every process, with the same result in each; logged as `val/NAME`.
         """
         return {}
 
@@ -136,7 +138,7 @@ class TaskModule(pl.LightningModule):
         self._log_means("train")
 
     def on_validation_start(self) -> None:
-        # Every process judges the model that is saved, which is the first one's.
+        # Every process evaluates the model that is saved, which is the first one's.
         for buffer in self.model.buffers() if self.trainer.world_size > 1 else ():
             torch.distributed.broadcast(buffer, src=0)
 
@@ -164,7 +166,7 @@ class TaskModule(pl.LightningModule):
         return batch if device.type == "cpu" else type(batch)(*(t.to(device, non_blocking=True) for t in batch))
 
     def groups(self) -> list[dict[str, Any]]:
-        """What is trained, in groups as an optimiser takes them."""
+        """What is trained, in groups as an optimizer takes them."""
         recipe = self.recipe
         return parameter_groups(
             self.model,
@@ -181,8 +183,8 @@ class TaskModule(pl.LightningModule):
             optimizer = recipe.optimizer(groups)
         except (TypeError, ValueError) as error:  # what torch says of a value out of range
             raise RequestError(f"optimizer: {str(error).splitlines()[0]}") from error
-        # A fused optimiser offers to undo the scale of 16-mixed inside its step, and Lightning then refuses to clip
-        # gradients, in bf16-mixed too. Declined, the scale is undone before the step, as for all other optimisers.
+        # A fused optimizer offers to undo the scale of 16-mixed inside its step, and Lightning then refuses to clip
+        # gradients, in bf16-mixed too. Declined, the scale is undone before the step, as for all other optimizers.
         optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
         total_steps, steps_per_epoch = self.length
         scheduler = recipe.scheduler(optimizer, total_steps=total_steps, steps_per_epoch=steps_per_epoch)

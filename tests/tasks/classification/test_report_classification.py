@@ -28,14 +28,14 @@ CLASSES = ("cat", "dog, wet", "$5 and $10", "never")
 NAMES = [f"pictures/{i}.png" for i in range(6)]
 
 
-def write(folder, predictions_format="csv", read_pictures=lambda rows: np.zeros((len(rows), 3, 8, 8), np.uint8)):
+def write(folder, predictions_format="csv", read_images=lambda rows: np.zeros((len(rows), 3, 8, 8), np.uint8)):
     return write_classification_report(
         folder,
         probabilities=PROBABILITIES,
         labels=LABELS,
         class_names=CLASSES,
         names=NAMES,
-        read_pictures=read_pictures,
+        read_images=read_images,
         predictions_format=predictions_format,
     )
 
@@ -112,7 +112,7 @@ def test_names_must_match_the_numbers(tmp_path):
             labels=LABELS[:5],
             class_names=CLASSES,
             names=NAMES,
-            read_pictures=lambda rows: np.zeros((len(rows), 1, 8, 8), np.uint8),
+            read_images=lambda rows: np.zeros((len(rows), 1, 8, 8), np.uint8),
             predictions_format="csv",
         )
 
@@ -120,12 +120,12 @@ def test_names_must_match_the_numbers(tmp_path):
 def test_the_surest_errors_are_read_first(tmp_path):
     asked = []
 
-    def read_pictures(rows):
+    def read_images(rows):
         asked.extend(rows.tolist())
         colours = np.array([[200, 30, 40], [10, 180, 90]], np.uint8)
         return np.broadcast_to(colours[:, :, None, None], (2, 3, 8, 8))
 
-    write(tmp_path, read_pictures=read_pictures)
+    write(tmp_path, read_images=read_images)
     assert asked == [5, 2]
     page = np.asarray(Image.open(tmp_path / "plots" / "worst.png").convert("RGB"))
     first = (page == [200, 30, 40]).all(axis=2)
@@ -162,7 +162,7 @@ def test_at_most_25_errors_are_shown():
 )
 def test_worst_has_a_page_for_any_number_of_errors(tmp_path, count, shape, size):
     plot_worst(
-        pictures=np.full((count, *shape), 90, np.uint8),
+        images=np.full((count, *shape), 90, np.uint8),
         labels=[r"a very long name, no formula: $\broken{$"] * count,
         predictions=["b"] * count,
         confidences=[0.97] * count,

@@ -11,7 +11,7 @@ from sensorium.data.vision.scenes import DetectionSplit
 from sensorium.data.vision.store import ArrayStore
 from sensorium.metrics.detection import DetectedBoxes, Errors, GroundTruth
 from sensorium.tasks.object_detection.evaluate import DetectionEvaluation
-from sensorium.tasks.object_detection.report import worst_pictures, write_detection_report
+from sensorium.tasks.object_detection.report import worst_images, write_detection_report
 
 A, B = [0, 0, 10, 10], [10, 4, 30, 20]
 
@@ -85,4 +85,4 @@ def test_the_worst_picture_shows_what_is_missed_and_what_is_wrong(tmp_path: Path
 
 def test_the_worst_come_first() -> None:
     faults = [Errors(np.array([True] * n), np.array([False, True])) for n in (0, 3, 1)]
-    assert worst_pictures([*faults, Errors(np.zeros(2, dtype=bool), np.zeros(0, dtype=bool))]) == [1, 2, 0]
+    assert worst_images([*faults, Errors(np.zeros(2, dtype=bool), np.zeros(0, dtype=bool))]) == [1, 2, 0]

@@ -9,7 +9,7 @@ from PIL import Image
 
 from sensorium.batches import VOID
 from sensorium.tasks.semantic_segmentation.evaluate import ImageResult, SegmentationEvaluation
-from sensorium.tasks.semantic_segmentation.report import coloured, indexed, overlay, write_segmentation_report
+from sensorium.tasks.semantic_segmentation.report import colored, indexed, overlay, write_segmentation_report
 
 PALETTE = (0, 0, 0, 200, 100, 0)
 MASK = np.array([[0, 1], [1, VOID]], dtype=np.uint8)
@@ -60,12 +60,12 @@ def test_lines(tmp_path: Path) -> None:
 
 
 def test_masks_as_pictures(tmp_path: Path) -> None:
-    assert coloured(MASK, PALETTE).tolist() == [[[0, 0, 0], [200, 100, 0]], [[200, 100, 0], [255, 255, 255]]]
+    assert colored(MASK, PALETTE).tolist() == [[[0, 0, 0], [200, 100, 0]], [[200, 100, 0], [255, 255, 255]]]
     indexed(MASK, PALETTE).save(tmp_path / "mask.png")
     with Image.open(tmp_path / "mask.png") as image:
         assert image.mode == "P"
         assert np.array_equal(np.asarray(image), MASK)
-        assert np.array_equal(np.asarray(image.convert("RGB")), coloured(MASK, PALETTE))
+        assert np.array_equal(np.asarray(image.convert("RGB")), colored(MASK, PALETTE))
 
 
 def test_an_overlay_leaves_void_as_it_is() -> None:

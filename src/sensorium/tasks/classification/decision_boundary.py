@@ -1,4 +1,4 @@
-"""Where a model of two inputs draws the line: its opinion all over the plane, and the examples on it."""
+"""Where a model of two inputs decides: its probabilities over the plane, and the examples on it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from sensorium.tasks.classification.evaluate import Plane
 from sensorium.tasks.plots import literal, new_figure, save_figure, shown
 
-_COLOURS = colormaps["tab10"].colors  # type: ignore[attr-defined]
+_COLORS = colormaps["tab10"].colors  # type: ignore[attr-defined]
 
 
 def plot_boundary(
@@ -22,20 +22,20 @@ def plot_boundary(
     class_names: Sequence[str],
     path: Path,
 ) -> None:
-    """The plane in the colours of its classes, paler where the model is less sure, with a line where the class changes.
+    """The plane in the colors of its classes, paler where the model is less sure, with a line where the class changes.
 
     points: (N, 2) first and second input, from 0 to 1. labels: (N,) class numbers. correct: (N,) bool; a wrong example
     is crossed out.
     """
     probabilities = plane.probabilities.double().numpy()  # (G, G, K)
-    colours = np.array([_COLOURS[number % len(_COLOURS)] for number in range(len(class_names))])  # (K, 3)
+    colors = np.array([_COLORS[number % len(_COLORS)] for number in range(len(class_names))])  # (K, 3)
     said, even = probabilities.argmax(2), 1 / len(class_names)
     sure = (probabilities.max(2, keepdims=True) - even) / (1 - even)  # (G, G, 1), 0 where all are alike
     figure = new_figure(4.6, 4.2)
     axes = figure.add_subplot()
     steps = np.linspace(plane.low, plane.high, len(probabilities))
     extent = (plane.low, plane.high, plane.low, plane.high)
-    pale = 1 - (0.12 + 0.48 * sure) * (1 - colours[said])
+    pale = 1 - (0.12 + 0.48 * sure) * (1 - colors[said])
     axes.imshow(pale, origin="lower", extent=extent, interpolation="nearest")
     for number in np.unique(said)[1:]:  # one line fewer than classes
         others = np.delete(probabilities, number, axis=2).max(2)
@@ -43,11 +43,11 @@ def plot_boundary(
     for number in np.unique(labels):
         mine = labels == number
         axes.scatter(
-            points[mine, 0], points[mine, 1], s=90, color=colours[number], edgecolor="white", linewidth=1.5, zorder=3
+            points[mine, 0], points[mine, 1], s=90, color=colors[number], edgecolor="white", linewidth=1.5, zorder=3
         )
     axes.scatter(points[~correct, 0], points[~correct, 1], s=45, color="white", marker="x", linewidth=2, zorder=4)
     handles = [
-        Line2D([], [], marker="o", linestyle="", color=colours[number], label=shown(name, 22))
+        Line2D([], [], marker="o", linestyle="", color=colors[number], label=shown(name, 22))
         for number, name in enumerate(class_names)
     ]
     legend = axes.legend(handles=handles, title="class", loc="upper left", bbox_to_anchor=(1, 1), frameon=False)

@@ -18,7 +18,7 @@ from sensorium.specs import ImageSpec, SoundSpec, TextSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.inference import InferenceModel
 
-PLANE_POINTS = 151  # of each of two inputs, at which a model is asked for its opinion
+PLANE_POINTS = 151  # of each of two inputs, at which a model is evaluated
 
 
 class Plane(NamedTuple):
@@ -36,7 +36,7 @@ class Plane(NamedTuple):
 @dataclass(frozen=True)
 class ClassificationEvaluation(Evaluation):
     """probabilities: (N, K) float32. labels: (N,) int64. seconds: wall time of the pass. counts: (N,) float64 by name,
-    of what the model counts for each example. plane: for pictures of two numbers, else None.
+    of what the model counts for each example. plane: for images of two numbers, else None.
     """
 
     probabilities: Tensor
@@ -60,7 +60,7 @@ class ClassificationEvaluation(Evaluation):
 
 
 class Classifier(InferenceModel[ImageSpec | TextSpec | SoundSpec]):
-    """A model ready to judge examples.
+    """A model ready to classify examples.
 
     A model that counts something has a method `counted`: called like `forward`, it gives the logits and, by name, a
     number for each example (B,).
@@ -68,9 +68,9 @@ class Classifier(InferenceModel[ImageSpec | TextSpec | SoundSpec]):
 
     def probabilities(self, *inputs: Tensor) -> Tensor:
         """A batch's `inputs`, on any device -> (B, K) float32 on the model's."""
-        return self.judged(*inputs)[0]
+        return self.with_counts(*inputs)[0]
 
-    def judged(self, *inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def with_counts(self, *inputs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """As `probabilities`, and what the model counts of each example, if it does: (B,) by name."""
         counts: dict[str, Tensor] = {}
         if isinstance(self.model, CountsPerExample):
@@ -100,7 +100,7 @@ def evaluate(classifier: Classifier, loader: BatchLoader) -> ClassificationEvalu
     started = time.perf_counter()
     parts: list[tuple[Tensor, Tensor, dict[str, Tensor]]] = []
     for batch in loader:
-        rows, counts = classifier.judged(*batch.inputs)
+        rows, counts = classifier.with_counts(*batch.inputs)
         counts = {name: values.cpu().double() for name, values in counts.items()}
         parts.append((batch.indices.clone(), rows.cpu(), counts))
     parts = gather(parts, processes=loader.processes)

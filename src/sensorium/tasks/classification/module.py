@@ -1,4 +1,4 @@
-"""Classification of pictures, texts or sounds: cross-entropy or the perceptron's rule, on augmented batches where
+"""Classification of images, texts or recordings: cross-entropy or the perceptron's rule, on augmented batches where
 wanted; accuracy.
 """
 

@@ -1,4 +1,4 @@
-"""The files an evaluation of a classifier leaves: tables for programs, pictures for people."""
+"""The files an evaluation of a classifier leaves: tables and plots."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -31,9 +31,9 @@ def write_classification_report(
 ) -> list[Path]:
     """Writes per_class.csv, confusion.csv, predictions.csv or .jsonl, plots/*.png and worst.csv; returns their paths.
 
-    probabilities: (N, K). labels: (N,). class_names: K of them. names: N, what a person calls each example, such as
-    its file. read_images: rows (B,) int64 -> pictures (B, C, H, W) uint8, asked for at most 1,000; or None. texts: N,
-    what there is to read instead; or None. plane: for pictures of two numbers, whose boundary is drawn; or None.
+    probabilities: (N, K). labels: (N,). class_names: K of them. names: N, of each example, such as
+    its file. read_images: rows (B,) int64 -> images (B, C, H, W) uint8, asked for at most 1,000; or None. texts: N,
+    what there is to read instead; or None. plane: for images of two numbers, whose boundary is drawn; or None.
     """
     measured = outcomes(probabilities, labels)
     if len(class_names) != measured.num_classes or len(names) != len(measured.labels):
@@ -59,7 +59,7 @@ def write_classification_report(
     if read_images is not None:
         paths.append(plots / "worst.png")
         plot_worst(
-            pictures=read_images(worst) if len(worst) else np.empty((0, 1, 1, 1), np.uint8),
+            images=read_images(worst) if len(worst) else np.empty((0, 1, 1, 1), np.uint8),
             labels=[class_names[c] for c in measured.labels[worst]],
             predictions=[class_names[c] for c in measured.predicted[worst]],
             confidences=measured.confidence[worst].tolist(),

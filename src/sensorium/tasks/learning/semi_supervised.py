@@ -1,6 +1,6 @@
 """Classification from few labels and many examples without: pseudo-labels, FixMatch, and the mean teacher.
 
-A batch is labelled examples followed by `unlabelled_ratio` times as many others (data/mixed_order.py), whose labels are
+A batch is labeled examples followed by `unlabelled_ratio` times as many others (data/mixed_order.py), whose labels are
 never looked at. The loss is that of classification on the first, plus a weight times what a method asks of the others.
 """
 
@@ -23,18 +23,18 @@ from sensorium.tasks.classification.module import ClassificationModule
 from sensorium.tasks.preprocessing import Inputs, Preparation
 from sensorium.tasks.training_module import OptimizationConfig, StepResult
 
-_WEAK, _OTHER_WEAK, _STRONG = 1, 2, 3  # views of an unlabelled example, each with random numbers of its own
+_WEAK, _OTHER_WEAK, _STRONG = 1, 2, 3  # views of an unlabeled example, each with random numbers of its own
 
 
 class Asked(NamedTuple):
-    """What a method asks of unlabelled examples. loss: scalar. used: share of them that it asked something of."""
+    """What a method asks of unlabeled examples. loss: scalar. used: share of them that it asked something of."""
 
     loss: Tensor
     used: Tensor
 
 
-class Unlabelled(NamedTuple):
-    """The unlabelled examples of a batch, in as many views as a method wants.
+class UnlabeledExamples(NamedTuple):
+    """The unlabeled examples of a batch, in as many views as a method wants.
 
     inputs: as stored. nothing: (B, K) zeros, in the place of targets. random: of a view, its random numbers.
     """
@@ -49,9 +49,9 @@ class Unlabelled(NamedTuple):
 
 
 class Method(nn.Module):
-    """What is asked of unlabelled examples, and how much it counts.
+    """What is asked of unlabeled examples, and how much it counts.
 
-    unlabelled_ratio: unlabelled examples of a batch for each labelled one. weight: of their loss. ramp: share of the
+    unlabelled_ratio: unlabeled examples of a batch for each labeled one. weight: of their loss. ramp: share of the
     training over which the weight grows from 0. strong: what makes a strong view; None where a method has none.
     """
 
@@ -64,12 +64,12 @@ class Method(nn.Module):
         self.unlabelled_ratio, self.weight, self.ramp = int(unlabelled_ratio), weight, ramp
         self.strong = strong
 
-    def shown(self, examples: Unlabelled, weak: Preparation) -> Inputs:
+    def shown(self, examples: UnlabeledExamples, weak: Preparation) -> Inputs:
         """What the model that learns is called with: the strong view where there is one, else a weak one."""
         return examples.seen(weak, _WEAK) if self.strong is None else examples.seen(self.strong, _STRONG)
 
     @abstractmethod
-    def asked(self, model: nn.Module, logits: Tensor, examples: Unlabelled, weak: Preparation) -> Asked:
+    def asked(self, model: nn.Module, logits: Tensor, examples: UnlabeledExamples, weak: Preparation) -> Asked:
         """What is asked, from the logits (B, K) of what was `shown`."""
 
     def ramped(self, progress: float) -> float:
@@ -96,7 +96,7 @@ class PseudoLabel(Method):
         _check("start", start, 1.0)
         self.threshold, self.start = threshold, start
 
-    def asked(self, model: nn.Module, logits: Tensor, examples: Unlabelled, weak: Preparation) -> Asked:
+    def asked(self, model: nn.Module, logits: Tensor, examples: UnlabeledExamples, weak: Preparation) -> Asked:
         return _as_labels(logits, logits.detach().softmax(1), self.threshold)
 
     def ramped(self, progress: float) -> float:
@@ -134,7 +134,7 @@ class FixMatch(Method):
         # Of the task and in its checkpoints, so that a run goes on exactly; no weight of the model.
         self.register_buffer("shares", torch.full((num_classes,), 1 / num_classes))
 
-    def asked(self, model: nn.Module, logits: Tensor, examples: Unlabelled, weak: Preparation) -> Asked:
+    def asked(self, model: nn.Module, logits: Tensor, examples: UnlabeledExamples, weak: Preparation) -> Asked:
         with torch.no_grad():
             likely = _floats(model(*examples.seen(weak, _WEAK))).softmax(1)
             if self.align:
@@ -156,7 +156,7 @@ class MeanTeacher(Method):
     """The averaged weights teach: in two views, the model is to say what its average says (A. Tarvainen and H. Valpola,
     "Mean teachers are better role models", 2017, arXiv 1703.01780).
 
-    The teacher is the average that callbacks=ema keeps, judges by and saves; here it predicts in evaluation mode.
+    The teacher is the average that callbacks=ema keeps, evaluates and saves; here it predicts in evaluation mode.
 
     weight: of the squared distance of the two vectors of probabilities. strong: the view that the model sees; None for
     a weak one, as in the paper.
@@ -164,7 +164,7 @@ class MeanTeacher(Method):
 
     teacher: WeightAverage | None = None  # handed over when training starts
 
-    def asked(self, model: nn.Module, logits: Tensor, examples: Unlabelled, weak: Preparation) -> Asked:
+    def asked(self, model: nn.Module, logits: Tensor, examples: UnlabeledExamples, weak: Preparation) -> Asked:
         wanted = self._taught(model, examples.seen(weak, _OTHER_WEAK))
         distance = (logits.softmax(1) - wanted).square().sum(1)
         return Asked(distance.mean(), torch.ones_like(distance).mean())
@@ -182,13 +182,13 @@ class MeanTeacher(Method):
 
 
 class SemiSupervised(ClassificationModule):
-    """Classification of labelled examples, and what a method asks of the others.
+    """Classification of labeled examples, and what a method asks of the others.
 
-    In training, loss and accuracy count labelled examples; beside them are logged the unlabelled examples' loss, before
+    In training, loss and accuracy count labeled examples; beside them are logged the unlabeled examples' loss, before
     its weight, and how many of them were used.
     """
 
-    repeats = True  # labelled examples come many times in an epoch
+    repeats = True  # labeled examples come many times in an epoch
 
     def __init__(
         self,
@@ -228,7 +228,7 @@ class SemiSupervised(ClassificationModule):
         shares = F.one_hot(labels, self.num_classes).float()
         random = self.random(batch.indices[:count], batch_idx)
         inputs, targets = _view(self.preparation, tuple(t[:count] for t in batch.inputs), shares, random)
-        examples = Unlabelled(
+        examples = UnlabeledExamples(
             inputs=tuple(tensor[count:] for tensor in batch.inputs),
             nothing=shares.new_zeros(len(rows), self.num_classes),
             random=lambda view: self.random(rows, batch_idx, view),

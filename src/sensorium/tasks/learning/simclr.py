@@ -1,8 +1,8 @@
-"""Learning features of pictures without any label: SimCLR.
+"""Learning features of images without any label: SimCLR.
 
 T. Chen, S. Kornblith, M. Norouzi and G. Hinton, "A simple framework for contrastive learning of visual
-representations", 2020, arXiv 2002.05709. Two strong views of each picture are to be alike for the net, and different
-from those of all other pictures of the batch; of several processes, each compares those of its own batch.
+representations", 2020, arXiv 2002.05709. Two strong views of each image are to be alike for the net, and different
+from those of all other images of the batch; of several processes, each compares those of its own batch.
 """
 
 from collections.abc import Callable, Iterable
@@ -26,13 +26,13 @@ _VIEWS = (1, 2)
 class SimCLR(TaskModule):
     """Trains all of a classifier but its `head`, of which the features are taken as they enter it.
 
-    On validation examples, accuracy is that of the 20 nearest labelled training examples (or fewer, if there are
+    On validation examples, accuracy is that of the 20 nearest labeled training examples (or fewer, if there are
     fewer), each counting by its similarity: what the features are worth, before any training of a head.
 
     strong: makes a view. projection_size: features of the second layer of the projection, in which views are compared
     and which is thrown away in the end; the first has as many as enter the head.
     temperature: of the loss; smaller looks more at the nearest others. example: what the model is called with, once, to
-    see its features. reference: labelled training batches for the nearest neighbours.
+    see its features. reference: labeled training batches for the nearest neighbors.
 
     Raises RequestError for a model without a head or with nothing before it.
     """
@@ -94,11 +94,11 @@ class SimCLR(TaskModule):
         return as_vectors(self.tap.take())
 
     def _plain(self, batch: ImageBatch) -> Tensor:
-        """(B, F) of length 1, of pictures as they are."""
+        """(B, F) of length 1, of images as they are."""
         return F.normalize(self._features(self.model, self.preparation(*batch.inputs)).float(), dim=1)
 
     def _nearest_right(self, batch: ImageBatch) -> Tensor:
-        """How many examples' nearest neighbours say what they are."""
+        """How many examples' nearest neighbors say what they are."""
         if self._known is None:
             return batch.labels.new_zeros((), dtype=torch.float32)
         features, labels = self._known

@@ -20,7 +20,7 @@ from sensorium.vision.fit_boxes import unfit_boxes
 
 @dataclass(frozen=True)
 class DetectionEvaluation(Evaluation):
-    """What was found in N pictures, and what there is, both in pixels of the pictures as they lie in their files, also
+    """What was found in N images, and what there is, both in pixels of the images as they lie in their files, also
     where a crop hides a part of them. seconds: wall time of the pass.
     """
 
@@ -45,7 +45,7 @@ class Detector(InferenceModel[DetectionSpec]):
 
     def detect(self, images: Tensor, sizes: Sequence[tuple[int, int]]) -> list[DetectedBoxes]:
         """images: (B, C, H, W) uint8, on any device. sizes: height and width of each before it was fitted, in whose
-        pixels its boxes are. The best of a picture come first.
+        pixels its boxes are. The best of a image come first.
         """
         answers = self(images)
         return [self._in_original(answer, size) for answer, size in zip(answers, sizes, strict=True)]

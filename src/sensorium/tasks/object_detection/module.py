@@ -1,4 +1,4 @@
-"""DetectionModule: boxes around things in pictures."""
+"""Object detection: bounding boxes of objects in images."""
 
 from typing import Any
 
@@ -14,15 +14,15 @@ from sensorium.tasks.training_module import OptimizationConfig, StepResult, Task
 
 class DetectionModule(TaskModule):
     """What is lowered is the sum of the model's own losses. Validation knows no loss: it looks for boxes as prediction
-    does and logs COCO's mAP at an overlap of one half (map50) and over all overlaps (map), of the pictures as the model
+    does and logs COCO's mAP at an overlap of one half (map50) and over all overlaps (map), of the images as the model
     sees them.
 
     model: called with images (B, C, H, W) and `Boxes` it gives losses by name, (), those that its attribute
-    `loss_names` lists; with images alone the boxes, labels and scores of each picture. num_classes: K. preparation: a
+    `loss_names` lists; with images alone the boxes, labels and scores of each image. num_classes: K. preparation: a
     batch's inputs to what the model sees.
     """
 
-    judged = ("map50", "map")
+    validation_metric_names = ("map50", "map")
     best = ("val/map50", "max")
 
     def __init__(
@@ -73,16 +73,16 @@ class DetectionModule(TaskModule):
             areas=False,
         ).summary()
         self._answers.clear()
-        return {name: scores[name] for name in self.judged}
+        return {name: scores[name] for name in self.validation_metric_names}
 
 
 def as_found(answer: dict[str, Tensor]) -> DetectedBoxes:
-    """A model's answer for one picture, on any device."""
+    """A model's answer for one image, on any device."""
     return DetectedBoxes(*(answer[name].detach().cpu().numpy() for name in ("boxes", "labels", "scores")))
 
 
 def truths(targets: Boxes) -> list[GroundTruth]:
-    """The boxes of each picture of a batch, without what fills the lists up."""
+    """The boxes of each image of a batch, without what fills the lists up."""
     boxes, labels, difficult = (tensor.cpu().numpy() for tensor in targets)
     return [
         GroundTruth(boxes[i][kept], labels[i][kept], difficult[i][kept]) for i, kept in enumerate(labels != IGNORED)

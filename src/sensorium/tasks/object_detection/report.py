@@ -1,4 +1,4 @@
-"""The files an evaluation of a detector leaves: tables for programs, pictures for people."""
+"""The files an evaluation of a detector leaves: tables and plots."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -18,9 +18,9 @@ from sensorium.tasks.object_detection.evaluate import DetectionEvaluation
 from sensorium.tasks.plots import literal, new_figure, save_figure, shown
 from sensorium.vision.fit_boxes import fit_boxes
 
-THRESHOLD = 0.3  # score from which a box counts as found where one has to choose: in tables a picture, and pictures
-WORST, ACROSS = 12, 4  # pictures of the worst misses, and of a row
-CURVES = 20  # classes that have a colour of their own
+THRESHOLD = 0.3  # score from which a box counts as found where one has to choose: in tables a image, and images
+WORST, ACROSS = 12, 4  # images of the worst misses, and of a row
+CURVES = 20  # classes that have a color of their own
 MISSED, EXTRA, RIGHT = "#ff2d2d", "#ffb000", "#3ddc5a"
 COLUMNS = ("index", "name", "class", "score", "left", "top", "right", "bottom", "correct")
 
@@ -36,7 +36,7 @@ def write_detection_report(
     """Writes per_class.csv, detections.json (all that was found, as COCO's results), predictions.csv or .jsonl (a line
     for each box that scores at least THRESHOLD), plots/precision_recall.png and plots/worst.png; returns their paths.
 
-    split: what was judged. class_names: K of them. In detections.json image_id is the row of the picture in the split,
+    split: what was result. class_names: K of them. In detections.json image_id is the row of the image in the split,
     category_id the number of the class from 1 on.
     """
     faults = [
@@ -105,16 +105,16 @@ def plot_precision_recall(
     *, precision: np.ndarray, average: np.ndarray, class_names: Sequence[str], path: Path
 ) -> None:
     """precision: (K, 101) at an overlap of one half, by recall from 0 to 1; NaN for a class without boxes. average:
-    (K,) its mean. Up to 20 classes have a colour and a name each, the worst first; of more the worst do.
+    (K,) its mean. Up to 20 classes have a color and a name each, the worst first; of more the worst do.
     """
     figure = new_figure(6.2, 4.0, layout="constrained")
     axes = figure.add_subplot()
     order = [number for number in np.argsort(average) if not np.isnan(average[number])]
     for place, number in reversed(list(enumerate(order))):
         named = place < CURVES
-        colour = colormaps["tab20"](place % CURVES) if named else "#dddddd"
+        color = colormaps["tab20"](place % CURVES) if named else "#dddddd"
         label = f"{shown(class_names[number], 22)} {average[number]:.3f}" if named else None
-        axes.plot(RECALLS, precision[number], color=colour, linewidth=1.5, label=label)
+        axes.plot(RECALLS, precision[number], color=color, linewidth=1.5, label=label)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
     mean = float(np.mean(average[order])) if order else 0.0
     axes.set_title(f"mAP at an overlap of 0.5: {mean:.3f}", fontsize=10, loc="left")
@@ -128,8 +128,8 @@ def plot_precision_recall(
     save_figure(figure, path)
 
 
-def worst_pictures(faults: Sequence[Errors]) -> list[int]:
-    """Rows of the pictures with the most boxes missed or wrong, the worst first; at most as many as are drawn."""
+def worst_images(faults: Sequence[Errors]) -> list[int]:
+    """Rows of the images with the most boxes missed or wrong, the worst first; at most as many as are drawn."""
     counts = [int(fault.missed.sum() + fault.wrong.sum()) for fault in faults]
     wrong = [row for row, count in enumerate(counts) if count]
     return sorted(wrong, key=lambda row: -counts[row])[:WORST]
@@ -143,29 +143,29 @@ def plot_worst_misses(
     class_names: Sequence[str],
     path: Path,
 ) -> None:
-    """A grid of the worst pictures as the model sees them, with boxes that were found, missed and wrong."""
-    rows = worst_pictures(faults)
+    """A grid of the worst images as the model sees them, with boxes that were found, missed and wrong."""
+    rows = worst_images(faults)
     if not rows:
         figure = new_figure(5, 1.6)
         figure.text(0.5, 0.5, "Every box was found, and no other.", ha="center", va="center", fontsize=12)
         save_figure(figure, path)
         return
-    pictures = split.images.read(np.array(rows, dtype=np.int64))
+    images = split.images.read(np.array(rows, dtype=np.int64))
     columns, lines = min(ACROSS, len(rows)), math.ceil(len(rows) / ACROSS)
-    height = 2.9 * min(2.0, max(0.4, pictures.shape[2] / pictures.shape[3]))
+    height = 2.9 * min(2.0, max(0.4, images.shape[2] / images.shape[3]))
     figure = new_figure(max(2.9 * columns, 4.5), (height + 0.3) * lines + 0.4, layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
-    for axes, row, picture in zip(grid, rows, pictures, strict=False):
-        grey = np.repeat(picture[:1], 3, axis=0)
-        axes.imshow((picture if len(picture) == 3 else grey).transpose(1, 2, 0))
+    for axes, row, image in zip(grid, rows, images, strict=False):
+        gray = np.repeat(image[:1], 3, axis=0)
+        axes.imshow((image if len(image) == 3 else gray).transpose(1, 2, 0))
         _draw_faults(axes, detections, faults[row], split, row, class_names)
         missed, wrong = int(faults[row].missed.sum()), int(faults[row].wrong.sum())
         name = Path(str(split.names[row])).name
         literal(axes.set_title(f"{shown(name, 24)}: {missed} missed, {wrong} wrong", fontsize=7, pad=3))
-    colours = {"found": RIGHT, "missed": MISSED, "wrong": EXTRA}
-    handles = [Line2D([], [], color=colour, linewidth=2, label=label) for label, colour in colours.items()]
+    colors = {"found": RIGHT, "missed": MISSED, "wrong": EXTRA}
+    handles = [Line2D([], [], color=color, linewidth=2, label=label) for label, color in colors.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     save_figure(figure, path)
 
@@ -178,7 +178,7 @@ def _draw_faults(
     row: int,
     class_names: Sequence[str],
 ) -> None:
-    """Names stand at what is missed or wrong alone: where all is well, the picture shows it."""
+    """Names stand at what is missed or wrong alone: where all is well, the image shows it."""
     height, width = split.sizes[row].tolist()
     found, truth = detections.found[row], detections.truths[row]
     right = ~fault.wrong & (found.scores >= THRESHOLD)
@@ -187,11 +187,11 @@ def _draw_faults(
         (found.boxes[fault.wrong], found.labels[fault.wrong], EXTRA, 1.3),
         (truth.boxes[fault.missed], truth.labels[fault.missed], MISSED, 1.3),
     )
-    for boxes, labels, colour, line in kinds:
+    for boxes, labels, color, line in kinds:
         fitted = fit_boxes(boxes, size=(height, width), image_size=split.images.shape[1:], resize=split.resize)
         for (left, top, end, bottom), label in zip(fitted.tolist(), labels, strict=True):
             corner = (left - 0.5, top - 0.5)  # matplotlib's pixels have their middle at whole numbers
-            axes.add_patch(Rectangle(corner, end - left, bottom - top, fill=False, edgecolor=colour, linewidth=line))
-            if colour != RIGHT:
-                text = axes.text(*corner, shown(class_names[label], 12), fontsize=6, color=colour, va="bottom")
+            axes.add_patch(Rectangle(corner, end - left, bottom - top, fill=False, edgecolor=color, linewidth=line))
+            if color != RIGHT:
+                text = axes.text(*corner, shown(class_names[label], 12), fontsize=6, color=color, va="bottom")
                 literal(text)

@@ -19,11 +19,11 @@ from sensorium.specs import SegmentationSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.inference import InferenceModel
 
-WORST = 8  # pictures whose predictions are kept to be looked at
+WORST = 8  # images whose predictions are kept to be looked at
 
 
 class ImageResult(NamedTuple):
-    """A picture: its row in the split, its mean IoU, and the mask (H, W) uint8 that was found."""
+    """A image: its row in the split, its mean IoU, and the mask (H, W) uint8 that was found."""
 
     row: int
     iou: float
@@ -32,9 +32,9 @@ class ImageResult(NamedTuple):
 
 @dataclass(frozen=True)
 class SegmentationEvaluation(Evaluation):
-    """confusion: (K, K) int64 pixels, row the reference. iou, pixel_accuracy: (N,) float64 of each picture, the first a
+    """confusion: (K, K) int64 pixels, row the reference. iou, pixel_accuracy: (N,) float64 of each image, the first a
     mean over the classes that occur there; NaN for one that is VOID all over. nats: of all counted pixels, together.
-    worst: the pictures with the lowest IoU, the worst first. seconds: wall time of the pass.
+    worst: the images with the lowest IoU, the worst first. seconds: wall time of the pass.
     """
 
     confusion: np.ndarray
@@ -51,7 +51,7 @@ class SegmentationEvaluation(Evaluation):
 
 
 class Segmenter(InferenceModel[SegmentationSpec]):
-    """A model ready to judge pictures."""
+    """A model ready to segment images."""
 
     def logits(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) uint8, on any device -> (B, K, H, W) float32 on the model's."""
@@ -83,7 +83,7 @@ def evaluate(segmenter: Segmenter, loader: BatchLoader) -> SegmentationEvaluatio
         right, counted = np.trace(matrices, axis1=1, axis2=2), matrices.sum(axis=(1, 2))
         accuracy = np.where(counted > 0, right / np.maximum(counted, 1), np.nan).tolist()
         examples += zip(rows, iou, accuracy, strict=True)
-        worst = _worst(worst + [ImageResult(*judged) for judged in zip(rows, iou, masks.numpy(), strict=True)])
+        worst = _worst(worst + [ImageResult(*result) for result in zip(rows, iou, masks.numpy(), strict=True)])
     shares = gather([(confusion, nats, examples, worst)], processes=loader.processes)
     ordered = np.array(sorted(row for share in shares for row in share[2])).reshape(-1, 3)
     return SegmentationEvaluation(
@@ -91,7 +91,7 @@ def evaluate(segmenter: Segmenter, loader: BatchLoader) -> SegmentationEvaluatio
         iou=ordered[:, 1],
         pixel_accuracy=ordered[:, 2],
         nats=sum(share[1] for share in shares),
-        worst=tuple(_worst(judged for share in shares for judged in share[3])),
+        worst=tuple(_worst(result for share in shares for result in share[3])),
         seconds=time.perf_counter() - started,
     )
 

@@ -1,4 +1,4 @@
-"""SegmentationModule: a class for every pixel, judged by the mean intersection over union of a whole validation."""
+"""Semantic segmentation: a class for every pixel, evaluated by the mean intersection over union."""
 
 from typing import get_args
 
@@ -14,7 +14,7 @@ from sensorium.tasks.training_module import OptimizationConfig, StepResult, Task
 
 
 class SegmentationModule(TaskModule):
-    """Pictures to class numbers of their pixels; means are over pixels, and VOID ones count for nothing.
+    """Images to class numbers of their pixels; means are over pixels, and VOID ones count for nothing.
 
     num_classes: K. preparation: a batch's inputs to what the model sees. loss: what training lowers, as
     `losses.segmentation` has it. label_smoothing: share of the target that cross-entropy spreads evenly over all
@@ -24,7 +24,7 @@ class SegmentationModule(TaskModule):
     """
 
     totals = ("loss", "pixel_accuracy")
-    judged = ("miou",)
+    validation_metric_names = ("miou",)
     best = ("val/miou", "max")
     class_weights: Tensor | None
     confusion: Tensor

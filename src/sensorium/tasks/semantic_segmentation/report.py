@@ -1,4 +1,4 @@
-"""The files an evaluation of a segmenter leaves, and masks as a person sees them."""
+"""The files an evaluation of a segmenter leaves, and masks drawn for people."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -16,8 +16,8 @@ from sensorium.tasks.plots import literal, new_figure, plot_confusion, save_figu
 from sensorium.tasks.semantic_segmentation.evaluate import ImageResult, SegmentationEvaluation
 
 COLUMNS = ("index", "name", "miou", "pixel_accuracy")
-VOID_COLOUR = (255, 255, 255)
-OPAQUE = 0.55  # how much of the picture the colours of an overlay cover
+VOID_COLOR = (255, 255, 255)
+OPAQUE = 0.55  # how much of the image the colors of an overlay cover
 Masks = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -31,10 +31,10 @@ def write_segmentation_report(
     read: Masks,
     predictions_format: Literal["csv", "jsonl"],
 ) -> list[Path]:
-    """Writes per_class.csv, confusion.csv, predictions.csv or .jsonl (a line a picture), plots/confusion.png and
+    """Writes per_class.csv, confusion.csv, predictions.csv or .jsonl (a line a image), plots/confusion.png and
     plots/worst.png; returns their paths.
 
-    class_names: K of them. palette: 3K numbers. names: N. read: rows (B,) -> pictures (B, C, H, W) and masks (B, H, W),
+    class_names: K of them. palette: 3K numbers. names: N. read: rows (B,) -> images (B, C, H, W) and masks (B, H, W),
     both uint8; asked for a few alone.
     """
     predictions = folder / f"predictions.{predictions_format}"
@@ -48,12 +48,12 @@ def write_segmentation_report(
     else:
         write_json_lines(predictions, (dict(zip(COLUMNS, row, strict=True)) for row in rows))
     plot_confusion(matrix=found.confusion, class_names=class_names, path=paths[3])
-    pictures, masks = read(np.array([judged.row for judged in found.worst], dtype=np.int64))
+    images, masks = read(np.array([result.row for result in found.worst], dtype=np.int64))
     plot_worst_masks(
         worst=found.worst,
-        pictures=pictures,
+        images=images,
         masks=masks,
-        names=[names[judged.row] for judged in found.worst],
+        names=[names[result.row] for result in found.worst],
         class_names=class_names,
         palette=palette,
         path=paths[4],
@@ -64,16 +64,16 @@ def write_segmentation_report(
 def plot_worst_masks(
     *,
     worst: Sequence[ImageResult],
-    pictures: np.ndarray,
+    images: np.ndarray,
     masks: np.ndarray,
     names: Sequence[str],
     class_names: Sequence[str],
     palette: Sequence[int],
     path: Path,
 ) -> None:
-    """Picture, reference and prediction side by side, two examples a row, and what the colours mean.
+    """Image, reference and prediction side by side, two examples a row, and what the colors mean.
 
-    pictures: (B, C, H, W) uint8. masks: (B, H, W) uint8, the references. names: B of them.
+    images: (B, C, H, W) uint8. masks: (B, H, W) uint8, the references. names: B of them.
     """
     height, width = masks.shape[1:]
     rows = max(1, -(-len(worst) // 2))
@@ -82,16 +82,16 @@ def plot_worst_masks(
     grid = figure.subplots(rows, 6, squeeze=False).reshape(-1, 3)
     for axes in grid.ravel():
         axes.axis("off")
-    for place, judged, picture, mask, name in zip(grid, worst, pictures, masks, names, strict=False):
-        views = (as_rgb(picture), coloured(mask, palette), coloured(judged.mask, palette))
-        titles = (shown(Path(name).name, 30), "reference", f"prediction, IoU {judged.iou:.2f}")
+    for place, result, image, mask, name in zip(grid, worst, images, masks, names, strict=False):
+        views = (as_rgb(image), colored(mask, palette), colored(result.mask, palette))
+        titles = (shown(Path(name).name, 30), "reference", f"prediction, IoU {result.iou:.2f}")
         for axes, view, title in zip(place, views, titles, strict=True):
             axes.imshow(view, interpolation="nearest")
             literal(axes.set_title(title, fontsize=8, pad=3))
     occurring = sorted({*np.unique(masks).tolist(), *(number for j in worst for number in np.unique(j.mask).tolist())})
-    colours = colour_table(palette) / 255
+    colors = color_table(palette) / 255
     handles = [
-        Patch(facecolor=tuple(colours[number]), edgecolor="#999999", label=_label(number, class_names))
+        Patch(facecolor=tuple(colors[number]), edgecolor="#999999", label=_label(number, class_names))
         for number in occurring
     ]
     legend = figure.legend(handles=handles, loc="outside lower center", ncols=8, fontsize=8, frameon=False)
@@ -100,37 +100,37 @@ def plot_worst_masks(
     save_figure(figure, path)
 
 
-def colour_table(palette: Sequence[int]) -> np.ndarray:
-    """(256, 3) uint8: the colour of each number a mask can hold."""
+def color_table(palette: Sequence[int]) -> np.ndarray:
+    """(256, 3) uint8: the color of each number a mask can hold."""
     table = np.zeros((256, 3), dtype=np.uint8)
     table[: len(palette) // 3] = np.array(palette, dtype=np.uint8).reshape(-1, 3)
-    table[VOID] = VOID_COLOUR
+    table[VOID] = VOID_COLOR
     return table
 
 
-def coloured(mask: np.ndarray, palette: Sequence[int]) -> np.ndarray:
+def colored(mask: np.ndarray, palette: Sequence[int]) -> np.ndarray:
     """A mask (H, W) uint8 -> (H, W, 3) uint8."""
-    return colour_table(palette)[mask]
+    return color_table(palette)[mask]
 
 
-def as_rgb(picture: np.ndarray) -> np.ndarray:
-    """(C, H, W) uint8 -> (H, W, 3); other than three channels as the grey of their mean."""
-    if len(picture) != 3:
-        picture = np.repeat(picture.mean(axis=0, keepdims=True).astype(np.uint8), 3, axis=0)
-    return picture.transpose(1, 2, 0)
+def as_rgb(image: np.ndarray) -> np.ndarray:
+    """(C, H, W) uint8 -> (H, W, 3); other than three channels as the gray of their mean."""
+    if len(image) != 3:
+        image = np.repeat(image.mean(axis=0, keepdims=True).astype(np.uint8), 3, axis=0)
+    return image.transpose(1, 2, 0)
 
 
-def overlay(picture: np.ndarray, mask: np.ndarray, palette: Sequence[int]) -> np.ndarray:
-    """A picture (C, H, W) with its mask's colours (H, W) laid over it -> (H, W, 3) uint8; VOID stays as it is."""
-    pixels = as_rgb(picture).astype(np.float32)
+def overlay(image: np.ndarray, mask: np.ndarray, palette: Sequence[int]) -> np.ndarray:
+    """A image (C, H, W) with its mask's colors (H, W) laid over it -> (H, W, 3) uint8; VOID stays as it is."""
+    pixels = as_rgb(image).astype(np.float32)
     cover = np.where(mask == VOID, 0, OPAQUE)[..., None]
-    return np.rint(pixels * (1 - cover) + coloured(mask, palette) * cover).astype(np.uint8)
+    return np.rint(pixels * (1 - cover) + colored(mask, palette) * cover).astype(np.uint8)
 
 
 def indexed(mask: np.ndarray, palette: Sequence[int]) -> Image.Image:
-    """A picture whose pixels are the class numbers (H, W) uint8 themselves, shown in the palette's colours."""
+    """A image whose pixels are the class numbers (H, W) uint8 themselves, shown in the palette's colors."""
     image = Image.fromarray(mask)
-    image.putpalette(colour_table(palette).tobytes())
+    image.putpalette(color_table(palette).tobytes())
     return image
 
 
@@ -145,5 +145,5 @@ def _per_class_rows(matrix: np.ndarray, class_names: Sequence[str]) -> Iterable[
 
 
 def _rounded(values: np.ndarray) -> list[float | None]:
-    """Six digits; None, an empty cell of a table and null in JSON, for a picture without a counted pixel."""
+    """Six digits; None, an empty cell of a table and null in JSON, for a image without a counted pixel."""
     return [None if np.isnan(value) else float(f"{value:.6g}") for value in values.tolist()]

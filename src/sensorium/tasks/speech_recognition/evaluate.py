@@ -1,4 +1,4 @@
-"""A trained recogniser over a split, or over any recordings: log-probabilities, search, and word errors."""
+"""A trained recognizer over a split, or over any recordings: log-probabilities, search, and word errors."""
 
 import time
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ from sensorium.text.build_tokenizer import tokenizer_from_dict
 
 @dataclass(frozen=True)
 class RecognitionEvaluation(Evaluation):
-    """One of each for every example. speakers: "" where nobody said. nats, tokens: of the references, together. audio:
-    seconds of sound. seconds: wall time of reading, recognising and searching.
+    """One of each for every example. speakers: "" where unknown. nats, tokens: of the references, together. audio:
+    seconds of audio. seconds: wall time of reading, recognizing and searching.
     """
 
     hypotheses: list[str]
@@ -40,7 +40,7 @@ class RecognitionEvaluation(Evaluation):
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """Rates as shares (0.05 is 5 %), counts of words, loss in nats a token, seconds of work for one of sound."""
+        """Rates as shares (0.05 is 5 %), counts of words, loss in nats a token, seconds of work per second of audio."""
         words = total(word_errors(self.references, self.hypotheses))
         characters = total(character_errors(self.references, self.hypotheses))
         return {
@@ -55,7 +55,7 @@ class RecognitionEvaluation(Evaluation):
 
 
 class Transcriber:
-    """A model ready to listen: on its device, in evaluation mode."""
+    """A model ready to recognize speech: on its device, in evaluation mode."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Transcriber:
         return self.decoder.decode(log_probs, lengths)
 
     def text(self, hypothesis: Hypothesis) -> str:
-        """What was said."""
+        """The transcript of a hypothesis."""
         return self.tokenizer.decode(list(hypothesis.tokens)).strip()
 
 

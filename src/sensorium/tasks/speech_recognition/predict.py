@@ -21,7 +21,7 @@ from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predic
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
 from sensorium.tasks.speech_recognition.evaluate import Transcriber
 
-LONG = 30.0  # seconds; a longer recording is heard in pieces
+LONG = 30.0  # seconds; a longer recording is processed in windows
 PIECE, OVERLAP = 20.0, 4.0  # seconds of a piece, and what it shares with the one before
 PAUSE = 0.4  # seconds without a token, at which a long recording may be cut into utterances
 SHORTEST, LONGEST = 5.0, 30.0  # seconds of such an utterance, as far as its pauses let it
@@ -113,7 +113,7 @@ class SpeechPredictor(Predictor):
                 )
 
     def _long(self, name: str, source: Source) -> Transcript:
-        """In pieces; memory does not grow with the sound, only with what is said."""
+        """In windows; memory grows with the transcript, not with the audio."""
         texts: list[str] = []
         words: list[Word] = []
         try:
@@ -174,7 +174,7 @@ class SpeechPredictor(Predictor):
 
 
 def frame_seconds(model: CTCRecognizer, prepare: nn.Module) -> float:
-    """How much sound one frame of a recogniser's log-probabilities stands for."""
+    """Seconds of audio per frame of a recognizer's log-probabilities."""
     assert isinstance(prepare, Features)
     many = 10_000
     stride = round(many / int(model.output_lengths(torch.tensor([many]))))

@@ -1,4 +1,4 @@
-"""The files an evaluation of a recogniser leaves."""
+"""The files an evaluation of a recognizer leaves."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -94,7 +94,7 @@ class LiveTranscriber:
         return log_probs
 
     def _append(self, log_probs: Tensor) -> None:
-        """Equal neighbours are one token, and blanks none, across chunks as within them."""
+        """Equal neighbors are one token, and blanks none, across chunks as within them."""
         for token in log_probs[0].argmax(1).tolist():
             if token not in (BLANK, self._before):
                 self._tokens.append(token)

@@ -1,6 +1,6 @@
 """Transcripts as subtitles: SubRip (.srt) and WebVTT (.vtt).
 
-A cue holds what is said without a pause; it ends at a pause, or when it would be too long to read at once.
+A cue holds speech without a pause; it ends at a pause, or when it would be too long to read at once.
 """
 
 from collections.abc import Iterable, Sequence

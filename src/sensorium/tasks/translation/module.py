@@ -1,4 +1,4 @@
-"""TranslationModule: cross-entropy of the reference, token by token."""
+"""Translation: cross-entropy of the reference, token by token."""
 
 import torch
 import torch.nn.functional as F
