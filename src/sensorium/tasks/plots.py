@@ -1,4 +1,4 @@
-"""Images of an evaluation: each function draws one and writes it as PNG.
+"""Plots of an evaluation: each function draws one and writes it as PNG.
 
 Figures are built with matplotlib's objects and never with pyplot, whose global state belongs to the person.
 """

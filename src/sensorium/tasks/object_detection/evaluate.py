@@ -45,7 +45,7 @@ class Detector(InferenceModel[DetectionSpec]):
 
     def detect(self, images: Tensor, sizes: Sequence[tuple[int, int]]) -> list[DetectedBoxes]:
         """images: (B, C, H, W) uint8, on any device. sizes: height and width of each before it was fitted, in whose
-        pixels its boxes are. The best of a image come first.
+        pixels its boxes are. The best of an image come first.
         """
         answers = self(images)
         return [self._in_original(answer, size) for answer, size in zip(answers, sizes, strict=True)]

@@ -77,7 +77,7 @@ class DetectionModule(TaskModule):
 
 
 def as_found(answer: dict[str, Tensor]) -> DetectedBoxes:
-    """A model's answer for one image, on any device."""
+    """A model's output for one image, on any device."""
     return DetectedBoxes(*(answer[name].detach().cpu().numpy() for name in ("boxes", "labels", "scores")))
 
 

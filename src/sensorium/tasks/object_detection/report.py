@@ -18,7 +18,7 @@ from sensorium.tasks.object_detection.evaluate import DetectionEvaluation
 from sensorium.tasks.plots import literal, new_figure, save_figure, shown
 from sensorium.vision.fit_boxes import fit_boxes
 
-THRESHOLD = 0.3  # score from which a box counts as found where one has to choose: in tables a image, and images
+THRESHOLD = 0.3  # score from which a box counts as found where one has to choose: in tables per image, and in plots
 WORST, ACROSS = 12, 4  # images of the worst misses, and of a row
 CURVES = 20  # classes that have a color of their own
 MISSED, EXTRA, RIGHT = "#ff2d2d", "#ffb000", "#3ddc5a"

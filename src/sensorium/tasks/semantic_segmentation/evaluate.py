@@ -23,7 +23,7 @@ WORST = 8  # images whose predictions are kept to be looked at
 
 
 class ImageResult(NamedTuple):
-    """A image: its row in the split, its mean IoU, and the mask (H, W) uint8 that was found."""
+    """An image: its row in the split, its mean IoU, and the mask (H, W) uint8 that was found."""
 
     row: int
     iou: float

@@ -31,7 +31,7 @@ def write_segmentation_report(
     read: Masks,
     predictions_format: Literal["csv", "jsonl"],
 ) -> list[Path]:
-    """Writes per_class.csv, confusion.csv, predictions.csv or .jsonl (a line a image), plots/confusion.png and
+    """Writes per_class.csv, confusion.csv, predictions.csv or .jsonl (a line an image), plots/confusion.png and
     plots/worst.png; returns their paths.
 
     class_names: K of them. palette: 3K numbers. names: N. read: rows (B,) -> images (B, C, H, W) and masks (B, H, W),
@@ -121,14 +121,14 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, palette: Sequence[int]) -> np.ndarray:
-    """A image (C, H, W) with its mask's colors (H, W) laid over it -> (H, W, 3) uint8; VOID stays as it is."""
+    """An image (C, H, W) with its mask's colors (H, W) laid over it -> (H, W, 3) uint8; VOID stays as it is."""
     pixels = as_rgb(image).astype(np.float32)
     cover = np.where(mask == VOID, 0, OPAQUE)[..., None]
     return np.rint(pixels * (1 - cover) + colored(mask, palette) * cover).astype(np.uint8)
 
 
 def indexed(mask: np.ndarray, palette: Sequence[int]) -> Image.Image:
-    """A image whose pixels are the class numbers (H, W) uint8 themselves, shown in the palette's colors."""
+    """An image whose pixels are the class numbers (H, W) uint8 themselves, shown in the palette's colors."""
     image = Image.fromarray(mask)
     image.putpalette(color_table(palette).tobytes())
     return image
@@ -145,5 +145,5 @@ def _per_class_rows(matrix: np.ndarray, class_names: Sequence[str]) -> Iterable[
 
 
 def _rounded(values: np.ndarray) -> list[float | None]:
-    """Six digits; None, an empty cell of a table and null in JSON, for a image without a counted pixel."""
+    """Six digits; None, an empty cell of a table and null in JSON, for an image without a counted pixel."""
     return [None if np.isnan(value) else float(f"{value:.6g}") for value in values.tolist()]
