@@ -99,7 +99,8 @@ def serve() -> None:
     # Away from the tests' own modules: a child must find what a person's shell would find.
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).parent]
     # And what the default data set imports when it is asked for, which takes as long as a short training.
-    for module in (*(f"sensorium.cli.{verb}" for verb in VERBS), "sensorium.data.vision.digits", "sklearn.datasets"):
+    verbs = (*VERBS, "model_cost")
+    for module in (*(f"sensorium.cli.{verb}" for verb in verbs), "sensorium.data.vision.digits", "sklearn.datasets"):
         import_module(module)
     gc.freeze()  # a child need not look at what has been imported
     for line in sys.stdin:

@@ -12,11 +12,11 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src"
 ROWS = (
-    ("errors", "batches", "specs", "randomness", "files", "startup", "import_path"),
+    ("errors", "annotations", "batches", "specs", "randomness", "files", "startup", "import_path"),
     ("vision", "text", "audio", "nn", "losses", "optim"),
     ("models", "data", "metrics", "decoding"),
     ("tasks",),
-    ("build", "initial", "runs", "checkpoint"),
+    ("build", "targets", "initial", "runs", "checkpoint"),
     ("training", "evaluator", "predictor"),
     ("report", "explain", "export", "serve"),
     ("cli",),
@@ -29,6 +29,7 @@ BESIDE = {
     ("randomness", "errors"),
     ("build", "checkpoint"),
     ("build", "initial"),
+    ("build", "targets"),
     ("predictor", "evaluator"),
     ("training", "evaluator"),
 }
@@ -45,7 +46,8 @@ OPTIONAL_EXTRAS = {
     ("sensorium/audio/espeak.py", "espeakng_loader"),
     ("sensorium/cli/listen.py", "sounddevice"),
 }
-LAZY = ("sensorium/cli/main.py", "sensorium/startup.py")  # import by name: the map of verbs, torchmetrics
+# Import by name: the map of verbs, what costs of a model need torch for, torchmetrics
+LAZY = ("sensorium/cli/main.py", "sensorium/cli/list.py", "sensorium/startup.py")
 LONGEST = 350
 Files = dict[str, str]
 

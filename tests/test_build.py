@@ -51,9 +51,9 @@ def part(**keys: object) -> dict[str, object]:
 
 
 def test_it_gets_its_keys_and_of_what_is_offered_what_it_asks_for() -> None:
-    built = instantiate("callbacks.x", part(size=3), run="the run", about="not asked for")
+    built = instantiate("x", part(size=3), run="the run", about="not asked for")
     assert (built.size, built.run) == (3, "the run")
-    assert instantiate("callbacks.x", part(size=3, run=None), run="the run").run is None  # the config goes first
+    assert instantiate("x", part(size=3, run=None), run="the run").run is None  # the config goes first
 
 
 def test_what_is_nested_is_built_too() -> None:
@@ -64,15 +64,15 @@ def test_what_is_nested_is_built_too() -> None:
 
 
 def test_partial_waits_for_the_rest() -> None:
-    waiting = instantiate("optimizer", {"_target_": f"{HERE}.Part", "_partial_": True, "inner": 1}, run=2)
+    waiting = instantiate("x", {"_target_": f"{HERE}.Part", "_partial_": True, "inner": 1}, run=2)
     assert isinstance(waiting, partial)
     built = waiting(size=5)
     assert (built.size, built.inner, built.run) == (5, 1, 2)
 
 
 def test_a_misspelt_key_is_refused_with_the_nearest() -> None:
-    with pytest.raises(RequestError, match=r"There is no key in model \(Part\) 'sise'. Did you mean size\?") as caught:
-        instantiate("model", part(sise=3), run=1)
+    with pytest.raises(RequestError, match=r"There is no key in x \(Part\) 'sise'. Did you mean size\?") as caught:
+        instantiate("x", part(sise=3), run=1)
     assert "run" not in str(caught.value).partition("Allowed")[2]  # nobody types what is offered
     with pytest.raises(RequestError, match=r"key in x.inner \(Part\) 'sise'"):
         instantiate("x", part(size=1, inner=part(sise=3)))

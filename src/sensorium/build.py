@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -12,12 +13,13 @@ import torch
 from hydra.errors import HydraException
 from torch import nn
 
+from sensorium import targets
 from sensorium.checkpoint import Checkpoint, read
 from sensorium.data.base import Data, Split
 from sensorium.data.loader import BatchLoader
 from sensorium.data.mixed_order import training_order
 from sensorium.data.order import BatchPlan
-from sensorium.errors import RequestError, RunError, unknown
+from sensorium.errors import RequestError, RunError, nearest, unknown
 from sensorium.initial import start_from_vectors, start_from_weights
 from sensorium.models.protocols import Detector, Segmenter, StartsFromData
 from sensorium.nn.transfer import freeze_backbone
@@ -53,14 +55,18 @@ MODEL_TREATMENT = (
 
 
 def locate(target: str) -> Any:
-    """The class or function at a dotted path. Raises RequestError when there is none."""
+    """The class or function at a dotted path. Raises RequestError when there is none, with the nearest name beside."""
     # Hydra says on standard error what the exception says again.
     logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)
     try:
         return hydra.utils.get_object(target)
     except (HydraException, ImportError, ValueError, AttributeError) as error:
+        module, _, name = target.rpartition(".")
+        beside = [name for name, found in vars(sys.modules.get(module, object)).items() if callable(found)]
+        guess = nearest(name, beside) if module in sys.modules else None
         lines = [line.strip() for line in str(error).splitlines()]
-        raise RequestError(f"There is no class or function {target} (_target_).\n{' '.join(lines[:2])}") from error
+        why = f" Did you mean {guess}?" if guess else f"\n{' '.join(lines[:2])}"
+        raise RequestError(f"There is no class or function {target} (_target_).{why}") from error
 
 
 def check_targets(section: str, value: Any) -> None:
@@ -98,12 +104,14 @@ def is_own(*, dataset: Config, model: Config) -> bool:
 def instantiate(section: str, config: Config, **offered: Any) -> Any:
     """Builds a config section's `_target_`, and those nested in it. From `offered` it gets what its signature asks for.
 
-    Raises RequestError for a key the target does not take, with the nearest one it does, and for a value it refuses.
+    Raises RequestError for a target that is not what the section is for, for a key that it does not take, with the
+    nearest one it does, and for a value that its annotation excludes or that it refuses.
     """
     target = config.get("_target_") if isinstance(config, Mapping) else None
     if target is None:
         raise RequestError(f"{section} has no _target_: it says neither which class nor which function to build.")
     found = locate(str(target))
+    targets.check_kind(section, str(target), found)
     parameters = inspect.signature(found).parameters
     keys = [str(key) for key in config if not str(key).startswith("_")]
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
@@ -114,13 +122,14 @@ def instantiate(section: str, config: Config, **offered: Any) -> Any:
             ]
             raise unknown(f"key in {section} ({str(target).rpartition('.')[2]})", key, allowed)
     given = {name: value for name, value in offered.items() if name in parameters and name not in keys}
-    inner = {key: _nested(f"{section}.{key}", config[key]) for key in keys}
+    values = targets.check_values(section, found, {key: config[key] for key in keys})
+    inner = {key: _nested(f"{section}.{key}", value) for key, value in values.items()}
     if config.get("_partial_"):
         return partial(found, **inner, **given)
     try:
         return found(**inner, **given)
-    except (TypeError, ValueError) as error:
-        raise RequestError(f"{section}: {str(error).splitlines()[0]}") from error
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError) as error:
+        raise targets.refused(section, values, error) from error
 
 
 def _nested(section: str, value: Any) -> Any:
@@ -189,6 +198,7 @@ def build_model(model: Config, spec: Spec, *, seed: int, name: str | None = None
         raise Misfit(f"Model {name} does not take {spec}.")
     torch.manual_seed(seed)
     built: nn.Module = instantiate("model", section, **spec.offers)
+    targets.check_sizes("model", section, built)
     _try(name, built, spec)
     if init is not None:
         start_from_weights(built, spec, Path(init), say)

@@ -5,7 +5,10 @@ Two kinds, told apart by exit status: `RequestError` (2) when what was asked can
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_LONGEST = 80  # characters of a value that are shown
 
 
 class SensoriumError(Exception):
@@ -47,6 +50,28 @@ def unknown(kind: str, given: str, allowed: Iterable[str]) -> RequestError:
     guess = nearest(given, choices)
     hint = f" Did you mean {guess}?" if guess else ""
     return RequestError(f"There is no {kind} {given!r}.{hint}\nAllowed: {listing(choices) or 'none'}.")
+
+
+def as_typed(value: Any) -> str:
+    """A value as a person writes it on the command line: null, true, [1,2]; on one line, and cut when it is long."""
+    if isinstance(value, list | tuple):
+        text = f"[{','.join(as_typed(item) for item in value[:_LONGEST])}]"
+    elif isinstance(value, Mapping):
+        text = f"{{{','.join(f'{as_typed(key)}:{as_typed(inner)}' for key, inner in value.items())}}}"
+    else:
+        # An integer of thousands of digits: Python itself refuses to write more than 4,300.
+        huge = isinstance(value, int) and value.bit_length() > 1000
+        text = "null" if value is None else "a number of many digits" if huge else str(value)
+    text = text.lower() if isinstance(value, bool) else " ".join(text.split())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def not_possible(key: str, value: Any, allowed: str, choices: Iterable[str] = ()) -> RequestError:
+    """The error for a value that a key cannot have. choices: words among which the nearest is named."""
+    shown = as_typed(value)
+    guess = nearest(shown, choices)
+    hint = f" Did you mean {guess}?" if guess else ""
+    return RequestError(f"{key}={shown} is not possible.{hint} Allowed: {allowed}.")
 
 
 def missing_extra(package: str, extra: str) -> RequestError:

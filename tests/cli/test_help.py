@@ -1,6 +1,8 @@
 """Help, versions, lists and completion: what a person sees before the first training."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
 
@@ -27,8 +29,66 @@ def test_help_imports_nothing_heavy(arguments):
     assert found.isdisjoint(HEAVY)
 
 
+WRONG = [
+    ["trian"],
+    ["train", "sead=1"],
+    ["train", "model=lenett"],
+    ["train", "model=null"],
+    ["train", "lr=abc"],
+    ["train", "model.width=abc"],
+    ["train", "model._target_=os.system"],
+    ["train", "model._target_=sensorium.models.vision.lenet.LeNett"],
+    ["train", "trainer.max_epoch=3"],
+    ["train", "trainer.deterministic=maybe"],
+    ["train", "~lr"],
+    ["train", "resnet18"],
+    ["train", "resume=run", "lr=abc"],
+    ["eval", "ckpt=a.ckpt", "split=tset"],
+    ["eval", "ckpt=a.ckpt", "chkpt=a"],
+    ["eval"],
+    ["eval", "ckpt=a.ckpt", "dataset=null"],
+    ["predict", "ckpt=a.ckpt", "topk=3"],
+    ["predict", "ckpt=a.ckpt", "input=photos/*.png", "top_k=0"],
+    ["predict", "input=a.png"],
+    ["list", "what=modls"],
+    ["list", "model=lenett"],
+    ["list", "num_classes=0"],
+]
+RIGHT = [
+    ["list"],
+    ["list", "what=models", "format=json"],
+    ["train", "--cfg", "job"],
+    ["predict", "ckpt=a", "--cfg=job"],
+]
+
+
+@pytest.mark.parametrize(("status", "requests"), [(2, WRONG), (0, RIGHT)], ids=["wrong", "right"])
+def test_what_needs_no_model_is_answered_without_torch(status, requests, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("lr: 0.1\n")
+    code = (
+        f"import os, sys\nos.chdir({str(tmp_path)!r})\nfrom sensorium.cli.main import main\n"
+        f"for arguments in {requests}:\n"
+        f"    assert main(arguments) == {status}, arguments\n"
+        "    assert not {'torch', 'lightning', 'numpy'} & set(sys.modules), arguments\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("sensorium: ") == (len(WRONG) if status else 0)
+
+
+def test_a_line_says_that_something_is_loading_on_a_terminal_alone(tmp_path):
+    ends = pty.openpty()
+    command = [sys.executable, "-m", "sensorium", "predict", "ckpt=nowhere.ckpt", "input=a.png"]
+    environment = os.environ | {"TERM": "xterm"}
+    subprocess.run(command, stderr=ends[1], cwd=tmp_path, env=environment, check=False)
+    shown = os.read(ends[0], 10_000).decode()
+    assert shown.startswith("loading ...\r\x1b[2Ksensorium: There is no checkpoint nowhere.ckpt")
+    assert "loading" not in subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False).stderr
+
+
 def test_eval_and_predict_do_without_lightning():
-    found = modules_after("import sensorium.cli.eval, sensorium.cli.predict, sensorium.cli.list")
+    found = modules_after("import sensorium.cli.eval, sensorium.cli.predict, sensorium.cli.model_cost")
     assert "torch" in found
     assert "lightning" not in found
 

@@ -55,6 +55,15 @@ GROUPS = [
     ("train modle=lenet", ["no key 'modle'", "Did you mean model?", "train has: seed"]),
     ("train model=", ["no model ''", "Allowed: airbench_cnn"]),
     ("train ~model", ["needs a model", "sensorium list what=model"]),
+    ("train model=null", ["model=null is not possible; say one of these", "Allowed: airbench_cnn"]),
+    ("train model=1", ["model=1 is not possible; say one of these", "Allowed: airbench_cnn"]),
+    ("train model=[lenet,mlp]", ["model=[lenet,mlp] is not possible; say one of these alone"]),
+    ("train dataset={a:1}", ["dataset={a:1} is not possible"]),
+    ("eval ckpt=good.ckpt dataset=null", ["dataset=null is not possible", "image_folder"]),
+    ("train ~trainer", ["trainer has been removed and is needed. Leave ~trainer out"]),
+    ("train ~lr", ["lr has been removed and is needed. Leave ~lr out"]),
+    ("train ~callbacks", ["callbacks has been removed and is needed. Leave ~callbacks out"]),
+    ("train ~strategy", ["trainer.strategy has been removed and is needed."]),
     ("train -m model=lenet,resnet9", ["no model 'resnet9'", "Did you mean resnet8?"]),
     ("eval ckpt=good.ckpt dataset=imagefolder", ["no dataset 'imagefolder'", "Did you mean image_folder?"]),
     ("list what=modls", ["no group 'modls'", "Did you mean model?"]),
@@ -113,17 +122,50 @@ VALUES = [
     ("train 'optimizer.betas=[2,3]'", ["optimizer: Invalid beta"]),
     ("train scheduler.final=2", ["scheduler.final is 2", "at most 1"]),
     ("train model.dropout=2", ["model: dropout probability has to be between 0 and 1, but got 2"]),
-    ("train model.freeze=head", ["'head'", "Allowed: backbone"]),
+    ("train model.freeze=head", ["model.freeze=head", "Allowed: backbone"]),
     ("train augment.transforms.crop.mode=zeroes", ["no padding mode 'zeroes'", "Did you mean zeros?"]),
     ("train callbacks=ema callbacks.ema.decay=2", ["decay is 2", "below 1"]),
     ("train callbacks.checkpoints.monitor=val/acc", ["'val/acc'", "Did you mean val/accuracy?", "val/loss"]),
     ("train callbacks=early_stopping callbacks.early_stopping.monitor=acc", ["callbacks.early_stopping", "val/loss"]),
     ("train callbacks.checkpoints.mode=maximum", ["'maximum'", "Did you mean max?"]),
     ("train dataset.val_fraction=2", ["dataset.val_fraction=2", "between 0 and 1"]),
-    ("train dataset.resize=strech", ["'strech'", "Did you mean stretch?"]),
-    ("train dataset.channels=2", ["'2'", "1, 3, auto"]),
+    ("train dataset.resize=strech", ["dataset.resize=strech", "Did you mean stretch?"]),
+    ("train dataset.channels=2", ["dataset.channels=2", "auto, 1, 3"]),
     ("train dataset.image_size=-3", ["dataset.image_size=-3", "[height,width]"]),
     ("train model._target_=sensorium.models.vision.lenet.LeNett", ["sensorium.models.vision.lenet.LeNett", "_target_"]),
+    ("train model._target_=sensorium.runs.os.system", ["sensorium.runs.os.system is not possible", "Python's own"]),
+    (
+        "train model._target_=os.system +model.command=true",
+        ["model._target_=os.system is not possible", "Python's own"],
+    ),
+    ("train model._target_=sensorium.files.meant", ["no key in model (meant) 'width'"]),
+    ("train model=perceptron model._target_=sensorium.build.load_data", ["a class of torch.nn.Module"]),
+    ("train model._target_=nets.Nett", ["model._target_=nets.Nett", "Did you mean Net?"]),
+    ("train model._target_=3", ["model._target_=3 is not possible", "package.Class"]),
+    ("train dataset._target_=sensorium.data.vision.digits.load_digits", ["dataset", "load_digits"]),
+    ("train +model._partial_=true", ["model._partial_ has to be left out"]),
+    ("train model.width=-3", ["model: ", "negative", "It was given width=-3, dropout=0.1"]),
+    ("train model.width=0", ["sizes start at 1. Look at model.width=0"]),
+    ("train model.width=abc", ["model.width=abc is not possible. Allowed: a whole number"]),
+    ("train model.width=1.5", ["model.width=1.5 is not possible. Allowed: a whole number"]),
+    ("train model.width=true", ["model.width=true is not possible. Allowed: a whole number"]),
+    ("train model.width=99999999999999999999999", ["model: ", "width=99999999999999999999999"]),
+    ("train optimizer.fused=maybe", ["optimizer.fused=maybe is not possible. Allowed: true or false or null"]),
+    ("train optimizer.betas=0.9", ["optimizer.betas=0.9 is not possible. Allowed: [a number"]),
+    ("train augment.transforms=3", ["augment.transforms=3 is not possible"]),
+    ("train callbacks.checkpoints=3", ["callbacks.checkpoints=3 is not possible"]),
+    ("train seed=1e31", ["seed=1e+31 is not possible", "a whole number"]),
+    ("train seed=10000000000000000000000000000000", ["seed=10000000000000000000000000000000 is not possible"]),
+    ("train threads=99999999999", ["threads=99999999999 is not possible", "from 1 to 1,024 or auto"]),
+    ("train run_root=null", ["run_root=null is not possible. Allowed: a path"]),
+    ("train run_root=5", ["run_root=5 is not possible. Allowed: a path; ./5 for"]),
+    ("train trainer=null", ["trainer=null is not possible", "trainer.KEY=VALUE"]),
+    ("train decoding=3", ["decoding=3 is not possible", "decoding.KEY=VALUE"]),
+    ("train trainer.deterministic=maybe", ["trainer.deterministic=maybe is not possible", "true, false or warn"]),
+    ("train trainer.benchmark=3", ["trainer.benchmark=3 is not possible. Allowed: true or false, or null"]),
+    ("train trainer.max_time=soon", ["trainer.max_time=soon is not possible. Allowed: DD:HH:MM:SS"]),
+    ("train model.width=${nothing}", ["nothing"]),
+    ("train model.width=${no_such:1}", ["no_such"]),
     ("train run_root=file.txt", ["cannot be made in file.txt", "run_root=FOLDER"]),
     ("predict ckpt=good.ckpt input=photos top_k=0", ["top_k=0", "a whole number from 1"]),
     ("predict ckpt=good.ckpt input=photos batch_size=0", ["batch_size=0", "a whole number from 1"]),
@@ -202,6 +244,8 @@ CHECKPOINTS = [
     ("train resume=good.ckpt", ["good.ckpt is not in a run folder"]),
     ("train resume=run model=lenet", ["model was chosen when this was trained", "model.KEY"]),
     ("train resume=run sead=1", ["no key 'sead'", "Did you mean seed?"]),
+    ("train resume=run ~lr", ["~lr", "cannot be taken away"]),
+    ("train resume=run trainer.max_epochs=many", ["trainer.max_epochs=many is not possible"]),
     ("train resume=run seed=1,2", ["several values"]),
     ("train resume=run lr=abc", ["lr=abc", "a number above 0"]),
     ("train resume=run -m seed=1,2", ["resume goes on with one run", "-m"]),
@@ -249,6 +293,15 @@ TEXTS = [
     ("predict ckpt=good.ckpt input=photos temperature=-1", ["temperature=-1 is not possible"]),
     ("eval ckpt=good.ckpt,good.ckpt", ["average=true", "compare=OTHER"]),
 ]
+NETS = """
+import pathlib
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self, *, command: str) -> None:
+        super().__init__()
+        pathlib.Path("owned").touch()
+"""
 CASES = [*VERBS, *OPTIONS, *GROUPS, *KEYS, *VALUES, *FITS, *DATA, *CHECKPOINTS, *INPUTS, *DEVICES, *TEXTS]
 
 
@@ -290,6 +343,8 @@ def world(tmp_path_factory, trained_run) -> Path:
     _altered(good, root / "partial.ckpt", lambda about: about.pop("spec"))
     _altered(good, root / "newer.ckpt", lambda about: about.update(format=99))
     _altered(good, root / "os.ckpt", _naming("model", "os.system"))
+    (root / "nets.py").write_text(NETS)
+    _altered(good, root / "nets.ckpt", _naming("model", "nets.Net"))
     _altered(good, root / "runs.ckpt", _naming("model", "sensorium.runs.os.system"))
     _altered(good, root / "vit.ckpt", _naming("model", "sensorium.models.vision.vit.torch.load"))
     _altered(good, root / "data.ckpt", _naming("dataset", "sensorium.runs.os.system"))
@@ -330,9 +385,19 @@ def test_no_code_of_a_checkpoint_has_run(world):
     for name in ("os", "runs", "data"):
         run_command(["eval", f"ckpt={name}.ckpt"], world)
     assert not (world / "owned").exists()
-    # The same file, trusted: the command in it does run, so the refusals above are what kept it from running.
-    run_command(["predict", "ckpt=os.ckpt", "input=photos", "trust=true"], world)
-    assert (world / "owned").exists()
+    # Trusted, it is refused all the same: what is no model is not called to find out.
+    refused = run_command(["predict", "ckpt=os.ckpt", "input=photos", "trust=true"], world)
+    assert refused.status == 2
+    assert "model._target_=os.system is not possible" in refused.stderr
+    assert not (world / "owned").exists()
+
+
+def test_code_of_a_checkpoint_runs_when_it_is_a_model_and_trusted(world):
+    command = ["predict", "ckpt=nets.ckpt", "input=photos"]
+    assert "names nets.Net" in run_command(command, world).stderr
+    assert not (world / "owned").exists()
+    run_command([*command, "trust=true"], world)
+    assert (world / "owned").exists()  # so the refusals are what kept it from running
     (world / "owned").unlink()
 
 

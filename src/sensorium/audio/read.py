@@ -18,11 +18,8 @@ from sensorium.audio.checks import number
 from sensorium.audio.resample import Rates
 from sensorium.errors import RequestError
 from sensorium.files import visible
+from sensorium.suffixes import AUDIO_SUFFIXES
 
-SOUND_SUFFIXES = (
-    *(".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".nist", ".oga", ".ogg", ".opus", ".rf64", ".snd"),
-    *(".sph", ".w64", ".wav"),
-)
 _BLOCK = 1 << 20  # samples of the result made at once
 _FULL_SCALE = 0.999  # from here on a sample is as loud as it can be
 _SILENT = 1e-4
@@ -121,7 +118,7 @@ def list_sounds(folder: Path) -> list[Path]:
     found = []
     for parent, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if visible(name)]
-        wanted = [name for name in files if visible(name) and name.lower().endswith(SOUND_SUFFIXES)]
+        wanted = [name for name in files if visible(name) and name.lower().endswith(AUDIO_SUFFIXES)]
         found += [os.path.join(parent, name) for name in wanted]  # noqa: PTH118 (hundreds of thousands of files)
     return [Path(path) for path in sorted(found)]
 

@@ -1,6 +1,7 @@
 """Hydra as people know it (overrides, -m, --cfg, --config-dir), with errors that help."""
 
 import difflib
+import functools
 import os
 import re
 import sys
@@ -15,11 +16,19 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from sensorium.cli import configs, overwriting, values
-from sensorium.cli import help as help_pages
-from sensorium.cli.composition import as_chosen, compose, given_folders, load_plugins, option_values, search_path
+from sensorium.cli import configs, overwriting, schema, sections
+from sensorium.cli.arguments import check_arguments, check_choices
+from sensorium.cli.composition import (
+    as_chosen,
+    compose,
+    compose_alone,
+    given_folders,
+    load_plugins,
+    option_values,
+    search_path,
+)
 from sensorium.errors import RequestError, SensoriumError, listing, missing_extra, nearest, unknown
 
 Config = dict[str, Any]
@@ -31,7 +40,9 @@ class _Failed(BaseException):
 
 def run_hydra(verb: str, arguments: list[str], job: Callable[[Config], None]) -> None:
     """Composes the config of a verb and hands it, resolved and as plain types, to `job`; several times with -m."""
-    _check_arguments(verb, arguments)
+    check_arguments(verb, arguments)
+    if _folder(verb):
+        check_choices(arguments)
     # Hydra prints and exits on an error unless told to raise it.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     find_own_modules()
@@ -56,10 +67,10 @@ def run_hydra(verb: str, arguments: list[str], job: Callable[[Config], None]) ->
 
 @contextmanager
 def explained(verb: str, arguments: list[str]) -> Iterator[None]:
-    """Hydra's and OmegaConf's errors as ours."""
+    """Hydra's and OmegaConf's errors as ours; of an override that it cannot carry out Hydra raises a ValueError."""
     try:
         yield
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise explain(error, verb, arguments) from error
 
 
@@ -77,7 +88,7 @@ def _as_chosen(config: DictConfig, verb: str, arguments: list[str]) -> DictConfi
 
 def _show(verb: str, arguments: list[str]) -> None:
     """`--cfg job`: the config as it would be used, which Hydra alone does not know; `-p NAME` a part of it."""
-    overrides = [_declared(argument) for argument in arguments if re.match(r"[^-].*=|~", argument)]
+    overrides = _overrides(arguments)
     with explained(verb, arguments):
         name = next(iter(option_values(arguments, "--config-name", "-cn")), verb)
         config = compose(name, overrides, arguments=arguments)
@@ -110,8 +121,9 @@ def _folder(verb: str) -> str | None:
     return None
 
 
+@functools.cache
 def _primary(verb: str) -> Any:
-    """The verb's own yaml, before its defaults list is followed."""
+    """The verb's own yaml, before its defaults list is followed; to be read only."""
     return OmegaConf.to_container(OmegaConf.load(configs.FOLDER / f"{verb}.yaml"))
 
 
@@ -127,6 +139,11 @@ def _declared(argument: str) -> str:
     return f"++{argument}" if re.match(r"trainer\.\w+(\.\w+)*=", argument) else argument
 
 
+def _overrides(arguments: list[str]) -> list[str]:
+    """Those of a command line that are no options."""
+    return [_declared(argument) for argument in arguments if re.match(r"[^-].*=|~", argument)]
+
+
 def plain(config: DictConfig, verb: str) -> Config:
     """Plain dicts, lists, numbers and strings, with every interpolation resolved."""
     try:
@@ -134,72 +151,54 @@ def plain(config: DictConfig, verb: str) -> Config:
     except MissingMandatoryValue as error:
         key = error.full_key or str(error).rpartition(" ")[2]
         raise RequestError(f"sensorium {verb} needs {key}=... See: sensorium {verb} --help") from error
-    except InterpolationKeyError as error:
+    except OmegaConfBaseException as error:  # an interpolation without end, of a name or a kind that there is not
         raise RequestError(str(error).splitlines()[0]) from error
 
 
-# -- what is refused before Hydra sees it, and after
+def composed(verb: str, arguments: list[str]) -> Config:
+    """The config that `run_hydra` hands to its job, without running Hydra's; RequestError for one that cannot be."""
+    load_plugins()
+    check_arguments(verb, arguments)
+    overrides = _overrides(arguments)
+    with explained(verb, arguments):
+        if _folder(verb) is None:
+            return plain(compose_alone(verb, overrides), verb)
+        check_choices(arguments)
+        name = next(iter(option_values(arguments, "--config-name", "-cn")), verb)
+        return plain(compose(name, overrides, arguments=arguments), verb)
+
+
+# -- what is refused of a config
 
 NEEDED_GROUPS = ("dataset", "model", "augment", "optimizer", "scheduler")
-_FLAGS = ("-m", "--multirun", "-r", "--run", "--resolve", "--hydra-help", "--version")
-_OPTIONS: dict[str, tuple[str, ...]] = {
-    "--cfg": ("job", "hydra", "all"),
-    "-c": ("job", "hydra", "all"),
-    "--info": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
-    "--package": (),
-    "-p": (),
-    "--config-dir": (),
-    "-cd": (),
-    "--config-name": (),
-    "-cn": (),
-    "--config-path": (),
-    "-cp": (),
-    "--experimental-rerun": (),
-}
-
-
-def _check_arguments(verb: str, arguments: list[str]) -> None:
-    """Refuses what is neither key=value nor an option of Hydra before its parser does, in words."""
-    rest = iter(arguments)
-    for argument in rest:
-        if argument.startswith("-"):
-            _check_option(verb, argument, rest)
-        elif "=" not in argument and not argument.startswith("~"):
-            raise RequestError(f"{argument!r} is not key=value. For example: {help_pages.EXAMPLES[verb][1]}")
-
-
-def _check_option(verb: str, argument: str, rest: Iterator[str]) -> None:
-    option, equals, value = argument.partition("=")
-    if option in _FLAGS:
-        return
-    if option not in _OPTIONS:
-        guess = nearest(option, [*_FLAGS, *_OPTIONS])
-        hint = f" Did you mean {guess}?" if guess else " Values are given as key=value, without dashes."
-        raise RequestError(f"There is no option {option!r}.{hint} See: sensorium {verb} --help")
-    given = value if equals else next(rest, "")
-    if not given:
-        raise RequestError(f"{option} needs a value after it. See: sensorium {verb} --help")
-    if _OPTIONS[option] and given not in _OPTIONS[option]:
-        raise unknown(f"{option} of", given, _OPTIONS[option])
 
 
 def check(verb: str, config: Config) -> None:
-    """Refuses a key that was added (`+NAME=`) where nothing reads it, a group that was taken away (`~NAME`), and
-    values that cannot be. What is inside a section, its target refuses.
+    """Refuses a key that was added (`+NAME=`) where nothing reads it, a key or group that was taken away (`~NAME`), and
+    values that cannot be.
     """
     primary = _primary(verb)
     known = [*(key for key in primary if key not in ("defaults", "hydra")), *configs.groups()]
     for key in config:
         if key not in known:
-            raise unknown_key(key, verb, known)
+            raise unknown_key(str(key), verb, known)
     for item in primary["defaults"]:
         for group in item if isinstance(item, Mapping) else ():
-            if group in NEEDED_GROUPS and "_target_" not in (config.get(group) or {}):
+            section = config.get(group)
+            if group in NEEDED_GROUPS and not (isinstance(section, Mapping) and "_target_" in section):
                 raise RequestError(
                     f"sensorium {verb} needs a {group}. Say {group}=NAME; sensorium list what={group} has the names."
                 )
-    values.check(verb, config)
+    schema.check(verb, config, needed=needed_keys(verb))
+    if verb == "train":
+        sections.check(config)
     overwriting.check(config)
+
+
+def needed_keys(verb: str) -> list[str]:
+    """Keys that a verb's config has to have: those of its yaml, and of the groups that go into its sections."""
+    own = _flatten({key: value for key, value in _primary(verb).items() if key not in ("defaults", "hydra")})
+    return [*own, *(("trainer.accelerator", "trainer.devices", "trainer.strategy") if verb == "train" else ())]
 
 
 # -- errors
@@ -228,7 +227,7 @@ def explain(error: Exception, verb: str, arguments: list[str]) -> SensoriumError
     for pattern in (r"Could not (?:override|delete from config.) '([^']+)'", r"full_key: (\S+)"):
         if match := re.search(pattern, text):
             return unknown_key(match[1], verb, keys_of(verb, arguments))
-    return RequestError(_sentence(str(cause) or str(error)))
+    return RequestError(_sentence((str(cause) or str(error)).partition(" : Override(")[0]))
 
 
 def _unknown_choice(group: str, choice: str, text: str) -> RequestError:
@@ -295,10 +294,12 @@ def override(config: Config, overrides: list[str]) -> Config:
     known = _flatten(config)
     try:
         parsed = OverridesParser.create().parse_overrides(overrides)
-    except (OverrideParseException, HydraException) as error:
+    except (HydraException, ValueError) as error:
         raise explain(error, "train", overrides) from error
     for item in parsed:
         key = item.key_or_group
+        if item.is_delete():
+            raise RequestError(f"{item.input_line}: a key of a stored config cannot be taken away. Say {key}=VALUE.")
         if item.is_sweep_override():
             raise RequestError(f"{item.input_line} are several values; here each key has one.")
         if isinstance(config.get(key), dict):

@@ -4,7 +4,8 @@ The rule: what an experiment sets inside a group is meant for the member it chos
 (`experiment=digits_cnn model=lenet`), that comes with its own values (docs/decisions/0013).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,12 @@ def compose(verb: str, overrides: Sequence[str], *, arguments: Sequence[str] = (
     """A verb's config with these overrides, beside whatever Hydra is running. arguments: may hold --config-dir."""
     config, choices = _composed(verb, overrides, arguments)
     return as_chosen(config, choices, verb, overrides, arguments=arguments)[0]
+
+
+def compose_alone(verb: str, overrides: Sequence[str]) -> DictConfig:
+    """The config of a verb without groups, which is in Hydra's store under the verb's name."""
+    with _beside(lambda: hydra.initialize(version_base="1.3", config_path=None)):
+        return hydra.compose(verb, overrides=list(overrides))
 
 
 def as_chosen(
@@ -74,13 +81,8 @@ def _values(config: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 def _composed(verb: str, overrides: Sequence[str], arguments: Sequence[str]) -> tuple[DictConfig, Choices]:
     """Hydra's own composition, and the member of each group in it."""
     searched = search_path([*arguments, *overrides], given=True)
-    running = GlobalHydra.instance().hydra
-    GlobalHydra.instance().clear()
-    try:
-        with hydra.initialize_config_dir(version_base="1.3", config_dir=str(configs.FOLDER)):
-            config = hydra.compose(verb, overrides=[*searched, *overrides], return_hydra_config=True)
-    finally:
-        GlobalHydra.instance().hydra = running
+    with _beside(lambda: hydra.initialize_config_dir(version_base="1.3", config_dir=str(configs.FOLDER))):
+        config = hydra.compose(verb, overrides=[*searched, *overrides], return_hydra_config=True)
     choices = dict(config.hydra.runtime.choices)
     with open_dict(config):
         del config["hydra"]
@@ -93,6 +95,18 @@ def load_plugins() -> None:
     """
     with without_working_directory():
         Plugins.instance()
+
+
+@contextmanager
+def _beside(initialize: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Hydra initialized for one composition; what it is running meanwhile is put back."""
+    running = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize():
+            yield
+    finally:
+        GlobalHydra.instance().hydra = running
 
 
 def search_path(arguments: Sequence[str], *, given: bool = False) -> list[str]:

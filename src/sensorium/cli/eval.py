@@ -10,6 +10,7 @@ from sensorium.cli import overwriting
 from sensorium.cli.app import Config, check, run_hydra
 from sensorium.cli.eval_data import evaluation_data, settings_for
 from sensorium.cli.predict import checkpoint_path
+from sensorium.cli.request import own_arguments
 from sensorium.errors import RequestError
 from sensorium.run_config import RunConfig
 from sensorium.specs import Spec
@@ -20,15 +21,9 @@ from sensorium.tasks.base import Evaluation
 def run(arguments: list[str]) -> int:
     """Evaluates. dataset=... and dataset.KEY=... belong to the checkpoint's config, the rest to eval's own."""
     about_data = [argument for argument in arguments if argument.startswith(("dataset=", "dataset."))]
-    rest = [_listed(argument) for argument in arguments if argument not in about_data]
+    rest = own_arguments("eval", arguments)
     run_hydra("eval", rest, lambda config: _job(config, about_data, rest))
     return 0
-
-
-def _listed(argument: str) -> str:
-    """ckpt=a,b,c as the list it means; Hydra would take it for a sweep."""
-    key, _, value = argument.partition("=")
-    return f"ckpt=[{value}]" if key == "ckpt" and "," in value and value[0] not in "['\"" else argument
 
 
 def _loaded(config: Config) -> checkpoint.Checkpoint:

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sensorium.errors import RequestError
+from sensorium.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
-IMAGES = (".bmp", ".gif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-AUDIO = (".aif", ".aiff", ".au", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav")
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
 TEXT_COLUMNS = ("text", "sentence", "review", "comment", "message", "content", "tweet")
@@ -96,8 +95,8 @@ def _folder(root: Path) -> Guess:
             return Guess(what, (f"dataset={dataset}", _override("root", root)))
     classes = _classes(names, inside)
     by_suffix = (
-        (IMAGES, "images in a folder per class", "image_folder"),
-        (AUDIO, "recordings in a folder per class", "speech_folder"),
+        (IMAGE_SUFFIXES, "images in a folder per class", "image_folder"),
+        (AUDIO_SUFFIXES, "recordings in a folder per class", "speech_folder"),
         ((".txt",), "texts in a folder per class", "text_folder"),
     )
     counts = [(_count(root, suffixes), what, dataset) for suffixes, what, dataset in by_suffix]
@@ -132,8 +131,8 @@ def _files(root: Path) -> Iterator[str]:
 def _table(path: Path) -> Guess:
     header, row = _first_rows(path)
     folded = {name.strip().lower(): name.strip() for name in header}
-    image = _column_by_cell(header, row, IMAGES)
-    audio = _column_by_cell(header, row, AUDIO)
+    image = _column_by_cell(header, row, IMAGE_SUFFIXES)
+    audio = _column_by_cell(header, row, AUDIO_SUFFIXES)
     label = _first(folded, LABEL_COLUMNS)
     if audio is not None and (transcript := _first(folded, TRANSCRIPT_COLUMNS)) is not None:
         columns = {"audio_column": (audio, "audio"), "text_column": (transcript, "text")}

@@ -6,6 +6,7 @@ import sys
 import traceback
 
 from sensorium.cli import help as help_pages
+from sensorium.cli.loading import loading
 from sensorium.errors import RequestError, SensoriumError, unknown
 from sensorium.import_path import working_directory_last
 from sensorium.startup import signals_on_their_own_stack
@@ -17,6 +18,7 @@ VERBS = {
     "predict": "sensorium.cli.predict",
     "list": "sensorium.cli.list",
 }
+LIGHT = ("list",)  # verbs that import no torch before they have checked their request
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -72,4 +74,10 @@ def _run(arguments: list[str]) -> int:
     if any(argument in ("-h", "--help") for argument in rest):
         print(help_pages.verb(verb))
         return 0
+    if verb not in LIGHT and "torch" not in sys.modules:
+        # Seconds of importing are for requests that can be carried out.
+        if importlib.import_module("sensorium.cli.request").answer(verb, rest):
+            return 0
+        with loading():
+            importlib.import_module(VERBS[verb])
     return importlib.import_module(VERBS[verb]).run(rest)

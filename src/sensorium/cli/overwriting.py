@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sensorium.audio.read import SOUND_SUFFIXES
 from sensorium.errors import RequestError
-from sensorium.runs import Run
-from sensorium.vision.decode import IMAGE_SUFFIXES
+from sensorium.run_folder import Run
+from sensorium.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
 FOLDER_KEYS = ("overlay", "masks", "attention", "folder")
 _CHECKPOINTS = ("ckpt", "compare")
@@ -18,7 +17,7 @@ _FILES = ("input", "decoding.language_model", "decoding.lexicon")
 # input, a folder, a glob, a table that lists recordings).
 _PRECIOUS = {
     **dict.fromkeys(IMAGE_SUFFIXES, "an image"),
-    **dict.fromkeys(SOUND_SUFFIXES, "a recording"),
+    **dict.fromkeys(AUDIO_SUFFIXES, "a recording"),
     ".ckpt": "a checkpoint",
 }
 

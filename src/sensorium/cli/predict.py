@@ -7,11 +7,11 @@ from typing import Any
 from sensorium import runs
 from sensorium.build import load_model
 from sensorium.cli.app import Config, check, run_hydra
+from sensorium.cli.request import WORDS, own_arguments
 from sensorium.errors import RequestError, unknown
 from sensorium.tasks import registry
 from sensorium.tasks.base import LoadedModel, PredictOptions, Task
 
-WORDS = ("text", "prompt")
 INPUTS = ("input", *WORDS)
 # Options that only some checkpoints have a use for: given to another, they are a mistake.
 OPTIONS = ("attention", "threshold", "overlay", "masks")
@@ -23,25 +23,13 @@ def run(arguments: list[str]) -> int:
 
     # Texts are taken literally: Hydra would look for brackets, quotes and ${names} in them.
     words = {key: value for key, _, value in (argument.partition("=") for argument in arguments) if key in WORDS}
-    rest = [argument for argument in arguments if argument.partition("=")[0] not in WORDS]
 
     def job(config: Config) -> None:
         nonlocal failures
         failures += _job(config | words)
 
-    run_hydra("predict", _literal_globs(rest), job)
+    run_hydra("predict", own_arguments("predict", arguments), job)
     return 1 if failures else 0
-
-
-def _literal_globs(arguments: list[str]) -> list[str]:
-    """Quotes input=photos/*.png for Hydra, whose grammar has no use for * and ? in a plain value."""
-
-    def quoted(argument: str) -> str:
-        key, _, value = argument.partition("=")
-        plain = key == "input" and value and value[0] not in "['\""
-        return f"input='{value}'" if plain and "'" not in value else argument
-
-    return [quoted(argument) for argument in arguments]
 
 
 def checkpoint_path(given: Any) -> Path:

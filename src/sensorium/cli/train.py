@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 
 from sensorium import checkpoint, distributed, evaluation, output, runs
 from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_classes
-from sensorium.cli import configs, guess, sweep, values
+from sensorium.cli import configs, guess, schema, sweep
 from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra
 from sensorium.data.base import Data, Problem, refuse
 from sensorium.errors import RequestError, RunError, SensoriumError, listing
@@ -84,7 +84,7 @@ def _job(config: Config) -> None:
 def _train_anew(config: Config) -> Run:
     """A training in a run folder of its own, which is taken away again when the request turns out to be wrong."""
     check("train", config)
-    fit.check_trainer(config["trainer"])
+    launch.check_devices(config["trainer"])
     hydra = HydraConfig.get()
     config["dataset_name"], config["model_name"] = hydra.runtime.choices["dataset"], hydra.runtime.choices["model"]
     if hydra.mode == RunMode.MULTIRUN and config["threads"] == "auto" and "joblib" in hydra.launcher._target_:
@@ -113,7 +113,8 @@ def _resume(path: Path, overrides: list[str]) -> None:
     if isinstance(given := stored["model"].get("pretrained"), str):  # an earlier config.yaml names a file there
         stored["model"] |= {"pretrained": False, "init": given}
     config = override(stored, overrides)
-    values.check("train", config)
+    schema.check("train", config)
+    launch.check_devices(config["trainer"])
     launch.join()
     found, note = checkpoint.newest_readable([run.last, run.previous])
     if note and distributed.rank() == 0 and not launch.is_spawned(run):

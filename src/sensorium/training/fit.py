@@ -1,6 +1,5 @@
 """One training: the Trainer put together from a config, run, and the state it goes on from."""
 
-import inspect
 import logging
 import math
 import warnings
@@ -37,17 +36,6 @@ from sensorium.training.interrupts import StopRequest
 from sensorium.training.progress import ProgressReport
 from sensorium.training.samples import TextSamples
 from sensorium.training.unfreeze import Unfreezing
-
-# Set here and not through trainer.*: the run folder, the progress report and the checkpoints depend on them.
-OWN_TRAINER_KEYS = (
-    "callbacks",
-    "logger",
-    "default_root_dir",
-    "enable_progress_bar",
-    "plugins",
-    "enable_checkpointing",
-    "enable_model_summary",
-)
 
 
 def quiet() -> None:
@@ -262,7 +250,6 @@ def _check_monitor(name: str, callback: pl.Callback, task: TaskModule) -> None:
 
 def _trainer(config: RunConfig, *, callbacks: list[pl.Callback], logger: Any, run: Run) -> pl.Trainer:
     options = dict(config.trainer)
-    check_trainer(options)
     if options["strategy"] == "ddp":
         # Running means and the like are handed round before they are used (Task.on_validation_start), not at each
         # batch: validation gives the processes different numbers of batches.
@@ -281,16 +268,6 @@ def _trainer(config: RunConfig, *, callbacks: list[pl.Callback], logger: Any, ru
         )
     except (ValueError, TypeError, RuntimeError, MisconfigurationException) as error:
         raise RequestError(f"trainer: {str(error).splitlines()[0]}") from error
-
-
-def check_trainer(options: Section) -> None:
-    """Refuses keys that Lightning's Trainer does not take, and those that are not for a person to set."""
-    allowed = [name for name in inspect.signature(pl.Trainer.__init__).parameters if name != "self"]
-    for key in options:
-        if key in OWN_TRAINER_KEYS:
-            raise RequestError(f"trainer.{key} is set by Sensorium itself. See the groups callbacks and logger.")
-        if key not in allowed:
-            raise unknown("key in trainer (Lightning's Trainer)", key, set(allowed) - set(OWN_TRAINER_KEYS))
 
 
 def _logger(config: RunConfig, run: Run) -> Any:

@@ -93,6 +93,17 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, name="end_with_parent", daemon=True).start()
 
 
+def check_devices(trainer: dict[str, Any]) -> None:
+    """Refuses devices that this machine does not have, and a strategy that they cannot carry out."""
+    device = device_of(str(trainer["accelerator"]))
+    wanted_processes(trainer)
+    if trainer["strategy"] == "fsdp" and device.type != "cuda":
+        raise RequestError(
+            "strategy=fsdp needs a GPU (accelerator=gpu): it spreads the parameters of a model over several.\n"
+            "Take strategy=ddp for several processes on the CPU, or strategy=auto."
+        )
+
+
 def join() -> None:
     """Makes this process one of its group. Does nothing for a run on one process."""
     end_with_parent()

@@ -30,6 +30,7 @@ from PIL import (
 from sensorium.errors import RequestError, unknown
 from sensorium.files import visible
 from sensorium.specs import Resize
+from sensorium.suffixes import IMAGE_SUFFIXES
 
 # Only these are tried, whatever the file is called: other readers of Pillow start other programs (EPS).
 # Their modules are imported here, because Pillow would import them at the first picture, in many threads at once.
@@ -43,7 +44,6 @@ _READERS = (
     PpmImagePlugin.PpmImageFile,
 )
 _FORMATS = tuple(reader.format for reader in _READERS)
-IMAGE_SUFFIXES = (".bmp", ".gif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 # What Pillow raises for a damaged file: each of its readers has its own way to fail.
 _DAMAGE = (

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sensorium.audio.read import SOUND_SUFFIXES, list_sounds
+from sensorium.audio.read import list_sounds
 from sensorium.data.audio.listed import Recordings
 from sensorium.data.audio.listening import Cache
 from sensorium.data.audio.settings import SoundSettings
@@ -13,6 +13,7 @@ from sensorium.data.folders import inner_folders, part_folders
 from sensorium.data.text.sources import existing
 from sensorium.errors import RequestError
 from sensorium.files import visible
+from sensorium.suffixes import AUDIO_SUFFIXES
 
 _NOISE = "_background_noise_"  # long recordings of Speech Commands to mix others with
 
@@ -79,5 +80,5 @@ def _loose(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.suffix.lower() in SOUND_SUFFIXES and visible(path.name) and path.is_file()
+        if path.suffix.lower() in AUDIO_SUFFIXES and visible(path.name) and path.is_file()
     )

@@ -1,0 +1,78 @@
+"""A request checked before torch is imported, so that a wrong one is answered at once.
+
+What is checked here is checked again by the verb itself, on the config that it is going to use.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sensorium.cli import guess, schema
+from sensorium.cli.app import Config, check, composed, find_own_modules, override, run_hydra
+from sensorium.cli.arguments import check_choices
+
+WORDS = ("text", "prompt")  # of predict: taken as they are, without Hydra
+_ANSWERED = ("--cfg", "-c", "--info", "--hydra-help")  # by the config alone
+_OTHER_CONFIG = ("--config-path", "-cp", "--experimental-rerun")
+
+
+def answer(verb: str, arguments: list[str]) -> bool:
+    """Raises RequestError for a request that cannot be. Returns whether it was answered: by its config."""
+    typed = own_arguments(verb, arguments)
+    options = [argument.partition("=")[0] for argument in typed]
+    if any(option in _ANSWERED for option in options):
+        run_hydra(verb, typed, _nothing)
+        return True
+    if any(option in _OTHER_CONFIG for option in options):
+        return False
+    find_own_modules()
+    resumed = next((a.partition("=")[2] for a in typed if a.lstrip("+").startswith("resume=")), "null")
+    if verb == "train" and resumed != "null":
+        _check_resumed(Path(resumed), [a for a in typed if not a.lstrip("+").startswith("resume=")])
+        return False
+    if verb == "train" and ("-m" in typed or "--multirun" in typed):
+        return False  # each job of a sweep is a request of its own: what is wrong with one keeps no other from running
+    check(verb, composed(verb, typed))
+    return False
+
+
+def _nothing(config: Config) -> None:
+    """The job of a request that Hydra answers from the config."""
+
+
+def _check_resumed(run: Path, arguments: list[str]) -> None:
+    """The values that a run goes on with. A folder that is no run is explained by whoever resumes it."""
+    stored: Any = None
+    with suppress(OSError, ValueError, yaml.YAMLError):
+        stored = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    if isinstance(stored, dict) and "-m" not in arguments and "--multirun" not in arguments:
+        schema.check("train", override(stored, arguments))
+
+
+def own_arguments(verb: str, arguments: list[str]) -> list[str]:
+    """A verb's arguments as Hydra is given them: of eval those about the data belong to the checkpoint's config."""
+    if verb == "predict":
+        return _literal_globs([a for a in arguments if a.partition("=")[0] not in WORDS])
+    if verb == "eval":
+        check_choices([a for a in arguments if a.startswith("dataset=")])
+        return [_listed(a) for a in arguments if not a.startswith(("dataset=", "dataset."))]
+    return guess.expanded(arguments)[0] if verb == "train" else arguments
+
+
+def _listed(argument: str) -> str:
+    """ckpt=a,b,c as the list it means; Hydra would take it for a sweep."""
+    key, _, value = argument.partition("=")
+    return f"ckpt=[{value}]" if key == "ckpt" and "," in value and value[0] not in "['\"" else argument
+
+
+def _literal_globs(arguments: list[str]) -> list[str]:
+    """Quotes input=photos/*.png for Hydra, whose grammar has no use for * and ? in a plain value."""
+
+    def quoted(argument: str) -> str:
+        key, _, value = argument.partition("=")
+        is_plain = key == "input" and value and value[0] not in "['\""
+        return f"input='{value}'" if is_plain and "'" not in value else argument
+
+    return [quoted(argument) for argument in arguments]

@@ -1,0 +1,255 @@
+"""Every key of every verb: its type and range, checked before anything is read, built or written. Imports no torch.
+
+What a section's own class or function takes (model, dataset, optimizer ...) follows from the annotations of its
+constructor: see `sensorium.cli.sections`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sensorium.annotations import is_number, is_whole
+from sensorium.cli.rules import (
+    MOST,
+    PATH,
+    PATHS,
+    SEED,
+    SWITCH,
+    TEXT,
+    Rule,
+    number,
+    one_of,
+    or_null,
+    share,
+    whole,
+)
+from sensorium.errors import RequestError, not_possible, unknown
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+MEMORY_FORMATS = ("contiguous", "channels_last")
+MOST_THREADS = 1024  # more than any machine that this runs on has cores
+# Set by Sensorium and not through trainer.*: the run folder, the progress report and the checkpoints depend on them.
+OWN_TRAINER_KEYS = (
+    "callbacks",
+    "logger",
+    "default_root_dir",
+    "enable_progress_bar",
+    "plugins",
+    "enable_checkpointing",
+    "enable_model_summary",
+)
+
+_ONE_UP = whole(1)
+_POSITIVE = number(0, "a number above 0", above=True)
+_NOT_NEGATIVE = number(0, "a number from 0")
+_SHARE = share("a share up to 1")
+
+
+def _share_or_count(value: Any) -> bool:
+    return (is_whole(value) and 1 <= value <= MOST) or (is_number(value) and 0 < value <= 1)
+
+
+def _is_devices(value: Any) -> bool:
+    if isinstance(value, list):
+        return len(value) > 0 and all(is_whole(item) and 0 <= item <= MOST for item in value)
+    written = isinstance(value, str) and value.isdecimal() and len(value) < 10 and int(value) >= 1
+    return written or (is_whole(value) and (value == -1 or 1 <= value <= MOST))
+
+
+def _is_duration(value: Any) -> bool:
+    """As Lightning takes it: "DD:HH:MM:SS", or {hours: 1, minutes: 30}."""
+    if isinstance(value, Mapping):
+        units = ("days", "hours", "minutes", "seconds", "weeks")
+        return bool(value) and all(unit in units and is_number(n) and 0 <= n < 1e6 for unit, n in value.items())
+    parts = value.split(":") if isinstance(value, str) else []
+    return len(parts) == 4 and all(part.isdecimal() and len(part) <= 6 for part in parts)
+
+
+_BATCHES_SAID = "a share above 0 such as 0.1, a number of batches from 1, or null for all"
+_BATCHES = Rule(lambda value: value is None or _share_or_count(value), _BATCHES_SAID)
+_BATCHES_OR_NONE = Rule(lambda value: value in (None, 0) or _share_or_count(value), f"0, {_BATCHES_SAID}")
+_EPOCHS = Rule(
+    lambda value: is_whole(value) and (value == -1 or value >= 1), "a whole number from 1, or -1", limit=MOST
+)
+_FORMAT = one_of("table", "csv", "json")
+_ACCELERATOR = one_of("auto", "cpu", "gpu", "mps")
+_ON_BAD = one_of("fail", "skip")
+
+# Lightning's Trainer: all its arguments but those that are Sensorium's to set.
+_TRAINER = {
+    "accelerator": _ACCELERATOR,
+    "strategy": TEXT,
+    "devices": Rule(_is_devices, "a number from 1, -1, a list of devices", ("auto",)),
+    "num_nodes": _ONE_UP,
+    "precision": one_of("auto", *PRECISIONS),
+    "fast_dev_run": Rule(
+        lambda value: isinstance(value, bool) or (is_whole(value) and 0 <= value <= MOST), "true, false or 1"
+    ),
+    "max_epochs": _EPOCHS,
+    "min_epochs": or_null(whole(0)),
+    "max_steps": _EPOCHS,
+    "min_steps": or_null(whole(0)),
+    "max_time": or_null(Rule(_is_duration, "DD:HH:MM:SS, or such as {hours:1,minutes:30}")),
+    "limit_train_batches": _BATCHES,
+    "limit_val_batches": _BATCHES_OR_NONE,
+    "limit_test_batches": _BATCHES_OR_NONE,
+    "limit_predict_batches": _BATCHES_OR_NONE,
+    "overfit_batches": Rule(lambda value: value == 0 or _share_or_count(value), "0, a share, or a number of batches"),
+    "val_check_interval": or_null(
+        Rule(
+            lambda value: _share_or_count(value) or _is_duration(value),
+            "a share of an epoch, a number of batches, or a time such as 00:00:30:00",
+        )
+    ),
+    "check_val_every_n_epoch": or_null(_ONE_UP),
+    "num_sanity_val_steps": or_null(
+        Rule(lambda value: is_whole(value) and value >= -1, "a whole number from 0, or -1 for all", limit=MOST)
+    ),
+    "log_every_n_steps": or_null(whole(0)),
+    "accumulate_grad_batches": _ONE_UP,
+    "gradient_clip_val": or_null(_POSITIVE),
+    "gradient_clip_algorithm": or_null(one_of("norm", "value")),
+    "deterministic": Rule(lambda value: isinstance(value, bool), "true, false", ("warn",), null=True),
+    "benchmark": or_null(SWITCH),
+    "inference_mode": SWITCH,
+    "use_distributed_sampler": SWITCH,
+    "profiler": or_null(one_of("simple", "advanced", "pytorch", "xla")),
+    "detect_anomaly": SWITCH,
+    "barebones": SWITCH,
+    "sync_batchnorm": SWITCH,
+    "reload_dataloaders_every_n_epochs": whole(0),
+    "enable_autolog_hparams": SWITCH,
+    "model_registry": or_null(TEXT),
+}
+_DECODING = {
+    "decoding.beam_size": or_null(_ONE_UP),
+    "decoding.no_repeat_ngram": or_null(whole(0)),
+    "decoding.length_penalty": or_null(_NOT_NEGATIVE),
+    "decoding.language_model": or_null(PATH),
+    "decoding.language_weight": or_null(_NOT_NEGATIVE),
+    "decoding.word_score": or_null(number(None, "a number")),
+    "decoding.lexicon": or_null(PATH),
+}
+RULES: dict[str, dict[str, Rule]] = {
+    "train": {
+        **_DECODING,
+        "seed": SEED,
+        "batch_size": whole(1, "auto"),
+        "eval_batch_size": _ONE_UP,
+        "batch_tokens": or_null(_ONE_UP),
+        "lr": number(0, "a number above 0", "find", above=True),
+        "label_smoothing": share("a number from 0 to below 1", zero=True, one=False),
+        "labels_per_class": or_null(_ONE_UP),
+        "labels_seed": SEED,
+        "epoch_batches": or_null(_ONE_UP),
+        "class_weights": or_null(one_of("balanced")),
+        "run_root": PATH,
+        "resume": or_null(PATH),
+        "on_bad": _ON_BAD,
+        "workers": whole(0, most=MOST_THREADS),
+        "threads": whole(1, "auto", most=MOST_THREADS),
+        "memory_format": one_of("auto", *MEMORY_FORMATS),
+        "compile": SWITCH,
+        "trace": or_null(whole(0)),
+        "test": SWITCH,
+        "dataset.split_seed": whole(0),
+        "optimizer.weight_decay": _NOT_NEGATIVE,
+        "model.pretrained": Rule(lambda value: isinstance(value, bool | str), "true or false"),
+        "model.init": or_null(PATH),
+        "model.vectors": or_null(PATH),
+        "model.freeze": or_null(one_of("backbone")),
+        "model.unfreeze_epochs": or_null(_ONE_UP),
+        "model.backbone_lr_scale": _NOT_NEGATIVE,
+        "model.layer_lr_decay": or_null(_SHARE),
+        **{f"trainer.{key}": rule for key, rule in _TRAINER.items()},
+    },
+    "eval": {
+        **_DECODING,
+        "ckpt": PATHS,
+        "average": SWITCH,
+        "split": or_null(one_of("test", "val", "train", "all")),
+        "compare": or_null(PATH),
+        "bootstrap": whole(0),
+        "accelerator": _ACCELERATOR,
+        "batch_size": or_null(_ONE_UP),
+        "on_bad": _ON_BAD,
+        "format": _FORMAT,
+        "output": or_null(PATH),
+        "folder": or_null(PATH),
+        "predictions": one_of("csv", "jsonl"),
+        "trust": SWITCH,
+    },
+    "predict": {
+        **_DECODING,
+        "decoding.n_best": or_null(_ONE_UP),
+        "ckpt": PATH,
+        "input": or_null(PATHS),
+        "stream": SWITCH,
+        "threshold": or_null(_SHARE),
+        "text": or_null(TEXT),
+        "prompt": or_null(TEXT),
+        "length": _ONE_UP,
+        "temperature": _NOT_NEGATIVE,
+        "top_k": or_null(_ONE_UP),
+        "top_p": or_null(_SHARE),
+        "seed": SEED,
+        "masks": or_null(PATH),
+        "overlay": or_null(PATH),
+        "attention": or_null(PATH),
+        "accelerator": _ACCELERATOR,
+        "batch_size": _ONE_UP,
+        "format": one_of("table", "csv", "json", "coco", "srt", "vtt"),
+        "output": or_null(PATH),
+        "trust": SWITCH,
+    },
+    "list": {
+        "what": TEXT,
+        "model": or_null(TEXT),
+        "image_size": _ONE_UP,
+        "in_channels": _ONE_UP,
+        "num_classes": _ONE_UP,
+        "vocab_size": _ONE_UP,
+        "format": _FORMAT,
+        "output": or_null(PATH),
+    },
+}
+
+
+def check(verb: str, config: Mapping[str, Any], *, needed: Sequence[str] = ()) -> None:
+    """Raises RequestError for the first value that cannot be, with what can.
+
+    needed: keys that have to be there, which `~KEY` takes away; a config of an earlier version lacks some.
+    """
+    for section in ("trainer", "decoding"):
+        if section in config and not isinstance(config[section], Mapping):
+            raise not_possible(section, config[section], f"keys with values, such as {section}.KEY=VALUE")
+    for key in needed:
+        if not _has(config, key):
+            raise removed(key)
+    if verb == "train":
+        _check_trainer_keys(config.get("trainer", {}))
+    for key, rule in RULES[verb].items():
+        if _has(config, key):
+            rule.check(key, _section_of(config, key)[key.rpartition(".")[2]])
+
+
+def removed(key: str) -> RequestError:
+    """The error for a key or section that `~KEY` took away."""
+    return RequestError(f"{key} has been removed and is needed. Leave ~{key} out of the command.")
+
+
+def _section_of(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    section = key.rpartition(".")[0]
+    found = config.get(section) if section else config
+    return found if isinstance(found, Mapping) else {}
+
+
+def _has(config: Mapping[str, Any], key: str) -> bool:
+    return key.rpartition(".")[2] in _section_of(config, key)
+
+
+def _check_trainer_keys(trainer: Mapping[str, Any]) -> None:
+    for key in trainer:
+        if key in OWN_TRAINER_KEYS:
+            raise RequestError(f"trainer.{key} is set by Sensorium itself. See the groups callbacks and logger.")
+        if key not in _TRAINER:
+            raise unknown("key in trainer (Lightning's Trainer)", str(key), _TRAINER)

@@ -1,0 +1,210 @@
+"""Every key of every verb has a type and a range, and no value of a wrong type or an extreme one is a fault.
+
+Nothing is trained here: a request ends at the check.
+"""
+
+import copy
+import functools
+import inspect
+import math
+from types import SimpleNamespace
+
+import lightning.pytorch as pl
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from sensorium.annotations import is_number
+from sensorium.cli import app, configs, main, request, schema
+from sensorium.cli.rules import LARGEST
+from sensorium.errors import RequestError
+
+VERBS = ("train", "eval", "predict", "list")
+GIVEN = {"eval": ["ckpt=a.ckpt"], "predict": ["ckpt=a.ckpt", "input=a.png"], "train": [], "list": []}
+KEYS = [(verb, key) for verb in VERBS for key in schema.RULES[verb]]
+ODD = "\x00\n\t'\"[]{}()$,:=~+@\\ä漢🙂\u202e"
+WORDS = st.text(alphabet=st.sampled_from(ODD + "abc019 .-_/"), max_size=12)
+PLAIN = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.sampled_from([-1, 0, 1, 2**31, 2**63, 2**64, 10**31, -(10**31), 10**400, -(10**4000)]),
+    st.floats(),
+    st.sampled_from([math.nan, math.inf, -math.inf, 1e31, -0.0, 5e-324]),
+    WORDS,
+)
+VALUES = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=2))
+
+
+@functools.cache
+def composed(verb: str) -> dict:
+    return app.composed(verb, GIVEN[verb])
+
+
+def changed(verb: str, key: str, value: object) -> dict:
+    config = copy.deepcopy(composed(verb))
+    section, _, name = key.rpartition(".")
+    (config[section] if section else config)[name] = value
+    return config
+
+
+def outcome(verb: str, config: dict) -> str | None:
+    """What a person is told; None for a config that can be."""
+    try:
+        app.check(verb, config)
+    except RequestError as error:
+        return str(error)
+    return None
+
+
+def test_every_key_that_a_verb_lists_has_a_rule():
+    for verb in VERBS:
+        primary = OmegaConf.to_container(OmegaConf.load(configs.FOLDER / f"{verb}.yaml"))
+        primary = {key: value for key, value in primary.items() if key not in ("defaults", "hydra")}
+        keys = [f"{key}.{name}" for key, value in primary.items() if isinstance(value, dict) for name in value]
+        keys += [key for key, value in primary.items() if not isinstance(value, dict)]
+        missing = set(keys) - set(schema.RULES[verb])
+        assert missing == ({"dataset"} if verb == "eval" else set())  # eval's dataset= is the checkpoint's
+
+
+def test_every_argument_of_the_trainer_has_a_rule_or_is_not_for_a_person():
+    arguments = set(inspect.signature(pl.Trainer.__init__).parameters) - {"self"}
+    ruled = {key.removeprefix("trainer.") for key in schema.RULES["train"] if key.startswith("trainer.")}
+    assert ruled | set(schema.OWN_TRAINER_KEYS) == arguments
+    assert ruled.isdisjoint(schema.OWN_TRAINER_KEYS)
+
+
+@pytest.mark.parametrize(("verb", "key"), KEYS, ids=[f"{verb}-{key}" for verb, key in KEYS])
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(value=VALUES)
+def test_no_value_of_any_key_is_a_fault(verb, key, value):
+    told = outcome(verb, changed(verb, key, value))
+    if told is None:
+        # What passes is of a kind that the key is for: a sound number, a word, nothing.
+        flat = value if isinstance(value, list) else [value]
+        assert not any(is_number(item) and abs(item) > LARGEST for item in flat)
+        assert not any(isinstance(item, float) and math.isnan(item) for item in flat)
+        assert not isinstance(value, dict) or "max_time" in key or "interval" in key
+        return
+    assert told.startswith(key)
+    assert len(told.splitlines()) <= 3
+    assert len(told) < 400
+
+
+NEVER = [
+    ([[None]], "a list in a list"),
+    ({"a": 1}, "keys with values"),
+    (math.nan, "not a number"),
+    (10**5000, "a number of 5,000 digits"),
+    (-(10**5000), "the same below 0"),
+]
+
+
+@pytest.mark.parametrize(("verb", "key"), KEYS, ids=[f"{verb}-{key}" for verb, key in KEYS])
+def test_what_no_key_takes_is_refused_by_every_key(verb, key):
+    assert [what for value, what in NEVER if outcome(verb, changed(verb, key, value)) is None] == []
+
+
+BY_HAND = [
+    ("train", "seed", [0, -1, 2**63 - 1], [2**63, 1.5, 1e31, "a", True, None]),
+    ("train", "lr", [0.1, 1, "find"], [0, -1, "fnd", math.inf, True, None]),
+    ("train", "batch_size", [1, "auto", 2**31 - 1], [0, 2**31, 1.5, "", None]),
+    ("train", "label_smoothing", [0, 0.5], [1, -0.1, "a", None]),
+    ("train", "run_root", ["runs", "a b"], ["", 5, None, "a\0b", ["a"]]),
+    ("train", "threads", ["auto", 1, 1024], [0, 1025, 99999999999, "all", None]),
+    ("train", "test", [True, False], [0, 1, "true", None]),
+    ("train", "class_weights", [None, "balanced"], ["blanced", True, 1]),
+    ("train", "model.layer_lr_decay", [None, 1, 0.5], [0, 1.1, "a", True]),
+    ("train", "trainer.max_epochs", [1, -1], [0, -2, 1.5, "many", None, True]),
+    ("train", "trainer.devices", [1, "auto", -1, "2", [0, 1]], [0, -2, 1.5, "all", None, [], [-1], True]),
+    ("train", "trainer.deterministic", [True, False, "warn", None], ["maybe", 1, "true"]),
+    ("train", "trainer.limit_val_batches", [None, 0, 0.5, 1, 10], [-1, 1.5, "a", True]),
+    ("train", "trainer.max_time", [None, "00:01:00:00", {"hours": 1}], ["soon", 5, {"ours": 1}, {}]),
+    ("train", "decoding.word_score", [None, -2, 0.5], ["a", math.inf, True]),
+    ("eval", "ckpt", ["a", ["a", "b"]], [None, 1, [], ["a", None], ""]),
+    ("eval", "split", [None, "test", "all"], ["tset", 1]),
+    ("predict", "input", [None, "a", ["a", "b"]], [1, [], {"a": "b"}]),
+    ("predict", "top_p", [None, 0.5, 1], [0, 1.1, "a"]),
+    ("list", "num_classes", [1, 1000], [0, 1.5, None, "ten"]),
+]
+
+
+@pytest.mark.parametrize(("verb", "key", "good", "bad"), BY_HAND, ids=[f"{row[0]}-{row[1]}" for row in BY_HAND])
+def test_values_that_a_person_would_try(verb, key, good, bad):
+    assert [value for value in good if outcome(verb, changed(verb, key, value)) is not None] == []
+    assert [value for value in bad if outcome(verb, changed(verb, key, value)) is None] == []
+
+
+def test_a_limit_is_said_only_to_those_who_pass_it():
+    assert outcome("train", changed("train", "batch_size", 0)) == (
+        "batch_size=0 is not possible. Allowed: a whole number from 1 or auto."
+    )
+    assert outcome("train", changed("train", "batch_size", 2**40)) == (
+        "batch_size=1099511627776 is not possible. Allowed: a whole number from 1 to 2,147,483,647 or auto."
+    )
+
+
+@pytest.mark.parametrize(("verb", "key"), [(v, k) for v, k in KEYS if v == "train"], ids=lambda value: value)
+def test_a_key_that_is_taken_away(verb, key):
+    config = copy.deepcopy(composed(verb))
+    section, _, name = key.rpartition(".")
+    present = (config[section] if section else config).pop(name, "absent") != "absent"
+    told = outcome(verb, config)
+    listed = key in app.needed_keys(verb)
+    assert (told is not None) == (present and listed)
+    if told:
+        assert told == f"{key} has been removed and is needed. Leave ~{key} out of the command."
+
+
+# -- the whole way from the command line
+
+
+def typed(value: object) -> str:
+    """A value as a person might type it, right or wrong by Hydra's grammar."""
+    if isinstance(value, list):
+        return f"[{','.join(map(typed, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{name}:{typed(inner)}' for name, inner in value.items())}}}"
+    if isinstance(value, int) and value.bit_length() > 10000:
+        return "9" * 5000
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+GROUPS = [("train", group) for group in configs.groups()] + [("train", "trainer"), ("train", "decoding")]
+PARTS = [("train", key) for key in ("model.width", "model._target_", "optimizer.betas", "augment.transforms")]
+
+
+@settings(
+    max_examples=50,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],  # an example takes a tenth of a second: no time to look for a shorter one
+    suppress_health_check=list(HealthCheck),
+)
+@given(
+    place=st.sampled_from(KEYS + 3 * GROUPS + 5 * PARTS),
+    form=st.sampled_from(["{key}={value}"] * 5 + ["+{key}={value}", "++{key}={value}", "~{key}", "~{key}={value}"]),
+    value=VALUES,
+)
+def test_no_command_is_a_fault(place, form, value, monkeypatch_module, capsys):
+    verb, key = place
+    argument = form.format(key=key, value=typed(value))
+    status = main.main([verb, *GIVEN[verb], argument])
+    told = capsys.readouterr().err
+    assert status in (0, 2), (argument, told)
+    assert "Traceback" not in told
+    assert "fault in Sensorium" not in told
+    assert (len(told.splitlines()) in (1, 2, 3)) == (status == 2), told
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_module(tmp_path_factory):
+    """Verbs that end where their work would begin."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("empty"))
+        for verb in VERBS:
+            stub = SimpleNamespace(run=lambda rest, verb=verb: int(request.answer(verb, rest)))
+            patch.setitem(__import__("sys").modules, f"stub_{verb}", stub)
+            patch.setitem(main.VERBS, verb, f"stub_{verb}")
+        yield
