@@ -8,10 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from sensorium.errors import RequestError
 from sensorium.metrics.classification import outcomes
 from sensorium.tasks.classification.report import write_classification_report
-from sensorium.tasks.plots import plot_calibration, plot_confusion, plot_history, plot_worst, worst_errors
+from sensorium.tasks.plots import plot_calibration, plot_confusion, plot_worst, worst_errors
 
 PROBABILITIES = torch.tensor(
     [
@@ -28,14 +27,14 @@ CLASSES = ("cat", "dog, wet", "$5 and $10", "never")
 NAMES = [f"pictures/{i}.png" for i in range(6)]
 
 
-def write(folder, predictions_format="csv", read_pictures=lambda rows: np.zeros((len(rows), 3, 8, 8), np.uint8)):
+def write(folder, predictions_format="csv", read_images=lambda rows: np.zeros((len(rows), 3, 8, 8), np.uint8)):
     return write_classification_report(
         folder,
         probabilities=PROBABILITIES,
         labels=LABELS,
         class_names=CLASSES,
         names=NAMES,
-        read_pictures=read_pictures,
+        read_images=read_images,
         predictions_format=predictions_format,
     )
 
@@ -112,7 +111,7 @@ def test_names_must_match_the_numbers(tmp_path):
             labels=LABELS[:5],
             class_names=CLASSES,
             names=NAMES,
-            read_pictures=lambda rows: np.zeros((len(rows), 1, 8, 8), np.uint8),
+            read_images=lambda rows: np.zeros((len(rows), 1, 8, 8), np.uint8),
             predictions_format="csv",
         )
 
@@ -120,12 +119,12 @@ def test_names_must_match_the_numbers(tmp_path):
 def test_the_surest_errors_are_read_first(tmp_path):
     asked = []
 
-    def read_pictures(rows):
+    def read_images(rows):
         asked.extend(rows.tolist())
         colours = np.array([[200, 30, 40], [10, 180, 90]], np.uint8)
         return np.broadcast_to(colours[:, :, None, None], (2, 3, 8, 8))
 
-    write(tmp_path, read_pictures=read_pictures)
+    write(tmp_path, read_images=read_images)
     assert asked == [5, 2]
     page = np.asarray(Image.open(tmp_path / "plots" / "worst.png").convert("RGB"))
     first = (page == [200, 30, 40]).all(axis=2)
@@ -209,35 +208,3 @@ def test_calibration_has_its_size_and_no_gap_when_there_is_none(tmp_path):
         assert Image.open(path).size == (690, 810)
         gap = int((abs(pixels(path) - red) <= 2).all(axis=1).sum())
         assert (gap > 2000) == (wrong > 0)  # the key's sample alone is under 1000 pixels
-
-
-HEADER = "epoch,step,train/loss,train/accuracy,val/loss,val/accuracy,lr\n"
-
-
-def test_history_draws_what_is_there(tmp_path):
-    table, page, dark, light = (
-        tmp_path / "metrics.csv",
-        tmp_path / "plots" / "history.png",
-        [31, 78, 140],
-        [143, 176, 217],
-    )
-    table.write_text(HEADER + "0,10,2.0,0.1,1.9,0.2,0.1\n1,20,1.0,0.6,1.1,0.5,0.05\n")
-    plot_history(table, page)
-    assert Image.open(page).size == (1620, 450)
-    assert count_of(page, dark) > 100
-    assert count_of(page, light) > 100
-    table.write_text(HEADER + "0,10,2.0,0.1,,,\n1,20,1.0,0.6,nan,,\n")
-    plot_history(table, page)
-    assert Image.open(page).size == (1080, 450)  # no learning rate, no panel for it
-    assert count_of(page, dark) < 10
-    table.write_text("epoch,step,val/loss\n0,10,\n,10,2.0\n0,20,1.5\n")
-    plot_history(table, page)
-    assert Image.open(page).size == (540, 450)
-
-
-def test_history_without_an_epoch_is_refused(tmp_path):
-    table = tmp_path / "metrics.csv"
-    table.write_text(HEADER)
-    with pytest.raises(RequestError, match=r"metrics\.csv has no finished epoch to draw"):
-        plot_history(table, tmp_path / "history.png")
-    assert not (tmp_path / "history.png").exists()
