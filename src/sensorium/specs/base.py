@@ -15,6 +15,11 @@ class AnySpec(ABC):
     # What a model's class says it gives, where the inputs alone do not tell: "boxes", "masks", or nothing.
     gives: ClassVar[str | None] = None
 
+    @property
+    def embedded_tokenizer(self) -> dict[str, Any] | None:
+        """Of the one vocabulary that a model embeds; None for data without one."""
+        return None
+
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, as a checkpoint stores it."""
         values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
