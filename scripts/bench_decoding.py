@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 import torch
-from sensorium.tasks.loaded import load_model
 
+from sensorium.build import load_model
 from sensorium.decoding.beam import beam_search
 from sensorium.models.text.rnn_seq2seq import RNNSeq2Seq
 from sensorium.models.text.transformer_seq2seq import TransformerSeq2Seq
-from sensorium.tasks.decoding_settings import BeamSettings
-from sensorium.tasks.text_classification.predict import TranslationPredictor
+from sensorium.tasks.base import PredictOptions
+from sensorium.tasks.translation.predict import TranslationPredictor
 
 SENTENCES, ROUNDS = 1000, 3
 
@@ -45,12 +45,12 @@ def random_weights() -> None:
 def trained(checkpoint: Path, sentences: Path) -> None:
     """A real model on real sentences: in batches, and one at a time, with the same result."""
     texts = sentences.read_text(encoding="utf-8").splitlines()[:SENTENCES]
-    opened = load_model(checkpoint, accelerator="cpu")
-    predictor = TranslationPredictor(opened, BeamSettings(**opened.decoding))
+    model = load_model(checkpoint, accelerator="cpu")
     found = {}
     for batch_size in (64, 1):
+        predictor = TranslationPredictor(model, PredictOptions(batch_size=batch_size))
         started = time.perf_counter()
-        found[batch_size] = [answer.translations[0][0] for answer in predictor.predict(texts, batch_size=batch_size)]
+        found[batch_size] = [prediction.translations[0][0] for prediction in predictor.predict(texts)]
         speed = len(texts) / (time.perf_counter() - started)
         print(f"{checkpoint}, batch {batch_size}: {speed:.0f} sentences a second")
     same = sum(a == b for a, b in zip(found[64], found[1], strict=True))

@@ -10,16 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from sensorium.tasks.registry import TASKS
+
 SOURCE = Path(__file__).parents[1] / "src"
 ROWS = (
-    ("errors", "annotations", "batches", "specs", "randomness", "files", "startup", "import_path"),
+    (
+        *("errors", "annotations", "batches", "specs", "randomness", "files", "startup", "import_path"),
+        *("output", "distributed", "run_config", "run_folder", "suffixes"),
+    ),
     ("vision", "text", "audio", "nn", "losses", "optim"),
     ("models", "data", "metrics", "decoding"),
     ("tasks",),
     ("build", "targets", "initial", "runs", "checkpoint"),
-    ("training", "evaluator", "predictor"),
-    ("report", "explain", "export", "serve"),
-    ("cli",),
+    ("training", "evaluation", "history_plot"),
+    ("explain", "export", "serve"),
+    ("cli", "api"),
     ("__main__",),
 )
 ROW = {name: number for number, names in enumerate(ROWS) for name in names}
@@ -30,8 +35,13 @@ BESIDE = {
     ("build", "checkpoint"),
     ("build", "initial"),
     ("build", "targets"),
-    ("predictor", "evaluator"),
-    ("training", "evaluator"),
+    ("output", "errors"),
+    ("output", "files"),
+    ("run_config", "errors"),
+    ("targets", "annotations"),
+    ("evaluation", "history_plot"),
+    ("api", "cli"),
+    ("", "api"),  # for type checkers; at run time its names are imported when they are asked for
 }
 LIGHT_ROWS = 2  # up to this row nothing knows of Lightning or Hydra
 HEAVY = ("lightning", "hydra", "omegaconf", "pytorch_lightning")
@@ -44,10 +54,19 @@ OPTIONAL_EXTRAS = {
     ("sensorium/data/text/hub.py", "datasets"),
     ("sensorium/metrics/recognition.py", "jiwer"),
     ("sensorium/audio/espeak.py", "espeakng_loader"),
-    ("sensorium/cli/listen.py", "sounddevice"),
+    ("sensorium/tasks/audio_inputs.py", "sounddevice"),
 }
-# Import by name: the map of verbs, what costs of a model need torch for, torchmetrics
-LAZY = ("sensorium/cli/main.py", "sensorium/cli/list.py", "sensorium/startup.py")
+# Import by name: the Python API, the map of verbs, what needs torch to measure a model, the table of tasks, torchmetrics
+LAZY = (
+    "sensorium/__init__.py",
+    "sensorium/cli/main.py",
+    "sensorium/cli/list.py",
+    "sensorium/tasks/registry.py",
+    "sensorium/startup.py",
+)
+KNOW_TASKS = ("sensorium/tasks/", "sensorium/specs/")  # what may differ by task is here and nowhere else
+OLD_NAMES = ("sensorium/checkpoint.py", "_TASK_OF_KIND")  # the one table of tasks elsewhere: to migrate old checkpoints
+TASK_TYPES = ("Spec", "Evaluation", "Prediction")
 LONGEST = 350
 Files = dict[str, str]
 
@@ -86,16 +105,22 @@ def rows(files: Files) -> list[str]:
             elif target.split(".")[0] in HEAVY and part and ROW[part] <= LIGHT_ROWS:
                 found.append(f"{path}: {target} in row {ROW[part]}")
             elif target.startswith("sensorium.") and other != part:
-                lower = part != "" and (ROW[other] < ROW[part] or (part, other) in BESIDE)
+                lower = (part != "" and ROW[other] < ROW[part]) or (part, other) in BESIDE
                 found += [] if lower else [f"{path}: imports {target}, which is not below it"]
     return found
 
 
+def executed(tree: ast.Module) -> ast.Module:
+    """A module without its `if TYPE_CHECKING:`."""
+    kept = [node for node in tree.body if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")]
+    return ast.Module(kept, [])
+
+
 def cycles(files: Files) -> list[str]:
-    """A circle of imports, if there is one."""
+    """A circle of imports, if there is one. What only type checkers import is in none."""
     modules = {name_of(path) for path in files}
     graph = {
-        name_of(path): {name for name in imported(ast.parse(text), modules) if name in modules}
+        name_of(path): {name for name in imported(executed(ast.parse(text)), modules) if name in modules}
         for path, text in files.items()
     }
     try:
@@ -154,7 +179,78 @@ def without_docstring(files: Files) -> list[str]:
     return found
 
 
-CHECKS = (rows, cycles, hidden_imports, swallowing, too_long, without_docstring)
+def task_switches(files: Files) -> list[str]:
+    """What asks for the type of a spec or of a task's result, or for the name of a task, instead of asking the task."""
+    found = []
+    for path, text in files.items():
+        if path.startswith(KNOW_TASKS):
+            continue
+        tree = ast.parse(text)
+        found += [f"{path}:{node.lineno}: {ast.unparse(node)[:80]}" for node in _switches(tree, _excepted(path, tree))]
+    return found
+
+
+def _excepted(path: str, tree: ast.Module) -> set[ast.AST]:
+    """The values assigned to a name that OLD_NAMES lets pass."""
+    return {
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and (path, ast.unparse(node.targets[0])) == OLD_NAMES
+    }
+
+
+def _switches(tree: ast.Module, excepted: set[ast.AST]) -> list[ast.expr | ast.pattern]:
+    own = _types_of_tasks(tree)
+    return [
+        node
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Compare) and _compares(node, own))
+        or (isinstance(node, ast.Call) and _asks(node, own))
+        or (isinstance(node, ast.Dict) and node not in excepted and any(_is_name(key) for key in node.keys))
+        or (isinstance(node, ast.Subscript) and (_is_task(node.slice) or _is_name(node.slice)))
+        or (isinstance(node, ast.MatchValue) and _is_name(node.value))
+        or (isinstance(node, ast.MatchClass) and _is_task_type(node.cls, own))
+    ]
+
+
+def _compares(node: ast.Compare, own: set[str]) -> bool:
+    sides = [part for side in (node.left, *node.comparators) for part in ast.walk(side)]
+    by_type = "type(" in ast.unparse(node) and any(_is_task_type(part, own) for part in sides)
+    return by_type or any(_is_name(part) or _is_task(part) for part in sides)
+
+
+def _asks(node: ast.Call, own: set[str]) -> bool:
+    called, types = ast.unparse(node.func), [part for argument in node.args[1:] for part in ast.walk(argument)]
+    by_type = called in ("isinstance", "issubclass") and any(_is_task_type(part, own) for part in types)
+    return by_type or (called == "dict" and any(keyword.arg in TASKS for keyword in node.keywords))
+
+
+def _types_of_tasks(tree: ast.Module) -> set[str]:
+    """Names imported from specs, and from what evaluates or predicts in a task's folder."""
+    return {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if f"{node.module}.".startswith("sensorium.specs.")
+        or (str(node.module).startswith("sensorium.tasks.") and str(node.module).endswith((".evaluate", ".predict")))
+    }
+
+
+def _is_task_type(node: ast.AST, own: set[str]) -> bool:
+    name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    return name.endswith(TASK_TYPES) or name in own
+
+
+def _is_name(node: ast.AST | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value in TASKS
+
+
+def _is_task(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "task"
+
+
+CHECKS = (rows, cycles, hidden_imports, swallowing, too_long, without_docstring, task_switches)
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +293,14 @@ PLANTED = [
         1,
     ),
     (cycles, {"sensorium/data/a.py": "from sensorium.data import b", "sensorium/data/b.py": "import math"}, 0),
+    (
+        cycles,
+        {
+            "sensorium/__init__.py": "if TYPE_CHECKING:\n    from sensorium.api import load",
+            "sensorium/api.py": "import sensorium",
+        },
+        0,
+    ),
     (hidden_imports, {"sensorium/nn/a.py": "def f():\n    import math\n    from os import path"}, 2),
     (hidden_imports, {"sensorium/nn/a.py": "class A:\n    def f(self):\n        import timm"}, 1),
     (hidden_imports, {"sensorium/nn/a.py": "import importlib\nx = importlib.import_module('torch')"}, 1),
@@ -208,6 +312,25 @@ PLANTED = [
     (too_long, {"sensorium/nn/a.py": "x = 1\n" * 350}, 0),
     (without_docstring, {"sensorium/nn/a.py": "x = 1\ndef f(): pass\nclass A: pass\ndef _g(): pass"}, 3),
     (without_docstring, {"sensorium/nn/a.py": '"""A."""\ndef f():\n    """B."""', "sensorium/nn/__init__.py": ""}, 0),
+    (task_switches, {"sensorium/cli/a.py": "if isinstance(spec, TextSpec | LanguageSpec): pass"}, 1),
+    (task_switches, {"sensorium/cli/a.py": "x = isinstance(found, (str, base.ClassificationEvaluation))"}, 1),
+    (task_switches, {"sensorium/cli/a.py": "x = isinstance(one, ClassPrediction)\ny = type(spec) is SoundSpec"}, 2),
+    (
+        task_switches,
+        {"sensorium/cli/a.py": "from sensorium.tasks.x.predict import Transcript\nx = isinstance(a, Transcript)"},
+        1,
+    ),
+    (task_switches, {"sensorium/training/a.py": "if spec.task == other: pass\nx = data.spec.task in SOME"}, 2),
+    (task_switches, {"sensorium/training/a.py": "x = TABLE[spec.task]\ny = TABLE['translation']"}, 2),
+    (task_switches, {"sensorium/build.py": "x = 'translation' if name == 'translation' else ''"}, 1),
+    (task_switches, {"sensorium/build.py": "x = name in ('text_classification', 'translation')"}, 1),
+    (task_switches, {"sensorium/build.py": "X = {'object_detection': 1, 'b': 2}\nY = dict(translation=1)"}, 2),
+    (task_switches, {"sensorium/build.py": "match name:\n    case 'translation': pass\n    case TextSpec(): pass"}, 2),
+    (task_switches, {"sensorium/checkpoint.py": "_TASK_OF_KIND = {'translation': 'translation'}"}, 0),
+    (task_switches, {"sensorium/checkpoint.py": "OTHER = {'translation': 'translation'}"}, 1),
+    (task_switches, {"sensorium/build.py": "_TASK_OF_KIND = {'translation': 'translation'}"}, 1),
+    (task_switches, {"sensorium/tasks/a.py": "x = isinstance(spec, TextSpec)"}, 0),
+    (task_switches, {"sensorium/data/a.py": "class A:\n    task = 'translation'\nx = isinstance(a, str)"}, 0),
 ]
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sensorium.errors import RequestError, listing
 from sensorium.nn.transfer import load_weights, read_weights
-from sensorium.specs import LanguageSpec, Spec, TextSpec
+from sensorium.specs import Spec
 from sensorium.text.build_tokenizer import tokenizer_from_dict
 from sensorium.text.vectors import read_vectors
 
@@ -74,9 +74,9 @@ def _by_word(
 def start_from_vectors(model: nn.Module, spec: Spec, path: Path, say: Say | None) -> None:
     """Puts published vectors into the model's embedding, for the words that have one."""
     table = next((m for m in model.modules() if isinstance(m, nn.Embedding)), None)
-    if not isinstance(spec, TextSpec | LanguageSpec) or table is None:
+    if spec.embedded_tokenizer is None or table is None:
         raise RequestError("model.vectors is for models of text that embed words; leave it out here.")
-    vectors = read_vectors(path, tokenizer_from_dict(spec.tokenizer).tokens)
+    vectors = read_vectors(path, tokenizer_from_dict(spec.embedded_tokenizer).tokens)
     if vectors.matrix.shape[1] != table.embedding_dim:
         raise RequestError(
             f"{path} has vectors of {vectors.matrix.shape[1]} numbers, the model of {table.embedding_dim}.\n"

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from command import run_command
-from sensorium.tasks.speech_recognition.writer import pieces
+from sensorium.tasks.audio_inputs import audio_chunks
 
 pytest.importorskip("jiwer")
 RATE = 4000  # hertz
@@ -105,7 +105,7 @@ def test_a_stream_and_the_whole_give_the_same(speech: tuple[Path, Path]) -> None
     assert streamed.status == 0, streamed.stderr
     heard = [json.loads(line) for line in streamed.stdout.splitlines()]
     assert heard[-1]["done"]
-    assert "slowest piece" in streamed.stderr
+    assert "slowest chunk" in streamed.stderr
     partial = [line["text"] for line in heard]
     assert all(b.startswith(a) for a, b in itertools.pairwise(partial))
     assert partial[-1] == "hi lo lo"
@@ -152,7 +152,7 @@ def test_a_microphone_is_heard_until_ctrl_c(speech: tuple[Path, Path], tmp_path:
     assert result.status == 0, result.stderr
     last = json.loads(result.stdout.splitlines()[-1])
     assert (last["text"], last["done"]) == ("hi lo", True)
-    assert "slowest piece" in result.stderr
+    assert "slowest chunk" in result.stderr
 
 
 def test_a_folder_of_commands_is_learnt_and_spotted(tmp_path: Path) -> None:
@@ -168,12 +168,12 @@ def test_a_folder_of_commands_is_learnt_and_spotted(tmp_path: Path) -> None:
     assert json.loads((run / "metrics.json").read_text())["test/accuracy"] == 1.0
     command = ["predict", f"ckpt={run}", "accelerator=cpu", "input=data/hi/3.wav"]
     assert json.loads(run_command([*command, "format=json"], tmp_path).stdout)["classes"][0]["class"] == "hi"
-    assert "say stream=true" in run_command([*command, "threshold=0.5"], tmp_path).stderr
+    assert "add stream=true" in run_command([*command, "threshold=0.5"], tmp_path).stderr
     spotted = run_command([*command, "stream=true", "threshold=0.5", "format=json"], tmp_path)
     assert [json.loads(line)["command"] for line in spotted.stdout.splitlines()][-1] == "hi"
-    assert "an hour" in spotted.stderr
+    assert "per hour" in spotted.stderr
 
 
-def test_a_file_comes_in_pieces_of_a_tenth_of_a_second(tmp_path: Path) -> None:
+def test_a_file_comes_in_chunks_of_a_tenth_of_a_second(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(1000), RATE)
-    assert [len(piece) for piece in pieces(str(tmp_path / "a.wav"), RATE)] == [400, 400, 200]
+    assert [len(chunk) for chunk in audio_chunks(str(tmp_path / "a.wav"), RATE)] == [400, 400, 200]

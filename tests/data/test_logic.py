@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from sensorium.build import make_prepare
 from sensorium.data.vision.logic import Logic
 from sensorium.errors import RequestError
+from sensorium.tasks import registry
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_the_model_sees_the_truth_table_in_every_part(function, truth):
     data = Logic(function=function).load(on_bad="fail")
     for part in (data.train, data.val, data.test):
         batch = part.read(np.arange(4))
-        (inputs,) = make_prepare(data.spec)(batch.images)
+        (inputs,) = registry.of(data.spec).preprocessing(data.spec)(batch.images)
         assert inputs.shape == (4, 1, 1, 2)
         rows = inputs.flatten(1).tolist()
         assert rows == [[0, 0], [0, 1], [1, 0], [1, 1]]

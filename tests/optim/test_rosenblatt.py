@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from recipes import plain_recipe
-from sensorium.build import make_prepare
 from sensorium.data.vision.logic import INPUTS, TABLES, Logic
 from sensorium.errors import RequestError
 from sensorium.models.vision.mlp import MLP
 from sensorium.models.vision.perceptron import Perceptron
 from sensorium.optim.rosenblatt import Rosenblatt
+from sensorium.tasks import registry
 from sensorium.tasks.classification.module import ClassificationModule
 from sensorium.tasks.preprocessing import Preparation
 from sensorium.vision.augment import Augment
@@ -27,7 +27,9 @@ class Training:
     def __init__(self, function: str, model: nn.Module, **changes: Any) -> None:
         data = Logic(function=function).load(on_bad="fail")
         self.split = data.train
-        preparation = Preparation(prepare=make_prepare(data.spec), augment=Augment(transforms={}, mix=None))
+        preparation = Preparation(
+            prepare=registry.of(data.spec).preprocessing(data.spec), augment=Augment(transforms={}, mix=None)
+        )
         self.task = ClassificationModule(
             model=model, num_classes=2, preparation=preparation, recipe=plain_recipe(), label_smoothing=0.0, **changes
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from sensorium import distributed
 from sensorium.errors import RequestError
 from sensorium.runs import Run
 from sensorium.training import launch
@@ -57,7 +58,7 @@ def test_whoever_started_a_group_chose_its_size(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_alone_there_is_nothing_to_join_and_nothing_to_agree_on() -> None:
-    assert (launch.rank(), launch.world_size(), launch.is_launched()) == (0, 1, False)
+    assert (distributed.rank(), distributed.world_size(), launch.is_launched()) == (0, 1, False)
     launch.join()
     assert launch.agree("this") == "this"
     trainer = {"devices": 1, "strategy": "auto"}

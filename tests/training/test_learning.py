@@ -13,6 +13,7 @@ from sensorium.batches import IGNORED
 from sensorium.build import build_model, load_data, make_loader, model_of
 from sensorium.data.base import Data
 from sensorium.errors import RequestError
+from sensorium.tasks import registry
 from sensorium.tasks.classification.module import ClassificationModule
 from sensorium.tasks.learning.semi_supervised import FixMatch, SemiSupervised
 from sensorium.tasks.learning.simclr import SimCLR
@@ -67,7 +68,7 @@ def test_a_batch_of_fixmatch_begins_with_labels() -> None:
 def test_the_strong_view_is_the_weak_one_and_more() -> None:
     config, _, task = ready("learning=fixmatch", "augment=flip_crop")
     assert isinstance(task, SemiSupervised)
-    assert config["learning"]["strong"] == learning.STRONG["image"]  # nothing auto is left
+    assert config["learning"]["strong"] == registry.get("image_classification").strong_view  # nothing auto is left
     assert task.method.strong is not None
     names = [type(transform).__name__ for transform in task.method.strong.augment.transforms.values()]  # type: ignore[attr-defined]
     assert names == ["RandomCrop", "RandomFlip", "RandAugment", "Cutout"]
@@ -144,11 +145,11 @@ def test_sounds(tmp_path: Path, cache: str) -> None:
     [
         (
             ("learning=fixmatch", "dataset=number_words", *SMALL),
-            "FixMatch is for the classification of pictures, texts or",
+            "FixMatch is for the classification of images, texts or",
         ),
         (
             ("learning=simclr", "dataset=contrast_reviews", *SMALL),
-            "SimCLR is for the classification of pictures, not for",
+            "SimCLR is for the classification of images, not for",
         ),
         (("labels_per_class=1", "dataset=number_words", *SMALL), "labels_per_class is for classification"),
         (("labels_per_class=500",), "labels_per_class=500 is more than there are"),

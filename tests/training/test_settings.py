@@ -10,7 +10,7 @@ from torch import nn
 
 from sensorium.errors import RequestError
 from sensorium.specs import ImageSpec, LanguageSpec
-from sensorium.tasks.precision import eval_precision
+from sensorium.tasks import registry
 from sensorium.training import settings
 
 
@@ -78,8 +78,8 @@ def test_texts_train_in_bfloat16_however_small_the_model_and_are_judged_in_float
     config = {"memory_format": "auto", "trainer": {"accelerator": "cpu", "precision": "auto"}}
     settings.choose(config, nn.Embedding(5, 5), spec)
     assert config["trainer"]["precision"] == expected
-    assert eval_precision("bf16-mixed", spec) == "32-true"
-    assert eval_precision("bf16-mixed", spec_of(8)) == "bf16-mixed"
+    assert registry.of(spec).eval_precision("bf16-mixed") == "32-true"
+    assert registry.of(spec_of(8)).eval_precision("bf16-mixed") == "bf16-mixed"
 
 
 def test_the_model_is_left_in_the_mode_it_was_in() -> None:

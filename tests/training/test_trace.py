@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from recipes import plain_recipe
-from sensorium.build import build_model, load_data, make_prepare
+from sensorium.build import build_model, load_data
 from sensorium.data.vision.logic import Logic
 from sensorium.errors import RequestError
 from sensorium.models.vision.mlp import MLP
 from sensorium.nn.spiking import spike
+from sensorium.tasks import registry
 from sensorium.tasks.classification.module import ClassificationModule
 from sensorium.tasks.preprocessing import Preparation
 from sensorium.training import trace
@@ -26,7 +27,9 @@ PAIR = {"in_channels": 1, "num_classes": 2, "image_size": (1, 2)}
 def task_of(model: nn.Module) -> tuple[ClassificationModule, Any]:
     """On the example 1 xor 1, of class 0, in float64."""
     data = Logic(function="xor").load(on_bad="fail")
-    preparation = Preparation(prepare=make_prepare(data.spec), augment=Augment(transforms={}, mix=None))
+    preparation = Preparation(
+        prepare=registry.of(data.spec).preprocessing(data.spec), augment=Augment(transforms={}, mix=None)
+    )
     task = ClassificationModule(
         model=trace._without_overwriting(model),
         num_classes=2,

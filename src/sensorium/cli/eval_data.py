@@ -96,7 +96,8 @@ def evaluation_data(
     Raises RequestError for data of another task, and for classes that the model does not know.
     """
     data = load_data(settings.dataset, on_bad=settings.on_bad)
-    if data.spec.task != loaded.spec.task:
+    task = registry.of(loaded.spec)
+    if registry.of(data.spec) is not task:
         raise RequestError(f"This checkpoint was trained on {loaded.spec}; this data is {data.spec}.")
     name = split or default_split(settings, about_data)
-    return data, name, registry.of(loaded.spec).relabeled(split_of(data, name), data.spec, loaded.spec)
+    return data, name, task.relabeled(split_of(data, name), data.spec, loaded.spec)

@@ -13,6 +13,11 @@ class AnySpec(ABC):
     unit: ClassVar[str]  # one example, in a word
     inputs: ClassVar[tuple[str, ...]]  # what a model's forward is called with, by name
 
+    @property
+    def embedded_tokenizer(self) -> dict[str, Any] | None:
+        """Of the one vocabulary that a model embeds; None for data without one."""
+        return None
+
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, as a checkpoint stores it."""
         values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}

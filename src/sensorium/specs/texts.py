@@ -33,6 +33,10 @@ class TextSpec(LogitsSpec):
         return len(self.class_names)
 
     @property
+    def embedded_tokenizer(self) -> dict[str, Any]:
+        return self.tokenizer
+
+    @property
     def offers(self) -> dict[str, Any]:
         return {"vocab_size": self.vocab_size, "pad_id": self.pad_id, "num_classes": self.num_classes}
 
@@ -67,6 +71,10 @@ class LanguageSpec(LogitsSpec):
     tokenizer: dict[str, Any]
     vocab_size: int
     context: int
+
+    @property
+    def embedded_tokenizer(self) -> dict[str, Any]:
+        return self.tokenizer
 
     @property
     def offers(self) -> dict[str, Any]:

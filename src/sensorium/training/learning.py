@@ -58,7 +58,8 @@ def with_strong_view(config: RunConfig, spec: Spec) -> RunConfig:
 def build(config: RunConfig, data: Data, offered: dict[str, Any]) -> TaskModule:
     """The task of another way to learn. offered: what the dataset's own task would be given beside its section."""
     section = dict(config.learning)
-    if config.task.get("criterion", "cross_entropy") != "cross_entropy":
+    criterion = config.task.get("criterion", "cross_entropy")
+    if criterion != "cross_entropy":
         raise RequestError(f"{config.method} knows cross-entropy only; say task.criterion=cross_entropy.")
     weak: Preparation = offered["preparation"]
     if getattr(weak.augment, "mix", None) is not None:

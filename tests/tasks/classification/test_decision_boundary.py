@@ -59,7 +59,7 @@ def test_the_report_draws_it_for_two_inputs_only(tmp_path: Path) -> None:
         "labels": torch.tensor([0, 1]),
         "class_names": ("a", "b"),
         "names": names,
-        "read_pictures": lambda rows: np.zeros((len(rows), 1, 1, 2), np.uint8),
+        "read_images": lambda rows: np.zeros((len(rows), 1, 1, 2), np.uint8),
         "predictions_format": "csv",
     }
     without = write_classification_report(tmp_path / "without", **arguments)

@@ -8,10 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from sensorium.errors import RequestError
 from sensorium.metrics.classification import outcomes
 from sensorium.tasks.classification.report import write_classification_report
-from sensorium.tasks.plots import plot_calibration, plot_confusion, plot_history, plot_worst, worst_errors
+from sensorium.tasks.plots import plot_calibration, plot_confusion, plot_worst, worst_errors
 
 PROBABILITIES = torch.tensor(
     [
@@ -209,35 +208,3 @@ def test_calibration_has_its_size_and_no_gap_when_there_is_none(tmp_path):
         assert Image.open(path).size == (690, 810)
         gap = int((abs(pixels(path) - red) <= 2).all(axis=1).sum())
         assert (gap > 2000) == (wrong > 0)  # the key's sample alone is under 1000 pixels
-
-
-HEADER = "epoch,step,train/loss,train/accuracy,val/loss,val/accuracy,lr\n"
-
-
-def test_history_draws_what_is_there(tmp_path):
-    table, page, dark, light = (
-        tmp_path / "metrics.csv",
-        tmp_path / "plots" / "history.png",
-        [31, 78, 140],
-        [143, 176, 217],
-    )
-    table.write_text(HEADER + "0,10,2.0,0.1,1.9,0.2,0.1\n1,20,1.0,0.6,1.1,0.5,0.05\n")
-    plot_history(table, page)
-    assert Image.open(page).size == (1620, 450)
-    assert count_of(page, dark) > 100
-    assert count_of(page, light) > 100
-    table.write_text(HEADER + "0,10,2.0,0.1,,,\n1,20,1.0,0.6,nan,,\n")
-    plot_history(table, page)
-    assert Image.open(page).size == (1080, 450)  # no learning rate, no panel for it
-    assert count_of(page, dark) < 10
-    table.write_text("epoch,step,val/loss\n0,10,\n,10,2.0\n0,20,1.5\n")
-    plot_history(table, page)
-    assert Image.open(page).size == (540, 450)
-
-
-def test_history_without_an_epoch_is_refused(tmp_path):
-    table = tmp_path / "metrics.csv"
-    table.write_text(HEADER)
-    with pytest.raises(RequestError, match=r"metrics\.csv has no finished epoch to draw"):
-        plot_history(table, tmp_path / "history.png")
-    assert not (tmp_path / "history.png").exists()

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sensorium.evaluator import segmentation
 from torch import Tensor, nn
 
 from sensorium.batches import VOID
@@ -75,7 +74,7 @@ def test_all_that_is_right() -> None:
 
 
 def test_the_batches_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segmentation, "WORST", 3)
+    monkeypatch.setattr("sensorium.tasks.semantic_segmentation.evaluate.WORST", 3)
     torch.manual_seed(0)
     model, split = UNet(in_channels=1, num_classes=2, width=4, depth=1), split_of(11)
     alone, together = evaluated(model, split, 1), evaluated(model, split, 4)

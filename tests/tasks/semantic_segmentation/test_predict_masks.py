@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from sensorium.tasks.loaded import LoadedModel
 from torch import Tensor, nn
 
 from sensorium.batches import VOID
 from sensorium.specs import Resize, SegmentationSpec
+from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.semantic_segmentation.predict import SegmentationPredictor, class_shares
 
 
@@ -21,7 +21,7 @@ class Bright(nn.Module):
         return torch.cat([0.5 - images, images - 0.5], dim=1)
 
 
-def predictor_of(resize: Resize) -> SegmentationPredictor:
+def predictor_of(resize: Resize, *, batch_size: int = 64) -> SegmentationPredictor:
     spec = SegmentationSpec(
         class_names=("dark", "bright"),
         in_channels=1,
@@ -31,7 +31,8 @@ def predictor_of(resize: Resize) -> SegmentationPredictor:
         palette=(0, 0, 0, 9, 9, 9),
         resize=resize,
     )
-    return SegmentationPredictor(LoadedModel(spec, Bright(), torch.device("cpu"), "32-true", "contiguous", {}))
+    model = LoadedModel(spec, Bright(), torch.device("cpu"), "32-true", "contiguous", {})
+    return SegmentationPredictor(model, PredictOptions(batch_size=batch_size))
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_answers_come_in_order_with_what_cannot_be_read(picture: Path, tmp_path:
     Image.new("L", (5, 3), 255).save(tmp_path / "bright.png")
     (tmp_path / "broken.png").write_bytes(b"no picture")
     paths = [picture, tmp_path / "broken.png", tmp_path / "bright.png", tmp_path / "missing.png"]
-    answers = list(predictor_of("stretch").predict(iter(paths), batch_size=2))
+    answers = list(predictor_of("stretch", batch_size=2).predict(iter(paths)))
     assert [answer.input for answer in answers] == [str(path) for path in paths]
     assert answers[1].mask is None
     assert "broken.png: not a readable picture" in str(answers[1].error)

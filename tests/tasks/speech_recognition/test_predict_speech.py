@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from sensorium.tasks.loaded import LoadedModel
 from torch import Tensor, nn
 
 from sensorium.errors import RequestError
 from sensorium.specs import SpeechSpec
-from sensorium.tasks.decoding_settings import CTCSettings
+from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.speech_recognition.predict import SpeechPredictor, Transcript
 from sensorium.tasks.speech_recognition.stream import LiveTranscriber
 from sensorium.text.build_tokenizer import train_tokenizer
@@ -35,13 +34,13 @@ class Ear(nn.Module):
         return (lengths + 1) // 2
 
 
-def predictor() -> SpeechPredictor:
+def predictor(*, batch_size: int = 64) -> SpeechPredictor:
     features = {"sample_rate": RATE, "num_mels": 4, "window": 0.02, "hop": 0.01, "normalise": "none"}
     spec = SpeechSpec(features=features, num_features=4, tokenizer=TOKENIZER.to_dict(), vocab_size=TOKENIZER.vocab_size)
     opened = LoadedModel(
         spec=spec, model=Ear(), device=torch.device("cpu"), precision="32-true", memory_format="contiguous", decoding={}
     )
-    return SpeechPredictor(opened, CTCSettings())
+    return SpeechPredictor(opened, PredictOptions(batch_size=batch_size))
 
 
 def spoken(letters: str) -> np.ndarray:
@@ -83,7 +82,7 @@ def test_short_ones_keep_their_order_among_long_ones_and_broken_ones(tmp_path: P
     soundfile.write(tmp_path / "short.wav", spoken("hl"), RATE)
     (tmp_path / "broken.wav").write_bytes(b"?")
     paths = [tmp_path / name for name in ("short.wav", "broken.wav", "long.wav", "short.wav")]
-    answers = list(predictor().predict(paths, batch_size=2))
+    answers = list(predictor(batch_size=2).predict(paths))
     assert ["".join(answer.text.split()) for answer in answers] == ["hl", "", "l" * 110, "hl"]
     assert [answer.error is None for answer in answers] == [True, False, True, True]
 
@@ -98,5 +97,5 @@ def test_a_model_that_hears_the_whole_cannot_stream() -> None:
         memory_format="contiguous",
         decoding={},
     )
-    with pytest.raises(RequestError, match="hears a recording as a whole"):
+    with pytest.raises(RequestError, match="needs the whole recording"):
         LiveTranscriber(opened)

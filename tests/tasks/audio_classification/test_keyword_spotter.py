@@ -1,15 +1,16 @@
-"""Commands in running sound: one report for each, none below the threshold, none for what is no command."""
+"""Commands in continuous audio: one report for each, none below the threshold, none for what is no command."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from sensorium.tasks.loaded import LoadedModel
 from torch import Tensor, nn
 
 from sensorium.specs import SoundSpec
-from sensorium.tasks.speech_recognition.stream import PIECE, KeywordSpotter
+from sensorium.tasks.audio_classification.stream import KeywordSpotter
+from sensorium.tasks.audio_inputs import CHUNK
+from sensorium.tasks.base import LoadedModel
 
 RATE = 1000  # hertz
 CLASSES = ("go", "stop", "unknown")
@@ -27,20 +28,20 @@ class Loudest(nn.Module):
 def spotter(threshold: float) -> KeywordSpotter:
     features: dict[str, Any] = {"sample_rate": RATE, "num_mels": 4, "normalise": "none"}
     spec = SoundSpec(class_names=CLASSES, features=features, num_features=4)
-    opened = LoadedModel(
+    model = LoadedModel(
         spec=spec, model=Loudest(), device=torch.device("cpu"), precision="32-true", memory_format="contiguous",
         decoding={},
     )  # fmt: skip
-    return KeywordSpotter(opened, threshold=threshold)
+    return KeywordSpotter(model, threshold=threshold)
 
 
 def sound(*tones: tuple[float, float], seconds: float) -> list[np.ndarray]:
-    """Pieces of a second's tenth; tones: (second it begins at, amplitude), a tenth of a second each."""
+    """Chunks of a second's tenth; tones: (second it begins at, amplitude), a tenth of a second each."""
     samples = np.zeros(round(seconds * RATE), np.float32)
     for begin, amplitude in tones:
         place = slice(round(begin * RATE), round((begin + 0.1) * RATE))
         samples[place] = amplitude * np.sin(2 * np.pi * 200 * np.arange(RATE // 10) / RATE)
-    size = round(PIECE * RATE)
+    size = round(CHUNK * RATE)
     return [samples[first : first + size] for first in range(0, len(samples), size)]
 
 

@@ -1,0 +1,38 @@
+"""Texts are read as they are classified, so that memory stays flat on a stream of any length."""
+
+from itertools import islice
+
+import torch
+
+from sensorium.models.text.bag_of_embeddings import BagOfEmbeddings
+from sensorium.specs import TextSpec
+from sensorium.tasks.base import LoadedModel, PredictOptions
+from sensorium.tasks.text_classification.predict import TextPredictor
+from sensorium.text.build_tokenizer import train_tokenizer
+from text_streams import BATCH, Stream, check_lazy
+
+TOKENIZER = train_tokenizer("char", ["abc "], vocab_size=20, min_count=1, lowercase=False)
+
+
+def predictor() -> TextPredictor:
+    spec = TextSpec(
+        class_names=("x", "y"), tokenizer=TOKENIZER.to_dict(), vocab_size=TOKENIZER.vocab_size, pad_id=0, max_length=9
+    )
+    bag = BagOfEmbeddings(**spec.offers).eval()
+    model = LoadedModel(spec, bag, torch.device("cpu"), "32-true", "contiguous", {})
+    return TextPredictor(model, PredictOptions(batch_size=BATCH))
+
+
+def test_a_classifier_reads_no_further_than_it_predicts() -> None:
+    found, stream = predictor(), Stream()
+    check_lazy(stream, found.predict(stream))
+    order = [prediction.input for prediction in islice(found.predict(Stream()), 90)]
+    assert order == [stream.text(number) for number in range(1, 91)]
+
+
+def test_truncated_texts_are_counted() -> None:
+    found = predictor()
+    assert found.notes() == []
+    assert len(list(found.predict(["abcabcabc", "abcabcabca", "a", "abcabcabcabc"]))) == 4  # 9, 10, 1, 12 characters
+    assert found.truncated == 2
+    assert found.notes() == ["cut to 9 tokens (dataset.max_length): 2 texts"]
