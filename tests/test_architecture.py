@@ -56,7 +56,7 @@ OPTIONAL_EXTRAS = {
     ("sensorium/audio/espeak.py", "espeakng_loader"),
     ("sensorium/tasks/audio_inputs.py", "sounddevice"),
 }
-# Import by name: the Python API, the map of verbs, what needs torch to measure a model, the table of tasks, torchmetrics
+# Import by name: the Python API, the map of verbs, what measures a model, the table of tasks, torchmetrics.
 LAZY = (
     "sensorium/__init__.py",
     "sensorium/cli/main.py",

@@ -24,6 +24,7 @@ from sensorium.data.vision.store import ArrayStore, ImageSplit
 from sensorium.errors import RequestError
 from sensorium.models.vision.mlp import MLP
 from sensorium.specs import ImageSpec, TextSpec
+from trainings import bare_config
 
 HERE = __name__
 SPEC = ImageSpec(class_names=("a", "b", "c"), in_channels=1, image_size=(8, 8), mean=(0.5,), std=(0.2,))
@@ -105,7 +106,7 @@ def test_locate_finds_functions_and_classes() -> None:
 
 
 def test_a_model_is_told_the_sizes_of_the_data() -> None:
-    model = build_model({"model": MODEL, "seed": 0}, SPEC)
+    model = build_model(MODEL, SPEC, seed=0)
     assert model(torch.zeros(2, 1, 8, 8)).shape == (2, 3)
     assert model.training
 
@@ -113,7 +114,7 @@ def test_a_model_is_told_the_sizes_of_the_data() -> None:
 def test_the_seed_decides_the_weights_alone() -> None:
     def weight(seed: int) -> Tensor:
         torch.rand(seed + 1)  # whatever was drawn before
-        return build_model({"model": MODEL, "seed": seed}, SPEC).head.weight
+        return build_model(MODEL, SPEC, seed=seed).head.weight
 
     assert torch.equal(weight(1), weight(1))
     assert not torch.equal(weight(1), weight(2))
@@ -133,21 +134,21 @@ class Strange(nn.Module):
 def test_a_model_that_does_not_fit_the_data_is_refused() -> None:
     target = {"_target_": f"{HERE}.Strange"}
     with pytest.raises(RequestError, match=r"Strange gives \(1, 5\) for one picture, not \(1, 3\)"):
-        build_model({"model": target | {"outputs": 5, "inputs": 64}, "seed": 0}, SPEC)
+        build_model(target | {"outputs": 5, "inputs": 64}, SPEC, seed=0)
     with pytest.raises(RequestError, match="cannot work on pictures of 8x8 with 1 channel, 3 classes: "):
-        build_model({"model": target | {"outputs": 3, "inputs": 65}, "seed": 0}, SPEC)
+        build_model(target | {"outputs": 3, "inputs": 65}, SPEC, seed=0)
 
 
 def test_freezing() -> None:
-    frozen = build_model({"model": MODEL | {"freeze": "backbone"}, "seed": 0}, SPEC)
+    frozen = build_model(MODEL | {"freeze": "backbone"}, SPEC, seed=0)
     assert {name for name, value in frozen.named_parameters() if value.requires_grad} == {"head.weight", "head.bias"}
     with pytest.raises(RequestError, match=r"part to freeze \(model.freeze\) 'backbon'. Did you mean backbone"):
-        build_model({"model": MODEL | {"freeze": "backbon"}, "seed": 0}, SPEC)
+        build_model(MODEL | {"freeze": "backbon"}, SPEC, seed=0)
 
 
 def test_published_weights_that_nobody_published() -> None:
     with pytest.raises(RequestError, match="nobody publishes weights for this model"):
-        build_model({"model": MODEL | {"pretrained": True}, "seed": 0}, SPEC)
+        build_model(MODEL | {"pretrained": True}, SPEC, seed=0)
 
 
 class Measured(nn.Module):
@@ -185,7 +186,7 @@ def test_a_model_may_look_at_some_training_pictures_first() -> None:
 
 
 def test_training_and_evaluation_have_their_own_batch_sizes() -> None:
-    config = {"batch_size": 4, "eval_batch_size": 16, "seed": 0, "workers": 0}
+    config = bare_config(batch_size=4, eval_batch_size=16, seed=0, workers=0)
     cpu = torch.device("cpu")
     train, evaluation = (make_loader(config, split_of(20), shuffle=flag, device=cpu) for flag in (True, False))
     assert [len(batch.labels) for batch in train] == [4] * 5
@@ -202,9 +203,9 @@ def test_a_dataset_is_loaded_as_on_bad_says() -> None:
         "channels": "auto",
     }
     config |= {"test_fraction": 0.2, "val_fraction": 0.1, "split_seed": 0}
-    assert load_data({"dataset": config, "on_bad": "fail"}).spec.num_classes == 10
+    assert load_data(config, on_bad="fail").spec.num_classes == 10
     with pytest.raises(RequestError, match="skip"):
-        load_data({"dataset": config, "on_bad": "skipp"})
+        load_data(config, on_bad="skipp")
 
 
 # -- which model takes which data
@@ -238,8 +239,8 @@ def test_a_model_fits_by_the_names_of_what_it_asks_for() -> None:
     assert (fits(MODEL, SPEC), fits(MODEL, text)) == (True, False)
     assert fits(own, SPEC)
     with pytest.raises(Misfit, match="Reader does not take pictures of 8x8 with 1 channel, 3 classes"):
-        build_model({"model": reader, "seed": 0}, SPEC)
-    built = build_model({"model": reader, "seed": 0}, text)
+        build_model(reader, SPEC, seed=0)
+    built = build_model(reader, text, seed=0)
     assert built(torch.tensor([[1, 2]]), torch.tensor([2])).shape == (1, 2)
 
 
@@ -249,13 +250,13 @@ def test_vectors_take_the_place_of_the_embedding_of_known_words(tmp_path: Path) 
     (tmp_path / "vectors.txt").write_text("dog 1 2 3 4\nbird 5 6 7 8\n")
     section = {"_target_": f"{HERE}.Reader", "vectors": str(tmp_path / "vectors.txt")}
     told: list[str] = []
-    model = build_model({"model": section, "seed": 0}, text, say=told.append)
+    model = build_model(section, text, seed=0, say=told.append)
     assert model.embedding.weight[5].tolist() == [1, 2, 3, 4]
     assert "vectors: 50.0% of the vocabulary" in told[0]
     with pytest.raises(RequestError, match=r"vectors of 4 numbers, the model of 3\.\nSay model\.embedding_size=4"):
-        build_model({"model": section | {"width": 3}, "seed": 0}, text)
+        build_model(section | {"width": 3}, text, seed=0)
     with pytest.raises(RequestError, match=r"model\.vectors is for models of text"):
-        build_model({"model": MODEL | {"vectors": str(tmp_path / "vectors.txt")}, "seed": 0}, SPEC)
+        build_model(MODEL | {"vectors": str(tmp_path / "vectors.txt")}, SPEC, seed=0)
 
 
 # -- device

@@ -125,7 +125,7 @@ def test_every_model_is_built(choice):
     config["model"] |= {"pretrained": False}
     (spec,) = (spec for spec in SPECS if fits(config["model"], spec))
     spec = TRUTH_TABLE if choice == "threshold_unit" else spec
-    model = build_model(config, spec)
+    model = build_model(config["model"], spec, seed=0)
     assert spec.fault(model.eval()(*spec.example())) is None
 
 

@@ -6,12 +6,17 @@ from typing import Any
 import hydra
 import pytest
 import torch
+from torch import nn
 
 from sensorium import runs
+from sensorium.build import build_model, load_data
 from sensorium.cli import configs
 from sensorium.cli.app import plain
 from sensorium.cli.train import train
+from sensorium.data.base import Data
+from sensorium.run_config import RunConfig
 from sensorium.runs import Run
+from sensorium.specs import Spec
 from sensorium.training import launch
 
 # For tests of trainer.devices=2 on the CPU, which is refused where there is one core.
@@ -40,8 +45,8 @@ TINY_TEXTS = {
 }
 
 
-def config_of(*overrides: str) -> dict[str, Any]:
-    """The config of `sensorium train OVERRIDES`, as Hydra hands it over."""
+def config_of(*overrides: str) -> RunConfig:
+    """The config of `sensorium train OVERRIDES`, with what is "auto" still open."""
     overrides = tuple(
         f"++{item.lstrip('+')}" if item.lstrip("+").startswith("trainer.") else item for item in overrides
     )
@@ -50,16 +55,35 @@ def config_of(*overrides: str) -> dict[str, Any]:
     choices = composed.hydra.runtime.choices
     names = {"dataset_name": choices["dataset"], "model_name": choices["model"]}
     del composed.hydra
-    return plain(composed, "train") | names
+    return RunConfig.from_dict(plain(composed, "train") | names)
 
 
 def trained(folder: Path, *overrides: str) -> Run:
     """A run trained in this process from its start to its end."""
     config = config_of(*overrides)
     run = runs.create(folder, "run")
-    runs.record(run, config, list(overrides))
+    runs.record(run, config.to_dict(), list(overrides))
     train(config, run, resume=None)
     return run
+
+
+def bare_config(**values: Any) -> RunConfig:
+    """A config of empty sections but for these values."""
+    sections = ("dataset", "model", "trainer", "optimizer", "scheduler", "task", "callbacks")
+    return RunConfig(**{name: {} for name in sections} | values)
+
+
+def config_in(run: Run) -> RunConfig:
+    """The config of a run, as it was resolved."""
+    return RunConfig.from_dict(run.read_config())
+
+
+def data_of(config: RunConfig) -> Data:
+    return load_data(config.dataset, on_bad=config.on_bad)
+
+
+def model_for(config: RunConfig, spec: Spec) -> nn.Module:
+    return build_model(config.model, spec, seed=config.seed, name=config.model_name)
 
 
 def opened(path: Path) -> dict[str, Any]:

@@ -15,14 +15,17 @@ from torch import nn
 from sensorium.annotations import as_asked, choices, described, fits
 from sensorium.errors import RequestError, as_typed, listing, not_possible
 
-# What a section builds: the class by its dotted name (Lightning is not imported for it), and in words.
-_KINDS = {
-    "model": ("torch.nn.modules.module.Module", "a class of torch.nn.Module, or a function annotated to return one"),
-    "optimizer": ("torch.optim.optimizer.Optimizer", "a class of torch.optim.Optimizer"),
-    "task": ("lightning.pytorch.core.module.LightningModule", "a class of Lightning's LightningModule"),
-    "learning": ("lightning.pytorch.core.module.LightningModule", "a class of Lightning's LightningModule"),
-    "callbacks": ("lightning.pytorch.callbacks.callback.Callback", "a class of Lightning's Callback"),
-    "logger": ("lightning.pytorch.loggers.logger.Logger", "a class of Lightning's Logger"),
+# What a section builds: classes by their dotted names (Lightning is not imported for it), and in words.
+_KINDS: dict[str, tuple[tuple[str, ...], str]] = {
+    "model": (("torch.nn.modules.module.Module",), "a class of torch.nn.Module, or a function annotated to return one"),
+    "optimizer": (("torch.optim.optimizer.Optimizer",), "a class of torch.optim.Optimizer"),
+    "task": (("lightning.pytorch.core.module.LightningModule",), "a class of Lightning's LightningModule"),
+    "learning": (
+        ("lightning.pytorch.core.module.LightningModule", "sensorium.tasks.learning.semi_supervised.Method"),
+        "a class of Lightning's LightningModule, or of sensorium.tasks.learning.semi_supervised.Method",
+    ),
+    "callbacks": (("lightning.pytorch.callbacks.callback.Callback",), "a class of Lightning's Callback"),
+    "logger": (("lightning.pytorch.loggers.logger.Logger",), "a class of Lightning's Logger"),
 }
 
 
@@ -37,9 +40,9 @@ def check_kind(section: str, target: str, found: Any) -> None:
     if module.partition(".")[0] in sys.stdlib_module_names:
         raise RequestError(f"{named} is not possible: that is Python's own, and builds no part of a training.")
     # What is nested in a section is what its constructor asks for; callbacks have names.
-    wanted, said = _KINDS.get("callbacks" if re.fullmatch(r"callbacks\.\w+", section) else section, ("", ""))
+    wanted, said = _KINDS.get("callbacks" if re.fullmatch(r"callbacks\.\w+", section) else section, ((), ""))
     built = _built_by(found)
-    if wanted and wanted not in _ancestors(built):
+    if wanted and not set(wanted) & set(_ancestors(built)):
         raise RequestError(f"{named} is not possible. Allowed: {said}.")
     if section == "dataset" and not hasattr(built, "load"):
         raise RequestError(f"{named} is not possible. Allowed: a class with a method load.")

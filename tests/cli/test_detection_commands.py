@@ -10,9 +10,8 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from command import run_command
-from sensorium.build import load_data
 from sensorium.runs import Run
-from trainings import config_of, differences, opened, two_cores
+from trainings import config_of, data_of, differences, opened, two_cores
 
 TINY = (
     "dataset=digit_scenes", "dataset.num_train=24", "dataset.num_val=8", "dataset.num_test=8", "model.width=8",
@@ -34,7 +33,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(root, "train", *TINY)
     (checkpoint,) = root.glob("runs/*/*/checkpoints/best.ckpt")
     checkpoint.parents[1].rename(root / "run")
-    scenes = load_data(config_of(*TINY)).test
+    scenes = data_of(config_of(*TINY)).test
     for row in range(2):
         pixels = scenes.images.read(np.array([row]))[0, 0]
         Image.fromarray(pixels).resize((256, 256)).save(root / f"scene_{row}.png")

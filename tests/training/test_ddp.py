@@ -12,9 +12,8 @@ import pytest
 import torch
 
 from command import run_command, run_process
-from sensorium.build import load_data
 from sensorium.runs import Run
-from trainings import differences, opened, trained, two_cores
+from trainings import config_in, data_of, differences, opened, trained, two_cores
 
 pytestmark = two_cores
 
@@ -135,7 +134,7 @@ def test_each_global_batch_is_shared_out(folder: Path) -> None:
 def test_validation_sees_each_example_once(folder: Path) -> None:
     first, second = seen(folder, "val")
     both = sorted(row for batches in (first, second) for rows in batches for row in rows)
-    assert both == list(range(len(load_data(run_of(folder).read_config()).val)))
+    assert both == list(range(len(data_of(config_in(run_of(folder))).val)))
     assert len(first) == 3
     assert len(second) == 2  # five batches for two
 
@@ -146,7 +145,7 @@ def test_one_run_folder_with_the_numbers_that_eval_finds(folder: Path) -> None:
     result = run_command(["eval", f"ckpt={run.best}", "format=json", "accelerator=cpu"], folder)
     assert json.loads(result.stdout) == json.loads(run.metrics.read_text())
     predictions = (run.folder / "predictions.csv").read_text().splitlines()
-    assert len(predictions) == 1 + len(load_data(run.read_config()).test)
+    assert len(predictions) == 1 + len(data_of(config_in(run)).test)
 
 
 def test_asked_to_stop_both_stop_and_go_on_exactly(folder: Path, tmp_path: Path) -> None:

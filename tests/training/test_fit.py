@@ -12,12 +12,11 @@ import yaml
 from torch import Tensor
 
 from pictures import write_picture_folder
-from sensorium.build import build_model, load_data
 from sensorium.cli.train import run as train_command
 from sensorium.errors import RequestError
 from sensorium.runs import Run
 from sensorium.training import fit
-from trainings import TINY, config_of, differences, opened, trained
+from trainings import TINY, config_in, config_of, data_of, differences, model_for, opened, trained
 
 # One plain step: SGD without momentum and decay at a constant rate, and nothing random.
 STEP = (
@@ -31,8 +30,8 @@ def weights_of(run: Run) -> dict[str, Tensor]:
 
 
 def initial(run: Run) -> dict[str, Tensor]:
-    config = run.read_config()
-    model = build_model(config, load_data(config).spec)
+    config = config_in(run)
+    model = model_for(config, data_of(config).spec)
     return {f"model.{name}": value for name, value in model.state_dict().items()}
 
 
@@ -284,6 +283,6 @@ def test_any_argument_of_the_trainer_reaches_it(tmp_path: Path, monkeypatch: pyt
 
 def test_the_config_that_is_kept_has_nothing_open(tmp_path: Path) -> None:
     config = config_of(*TINY)
-    assert config["trainer"]["precision"] == config["memory_format"] == "auto"
+    assert config.trainer["precision"] == config.memory_format == "auto"
     kept = trained(tmp_path, *TINY, "trainer.max_epochs=1").read_config()
     assert (kept["trainer"]["precision"], kept["memory_format"]) == ("32-true", "contiguous")

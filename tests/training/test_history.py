@@ -7,12 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sensorium.build import build_model, load_data
 from sensorium.data.order import BatchPlan
 from sensorium.data.vision.store import ImageSplit
 from sensorium.runs import Run
 from sensorium.vision.normalise import Normalise
-from trainings import TINY, opened, trained
+from trainings import TINY, config_in, data_of, model_for, opened, trained
 
 
 def rows_of(run: Run) -> list[dict[str, str]]:
@@ -23,9 +22,9 @@ def rows_of(run: Run) -> list[dict[str, str]]:
 @torch.no_grad()
 def by_hand(run: Run, split: ImageSplit, rows: torch.Tensor) -> tuple[float, float]:
     """Loss and accuracy of the untrained model of a run on some rows of a split."""
-    config = run.read_config()
-    spec = load_data(config).spec
-    model = build_model(config, spec).eval()
+    config = config_in(run)
+    spec = data_of(config).spec
+    model = model_for(config, spec).eval()
     (images,) = Normalise(mean=spec.mean, std=spec.std)(torch.from_numpy(split.images.read(rows.numpy())))
     labels = torch.from_numpy(split.labels)[rows]
     logits = model(images)
@@ -38,7 +37,7 @@ STILL = (*TINY, "model.dropout=0", "augment=none", "optimizer=sgd", "optimizer.l
 
 def test_each_epoch_holds_the_means_over_its_examples(tmp_path: Path) -> None:
     run = trained(tmp_path, *STILL, "trainer.limit_val_batches=null", "eval_batch_size=50", "trainer.max_epochs=2")
-    data = load_data(run.read_config())
+    data = data_of(config_in(run))
     val = by_hand(run, data.val, torch.arange(len(data.val)))
     first, second = rows_of(run)
     for epoch, row in enumerate((first, second)):
@@ -54,7 +53,7 @@ def test_each_epoch_holds_the_means_over_its_examples(tmp_path: Path) -> None:
 
 def test_batches_of_different_sizes_weigh_by_their_examples(tmp_path: Path) -> None:
     run = trained(tmp_path, *STILL, "trainer.limit_train_batches=null", "batch_size=1200", "trainer.max_epochs=1")
-    data = load_data(run.read_config())
+    data = data_of(config_in(run))
     expected = by_hand(run, data.train, torch.arange(len(data.train)))  # 1,200 and 95
     (row,) = rows_of(run)
     assert (float(row["train/loss"]), float(row["train/accuracy"])) == pytest.approx(expected, rel=1e-5)

@@ -14,6 +14,7 @@ from sensorium import distributed
 from sensorium.errors import RequestError
 from sensorium.runs import Run
 from sensorium.training import launch
+from trainings import bare_config
 
 
 @pytest.fixture(autouse=True)
@@ -61,18 +62,16 @@ def test_alone_there_is_nothing_to_join_and_nothing_to_agree_on() -> None:
     assert (distributed.rank(), distributed.world_size(), launch.is_launched()) == (0, 1, False)
     launch.join()
     assert launch.agree("this") == "this"
-    trainer = {"devices": 1, "strategy": "auto"}
-    launch.adopt(trainer)
-    assert trainer == {"devices": 1, "strategy": "auto"}
+    config = bare_config(trainer={"devices": 1, "strategy": "auto"})
+    assert launch.with_world_size(config) is config
 
 
 @pytest.mark.parametrize(("given", "expected"), [("auto", "ddp"), ("ddp", "ddp"), ("fsdp", "fsdp")])
 def test_a_group_says_how_many_it_is(monkeypatch: pytest.MonkeyPatch, given: str, expected: str) -> None:
     monkeypatch.setenv("WORLD_SIZE", "8")
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
-    trainer = {"devices": 1, "strategy": given}
-    launch.adopt(trainer)
-    assert trainer == {"devices": 4, "num_nodes": 2, "strategy": expected}
+    config = launch.with_world_size(bare_config(trainer={"devices": 1, "strategy": given}))
+    assert config.trainer == {"devices": 4, "num_nodes": 2, "strategy": expected}
 
 
 def test_a_spawned_process_knows_its_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 """The group `learning`: what it makes of data and task, for pictures, texts and sounds, and what it refuses."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,26 +9,27 @@ import torch
 
 from sensorium import checkpoint
 from sensorium.batches import IGNORED
-from sensorium.build import build_model, load_data, make_loader, model_of
+from sensorium.build import make_loader, model_of
 from sensorium.data.base import Data
 from sensorium.errors import RequestError
+from sensorium.run_config import RunConfig
 from sensorium.tasks import registry
 from sensorium.tasks.classification.module import ClassificationModule
 from sensorium.tasks.learning.semi_supervised import FixMatch, SemiSupervised
 from sensorium.tasks.learning.simclr import SimCLR
 from sensorium.tasks.training_module import TaskModule
 from sensorium.training import fit, learning, settings
-from trainings import SHORT, TINY, TINY_TEXTS, config_of, opened, trained
+from trainings import SHORT, TINY, TINY_TEXTS, config_of, data_of, model_for, opened, trained
 
 FEW = ("labels_per_class=2", "epoch_batches=3", "trainer.limit_train_batches=null", "batch_size=8")
 
 
-def ready(*overrides: str, model: tuple[str, ...] = TINY[:3]) -> tuple[dict[str, Any], Data, TaskModule]:
+def ready(*overrides: str, model: tuple[str, ...] = TINY[:3]) -> tuple[RunConfig, Data, TaskModule]:
     config = config_of(*model, *SHORT, *overrides)
-    data = learning.with_labels(config, load_data(config))
-    model = build_model(config, data.spec)
-    settings.choose(config, model, data.spec)
-    return config, data, fit.build_task(config, model, data)
+    data = learning.with_labels(config, data_of(config))
+    built = model_for(config, data.spec)
+    config = settings.resolve(config, data=data, model=built, say=print)
+    return config, data, fit.build_task(config, built, data)
 
 
 def test_supervised_learning_is_the_dataset_s_own_task() -> None:
@@ -68,7 +68,9 @@ def test_a_batch_of_fixmatch_begins_with_labels() -> None:
 def test_the_strong_view_is_the_weak_one_and_more() -> None:
     config, _, task = ready("learning=fixmatch", "augment=flip_crop")
     assert isinstance(task, SemiSupervised)
-    assert config["learning"]["strong"] == registry.get("image_classification").strong_view  # nothing auto is left
+    assert (
+        config.to_dict()["learning"]["strong"] == registry.get("image_classification").strong_view
+    )  # nothing auto is left
     assert task.method.strong is not None
     names = [type(transform).__name__ for transform in task.method.strong.augment.transforms.values()]  # type: ignore[attr-defined]
     assert names == ["RandomCrop", "RandomFlip", "RandAugment", "Cutout"]

@@ -8,10 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from sensorium.data.base import Data
 from sensorium.errors import RequestError
-from sensorium.specs import ImageSpec, LanguageSpec
+from sensorium.specs import ImageSpec, LanguageSpec, Spec
 from sensorium.tasks import registry
 from sensorium.training import settings
+from trainings import bare_config
 
 
 @pytest.fixture(autouse=True)
@@ -31,11 +33,14 @@ def spec_of(side: int) -> ImageSpec:
 
 def chosen(model: nn.Module, *, side: int = 8, **given: Any) -> tuple[str, str]:
     """(memory format, precision)"""
-    config = {"memory_format": "auto", "trainer": {"accelerator": "cpu", "precision": "auto"}}
-    config["memory_format"] = given.get("memory_format", "auto")
-    config["trainer"] |= {"precision": given.get("precision", "auto")}
-    settings.choose(config, model, spec_of(side))
-    return config["memory_format"], config["trainer"]["precision"]
+    return resolved(model, spec_of(side), **given)
+
+
+def resolved(model: nn.Module, spec: Spec, *, memory_format: str = "auto", precision: str = "auto") -> tuple[str, str]:
+    config = bare_config(trainer={"accelerator": "cpu", "precision": precision}, memory_format=memory_format)
+    data = Data(spec, *(None,) * 3)  # type: ignore[arg-type]
+    found = settings.resolve(config, data=data, model=model, say=print)
+    return found.memory_format, found.trainer["precision"]
 
 
 def flat(outputs: int) -> nn.Module:
@@ -75,9 +80,7 @@ def test_texts_train_in_bfloat16_however_small_the_model_and_are_judged_in_float
 ) -> None:
     monkeypatch.setattr(settings, "has_fast_bf16", lambda device: fast)
     spec = LanguageSpec(tokenizer={}, vocab_size=5, context=8)
-    config = {"memory_format": "auto", "trainer": {"accelerator": "cpu", "precision": "auto"}}
-    settings.choose(config, nn.Embedding(5, 5), spec)
-    assert config["trainer"]["precision"] == expected
+    assert resolved(nn.Embedding(5, 5), spec)[1] == expected
     assert registry.of(spec).eval_precision("bf16-mixed") == "32-true"
     assert registry.of(spec_of(8)).eval_precision("bf16-mixed") == "bf16-mixed"
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from recipes import plain_recipe
-from sensorium.build import build_model, load_data
 from sensorium.data.vision.logic import Logic
 from sensorium.errors import RequestError
 from sensorium.models.vision.mlp import MLP
@@ -19,7 +18,7 @@ from sensorium.tasks.classification.module import ClassificationModule
 from sensorium.tasks.preprocessing import Preparation
 from sensorium.training import trace
 from sensorium.vision.augment import Augment
-from trainings import config_of
+from trainings import config_of, data_of, model_for
 
 PAIR = {"in_channels": 1, "num_classes": 2, "image_size": (1, 2)}
 
@@ -113,9 +112,9 @@ def test_a_surrogate_is_no_derivative() -> None:
 
 def shown(*overrides: str) -> str:
     config = config_of("dataset=logic", "debug=trace", "accelerator=cpu", "workers=0", *overrides)
-    data = load_data(config)
+    data = data_of(config)
     lines: list[str] = []
-    trace.show(config, data=data, model=build_model(config, data.spec), say=lines.append)
+    trace.show(config, data=data, model=model_for(config, data.spec), say=lines.append)
     return "\n".join(lines)
 
 
