@@ -86,7 +86,7 @@ def bench(root: Path) -> None:
         loader = DataLoader(part, 128, shuffle=True, num_workers=2)
         return plain_epoch(net, optimizer, loader, prepare=lambda x, y: (x, y))
 
-    print(f"chosen: {chosen.config['trainer']['precision']}, {chosen.config['memory_format']}")
+    print(f"chosen: {chosen.config.trainer['precision']}, {chosen.config.memory_format}")
     seconds = alternate(
         {
             "plain loop, DataLoader": plain,
@@ -111,8 +111,8 @@ def bench(root: Path) -> None:
                 model=copy.deepcopy(contender.model),
                 spec=spec,
                 device=device,
-                precision=config["trainer"]["precision"],
-                memory_format=config["memory_format"],
+                precision=config.trainer["precision"],
+                memory_format=config.memory_format,
             )
             return evaluate(classifier, make_loader(config, contender.data.train, shuffle=False, device=device)).seconds
 

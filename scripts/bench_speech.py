@@ -21,7 +21,6 @@ from torch.utils.data import DataLoader, Dataset
 from bench_text import Packed
 from benchmarking import Contender, alternate, show
 from sensorium.audio.features import Features
-from sensorium.build import build_model
 from sensorium.data.audio.splits import SpeechSplit
 
 ROUNDS = 2
@@ -79,8 +78,8 @@ def training(root: str) -> None:
         "dataset.val_size=20", "dataset.test_size=20", "trainer.max_epochs=1", "trainer.limit_val_batches=0",
         "accelerator=cpu",
     )  # fmt: skip
-    model = build_model(contender.config, contender.data.spec)
-    section = contender.config["model"]
+    model = contender.fresh_model(contender.config)
+    section = contender.config.model
     model.recurrent = Packed(
         input_size=model.subsampling.output_size,
         hidden_size=section["hidden_size"],
@@ -90,7 +89,7 @@ def training(root: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         recorded = Recorded(contender.data.train, Path(folder), contender.data.spec.features["sample_rate"])
         loader = DataLoader(
-            recorded, batch_size=contender.config["batch_size"], shuffle=True, num_workers=2, collate_fn=together
+            recorded, batch_size=contender.config.batch_size, shuffle=True, num_workers=2, collate_fn=together
         )
         name = "plain loop, random batches, packed"
         seconds = alternate({name: lambda: plain(loader, model), "Sensorium": contender.epoch}, rounds=ROUNDS)

@@ -16,7 +16,6 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from benchmarking import Contender, alternate, show
 from sensorium.batches import IGNORED
-from sensorium.build import build_model
 
 ROUNDS = 3
 
@@ -39,7 +38,7 @@ class Packed(nn.Module):
 
 def plain(contender: Contender, model: nn.Module, loss_of: Callable[[nn.Module, object], Tensor]) -> float:
     """Seconds of one epoch over random batches."""
-    split, size = contender.data.train, int(contender.config["batch_size"])
+    split, size = contender.data.train, contender.config.step_size
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     order = torch.randperm(len(split)).numpy()
     model.train()
@@ -68,8 +67,8 @@ def translation_loss(model: nn.Module, batch: object) -> Tensor:
 def compare(title: str, overrides: list[str], part: str, loss_of: Callable[[nn.Module, object], Tensor]) -> None:
     """An epoch of each in turn. part: attribute of the model that holds its `Recurrent`."""
     contender = Contender(*overrides, "trainer.max_epochs=1", "trainer.limit_val_batches=0", "accelerator=cpu")
-    model = build_model(contender.config, contender.data.spec)
-    section = contender.config["model"]
+    model = contender.fresh_model(contender.config)
+    section = contender.config.model
     packed = Packed(
         input_size=section["embedding_size"],
         hidden_size=section["hidden_size"],

@@ -143,7 +143,7 @@ def show_evaluation(contender: Contender, usual: v2.Transform) -> None:
             spec=data.spec,
             device=torch.device("cpu"),
             precision="32-true",
-            memory_format=config["memory_format"],
+            memory_format=config.memory_format,
         )
         return evaluate(classifier, loader).seconds
 

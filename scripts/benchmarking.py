@@ -22,6 +22,7 @@ from sensorium import runs
 from sensorium.build import build_model, load_data
 from sensorium.cli import composition
 from sensorium.data.base import Data
+from sensorium.run_config import RunConfig
 from sensorium.training import fit, settings
 
 
@@ -48,9 +49,9 @@ def show(title: str, seconds: dict[str, list[float]], *, baseline: str) -> None:
         )
 
 
-def compose(*overrides: str) -> dict[str, Any]:
-    """The config that `sensorium train OVERRIDES` trains with."""
-    return OmegaConf.to_container(composition.compose("train", overrides), resolve=True)  # type: ignore[return-value]
+def compose(*overrides: str) -> RunConfig:
+    """The config of `sensorium train OVERRIDES`, with what is "auto" still open."""
+    return RunConfig.from_dict(OmegaConf.to_container(composition.compose("train", overrides), resolve=True))
 
 
 class _Clock(pl.Callback):
@@ -70,17 +71,21 @@ class Contender:
     """Sensorium itself: the Trainer, callbacks and checkpoints of a real training, one epoch at a time."""
 
     def __init__(self, *overrides: str, data: Data | None = None) -> None:
-        self.config = compose(*overrides)
-        self.data = data if data is not None else load_data(self.config)
-        self.model = build_model(self.config, self.data.spec)
-        settings.choose(self.config, self.model, self.data.spec)
+        config = compose(*overrides)
+        self.data = data if data is not None else load_data(config.dataset, on_bad=config.on_bad)
+        self.model = self.fresh_model(config)
+        self.config = settings.resolve(config, data=self.data, model=self.model, say=print)
+
+    def fresh_model(self, config: RunConfig) -> nn.Module:
+        """The model with its first weights."""
+        return build_model(config.model, self.data.spec, seed=config.seed)
 
     def epoch(self) -> float:
         """Seconds of one epoch of training steps, from fresh weights."""
         clock = _Clock()
         with tempfile.TemporaryDirectory() as folder:
             training = fit.assemble(
-                copy.deepcopy(self.config),
+                self.config,
                 data=self.data,
                 model=copy.deepcopy(self.model),
                 run=runs.create(Path(folder), "bench"),
