@@ -6,6 +6,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import get_object, instantiate
+from omegaconf import OmegaConf
 
 from sensorium.errors import RequestError
 from sensorium.randomness import ExampleRandom
@@ -18,16 +19,15 @@ from sensorium.vision.crop_flip import AlternatingFlip, RandomCrop, RandomFlip, 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-def names_of(target: type) -> list[str]:
-    """The augment configs that build this class."""
-    with initialize_config_dir(config_dir=str(CONFIGS), version_base=None):
-        found = {
-            path.stem: compose(overrides=[f"+augment={path.stem}"]) for path in (CONFIGS / "augment").glob("*.yaml")
-        }
-    return sorted(name for name, config in found.items() if get_object(config.augment._target_) is target)
+def target_of(name: str) -> str:
+    """What an augment config builds: it says so itself, or goes by the config it changes."""
+    config = OmegaConf.load(CONFIGS / "augment" / f"{name}.yaml")
+    return config._target_ if "_target_" in config else target_of(config.defaults[0])
 
 
-NAMES = names_of(Augment)
+NAMES = sorted(
+    path.stem for path in (CONFIGS / "augment").glob("*.yaml") if get_object(target_of(path.stem)) is Augment
+)
 SHAPES = ((1, 8, 8), (1, 28, 28), (3, 32, 32))
 TRANSFORMS = {
     "crop": RandomCrop(padding=0.125, mode="zeros"),
