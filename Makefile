@@ -13,6 +13,9 @@ define install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) $(1))
 endef
 
+# Two processes of one thread each, for two cores. A file stays whole, because its tests share what they trained.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
 .PHONY: help demo setup test test-slow lint format bench results docs clean
 
@@ -25,10 +28,10 @@ demo: $(STAMPS)/core  ## install the core, train on scanned digits, evaluate, pr
 setup: $(STAMPS)/dev  ## make .venv and install everything the tests use
 
 test: $(STAMPS)/dev  ## run the tests (under ten minutes on two cores, no network, no GPU)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	$(PYTEST)
 
 test-slow: $(STAMPS)/dev  ## run the longer proofs as well
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 lint: $(STAMPS)/dev  ## check style and types
 	$(BIN)/ruff check src tests scripts

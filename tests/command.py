@@ -1,24 +1,31 @@
 """The real command in a process of its own, without the five seconds that importing torch and Lightning take.
 
 A server process imports the verbs once; for each request it forks, and the child calls `sensorium.cli.main:main`. What
-the child changes (working directory, Hydra's state, signal handlers, threads) is gone with it.
+the child changes (working directory, Hydra's state, signal handlers, threads) is gone with it. Each process of the
+tests has a server of its own, which listens on a socket in a folder of its own.
 """
 
 import atexit
 import gc
 import json
 import os
+import select
+import shlex
+import shutil
+import socket
 import subprocess
 import sys
 import traceback
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from tempfile import TemporaryDirectory, mkdtemp
 
 VERBS = ("train", "eval", "predict", "list")
-_server: subprocess.Popen[str] | None = None
+# What a verb imports only when it is asked for, and what takes as long as a short training.
+SLOW_TO_IMPORT = ("sensorium.data.vision.digits", "sklearn.datasets", "num2words", "sacrebleu")
 
 
 @dataclass(frozen=True)
@@ -34,17 +41,26 @@ def run_command(
     arguments: list[str], cwd: Path, stdin: str | None = None, environment: dict[str, str] | None = None
 ) -> Result:
     """`sensorium ARGUMENTS` in the folder `cwd`. environment: added to this process's own."""
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "stdin").write_text(stdin or "")
-        request = {
-            "arguments": [str(argument) for argument in arguments],
-            "cwd": str(cwd),
-            "streams": [str(folder / stream) for stream in ("stdin", "stdout", "stderr")],
-            "environment": _environment(environment),
-        }
-        status = _ask(request)
-        return Result(status, _text(folder / "stdout"), _text(folder / "stderr"))
+    (result,) = _together(arguments, cwd, stdin, [environment or {}])
+    return result
+
+
+def run_group(arguments: list[str], cwd: Path, processes: int = 2) -> list[Result]:
+    """The same as one training on several processes of this machine, started as torchrun starts them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    group = {
+        "GROUP_RANK": "0",
+        "WORLD_SIZE": str(processes),
+        "LOCAL_WORLD_SIZE": str(processes),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "TORCHELASTIC_RUN_ID": "tests",
+        "TORCHELASTIC_USE_AGENT_STORE": "False",
+    }
+    places = [group | {"RANK": str(number), "LOCAL_RANK": str(number)} for number in range(processes)]
+    return _together(arguments, cwd, None, places)
 
 
 def run_process(
@@ -63,6 +79,38 @@ def run_process(
     return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+def write_program(path: Path) -> None:
+    """Makes a program for shell scripts: the command, its streams those of the shell."""
+    # -I -S: without the second that site-packages take; the client needs the standard library only.
+    client = shlex.join([sys.executable, "-I", "-S", __file__, "ask", _server()])
+    path.write_text(f'#!/bin/sh\nexec {client} "$@"\n')
+    path.chmod(0o755)
+
+
+def _together(arguments: list[str], cwd: Path, stdin: str | None, environments: list[dict[str, str]]) -> list[Result]:
+    """One process for each environment, all at the same time."""
+    with TemporaryDirectory() as name:
+        folders = [Path(name) / str(number) for number in range(len(environments))]
+        started = []
+        for folder, environment in zip(folders, environments, strict=True):
+            folder.mkdir()
+            (folder / "stdin").write_text(stdin or "")
+            modes = {"stdin": "rb", "stdout": "wb", "stderr": "wb"}
+            streams = [(folder / stream).open(mode) for stream, mode in modes.items()]
+            request = {
+                "arguments": [str(argument) for argument in arguments],
+                "cwd": str(cwd),
+                "environment": _environment(environment),
+            }
+            started.append(_start(_server(), request, [stream.fileno() for stream in streams]))
+            for stream in streams:
+                stream.close()
+        return [
+            Result(_status(answer), _text(folder / "stdout"), _text(folder / "stderr"))
+            for answer, folder in zip(started, folders, strict=True)
+        ]
+
+
 def _environment(added: dict[str, str] | None) -> dict[str, str]:
     """This process's, with one torch thread: two that wait for each other on a busy core stall."""
     inherited = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")}
@@ -73,50 +121,102 @@ def _text(path: Path) -> str:
     return path.read_bytes().decode()
 
 
-def _ask(request: dict[str, Any]) -> int:
-    global _server
-    if _server is None or _server.poll() is not None:
-        _server = subprocess.Popen(
-            [sys.executable, __file__],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=_environment(None),
-        )
-        atexit.register(_server.terminate)
-    assert _server.stdin is not None
-    assert _server.stdout is not None
-    _server.stdin.write(json.dumps(request) + "\n")
-    _server.stdin.flush()
-    return int(_server.stdout.readline())
+@cache
+def _server() -> str:
+    """Starts the server; where it listens."""
+    folder = mkdtemp()  # not the tests' own: the path of a socket has at most 107 characters
+    address = str(Path(folder) / "socket")
+    # Listens before the server is there, so that no one need wait for it to be.
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address)
+    listener.listen()
+    command = [sys.executable, __file__, "serve", str(listener.fileno())]
+    server = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,  # its end, which comes with that of this process however it ends, is the server's
+        stdout=subprocess.DEVNULL,
+        pass_fds=[listener.fileno()],
+        env=_environment(None),
+    )
+    listener.close()
+    atexit.register(_end, server, folder)
+    return address
+
+
+def _end(server: "subprocess.Popen[bytes]", folder: str) -> None:
+    server.communicate()
+    shutil.rmtree(folder)
+
+
+# -- in whoever asks
+
+
+def _start(address: str, request: dict[str, object], streams: list[int]) -> socket.socket:
+    """Asks the server at this address for a process with these three streams. The answer comes through the socket."""
+    asking = socket.socket(socket.AF_UNIX)
+    asking.connect(address)
+    socket.send_fds(asking, [b"r"], streams)
+    asking.sendall(json.dumps(request).encode())
+    asking.shutdown(socket.SHUT_WR)
+    return asking
+
+
+def _status(asking: socket.socket) -> int:
+    """Waits for the process to end."""
+    with asking, asking.makefile() as answer:
+        return int(answer.read())
+
+
+def ask(address: str, arguments: list[str]) -> int:
+    """What the program for shell scripts does."""
+    request = {"arguments": arguments, "cwd": str(Path.cwd()), "environment": dict(os.environ)}
+    status = _status(_start(address, request, [0, 1, 2]))
+    return status if status >= 0 else 128 - status  # of a signal, as a shell tells it
 
 
 # -- in the server
 
 
-def serve() -> None:
-    """Answers each line of standard input, a request as JSON, with a line that holds the exit status."""
+def serve(listener: socket.socket) -> None:
+    """For each connection forks a process, and answers with its exit status."""
     # Away from the tests' own modules: a child must find what a person's shell would find.
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != Path(__file__).parent]
-    # And what the default data set imports when it is asked for, which takes as long as a short training.
-    verbs = (*VERBS, "model_cost")
-    for module in (*(f"sensorium.cli.{verb}" for verb in verbs), "sensorium.data.vision.digits", "sklearn.datasets"):
+    modules = (*(f"sensorium.cli.{verb}" for verb in (*VERBS, "model_cost")), *filter(find_spec, SLOW_TO_IMPORT))
+    for module in modules:
         import_module(module)
     gc.freeze()  # a child need not look at what has been imported
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            _become(json.loads(line))
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+    keepers: set[int] = set()
+    while select.select([listener, sys.stdin], [], [])[0] == [listener]:
+        connection, _ = listener.accept()
+        keeper = os.fork()  # waits for the process, so that the server can start another meanwhile
+        if keeper == 0:
+            listener.close()
+            _keep(connection)
+        connection.close()
+        keepers = {pid for pid in keepers | {keeper} if os.waitpid(pid, os.WNOHANG) == (0, 0)}
 
 
-def _become(request: dict[str, Any]) -> None:
+def _keep(connection: socket.socket) -> None:
+    """Starts the process that a connection asks for, waits for its end and answers; never returns."""
+    _, streams, _, _ = socket.recv_fds(connection, 1, 3)
+    with connection.makefile() as text:
+        request = json.loads(text.read())
+    child = os.fork()
+    if child == 0:
+        connection.close()
+        _become(request, streams)
+    for stream in streams:
+        os.close(stream)  # whoever reads the output waits for all who could write it
+    _, status = os.waitpid(child, 0)
+    connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+    os._exit(0)
+
+
+def _become(request: dict[str, object], streams: list[int]) -> None:
     """Turns this fork into the asked-for process; never returns."""
-    for number, (path, flags) in enumerate(
-        zip(request["streams"], (os.O_RDONLY, os.O_WRONLY | os.O_CREAT, os.O_WRONLY | os.O_CREAT), strict=True)
-    ):
-        os.dup2(os.open(path, flags, 0o600), number)
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
     os.chdir(request["cwd"])
     os.environ.clear()
@@ -136,4 +236,7 @@ def _become(request: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    if sys.argv[1] == "serve":
+        serve(socket.socket(fileno=int(sys.argv[2])))
+    else:
+        sys.exit(ask(sys.argv[2], sys.argv[3:]))

@@ -11,6 +11,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from command import run_command
 
 
+def pytest_collection_modifyitems(items):
+    """Files that run the command or train come first: a long one at the end would leave all cores but one idle."""
+    items.sort(key=lambda item: not (hasattr(item.module, "run_command") or hasattr(item.module, "trained")))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache_of_the_session(tmp_path_factory):
     """No test reads or writes the cache of the person who runs it."""

@@ -2,7 +2,7 @@
 
 import inspect
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,40 @@ from torch import Tensor, nn
 MODELS = Path(__file__).parents[1] / "configs" / "model"
 
 
-def yamls_of(package: str, data: dict[str, Any]) -> set[str]:
-    """The yamls whose target lies in this package and asks for all that such data offer."""
+def yamls_of(package: str, data: Iterable[str], *, without: Iterable[str] = ()) -> set[str]:
+    """The yamls whose target lies in this package and asks for all that such data offer, for nothing of `without`."""
+    near = {name: inspect.signature(target).parameters.keys() for name, target in _targets(package).items()}
+    return {name for name, asked in near.items() if set(data) <= asked and not set(without) & asked}
+
+
+def yamls_giving(gives: str | None) -> set[str]:
+    """The yamls of vision models that give boxes or masks, or None: classes."""
+    built = {
+        name: target if inspect.isclass(target) else target.__annotations__["return"]
+        for name, target in _targets("vision").items()
+    }
+    return {name for name, target in built.items() if getattr(target, "gives", None) == gives}
+
+
+def _targets(package: str) -> dict[str, Any]:
+    """What the yamls build that lies in this package, by their names."""
     targets = {path.stem: OmegaConf.load(path)._target_ for path in MODELS.glob("*.yaml")}
-    near = {name: get_object(target) for name, target in targets.items() if f".models.{package}." in target}
-    return {name for name, target in near.items() if data.keys() <= inspect.signature(target).parameters.keys()}
+    return {name: get_object(target) for name, target in targets.items() if f".models.{package}." in target}
+
+
+def assert_every_yaml_has_a_row(yamls: Iterable[str], rows: Iterable[str], *, table: str) -> None:
+    """The models that were found in configs/model are those of a test's table; at least one was found.
+
+    table: the name of the table and of its file, as in "CASES in tests/models/test_vision_models.py".
+    """
+    found, tested = set(yamls), set(rows)
+    assert found, f"no yaml in {MODELS} is of a model for {table}"
+    assert found - tested == set(), f"configs/model: {_files(found - tested)} lacks a row; add one to {table}"
+    assert tested - found == set(), f"{table}: {_files(tested - found)} is not in configs/model; remove the row"
+
+
+def _files(names: set[str]) -> str:
+    return ", ".join(f"{name}.yaml" for name in sorted(names))
 
 
 def assert_everything_learns(model: nn.Module) -> None:

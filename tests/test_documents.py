@@ -4,12 +4,11 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from command import run_command
+from command import run_command, write_program
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -40,8 +39,7 @@ def test_only_marked_blocks_are_taken(tmp_path):
 def test_a_tested_block_runs(block, tmp_path):
     programs = tmp_path / "bin"
     programs.mkdir()
-    (programs / "sensorium").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m sensorium "$@"\n')
-    (programs / "sensorium").chmod(0o755)
+    write_program(programs / "sensorium")
     work = tmp_path / "work"
     work.mkdir()
     done = subprocess.run(

@@ -13,13 +13,17 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 COMPOSE_ALL = """
 import json
+from itertools import zip_longest
 from omegaconf import OmegaConf
 import sensorium
 from sensorium.cli import configs
 from sensorium.cli.composition import compose
-choices = [f"{group}={name}" for group in configs.groups() for name in configs.options(group)]
-for choice in choices:
-    OmegaConf.to_container(compose("train", [choice]), resolve=True)
+groups = {group: [f"{group}={name}" for name in configs.options(group)] for group in configs.groups()}
+choices = sum(groups.values(), [])
+# One of each group at a time: none is alone in what it sets but an experiment, which chooses in other groups.
+alone = groups.pop("experiment")
+for together in [*([choice] for choice in alone), *zip_longest(*groups.values())]:
+    OmegaConf.to_container(compose("train", [choice for choice in together if choice]), resolve=True)
 for verb in ("eval", "predict", "list"):
     compose(verb, [])
 yamls = sorted(str(path.relative_to(configs.FOLDER)) for path in configs.FOLDER.rglob("*.yaml"))

@@ -1,7 +1,5 @@
 """The contract every keyword model keeps, over every yaml of one in configs/model, and facts about each."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from hydra.errors import InstantiationException
@@ -10,7 +8,9 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from model_contract import (
+    MODELS,
     assert_defaults_agree,
+    assert_every_yaml_has_a_row,
     assert_everything_learns,
     assert_only_the_head_depends,
     assert_weights_are_all,
@@ -22,7 +22,6 @@ from sensorium.models.audio.keyword_dbn import KeywordDBN, stretched
 from sensorium.models.audio.keyword_rnn import KeywordRNN
 from sensorium.nn.flops import count_parameters
 
-MODELS = Path(__file__).parents[2] / "configs" / "model"
 DATA = {"num_features": 40, "num_classes": 10}
 TINY = {"num_features": 6, "num_classes": 3}
 SMALL = {
@@ -55,9 +54,8 @@ names = pytest.mark.parametrize("name", sorted(PARAMETERS))
 
 
 def test_every_yaml_of_a_keyword_model_has_a_case() -> None:
-    found = yamls_of("audio", DATA)
-    assert found == set(PARAMETERS)
-    assert len(found) == 3
+    table = "PARAMETERS in tests/models/test_keyword_models.py"
+    assert_every_yaml_has_a_row(yamls_of("audio", DATA), PARAMETERS, table=table)
 
 
 def build(name: str, **overrides: object) -> nn.Module:

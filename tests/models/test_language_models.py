@@ -1,7 +1,5 @@
 """The contract every language model keeps, over its yamls in configs/model, and facts about each."""
 
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,13 +8,19 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from model_contract import assert_defaults_agree, assert_everything_learns, assert_weights_are_all
+from model_contract import (
+    MODELS,
+    assert_defaults_agree,
+    assert_every_yaml_has_a_row,
+    assert_everything_learns,
+    assert_weights_are_all,
+    yamls_of,
+)
 from sensorium.errors import RequestError
 from sensorium.models.text.lstm_lm import LSTMLanguageModel
 from sensorium.models.text.transformer_lm import TransformerLanguageModel
 from sensorium.nn.flops import count_parameters
 
-MODELS = Path(__file__).parents[2] / "configs" / "model"
 RECURRENT = {"vocab_size": 20, "embedding_size": 6, "hidden_size": 8}
 TRANSFORMER = {"vocab_size": 20, "context": 8, "width": 8, "heads": 2, "depth": 2}
 
@@ -38,6 +42,11 @@ VARIANTS = [
 ]
 variants = pytest.mark.parametrize(("name", "overrides"), VARIANTS)
 names = pytest.mark.parametrize("name", sorted(PARAMETERS))
+
+
+def test_every_yaml_of_a_language_model_has_a_case() -> None:
+    found = yamls_of("text", ["vocab_size"], without=["num_classes"])
+    assert_every_yaml_has_a_row(found, PARAMETERS, table="PARAMETERS in tests/models/test_language_models.py")
 
 
 def build(name: str, **overrides: object) -> nn.Module:

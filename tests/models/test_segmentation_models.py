@@ -5,12 +5,19 @@ from typing import Any
 
 import pytest
 import torch
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import nn
 from torchvision import models
 
-from model_contract import MODELS, assert_defaults_agree, assert_everything_learns, assert_weights_are_all
+from model_contract import (
+    MODELS,
+    assert_defaults_agree,
+    assert_every_yaml_has_a_row,
+    assert_everything_learns,
+    assert_weights_are_all,
+    yamls_giving,
+)
 from sensorium.errors import RequestError
 from sensorium.models.vision.torchvision_segmentation import TorchvisionSegmenter
 from sensorium.models.vision.unet import UNet
@@ -39,8 +46,8 @@ def build(name: str, **overrides: Any) -> nn.Module:
 
 
 def test_every_yaml_has_a_case() -> None:
-    targets = {path.stem: get_object(OmegaConf.load(path)._target_) for path in MODELS.glob("*.yaml")}
-    assert {name for name, target in targets.items() if getattr(target, "gives", None) == "masks"} == set(PARAMETERS)
+    table = "PARAMETERS in tests/models/test_segmentation_models.py"
+    assert_every_yaml_has_a_row(yamls_giving("masks"), PARAMETERS, table=table)
 
 
 @pytest.mark.parametrize("name", sorted(PARAMETERS))

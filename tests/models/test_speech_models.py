@@ -1,7 +1,6 @@
 """The contract every recogniser keeps, over every yaml of one in configs/model, and facts about each."""
 
 import itertools
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +11,9 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from model_contract import (
+    MODELS,
     assert_defaults_agree,
+    assert_every_yaml_has_a_row,
     assert_everything_learns,
     assert_only_the_head_depends,
     assert_weights_are_all,
@@ -24,7 +25,6 @@ from sensorium.models.audio.deepspeech2 import DeepSpeech2
 from sensorium.models.audio.streaming_rnn import Lookahead, StreamingRNN
 from sensorium.nn.flops import count_parameters
 
-MODELS = Path(__file__).parents[2] / "configs" / "model"
 DATA = {"num_features": 40, "vocab_size": 30}
 SMALL = {"num_features": 6, "vocab_size": 5}
 TINY = {
@@ -62,9 +62,8 @@ names = pytest.mark.parametrize("name", sorted(PARAMETERS))
 
 
 def test_every_yaml_of_a_recogniser_has_a_case() -> None:
-    found = yamls_of("audio", DATA)
-    assert found == set(PARAMETERS)
-    assert len(found) == 4
+    table = "PARAMETERS in tests/models/test_speech_models.py"
+    assert_every_yaml_has_a_row(yamls_of("audio", DATA), PARAMETERS, table=table)
 
 
 def build(name: str, **overrides: object) -> nn.Module:

@@ -1,7 +1,5 @@
 """The contract every text classifier keeps, over every yaml of one in configs/model, and facts about each."""
 
-from pathlib import Path
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,7 +9,9 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from model_contract import (
+    MODELS,
     assert_defaults_agree,
+    assert_every_yaml_has_a_row,
     assert_everything_learns,
     assert_only_the_head_depends,
     assert_weights_are_all,
@@ -25,7 +25,6 @@ from sensorium.models.text.transformer_classifier import TransformerClassifier
 from sensorium.nn.flops import count_parameters
 from sensorium.nn.positions import sinusoidal_table
 
-MODELS = Path(__file__).parents[2] / "configs" / "model"
 DATA = {"vocab_size": 1000, "pad_id": 0, "num_classes": 3}
 TINY = {"vocab_size": 30, "pad_id": 0, "num_classes": 3}
 
@@ -52,9 +51,8 @@ names = pytest.mark.parametrize("name", sorted(PARAMETERS))
 
 
 def test_every_yaml_of_a_text_classifier_has_a_case() -> None:
-    found = yamls_of("text", DATA)
-    assert found == set(PARAMETERS)
-    assert len(found) == 4
+    table = "PARAMETERS in tests/models/test_text_classifiers.py"
+    assert_every_yaml_has_a_row(yamls_of("text", DATA), PARAMETERS, table=table)
 
 
 def build(name: str, **overrides: object) -> nn.Module:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torchvision.models import detection
 
-from model_contract import assert_defaults_agree
+from model_contract import assert_defaults_agree, assert_every_yaml_has_a_row, yamls_giving
 from sensorium.batches import IGNORED, Boxes
 from sensorium.errors import RequestError
 from sensorium.models.vision import torchvision_detection as wrapped
@@ -29,6 +29,12 @@ def build(name: str, **changes: Any) -> wrapped.TorchvisionDetector:
     arguments = {key: value for key, value in DATA.items() if key in inspect.signature(function).parameters}
     torch.manual_seed(0)
     return function(**arguments | changes)
+
+
+def test_every_yaml_of_a_detector_has_a_case() -> None:
+    rows = {*PARAMETERS, "scene_detector"}  # which has a file of its own: test_scene_detector.py
+    table = "PARAMETERS in tests/models/test_torchvision_detection.py"
+    assert_every_yaml_has_a_row(yamls_giving("boxes"), rows, table=table)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

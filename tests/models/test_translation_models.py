@@ -1,7 +1,5 @@
 """The contract every translator keeps, over its yamls in configs/model, and facts about each."""
 
-from pathlib import Path
-
 import pytest
 import torch
 from hydra.errors import InstantiationException
@@ -9,13 +7,19 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from model_contract import assert_defaults_agree, assert_everything_learns, assert_weights_are_all
+from model_contract import (
+    MODELS,
+    assert_defaults_agree,
+    assert_every_yaml_has_a_row,
+    assert_everything_learns,
+    assert_weights_are_all,
+    yamls_of,
+)
 from sensorium.errors import RequestError
 from sensorium.models.text.rnn_seq2seq import RNNSeq2Seq
 from sensorium.models.text.transformer_seq2seq import TransformerSeq2Seq
 from sensorium.nn.flops import count_parameters
 
-MODELS = Path(__file__).parents[2] / "configs" / "model"
 DATA = {"source_vocab_size": 15, "target_vocab_size": 20, "pad_id": 0}
 RECURRENT = {**DATA, "embedding_size": 6, "hidden_size": 8}
 TRANSFORMER = {**DATA, "width": 8, "heads": 2, "depth": 2, "hidden": 12}
@@ -43,6 +47,11 @@ VARIANTS = {
 }
 variants = pytest.mark.parametrize(("name", "overrides"), VARIANTS.values(), ids=VARIANTS)
 names = pytest.mark.parametrize("name", sorted(PARAMETERS))
+
+
+def test_every_yaml_of_a_translator_has_a_case() -> None:
+    table = "PARAMETERS in tests/models/test_translation_models.py"
+    assert_every_yaml_has_a_row(yamls_of("text", DATA), PARAMETERS, table=table)
 
 
 def build(name: str, **overrides: object) -> nn.Module:

@@ -1,7 +1,6 @@
 """The contract every image classifier keeps, over every yaml in configs/model."""
 
 import inspect
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -11,21 +10,8 @@ from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from model_contract import assert_weights_are_all
+from model_contract import MODELS, assert_every_yaml_has_a_row, assert_weights_are_all, yamls_giving
 from sensorium.nn.flops import count_parameters
-
-
-def gives(path: Path) -> str | None:
-    """boxes or masks, where a yaml's model is no classifier."""
-    target = get_object(OmegaConf.load(path)._target_)
-    return getattr(target if inspect.isclass(target) else target.__annotations__["return"], "gives", None)
-
-
-YAMLS = {
-    path.stem: path
-    for path in (Path(__file__).parents[2] / "configs" / "model").glob("*.yaml")
-    if "models.vision." in path.read_text() and gives(path) is None
-}
 
 
 class Case(NamedTuple):
@@ -78,14 +64,14 @@ WITHOUT_WEIGHTS = {"threshold_unit"}  # two inputs, two classes, nothing to lear
 
 
 def test_every_yaml_has_a_case() -> None:
-    assert sorted(YAMLS) == sorted({*CASES, *WITHOUT_WEIGHTS})
-    assert len(YAMLS) == 19
+    rows = {*CASES, *WITHOUT_WEIGHTS}
+    assert_every_yaml_has_a_row(yamls_giving(None), rows, table="CASES in tests/models/test_vision_models.py")
 
 
 def build(name: str, num_classes: int = 10, **overrides: object) -> nn.Module:
     """As the builder does: the yaml, and from the data's spec what the signature asks for."""
     case = CASES[name]
-    config = OmegaConf.load(YAMLS[name])
+    config = OmegaConf.load(MODELS / f"{name}.yaml")
     if case.name:
         config.name = case.name
     arguments = {"in_channels": case.in_channels, "num_classes": num_classes, **overrides}
@@ -151,7 +137,7 @@ def test_unknown_keyword_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_a_default_has_one_value(name: str) -> None:
     """What a yaml shows is what the constructor does without it, but for what the yaml is there to change."""
-    config = OmegaConf.to_container(OmegaConf.load(YAMLS[name]))
+    config = OmegaConf.to_container(OmegaConf.load(MODELS / f"{name}.yaml"))
     signature = inspect.signature(get_object(config.pop("_target_")))
     differing = {"vit_tiny": {"depth"}}.get(name, set())
     for key, value in config.items():

@@ -83,9 +83,9 @@ def assert_resumes(new: Callable[[], Training]) -> None:
     assert whole.scheduler.get_last_lr() == resumed.scheduler.get_last_lr()
 
 
-def test_how_many_there_are() -> None:
-    assert [path.stem for path in OPTIMIZERS] == ["adam", "adamw", "lion", "muon", "rmsprop", "rosenblatt", "sgd"]
-    assert [path.stem for path in SCHEDULERS] == ["constant", "cosine", "one_cycle", "plateau", "step"]
+def test_there_are_configs() -> None:
+    assert {"adamw", "sgd"} <= {path.stem for path in OPTIMIZERS}
+    assert {"constant", "cosine"} <= {path.stem for path in SCHEDULERS}
 
 
 @pytest.mark.parametrize("path", OPTIMIZERS, ids=lambda path: path.stem)

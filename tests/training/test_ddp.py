@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from command import run_command, run_process
+from command import run_command, run_group, run_process
 from sensorium.runs import Run
 from trainings import config_in, data_of, differences, opened, trained, two_cores
 
@@ -94,7 +94,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where two processes have trained and evaluated."""
     folder = tmp_path_factory.mktemp("two")
     (folder / "watcher.py").write_text(WATCHER)
-    result = run_process(["train", *TWO, *SETTINGS, "batch_size=16", WATCHED], folder)
+    result = run_command(["train", *TWO, *SETTINGS, "batch_size=16", WATCHED], folder)
     assert result.status == 0, result.stderr
     assert result.stderr == ""
     assert result.stdout.count("epoch 1/2") == result.stdout.count("run folder: ") == 1
@@ -151,7 +151,7 @@ def test_one_run_folder_with_the_numbers_that_eval_finds(folder: Path) -> None:
 def test_asked_to_stop_both_stop_and_go_on_exactly(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "watcher.py").write_text(WATCHER)
     arguments = ["train", *TWO, *SETTINGS, "batch_size=16", WATCHED, *sent(signal.SIGTERM, step=13, parent=True)]
-    result = run_process(arguments, tmp_path)
+    result = run_command(arguments, tmp_path)
     run = run_of(tmp_path)
     assert result.status == 143
     assert (
@@ -160,8 +160,8 @@ def test_asked_to_stop_both_stop_and_go_on_exactly(folder: Path, tmp_path: Path)
     assert result.stderr.count("Stopped at step 1") == 1
     assert 13 <= opened(run.last)["global_step"] <= 15  # the signal goes round by way of the parent
 
-    result = run_process(["train", f"resume={run.folder}", "callbacks.signal=null"], tmp_path)
-    assert result.status == 0, result.stderr
+    for result in run_group(["train", f"resume={run.folder}", "callbacks.signal=null"], tmp_path):
+        assert result.status == 0, result.stderr
     whole = run_of(folder)
     a, b = opened(run.last), opened(whole.last)
     for checkpoint in (a, b):

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
+from omegaconf import OmegaConf
 
 from sensorium.errors import RequestError
 from sensorium.randomness import ExampleRandom
@@ -16,11 +17,16 @@ from sensorium.vision.colour import ColourJitter
 from sensorium.vision.crop_flip import AlternatingFlip, RandomCrop, RandomFlip, RandomResizedCrop
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-FOR_OTHERS = ("sound", "spec_augment", "spec_augment_short", "speed_shift", "tokens")  # and those of scenes
+
+
+def target_of(name: str) -> str:
+    """What an augment config builds: it says so itself, or goes by the config it changes."""
+    config = OmegaConf.load(CONFIGS / "augment" / f"{name}.yaml")
+    return config._target_ if "_target_" in config else target_of(config.defaults[0])
+
+
 NAMES = sorted(
-    path.stem
-    for path in (CONFIGS / "augment").glob("*.yaml")
-    if path.stem not in FOR_OTHERS and not path.stem.startswith("scene")
+    path.stem for path in (CONFIGS / "augment").glob("*.yaml") if get_object(target_of(path.stem)) is Augment
 )
 SHAPES = ((1, 8, 8), (1, 28, 28), (3, 32, 32))
 TRANSFORMS = {
@@ -50,8 +56,8 @@ def load(*overrides):
         return instantiate(compose(overrides=list(overrides)).augment)
 
 
-def test_there_are_fifteen_configs():
-    assert len(NAMES) == 15
+def test_there_are_configs():
+    assert {"none", "crop"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -112,7 +112,7 @@ def plot_worst(
             image = np.repeat(image.mean(axis=0, keepdims=True).astype(np.uint8), 3, axis=0)
         axes.imshow(image.transpose(1, 2, 0))
         title = f"{shown(label, 22)}{gap}\N{RIGHTWARDS ARROW} {shown(prediction, 16)} {confidence:.2f}"
-        literal(axes.set_title(title, fontsize=8, pad=3))
+        literal(axes.set_title(title, y=1.0, fontsize=8, pad=3))
     save_figure(figure, path)
 
 
