@@ -64,7 +64,7 @@ def test_the_metrics_are_scikit_learns() -> None:
     logits = (split.images.read(np.arange(50)).reshape(50, 2) / 255 - 0.5) / 0.25
     probabilities = np.column_stack([1 / (1 + np.exp(-logits)), np.full(50, 1 / (1 + np.exp(3)))])
     np.testing.assert_allclose(found.probabilities, probabilities, rtol=1e-5)
-    metrics = found.metrics()
+    metrics = found.metrics
     two, predicted = split.targets[:, :2], probabilities[:, :2] >= 0.5
     assert metrics["map"] == pytest.approx(average_precision_score(two, probabilities[:, :2]))
     assert metrics["micro_f1"] == pytest.approx(f1_score(two, predicted, average="micro"))
@@ -79,13 +79,13 @@ def test_the_batches_do_not_matter() -> None:
     split = split_of(11)
     one, other = evaluated(split, 1), evaluated(split, 4)
     assert np.array_equal(one.probabilities, other.probabilities)
-    assert one.metrics() == other.metrics()
+    assert one.metrics == other.metrics
 
 
 def test_what_is_undefined_is_no_metric() -> None:
     found = evaluated(replace(split_of(5), targets=np.zeros((5, 3), dtype=np.uint8)))
-    assert "map" not in found.metrics()
-    assert found.metrics()["micro_f1"] == 0
+    assert "map" not in found.metrics
+    assert found.metrics["micro_f1"] == 0
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])

@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -36,6 +37,7 @@ class TaggingEvaluation(Evaluation):
         """(N, K) bool."""
         return self.probabilities >= self.threshold
 
+    @cached_property
     def metrics(self) -> dict[str, float]:
         """Those of `metrics.multilabel.summary`, without what is undefined, and loss."""
         found = summary(self.probabilities, self.targets, threshold=self.threshold) | {"loss": self.losses.mean()}

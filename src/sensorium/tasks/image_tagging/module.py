@@ -23,7 +23,7 @@ class ImageTaggingModule(TaskModule):
     """
 
     totals = ("loss",)
-    judged = ("map", "micro_f1")
+    validation_metric_names = ("map", "micro_f1")
     best = ("val/map", "max")
     class_weights: Tensor | None
 

@@ -46,7 +46,7 @@ def write_tagging_report(
     )
     worst = worst_images(found)
     plot_worst(
-        pictures=read_images(worst) if len(worst) else np.empty((0, 1, 1, 1), np.uint8),
+        images=read_images(worst) if len(worst) else np.empty((0, 1, 1, 1), np.uint8),
         labels=[_titled(found.targets[row] > 0, class_names) for row in worst],
         predictions=[_titled(found.predicted[row], class_names) for row in worst],
         confidences=_worst_mistake(found)[worst].tolist(),
@@ -79,8 +79,8 @@ def plot_precision_recall(
     for place, tag in enumerate(lowest_first.tolist()):
         curve = precision_recall_curve(found.probabilities[:, tag], found.targets[:, tag])
         label = f"{shown(class_names[tag], 24)} {average_precision[tag]:.3f}" if place < NAMED else None
-        colour = f"C{place % 10}" if place < NAMED else GREY
-        axes.step(curve.recall, curve.precision, where="pre", linewidth=1, color=colour, label=label, alpha=0.8)
+        color = f"C{place % 10}" if place < NAMED else GREY
+        axes.step(curve.recall, curve.precision, where="pre", linewidth=1, color=color, label=label, alpha=0.8)
     if len(defined):
         together = precision_recall_curve(found.probabilities.ravel(), found.targets.ravel())
         axes.step(together.recall, together.precision, where="pre", linewidth=2.2, color=DARK, label="all together")
