@@ -3,10 +3,11 @@
 import json
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensorium.specs import ImageSpec, spec_from_dict
+from sensorium.specs import ImageSpec, ImageTaggingSpec, spec_from_dict
 
 numbers = st.floats(0, 1, allow_nan=False)
 
@@ -41,3 +42,14 @@ def test_unknown_keys_are_refused() -> None:
     del values["mean"]
     with pytest.raises(TypeError, match="mean"):
         spec_from_dict(values)
+
+
+def test_tags_are_logits_of_one_row() -> None:
+    spec = ImageTaggingSpec(
+        class_names=("cat", "dog"), in_channels=3, image_size=(4, 6), mean=(0.5,) * 3, std=(0.2,) * 3
+    )
+    assert spec_from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+    assert (spec.task, spec.offers["num_classes"]) == ("image_tagging", 2)
+    assert str(spec) == "pictures of 4x6 with 3 channels, 2 tags"
+    assert spec.fault(torch.zeros(1, 2)) is None
+    assert spec.fault(torch.zeros(1, 3)) == "gives (1, 3) for one picture, not (1, 2)"

@@ -28,6 +28,22 @@ class ImageBatch(NamedTuple):
         return (self.images,)
 
 
+class TagBatch(NamedTuple):
+    """A batch of images and their tags.
+
+    images: (B, C, H, W) uint8. targets: (B, K) uint8, 1 for each tag that an image has, else 0. indices: (B,) int64 row
+    of each example in its split.
+    """
+
+    images: Tensor
+    targets: Tensor
+    indices: Tensor
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        return (self.images,)
+
+
 class Boxes(NamedTuple):
     """What there is to find in a batch of pictures, each list filled up to the longest.
 
@@ -168,5 +184,13 @@ class SpeechBatch(NamedTuple):
 
 
 Batch = (
-    ImageBatch | DetectionBatch | MaskBatch | TextBatch | LanguageBatch | TranslationBatch | SoundBatch | SpeechBatch
+    ImageBatch
+    | TagBatch
+    | DetectionBatch
+    | MaskBatch
+    | TextBatch
+    | LanguageBatch
+    | TranslationBatch
+    | SoundBatch
+    | SpeechBatch
 )

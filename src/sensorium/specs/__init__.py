@@ -8,7 +8,7 @@ before training.
 from collections.abc import Mapping
 from typing import Any
 
-from sensorium.specs.pictures import DetectionSpec, ImageSpec, PictureSpec, Resize, SegmentationSpec
+from sensorium.specs.pictures import DetectionSpec, ImageSpec, ImageTaggingSpec, PictureSpec, Resize, SegmentationSpec
 from sensorium.specs.sounds import SoundSpec, SpeechSpec
 from sensorium.specs.texts import LanguageSpec, TextSpec, TranslationSpec
 
@@ -17,6 +17,7 @@ __all__ = [
     "OFFERED",
     "DetectionSpec",
     "ImageSpec",
+    "ImageTaggingSpec",
     "LanguageSpec",
     "PictureSpec",
     "Resize",
@@ -29,7 +30,17 @@ __all__ = [
     "spec_from_dict",
 ]
 
-Spec = ImageSpec | DetectionSpec | SegmentationSpec | TextSpec | LanguageSpec | TranslationSpec | SoundSpec | SpeechSpec
+Spec = (
+    ImageSpec
+    | ImageTaggingSpec
+    | DetectionSpec
+    | SegmentationSpec
+    | TextSpec
+    | LanguageSpec
+    | TranslationSpec
+    | SoundSpec
+    | SpeechSpec
+)
 
 # Every word the spec of any task may have for a constructor, and every name of an input.
 OFFERED = frozenset({"in_channels", "num_classes", "image_size", "vocab_size", "pad_id", "context"}) | frozenset(
@@ -40,6 +51,7 @@ _SPECS: dict[str, type[Spec]] = {
     spec.task: spec
     for spec in (
         ImageSpec,
+        ImageTaggingSpec,
         DetectionSpec,
         SegmentationSpec,
         TextSpec,

@@ -69,6 +69,21 @@ class ImageSpec(PictureSpec, LogitsSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImageTaggingSpec(PictureSpec, LogitsSpec):
+    """Images with any number of tags each, or none. class_names: the tags."""
+
+    task = "image_tagging"
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Of the logits for `example`."""
+        return (1, self.num_classes)
+
+    def __str__(self) -> str:
+        return f"{super().__str__().removesuffix(' classes')} tags"
+
+
+@dataclass(frozen=True, kw_only=True)
 class DetectionSpec(PictureSpec):
     """Pictures with boxes around things of these classes. Class numbers begin at 0; there is none for background."""
 

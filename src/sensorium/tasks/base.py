@@ -172,6 +172,13 @@ class Task(ABC, Generic[S]):
         """(K,) int64 training examples of each class; None where classes cannot be weighted."""
         return None
 
+    def balanced_weights(self, split: Any, num_classes: int) -> np.ndarray | None:
+        """(K,) float64 for class_weights=balanced: every class counts alike in the training loss, 1 on average; None
+        where classes cannot be weighted.
+        """
+        counts = self.class_counts(split, num_classes)
+        return None if counts is None else counts.sum() / (num_classes * np.maximum(counts, 1))
+
     def check_request(self, spec: S, decoding: Mapping[str, Any]) -> None:
         """Refuses what could not be evaluated, for want of a package or of sense, before hours of training."""
 

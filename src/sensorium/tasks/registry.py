@@ -12,6 +12,7 @@ TASKS = {
     "image_classification": "sensorium.tasks.image_classification.task.ImageClassification",
     "text_classification": "sensorium.tasks.text_classification.task.TextClassification",
     "audio_classification": "sensorium.tasks.audio_classification.task.AudioClassification",
+    "image_tagging": "sensorium.tasks.image_tagging.task.ImageTagging",
     "object_detection": "sensorium.tasks.object_detection.task.ObjectDetection",
     "semantic_segmentation": "sensorium.tasks.semantic_segmentation.task.SemanticSegmentation",
     "language_modeling": "sensorium.tasks.language_modeling.task.LanguageModeling",

@@ -173,14 +173,14 @@ def _augmentation(section: Section, spec: Spec) -> Any:
 
 
 def class_weights(choice: Any, data: Data) -> torch.Tensor | None:
-    """(K,) weights of the classes in the training loss; "balanced" makes each class count alike, 1 on average."""
+    """(K,) weights of the classes in the training loss; what "balanced" means, the task knows."""
     if choice is None:
         return None
     names = getattr(data.spec, "class_names", ())
-    counts = registry.of(data.spec).class_counts(data.train, len(names))
-    if choice != "balanced" or counts is None:
+    weights = registry.of(data.spec).balanced_weights(data.train, len(names))
+    if choice != "balanced" or weights is None:
         raise RequestError("class_weights is null, or balanced for a dataset of classes.")
-    return torch.tensor(counts.sum() / (len(names) * np.maximum(counts, 1)), dtype=torch.float32)
+    return torch.tensor(weights, dtype=torch.float32)
 
 
 def assemble(config: RunConfig, *, data: Data, model: nn.Module, run: Run, console: Console) -> Training:

@@ -1,0 +1,69 @@
+"""Raw images -> the tags of each, with probabilities."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from sensorium.errors import RequestError
+from sensorium.output import Record
+from sensorium.specs import ImageTaggingSpec
+from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor
+from sensorium.tasks.image_inputs import RawImage, read_batches, stacked
+from sensorium.tasks.image_tagging.evaluate import THRESHOLD, Tagger
+from sensorium.vision.decode import UnreadableImage
+
+SEPARATOR = "|"  # between the tags in a cell
+
+
+@dataclass(frozen=True)
+class TagPrediction(Prediction):
+    """probabilities: (K) of every tag in the order of class_names; empty when error says why. threshold: from which an
+    image has a tag.
+    """
+
+    probabilities: tuple[float, ...] = ()
+    class_names: tuple[str, ...] = ()
+    threshold: float = THRESHOLD
+
+    @property
+    def tags(self) -> tuple[tuple[str, float], ...]:
+        """(name, probability) of each tag the image has, the most probable first."""
+        named = zip(self.class_names, self.probabilities, strict=False)
+        kept = [(name, value) for name, value in named if value >= self.threshold]
+        return tuple(sorted(kept, key=lambda pair: -pair[1]))
+
+    def to_dict(self) -> Record:
+        tags = [{"tag": name, "probability": value} for name, value in self.tags]
+        return {"input": self.input, "tags": tags} | ({"error": self.error} if self.error else {})
+
+    def rows(self) -> list[Record]:
+        """One row: the tags in one cell, then the probability of every tag that there is."""
+        values = self.probabilities or ("",) * len(self.class_names)
+        columns = {f"probability_{name}": value for name, value in zip(self.class_names, values, strict=True)}
+        tags = SEPARATOR.join(name for name, _ in self.tags)
+        return [{"input": self.input, "tags": tags, **columns, "error": self.error or ""}]
+
+    def summary(self) -> Record:
+        return {"input": self.input, "tags": "  ".join(f"{name} {value:.3f}" for name, value in self.tags)}
+
+
+class TagPredictor(Predictor):
+    """An image tagger ready to predict. Raises RequestError for a threshold that is no probability."""
+
+    def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
+        self.spec: ImageTaggingSpec = model.spec
+        self.threshold = THRESHOLD if options.threshold is None else options.threshold
+        if not 0 <= self.threshold <= 1:
+            raise RequestError(f"threshold={self.threshold} is not possible: it is a probability, from 0 to 1.")
+        self.batch_size = options.batch_size
+        self.tagger = Tagger(spec=self.spec, **model.model_arguments)
+
+    def predict(self, inputs: Iterable[RawImage]) -> Iterator[TagPrediction]:
+        names = self.spec.class_names
+        for read in read_batches(inputs, self.spec, batch_size=self.batch_size):
+            images = stacked(read)
+            rows = iter(self.tagger.probabilities(images[0]).tolist() if images else ())
+            for name, one in read:
+                if isinstance(one, UnreadableImage):
+                    yield TagPrediction(name, class_names=names, threshold=self.threshold, error=str(one))
+                else:
+                    yield TagPrediction(name, tuple(next(rows)), names, self.threshold)

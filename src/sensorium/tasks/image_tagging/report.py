@@ -1,0 +1,135 @@
+"""The files an evaluation of a tagger leaves: tables for programs, plots for people."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from sensorium.files import write_csv, write_json_lines
+from sensorium.metrics.multilabel import PerLabel, precision_recall_curve
+from sensorium.tasks.image_tagging.evaluate import TaggingEvaluation
+from sensorium.tasks.image_tagging.predict import SEPARATOR
+from sensorium.tasks.plots import DARK, GREY, GRID, literal, new_figure, plot_worst, save_figure, shown
+
+NAMED = 20  # up to how many tags the plot names each curve
+PER_TAG = ("tag", "average_precision", "precision", "recall", "f1", "support", "best_threshold")
+
+
+def write_tagging_report(
+    folder: Path,
+    *,
+    found: TaggingEvaluation,
+    class_names: Sequence[str],
+    names: Sequence[str],
+    read_images: Callable[[np.ndarray], np.ndarray],
+    predictions_format: Literal["csv", "jsonl"],
+) -> list[Path]:
+    """Writes per_class.csv, predictions.csv or .jsonl (a line an image), plots/precision_recall.png and
+    plots/worst.png; returns their paths.
+
+    class_names: K tags. names: N, of each image. read_images: rows (B,) int64 -> images (B, C, H, W) uint8.
+    """
+    predictions = folder / f"predictions.{predictions_format}"
+    plots = folder / "plots"
+    per_tag = found.per_tag()
+    write_csv(folder / "per_class.csv", [PER_TAG, *_per_tag_rows(per_tag, class_names)])
+    if predictions_format == "csv":
+        write_csv(predictions, _prediction_rows(found, class_names, names))
+    else:
+        write_json_lines(predictions, _prediction_records(found, class_names, names))
+    plot_precision_recall(
+        found=found,
+        average_precision=per_tag.average_precision,
+        class_names=class_names,
+        path=plots / "precision_recall.png",
+    )
+    worst = worst_images(found)
+    plot_worst(
+        images=read_images(worst) if len(worst) else np.empty((0, 1, 1, 1), np.uint8),
+        labels=[_titled(found.targets[row] > 0, class_names) for row in worst],
+        predictions=[_titled(found.predicted[row], class_names) for row in worst],
+        confidences=_worst_mistake(found)[worst].tolist(),
+        path=plots / "worst.png",
+    )
+    return [folder / "per_class.csv", predictions, plots / "precision_recall.png", plots / "worst.png"]
+
+
+def worst_images(found: TaggingEvaluation) -> np.ndarray:
+    """Rows of the images with a wrong tag, or without one of theirs, of which the model was surest, surest first."""
+    wrong = np.flatnonzero((found.predicted != (found.targets > 0)).any(axis=1))
+    return wrong[np.argsort(-_worst_mistake(found)[wrong], kind="stable")][: GRID**2]
+
+
+def _worst_mistake(found: TaggingEvaluation) -> np.ndarray:
+    """(N,) how sure the model was of what it is most wrong about: 1 - the probability of the truth."""
+    return np.abs(found.probabilities - found.targets).max(axis=1)
+
+
+def plot_precision_recall(
+    *, found: TaggingEvaluation, average_precision: np.ndarray, class_names: Sequence[str], path: Path
+) -> None:
+    """A curve of each tag that occurs, and of all decisions together; the tags with the lowest average precision are
+    named when there are many. average_precision: (K,), NaN for a tag that does not occur.
+    """
+    figure = new_figure(7.2, 4.6, layout="constrained")
+    axes = figure.add_subplot()
+    defined = np.flatnonzero(~np.isnan(average_precision))
+    lowest_first = defined[np.argsort(average_precision[defined], kind="stable")]
+    for place, tag in enumerate(lowest_first.tolist()):
+        curve = precision_recall_curve(found.probabilities[:, tag], found.targets[:, tag])
+        label = f"{shown(class_names[tag], 24)} {average_precision[tag]:.3f}" if place < NAMED else None
+        color = f"C{place % 10}" if place < NAMED else GREY
+        axes.step(curve.recall, curve.precision, where="pre", linewidth=1, color=color, label=label, alpha=0.8)
+    if len(defined):
+        together = precision_recall_curve(found.probabilities.ravel(), found.targets.ravel())
+        axes.step(together.recall, together.precision, where="pre", linewidth=2.2, color=DARK, label="all together")
+        legend = figure.legend(loc="outside right upper", frameon=False, fontsize=7, title="average precision")
+        for text in legend.get_texts():
+            literal(text)
+    axes.set(xlim=(0, 1.01), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
+    axes.spines[["top", "right"]].set_visible(False)
+    save_figure(figure, path)
+
+
+def _per_tag_rows(per_tag: PerLabel, class_names: Sequence[str]) -> Iterable[Sequence[object]]:
+    return zip(class_names, *(values.tolist() for values in per_tag), strict=True)
+
+
+def _tags(row: np.ndarray, class_names: Sequence[str]) -> list[str]:
+    """Names of the tags of a row (K,) bool."""
+    return [class_names[tag] for tag in np.flatnonzero(row).tolist()]
+
+
+def _titled(row: np.ndarray, class_names: Sequence[str]) -> str:
+    return ", ".join(_tags(row, class_names)) or "no tag"
+
+
+def _prediction_records(
+    found: TaggingEvaluation, class_names: Sequence[str], names: Sequence[str]
+) -> Iterator[dict[str, object]]:
+    for row, name in enumerate(names):
+        tags, predicted = found.targets[row] > 0, found.predicted[row]
+        yield {
+            "index": row,
+            "name": name,
+            "tags": _tags(tags, class_names),
+            "predicted": _tags(predicted, class_names),
+            "correct": bool((tags == predicted).all()),
+            "probabilities": dict(zip(class_names, _rounded(found.probabilities[row]), strict=True)),
+        }
+
+
+def _prediction_rows(
+    found: TaggingEvaluation, class_names: Sequence[str], names: Sequence[str]
+) -> Iterator[Sequence[object]]:
+    yield ("index", "name", "tags", "predicted", "correct", *(f"probability_{name}" for name in class_names))
+    for record in _prediction_records(found, class_names, names):
+        index, name, tags, predicted, correct, probabilities = record.values()
+        cells = [SEPARATOR.join(some) for some in (tags, predicted)]  # type: ignore[arg-type]
+        yield (index, name, *cells, correct, *probabilities.values())  # type: ignore[attr-defined]
+
+
+def _rounded(probabilities: np.ndarray) -> list[float]:
+    """Six digits: as many as a float32 holds for certain."""
+    return [float(f"{value:.6g}") for value in probabilities.tolist()]

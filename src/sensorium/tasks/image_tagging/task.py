@@ -1,0 +1,79 @@
+"""Image tagging: any number of tags for each image (multi-label classification)."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from sensorium.data.loader import BatchLoader
+from sensorium.specs import ImageTaggingSpec
+from sensorium.tasks.base import LoadedModel, Metric, PredictOptions, Task
+from sensorium.tasks.classification.task import class_numbers
+from sensorium.tasks.image_tagging.evaluate import Tagger, TaggingEvaluation, evaluate
+from sensorium.tasks.image_tagging.predict import TagPredictor
+from sensorium.tasks.image_tagging.report import write_tagging_report
+from sensorium.tasks.raw_inputs import image_files
+from sensorium.vision.normalise import Normalise
+
+
+class ImageTagging(Task[ImageTaggingSpec]):
+    """Images (B, C, H, W) -> logits (B, K), one for each tag."""
+
+    name = "image_tagging"
+    headline = Metric("map")
+    options = ("threshold",)
+    augmentation, fitting_augmentations = "pictures", "crop or none"
+    uses_memory_format = True
+
+    def preprocessing(
+        self, spec: ImageTaggingSpec, memory_format: torch.memory_format = torch.contiguous_format
+    ) -> nn.Module:
+        return Normalise(mean=spec.mean, std=spec.std, memory_format=memory_format)
+
+    def balanced_weights(self, split: Any, num_classes: int) -> np.ndarray | None:
+        """What a positive example of each tag counts, so that all of them count as much as its negative ones do."""
+        positive = split.targets.sum(axis=0, dtype=np.int64)
+        weights: np.ndarray = np.maximum(len(split) - positive, 1) / np.maximum(positive, 1)
+        return weights
+
+    def eval_precision(self, precision: str) -> str:
+        return precision
+
+    def evaluate(self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]) -> TaggingEvaluation:
+        return evaluate(Tagger(spec=model.spec, **model.model_arguments), loader_of(split))
+
+    def report(
+        self,
+        evaluation: TaggingEvaluation,
+        *,
+        folder: Path,
+        split: Any,
+        spec: ImageTaggingSpec,
+        predictions_format: Any,
+    ) -> list[Path]:
+        return write_tagging_report(
+            folder,
+            found=evaluation,
+            class_names=spec.class_names,
+            names=split.names,
+            read_images=split.images.read,
+            predictions_format=predictions_format,
+        )
+
+    def relabeled(self, split: Any, found: ImageTaggingSpec, trained: ImageTaggingSpec) -> Any:
+        """By the names of the tags; one that other data does not have is on none of its images."""
+        if found.class_names == trained.class_names:
+            return split
+        targets = np.zeros((len(split), trained.num_classes), dtype=np.uint8)
+        targets[:, class_numbers(found.class_names, trained.class_names)] = split.targets
+        return replace(split, targets=targets)
+
+    def inputs(self, given: Mapping[str, Any]) -> Iterable[Path]:
+        return image_files(given["input"])
+
+    def predictor(self, model: LoadedModel, options: PredictOptions) -> TagPredictor:
+        return TagPredictor(model, options)
