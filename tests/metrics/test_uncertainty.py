@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import binomtest
 
-from sensorium.metrics import classification
+from sensorium.metrics.classification import outcomes, summary
 from sensorium.metrics.uncertainty import bootstrap_intervals, paired_comparison, sign_test
 
 
@@ -42,7 +42,7 @@ def test_every_metric_has_an_interval_around_it():
     logits[torch.arange(300), labels] += 1.0
     probabilities = logits.softmax(1)
     intervals = bootstrap_intervals(probabilities=probabilities, labels=labels, resamples=200)
-    values = classification.summary(probabilities, labels)
+    values = summary(probabilities, labels)
     assert list(intervals) == list(values)
     for key, (low, high) in intervals.items():
         assert 0 <= low < values[key] < high, key
@@ -53,7 +53,7 @@ def test_every_metric_has_an_interval_around_it():
 def test_the_calibration_interval_of_a_calibrated_model_reaches_zero():
     # Right in 9 of 10 cases at confidence 0.9. Resampled, the error is never 0 for long: all its values lie above.
     probabilities, labels = predictions([i % 10 > 0 for i in range(500)])
-    assert classification.expected_calibration_error(probabilities, labels) == pytest.approx(0, abs=1e-12)
+    assert outcomes(probabilities, labels).expected_calibration_error(15) == pytest.approx(0, abs=1e-12)
     low, high = bootstrap_intervals(probabilities=probabilities, labels=labels)["calibration_error"]
     assert low == 0
     assert high < 1e-3
