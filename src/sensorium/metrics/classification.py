@@ -71,7 +71,7 @@ class Outcomes(NamedTuple):
         return float(np.mean(self.rank < k))
 
     def confusion_matrix(self) -> np.ndarray:
-        """(K, K) int64 counts; row: true class, column: predicted class."""
+        """(K, K) int64 counts: a row is a true class, a column a predicted one."""
         cells = np.bincount(self.labels * self.num_classes + self.predicted, minlength=self.num_classes**2)
         return cells.reshape(self.num_classes, self.num_classes)
 
