@@ -1,4 +1,4 @@
-"""What docstrings name must exist: documented arguments ("name: ...", "one, other: ..."), and identifiers in backticks."""
+"""What docstrings name must exist: documented arguments ("name: ...", "one, other: ...") and what is in backticks."""
 
 import ast
 import re
