@@ -23,7 +23,7 @@ import sensorium
 from sensorium.errors import RequestError, RunError
 from sensorium.files import meant, write_atomically
 
-PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy", "pillow")
+PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "pillow")
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """How good class probabilities are, as numbers that do not depend on device, batch size or number of threads.
 
 Everything is counted in integers or added up in float64, one example after another, on the CPU. The metrics agree
-with scikit-learn and with torchmetrics, which are not called: torchmetrics adds up in float32 and gives a confidence
-of exactly 1 a calibration bin of its own.
+with scikit-learn and with torchmetrics, which are not called (docs/decisions/0015): the one takes twenty times as long,
+the other adds up in float32 and gives a confidence of exactly 1 a calibration bin of its own.
 
 Where a class has no example its recall is undefined, where it was never predicted its precision is, and where it is
 neither its F1 is: those are NaN, and a mean over classes leaves them out.

@@ -87,7 +87,7 @@ class SoundStore:
         return self.source.lengths[self.rows]
 
     def gather(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows (B,) -> float32 samples (B, N) or features (B, T, F), padded with zeros, and their lengths (B,) int64."""
+        """Rows (B,) -> float32 samples (B, N) or features (B, T, F), padded with zeros, and lengths (B,) int64."""
         return padded([self.source.read(row) for row in self.rows[rows].tolist()], width=self.source.width)
 
     def subset(self, rows: np.ndarray) -> "SoundStore":
