@@ -24,7 +24,7 @@ from sensorium.errors import RequestError, RunError
 from sensorium.files import meant, write_atomically
 from sensorium.run_folder import Run
 
-PACKAGES = ("torch", "torchvision", "lightning", "torchmetrics", "hydra-core", "numpy", "pillow")
+PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "pillow")
 
 
 def create(root: Path, name: str) -> Run:

@@ -41,32 +41,6 @@ class Hypothesis(NamedTuple):
 
 
 @torch.no_grad()
-def greedy_search(
-    model: Stepper, memory: Tensors, state: Tensors, *, bos: int, eos: int, pad: int, max_length: int | Tensor
-) -> list[Hypothesis]:
-    """The most probable token at every step until the end token, for each row of memory.
-
-    memory, state: as `encode` returned them, for B sentences. max_length: tokens without the end, one number or (B,).
-    The score is the log probability.
-    """
-    limits = _limits(max_length, memory)
-    tokens = torch.full((len(memory[0]),), bos, device=memory[0].device)
-    total, going = torch.zeros(len(tokens), device=tokens.device), torch.ones_like(tokens, dtype=torch.bool)
-    written: list[Tensor] = []
-    while going.any():
-        logits, state = model.step(tokens, memory, state)
-        scores = _log_probabilities(logits, banned=[bos, pad])
-        _force(scores, limits == len(written), eos)
-        best, tokens = scores.max(dim=1)
-        total += torch.where(going, best, 0.0)
-        going &= tokens != eos
-        tokens = tokens.where(going, eos)  # what is done stays done
-        written.append(tokens)
-    rows = torch.stack(written, dim=1).tolist()
-    return [Hypothesis(row[: row.index(eos)], score, score) for row, score in zip(rows, total.tolist(), strict=True)]
-
-
-@torch.no_grad()
 def beam_search(
     model: Stepper,
     memory: Tensors,

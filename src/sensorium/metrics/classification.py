@@ -1,8 +1,8 @@
 """How good class probabilities are, as numbers that do not depend on device, batch size or number of threads.
 
 Everything is counted in integers or added up in float64, one example after another, on the CPU. The metrics agree
-with scikit-learn and with torchmetrics, which are not called: torchmetrics adds up in float32 and gives a confidence
-of exactly 1 a calibration bin of its own.
+with scikit-learn and with torchmetrics, which are not called (docs/decisions/0015): the one takes twenty times as long,
+the other adds up in float32 and gives a confidence of exactly 1 a calibration bin of its own.
 
 Where a class has no example its recall is undefined, where it was never predicted its precision is, and where it is
 neither its F1 is: those are NaN, and a mean over classes leaves them out.
@@ -63,16 +63,20 @@ class Outcomes(NamedTuple):
         )
 
     def accuracy(self) -> float:
+        """Share of examples whose most probable class is the label."""
         return float(np.mean(self.rank == 0))
 
     def top_k_accuracy(self, k: int) -> float:
+        """Share of examples whose label is among the k most probable classes."""
         return float(np.mean(self.rank < k))
 
     def confusion_matrix(self) -> np.ndarray:
+        """(K, K) int64 counts: a row is a true class, a column a predicted one."""
         cells = np.bincount(self.labels * self.num_classes + self.predicted, minlength=self.num_classes**2)
         return cells.reshape(self.num_classes, self.num_classes)
 
     def per_class(self) -> PerClass:
+        """Precision, recall, F1 and number of examples of each class."""
         support, predicted, right = (
             np.bincount(values, minlength=self.num_classes)
             for values in (self.labels, self.predicted, self.labels[self.correct])
@@ -90,13 +94,20 @@ class Outcomes(NamedTuple):
         return Reliability(edges, examples, correct, confidence)
 
     def expected_calibration_error(self, bins: int) -> float:
+        """Mean distance between confidence and accuracy over equally wide bins (Guo et al. 2017, equation 3)."""
         _, _, correct, confidence = self.reliability(bins)
         return float(np.abs(correct - confidence).sum() / len(self.labels))
 
     def negative_log_likelihood(self) -> float:
+        """Mean of minus the natural logarithm of the label's probability: the cross-entropy, in nats."""
         return float(-np.log(self.label_probability).mean()) + 0.0  # no -0
 
     def summary(self) -> dict[str, float]:
+        """accuracy, top5_accuracy (when K > 5), balanced_accuracy, macro_f1, calibration_error and loss.
+
+        Balanced accuracy is the mean recall of the classes that have examples, macro F1 the mean of the classes that
+        have examples or were predicted.
+        """
         _, recall, f1, _ = self.per_class()
         top5 = {"top5_accuracy": self.top_k_accuracy(5)} if self.num_classes > 5 else {}
         return {
@@ -131,49 +142,8 @@ def outcomes(probabilities: Tensor, labels: Tensor) -> Outcomes:
     )
 
 
-def accuracy(probabilities: Tensor, labels: Tensor) -> float:
-    """Share of examples whose most probable class is the label."""
-    return outcomes(probabilities, labels).accuracy()
-
-
-def top_k_accuracy(probabilities: Tensor, labels: Tensor, k: int = 5) -> float:
-    """Share of examples whose label is among the k most probable classes."""
-    return outcomes(probabilities, labels).top_k_accuracy(k)
-
-
-def balanced_accuracy(probabilities: Tensor, labels: Tensor) -> float:
-    """Mean recall over the classes that have examples."""
-    return float(np.nanmean(outcomes(probabilities, labels).per_class().recall))
-
-
-def macro_f1(probabilities: Tensor, labels: Tensor) -> float:
-    """Mean F1 over the classes that have examples or were predicted."""
-    return float(np.nanmean(outcomes(probabilities, labels).per_class().f1))
-
-
-def per_class(probabilities: Tensor, labels: Tensor) -> PerClass:
-    """Precision, recall, F1 and number of examples of each class."""
-    return outcomes(probabilities, labels).per_class()
-
-
-def confusion_matrix(probabilities: Tensor, labels: Tensor) -> np.ndarray:
-    """(K, K) int64 counts; row: true class, column: predicted class."""
-    return outcomes(probabilities, labels).confusion_matrix()
-
-
-def expected_calibration_error(probabilities: Tensor, labels: Tensor, bins: int = BINS) -> float:
-    """Mean distance between confidence and accuracy over equally wide bins (Guo et al. 2017, equation 3)."""
-    return outcomes(probabilities, labels).expected_calibration_error(bins)
-
-
-def negative_log_likelihood(probabilities: Tensor, labels: Tensor) -> float:
-    """Mean of minus the natural logarithm of the label's probability: the cross-entropy, in nats."""
-    return outcomes(probabilities, labels).negative_log_likelihood()
-
-
 def summary(probabilities: Tensor, labels: Tensor) -> dict[str, float]:
-    """The numbers of an evaluation: accuracy, top5_accuracy (when K > 5), balanced_accuracy, macro_f1,
-    calibration_error and loss."""
+    """The numbers of an evaluation, of `Outcomes.summary`."""
     return outcomes(probabilities, labels).summary()
 
 

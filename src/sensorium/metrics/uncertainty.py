@@ -64,12 +64,10 @@ def paired_comparison(
 
 def sign_test(wins: int, losses: int) -> float:
     """Two-sided probability of a split at least so uneven in wins + losses throws of a fair coin, exactly."""
+    from scipy.stats import binomtest  # takes a second, and only a comparison of two models needs it
+
     throws = wins + losses
-    tail, ways = 0, 1  # ways: in how many of 2**throws sequences exactly `heads` heads fall
-    for heads in range(min(wins, losses) + 1):
-        tail += ways
-        ways = ways * (throws - heads) // (heads + 1)
-    return min(1.0, 2 * tail / 2**throws)
+    return float(binomtest(wins, throws).pvalue) if throws else 1.0
 
 
 def _middle(values: np.ndarray, level: float) -> Interval:

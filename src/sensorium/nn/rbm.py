@@ -25,7 +25,6 @@ from sensorium.errors import RequestError
 
 EARLY_MOMENTUM, MOMENTUM = 0.5, 0.9  # section 9.1
 EARLY_EPOCHS = 5
-MAX_ENUMERATED = 20  # units of a layer whose 2**n states are summed one by one
 
 
 class RestrictedBoltzmannMachine(nn.Module):
@@ -64,29 +63,6 @@ class RestrictedBoltzmannMachine(nn.Module):
         if self.gaussian:
             return (visible - self.visible_bias).square().sum(1) / 2 - hidden
         return -visible @ self.visible_bias - hidden
-
-    def log_partition(self) -> Tensor:
-        """log of the sum (Gaussian: the integral) of exp(-E) over everything: (), exact, by enumeration.
-
-        For tests and tiny machines. Raises RequestError above 2**20 states of the layer that is enumerated, which is
-        the hidden one of a Gaussian machine, else the smaller one.
-        """
-        num_hidden, num_visible = self.weight.shape
-        by_hidden = self.gaussian or num_hidden <= num_visible
-        units = num_hidden if by_hidden else num_visible
-        if units > MAX_ENUMERATED:
-            raise RequestError(f"The partition function sums over 2**{units} states; {MAX_ENUMERATED} units at most.")
-        states = torch.cartesian_prod(*[self.weight.new_tensor([0.0, 1.0])] * units).view(-1, units)
-        if not by_hidden:
-            return (-self.free_energy(states)).logsumexp(0)
-        totals = states @ self.weight  # (states, D)
-        if self.gaussian:  # a Gaussian around a + h W, whose integral is known
-            visible = (totals.square() / 2 + totals * self.visible_bias).sum(1) + num_visible * math.log(
-                2 * math.pi
-            ) / 2
-        else:
-            visible = F.softplus(totals + self.visible_bias).sum(1)
-        return (states @ self.hidden_bias + visible).logsumexp(0)
 
     @torch.no_grad()
     def fit(

@@ -16,7 +16,7 @@ Row = dict[str, float | int | str]
 class History(pl.Callback):
     """Collects each epoch's metrics and writes them when the epoch is over.
 
-    on_row: told each new row, with the seconds the epoch took (which are in no file: they differ from run to run).
+    Each function in `listeners` is called with each new row.
     """
 
     def __init__(self, *, run: Run) -> None:

@@ -22,7 +22,9 @@ class ProgressReport(pl.Callback):
     """Shows how training goes.
 
     The bar is redrawn by its own clock ten times a second, not at each step; the loss is read, which on a GPU waits
-    for it, only then. `step_time` is kept for the summary at the end.
+    for it, only then.
+
+    metric: the validation metric shown beside the loss once it is known.
     """
 
     def __init__(self, *, console: Console, metric: str) -> None:
@@ -32,7 +34,6 @@ class ProgressReport(pl.Callback):
         self._drawn_at = 0.0
         self._epoch_started = 0.0
         self._samples = 0
-        self.first_step_at: float | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._epoch_started = time.perf_counter()
@@ -60,8 +61,6 @@ class ProgressReport(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         now = time.perf_counter()
-        if self.first_step_at is None:
-            self.first_step_at = now
         self._samples += len(batch.indices)
         if self.bar is not None and now - self._drawn_at > 0.1:
             self._drawn_at = now

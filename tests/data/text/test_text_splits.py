@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sensorium.batches import IGNORED
 from sensorium.data.order import BatchPlan
 from sensorium.data.text.splits import LanguageSplit, TextSplit, TranslationSplit
-from sensorium.data.text.tokens import store_of
+from token_stores import store_of
 
 
 def text_split() -> TextSplit:

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from sensorium.data.text import texts as texts_module
 from sensorium.data.text import tokens as tokens_module
 from sensorium.data.text.texts import Picked, Places, Texts, TextWriter
-from sensorium.data.text.tokens import TokenStore, encode_texts, store_of
+from sensorium.data.text.tokens import TokenStore, encode_texts
 from sensorium.errors import RunError
 from sensorium.text.characters import CharTokenizer
 from sensorium.text.tokenizer import UNK
+from token_stores import store_of
 
 sequences_of_ids = st.lists(st.lists(st.integers(4, 99), max_size=9), min_size=1, max_size=12)
 

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from sensorium.data.loader import BatchLoader
 from sensorium.data.order import BatchPlan
 from sensorium.data.text.splits import TranslationSplit
-from sensorium.data.text.tokens import store_of
 from sensorium.specs import TranslationSpec
 from sensorium.tasks.decoding_settings import BeamSettings
 from sensorium.tasks.translation.evaluate import Translator, evaluate
 from sensorium.text.build_tokenizer import train_tokenizer
+from token_stores import store_of
 
 pytest.importorskip("sacrebleu")
 LETTERS = train_tokenizer("char", ["abc"], vocab_size=10, min_count=1, lowercase=False)

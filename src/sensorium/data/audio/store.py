@@ -87,10 +87,7 @@ class SoundStore:
         return self.source.lengths[self.rows]
 
     def gather(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """These rows (B,), with zeros behind the end, and their lengths (B,) int64.
-
-        float32: samples (B, N), or features (B, T, F).
-        """
+        """Rows (B,) -> float32 samples (B, N) or features (B, T, F), padded with zeros, and lengths (B,) int64."""
         return padded([self.source.read(row) for row in self.rows[rows].tolist()], width=self.source.width)
 
     def subset(self, rows: np.ndarray) -> "SoundStore":

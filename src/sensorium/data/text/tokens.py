@@ -87,13 +87,6 @@ class TokenStore:
         return unknown / max(1, total)
 
 
-def store_of(sequences: Sequence[Sequence[int]]) -> TokenStore:
-    """Sequences at hand, as a store in memory."""
-    lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-    flat = np.array([number for sequence in sequences for number in sequence], dtype=np.int32)
-    return TokenStore(flat, np.cumsum(lengths) - lengths, lengths, lengths)
-
-
 def encode_texts(
     texts: Texts, tokenizer: Tokenizer, *, max_length: int | None = None, never_empty: bool = False
 ) -> TokenStore:
