@@ -109,7 +109,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_answered(home: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["masks=photos/a"], "masks=photos/a is where the pictures are that are asked about"),
+        (["masks=photos/a"], "masks=photos/a is the folder of the input images"),
         (["masks=out", "overlay=./out"], "masks and overlay name the same folder"),
         (["threshold=0.5"], "threshold= means nothing to this checkpoint"),
     ],
