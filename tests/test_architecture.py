@@ -55,6 +55,7 @@ OPTIONAL_EXTRAS = {
     ("sensorium/metrics/recognition.py", "jiwer"),
     ("sensorium/audio/espeak.py", "espeakng_loader"),
     ("sensorium/tasks/audio_inputs.py", "sounddevice"),
+    ("sensorium/metrics/uncertainty.py", "scipy.stats"),  # always there; a second of CPU that only compare= needs
 }
 # Import by name: the Python API, the map of verbs, what measures a model, the table of tasks, torchmetrics.
 LAZY = (
