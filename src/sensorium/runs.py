@@ -131,12 +131,14 @@ class Summary:
     """What a training came to.
 
     monitor, mode: the validation metric by which the best checkpoint was chosen, and "max" or "min". best: its value;
-    None without validation. parameters: of the model. seconds: wall time, loading included; of a resumed run, since.
+    None without validation. headline: the name of the test metric that models of this task are compared by, as in
+    metrics.json. parameters: of the model. seconds: wall time, loading included; of a resumed run, since.
     """
 
     monitor: str
     mode: str
     best: float | None
+    headline: str
     parameters: int
     seconds: float
 

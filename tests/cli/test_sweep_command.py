@@ -89,7 +89,14 @@ def job(
 ):
     if validation is None:
         return {"overrides": overrides.split(), "error": "bad\nvery"}
-    about = {"monitor": monitor, "mode": mode, "best": validation, "parameters": 7, "seconds": 2.0}
+    about = {
+        "monitor": monitor,
+        "mode": mode,
+        "best": validation,
+        "headline": "test/accuracy",
+        "parameters": 7,
+        "seconds": 2.0,
+    }
     return {"overrides": overrides.split(), "run": overrides, "metrics": {"test/accuracy": test}, "summary": about}
 
 
@@ -108,6 +115,13 @@ def test_records_by_hand():
     }
     assert second["val/accuracy"] == "0.9000"
     assert second["failed"] == "bad"
+
+
+def test_the_headline_stands_before_the_other_test_metrics() -> None:
+    one = job("lr=1", 0.5)
+    one["metrics"] = {"test/loss": 1.0, "test/accuracy": 0.5, "test/f1": 0.4}
+    (record,) = (group.record() for group in grouped([one]))
+    assert [name for name in record if name.startswith("test/")] == ["test/accuracy", "test/loss", "test/f1"]
 
 
 def test_folds_are_repeats_of_one_thing() -> None:

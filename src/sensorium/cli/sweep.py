@@ -108,6 +108,11 @@ class Group:
         return str(self._finished[0]["monitor"])
 
     @property
+    def headline(self) -> str:
+        """The test metric that models of the task are compared by."""
+        return str(self._finished[0]["headline"]) if self._finished else ""
+
+    @property
     def higher_is_better(self) -> bool:
         return self._finished[0]["mode"] == "max"
 
@@ -135,7 +140,10 @@ class Group:
         if values := self._validations():
             record[self.monitor] = _mean(values)
         tested = [job["metrics"] for job in self.jobs if job.get("metrics")]
-        for name in dict.fromkeys(name for metrics in tested for name in metrics):
+        names = dict.fromkeys(name for metrics in tested for name in metrics)
+        for name in sorted(
+            names, key=lambda name: name != self.headline
+        ):  # the headline first, the others as they come
             record[name] = _mean([metrics[name] for metrics in tested if name in metrics])
         if self._finished:
             record["parameters"] = self._finished[0]["parameters"]

@@ -86,6 +86,7 @@ class Training:
             monitor=kept.monitor,
             mode=kept.mode,
             best=kept.best,
+            headline=f"test/{registry.of(self.data.spec).headline.name}",
             parameters=sum(parameter.numel() for parameter in self.task.model.parameters()),
             seconds=round(seconds, 2),
         )
