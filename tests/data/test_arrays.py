@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 from torchvision import datasets
+from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
 
 from sensorium.data.vision.cifar import Cifar
 from sensorium.data.vision.digits import Digits
@@ -95,6 +96,8 @@ def test_idx_reader(tmp_path):
     for content in (idx(array), gzip.compress(idx(array))):
         path.write_bytes(content)
         np.testing.assert_array_equal(read_idx(path), array)
+    path.write_bytes(idx(array))
+    np.testing.assert_array_equal(read_idx(path), read_sn3_pascalvincent_tensor(str(path)))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 The update of a weight matrix is the orthogonal matrix nearest to its Nesterov momentum, so all directions of the
 matrix learn at the same speed. It is meant for hidden layers; the head, embeddings and vectors are left to AdamW
-(Loshchilov and Hutter 2019, 1711.05101), as the post advises.
+(Loshchilov and Hutter 2019, 1711.05101), as the post advises. Not torch.optim.Muon: docs/decisions/0017.
 """
 
 from collections import defaultdict

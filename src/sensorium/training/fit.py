@@ -38,13 +38,23 @@ from sensorium.training.samples import TextSamples
 from sensorium.training.unfreeze import Unfreezing
 
 
+# How warnings of ordinary trainings begin: those recorded on the CPU, and two of machines with a GPU. Others are shown.
+EXPECTED_WARNINGS = (
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning's own use of torch, in every training
+    "You requested to overfit but enabled (train|val) dataloader shuffling",  # debug=overfit
+    r"The number of training batches \(\d+\) is smaller than the logging interval",  # small data with logger=csv
+    "GPU available but not used",  # accelerator=cpu is a choice
+    r"Detected call of `lr_scheduler.step\(\)` before `optimizer.step\(\)`",  # 16-mixed leaves out steps that overflow
+    "Initializing zero-element tensors",  # the error that follows says it
+)
+
+
 def quiet() -> None:
-    """Silences what Lightning and torch print that a person cannot act on."""
+    """Silences what Lightning logs, and the warnings of ordinary trainings that nobody can act on."""
     for name in ("lightning", "lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"(lightning|torch|torchmetrics)(\.|$)")
-    warnings.filterwarnings("ignore", message="Initializing zero-element tensors")  # the error that follows says it
-    warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
+    for message in EXPECTED_WARNINGS:
+        warnings.filterwarnings("ignore", message=message)
 
 
 @dataclass
