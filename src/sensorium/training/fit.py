@@ -37,7 +37,6 @@ from sensorium.training.progress import ProgressReport
 from sensorium.training.samples import TextSamples
 from sensorium.training.unfreeze import Unfreezing
 
-
 # How warnings of ordinary trainings begin: those recorded on the CPU, and two of machines with a GPU. Others are shown.
 EXPECTED_WARNINGS = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning's own use of torch, in every training
