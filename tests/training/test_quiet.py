@@ -7,7 +7,7 @@ import pytest
 from sensorium.training import fit
 
 KNOWN = (
-    "`isinstance(treespec, LeafSpec)` is deprecated, use `isinstance(treespec, TreeSpec) and treespec.is_leaf()` instead.",
+    "`isinstance(treespec, LeafSpec)` is deprecated, use `isinstance(treespec, TreeSpec)` and so on instead.",
     "You requested to overfit but enabled train dataloader shuffling. We are turning it off for you.",
     "GPU available but not used. You can set it by doing `Trainer(accelerator='gpu')`.",
     "Initializing zero-element tensors is a no-op",
