@@ -12,9 +12,11 @@ from typing import Any
 
 from sensorium.data.base import Data, OnBad
 from sensorium.data.text.target_texts import TargetTexts, TargetTextSettings
+from sensorium.errors import RequestError
 from sensorium.randomness import generator
 
 _NAME = "price_texts"
+MOST = 20_000  # offers, of the 35,280 there are
 _DRAWS = 8  # random numbers an offer takes
 NOISE = 3.0  # standard deviation of what is chance
 
@@ -45,6 +47,10 @@ class PriceTexts:
         max_length: int,
     ) -> None:
         self._counts = {"train": train, "val": val, "test": test}
+        if min(self._counts.values()) < 1 or sum(self._counts.values()) > MOST:
+            raise RequestError(
+                f"dataset.train={train}, val={val}, test={test}: give at least 1 each, {MOST:,} together at most."
+            )
         self._seed = data_seed
         self._settings = TargetTextSettings(
             tokenizer=tokenizer,
