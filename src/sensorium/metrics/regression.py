@@ -31,7 +31,9 @@ def per_target(predictions: np.ndarray, targets: np.ndarray) -> PerTarget:
         mae=np.abs(errors).mean(axis=0),
         rmse=np.sqrt(squared / len(targets)),
         r2=1 - _ratio(squared, spread),
-        pearson=_ratio((centered_targets * centered_predictions).sum(axis=0), np.sqrt(spread) * np.sqrt(spread_predicted)),
+        pearson=_ratio(
+            (centered_targets * centered_predictions).sum(axis=0), np.sqrt(spread) * np.sqrt(spread_predicted)
+        ),
     )
 
 

@@ -70,9 +70,7 @@ class TargetTexts(LabelledTexts):
         super().__init__(source)
         self.targets: list[tuple[float, ...]] = []
 
-    def add_targets(
-        self, text: str, targets: tuple[float, ...], *, source: str, line: int = 0, part: str = ""
-    ) -> None:
+    def add_targets(self, text: str, targets: tuple[float, ...], *, source: str, line: int = 0, part: str = "") -> None:
         """As `add`."""
         before = len(self)
         self.add(text, shown(targets), source=source, line=line, part=part)
@@ -114,9 +112,7 @@ class TargetTextSettings(LabelledSettings):
         tokenizer = self._tokens.tokenizer(found.texts.take(chosen["train"]))
         tokens = encode_texts(found.texts, tokenizer, max_length=self._max_length, never_empty=True)
         splits = {
-            part: TextRegressionSplit(
-                tokens.subset(of), targets[of], Picked(found.places, of), Picked(found.texts, of)
-            )
+            part: TextRegressionSplit(tokens.subset(of), targets[of], Picked(found.places, of), Picked(found.texts, of))
             for part, of in chosen.items()
         }
         return Data(

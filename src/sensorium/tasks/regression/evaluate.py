@@ -10,7 +10,7 @@ from torch import Tensor
 from sensorium.data.loader import BatchLoader
 from sensorium.distributed import gather
 from sensorium.metrics.regression import PerTarget, per_target, summary
-from sensorium.specs import RegressionSpec
+from sensorium.specs import ImageRegressionSpec, TextRegressionSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.inference import InferenceModel
 
@@ -42,7 +42,7 @@ class RegressionEvaluation(Evaluation):
         return per_target(self.predictions, self.targets)
 
 
-class Regressor(InferenceModel[RegressionSpec]):
+class Regressor(InferenceModel[ImageRegressionSpec | TextRegressionSpec]):
     """A model ready to predict numbers."""
 
     def predictions(self, *inputs: Tensor) -> np.ndarray:

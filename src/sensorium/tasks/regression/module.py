@@ -61,9 +61,7 @@ class RegressionModule(TaskModule):
         predictions: Tensor = self.model(*self.preparation(*inputs))
         return predictions
 
-    def step(
-        self, batch: ImageRegressionBatch | TextRegressionBatch, batch_idx: int, *, training: bool
-    ) -> StepResult:
+    def step(self, batch: ImageRegressionBatch | TextRegressionBatch, batch_idx: int, *, training: bool) -> StepResult:
         targets = (batch.targets - self.target_mean) / self.target_std
         if training and self.preparation.augments:
             random = self.random(batch.indices, batch_idx)

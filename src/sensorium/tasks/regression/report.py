@@ -85,9 +85,7 @@ def _prediction_records(
     for row, name in enumerate(names):
         true, predicted = evaluation.targets[row], evaluation.predictions[row]
         numbers = {"target": true, "prediction": predicted, "error": predicted - true}
-        by_name = {
-            key: dict(zip(target_names, _rounded(values), strict=True)) for key, values in numbers.items()
-        }
+        by_name = {key: dict(zip(target_names, _rounded(values), strict=True)) for key, values in numbers.items()}
         yield {"index": row, "name": name, **by_name}
 
 

@@ -29,9 +29,7 @@ class Regression(Task[R]):
     name = "regression"
     headline = Metric("rmse", higher_is_better=False)
 
-    def evaluate(
-        self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]
-    ) -> RegressionEvaluation:
+    def evaluate(self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]) -> RegressionEvaluation:
         return evaluate(Regressor(spec=model.spec, **model.model_arguments), loader_of(split))
 
     def report(
