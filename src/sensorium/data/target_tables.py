@@ -51,11 +51,8 @@ class TargetTable:
             yield row if isinstance(row, Problem) else self._row(path, *row, part=part)
 
     def _row(self, path: Path, line: int, cells: Sequence[str], *, part: str) -> TargetRow | Problem:
-        content, numbers, split = (
-            cells[0],
-            cells[1 : 1 + len(self.target_columns)],
-            cells[1 + len(self.target_columns) :],
-        )
+        last = 1 + len(self.target_columns)
+        content, numbers, split = cells[0], cells[1:last], cells[last:]
         named = split[0].strip() if split else part
         try:
             if (named or split) and named.lower() not in _PARTS:
