@@ -14,7 +14,7 @@ _LARGEST = 1e30  # far from where float32 ends, so that squares of standardized 
 
 
 def read_targets(names: Sequence[str], cells: Sequence[str]) -> tuple[float, ...]:
-    """The numbers in the cells of the columns `names`. Raises ValueError for one that is missing or no finite number."""
+    """The numbers in the cells of the columns `names`. Raises ValueError for a missing one and for no finite number."""
     return tuple(_number(name, cell.strip()) for name, cell in zip(names, cells, strict=True))
 
 

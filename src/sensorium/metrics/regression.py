@@ -24,16 +24,13 @@ class PerTarget(NamedTuple):
 def per_target(predictions: np.ndarray, targets: np.ndarray) -> PerTarget:
     """predictions, targets: (N, K)."""
     errors = predictions - targets
-    squared = (errors**2).sum(axis=0)
-    centered_targets, centered_predictions = _centered(targets), _centered(predictions)
-    spread, spread_predicted = (centered_targets**2).sum(axis=0), (centered_predictions**2).sum(axis=0)
+    true, predicted = _centered(targets), _centered(predictions)
+    squared, spread, spread_predicted = ((values**2).sum(axis=0) for values in (errors, true, predicted))
     return PerTarget(
         mae=np.abs(errors).mean(axis=0),
         rmse=np.sqrt(squared / len(targets)),
         r2=1 - _ratio(squared, spread),
-        pearson=_ratio(
-            (centered_targets * centered_predictions).sum(axis=0), np.sqrt(spread) * np.sqrt(spread_predicted)
-        ),
+        pearson=_ratio((true * predicted).sum(axis=0), np.sqrt(spread) * np.sqrt(spread_predicted)),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from sensorium.specs import (
     DetectionSpec,
     ImageSpec,
+    ImageTaggingSpec,
     LanguageSpec,
     SegmentationSpec,
     SoundSpec,
@@ -26,6 +27,7 @@ def example_specs(*, image_size: int, in_channels: int, vocab_size: int, num_cla
     images |= {"mean": grey, "std": grey}
     return (
         ImageSpec(**images),
+        ImageTaggingSpec(**images),
         DetectionSpec(**images),
         SegmentationSpec(**images, palette=(0,) * 3 * len(names)),
         TextSpec(class_names=names, tokenizer={}, vocab_size=vocab_size, pad_id=0, max_length=_LENGTH),
