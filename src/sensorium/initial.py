@@ -21,9 +21,9 @@ _TOKENIZERS = ("tokenizer", "source_tokenizer", "target_tokenizer")
 def start_from_weights(model: nn.Module, spec: Spec, path: Path, say: Say | None) -> None:
     """Loads what fits of a file of weights, and tells what was and what was not loaded.
 
-    Where the file says what data it was trained on, a head for other classes or targets is not loaded, though it may have as many
-    of them, and of a vocabulary the words that both have keep their rows. Raises RequestError as `read_weights` and
-    `load_weights` do.
+    Where the file says what data it was trained on, a head for other classes or targets is not loaded, though it may
+    have as many of them, and of a vocabulary the words that both have keep their rows. Raises RequestError as
+    `read_weights` and `load_weights` do.
     """
     tensors, theirs = read_weights(path)
     ours, state = spec.to_dict(), model.state_dict()
