@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensorium.specs import ImageSpec, ImageTaggingSpec, spec_from_dict
+from sensorium.specs import ImageRegressionSpec, ImageSpec, ImageTaggingSpec, TextRegressionSpec, spec_from_dict
+from sensorium.tasks import registry
 
 numbers = st.floats(0, 1, allow_nan=False)
 
@@ -53,3 +54,17 @@ def test_tags_are_logits_of_one_row() -> None:
     assert str(spec) == "pictures of 4x6 with 3 channels, 2 tags"
     assert spec.fault(torch.zeros(1, 2)) is None
     assert spec.fault(torch.zeros(1, 3)) == "gives (1, 3) for one picture, not (1, 2)"
+
+
+def test_regression_of_images_and_of_texts_are_told_apart() -> None:
+    targets = {"target_names": ("age", "height"), "target_mean": (30.5, 1.7), "target_std": (10.0, 0.2)}
+    images = ImageRegressionSpec(**targets, in_channels=3, image_size=(4, 6), mean=(0.5,) * 3, std=(0.2,) * 3)
+    texts = TextRegressionSpec(**targets, tokenizer={"kind": "char"}, vocab_size=9, pad_id=0, max_length=5)
+    for spec in (images, texts):
+        assert spec.task == "regression"
+        assert spec.offers["num_classes"] == 2
+        assert spec_from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+        assert spec.fault(torch.zeros(1, 2)) is None
+        assert str(spec).endswith(", 2 numbers each")
+    assert (images.to_dict()["modality"], texts.to_dict()["modality"]) == ("image", "text")
+    assert [registry.of(spec).input_keys for spec in (images, texts)] == [("input",), ("input", "text")]

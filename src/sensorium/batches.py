@@ -112,6 +112,39 @@ class TextBatch(NamedTuple):
         return (self.tokens, self.lengths)
 
 
+class ImageRegressionBatch(NamedTuple):
+    """A batch of images and their numbers.
+
+    images: (B, C, H, W) uint8. targets: (B, K) float32 in their own units. indices: (B,) int64 row of each example in
+    its split.
+    """
+
+    images: Tensor
+    targets: Tensor
+    indices: Tensor
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        return (self.images,)
+
+
+class TextRegressionBatch(NamedTuple):
+    """A batch of texts and their numbers.
+
+    tokens: (B, T) int64, filled up with pad_id. lengths: (B,) int64 tokens of each text. targets, indices: as in an
+    `ImageRegressionBatch`.
+    """
+
+    tokens: Tensor
+    lengths: Tensor
+    targets: Tensor
+    indices: Tensor
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        return (self.tokens, self.lengths)
+
+
 class LanguageBatch(NamedTuple):
     """Stretches of running text and what follows each token.
 
@@ -189,6 +222,8 @@ Batch = (
     | DetectionBatch
     | MaskBatch
     | TextBatch
+    | ImageRegressionBatch
+    | TextRegressionBatch
     | LanguageBatch
     | TranslationBatch
     | SoundBatch

@@ -14,15 +14,16 @@ from sensorium.text.build_tokenizer import tokenizer_from_dict
 from sensorium.text.vectors import read_vectors
 
 Say = Callable[[str], None]
+_ANSWERS = ("class_names", "target_names")
 _TOKENIZERS = ("tokenizer", "source_tokenizer", "target_tokenizer")
 
 
 def start_from_weights(model: nn.Module, spec: Spec, path: Path, say: Say | None) -> None:
     """Loads what fits of a file of weights, and tells what was and what was not loaded.
 
-    Where the file says what data it was trained on, a head for other classes is not loaded, though it may have as many
-    of them, and of a vocabulary the words that both have keep their rows. Raises RequestError as `read_weights` and
-    `load_weights` do.
+    Where the file says what data it was trained on, a head for other classes or targets is not loaded, though it may
+    have as many of them, and of a vocabulary the words that both have keep their rows. Raises RequestError as
+    `read_weights` and `load_weights` do.
     """
     tensors, theirs = read_weights(path)
     ours, state = spec.to_dict(), model.state_dict()
@@ -30,10 +31,11 @@ def start_from_weights(model: nn.Module, spec: Spec, path: Path, say: Say | None
     notes: list[str] = []
     heads = [name for name in state if name.split(".")[0] == "head"]
     of_words = [f"{name}.weight" for name, part in model.named_modules() if isinstance(part, nn.Embedding)]
-    if "class_names" not in ours:
+    answers = next((key for key in _ANSWERS if key in ours), None)
+    if answers is None:
         of_words += heads
-    elif theirs and theirs.get("class_names") != ours["class_names"]:
-        classes = theirs.get("class_names")
+    elif theirs and theirs.get(answers) != ours[answers]:
+        classes = next((theirs[key] for key in _ANSWERS if key in theirs), None)
         left |= dict.fromkeys(heads, f"{f'for {listing(classes, 3)}' if classes else 'for no classes'} in the file")
     if theirs and any(theirs.get(key) != ours.get(key) for key in _TOKENIZERS):
         words = _words(theirs), _words(ours)

@@ -8,23 +8,37 @@ before training.
 from collections.abc import Mapping
 from typing import Any
 
-from sensorium.specs.pictures import DetectionSpec, ImageSpec, ImageTaggingSpec, PictureSpec, Resize, SegmentationSpec
+from sensorium.specs.pictures import (
+    DetectionSpec,
+    ImageInputSpec,
+    ImageSpec,
+    ImageTaggingSpec,
+    PictureSpec,
+    Resize,
+    SegmentationSpec,
+)
+from sensorium.specs.regression import ImageRegressionSpec, RegressionSpec, TextRegressionSpec
 from sensorium.specs.sounds import SoundSpec, SpeechSpec
-from sensorium.specs.texts import LanguageSpec, TextSpec, TranslationSpec
+from sensorium.specs.texts import LanguageSpec, TextInputSpec, TextSpec, TranslationSpec
 
 __all__ = [
     "INPUTS",
     "OFFERED",
     "DetectionSpec",
+    "ImageInputSpec",
+    "ImageRegressionSpec",
     "ImageSpec",
     "ImageTaggingSpec",
     "LanguageSpec",
     "PictureSpec",
+    "RegressionSpec",
     "Resize",
     "SegmentationSpec",
     "SoundSpec",
     "Spec",
     "SpeechSpec",
+    "TextInputSpec",
+    "TextRegressionSpec",
     "TextSpec",
     "TranslationSpec",
     "spec_from_dict",
@@ -33,9 +47,11 @@ __all__ = [
 Spec = (
     ImageSpec
     | ImageTaggingSpec
+    | ImageRegressionSpec
     | DetectionSpec
     | SegmentationSpec
     | TextSpec
+    | TextRegressionSpec
     | LanguageSpec
     | TranslationSpec
     | SoundSpec
@@ -44,17 +60,19 @@ Spec = (
 
 # Every word the spec of any task may have for a constructor, and every name of an input.
 OFFERED = frozenset({"in_channels", "num_classes", "image_size", "vocab_size", "pad_id", "context"}) | frozenset(
-    {"source_vocab_size", "target_vocab_size", "num_features"}
+    {"source_vocab_size", "target_vocab_size", "num_features", "target_mean", "target_std"}
 )
 INPUTS = frozenset({"images", "tokens", "lengths", "source", "target_in", "features"})
-_SPECS: dict[str, type[Spec]] = {
-    spec.task: spec
+_SPECS: dict[tuple[str, str | None], type[Spec]] = {
+    (spec.task, spec.modality): spec
     for spec in (
         ImageSpec,
         ImageTaggingSpec,
+        ImageRegressionSpec,
         DetectionSpec,
         SegmentationSpec,
         TextSpec,
+        TextRegressionSpec,
         LanguageSpec,
         TranslationSpec,
         SoundSpec,
@@ -66,4 +84,4 @@ _SPECS: dict[str, type[Spec]] = {
 def spec_from_dict(values: Mapping[str, Any]) -> Spec:
     """The inverse of `to_dict`. An unknown task is a KeyError, an unknown key a TypeError."""
     arguments: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    return _SPECS[arguments.pop("task")](**arguments)
+    return _SPECS[arguments.pop("task"), arguments.pop("modality", None)](**arguments)

@@ -10,6 +10,7 @@ class AnySpec(ABC):
     """What all have in common: the task, and plain types for a checkpoint."""
 
     task: ClassVar[str]  # the name of the task this data is for
+    modality: ClassVar[str | None] = None  # of the inputs, where the task alone does not tell: "image", "text"
     unit: ClassVar[str]  # one example, in a word
     inputs: ClassVar[tuple[str, ...]]  # what a model's forward is called with, by name
 
@@ -21,7 +22,7 @@ class AnySpec(ABC):
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, as a checkpoint stores it."""
         values = {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
-        return {"task": self.task, **values}
+        return {"task": self.task} | ({"modality": self.modality} if self.modality else {}) | values
 
     def example_size(self, length: int) -> str:
         """How large `example(length)` is, in words."""

@@ -12,8 +12,8 @@ Resize = Literal["crop", "stretch", "pad"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureSpec(AnySpec):
-    """Pictures of one size, whatever is asked about them.
+class ImageInputSpec(AnySpec):
+    """Images of one size, whatever a model answers.
 
     image_size: (height, width) in pixels.
     resize: how a picture of another size is brought to image_size: "crop" scales the shorter side and cuts the
@@ -24,20 +24,11 @@ class PictureSpec(AnySpec):
     unit = "picture"
     inputs = ("images",)
 
-    class_names: tuple[str, ...]
     in_channels: int
     image_size: tuple[int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     resize: Resize = "crop"
-
-    @property
-    def num_classes(self) -> int:
-        return len(self.class_names)
-
-    @property
-    def offers(self) -> dict[str, Any]:
-        return {"in_channels": self.in_channels, "num_classes": self.num_classes, "image_size": self.image_size}
 
     @property
     def dataset_settings(self) -> dict[str, Any]:
@@ -52,8 +43,25 @@ class PictureSpec(AnySpec):
 
     def __str__(self) -> str:
         height, width = self.image_size
-        colours = f"{self.in_channels} channel{'' if self.in_channels == 1 else 's'}"
-        return f"pictures of {height}x{width} with {colours}, {self.num_classes} classes"
+        return f"pictures of {height}x{width} with {self.in_channels} channel{'' if self.in_channels == 1 else 's'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureSpec(ImageInputSpec):
+    """Images of which a model says something in terms of classes."""
+
+    class_names: tuple[str, ...]
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def offers(self) -> dict[str, Any]:
+        return {"in_channels": self.in_channels, "num_classes": self.num_classes, "image_size": self.image_size}
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}, {self.num_classes} classes"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,55 +6,65 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sensorium.specs.base import LogitsSpec
+from sensorium.specs.base import AnySpec, LogitsSpec
 
 _LENGTH = 8  # tokens of an example that a model is tried on
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextSpec(LogitsSpec):
-    """Labelled texts.
+class TextInputSpec(AnySpec):
+    """Texts one by one, whatever a model answers.
 
     tokenizer: `Tokenizer.to_dict()`. max_length: tokens a text is cut to.
     """
 
-    task = "text_classification"
     unit = "text"
     inputs = ("tokens", "lengths")
 
-    class_names: tuple[str, ...]
     tokenizer: dict[str, Any]
     vocab_size: int
     pad_id: int
     max_length: int
 
     @property
-    def num_classes(self) -> int:
-        return len(self.class_names)
-
-    @property
     def embedded_tokenizer(self) -> dict[str, Any]:
         return self.tokenizer
 
     @property
-    def offers(self) -> dict[str, Any]:
-        return {"vocab_size": self.vocab_size, "pad_id": self.pad_id, "num_classes": self.num_classes}
-
-    @property
     def dataset_settings(self) -> dict[str, Any]:
         return {"tokenizer": self.tokenizer, "max_length": self.max_length}
-
-    @property
-    def output_shape(self) -> tuple[int, ...]:
-        """Of the logits for `example`."""
-        return (1, self.num_classes)
 
     def example(self, length: int = _LENGTH) -> tuple[Tensor, ...]:
         """A text of so many unknown words."""
         return torch.ones(1, length, dtype=torch.int64), torch.tensor([length])
 
     def __str__(self) -> str:
-        return f"texts over a vocabulary of {self.vocab_size:,}, {self.num_classes} classes"
+        return f"texts over a vocabulary of {self.vocab_size:,}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSpec(TextInputSpec, LogitsSpec):
+    """Labelled texts."""
+
+    task = "text_classification"
+
+    class_names: tuple[str, ...]
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def offers(self) -> dict[str, Any]:
+        return {"vocab_size": self.vocab_size, "pad_id": self.pad_id, "num_classes": self.num_classes}
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Of the logits for `example`."""
+        return (1, self.num_classes)
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}, {self.num_classes} classes"
 
 
 @dataclass(frozen=True, kw_only=True)

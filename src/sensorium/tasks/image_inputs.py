@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sensorium.specs import PictureSpec
+from sensorium.specs import ImageInputSpec
 from sensorium.vision.decode import UnreadableImage, decode_image, probe_size, read_bytes
 
 # str and Path: a file. bytes: its content. np.ndarray: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8. Tensor:
@@ -27,7 +27,7 @@ class DecodedImage(NamedTuple):
 
 
 def read_batches(
-    images: Iterable[RawImage], spec: PictureSpec, *, batch_size: int
+    images: Iterable[RawImage], spec: ImageInputSpec, *, batch_size: int
 ) -> Iterator[list[tuple[str, DecodedImage | UnreadableImage]]]:
     """batch_size images at a time, each behind its name, or with why it cannot be read: memory stays flat."""
     remaining = enumerate(images)
@@ -42,7 +42,7 @@ def stacked(read: list[tuple[str, DecodedImage | UnreadableImage]]) -> tuple[Ten
     return (torch.from_numpy(np.stack([one.pixels for one in good])), [one.size for one in good]) if good else None
 
 
-def _read(name: str, raw: RawImage, spec: PictureSpec) -> DecodedImage | UnreadableImage:
+def _read(name: str, raw: RawImage, spec: ImageInputSpec) -> DecodedImage | UnreadableImage:
     try:
         file = BytesIO(_encoded(name, raw))  # once, for its head and for the rest
         file.name = name

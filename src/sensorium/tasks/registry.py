@@ -1,4 +1,7 @@
-"""The only table of tasks there is: name -> dotted path, imported when asked for."""
+"""The only table of tasks there is: name -> dotted path, imported when asked for.
+
+A task that takes inputs of several modalities has a row for each, "task/modality".
+"""
 
 import importlib
 from collections.abc import Iterator
@@ -13,6 +16,8 @@ TASKS = {
     "text_classification": "sensorium.tasks.text_classification.task.TextClassification",
     "audio_classification": "sensorium.tasks.audio_classification.task.AudioClassification",
     "image_tagging": "sensorium.tasks.image_tagging.task.ImageTagging",
+    "regression/image": "sensorium.tasks.regression.task.ImageRegression",
+    "regression/text": "sensorium.tasks.regression.task.TextRegression",
     "object_detection": "sensorium.tasks.object_detection.task.ObjectDetection",
     "semantic_segmentation": "sensorium.tasks.semantic_segmentation.task.SemanticSegmentation",
     "language_modeling": "sensorium.tasks.language_modeling.task.LanguageModeling",
@@ -33,7 +38,7 @@ def get(name: str) -> Task[Any]:
 
 def of(spec: Any) -> Task[Any]:
     """The task that a spec is for."""
-    return get(spec.task)
+    return get(f"{spec.task}/{spec.modality}" if spec.modality else spec.task)
 
 
 def every() -> Iterator[Task[Any]]:

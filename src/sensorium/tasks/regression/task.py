@@ -1,0 +1,114 @@
+"""Regression: one or several numbers for each image or text."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from sensorium.data.loader import BatchLoader
+from sensorium.data.text.labelled import cut_note
+from sensorium.errors import RequestError, listing
+from sensorium.specs import ImageRegressionSpec, RegressionSpec, TextRegressionSpec
+from sensorium.tasks.base import LoadedModel, Metric, PredictOptions, Task
+from sensorium.tasks.preprocessing import AsStored
+from sensorium.tasks.raw_inputs import image_files, texts
+from sensorium.tasks.regression.evaluate import RegressionEvaluation, Regressor, evaluate
+from sensorium.tasks.regression.predict import ImageRegressionPredictor, TextRegressionPredictor
+from sensorium.tasks.regression.report import write_regression_report
+from sensorium.vision.normalise import Normalise
+
+R = TypeVar("R", ImageRegressionSpec, TextRegressionSpec)
+
+
+class Regression(Task[R]):
+    """What both modalities share: a model's K logits are the standardized predictions."""
+
+    name = "regression"
+    headline = Metric("rmse", higher_is_better=False)
+
+    def evaluate(self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]) -> RegressionEvaluation:
+        return evaluate(Regressor(spec=model.spec, **model.model_arguments), loader_of(split))
+
+    def report(
+        self,
+        evaluation: RegressionEvaluation,
+        *,
+        folder: Path,
+        split: Any,
+        spec: RegressionSpec,
+        predictions_format: Any,
+    ) -> list[Path]:
+        return write_regression_report(
+            folder,
+            evaluation=evaluation,
+            target_names=spec.target_names,
+            names=split.names,
+            predictions_format=predictions_format,
+            **self.worst_examples(split),
+        )
+
+    def worst_examples(self, split: Any) -> dict[str, Any]:
+        """What the report shows of the largest errors: `read_images` or `texts` of `write_regression_report`."""
+        return {}
+
+    def relabeled(self, split: Any, found: R, trained: R) -> Any:
+        """The targets in the model's order. Raises RequestError for data with other ones."""
+        if set(found.target_names) != set(trained.target_names):
+            raise RequestError(
+                f"This data has the targets {listing(found.target_names)}, and the model predicts"
+                f" {listing(trained.target_names)}.\nSay dataset.target_columns=[{','.join(trained.target_names)}]."
+            )
+        return replace(split, targets=split.targets[:, [found.target_names.index(n) for n in trained.target_names]])
+
+
+class ImageRegression(Regression[ImageRegressionSpec]):
+    """Images (B, C, H, W) -> standardized predictions (B, K)."""
+
+    augmentation, fitting_augmentations = "pictures", "crop or none"
+    uses_memory_format = True
+
+    def preprocessing(
+        self, spec: ImageRegressionSpec, memory_format: torch.memory_format = torch.contiguous_format
+    ) -> nn.Module:
+        return Normalise(mean=spec.mean, std=spec.std, memory_format=memory_format)
+
+    def eval_precision(self, precision: str) -> str:
+        return precision
+
+    def worst_examples(self, split: Any) -> dict[str, Any]:
+        return {"read_images": split.images.read}
+
+    def inputs(self, given: Mapping[str, Any]) -> Iterable[Path]:
+        return image_files(given["input"])
+
+    def predictor(self, model: LoadedModel, options: PredictOptions) -> ImageRegressionPredictor:
+        return ImageRegressionPredictor(model, options)
+
+
+class TextRegression(Regression[TextRegressionSpec]):
+    """Tokens (B, T) and lengths (B,) -> standardized predictions (B, K)."""
+
+    input_keys = ("input", "text")
+    example_input = 'text="..."'
+    augmentation, fitting_augmentations = "texts", "tokens or none"
+    bf16_always = True
+
+    def preprocessing(
+        self, spec: TextRegressionSpec, memory_format: torch.memory_format = torch.contiguous_format
+    ) -> nn.Module:
+        return AsStored()
+
+    def worst_examples(self, split: Any) -> dict[str, Any]:
+        return {"texts": split.texts}
+
+    def truncation_notes(self, split: Any, spec: TextRegressionSpec) -> list[str]:
+        return cut_note(split.cut, spec.max_length)
+
+    def inputs(self, given: Mapping[str, Any]) -> Iterable[str]:
+        return texts(given["input"], given["text"])
+
+    def predictor(self, model: LoadedModel, options: PredictOptions) -> TextRegressionPredictor:
+        return TextRegressionPredictor(model, options)
