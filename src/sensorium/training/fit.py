@@ -37,11 +37,12 @@ from sensorium.training.progress import ProgressReport
 from sensorium.training.samples import TextSamples
 from sensorium.training.unfreeze import Unfreezing
 
-# How warnings of ordinary trainings begin: those recorded on the CPU, and two of machines with a GPU. Others are shown.
+# How warnings of ordinary trainings begin: those recorded on CPUs, and two of machines with a GPU. Others are shown.
 EXPECTED_WARNINGS = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning's own use of torch, in every training
     "You requested to overfit but enabled (train|val) dataloader shuffling",  # debug=overfit
     r"The number of training batches \(\d+\) is smaller than the logging interval",  # small data with logger=csv
+    r"It is recommended to use `self.log\(.*sync_dist=True",  # trainer.devices=2: sums of all processes are logged
     "GPU available but not used",  # accelerator=cpu is a choice
     r"Detected call of `lr_scheduler.step\(\)` before `optimizer.step\(\)`",  # 16-mixed leaves out steps that overflow
     "Initializing zero-element tensors",  # the error that follows says it
