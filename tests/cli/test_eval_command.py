@@ -35,7 +35,7 @@ def test_a_checkpoint_of_format_1_is_judged_as_before(best, tmp_path):
     payload = torch.load(best, weights_only=True)
     about = payload["sensorium"]
     about["format"] = 1
-    del about["spec"]["kind"]
+    del about["spec"]["task"]
     for key in ("decoding", "batch_tokens", "class_weights"):  # what its config did not have
         del about["config"][key]
     torch.save(payload, best)
