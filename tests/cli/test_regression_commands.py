@@ -109,7 +109,7 @@ def test_eval_finds_the_same_on_the_same_split_and_on_its_table(homes: dict[str,
     assert found == pytest.approx(expected, rel=1e-4)
     result = run_command([*asked, *other[:-1], "dataset.target_columns=[size]", "folder=wrong"], home)
     assert result.status == 2
-    assert ("the model predicts angle and size" if modality == "image" else "no column 'size'") in result.stderr
+    assert ("the model predicts angle, size" if modality == "image" else "no column 'size'") in result.stderr
 
 
 @MODALITIES
