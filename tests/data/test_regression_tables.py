@@ -170,9 +170,9 @@ def test_digit_pose_is_the_same_each_time_and_its_parts_differ() -> None:
 def test_a_digit_is_turned_counterclockwise_around_the_middle() -> None:
     bar = np.zeros((8, 8))
     bar[3:5, 4:] = 16  # from the middle to the right
-    for angle, where in ((0, np.s_[10:14, 13:19]), (90, np.s_[5:11, 10:14]), (-90, np.s_[13:19, 10:14])):
+    for angle, where in ((0, np.s_[9:15, 12:20]), (90, np.s_[4:12, 9:15]), (-90, np.s_[12:20, 9:15])):
         drawn = draw_digit(bar, angle=angle, size=16).astype(float)
-        assert drawn[where].sum() > 0.7 * drawn.sum(), angle
+        assert drawn[where].sum() > 0.9 * drawn.sum(), angle
     ours = draw_digit(np.full((8, 8), 16.0), angle=30, size=12)
     theirs = Image.fromarray(np.pad(np.full((12, 12), 230, np.uint8), 6)).rotate(30, resample=Image.Resampling.BILINEAR)
     assert np.abs(ours.astype(int) - np.asarray(theirs)).mean() < 8  # apart from the blurred edge
