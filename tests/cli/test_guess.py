@@ -91,6 +91,7 @@ def test_only_a_path_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert said is not None
     assert "images in a folder per class (cat, dog)" in said
     assert expanded(["model=lenet", "-m", "seed=1,2"]) == (["model=lenet", "-m", "seed=1,2"], None)
+    assert expanded(["--config-dir", "it's here", "seed=1"]) == (["--config-dir", "it's here", "seed=1"], None)
     with pytest.raises(RequestError, match="beside other data"):
         expanded(["it's here", "dataset=digits"])
 

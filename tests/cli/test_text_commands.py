@@ -122,7 +122,7 @@ def test_another_table_is_judged_whole_unless_it_has_a_test_part(reviews: Path) 
         (["dataset.path=whole.csv", "dataset.test_path=test.csv"], "test", 3),
         (["dataset=text_csv", "dataset.path=whole.csv", "dataset.max_length=50"], "all", 14),
     ):
-        found = judged(reviews, *more, f"folder={count}")
+        found = judged(reviews, *more, f"folder=./{count}")
         assert {name.split("/")[0] for name in found} == {part}
         with (reviews / str(count) / "predictions.csv").open(newline="", encoding="utf-8") as file:
             assert len(list(csv.DictReader(file))) == count

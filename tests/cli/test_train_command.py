@@ -21,6 +21,7 @@ FILES = {
     "environment.json",
     "metrics.csv",
     "metrics.json",
+    "summary.json",
     "train.log",
     "per_class.csv",
     "confusion.csv",

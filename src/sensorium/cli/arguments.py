@@ -13,7 +13,7 @@ from sensorium.errors import RequestError, as_typed, listing, nearest, unknown
 
 SEVERAL = ("callbacks", "debug")  # groups whose choices can be put together: callbacks=[ema,early_stopping]
 _FLAGS = ("-m", "--multirun", "-r", "--run", "--resolve", "--hydra-help", "--version")
-_OPTIONS: dict[str, tuple[str, ...]] = {
+OPTIONS: dict[str, tuple[str, ...]] = {
     "--cfg": ("job", "hydra", "all"),
     "-c": ("job", "hydra", "all"),
     "--info": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
@@ -43,15 +43,15 @@ def _check_option(verb: str, argument: str, rest: Iterator[str]) -> None:
     option, equals, value = argument.partition("=")
     if option in _FLAGS:
         return
-    if option not in _OPTIONS:
-        guess = nearest(option, [*_FLAGS, *_OPTIONS])
+    if option not in OPTIONS:
+        guess = nearest(option, [*_FLAGS, *OPTIONS])
         hint = f" Did you mean {guess}?" if guess else " Values are given as key=value, without dashes."
         raise RequestError(f"There is no option {option!r}.{hint} See: sensorium {verb} --help")
     given = value if equals else next(rest, "")
     if not given:
         raise RequestError(f"{option} needs a value after it. See: sensorium {verb} --help")
-    if _OPTIONS[option] and given not in _OPTIONS[option]:
-        raise unknown(f"{option} of", given, _OPTIONS[option])
+    if OPTIONS[option] and given not in OPTIONS[option]:
+        raise unknown(f"{option} of", given, OPTIONS[option])
 
 
 def check_choices(arguments: list[str]) -> None:

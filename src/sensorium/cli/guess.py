@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from sensorium.cli.arguments import OPTIONS
 from sensorium.errors import RequestError
 from sensorium.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
@@ -34,7 +35,10 @@ def expanded(arguments: Sequence[str]) -> tuple[list[str], str | None]:
 
     Raises RequestError for a path that is no known kind of data, or that is not there.
     """
-    paths = [argument for argument in arguments if _is_path(argument)]
+    values = {
+        number + 1 for number, argument in enumerate(arguments) if argument in OPTIONS
+    }  # of --config-dir and so on
+    paths = [argument for number, argument in enumerate(arguments) if number not in values and _is_path(argument)]
     if not paths:
         return list(arguments), None
     if len(paths) > 1 or any(
@@ -50,11 +54,12 @@ def expanded(arguments: Sequence[str]) -> tuple[list[str], str | None]:
 
 
 def _is_path(argument: str) -> bool:
-    """Whether an argument is neither an option nor key=value, and names something that exists or looks like a path."""
-    if argument.startswith(("-", "~", "+")) and not argument.startswith("~/"):
+    """Whether an argument is a path: neither an option nor key=value. What is called a=b is written ./a=b."""
+    if argument.startswith(("./", "../", "/", "~/")):
+        return True
+    if "=" in argument or argument.startswith(("-", "~", "+")):
         return False
-    path = Path(os.path.expanduser(argument))  # noqa: PTH111
-    return path.exists() or ("=" not in argument and ("/" in argument or path.suffix.lower() in TABLES))
+    return "/" in argument or Path(argument).suffix.lower() in TABLES or Path(argument).exists()
 
 
 def shown(argument: str) -> str:
