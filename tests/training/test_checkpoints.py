@@ -14,6 +14,7 @@ import torch
 from sensorium import runs
 from sensorium.cli.train import train
 from sensorium.errors import RequestError, RunError
+from sensorium.run_config import RunConfig
 from sensorium.runs import Run
 from sensorium.training.checkpoints import AtomicCheckpointIO, Checkpoints
 from sensorium.training.interrupts import Interrupted
@@ -27,7 +28,7 @@ def rows(run: Run) -> list[dict[str, str]]:
 
 def gone_on(run: Run, **changes: Any) -> None:
     """`sensorium train resume=RUN` with some keys of the config changed."""
-    train(run.read_config() | changes, run, resume=run.last)
+    train(RunConfig.from_dict(run.read_config() | changes), run, resume=run.last)
 
 
 def trainer_keys(run: Run, **changes: Any) -> dict[str, Any]:
