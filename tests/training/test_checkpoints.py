@@ -347,7 +347,7 @@ def test_asked_to_stop_it_ends_where_it_can_go_on(
         "+callbacks.ask._target_=test_checkpoints.Ask", f"+callbacks.ask.step={asked_in}", "+callbacks.ask.number=15",
     )  # fmt: skip
     run = runs.create(tmp_path, "run")
-    runs.record(run, config, [])
+    runs.record(run, config.to_dict(), [])
     with pytest.raises(Interrupted, match=f"Stopped at step {stops_at[0]}. Go on with: .*{run.folder}$") as caught:
         train(config, run, resume=None)
     assert caught.value.exit_status == 143
