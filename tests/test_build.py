@@ -1,6 +1,7 @@
 """From config to objects: what is built, what is offered, and what is refused with which words."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -137,6 +138,26 @@ def test_a_model_that_does_not_fit_the_data_is_refused() -> None:
         build_model(target | {"outputs": 5, "inputs": 64}, SPEC, seed=0)
     with pytest.raises(RequestError, match="cannot work on pictures of 8x8 with 1 channel, 3 classes: "):
         build_model(target | {"outputs": 3, "inputs": 65}, SPEC, seed=0)
+
+
+def test_pictures_that_are_too_small_for_a_published_model_are_refused() -> None:
+    section = {"_target_": "sensorium.models.vision.torchvision.TorchvisionClassifier", "name": "squeezenet1_0"}
+    tiny = replace(SPEC, image_size=(2, 2))
+    with pytest.raises(Misfit, match=r"squeezenet1_0 cannot work on pictures of 2x2 .*: .*too small"):
+        build_model(section, tiny, seed=0, name="squeezenet1_0")
+
+
+class Asserting(Strange):
+    """A model that refuses its input with an assertion that says nothing, as timm's do."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        raise AssertionError
+
+
+def test_an_assertion_of_a_model_is_a_refusal() -> None:
+    target = {"_target_": f"{HERE}.Asserting", "outputs": 3, "inputs": 64}
+    with pytest.raises(Misfit, match="cannot work on pictures of 8x8 with 1 channel, 3 classes: AssertionError"):
+        build_model(target, SPEC, seed=0)
 
 
 def test_freezing() -> None:

@@ -38,3 +38,18 @@ def test_the_command_starts_with_it(tmp_path) -> None:
     command = [sys.executable, "-c", f"{code}print(faulthandler.is_enabled())"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.splitlines()[-1] == "True"
+
+
+OTHER_INSIDES = """
+from sensorium import startup
+startup._NEEDED["Metric"] = "torchmetrics.moved"
+startup.lighten()
+from torchmetrics import Metric
+from torchmetrics.metric import Metric as Same
+print(Metric is Same)
+"""
+
+
+def test_a_torchmetrics_with_other_insides_is_imported_whole() -> None:
+    done = subprocess.run([sys.executable, "-c", OTHER_INSIDES], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

@@ -22,6 +22,7 @@ from sensorium.data.order import BatchPlan
 from sensorium.errors import RequestError, RunError, nearest, unknown
 from sensorium.initial import start_from_vectors, start_from_weights
 from sensorium.models.protocols import Detector, Segmenter, StartsFromData
+from sensorium.nn.dry_run import REFUSALS, dry_run, reason
 from sensorium.nn.transfer import freeze_backbone
 from sensorium.run_config import RunConfig
 from sensorium.specs import INPUTS, OFFERED, Spec
@@ -233,14 +234,10 @@ def fits(section: Config, spec: Spec) -> bool:
 
 def _try(name: str, model: nn.Module, spec: Spec) -> None:
     """One example through the model, so that a pairing that cannot work is refused before training."""
-    training = model.training
     try:
-        with torch.no_grad():
-            found = model.eval()(*spec.example())
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise Misfit(f"Model {name} cannot work on {spec}: {str(error).splitlines()[0]}") from error
-    finally:
-        model.train(training)
+        found = dry_run(model, *spec.example())
+    except REFUSALS as error:
+        raise Misfit(f"Model {name} cannot work on {spec}: {reason(error)}.") from error
     if fault := spec.fault(found):
         raise Misfit(f"Model {name} {fault}.")
 

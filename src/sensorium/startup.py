@@ -40,8 +40,11 @@ class _LazyPackage(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         if name in _NEEDED:
-            importlib.import_module("torchmetrics.utilities")  # first: it and torchmetrics.metric import each other
-            return getattr(importlib.import_module(_NEEDED[name]), name)
+            try:
+                importlib.import_module("torchmetrics.utilities")  # first: it and torchmetrics.metric import each other
+                return getattr(importlib.import_module(_NEEDED[name]), name)
+            except (ImportError, AttributeError):  # another version, with other insides: the whole package, below
+                pass
         if name == "_logger":
             return logging.getLogger("torchmetrics")
         if name == "__version__":

@@ -5,6 +5,7 @@ import hashlib
 import pickle
 import struct
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -239,3 +240,38 @@ def test_missing_or_damaged_cifar_is_explained(small_cifar, cache_home):
         file.write(b"more")
     with pytest.raises(RequestError, match=f"cifar10 is not in {small_cifar}, or is damaged"):
         cifar(small_cifar)
+
+
+class Harmful:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("name", ["data_batch_1", "test_batch", "batches.meta"])
+def test_a_cifar_file_of_somebody_else_is_not_unpickled(small_cifar, tmp_path, name):
+    content = pickle.dumps(Harmful(tmp_path / "harmed"))
+    (small_cifar / "cifar-10-batches-py" / name).write_bytes(content)
+    with pytest.raises(RequestError, match="or is damaged"):
+        cifar(small_cifar)
+    assert not (tmp_path / "harmed").exists()
+    pickle.loads(content)
+    assert (tmp_path / "harmed").exists()
+
+
+def test_a_damaged_cifar_archive_is_not_fetched_anew_unasked(small_cifar, tmp_path, monkeypatch):
+    def fetch(*_, **__):
+        raise AssertionError("asked the network")
+
+    monkeypatch.setattr(datasets.utils, "_get_redirect_url", fetch)
+    monkeypatch.setattr(datasets.utils, "_urlretrieve", fetch)
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "cifar-10-python.tar.gz").write_bytes(b"half of it")
+    with pytest.raises(RequestError, match=f"cifar10 is not in {home}, or is damaged"):
+        cifar(home)
+    assert (home / "cifar-10-python.tar.gz").read_bytes() == b"half of it"

@@ -4,10 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from sensorium.errors import RequestError
 from sensorium.nn.convolution import ConvBatchNorm
+from sensorium.nn.dry_run import dry_run, reason
 from sensorium.nn.initialisation import he_normal
-from sensorium.nn.trial import try_on_picture
 
 
 def test_conv_batch_norm() -> None:
@@ -29,11 +28,20 @@ def test_he_normal_has_the_variance_of_the_paper() -> None:
     assert not network[1].bias.any()
 
 
-def test_trial_names_the_model_the_size_and_the_reason() -> None:
+def test_a_dry_run_leaves_the_model_as_it_was() -> None:
     network = nn.Sequential(nn.BatchNorm2d(1), nn.Conv2d(1, 2, 5))
-    assert try_on_picture(network, name="tiny", in_channels=1, image_size=(5, 6)).shape == (1, 2, 1, 2)
+    features = dry_run(network, torch.zeros(1, 1, 5, 6))
+    assert features.shape == (1, 2, 1, 2)
+    assert not features.requires_grad
     assert network.training
     assert network[0].num_batches_tracked == 0
-    with pytest.raises(RequestError, match=r"Model tiny cannot take pictures of 4x6 pixels: .*Kernel size"):
-        try_on_picture(network, name="tiny", in_channels=1, image_size=(4, 6))
+    with pytest.raises(RuntimeError, match="Kernel size"):
+        dry_run(network, torch.zeros(1, 1, 4, 6))
     assert network.training
+    assert not dry_run(network.eval(), torch.zeros(1, 1, 5, 5)).requires_grad
+    assert not network.training
+
+
+def test_the_reason_is_one_line() -> None:
+    assert reason(RuntimeError("too small.\nmore")) == "too small"
+    assert reason(AssertionError()) == "AssertionError"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from torchvision import datasets
+from torchvision.datasets.utils import check_integrity
 
 from sensorium.data.base import Data, OnBad
 from sensorium.data.download import cache_folder, fetched
@@ -23,7 +24,7 @@ class Cifar:
     """The data set `name`, "cifar10" or "cifar100" (with its 100 fine classes), as published for Python.
 
     Its archive, or the folder in it, is looked for in `root`, else in SENSORIUM_CACHE/NAME, where download=true brings
-    it. torchvision compares every file with its known MD5 before reading it.
+    it. The files are pickles, which are code: torchvision compares each with its known MD5 before it unpickles it.
     """
 
     task = "classification"
@@ -67,8 +68,10 @@ class Cifar:
         folder = Path(self._root).expanduser() if self._root else kept
         if folder.name == publisher.base_folder:
             return folder.parent
-        wanted = (folder / publisher.filename).is_file() or (self._download and not self._root)
-        if wanted and not (folder / publisher.base_folder).is_dir():
+        # A damaged archive is not handed to torchvision, which would fetch another one unasked.
+        wanted = self._download and not self._root
+        unpacked = (folder / publisher.base_folder).is_dir()
+        if not unpacked and (wanted or check_integrity(folder / publisher.filename, publisher.tgz_md5)):
             with fetched(self._name, folder):
                 publisher(root=str(folder), download=True)
         return folder

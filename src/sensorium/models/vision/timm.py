@@ -10,10 +10,11 @@ its right and bottom border unread. For pictures of 64 pixels and less take a mo
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from sensorium.errors import RequestError, missing_extra, unknown
-from sensorium.nn.trial import try_on_picture
+from sensorium.nn.dry_run import REFUSALS, dry_run, reason
 
 
 class TimmClassifier(nn.Module):
@@ -30,7 +31,13 @@ class TimmClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone = _build(name, in_channels, image_size, pretrained)
-        features = try_on_picture(self.backbone, name=name, in_channels=in_channels, image_size=image_size)
+        try:
+            features = dry_run(self.backbone, torch.zeros(1, in_channels, *image_size))  # (1, F)
+        except REFUSALS as error:
+            raise RequestError(
+                f"Model {name} cannot take pictures of {image_size[0]}x{image_size[1]} pixels: {reason(error)}.\n"
+                "Use larger pictures, or a model for small ones: small_cnn, resnet8, resnet20."
+            ) from error
         self.head = nn.Linear(features.shape[1], num_classes)
 
     def forward(self, images: Tensor) -> Tensor:

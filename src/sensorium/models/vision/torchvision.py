@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torchvision import models
 
 from sensorium.errors import RequestError, unknown
-from sensorium.nn.trial import try_on_picture
 
 SMALL = 64  # pixels; pictures up to this size get a stem that does not shrink them
 
@@ -28,8 +27,8 @@ class TorchvisionClassifier(nn.Module):
     head starts fresh. Where the stem is adapted, its weights are the published ones averaged over channels and cut to
     the middle of the kernel.
 
-    Raises RequestError for an unknown name, for pictures of a size the network cannot take, and for weights that
-    cannot be fetched.
+    Raises RequestError for an unknown name, for pictures of a size the network cannot be built for, and for weights
+    that cannot be fetched.
     """
 
     def __init__(
@@ -46,7 +45,6 @@ class TorchvisionClassifier(nn.Module):
             network = _fresh(name, options)
         features = _cut_head(network)
         adapt_stem(network, name=name, in_channels=in_channels, small=max(image_size) <= SMALL, keep=pretrained)
-        try_on_picture(network, name=name, in_channels=in_channels, image_size=image_size)
         self.backbone = network
         self.head = nn.Linear(features, num_classes)
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sensorium.errors import RequestError
 from sensorium.nn.attention import attend
+from sensorium.nn.transformer import FeedForward
 
 MIN_TOKENS, MAX_TOKENS = 49, 1024
 
@@ -50,9 +51,7 @@ class EncoderBlock(nn.Module):
         self.norm1 = nn.LayerNorm(width, eps=1e-6)
         self.attention = SelfAttention(width=width, heads=heads)
         self.norm2 = nn.LayerNorm(width, eps=1e-6)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(), nn.Dropout(dropout), nn.Linear(4 * width, width)
-        )
+        self.mlp = FeedForward(width=width, hidden=4 * width, dropout=dropout)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:

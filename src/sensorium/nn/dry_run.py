@@ -1,0 +1,24 @@
+"""Calling a model once before training, to see whether it takes its inputs and what it makes of them."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+# What PyTorch, torchvision and timm raise for inputs that a network cannot take.
+REFUSALS = (RuntimeError, AssertionError, TypeError, ValueError)
+
+
+def dry_run(model: nn.Module, *inputs: Any) -> Any:
+    """What the model gives for these inputs, in evaluation mode and without gradients; the model stays as it was."""
+    training = model.training
+    try:
+        with torch.no_grad():
+            return model.eval()(*inputs)
+    finally:
+        model.train(training)
+
+
+def reason(error: Exception) -> str:
+    """The first line of what an error says, or its name."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
