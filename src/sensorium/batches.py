@@ -115,8 +115,8 @@ class TextBatch(NamedTuple):
 class ImageRegressionBatch(NamedTuple):
     """A batch of images and their numbers.
 
-    images: (B, C, H, W) uint8. targets: (B, K) float32 in their own units. indices: (B,) int64 row of each example in
-    its split.
+    images: (B, C, H, W) uint8. targets: (B, K) float32, standardized as the spec says. indices: (B,) int64 row of each
+    example in its split.
     """
 
     images: Tensor

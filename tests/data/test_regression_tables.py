@@ -67,10 +67,25 @@ def test_several_targets_and_given_parts(root: Path, load: Any, table: str) -> N
     assert data.spec.target_mean == (-5.5, 6.0)
     assert data.test.targets[:, 1].tolist() == [16.5, 17.5, 18.5, 19.5]
     batch = data.train.read(np.array([2, 0]))
-    assert (batch.targets.tolist(), batch.indices.tolist()) == ([[-2, 2.5], [0, 0.5]], [2, 0])
+    standardized = (np.array([[-2, 2.5], [0, 0.5]]) - data.spec.target_mean) / data.spec.target_std
+    np.testing.assert_allclose(batch.targets.numpy(), standardized, rtol=1e-6)
+    assert batch.indices.tolist() == [2, 0]
     joined = data.train.joined([data.val, data.test]).subset(np.array([12, 0]))
     assert joined.targets.tolist() == [[-12, 12.5], [0, 0.5]]
+    np.testing.assert_allclose(joined.read(np.array([1])).targets.numpy(), standardized[1:], rtol=1e-6)
     assert len(joined.names) == len(joined) == 2
+
+
+@LOADERS
+def test_numbers_far_from_zero_keep_their_differences(root: Path, load: Any, table: str) -> None:
+    """Seconds since 1970: float32 cannot tell those of two minutes apart."""
+    lines = (root / table).read_text().splitlines()
+    for row in range(20):
+        lines[1 + row] = lines[1 + row].replace(f",{row}.5,", f",{1_700_000_000 + row},")
+    (root / table).write_text("\n".join(lines) + "\n")
+    data = load(root / table, split_column="part")
+    wanted = (np.arange(12) - 5.5) / np.arange(12).std()
+    np.testing.assert_allclose(data.train.read(np.arange(12)).targets[:, 0].numpy(), wanted, rtol=1e-5)
 
 
 @LOADERS

@@ -10,7 +10,8 @@ from sensorium.data.repeats import PARTS
 from sensorium.data.splits import hold_out
 from sensorium.errors import RequestError, listing
 
-_LARGEST = 1e30  # far from where float32 ends, so that squares of standardized targets stay finite
+# Far from where float32 ends, so that numbers and deviations, and squares of what is standardized, stay finite.
+_LARGEST, _LEAST_DEVIATION = 1e30, 1e-30
 
 
 def read_targets(names: Sequence[str], cells: Sequence[str]) -> tuple[float, ...]:
@@ -57,12 +58,21 @@ def statistics(
     Raises RequestError for a target that is the same for every example: there is nothing to learn about it.
     """
     for name, column in zip(names, targets.T, strict=True):
-        if np.ptp(column) == 0:
+        if np.ptp(column) == 0 or column.std() < _LEAST_DEVIATION:
             raise RequestError(
                 f"{source}: {name} is {column[0]:g} for each of the {counted(len(column), 'training example')}; there"
                 f" is nothing to predict.\nLeave it out of dataset.target_columns, or give examples that differ."
             )
     return tuple(targets.mean(axis=0).tolist()), tuple(targets.std(axis=0).tolist())
+
+
+def standardized(targets: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
+    """(B, K) float64 in their own units -> (B, K) float32 with a mean near 0 and a deviation near 1.
+
+    The difference is taken in float64: seconds since 1970 are alike in float32 for two minutes.
+    """
+    found: np.ndarray = ((targets - np.array(mean)) / np.array(std)).astype(np.float32)
+    return found
 
 
 def divided(

@@ -60,7 +60,7 @@ Spec = (
 
 # Every word the spec of any task may have for a constructor, and every name of an input.
 OFFERED = frozenset({"in_channels", "num_classes", "image_size", "vocab_size", "pad_id", "context"}) | frozenset(
-    {"source_vocab_size", "target_vocab_size", "num_features", "target_mean", "target_std"}
+    {"source_vocab_size", "target_vocab_size", "num_features", "target_std"}
 )
 INPUTS = frozenset({"images", "tokens", "lengths", "source", "target_in", "features"})
 _SPECS: dict[tuple[str, str | None], type[Spec]] = {

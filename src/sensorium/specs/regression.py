@@ -30,7 +30,7 @@ class RegressionSpec(LogitsSpec):
     @property
     def target_offers(self) -> dict[str, Any]:
         """The constructor arguments that follow from the targets."""
-        return {"num_classes": self.num_classes, "target_mean": self.target_mean, "target_std": self.target_std}
+        return {"num_classes": self.num_classes, "target_std": self.target_std}
 
     @property
     def output_shape(self) -> tuple[int, ...]:

@@ -6,10 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import pearsonr
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+from torch import Tensor, nn
 
+from sensorium.data.loader import BatchLoader
+from sensorium.data.order import BatchPlan
+from sensorium.data.vision.store import ArrayStore
+from sensorium.data.vision.target_files import ImageRegressionSplit
 from sensorium.metrics.regression import per_target, summary
+from sensorium.specs import ImageRegressionSpec
+from sensorium.tasks import registry
+from sensorium.tasks.base import LoadedModel
 from sensorium.tasks.regression.evaluate import RegressionEvaluation
 from sensorium.tasks.regression.predict import RegressionPrediction
 from sensorium.tasks.regression.report import worst_examples, write_regression_report
@@ -86,3 +95,45 @@ def test_a_prediction_in_every_form() -> None:
     assert good.summary() == {"input": "a.png", "prediction_age": 1.5, "prediction_input": 2.0}
     assert bad.to_dict() == {"input": "b.png", "prediction": {}, "error": "no image"}
     assert bad.rows()[0].keys() == good.rows()[0].keys()
+
+
+SPEC = ImageRegressionSpec(
+    target_names=("age", "height"),
+    target_mean=(40.0, 1.7e9),
+    target_std=(10.0, 60.0),
+    in_channels=1,
+    image_size=(1, 2),
+    mean=(0.0,),
+    std=(1.0,),
+)
+
+
+class Echo(nn.Module):
+    """Predicts its two pixels, from 0 to 1, by a layer that autocast would compute in bfloat16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(2, 2, bias=False)
+        nn.init.eye_(self.head.weight)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(images.flatten(1))
+
+
+def test_a_split_is_evaluated_in_own_units_and_in_float32_whatever_the_training_was_in() -> None:
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (30, 1, 1, 2), dtype=np.uint8)
+    exact = pixels.reshape(30, 2) / 255 * SPEC.target_std + SPEC.target_mean
+    store = ArrayStore(pixels, image_size=None, channels="auto", resize="crop")
+    names = [str(row) for row in range(30)]
+    split = ImageRegressionSplit(store, exact, names, SPEC.target_mean, SPEC.target_std)
+    task = registry.of(SPEC)
+    precision = task.eval_precision("bf16-mixed")
+    model = LoadedModel(SPEC, Echo(), torch.device("cpu"), precision, "contiguous", {})
+    order = split.order(BatchPlan(size=7, shuffle=False, seed=0))
+    found = task.evaluate(model, split, lambda chosen: BatchLoader(split=chosen, order=order, readers=0, pin=False))
+    np.testing.assert_array_equal(found.targets, exact)  # type: ignore[attr-defined]
+    assert found.metrics["loss"] < 1e-12
+    assert found.metrics["mae"] < 1e-4
+    batch = split.read(np.arange(30))  # what training compares with says the same
+    np.testing.assert_allclose(batch.targets.numpy(), pixels.reshape(30, 2) / 255, atol=1e-6)

@@ -1,7 +1,7 @@
 """Texts with one or several numbers each: a part of the data, and from a list of texts to data."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -11,7 +11,7 @@ from sensorium.batches import TextRegressionBatch
 from sensorium.data.base import Data, OnBad, Problem, first_problem, refuse
 from sensorium.data.order import BatchPlan, LengthOrder
 from sensorium.data.repeats import find_repeats, without
-from sensorium.data.targets import divided, shown, statistics
+from sensorium.data.targets import divided, shown, standardized, statistics
 from sensorium.data.text.labelled import LabelledSettings, LabelledTexts, cut_note
 from sensorium.data.text.settings import unknown_note, vocabulary_note
 from sensorium.data.text.texts import Picked
@@ -24,13 +24,15 @@ from sensorium.text.tokenizer import PAD
 @dataclass(frozen=True)
 class TextRegressionSplit:
     """One part of the data. targets: (N, K) float64 in their own units. names: such as "reviews.csv:17". texts: as they
-    were written.
+    were written. target_mean, target_std: K each, that batches are standardized with.
     """
 
     tokens: TokenStore
     targets: np.ndarray
     names: Sequence[str]
     texts: Sequence[str]
+    target_mean: tuple[float, ...]
+    target_std: tuple[float, ...]
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -42,24 +44,30 @@ class TextRegressionSplit:
 
     def read(self, rows: np.ndarray) -> TextRegressionBatch:
         """The batch of these rows (B,); tokens (B, T), T being the length of its longest text."""
-        arrays = (*self.tokens.gather(rows), self.targets[rows].astype(np.float32), rows)
+        targets = standardized(self.targets[rows], self.target_mean, self.target_std)
+        arrays = (*self.tokens.gather(rows), targets, rows)
         return TextRegressionBatch(*(torch.from_numpy(array) for array in arrays))
 
     def order(self, plan: BatchPlan) -> LengthOrder:
         return LengthOrder(lengths=self.tokens.lengths, plan=plan)
 
     def subset(self, rows: np.ndarray) -> "TextRegressionSplit":
-        return TextRegressionSplit(
-            self.tokens.subset(rows), self.targets[rows], Picked(self.names, rows), Picked(self.texts, rows)
+        return replace(
+            self,
+            tokens=self.tokens.subset(rows),
+            targets=self.targets[rows],
+            names=Picked(self.names, rows),
+            texts=Picked(self.texts, rows),
         )
 
     def joined(self, others: Sequence["TextRegressionSplit"]) -> "TextRegressionSplit":
         splits = (self, *others)
-        return TextRegressionSplit(
-            self.tokens.joined([split.tokens for split in others]),
-            np.concatenate([split.targets for split in splits]),
-            list(chain.from_iterable(split.names for split in splits)),
-            list(chain.from_iterable(split.texts for split in splits)),
+        return replace(
+            self,
+            tokens=self.tokens.joined([split.tokens for split in others]),
+            targets=np.concatenate([split.targets for split in splits]),
+            names=list(chain.from_iterable(split.names for split in splits)),
+            texts=list(chain.from_iterable(split.texts for split in splits)),
         )
 
 
@@ -112,7 +120,14 @@ class TargetTextSettings(LabelledSettings):
         tokenizer = self._tokens.tokenizer(found.texts.take(chosen["train"]))
         tokens = encode_texts(found.texts, tokenizer, max_length=self._max_length, never_empty=True)
         splits = {
-            part: TextRegressionSplit(tokens.subset(of), targets[of], Picked(found.places, of), Picked(found.texts, of))
+            part: TextRegressionSplit(
+                tokens.subset(of),
+                targets[of],
+                Picked(found.places, of),
+                Picked(found.texts, of),
+                target_mean,
+                target_std,
+            )
             for part, of in chosen.items()
         }
         return Data(

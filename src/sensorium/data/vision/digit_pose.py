@@ -70,9 +70,15 @@ class DigitPose:
             seed=self._split_seed,
             class_names=tuple("0123456789"),
         )
-        splits = {part: self._split(number, part, digits.images[rows[part]]) for number, part in enumerate(PARTS)}
+        drawn = {part: self._draw(number, part, digits.images[rows[part]]) for number, part in enumerate(PARTS)}
+        target_mean, target_std = statistics("digit_pose", TARGETS, drawn["train"][1])
+        splits = {
+            part: ImageRegressionSplit(
+                store, targets, [f"digit_pose/{part}[{row}]" for row in range(len(targets))], target_mean, target_std
+            )
+            for part, (store, targets) in drawn.items()
+        }
         mean, std = channel_statistics(splits["train"].images)
-        target_mean, target_std = statistics("digit_pose", TARGETS, splits["train"].targets)
         channels, height, width = splits["train"].images.shape
         spec = ImageRegressionSpec(
             target_names=TARGETS,
@@ -87,7 +93,8 @@ class DigitPose:
         note = f"synthetic images, of digits that no other part has (split_seed {self._split_seed})"
         return Data(spec=spec, train=splits["train"], val=splits["val"], test=splits["test"], notes=(note,))
 
-    def _split(self, number: int, part: str, digits: np.ndarray) -> ImageRegressionSplit:
+    def _draw(self, number: int, part: str, digits: np.ndarray) -> tuple[ArrayStore, np.ndarray]:
+        """The images of a part, and their targets (N, 2) float64."""
         drawn, targets = [], []
         for row in range(self._counts[part]):
             random = generator(self._split_seed, number, row)
@@ -99,8 +106,7 @@ class DigitPose:
         store = ArrayStore(
             np.stack(drawn)[:, None], image_size=self._image_size, channels=self._channels, resize=self._resize
         )
-        names = [f"digit_pose/{part}[{row}]" for row in range(len(drawn))]
-        return ImageRegressionSplit(store, np.array(targets), names)
+        return store, np.array(targets)
 
 
 def draw_digit(digit: np.ndarray, *, angle: float, size: float) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Images with one or several numbers each: a part of the data, and from a list of files to data."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from sensorium.data.base import Data, OnBad, Problem, refuse
 from sensorium.data.cache import CachedImages, cached_images
 from sensorium.data.order import BatchOrder, BatchPlan
 from sensorium.data.repeats import PARTS, find_repeats, without
-from sensorium.data.targets import divided, statistics
+from sensorium.data.targets import divided, standardized, statistics
 from sensorium.data.vision.files import FileSettings
 from sensorium.data.vision.listed import FileList, LabelledFile
 from sensorium.data.vision.settings import room_note
@@ -22,30 +22,36 @@ from sensorium.specs import ImageRegressionSpec
 
 @dataclass(frozen=True)
 class ImageRegressionSplit:
-    """One part of the data. targets: (N, K) float64 in their own units. names: of each, such as a path."""
+    """One part of the data. targets: (N, K) float64 in their own units. names: of each, such as a path. target_mean,
+    target_std: K each, that batches are standardized with.
+    """
 
     images: ImageStore
     targets: np.ndarray
     names: Sequence[str]
+    target_mean: tuple[float, ...]
+    target_std: tuple[float, ...]
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def read(self, rows: np.ndarray) -> ImageRegressionBatch:
         """The batch of these rows; images (B, C, H, W) uint8."""
+        targets = standardized(self.targets[rows], self.target_mean, self.target_std)
         images = torch.from_numpy(self.images.read(rows))
-        targets = torch.from_numpy(self.targets[rows].astype(np.float32))
-        return ImageRegressionBatch(images, targets, torch.from_numpy(rows))
+        return ImageRegressionBatch(images, torch.from_numpy(targets), torch.from_numpy(rows))
 
     def order(self, plan: BatchPlan) -> BatchOrder:
         return BatchOrder(num_examples=len(self), plan=plan)
 
     def subset(self, rows: np.ndarray) -> "ImageRegressionSplit":
-        return ImageRegressionSplit(Subset(self.images, rows), self.targets[rows], [self.names[row] for row in rows])
+        names = [self.names[row] for row in rows]
+        return replace(self, images=Subset(self.images, rows), targets=self.targets[rows], names=names)
 
     def joined(self, others: Sequence["ImageRegressionSplit"]) -> "ImageRegressionSplit":
         splits = (self, *others)
-        return ImageRegressionSplit(
+        return replace(
+            self,
             images=JoinedStore([split.images for split in splits]),
             targets=np.concatenate([split.targets for split in splits]),
             names=[str(name) for split in splits for name in split.names],
@@ -99,7 +105,9 @@ class TargetFileSettings(FileSettings):
         target_mean, target_std = statistics(source, target_names, targets[chosen["train"]])
         mean, std = images.statistics(chosen["train"])
         splits = {
-            part: ImageRegressionSplit(Subset(images.store, of), targets[of], [str(files[row].path) for row in of])
+            part: ImageRegressionSplit(
+                Subset(images.store, of), targets[of], [str(files[row].path) for row in of], target_mean, target_std
+            )
             for part, of in chosen.items()
         }
         return Data(

@@ -21,8 +21,8 @@ class RegressionModule(TaskModule):
     """Mean squared error or Huber's loss of standardized targets, a mean over examples and targets. Validation logs
     mae, rmse and r2, each a mean over targets, in the targets' own units.
 
-    num_classes: K, the number of targets. target_mean, target_std: of each. preparation: a batch's inputs to what the
-    model sees. loss: mse or huber. delta: standardized error from which Huber's loss grows linearly.
+    num_classes: K, the number of targets. target_std: of each. preparation: a batch's inputs to what the model sees.
+    loss: mse or huber. delta: standardized error from which Huber's loss grows linearly.
 
     Raises RequestError for another loss, and a delta that is not above 0.
     """
@@ -30,7 +30,6 @@ class RegressionModule(TaskModule):
     totals = ("loss",)
     validation_metric_names = ("mae", "rmse", "r2")
     best = ("val/loss", "min")
-    target_mean: Tensor
     target_std: Tensor
 
     def __init__(
@@ -38,7 +37,6 @@ class RegressionModule(TaskModule):
         *,
         model: nn.Module,
         num_classes: int,
-        target_mean: Sequence[float],
         target_std: Sequence[float],
         preparation: Preparation,
         recipe: OptimizationConfig,
@@ -52,7 +50,6 @@ class RegressionModule(TaskModule):
             raise RequestError(f"task.delta={delta} is not possible: give a number above 0, such as 1.")
         self.num_classes, self.loss, self.delta = num_classes, loss, float(delta)
         self.preparation = preparation
-        self.register_buffer("target_mean", torch.tensor(target_mean, dtype=torch.float32), persistent=False)
         self.register_buffer("target_std", torch.tensor(target_std, dtype=torch.float32), persistent=False)
         self._validated: list[Tensor] = []  # `_error_sums` of each batch of the validation under way
 
@@ -62,7 +59,7 @@ class RegressionModule(TaskModule):
         return predictions
 
     def step(self, batch: ImageRegressionBatch | TextRegressionBatch, batch_idx: int, *, training: bool) -> StepResult:
-        targets = (batch.targets - self.target_mean) / self.target_std
+        targets = batch.targets
         if training and self.preparation.augments:
             random = self.random(batch.indices, batch_idx)
             inputs, targets = self.preparation.augmented(batch.inputs, targets, random)
