@@ -11,6 +11,8 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from sensorium.models.protocols import Detector, Segmenter
+
 MODELS = Path(__file__).parents[1] / "configs" / "model"
 
 
@@ -20,13 +22,14 @@ def yamls_of(package: str, data: Iterable[str], *, without: Iterable[str] = ()) 
     return {name for name, asked in near.items() if set(data) <= asked and not set(without) & asked}
 
 
-def yamls_giving(gives: str | None) -> set[str]:
-    """The yamls of vision models that give boxes or masks, or None: classes."""
+def yamls_naming(protocol: type | None) -> set[str]:
+    """The yamls of vision models that name Detector or Segmenter, or None: neither."""
     built = {
         name: target if inspect.isclass(target) else target.__annotations__["return"]
         for name, target in _targets("vision").items()
     }
-    return {name for name, target in built.items() if getattr(target, "gives", None) == gives}
+    named = {name: {Detector, Segmenter} & set(target.__mro__) for name, target in built.items()}
+    return {name for name, found in named.items() if found == ({protocol} if protocol else set())}
 
 
 def _targets(package: str) -> dict[str, Any]:

@@ -109,6 +109,8 @@ def opened(path: str | None) -> Iterator[Any]:
         yield sys.stdout
         sys.stdout.flush()
         return
+    if Path(path).is_dir():
+        raise RequestError(f"output={path} cannot be written: it is a folder. Name a file.")
     try:
         with replacing(Path(path)) as file:
             text = io.TextIOWrapper(file, encoding="utf-8")

@@ -253,7 +253,7 @@ CHECKPOINTS = [
 INPUTS = [
     ("predict ckpt=good.ckpt input=photo", ["input=photo: there is no such file", "Did you mean photos?"]),
     ("predict ckpt=good.ckpt input=photos/*.jpg", ["input=photos/*.jpg: no file matches"]),
-    ("predict ckpt=good.ckpt input=empty", ["input=empty", "holds no pictures"]),
+    ("predict ckpt=good.ckpt input=empty", ["input=empty", "holds no images"]),
     ("predict ckpt=good.ckpt 'input=[photos,lost.png]'", ["input=lost.png", "there is no such file"]),
 ]
 DEVICES = [

@@ -94,10 +94,18 @@ def test_a_scene_is_the_same_however_many_there_are():
 def test_the_form():
     data = load()
     assert [len(part) for part in (data.train, data.val, data.test)] == [40, 3, 5]
-    assert (data.spec.kind, data.spec.class_names, data.spec.image_size) == ("boxes", tuple("0123456789"), (128, 128))
+    assert (data.spec.task, data.spec.class_names, data.spec.image_size) == (
+        "object_detection",
+        tuple("0123456789"),
+        (128, 128),
+    )
     assert data.test.names[4] == "digit_scenes/test[4]"
     masks = load(DigitSceneMasks).spec
-    assert (masks.kind, masks.class_names, len(masks.palette)) == ("masks", ("background", *"0123456789"), 33)
+    assert (masks.task, masks.class_names, len(masks.palette)) == (
+        "semantic_segmentation",
+        ("background", *"0123456789"),
+        33,
+    )
     assert (DigitScenes.task, DigitSceneMasks.task) == ("detection", "segmentation")
     pixels = data.train.images.read(np.arange(40)) / 255
     np.testing.assert_allclose([data.spec.mean[0], data.spec.std[0]], [pixels.mean(), pixels.std()])

@@ -16,9 +16,10 @@ from model_contract import (
     assert_every_yaml_has_a_row,
     assert_everything_learns,
     assert_weights_are_all,
-    yamls_giving,
+    yamls_naming,
 )
 from sensorium.errors import RequestError
+from sensorium.models.protocols import Segmenter
 from sensorium.models.vision.torchvision_segmentation import TorchvisionSegmenter
 from sensorium.models.vision.unet import UNet
 from sensorium.nn.flops import count_parameters
@@ -47,7 +48,7 @@ def build(name: str, **overrides: Any) -> nn.Module:
 
 def test_every_yaml_has_a_case() -> None:
     table = "PARAMETERS in tests/models/test_segmentation_models.py"
-    assert_every_yaml_has_a_row(yamls_giving("masks"), PARAMETERS, table=table)
+    assert_every_yaml_has_a_row(yamls_naming(Segmenter), PARAMETERS, table=table)
 
 
 @pytest.mark.parametrize("name", sorted(PARAMETERS))

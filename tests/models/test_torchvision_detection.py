@@ -8,9 +8,10 @@ import torch
 from torch import nn
 from torchvision.models import detection
 
-from model_contract import assert_defaults_agree, assert_every_yaml_has_a_row, yamls_giving
+from model_contract import assert_defaults_agree, assert_every_yaml_has_a_row, yamls_naming
 from sensorium.batches import IGNORED, Boxes
 from sensorium.errors import RequestError
+from sensorium.models.protocols import Detector
 from sensorium.models.vision import torchvision_detection as wrapped
 from sensorium.nn.flops import count_parameters
 
@@ -34,7 +35,7 @@ def build(name: str, **changes: Any) -> wrapped.TorchvisionDetector:
 def test_every_yaml_of_a_detector_has_a_case() -> None:
     rows = {*PARAMETERS, "scene_detector"}  # which has a file of its own: test_scene_detector.py
     table = "PARAMETERS in tests/models/test_torchvision_detection.py"
-    assert_every_yaml_has_a_row(yamls_giving("boxes"), rows, table=table)
+    assert_every_yaml_has_a_row(yamls_naming(Detector), rows, table=table)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

@@ -10,7 +10,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from model_contract import MODELS, assert_every_yaml_has_a_row, assert_weights_are_all, yamls_giving
+from model_contract import MODELS, assert_every_yaml_has_a_row, assert_weights_are_all, yamls_naming
 from sensorium.nn.flops import count_parameters
 
 
@@ -65,7 +65,7 @@ WITHOUT_WEIGHTS = {"threshold_unit"}  # two inputs, two classes, nothing to lear
 
 def test_every_yaml_has_a_case() -> None:
     rows = {*CASES, *WITHOUT_WEIGHTS}
-    assert_every_yaml_has_a_row(yamls_giving(None), rows, table="CASES in tests/models/test_vision_models.py")
+    assert_every_yaml_has_a_row(yamls_naming(None), rows, table="CASES in tests/models/test_vision_models.py")
 
 
 def build(name: str, num_classes: int = 10, **overrides: object) -> nn.Module:

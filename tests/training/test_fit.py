@@ -256,12 +256,12 @@ def test_the_steps_of_a_training_are_counted_before_it_starts(
 @pytest.mark.parametrize("key", ["callbacks", "logger", "enable_checkpointing"])
 def test_trainer_keys_that_sensorium_sets_are_refused(tmp_path: Path, key: str) -> None:
     with pytest.raises(RequestError, match=f"trainer.{key} is set by Sensorium itself"):
-        trained(tmp_path, *TINY, f"trainer.{key}=true")
+        train_command([f"run_root={tmp_path}", f"trainer.{key}=true"])
 
 
 def test_a_misspelt_trainer_key_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="Did you mean max_epochs"):
-        trained(tmp_path, *TINY, "trainer.max_epoch=3")
+        train_command([f"run_root={tmp_path}", "trainer.max_epoch=3"])
 
 
 def test_any_argument_of_the_trainer_reaches_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
