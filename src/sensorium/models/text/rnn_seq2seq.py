@@ -82,7 +82,7 @@ class RNNSeq2Seq(nn.Module):
             nn.Linear(memory_size, hidden_size) for _ in range(2 if cell == "lstm" else 1)
         )  # hidden, cell
         if self.additive:
-            self.attend: nn.Module = AdditiveAttention(
+            self.attend: AdditiveAttention | MultiplicativeAttention = AdditiveAttention(
                 query_size=hidden_size, memory_size=memory_size, width=hidden_size, coverage=coverage
             )
         else:
@@ -112,7 +112,7 @@ class RNNSeq2Seq(nn.Module):
         """source: (B, S); lengths: (B,), 1 to S; returns memory and the state before the first target token."""
         read, ends = self.encoder(self.dropout(self.source_embedding(source)), lengths)
         read = self.dropout(read)
-        memory = (self.attend.key(read), self.values(read), valid_steps(lengths, source.shape[1]))  # type: ignore[operator]
+        memory = (self.attend.key(read), self.values(read), valid_steps(lengths, source.shape[1]))
         state = [bridge(end) for bridge, end in zip(self.bridges, ends, strict=True)]
         state[0] = state[0].tanh()  # as a hidden state is; a cell state has no bound
         if self.input_feeding:

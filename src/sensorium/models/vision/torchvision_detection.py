@@ -60,8 +60,8 @@ class TorchvisionDetector(nn.Module, Detector):
             raise RequestError(f"torchvision's detectors take pictures of 1 or 3 channels, not {in_channels}.")
         self.loss_names, self.background = loss_names, int(background)
         detector.transform = _AsTheyAre()
-        for part in (detector.backbone, *heads):
-            part.register_forward_hook(_in_float32)  # type: ignore[union-attr]
+        for part in (detector.get_submodule("backbone"), *heads):
+            part.register_forward_hook(_in_float32)
         # Not registered itself: its parts are, under names by which the head is known.
         self._detector = (detector,)
         for name, part in detector.named_children():
