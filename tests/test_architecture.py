@@ -313,9 +313,17 @@ PLANTED = [
     (too_long, {"sensorium/nn/a.py": "x = 1\n" * 350}, 0),
     (without_docstring, {"sensorium/nn/a.py": "x = 1\ndef f(): pass\nclass A: pass\ndef _g(): pass"}, 3),
     (without_docstring, {"sensorium/nn/a.py": '"""A."""\ndef f():\n    """B."""', "sensorium/nn/__init__.py": ""}, 0),
-    (task_switches, {"sensorium/cli/a.py": "if isinstance(spec, TextSpec | LanguageSpec): pass"}, 1),
+    (
+        task_switches,
+        {"sensorium/cli/a.py": "if isinstance(spec, TextClassificationSpec | LanguageModelingSpec): pass"},
+        1,
+    ),
     (task_switches, {"sensorium/cli/a.py": "x = isinstance(found, (str, base.ClassificationEvaluation))"}, 1),
-    (task_switches, {"sensorium/cli/a.py": "x = isinstance(one, ClassPrediction)\ny = type(spec) is SoundSpec"}, 2),
+    (
+        task_switches,
+        {"sensorium/cli/a.py": "x = isinstance(one, ClassPrediction)\ny = type(spec) is AudioClassificationSpec"},
+        2,
+    ),
     (
         task_switches,
         {"sensorium/cli/a.py": "from sensorium.tasks.x.predict import Transcript\nx = isinstance(a, Transcript)"},
@@ -326,11 +334,15 @@ PLANTED = [
     (task_switches, {"sensorium/build.py": "x = 'translation' if name == 'translation' else ''"}, 1),
     (task_switches, {"sensorium/build.py": "x = name in ('text_classification', 'translation')"}, 1),
     (task_switches, {"sensorium/build.py": "X = {'object_detection': 1, 'b': 2}\nY = dict(translation=1)"}, 2),
-    (task_switches, {"sensorium/build.py": "match name:\n    case 'translation': pass\n    case TextSpec(): pass"}, 2),
+    (
+        task_switches,
+        {"sensorium/build.py": "match name:\n    case 'translation': pass\n    case TextClassificationSpec(): pass"},
+        2,
+    ),
     (task_switches, {"sensorium/checkpoint.py": "_TASK_OF_KIND = {'translation': 'translation'}"}, 0),
     (task_switches, {"sensorium/checkpoint.py": "OTHER = {'translation': 'translation'}"}, 1),
     (task_switches, {"sensorium/build.py": "_TASK_OF_KIND = {'translation': 'translation'}"}, 1),
-    (task_switches, {"sensorium/tasks/a.py": "x = isinstance(spec, TextSpec)"}, 0),
+    (task_switches, {"sensorium/tasks/a.py": "x = isinstance(spec, TextClassificationSpec)"}, 0),
     (task_switches, {"sensorium/data/a.py": "class A:\n    task = 'translation'\nx = isinstance(a, str)"}, 0),
 ]
 

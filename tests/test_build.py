@@ -24,11 +24,11 @@ from sensorium.build import (
 from sensorium.data.vision.store import ArrayStore, ImageSplit
 from sensorium.errors import RequestError
 from sensorium.models.vision.mlp import MLP
-from sensorium.specs import ImageSpec, TextSpec
+from sensorium.specs import ImageClassificationSpec, TextClassificationSpec
 from trainings import bare_config
 
 HERE = __name__
-SPEC = ImageSpec(class_names=("a", "b", "c"), in_channels=1, image_size=(8, 8), mean=(0.5,), std=(0.2,))
+SPEC = ImageClassificationSpec(class_names=("a", "b", "c"), in_channels=1, image_size=(8, 8), mean=(0.5,), std=(0.2,))
 MODEL = {"_target_": "sensorium.models.vision.mlp.MLP", "hidden": [4], "backbone_lr_scale": 1.0, "freeze": None}
 
 
@@ -254,7 +254,7 @@ class Own(nn.Module):
 
 
 def test_a_model_fits_by_the_names_of_what_it_asks_for() -> None:
-    text = TextSpec(class_names=("a", "b"), tokenizer={}, vocab_size=9, pad_id=0, max_length=5)
+    text = TextClassificationSpec(class_names=("a", "b"), tokenizer={}, vocab_size=9, pad_id=0, max_length=5)
     reader, own = {"_target_": f"{HERE}.Reader"}, {"_target_": f"{HERE}.Own"}
     assert (fits(reader, text), fits(reader, SPEC)) == (True, False)
     assert (fits(MODEL, SPEC), fits(MODEL, text)) == (True, False)
@@ -267,7 +267,7 @@ def test_a_model_fits_by_the_names_of_what_it_asks_for() -> None:
 
 def test_vectors_take_the_place_of_the_embedding_of_known_words(tmp_path: Path) -> None:
     words = {"kind": "word", "words": ["cat", "dog"], "lowercase": False}
-    text = TextSpec(class_names=("a", "b"), tokenizer=words, vocab_size=6, pad_id=0, max_length=5)
+    text = TextClassificationSpec(class_names=("a", "b"), tokenizer=words, vocab_size=6, pad_id=0, max_length=5)
     (tmp_path / "vectors.txt").write_text("dog 1 2 3 4\nbird 5 6 7 8\n")
     section = {"_target_": f"{HERE}.Reader", "vectors": str(tmp_path / "vectors.txt")}
     told: list[str] = []

@@ -16,9 +16,9 @@ from sensorium import checkpoint
 from sensorium.build import check_targets, model_of
 from sensorium.checkpoint import FORMAT, KEY
 from sensorium.errors import RequestError, RunError
-from sensorium.specs import ImageSpec
+from sensorium.specs import ImageClassificationSpec
 
-SPEC = ImageSpec(class_names=("cat", "dog"), in_channels=1, image_size=(2, 2), mean=(0.5,), std=(0.25,))
+SPEC = ImageClassificationSpec(class_names=("cat", "dog"), in_channels=1, image_size=(2, 2), mean=(0.5,), std=(0.25,))
 CONFIG = {"model": {"_target_": "sensorium.models.vision.perceptron.Perceptron"}, "memory_format": "contiguous"}
 
 

@@ -19,13 +19,13 @@ from sensorium.cli import app, configs, schema
 from sensorium.cli.composition import compose, compose_alone
 from sensorium.errors import RequestError
 from sensorium.specs import (
-    DetectionSpec,
-    ImageSpec,
-    LanguageSpec,
-    SegmentationSpec,
-    SoundSpec,
-    SpeechSpec,
-    TextSpec,
+    AudioClassificationSpec,
+    ImageClassificationSpec,
+    LanguageModelingSpec,
+    ObjectDetectionSpec,
+    SemanticSegmentationSpec,
+    SpeechRecognitionSpec,
+    TextClassificationSpec,
     TranslationSpec,
 )
 from sensorium.training import fit
@@ -43,11 +43,11 @@ TOKENS = {"kind": "char", "characters": ["a"], "lowercase": False}
 CLASSES = tuple("abcde")
 PICTURES = {"class_names": CLASSES, "in_channels": 3, "image_size": (32, 32), "mean": (0.5,) * 3, "std": (0.25,) * 3}
 SPECS = (
-    ImageSpec(**PICTURES),
-    DetectionSpec(**PICTURES),
-    SegmentationSpec(**PICTURES, palette=(0,) * 15),
-    TextSpec(class_names=CLASSES, tokenizer=TOKENS, vocab_size=40, pad_id=0, max_length=50),
-    LanguageSpec(tokenizer=TOKENS, vocab_size=40, context=16),
+    ImageClassificationSpec(**PICTURES),
+    ObjectDetectionSpec(**PICTURES),
+    SemanticSegmentationSpec(**PICTURES, palette=(0,) * 15),
+    TextClassificationSpec(class_names=CLASSES, tokenizer=TOKENS, vocab_size=40, pad_id=0, max_length=50),
+    LanguageModelingSpec(tokenizer=TOKENS, vocab_size=40, context=16),
     TranslationSpec(
         source_tokenizer=TOKENS,
         target_tokenizer=TOKENS,
@@ -56,11 +56,11 @@ SPECS = (
         pad_id=0,
         max_length=50,
     ),
-    SoundSpec(class_names=CLASSES, features={"sample_rate": 8000}, num_features=40),
-    SpeechSpec(features={"sample_rate": 8000}, num_features=40, tokenizer=TOKENS, vocab_size=40),
+    AudioClassificationSpec(class_names=CLASSES, features={"sample_rate": 8000}, num_features=40),
+    SpeechRecognitionSpec(features={"sample_rate": 8000}, num_features=40, tokenizer=TOKENS, vocab_size=40),
 )
 # Two inputs and two classes, for the model that takes nothing else.
-TRUTH_TABLE = ImageSpec(class_names=("0", "1"), in_channels=1, image_size=(1, 2), mean=(0.0,), std=(1.0,))
+TRUTH_TABLE = ImageClassificationSpec(class_names=("0", "1"), in_channels=1, image_size=(1, 2), mean=(0.0,), std=(1.0,))
 
 
 @functools.cache
@@ -94,7 +94,7 @@ def test_a_choice_composes_and_everything_in_it_is_built(group, choice, tmp_path
     for part in ("transforms", "waves", "features"):  # of pictures, of sound
         chosen = config["augment"].get(part) or {}
         assert len(getattr(augment, part, ())) == sum(value is not None for value in chosen.values())
-    run = runs.Run(tmp_path)
+    run = runs.RunFolder(tmp_path)
     for name, section in config["callbacks"].items():
         if section:
             section = fit.judged_by(("val/loss", "min"), section)

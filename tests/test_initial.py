@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sensorium.errors import RequestError
 from sensorium.initial import start_from_weights
-from sensorium.specs import ImageSpec, LanguageSpec, Spec, TextSpec, TranslationSpec
+from sensorium.specs import ImageClassificationSpec, LanguageModelingSpec, Spec, TextClassificationSpec, TranslationSpec
 
 SIZES: dict[str, Any] = {"in_channels": 1, "image_size": (8, 8), "mean": (0.5,), "std": (0.25,)}
 
@@ -18,14 +18,16 @@ def vocabulary(*characters: str) -> dict[str, Any]:
     return {"kind": "char", "characters": list(characters), "lowercase": False}
 
 
-def text_spec(*characters: str, classes: tuple[str, ...] = ("bad", "good")) -> TextSpec:
+def text_spec(*characters: str, classes: tuple[str, ...] = ("bad", "good")) -> TextClassificationSpec:
     """pad, unk, bos and eos come before the characters."""
     size = 4 + len(characters)
-    return TextSpec(class_names=classes, tokenizer=vocabulary(*characters), vocab_size=size, pad_id=0, max_length=9)
+    return TextClassificationSpec(
+        class_names=classes, tokenizer=vocabulary(*characters), vocab_size=size, pad_id=0, max_length=9
+    )
 
 
-def language_spec(*characters: str) -> LanguageSpec:
-    return LanguageSpec(tokenizer=vocabulary(*characters), vocab_size=4 + len(characters), context=8)
+def language_spec(*characters: str) -> LanguageModelingSpec:
+    return LanguageModelingSpec(tokenizer=vocabulary(*characters), vocab_size=4 + len(characters), context=8)
 
 
 class Reader(nn.Module):
@@ -53,8 +55,8 @@ def started(path: Path, theirs: nn.Module, their_spec: Spec | None, ours: nn.Mod
 
 def test_a_head_for_as_many_other_classes_begins_anew(tmp_path: Path) -> None:
     """Ten digits are not ten garments."""
-    digits = ImageSpec(class_names=("0", "1", "2", "3"), **SIZES)
-    clothes = ImageSpec(class_names=("shirt", "coat", "bag", "boot"), **SIZES)
+    digits = ImageClassificationSpec(class_names=("0", "1", "2", "3"), **SIZES)
+    clothes = ImageClassificationSpec(class_names=("shirt", "coat", "bag", "boot"), **SIZES)
 
     def net() -> nn.Module:
         return nn.ModuleDict({"body": nn.Linear(2, 2), "head": nn.Linear(2, 4)})

@@ -11,7 +11,7 @@ import torch
 
 from sensorium import runs
 from sensorium.errors import RequestError, RunError
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 
 
 def test_the_name_is_when_it_began_and_something_random(tmp_path: Path) -> None:
@@ -100,4 +100,4 @@ def test_a_run_without_a_checkpoint_can_be_taken_away(tmp_path: Path) -> None:
     assert other.folder.exists()
     runs.discard(runs.create(tmp_path, "mnist"))
     assert not (tmp_path / "mnist").exists()
-    assert Run(other.folder) == other
+    assert RunFolder(other.folder) == other

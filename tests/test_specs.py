@@ -7,7 +7,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensorium.specs import ImageRegressionSpec, ImageSpec, ImageTaggingSpec, TextRegressionSpec, spec_from_dict
+from sensorium.specs import (
+    ImageClassificationSpec,
+    ImageRegressionSpec,
+    ImageTaggingSpec,
+    TextRegressionSpec,
+    spec_from_dict,
+)
 from sensorium.tasks import registry
 
 numbers = st.floats(0, 1, allow_nan=False)
@@ -20,7 +26,7 @@ numbers = st.floats(0, 1, allow_nan=False)
     resize=st.sampled_from(["crop", "stretch", "pad"]),
 )
 def test_it_survives_a_checkpoint(names: list[str], size: tuple[int, int], mean: list[float], resize: str) -> None:
-    spec = ImageSpec(
+    spec = ImageClassificationSpec(
         class_names=tuple(names),
         in_channels=len(mean),
         image_size=size,
@@ -35,7 +41,7 @@ def test_it_survives_a_checkpoint(names: list[str], size: tuple[int, int], mean:
 
 
 def test_unknown_keys_are_refused() -> None:
-    spec = ImageSpec(class_names=("a", "b"), in_channels=1, image_size=(2, 3), mean=(0.5,), std=(0.1,))
+    spec = ImageClassificationSpec(class_names=("a", "b"), in_channels=1, image_size=(2, 3), mean=(0.5,), std=(0.1,))
     assert spec.resize == "crop"
     with pytest.raises(TypeError, match="colour"):
         spec_from_dict(spec.to_dict() | {"colour": True})

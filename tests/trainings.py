@@ -15,7 +15,7 @@ from sensorium.cli.app import plain
 from sensorium.cli.train import train
 from sensorium.data.base import Data
 from sensorium.run_config import RunConfig
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 from sensorium.specs import Spec
 from sensorium.training import launch
 
@@ -58,7 +58,7 @@ def config_of(*overrides: str) -> RunConfig:
     return RunConfig.from_dict(plain(composed, "train") | names)
 
 
-def trained(folder: Path, *overrides: str) -> Run:
+def trained(folder: Path, *overrides: str) -> RunFolder:
     """A run trained in this process from its start to its end."""
     config = config_of(*overrides)
     run = runs.create(folder, "run")
@@ -73,7 +73,7 @@ def bare_config(**values: Any) -> RunConfig:
     return RunConfig(**{name: {} for name in sections} | values)
 
 
-def config_in(run: Run) -> RunConfig:
+def config_in(run: RunFolder) -> RunConfig:
     """The config of a run, as it was resolved."""
     return RunConfig.from_dict(run.read_config())
 

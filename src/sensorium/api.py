@@ -130,29 +130,29 @@ class Run:
     @property
     def config(self) -> dict[str, Any]:
         """config.yaml, resolved."""
-        return runs.Run(self.folder).read_config()
+        return runs.RunFolder(self.folder).read_config()
 
     @property
     def metrics(self) -> dict[str, float]:
         """metrics.json: test/accuracy and so on; {} for a run with test=false."""
-        run = runs.Run(self.folder)
+        run = runs.RunFolder(self.folder)
         return runs.read_metrics(run) if run.metrics.exists() else {}
 
     @property
     def summary(self) -> dict[str, Any]:
         """summary.json: the monitored validation metric, parameters, seconds."""
-        return runs.read_summary(runs.Run(self.folder))
+        return runs.read_summary(runs.RunFolder(self.folder))
 
     @property
     def history(self) -> list[dict[str, float]]:
         """metrics.csv, a dict a row; a cell without a value is missing."""
-        with runs.Run(self.folder).history.open(newline="") as file:
+        with runs.RunFolder(self.folder).history.open(newline="") as file:
             return [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
 
     @property
     def best(self) -> Path:
         """The checkpoint with the best validation result."""
-        return runs.Run(self.folder).best
+        return runs.RunFolder(self.folder).best
 
     def load(self, *, accelerator: str = "auto") -> Model:
         """The model of the best checkpoint. It opens with trust=True: this process has just trained it."""

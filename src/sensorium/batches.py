@@ -180,7 +180,7 @@ class TranslationBatch(NamedTuple):
         return (self.source, self.lengths, self.target_in)
 
 
-class SoundBatch(NamedTuple):
+class AudioBatch(NamedTuple):
     """A batch of labelled recordings.
 
     signal: (B, N) float32 samples from -1 to 1, zeros behind the end; or (B, T, F) float32 features before
@@ -201,7 +201,7 @@ class SoundBatch(NamedTuple):
 class SpeechBatch(NamedTuple):
     """A batch of recordings and what is said in them.
 
-    signal, lengths, indices: as in a `SoundBatch`. targets: (B, U) int64 tokens of each transcript, then 0.
+    signal, lengths, indices: as in a `AudioBatch`. targets: (B, U) int64 tokens of each transcript, then 0.
     target_lengths: (B,) int64 tokens of each transcript.
     """
 
@@ -226,6 +226,6 @@ Batch = (
     | TextRegressionBatch
     | LanguageBatch
     | TranslationBatch
-    | SoundBatch
+    | AudioBatch
     | SpeechBatch
 )

@@ -32,7 +32,7 @@ _TASK_OF_KIND = {
     "sound": "audio_classification",
     "speech": "speech_recognition",
 }
-_MOVED_TARGETS = {
+_MOVED_TARGETS = {"sensorium.audio.augment.SoundAugment": "sensorium.audio.augment.AudioAugment"} | {
     f"sensorium.tasks.{old}": f"sensorium.tasks.{new}"
     for old, new in (
         ("classification.ClassificationTask", "classification.module.ClassificationModule"),
@@ -116,21 +116,22 @@ def _migrate(payload: dict[str, Any], path: Path) -> dict[str, Any]:
         spec = {"kind": "image", **about.get("spec", {})}
         kind = spec.pop("kind")
         about |= {"format": FORMAT, "spec": {"task": _TASK_OF_KIND.get(kind, kind), **spec}}
-        if isinstance(about.get("config"), dict):
-            about["config"] = migrated_config(about["config"])
+    if isinstance(payload[KEY].get("config"), dict):
+        payload[KEY]["config"] = migrated_config(payload[KEY]["config"])
     return payload
 
 
 def migrated_config(config: dict[str, Any]) -> dict[str, Any]:
-    """A config of format 1 or 2 with today's paths of what trains; a run's config.yaml likewise."""
-    sections = {name: config[name] for name in ("task", "learning") if isinstance(config.get(name), dict)}
-    moved = {name: section | _moved_target(section) for name, section in sections.items()}
-    return config | moved
+    """A config of any format with today's dotted paths; a run's config.yaml likewise."""
+    return {key: _with_moved_targets(value) for key, value in config.items()}
 
 
-def _moved_target(section: dict[str, Any]) -> dict[str, str]:
-    target = section.get("_target_")
-    return {"_target_": _MOVED_TARGETS[target]} if target in _MOVED_TARGETS else {}
+def _with_moved_targets(value: Any) -> Any:
+    if isinstance(value, dict):
+        found = {key: _with_moved_targets(inner) for key, inner in value.items()}
+        target = found.get("_target_")
+        return found | {"_target_": _MOVED_TARGETS[target]} if target in _MOVED_TARGETS else found
+    return [_with_moved_targets(inner) for inner in value] if isinstance(value, list) else value
 
 
 def read(path: Path) -> Checkpoint:

@@ -13,7 +13,7 @@ from sensorium.data.base import Data, Problem, counted
 from sensorium.files import write_csv
 from sensorium.history_plot import plot_history
 from sensorium.run_config import RunConfig
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
 
@@ -29,7 +29,7 @@ def evaluate(loaded: Checkpoint, split: Any, *, config: RunConfig, device: torch
     return registry.of(loaded.spec).evaluate(model, split, loader_of)
 
 
-def evaluate_run(config: RunConfig, run: Run, *, data: Data, device: torch.device) -> dict[str, float]:
+def evaluate_run(config: RunConfig, run: RunFolder, *, data: Data, device: torch.device) -> dict[str, float]:
     """The best checkpoint of a run on its test split: metrics.json, tables and plots in the run folder."""
     best = read(run.best)
     evaluation = evaluate(best, data.test, config=config, device=device, trust=True)

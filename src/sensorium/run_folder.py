@@ -8,7 +8,7 @@ import yaml
 
 
 @dataclass(frozen=True)
-class Run:
+class RunFolder:
     """Paths inside a run folder."""
 
     folder: Path

@@ -22,12 +22,12 @@ import yaml
 import sensorium
 from sensorium.errors import RequestError, RunError
 from sensorium.files import meant, write_atomically
-from sensorium.run_folder import Run
+from sensorium.run_folder import RunFolder
 
 PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "pillow")
 
 
-def create(root: Path, name: str) -> Run:
+def create(root: Path, name: str) -> RunFolder:
     """A new folder root/name/DATE_TIME_XXXX. Runs that start in the same second get different ones."""
     try:
         while True:
@@ -38,14 +38,14 @@ def create(root: Path, name: str) -> Run:
             except FileExistsError:
                 time.sleep(0.01)
                 continue
-            return Run(folder)
+            return RunFolder(folder)
     except OSError as error:
         raise RequestError(
             f"The run folder cannot be made in {root}: {error.strerror}.\nChoose another place with run_root=FOLDER."
         ) from error
 
 
-def discard(run: Run) -> None:
+def discard(run: RunFolder) -> None:
     """Removes a run that ended before its first checkpoint, and its parent folder if nothing else is in it."""
     if not run.checkpoints.exists():
         shutil.rmtree(run.folder, ignore_errors=True)
@@ -53,10 +53,10 @@ def discard(run: Run) -> None:
             run.folder.parent.rmdir()
 
 
-def find(path: Path) -> Run:
+def find(path: Path) -> RunFolder:
     """The run at a path given by a person: the folder, or a checkpoint inside it."""
     folder = path.parent.parent if path.suffix == ".ckpt" else path
-    run = Run(folder)
+    run = RunFolder(folder)
     if not folder.exists():
         raise RequestError(f"There is no run {folder}.{meant(folder)}\nEach training prints its run folder at its end.")
     if not run.config.exists():
@@ -64,7 +64,7 @@ def find(path: Path) -> Run:
     return run
 
 
-def record(run: Run, config: dict[str, Any], overrides: list[str]) -> None:
+def record(run: RunFolder, config: dict[str, Any], overrides: list[str]) -> None:
     """Writes config.yaml (resolved), overrides.txt, command.txt and environment.json."""
     write_config(run, config)
     write_atomically(run.folder / "overrides.txt", "".join(f"{item}\n" for item in overrides))
@@ -72,7 +72,7 @@ def record(run: Run, config: dict[str, Any], overrides: list[str]) -> None:
     write_atomically(run.folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
 
 
-def write_config(run: Run, config: dict[str, Any]) -> None:
+def write_config(run: RunFolder, config: dict[str, Any]) -> None:
     """config.yaml: resolved, and with what "auto" came to."""
     write_atomically(run.config, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
 
@@ -114,12 +114,12 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def write_metrics(run: Run, metrics: dict[str, float]) -> None:
+def write_metrics(run: RunFolder, metrics: dict[str, float]) -> None:
     """metrics.json: the final numbers, flat."""
     write_atomically(run.metrics, json.dumps(metrics, indent=2) + "\n")
 
 
-def read_metrics(run: Run) -> dict[str, float]:
+def read_metrics(run: RunFolder) -> dict[str, float]:
     """What `write_metrics` wrote. Raises RunError when the run did not get that far."""
     if not run.metrics.exists():
         raise RunError(f"{run.folder} has no metrics.json: the training did not end.")
@@ -143,11 +143,11 @@ class Summary:
     seconds: float
 
 
-def write_summary(run: Run, summary: Summary) -> None:
+def write_summary(run: RunFolder, summary: Summary) -> None:
     """summary.json."""
     write_atomically(run.summary, json.dumps(asdict(summary), indent=2) + "\n")
 
 
-def read_summary(run: Run) -> dict[str, Any]:
+def read_summary(run: RunFolder) -> dict[str, Any]:
     """What `write_summary` wrote; {} when the run did not get that far."""
     return json.loads(run.summary.read_text()) if run.summary.exists() else {}

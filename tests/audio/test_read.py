@@ -6,7 +6,7 @@ import soundfile
 import torch
 import torchaudio.functional
 
-from sensorium.audio.read import UnreadableSound, check, chunks, decode_pcm, list_sounds, probe, read
+from sensorium.audio.read import UnreadableAudio, check, chunks, decode_pcm, list_sounds, probe, read
 from sensorium.audio.resample import Rates
 from sensorium.errors import RequestError
 
@@ -134,9 +134,9 @@ def test_bad_files_are_refused_by_what_is_wrong_with_them(tmp_path):
     }
     for name, (content, reason) in files.items():
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(UnreadableSound, match=f"^{reason}"):
+        with pytest.raises(UnreadableAudio, match=f"^{reason}"):
             read(tmp_path / name, sample_rate=8000)
-    with pytest.raises(UnreadableSound, match="no such file or directory"):
+    with pytest.raises(UnreadableAudio, match="no such file or directory"):
         probe(tmp_path / "nothing.wav")
 
 

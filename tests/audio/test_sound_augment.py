@@ -10,7 +10,7 @@ import torchaudio.functional
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from sensorium.audio.augment import SoundAugment
+from sensorium.audio.augment import AudioAugment
 from sensorium.audio.noise import generated, recorded
 from sensorium.audio.spec_augment import SpecAugment
 from sensorium.audio.speed import SpeedPerturb
@@ -57,7 +57,7 @@ def load(*overrides):
 def test_an_example_has_numbers_of_its_own(name):
     samples = sounds()
     # Something follows, which must not depend on how many numbers a longer batch took.
-    augment = SoundAugment(waves=[WAVES[name], Gain(decibels=[-20, 20])])
+    augment = AudioAugment(waves=[WAVES[name], Gain(decibels=[-20, 20])])
     found, lengths = augment.on_waves(samples, LENGTHS, random_of(range(8)))
     assert (padded(found, lengths) == found).all()
     assert found.shape[1] == lengths.max()
@@ -230,7 +230,7 @@ def test_masks_of_an_example_are_its_own():
     transform = spec_augment(frequency_masks=2, time_masks=2)
     lengths = torch.tensor([100, 20, 60])
     x = padded(torch.randn(3, 100, 40), lengths)
-    augment = SoundAugment(features={"spec": transform, "none": None, "more": spec_augment(time_masks=1)})
+    augment = AudioAugment(features={"spec": transform, "none": None, "more": spec_augment(time_masks=1)})
     found = augment.on_features(x, lengths, random_of([5, 6, 7]))
     assert not torch.equal(found, x)
     for row in range(3):

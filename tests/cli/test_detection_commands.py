@@ -10,7 +10,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from command import run_command, run_group
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 from trainings import config_of, data_of, differences, opened, two_cores
 
 TINY = (
@@ -120,7 +120,7 @@ def test_resuming_is_exact(tmp_path: Path) -> None:
     (half,) = (path.parent for path in tmp_path.glob("half/*/*/config.yaml"))
     run(tmp_path, "train", f"resume={half}")
     (whole,) = (path.parent for path in tmp_path.glob("whole/*/*/config.yaml"))
-    a, b = (opened(Run(folder).last) for folder in (whole, half))
+    a, b = (opened(RunFolder(folder).last) for folder in (whole, half))
     for part in ("state_dict", "training_weights", "optimizer_states", "callback_metrics"):
         assert differences(a[part], b[part]) == []
     assert (whole / "metrics.csv").read_text() == (half / "metrics.csv").read_text()

@@ -15,7 +15,7 @@ from torch import nn
 
 from sensorium.data.base import Data, OnBad
 from sensorium.data.vision.store import ArrayStore, ImageSplit, channel_statistics
-from sensorium.specs import ImageSpec
+from sensorium.specs import ImageClassificationSpec
 
 
 class Shades:
@@ -27,7 +27,9 @@ class Shades:
     def load(self, *, on_bad: OnBad) -> Data:
         split = self._split()
         mean, std = channel_statistics(split.images)
-        spec = ImageSpec(class_names=("dark", "bright"), in_channels=1, image_size=(4, 4), mean=mean, std=std)
+        spec = ImageClassificationSpec(
+            class_names=("dark", "bright"), in_channels=1, image_size=(4, 4), mean=mean, std=std
+        )
         return Data(spec=spec, train=split, val=split, test=split)
 
     def _split(self) -> ImageSplit:

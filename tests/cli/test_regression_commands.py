@@ -15,7 +15,7 @@ from command import run_command
 from sensorium import load
 from sensorium.data.text.price_texts import offers
 from sensorium.data.vision.digit_pose import DigitPose
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 from trainings import differences, opened
 
 COMMON = ("batch_size=8", "threads=1", "accelerator=cpu", "workers=0", "optimizer.lr=0.01")
@@ -44,9 +44,9 @@ class Kill(pl.Callback):
 """
 
 
-def run_of(folder: Path) -> Run:
+def run_of(folder: Path) -> RunFolder:
     (found,) = (folder / "runs").glob("*/*")
-    return Run(found)
+    return RunFolder(found)
 
 
 def write_test_split(root: Path, modality: str) -> None:

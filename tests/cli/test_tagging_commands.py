@@ -13,7 +13,7 @@ from PIL import Image
 
 from command import run_command
 from sensorium.data.vision.digit_tags import DigitTags
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 from trainings import differences, opened
 
 COUNTS = {"num_train": 48, "num_val": 16, "num_test": 24}
@@ -56,9 +56,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def run_of(folder: Path) -> Run:
+def run_of(folder: Path) -> RunFolder:
     (found,) = (folder / "runs").glob("*/*")
-    return Run(found)
+    return RunFolder(found)
 
 
 def test_a_run_goes_by_its_mean_average_precision(home: Path) -> None:

@@ -11,7 +11,7 @@ from sensorium.data.base import Data
 from sensorium.data.few_labels import keep, with_few_labels
 from sensorium.data.vision.store import ArrayStore, ImageSplit
 from sensorium.errors import RequestError
-from sensorium.specs import ImageSpec
+from sensorium.specs import ImageClassificationSpec
 
 LABELS = np.array([0, 1, 2] * 6 + [0, 0])  # 8, 6, 6
 NAMES = ("ape", "bee", "cat")
@@ -24,7 +24,7 @@ def split_of(labels: np.ndarray) -> ImageSplit:
 
 
 def data_of() -> Data:
-    spec = ImageSpec(class_names=NAMES, in_channels=1, image_size=(1, 1), mean=(0.5,), std=(0.5,))
+    spec = ImageClassificationSpec(class_names=NAMES, in_channels=1, image_size=(1, 1), mean=(0.5,), std=(0.5,))
     return Data(
         spec=spec, train=split_of(LABELS), val=split_of(LABELS[:3]), test=split_of(LABELS[:4]), notes=("first",)
     )

@@ -1,9 +1,9 @@
-"""Errors by hand, per corpus, utterance and speaker; empty texts; the alignment."""
+"""WordErrors by hand, per corpus, utterance and speaker; empty texts; the alignment."""
 
 import pytest
 
 from sensorium.errors import RequestError
-from sensorium.metrics.recognition import Errors, alignment, by_group, character_errors, total, word_errors, worst
+from sensorium.metrics.recognition import WordErrors, alignment, by_group, character_errors, total, word_errors, worst
 
 jiwer = pytest.importorskip("jiwer")
 
@@ -14,18 +14,18 @@ HYPOTHESES = ["one too three four", "", "five six", "oh no", "seven"]
 def test_word_errors_by_hand():
     errors = word_errors(REFERENCES, HYPOTHESES)
     assert errors == [
-        Errors(substitutions=1, insertions=1, length=3),
-        Errors(deletions=1, length=1),
-        Errors(length=2),
-        Errors(insertions=2),
-        Errors(length=1),
+        WordErrors(substitutions=1, insertions=1, length=3),
+        WordErrors(deletions=1, length=1),
+        WordErrors(length=2),
+        WordErrors(insertions=2),
+        WordErrors(length=1),
     ]
-    assert total(errors) == Errors(substitutions=1, insertions=3, deletions=1, length=7)
+    assert total(errors) == WordErrors(substitutions=1, insertions=3, deletions=1, length=7)
     assert total(errors).rate == pytest.approx(5 / 7)
     assert [one.rate for one in errors] == pytest.approx([2 / 3, 1, 0, 2, 0])
     assert by_group(errors, ["ann", "bob", "ann", "bob", "ann"]) == {
-        "ann": Errors(substitutions=1, insertions=1, length=6),
-        "bob": Errors(insertions=2, deletions=1, length=1),
+        "ann": WordErrors(substitutions=1, insertions=1, length=6),
+        "bob": WordErrors(insertions=2, deletions=1, length=1),
     }
     assert worst(errors, 2) == [3, 0]
     assert worst(errors, 9) == [3, 0, 1]
@@ -33,7 +33,7 @@ def test_word_errors_by_hand():
 
 def test_character_errors_by_hand():
     errors = character_errors(["ab cd", "x"], ["abcd", "xyz"])
-    assert errors == [Errors(deletions=1, length=5), Errors(insertions=2, length=1)]
+    assert errors == [WordErrors(deletions=1, length=5), WordErrors(insertions=2, length=1)]
     assert total(errors).rate == pytest.approx(3 / 6)
 
 
@@ -51,7 +51,7 @@ def test_only_white_space_is_evened_out():
 
 def test_nothing_at_all():
     assert word_errors([], []) == []
-    assert total([]) == Errors()
+    assert total([]) == WordErrors()
     assert total(word_errors([""], [""])).rate == 0
     with pytest.raises(RequestError, match="1 recognised texts for 2 references"):
         word_errors(["a", "b"], ["a"])

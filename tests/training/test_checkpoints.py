@@ -15,23 +15,23 @@ from sensorium import runs
 from sensorium.cli.train import train
 from sensorium.errors import RequestError, RunError
 from sensorium.run_config import RunConfig
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 from sensorium.training.checkpoints import AtomicCheckpointIO, Checkpoints
 from sensorium.training.interrupts import Interrupted
 from trainings import TINY, TINY_TEXTS, config_of, differences, opened, trained
 
 
-def rows(run: Run) -> list[dict[str, str]]:
+def rows(run: RunFolder) -> list[dict[str, str]]:
     with run.history.open() as file:
         return list(csv.DictReader(file))
 
 
-def gone_on(run: Run, **changes: Any) -> None:
+def gone_on(run: RunFolder, **changes: Any) -> None:
     """`sensorium train resume=RUN` with some keys of the config changed."""
     train(RunConfig.from_dict(run.read_config() | changes), run, resume=run.last)
 
 
-def trainer_keys(run: Run, **changes: Any) -> dict[str, Any]:
+def trainer_keys(run: RunFolder, **changes: Any) -> dict[str, Any]:
     return {"trainer": run.read_config()["trainer"] | changes}
 
 
@@ -186,12 +186,12 @@ WILD = (*TINY, "optimizer.lr=0.3", "trainer.max_epochs=4", "scheduler=constant")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     by_loss = ("callbacks.checkpoints.monitor=val/loss", "callbacks.checkpoints.mode=min")
     return trained(tmp_path_factory.mktemp("run"), *WILD, *by_loss)
 
 
-def test_best_is_the_epoch_whose_validation_was_best(run: Run, tmp_path: Path) -> None:
+def test_best_is_the_epoch_whose_validation_was_best(run: RunFolder, tmp_path: Path) -> None:
     losses = [float(row["val/loss"]) for row in rows(run)]
     best = losses.index(min(losses))
     assert best != len(losses) - 1
@@ -203,7 +203,7 @@ def test_best_is_the_epoch_whose_validation_was_best(run: Run, tmp_path: Path) -
     assert opened(by_accuracy.best)["epoch"] == accuracies.index(max(accuracies)) != accuracies.index(min(accuracies))
 
 
-def test_best_holds_what_predicting_needs_and_nothing_else(run: Run) -> None:
+def test_best_holds_what_predicting_needs_and_nothing_else(run: RunFolder) -> None:
     best, last = opened(run.best), opened(run.last)
     assert {"optimizer_states", "lr_schedulers", "loops", "callbacks"} <= last.keys()
     assert not {"optimizer_states", "lr_schedulers", "loops", "callbacks", "average", "training_weights"} & best.keys()
@@ -212,7 +212,7 @@ def test_best_holds_what_predicting_needs_and_nothing_else(run: Run) -> None:
     assert run.last.stat().st_size - run.best.stat().st_size > 2 * weights  # AdamW keeps two numbers more for each
 
 
-def test_previous_is_the_one_before_last(run: Run) -> None:
+def test_previous_is_the_one_before_last(run: RunFolder) -> None:
     assert opened(run.previous)["global_step"] == 18
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["best.ckpt", "last.ckpt", "previous.ckpt"]
 
@@ -316,7 +316,7 @@ def test_weights_that_are_not_numbers_are_not_kept(tmp_path: Path, step: int) ->
             "+callbacks.poison._target_=test_checkpoints.Poison", f"+callbacks.poison.step={step}",
         )  # fmt: skip
     (folder,) = (tmp_path / "run").iterdir()
-    run = Run(folder)
+    run = RunFolder(folder)
     assert opened(run.last)["global_step"] == step - 1
     kept = [path for path in (run.last, run.previous, run.best) if path.exists()]
     assert len(kept) == (3 if step == 12 else 2)

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from command import run_command, run_group, run_process
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 from trainings import config_in, data_of, differences, opened, trained, two_cores
 
 pytestmark = two_cores
@@ -79,12 +79,12 @@ def sent(number: int, *, step: int, parent: bool) -> tuple[str, ...]:
     return tuple(f"+callbacks.signal.{key}={value}" for key, value in options.items())
 
 
-def run_of(folder: Path) -> Run:
+def run_of(folder: Path) -> RunFolder:
     (found,) = (folder / "runs").glob("*/*")
-    return Run(found)
+    return RunFolder(found)
 
 
-def rows_of(run: Run) -> list[dict[str, str]]:
+def rows_of(run: RunFolder) -> list[dict[str, str]]:
     with run.history.open() as file:
         return list(csv.DictReader(file))
 
@@ -248,8 +248,8 @@ def test_as_jobs_of_a_sweep(folder: Path, tmp_path: Path) -> None:
     result = run_process(["train", "-m", "seed=0,1", *TWO, *SETTINGS, "batch_size=16", WATCHED], tmp_path)
     assert result.status == 0, result.stderr
     first, second = sorted((tmp_path / "runs" / "digits_mlp").iterdir())
-    assert Run(first).metrics.read_text() == run_of(folder).metrics.read_text()
-    assert Run(second).metrics.read_text() != Run(first).metrics.read_text()
+    assert RunFolder(first).metrics.read_text() == run_of(folder).metrics.read_text()
+    assert RunFolder(second).metrics.read_text() != RunFolder(first).metrics.read_text()
     (table,) = (tmp_path / "runs" / "sweeps").glob("*/sweep.csv")
     assert "0 1" in table.read_text()
     assert "±" in table.read_text()

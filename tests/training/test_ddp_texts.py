@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from command import run_command, run_process
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 from trainings import opened, trained, two_cores
 
 # No dropout, plain SGD, all digits: two processes of 8 must do what one of 16 does.
@@ -42,7 +42,7 @@ def test_it_ends_like_one_process_with_both_their_batches(tmp_path: Path) -> Non
     result = run_process(arguments, tmp_path)
     assert (result.status, result.stderr) == (0, ""), result.stderr
     (folder,) = (tmp_path / "runs").glob("*/*")
-    two, one = Run(folder), trained(tmp_path / "alone", *SETTINGS, data, "batch_size=16")
+    two, one = RunFolder(folder), trained(tmp_path / "alone", *SETTINGS, data, "batch_size=16")
 
     weights = [opened(run.last)["state_dict"] for run in (one, two)]
     assert weights[0].keys() == weights[1].keys()

@@ -14,7 +14,7 @@ from torch import Tensor
 from pictures import write_picture_folder
 from sensorium.cli.train import run as train_command
 from sensorium.errors import RequestError
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 from sensorium.training import fit
 from trainings import TINY, config_in, config_of, data_of, differences, model_for, opened, trained
 
@@ -25,17 +25,17 @@ STEP = (
 )  # fmt: skip
 
 
-def weights_of(run: Run) -> dict[str, Tensor]:
+def weights_of(run: RunFolder) -> dict[str, Tensor]:
     return opened(run.last)["state_dict"]
 
 
-def initial(run: Run) -> dict[str, Tensor]:
+def initial(run: RunFolder) -> dict[str, Tensor]:
     config = config_in(run)
     model = model_for(config, data_of(config).spec)
     return {f"model.{name}": value for name, value in model.state_dict().items()}
 
 
-def changed(run: Run) -> set[str]:
+def changed(run: RunFolder) -> set[str]:
     before, after = initial(run), weights_of(run)
     return {name.removeprefix("model.") for name in before if not torch.equal(before[name], after[name])}
 

@@ -9,7 +9,7 @@ import torch
 from command import run_command
 from sensorium.batches import ImageBatch
 from sensorium.errors import RunError
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 from sensorium.training.guard import LossGuard
 from trainings import TINY, opened, trained
 
@@ -34,14 +34,14 @@ def test_the_command_fails_with_the_step_the_files_and_what_is_left(tmp_path: Pa
     assert first.count("digits[") == 8
     assert first.endswith("] ... and 8 more.")
     (folder,) = (tmp_path / "runs" / "digits_mlp").iterdir()
-    last = Run(folder).last
+    last = RunFolder(folder).last
     assert f"The last good checkpoint is {last.relative_to(tmp_path)}. " in second
     assert opened(last)["global_step"] == 1
-    assert not Run(folder).metrics.exists()
+    assert not RunFolder(folder).metrics.exists()
 
 
 def test_infinity_counts_too() -> None:
-    guard = LossGuard(run=Run(Path("nowhere")))
+    guard = LossGuard(run=RunFolder(Path("nowhere")))
     guard.on_train_batch_end(trainer_at(6), None, {"loss": torch.tensor(3.0)}, batch_of(1, 2), 5)
     with pytest.raises(RunError) as caught:
         guard.on_train_batch_end(trainer_at(7), None, {"loss": torch.tensor(-float("inf"))}, batch_of(3, 9), 6)
@@ -62,12 +62,12 @@ def test_elsewhere_than_on_the_cpu_the_loss_is_looked_at_one_step_later() -> Non
 
     bad = torch.tensor(float("nan")).as_subclass(OnDevice)
     good = torch.tensor(1.0).as_subclass(OnDevice)
-    guard = LossGuard(run=Run(Path("nowhere")))
+    guard = LossGuard(run=RunFolder(Path("nowhere")))
     guard.on_train_batch_end(trainer_at(1), None, bad, batch_of(4), 0)
     with pytest.raises(RunError, match=r"at step 1, in the batch of: photos/4.jpg\."):
         guard.on_train_batch_end(trainer_at(2), None, good, batch_of(5), 1)
 
-    guard = LossGuard(run=Run(Path("nowhere")))
+    guard = LossGuard(run=RunFolder(Path("nowhere")))
     guard.on_train_batch_end(trainer_at(1), None, bad, batch_of(4), 0)
     with pytest.raises(RunError, match="at step 1"):
         guard.on_train_epoch_end(trainer_at(1), None)

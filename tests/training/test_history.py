@@ -9,18 +9,18 @@ import torch.nn.functional as F
 
 from sensorium.data.order import BatchPlan
 from sensorium.data.vision.store import ImageSplit
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 from sensorium.vision.normalise import Normalise
 from trainings import TINY, config_in, data_of, model_for, opened, trained
 
 
-def rows_of(run: Run) -> list[dict[str, str]]:
+def rows_of(run: RunFolder) -> list[dict[str, str]]:
     with run.history.open() as file:
         return list(csv.DictReader(file))
 
 
 @torch.no_grad()
-def by_hand(run: Run, split: ImageSplit, rows: torch.Tensor) -> tuple[float, float]:
+def by_hand(run: RunFolder, split: ImageSplit, rows: torch.Tensor) -> tuple[float, float]:
     """Loss and accuracy of the untrained model of a run on some rows of a split."""
     config = config_in(run)
     spec = data_of(config).spec

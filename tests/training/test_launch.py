@@ -12,7 +12,7 @@ import torch
 
 from sensorium import distributed
 from sensorium.errors import RequestError
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 from sensorium.training import launch
 from trainings import bare_config
 
@@ -76,8 +76,8 @@ def test_a_group_says_how_many_it_is(monkeypatch: pytest.MonkeyPatch, given: str
 
 def test_a_spawned_process_knows_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "2026-01-31_12-00-00_ab12")
-    assert launch.is_spawned(Run(Path("runs/digits/2026-01-31_12-00-00_ab12")))
-    assert not launch.is_spawned(Run(Path("runs/digits/2026-01-31_12-00-00_ab13")))
+    assert launch.is_spawned(RunFolder(Path("runs/digits/2026-01-31_12-00-00_ab12")))
+    assert not launch.is_spawned(RunFolder(Path("runs/digits/2026-01-31_12-00-00_ab13")))
 
 
 def group_of(*programs: str) -> list["subprocess.Popen[bytes]"]:
@@ -108,7 +108,7 @@ def test_each_process_is_told_its_place(tmp_path: Path, monkeypatch: pytest.Monk
         return start([sys.executable, "-c", show], **options)
 
     monkeypatch.setattr(subprocess, "Popen", started)
-    assert launch.spawn(Run(Path("runs/a/b")), 3) == 0
+    assert launch.spawn(RunFolder(Path("runs/a/b")), 3) == 0
     places = [json.loads((tmp_path / str(number)).read_text()) for number in range(3)]
     assert [place["LOCAL_RANK"] for place in places] == ["0", "1", "2"]
     assert {(place["WORLD_SIZE"], place["LOCAL_WORLD_SIZE"], place["GROUP_RANK"]) for place in places} == {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from command import Result, run_command
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 from trainings import differences, opened
 
 # 41 steps an epoch, the last of 15 examples; 123 in all; last.ckpt at every seventh and at each epoch's start.
@@ -85,10 +85,10 @@ def killed_at(step: int, at: str = "step", signal_number: int = signal.SIGKILL) 
     )
 
 
-def run_of(folder: Path) -> Run:
+def run_of(folder: Path) -> RunFolder:
     """The one run that was started in this folder."""
     (found,) = (folder / "runs").glob("*/*")
-    return Run(found)
+    return RunFolder(found)
 
 
 def interrupted(folder: Path, *moment: str, settings: tuple[str, ...] = SETTINGS) -> Result:
@@ -97,7 +97,7 @@ def interrupted(folder: Path, *moment: str, settings: tuple[str, ...] = SETTINGS
     return run_command(["train", *settings, *moment], folder)
 
 
-def killed(folder: Path, *moment: str, settings: tuple[str, ...] = SETTINGS) -> Run:
+def killed(folder: Path, *moment: str, settings: tuple[str, ...] = SETTINGS) -> RunFolder:
     result = interrupted(folder, *moment, settings=settings)
     assert result.status == -signal.SIGKILL, result.stderr
     return run_of(folder)
@@ -114,7 +114,7 @@ def finished(folder: Path, *overrides: str) -> Result:
     return result
 
 
-def assert_same_end(run: Run, whole: Run) -> None:
+def assert_same_end(run: RunFolder, whole: RunFolder) -> None:
     """Weights, average, optimiser, counters and history to the last bit."""
     a, b = opened(run.last), opened(whole.last)
     for checkpoint in (a, b):
@@ -125,7 +125,7 @@ def assert_same_end(run: Run, whole: Run) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """The run that nothing interrupts."""
     folder = tmp_path_factory.mktemp("whole")
     assert run_command(["train", *SETTINGS], folder).status == 0
@@ -150,7 +150,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
     ],
     ids=str,
 )
-def test_a_killed_run_ends_like_one_that_was_not(tmp_path: Path, whole: Run, steps: tuple[int, ...]) -> None:
+def test_a_killed_run_ends_like_one_that_was_not(tmp_path: Path, whole: RunFolder, steps: tuple[int, ...]) -> None:
     run = killed(tmp_path, *killed_at(steps[0]))
     for step in steps[1:]:
         assert resumed(tmp_path, f"callbacks.kill.step={step}").status == -signal.SIGKILL
@@ -161,13 +161,13 @@ def test_a_killed_run_ends_like_one_that_was_not(tmp_path: Path, whole: Run, ste
 @pytest.mark.parametrize(
     ("at", "step"), [("validation", 41), ("epoch_end", 82), ("renaming", 50), ("renaming", 82), ("train_end", 123)]
 )
-def test_killed_outside_a_step(tmp_path: Path, whole: Run, at: str, step: int) -> None:
+def test_killed_outside_a_step(tmp_path: Path, whole: RunFolder, at: str, step: int) -> None:
     run = killed(tmp_path, *killed_at(step, at))
     finished(tmp_path)
     assert_same_end(run, whole)
 
 
-def test_killed_from_outside_at_any_moment(tmp_path: Path, whole: Run) -> None:
+def test_killed_from_outside_at_any_moment(tmp_path: Path, whole: RunFolder) -> None:
     delays = random.Random()  # not seeded: over many runs of this test it visits every part of the program
     after = ("+callbacks.kill._target_=killer.After", f"+callbacks.kill.seconds={delays.uniform(0, 0.5)}")
     # A fast machine may be done before; nothing may change then either.
@@ -180,7 +180,7 @@ def test_killed_from_outside_at_any_moment(tmp_path: Path, whole: Run) -> None:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_asked_to_stop_it_saves_that_very_step(tmp_path: Path, whole: Run, number: int, status: int) -> None:
+def test_asked_to_stop_it_saves_that_very_step(tmp_path: Path, whole: RunFolder, number: int, status: int) -> None:
     result = interrupted(tmp_path, *killed_at(17, signal_number=number))
     run = run_of(tmp_path)
     assert result.status == status
@@ -192,7 +192,7 @@ def test_asked_to_stop_it_saves_that_very_step(tmp_path: Path, whole: Run, numbe
 
 
 @pytest.mark.parametrize("step", [41, 123])
-def test_asked_to_stop_at_the_end_of_an_epoch(tmp_path: Path, whole: Run, step: int) -> None:
+def test_asked_to_stop_at_the_end_of_an_epoch(tmp_path: Path, whole: RunFolder, step: int) -> None:
     assert interrupted(tmp_path, *killed_at(step, signal_number=signal.SIGTERM)).status == 143
     run = run_of(tmp_path)
     last = opened(run.last)
@@ -209,7 +209,7 @@ def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
     assert result.stderr == "sensorium: stopped.\n"
 
 
-def test_a_truncated_checkpoint_is_recognised_and_the_one_before_it_used(tmp_path: Path, whole: Run) -> None:
+def test_a_truncated_checkpoint_is_recognised_and_the_one_before_it_used(tmp_path: Path, whole: RunFolder) -> None:
     run = killed(tmp_path, *killed_at(60))
     assert (opened(run.last)["global_step"], opened(run.previous)["global_step"]) == (56, 49)
     content = run.last.read_bytes()
@@ -219,7 +219,7 @@ def test_a_truncated_checkpoint_is_recognised_and_the_one_before_it_used(tmp_pat
     assert_same_end(run, whole)
 
 
-def test_without_any_checkpoint_that_can_be_read_it_starts_again(tmp_path: Path, whole: Run) -> None:
+def test_without_any_checkpoint_that_can_be_read_it_starts_again(tmp_path: Path, whole: RunFolder) -> None:
     run = killed(tmp_path, *killed_at(60))
     run.last.write_bytes(b"")
     run.previous.write_bytes(b"PK\3\4 and no more")
@@ -229,7 +229,7 @@ def test_without_any_checkpoint_that_can_be_read_it_starts_again(tmp_path: Path,
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow), 3])
-def test_the_number_of_workers_does_not_matter(tmp_path: Path, whole: Run, workers: int) -> None:
+def test_the_number_of_workers_does_not_matter(tmp_path: Path, whole: RunFolder, workers: int) -> None:
     run = killed(tmp_path, *killed_at(60))
     finished(tmp_path, f"workers={workers}")
     assert_same_end(run, whole)

@@ -10,7 +10,7 @@ from torch import nn
 
 from sensorium.data.base import Data
 from sensorium.errors import RequestError
-from sensorium.specs import ImageSpec, LanguageSpec, Spec
+from sensorium.specs import ImageClassificationSpec, LanguageModelingSpec, Spec
 from sensorium.tasks import registry
 from sensorium.training import settings
 from trainings import bare_config
@@ -27,8 +27,10 @@ def eight_idle_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def spec_of(side: int) -> ImageSpec:
-    return ImageSpec(class_names=("a", "b"), in_channels=1, image_size=(side, side), mean=(0.5,), std=(0.2,))
+def spec_of(side: int) -> ImageClassificationSpec:
+    return ImageClassificationSpec(
+        class_names=("a", "b"), in_channels=1, image_size=(side, side), mean=(0.5,), std=(0.2,)
+    )
 
 
 def chosen(model: nn.Module, *, side: int = 8, **given: Any) -> tuple[str, str]:
@@ -79,7 +81,7 @@ def test_texts_train_in_bfloat16_however_small_the_model_and_are_judged_in_float
     monkeypatch: pytest.MonkeyPatch, fast: bool, expected: str
 ) -> None:
     monkeypatch.setattr(settings, "has_fast_bf16", lambda device: fast)
-    spec = LanguageSpec(tokenizer={}, vocab_size=5, context=8)
+    spec = LanguageModelingSpec(tokenizer={}, vocab_size=5, context=8)
     assert resolved(nn.Embedding(5, 5), spec)[1] == expected
     assert registry.of(spec).eval_precision("bf16-mixed") == "32-true"
     assert registry.of(spec_of(8)).eval_precision("bf16-mixed") == "bf16-mixed"

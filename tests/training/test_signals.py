@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from command import run_command
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 from trainings import opened
 
 # Most of the time goes into the backward pass of one wide LSTM, and the training does not end by itself.
@@ -53,7 +53,7 @@ def assert_stops(folder: Path, number: int, **sender: object) -> None:
     result = run_command(["train", *SETTINGS, *options], folder)
     assert result.status == 128 + number, result  # a crash is negative: -6 for SIGABRT, -11 for SIGSEGV
     (run,) = (folder / "runs").glob("*/*")
-    assert f"Stopped at step {opened(Run(run).last)['global_step']}. " in result.stderr
+    assert f"Stopped at step {opened(RunFolder(run).last)['global_step']}. " in result.stderr
 
 
 def test_signals_all_through_a_backward_pass(tmp_path: Path) -> None:

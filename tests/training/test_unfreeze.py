@@ -10,7 +10,7 @@ from torch import Tensor
 
 from command import run_command, run_group
 from sensorium.errors import RequestError
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 from trainings import SHORT, opened, trained, two_cores
 
 # Three stages below the head, with norms; a decay that would show on what does not learn; 6 steps an epoch.
@@ -22,7 +22,7 @@ def stages_of(names: set[str]) -> list[str]:
     return [stage for stage in STAGES if any(name.removeprefix("model.").startswith(stage) for name in names)]
 
 
-def weights_of(run: Run) -> dict[str, Tensor]:
+def weights_of(run: RunFolder) -> dict[str, Tensor]:
     return opened(run.last)["state_dict"]
 
 

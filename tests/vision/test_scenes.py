@@ -138,7 +138,7 @@ def test_an_example_is_the_same_in_any_batch():
 
 def test_nothing_to_change():
     augment = SceneAugment(transforms={"flip": None})
-    assert (augment.active, augment.takes) == (False, "scenes")
+    assert (augment.active, augment.takes) == (False, "images with boxes or masks")
     stored = torch.full((1, 1, 2, 2), 255, dtype=torch.uint8)
     images, masks = augment(stored, stored[0], random_of([0]))
     assert torch.equal(images, torch.ones(1, 1, 2, 2))

@@ -15,7 +15,7 @@ from sensorium.randomness import ExampleRandom
 Transforms = Mapping[str, nn.Module | None] | Sequence[nn.Module]
 
 
-class SoundAugment(nn.Module):
+class AudioAugment(nn.Module):
     """Transforms of samples, in order, then of features.
 
     waves: modules forward(samples, lengths, random) -> (samples, lengths), by name or in a list; a name set to None is
@@ -28,7 +28,7 @@ class SoundAugment(nn.Module):
         self.waves = _named(waves)
         self.features = _named(features)
 
-    takes = "sound"  # what it is for
+    takes = "audio"  # what it is for
 
     @property
     def active(self) -> bool:

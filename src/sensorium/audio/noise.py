@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sensorium.audio.read import UnreadableSound, list_sounds, read
+from sensorium.audio.read import UnreadableAudio, list_sounds, read
 from sensorium.errors import RequestError, unknown
 from sensorium.randomness import generator
 
@@ -41,7 +41,7 @@ def recorded(folder: Path, *, sample_rate: int) -> Tensor:
     for path in list_sounds(folder):
         try:
             pieces.append(read(path, sample_rate=sample_rate))
-        except UnreadableSound as error:
+        except UnreadableAudio as error:
             raise RequestError(f"{path}: {error}. Take it out of the folder of noise.") from error
     if not sum(len(piece) for piece in pieces):
         raise RequestError(f"{folder} has no sound file. Give a folder with recordings of noise.")

@@ -36,7 +36,7 @@ _MP3_TOLERANCE = 2304
 Source = Path | str | BytesIO  # a file, or its content in memory
 
 
-class UnreadableSound(Exception):
+class UnreadableAudio(Exception):
     """A file that is no sound, or a damaged one. The message is the reason, without the file's name."""
 
 
@@ -61,7 +61,7 @@ def read(path: Source, *, sample_rate: int, start: float = 0.0, end: float | Non
     start, end: seconds; a piece is what the whole would have from round(start * sample_rate) up to the same of end, to
     float32's rounding. What lies behind the end of the file is not there.
 
-    Raises UnreadableSound for a missing, damaged or truncated file, or one that is no sound; RequestError for times
+    Raises UnreadableAudio for a missing, damaged or truncated file, or one that is no sound; RequestError for times
     that are not in order.
     """
     number("start", start, 0.0)
@@ -75,7 +75,7 @@ def read(path: Source, *, sample_rate: int, start: float = 0.0, end: float | Non
 
 
 def probe(path: Source) -> Info:
-    """Rate, length and channels from the head of the file. Raises UnreadableSound."""
+    """Rate, length and channels from the head of the file. Raises UnreadableAudio."""
     with _opened(path) as file:
         return Info(file.samplerate, file.frames, file.channels)
 
@@ -194,7 +194,7 @@ class _Sound:
                 self._file.seek(begin)
             samples = self._file.read(wanted, dtype="float32", always_2d=True)  # (N, C)
         except soundfile.SoundFileError as error:
-            raise UnreadableSound(f"damaged after {begin / self._file.samplerate:.1f} s: {_reason(error)}") from error
+            raise UnreadableAudio(f"damaged after {begin / self._file.samplerate:.1f} s: {_reason(error)}") from error
         if len(samples) < wanted:
             there = begin + len(samples)
             if self._file.format != "MP3" or self._frames - there > _MP3_TOLERANCE:
@@ -204,17 +204,17 @@ class _Sound:
 
 
 def _opened(path: Source) -> soundfile.SoundFile:
-    """The file, its head read. Raises UnreadableSound."""
+    """The file, its head read. Raises UnreadableAudio."""
     try:
         if not _size(path):
-            raise UnreadableSound("the file is empty")
+            raise UnreadableAudio("the file is empty")
         file = soundfile.SoundFile(path)
     except OSError as error:
-        raise UnreadableSound((error.strerror or str(error)).lower()) from error
+        raise UnreadableAudio((error.strerror or str(error)).lower()) from error
     except soundfile.SoundFileError as error:
-        raise UnreadableSound(f"not a readable sound: {_reason(error)}") from error
+        raise UnreadableAudio(f"not a readable sound: {_reason(error)}") from error
     except TypeError as error:  # a name that ends in .raw
-        raise UnreadableSound("raw samples do not say their rate; make a WAV of it") from error
+        raise UnreadableAudio("raw samples do not say their rate; make a WAV of it") from error
     for claimed, there in _CUT_OFF.findall(file.extra_info):
         if int(there) < int(claimed) < _UNKNOWN_SIZE:
             file.close()
@@ -230,8 +230,8 @@ def _size(path: Source) -> int:
     return os.stat(path).st_size  # noqa: PTH116 (half the time of a new Path)
 
 
-def _cut_off(claimed: int, there: int, unit: str) -> UnreadableSound:
-    return UnreadableSound(f"cut off: {there:,} of {claimed:,} {unit} are there")
+def _cut_off(claimed: int, there: int, unit: str) -> UnreadableAudio:
+    return UnreadableAudio(f"cut off: {there:,} of {claimed:,} {unit} are there")
 
 
 def _reason(error: Exception) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sensorium.errors import RequestError
-from sensorium.run_folder import Run
+from sensorium.run_folder import RunFolder
 from sensorium.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
 FOLDER_KEYS = ("overlay", "masks", "attention", "folder")
@@ -75,7 +75,7 @@ def _inputs(config: Mapping[str, Any], dataset: Mapping[str, Any]) -> Iterator[_
             if given is not None:
                 path = _path(given)
                 run = key in _CHECKPOINTS and path.is_dir()
-                yield _Input(key, str(given), Run(path).best if run else path)
+                yield _Input(key, str(given), RunFolder(path).best if run else path)
     yield from _data(dataset)
 
 

@@ -35,7 +35,7 @@ def run(arguments: list[str]) -> int:
 def checkpoint_path(given: Any) -> Path:
     """The checkpoint that is meant: the file, or a run folder's best one."""
     path = Path(str(given))
-    return runs.Run(path).best if (path / "checkpoints").is_dir() else path
+    return runs.RunFolder(path).best if (path / "checkpoints").is_dir() else path
 
 
 def _job(config: Config) -> int:

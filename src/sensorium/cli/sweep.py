@@ -15,7 +15,7 @@ from sensorium.cli.app import Config, run_hydra
 from sensorium.data.base import counted
 from sensorium.errors import RequestError, RunError, SensoriumError
 from sensorium.files import write_atomically
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 from sensorium.training import launch
 
 REPEATS = ("seed", "dataset.fold")  # what differs between repeats of one and the same thing
@@ -36,7 +36,7 @@ class Recorder:
             return None
         return cls(Path(folder) / f"job_{hydra.job.num:04d}.json", list(hydra.overrides.task))
 
-    def done(self, run: Run) -> None:
+    def done(self, run: RunFolder) -> None:
         metrics = runs.read_metrics(run) if run.metrics.exists() else {}
         self._write(run=str(run.folder), metrics=metrics, summary=runs.read_summary(run))
 
@@ -59,7 +59,7 @@ def run(arguments: list[str], job: Callable[[Config], None]) -> int:
     try:
         run_hydra("train", [*arguments, f"hydra.sweep.dir={folder}"], job)
     except RequestError:
-        runs.discard(Run(folder))  # before the first job
+        runs.discard(RunFolder(folder))  # before the first job
         raise
     finally:
         del os.environ["SENSORIUM_SWEEP"]
@@ -69,7 +69,7 @@ def run(arguments: list[str], job: Callable[[Config], None]) -> int:
     if not jobs:
         raise RunError("The sweep had no jobs.")
     if all(job.get("status") == RequestError.exit_status for job in jobs):
-        runs.discard(Run(folder))
+        runs.discard(RunFolder(folder))
         raise RequestError(f"Every job of the sweep was refused. The first: {jobs[0]['error']}")
     return _show(jobs, folder)
 

@@ -22,7 +22,7 @@ from sensorium.cli.app import Config, check, find_own_modules, override, run_hyd
 from sensorium.data.base import Data, Problem, refuse
 from sensorium.errors import RequestError, RunError, SensoriumError, listing
 from sensorium.run_config import RunConfig
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 from sensorium.tasks import registry
 from sensorium.training import fit, launch, learning, settings, trace
 from sensorium.training.interrupts import stop_signals
@@ -55,9 +55,9 @@ def _run(arguments: list[str]) -> int:
     return 0
 
 
-def train_once(overrides: list[str]) -> Run:
+def train_once(overrides: list[str]) -> RunFolder:
     """One training, for the Python API; the run it left. Raises what the command would print."""
-    finished: list[Run] = []
+    finished: list[RunFolder] = []
     arguments, sys.argv = sys.argv, ["sensorium"]
     try:
         run_hydra("train", overrides, lambda config: finished.append(_train_anew(config)))
@@ -81,7 +81,7 @@ def _job(config: Config) -> None:
         record.done(run)
 
 
-def _train_anew(config: Config) -> Run:
+def _train_anew(config: Config) -> RunFolder:
     """A training in a run folder of its own, which is taken away again when the request turns out to be wrong."""
     check("train", config)
     launch.check_devices(config["trainer"])
@@ -91,7 +91,9 @@ def _train_anew(config: Config) -> Run:
         config["threads"] = 1  # jobs side by side: threads that wait for each other on busy cores stall
     launch.join()
     name = f"{config['dataset_name']}_{config['model_name']}"
-    run = Run(launch.agree(runs.create(Path(config["run_root"]), name).folder if distributed.rank() == 0 else None))
+    run = RunFolder(
+        launch.agree(runs.create(Path(config["run_root"]), name).folder if distributed.rank() == 0 else None)
+    )
     if distributed.rank() == 0:
         runs.record(run, config, list(hydra.overrides.task))
     try:
@@ -122,7 +124,7 @@ def _resume(path: Path, overrides: list[str]) -> None:
     train(RunConfig.from_dict(config), run, resume=found)
 
 
-def train(config: RunConfig, run: Run, resume: Path | None) -> None:
+def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     """One training in its run folder, on as many processes as the config asks for."""
     processes = launch.wanted_processes(config.trainer)
     if processes > 1 and not launch.is_launched():
@@ -156,7 +158,7 @@ def train(config: RunConfig, run: Run, resume: Path | None) -> None:
 
 
 def _prepared(
-    config: RunConfig, run: Run, *, resumed: bool, say: Callable[[str], None]
+    config: RunConfig, run: RunFolder, *, resumed: bool, say: Callable[[str], None]
 ) -> tuple[RunConfig, Data, torch.nn.Module]:
     """The config with nothing left open in it, its data and its model."""
     data = learning.with_labels(config, load_data(config.dataset, on_bad=config.on_bad))
@@ -169,7 +171,7 @@ def _prepared(
     return settings.resolve(config, data=data, model=model, say=say), data, model
 
 
-def _conclude(config: RunConfig, run: Run, *, data: Data, device: torch.device, say: Any) -> None:
+def _conclude(config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Any) -> None:
     """Test results where they are wanted, and what can be done next."""
     if config.test and makes_classes(config.learning):
         metrics = evaluation.evaluate_run(config, run, data=data, device=device)
@@ -177,7 +179,7 @@ def _conclude(config: RunConfig, run: Run, *, data: Data, device: torch.device, 
     say(f"run folder: {run.folder}\n\n{_next_commands(config, run, data)}")
 
 
-def _next_commands(config: RunConfig, run: Run, data: Data) -> str:
+def _next_commands(config: RunConfig, run: RunFolder, data: Data) -> str:
     """What can be done with the run now, as lines that work when they are pasted."""
     best = shlex.quote(str(run.best))
     if not makes_classes(config.learning):
@@ -189,7 +191,7 @@ def _next_commands(config: RunConfig, run: Run, data: Data) -> str:
     return "\n".join(lines)
 
 
-def _spawn(config: RunConfig, run: Run, processes: int) -> None:
+def _spawn(config: RunConfig, run: RunFolder, processes: int) -> None:
     """The training on several processes of this machine."""
     runs.write_config(run, config.to_dict())  # with what is changed at a resume
     status = launch.spawn(run, processes)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from sensorium.batches import Batch
-from sensorium.data.ahead import in_order
 from sensorium.data.order import Order
+from sensorium.data.prefetch import in_order
 
 
 class BatchLoader:

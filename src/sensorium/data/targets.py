@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from sensorium.data.base import counted
-from sensorium.data.repeats import PARTS
+from sensorium.data.duplicates import PARTS
 from sensorium.data.splits import hold_out
 from sensorium.errors import RequestError, listing
 

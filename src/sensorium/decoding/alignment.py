@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torchaudio.functional import forced_align
 
-from sensorium.decoding.ctc import BLANK, Hypothesis
+from sensorium.decoding.ctc import BLANK, CTCHypothesis
 from sensorium.decoding.token_words import Decode, token_words
 
 
@@ -63,10 +63,10 @@ def align_tokens(log_probs: Tensor, tokens: Sequence[int]) -> list[Span]:
     return spans
 
 
-def with_frames(tokens: list[int], score: float, log_probs: Tensor) -> Hypothesis:
+def with_frames(tokens: list[int], score: float, log_probs: Tensor) -> CTCHypothesis:
     """The hypothesis with these tokens, whose frames are found by alignment to log_probs (T, V)."""
     spans = align_tokens(log_probs, tokens)
-    return Hypothesis(tokens, score, [span.first for span in spans], [span.confidence for span in spans])
+    return CTCHypothesis(tokens, score, [span.first for span in spans], [span.confidence for span in spans])
 
 
 def align_words(log_probs: Tensor, tokens: Sequence[int], decode: Decode) -> list[WordTime]:

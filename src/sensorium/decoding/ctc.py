@@ -18,7 +18,7 @@ from sensorium.text.tokenizer import PAD
 BLANK = PAD
 
 
-class Hypothesis(NamedTuple):
+class CTCHypothesis(NamedTuple):
     """What may have been said.
 
     tokens: without blanks. score: natural logarithm of its probability, the language model's part and the reward for
@@ -33,7 +33,7 @@ class Hypothesis(NamedTuple):
 
 
 @torch.no_grad()
-def greedy(log_probs: Tensor, lengths: Tensor) -> list[Hypothesis]:
+def greedy(log_probs: Tensor, lengths: Tensor) -> list[CTCHypothesis]:
     """The most probable path of each utterance, as tokens.
 
     log_probs: (B, T, V). lengths: (B,) frames.
@@ -49,7 +49,7 @@ def greedy(log_probs: Tensor, lengths: Tensor) -> list[Hypothesis]:
     places = begins.nonzero()[:, 1].split(counts)
     tokens = path[begins].split(counts)
     return [
-        Hypothesis(found.tolist(), score, frames.tolist(), mean[1 : len(found) + 1])
+        CTCHypothesis(found.tolist(), score, frames.tolist(), mean[1 : len(found) + 1])
         for found, score, frames, mean in zip(tokens, scores, places, means, strict=True)
     ]
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sensorium.decoding import flashlight_beam
 from sensorium.decoding.alignment import with_frames
-from sensorium.decoding.ctc import Hypothesis, greedy
+from sensorium.decoding.ctc import CTCHypothesis, greedy
 from sensorium.decoding.prefix_beam import beam_search
 from sensorium.decoding.token_words import Decode
 from sensorium.decoding.word_scorer import WordScorer
@@ -90,7 +90,7 @@ class CTCDecoder:
         return "prefix_beam" if self._flashlight is None else "flashlight"
 
     @torch.no_grad()
-    def decode(self, log_probs: Tensor, lengths: Tensor) -> list[list[Hypothesis]]:
+    def decode(self, log_probs: Tensor, lengths: Tensor) -> list[list[CTCHypothesis]]:
         """The n best hypotheses of each utterance, best first; fewer, where there are fewer.
 
         log_probs: (B, T, V). lengths: (B,) frames.

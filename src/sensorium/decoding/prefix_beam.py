@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sensorium.decoding.alignment import with_frames
-from sensorium.decoding.ctc import BLANK, Hypothesis
+from sensorium.decoding.ctc import BLANK, CTCHypothesis
 from sensorium.errors import RequestError
 
 _EMPTY = 3202034522624059733  # the empty prefix's number; a small one would be as good as a token's
@@ -50,7 +50,7 @@ def beam_search(
     scorer: Scorer | None = None,
     top_tokens: int = 40,
     threshold: float = -10.0,
-) -> list[list[Hypothesis]]:
+) -> list[list[CTCHypothesis]]:
     """The n best hypotheses of each utterance that the beam holds, best first.
 
     log_probs: (B, T, V). lengths: (B,) frames. scorer: adds scores for tokens and ends. Only the top_tokens most

@@ -11,7 +11,7 @@ from sensorium.errors import RequestError
 State = tuple[Tensor, ...]
 
 
-class LanguageModel(Protocol):
+class NextTokenModel(Protocol):
     """What a model needs for sampling."""
 
     def __call__(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -47,7 +47,7 @@ def next_distribution(logits: Tensor, *, temperature: float, top_k: int = 0, top
 
 
 def sample(
-    model: LanguageModel,
+    model: NextTokenModel,
     prompt: Tensor,
     *,
     length: int,
@@ -92,7 +92,7 @@ def sample(
 
 
 def _stream(
-    model: LanguageModel, tokens: Tensor, length: int, draw: Callable[[Tensor], int], eos: int | None
+    model: NextTokenModel, tokens: Tensor, length: int, draw: Callable[[Tensor], int], eos: int | None
 ) -> Iterator[int]:
     state: State | None = None
     for _ in range(length):

@@ -130,7 +130,7 @@ def as_coco(box: np.ndarray) -> tuple[float, float, float, float]:
     return left, top, right - left, bottom - top
 
 
-class Errors(NamedTuple):
+class DetectionErrors(NamedTuple):
     """missed: (N,) bool, boxes of the truth that nothing was found for. wrong: (M,) bool, found boxes without a
     counterpart.
     """
@@ -139,7 +139,7 @@ class Errors(NamedTuple):
     wrong: np.ndarray
 
 
-def errors(found: DetectedBoxes, truth: GroundTruth, *, threshold: float, overlap: float = 0.5) -> Errors:
+def errors(found: DetectedBoxes, truth: GroundTruth, *, threshold: float, overlap: float = 0.5) -> DetectionErrors:
     """Of one picture, of the boxes that score at least `threshold`: each, the best first, takes the box of its class
     that it overlaps most and that is not taken, by at least `overlap`. Difficult boxes are not missed, and not wrong.
     """
@@ -155,4 +155,4 @@ def errors(found: DetectedBoxes, truth: GroundTruth, *, threshold: float, overla
             free[candidates[overlaps[number][candidates].argmax()]] = False
         else:
             wrong[number] = not (alike & truth.difficult).any()
-    return Errors(free & ~truth.difficult, wrong)
+    return DetectionErrors(free & ~truth.difficult, wrong)

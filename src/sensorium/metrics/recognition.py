@@ -14,7 +14,7 @@ Group = TypeVar("Group", bound=Hashable)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Errors:
+class WordErrors:
     """Counts of what went wrong, of one utterance or of many. length: words or characters of the references."""
 
     substitutions: int = 0
@@ -29,11 +29,11 @@ class Errors:
 
     @property
     def rate(self) -> float:
-        """Errors per word or character of the reference; an empty one counts as one, so that this is a number."""
+        """WordErrors per word or character of the reference; an empty one counts as one, so that this is a number."""
         return self.count / max(1, self.length)
 
-    def __add__(self, other: "Errors") -> "Errors":
-        return Errors(
+    def __add__(self, other: "WordErrors") -> "WordErrors":
+        return WordErrors(
             substitutions=self.substitutions + other.substitutions,
             insertions=self.insertions + other.insertions,
             deletions=self.deletions + other.deletions,
@@ -50,7 +50,7 @@ def jiwer_package() -> Any:
     return jiwer
 
 
-def word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[Errors]:
+def word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[WordErrors]:
     """Of each utterance; their `total` has the word error rate.
 
     Raises RequestError when there are not as many of both.
@@ -58,25 +58,25 @@ def word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[Er
     return _errors(jiwer_package().process_words, references, hypotheses)
 
 
-def character_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[Errors]:
+def character_errors(references: Sequence[str], hypotheses: Sequence[str]) -> list[WordErrors]:
     """Of each utterance; their `total` has the character error rate."""
     return _errors(jiwer_package().process_characters, references, hypotheses)
 
 
-def total(errors: Iterable[Errors]) -> Errors:
+def total(errors: Iterable[WordErrors]) -> WordErrors:
     """Of a whole corpus: counts are added, so that a long utterance weighs more than a short one."""
-    return sum(errors, start=Errors())
+    return sum(errors, start=WordErrors())
 
 
-def by_group(errors: Sequence[Errors], groups: Sequence[Group]) -> dict[Group, Errors]:
+def by_group(errors: Sequence[WordErrors], groups: Sequence[Group]) -> dict[Group, WordErrors]:
     """The total of each group of utterances, such as those of a speaker, in the order of their first utterance."""
-    found: dict[Group, Errors] = {}
+    found: dict[Group, WordErrors] = {}
     for one, group in zip(errors, groups, strict=True):
-        found[group] = found.get(group, Errors()) + one
+        found[group] = found.get(group, WordErrors()) + one
     return found
 
 
-def worst(errors: Sequence[Errors], count: int) -> list[int]:
+def worst(errors: Sequence[WordErrors], count: int) -> list[int]:
     """Places of the utterances with the most errors, most first; of equally many, the shorter ones first.
 
     Those without an error are left out.
@@ -106,7 +106,7 @@ def alignment(reference: str, hypothesis: str) -> str:
     return "\n".join(" ".join([name, *cells]).rstrip() for name, cells in named)
 
 
-def _errors(process: Any, references: Sequence[str], hypotheses: Sequence[str]) -> list[Errors]:
+def _errors(process: Any, references: Sequence[str], hypotheses: Sequence[str]) -> list[WordErrors]:
     if len(references) != len(hypotheses):
         raise RequestError(f"There are {len(hypotheses)} recognised texts for {len(references)} references.")
     if not references:
@@ -115,7 +115,7 @@ def _errors(process: Any, references: Sequence[str], hypotheses: Sequence[str]) 
     return [_counts(units, chunks) for units, chunks in zip(output.references, output.alignments, strict=True)]
 
 
-def _counts(units: list[str], chunks: list[Any]) -> Errors:
+def _counts(units: list[str], chunks: list[Any]) -> WordErrors:
     """From jiwer's alignment of one utterance."""
     counts = {"substitute": 0, "insert": 0, "delete": 0, "equal": 0}
     for chunk in chunks:
@@ -123,7 +123,7 @@ def _counts(units: list[str], chunks: list[Any]) -> Errors:
             chunk.ref_end_idx - chunk.ref_start_idx,
             chunk.hyp_end_idx - chunk.hyp_start_idx,
         )
-    return Errors(
+    return WordErrors(
         substitutions=counts["substitute"], insertions=counts["insert"], deletions=counts["delete"], length=len(units)
     )
 

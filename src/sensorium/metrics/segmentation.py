@@ -16,7 +16,7 @@ from torch import Tensor
 from sensorium.batches import VOID
 
 
-class PerClass(NamedTuple):
+class PerClassIoU(NamedTuple):
     """iou, dice, accuracy (share of the class's pixels that are found), precision: (K,) float64, NaN where undefined.
 
     pixels: (K,) int64 of the reference.
@@ -41,11 +41,11 @@ def confusion_matrices(predicted: Tensor, masks: Tensor, *, num_classes: int) ->
     return counts.view(len(masks), num_classes, num_classes)
 
 
-def per_class(matrix: np.ndarray) -> PerClass:
+def per_class(matrix: np.ndarray) -> PerClassIoU:
     """Of a confusion matrix (K, K), or of many (..., K, K)."""
     right = np.diagonal(matrix, axis1=-2, axis2=-1)
     reference, found = matrix.sum(-1), matrix.sum(-2)
-    return PerClass(
+    return PerClassIoU(
         iou=_ratio(right, reference + found - right),
         dice=_ratio(2 * right, reference + found),
         accuracy=_ratio(right, reference),

@@ -8,54 +8,54 @@ before training.
 from collections.abc import Mapping
 from typing import Any
 
-from sensorium.specs.pictures import (
-    DetectionSpec,
+from sensorium.specs.audio import AudioClassificationSpec, SpeechRecognitionSpec
+from sensorium.specs.image import (
+    ImageClassesSpec,
+    ImageClassificationSpec,
     ImageInputSpec,
-    ImageSpec,
     ImageTaggingSpec,
-    PictureSpec,
+    ObjectDetectionSpec,
     Resize,
-    SegmentationSpec,
+    SemanticSegmentationSpec,
 )
 from sensorium.specs.regression import ImageRegressionSpec, RegressionSpec, TextRegressionSpec
-from sensorium.specs.sounds import SoundSpec, SpeechSpec
-from sensorium.specs.texts import LanguageSpec, TextInputSpec, TextSpec, TranslationSpec
+from sensorium.specs.text import LanguageModelingSpec, TextClassificationSpec, TextInputSpec, TranslationSpec
 
 __all__ = [
     "INPUTS",
     "OFFERED",
-    "DetectionSpec",
+    "AudioClassificationSpec",
+    "ImageClassesSpec",
+    "ImageClassificationSpec",
     "ImageInputSpec",
     "ImageRegressionSpec",
-    "ImageSpec",
     "ImageTaggingSpec",
-    "LanguageSpec",
-    "PictureSpec",
+    "LanguageModelingSpec",
+    "ObjectDetectionSpec",
     "RegressionSpec",
     "Resize",
-    "SegmentationSpec",
-    "SoundSpec",
+    "SemanticSegmentationSpec",
     "Spec",
-    "SpeechSpec",
+    "SpeechRecognitionSpec",
+    "TextClassificationSpec",
     "TextInputSpec",
     "TextRegressionSpec",
-    "TextSpec",
     "TranslationSpec",
     "spec_from_dict",
 ]
 
 Spec = (
-    ImageSpec
+    ImageClassificationSpec
     | ImageTaggingSpec
     | ImageRegressionSpec
-    | DetectionSpec
-    | SegmentationSpec
-    | TextSpec
+    | ObjectDetectionSpec
+    | SemanticSegmentationSpec
+    | TextClassificationSpec
     | TextRegressionSpec
-    | LanguageSpec
+    | LanguageModelingSpec
     | TranslationSpec
-    | SoundSpec
-    | SpeechSpec
+    | AudioClassificationSpec
+    | SpeechRecognitionSpec
 )
 
 # Every word the spec of any task may have for a constructor, and every name of an input.
@@ -66,17 +66,17 @@ INPUTS = frozenset({"images", "tokens", "lengths", "source", "target_in", "featu
 _SPECS: dict[tuple[str, str | None], type[Spec]] = {
     (spec.task, spec.modality): spec
     for spec in (
-        ImageSpec,
+        ImageClassificationSpec,
         ImageTaggingSpec,
         ImageRegressionSpec,
-        DetectionSpec,
-        SegmentationSpec,
-        TextSpec,
+        ObjectDetectionSpec,
+        SemanticSegmentationSpec,
+        TextClassificationSpec,
         TextRegressionSpec,
-        LanguageSpec,
+        LanguageModelingSpec,
         TranslationSpec,
-        SoundSpec,
-        SpeechSpec,
+        AudioClassificationSpec,
+        SpeechRecognitionSpec,
     )
 }
 

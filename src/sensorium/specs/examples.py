@@ -3,15 +3,15 @@
 from typing import Any
 
 from sensorium.specs import (
-    DetectionSpec,
-    ImageSpec,
+    AudioClassificationSpec,
+    ImageClassificationSpec,
     ImageTaggingSpec,
-    LanguageSpec,
-    SegmentationSpec,
-    SoundSpec,
+    LanguageModelingSpec,
+    ObjectDetectionSpec,
+    SemanticSegmentationSpec,
     Spec,
-    SpeechSpec,
-    TextSpec,
+    SpeechRecognitionSpec,
+    TextClassificationSpec,
     TranslationSpec,
 )
 
@@ -26,12 +26,12 @@ def example_specs(*, image_size: int, in_channels: int, vocab_size: int, num_cla
     images: dict[str, Any] = {"class_names": names, "in_channels": in_channels, "image_size": (image_size, image_size)}
     images |= {"mean": grey, "std": grey}
     return (
-        ImageSpec(**images),
+        ImageClassificationSpec(**images),
         ImageTaggingSpec(**images),
-        DetectionSpec(**images),
-        SegmentationSpec(**images, palette=(0,) * 3 * len(names)),
-        TextSpec(class_names=names, tokenizer={}, vocab_size=vocab_size, pad_id=0, max_length=_LENGTH),
-        LanguageSpec(tokenizer={}, vocab_size=vocab_size, context=256),
+        ObjectDetectionSpec(**images),
+        SemanticSegmentationSpec(**images, palette=(0,) * 3 * len(names)),
+        TextClassificationSpec(class_names=names, tokenizer={}, vocab_size=vocab_size, pad_id=0, max_length=_LENGTH),
+        LanguageModelingSpec(tokenizer={}, vocab_size=vocab_size, context=256),
         TranslationSpec(
             source_tokenizer={},
             target_tokenizer={},
@@ -40,6 +40,8 @@ def example_specs(*, image_size: int, in_channels: int, vocab_size: int, num_cla
             pad_id=0,
             max_length=_LENGTH,
         ),
-        SoundSpec(class_names=names, features=_FEATURES, num_features=_FEATURES["num_mels"]),
-        SpeechSpec(features=_FEATURES, num_features=_FEATURES["num_mels"], tokenizer={}, vocab_size=vocab_size),
+        AudioClassificationSpec(class_names=names, features=_FEATURES, num_features=_FEATURES["num_mels"]),
+        SpeechRecognitionSpec(
+            features=_FEATURES, num_features=_FEATURES["num_mels"], tokenizer={}, vocab_size=vocab_size
+        ),
     )

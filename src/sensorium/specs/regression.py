@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sensorium.specs.base import LogitsSpec
-from sensorium.specs.pictures import ImageInputSpec
-from sensorium.specs.texts import TextInputSpec
+from sensorium.specs.image import ImageInputSpec
+from sensorium.specs.text import TextInputSpec
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from sensorium.audio.read import UnreadableSound, chunks, decode_pcm, read
+from sensorium.audio.read import UnreadableAudio, chunks, decode_pcm, read
 from sensorium.errors import RequestError, RunError, missing_extra
 from sensorium.tasks.raw_inputs import audio_files
 
@@ -24,13 +24,13 @@ RawAudio = str | Path | bytes | tuple[np.ndarray, int]
 Source = Path | BytesIO
 
 
-def sources(recordings: Iterable[RawAudio]) -> Iterator[tuple[str, Source | UnreadableSound]]:
+def sources(recordings: Iterable[RawAudio]) -> Iterator[tuple[str, Source | UnreadableAudio]]:
     """Each recording behind its name, as what `audio.read` reads."""
     for number, raw in enumerate(recordings):
         name = str(raw) if isinstance(raw, str | Path) else f"recording {number}"
         try:
             yield name, _source(raw)
-        except UnreadableSound as error:
+        except UnreadableAudio as error:
             yield name, error
 
 
@@ -40,14 +40,14 @@ def _source(raw: RawAudio) -> Source:
     if isinstance(raw, bytes):
         return BytesIO(raw)
     if not isinstance(raw, tuple) or len(raw) != 2:
-        raise UnreadableSound(f"{type(raw).__name__} is no path, bytes or (samples, sample_rate)")
+        raise UnreadableAudio(f"{type(raw).__name__} is no path, bytes or (samples, sample_rate)")
     samples, rate = np.asarray(raw[0]), raw[1]
     if samples.ndim not in (1, 2) or samples.dtype.kind not in "fi" or not samples.size:
-        raise UnreadableSound(f"{samples.dtype} of shape {samples.shape}: give (N,) or (N, channels), float or int16")
+        raise UnreadableAudio(f"{samples.dtype} of shape {samples.shape}: give (N,) or (N, channels), float or int16")
     if samples.dtype.kind == "i" and samples.dtype != np.int16:
-        raise UnreadableSound(f"{samples.dtype}: give float from -1 to 1, or int16")
+        raise UnreadableAudio(f"{samples.dtype}: give float from -1 to 1, or int16")
     if not isinstance(rate, int) or rate < 1:
-        raise UnreadableSound(f"a sample rate of {rate!r} is not possible")
+        raise UnreadableAudio(f"a sample rate of {rate!r} is not possible")
     file = BytesIO()
     if samples.dtype.kind == "f":
         soundfile.write(file, samples.astype(np.float32), rate, format="WAV", subtype="FLOAT")
@@ -57,23 +57,23 @@ def _source(raw: RawAudio) -> Source:
 
 
 def read_batches(
-    recordings: Iterable[tuple[str, Source | UnreadableSound]], *, sample_rate: int, batch_size: int
-) -> Iterator[list[tuple[str, np.ndarray | UnreadableSound]]]:
+    recordings: Iterable[tuple[str, Source | UnreadableAudio]], *, sample_rate: int, batch_size: int
+) -> Iterator[list[tuple[str, np.ndarray | UnreadableAudio]]]:
     """batch_size recordings at a time, each with its samples (N,) float32, or with why it has none."""
     remaining = iter(recordings)
     while batch := list(islice(remaining, batch_size)):
         yield [(name, samples_of(source, sample_rate=sample_rate)) for name, source in batch]
 
 
-def samples_of(source: Source | UnreadableSound, *, sample_rate: int) -> np.ndarray | UnreadableSound:
+def samples_of(source: Source | UnreadableAudio, *, sample_rate: int) -> np.ndarray | UnreadableAudio:
     """(N,) float32, or why there are none."""
-    if isinstance(source, UnreadableSound):
+    if isinstance(source, UnreadableAudio):
         return source
     try:
         samples = read(source, sample_rate=sample_rate)
-    except UnreadableSound as error:
+    except UnreadableAudio as error:
         return error
-    return samples if len(samples) else UnreadableSound("no samples")
+    return samples if len(samples) else UnreadableAudio("no samples")
 
 
 # -- audio in chunks
@@ -99,7 +99,7 @@ def _of_file(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
         for _, samples in chunks(path, sample_rate=sample_rate, seconds=10.0, overlap=0.0):
             for start in range(0, len(samples), size):
                 yield samples[start : start + size]
-    except UnreadableSound as error:
+    except UnreadableAudio as error:
         raise RunError(f"{path}: {error}") from error
 
 

@@ -11,7 +11,7 @@ Inputs = tuple[Tensor, ...]
 
 
 class Augmentation(Protocol):
-    """Changes a batch at random while training. takes: what it is for, such as "pictures". active: whether it does."""
+    """Changes a batch at random while training. takes: what it is for, such as "images". active: whether it does."""
 
     takes: str
 

@@ -15,7 +15,7 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from sensorium import checkpoint as files
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 from sensorium.training.interrupts import Interrupted, StopRequest
 
 ONLY_FOR_RESUMING = (
@@ -33,7 +33,7 @@ ONLY_FOR_RESUMING = (
 class AtomicCheckpointIO(CheckpointIO):
     """Writes atomically, keeps the one before `last.ckpt`, opens as data only."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunFolder) -> None:
         self.run = run
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
@@ -66,7 +66,7 @@ class Checkpoints(pl.Callback):
     def __init__(
         self,
         *,
-        run: Run,
+        run: RunFolder,
         about: dict[str, Any],
         stop: StopRequest,
         monitor: str,

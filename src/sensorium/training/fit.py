@@ -22,7 +22,7 @@ from sensorium.data.order import LengthOrder
 from sensorium.errors import RequestError, missing_extra, unknown
 from sensorium.randomness import generator
 from sensorium.run_config import RunConfig, Section
-from sensorium.runs import Run, Summary
+from sensorium.runs import RunFolder, Summary
 from sensorium.specs import Spec
 from sensorium.tasks import registry
 from sensorium.tasks.precision import MEMORY_FORMATS
@@ -194,7 +194,7 @@ def class_weights(choice: Any, data: Data) -> torch.Tensor | None:
     return torch.tensor(weights, dtype=torch.float32)
 
 
-def assemble(config: RunConfig, *, data: Data, model: nn.Module, run: Run, console: Console) -> Training:
+def assemble(config: RunConfig, *, data: Data, model: nn.Module, run: RunFolder, console: Console) -> Training:
     """Puts a training together. The config has no "auto" left (`settings.resolve`)."""
     quiet()
     task = build_task(config, model, data)
@@ -236,7 +236,7 @@ def _unfreezing(config: RunConfig, model: nn.Module, console: Console) -> list[p
     return [Unfreezing(model=model, epochs=epochs, console=console)]
 
 
-def _samples(config: RunConfig, data: Data, run: Run) -> list[pl.Callback]:
+def _samples(config: RunConfig, data: Data, run: RunFolder) -> list[pl.Callback]:
     """For a model that generates: samples after each validation."""
     write = registry.of(data.spec).sample_writer(data, seed=config.seed)
     return [] if write is None else [TextSamples(run=run, write=write)]
@@ -259,7 +259,7 @@ def _check_monitor(name: str, callback: pl.Callback, task: TaskModule) -> None:
         raise unknown(f"mode for callbacks.{name}.mode", str(mode), ["max", "min"])
 
 
-def _trainer(config: RunConfig, *, callbacks: list[pl.Callback], logger: Any, run: Run) -> pl.Trainer:
+def _trainer(config: RunConfig, *, callbacks: list[pl.Callback], logger: Any, run: RunFolder) -> pl.Trainer:
     options = dict(config.trainer)
     if options["strategy"] == "ddp":
         # Running means and the like are handed round before they are used (Task.on_validation_start), not at each
@@ -281,7 +281,7 @@ def _trainer(config: RunConfig, *, callbacks: list[pl.Callback], logger: Any, ru
         raise RequestError(f"trainer: {str(error).splitlines()[0]}") from error
 
 
-def _logger(config: RunConfig, run: Run) -> Any:
+def _logger(config: RunConfig, run: RunFolder) -> Any:
     """The experiment tracker of the config, writing into the run folder; False when metrics.csv is all."""
     if not config.logger:
         return False

@@ -6,7 +6,7 @@ import lightning.pytorch as pl
 import torch
 
 from sensorium.errors import RunError, listing
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 
 
 class LossGuard(pl.Callback):
@@ -15,7 +15,7 @@ class LossGuard(pl.Callback):
     On a GPU the loss of a step is looked at one step later, so that the processor never waits for it.
     """
 
-    def __init__(self, *, run: Run) -> None:
+    def __init__(self, *, run: RunFolder) -> None:
         self.run = run
         self._pending: tuple[torch.Tensor, torch.Tensor, int] | None = None
 

@@ -8,7 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 
 from sensorium.files import write_atomically
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 
 Row = dict[str, float | int | str]
 
@@ -19,7 +19,7 @@ class History(pl.Callback):
     Each function in `listeners` is called with each new row.
     """
 
-    def __init__(self, *, run: Run) -> None:
+    def __init__(self, *, run: RunFolder) -> None:
         self.run = run
         self.rows: list[Row] = []
         self.listeners: list[Callable[[Row], None]] = []

@@ -23,7 +23,7 @@ from sensorium.build import device_of
 from sensorium.distributed import world_size
 from sensorium.errors import RequestError
 from sensorium.run_config import RunConfig
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 from sensorium.training.interrupts import stop_signals
 
 # Names, for a process that `spawn` started, the end of a pipe that closes when its parent is gone.
@@ -36,7 +36,7 @@ def is_launched() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def is_spawned(run: Run) -> bool:
+def is_spawned(run: RunFolder) -> bool:
     """Whether this process is one of those that `spawn` started for a run."""
     return os.environ.get("TORCHELASTIC_RUN_ID") == run.folder.name
 
@@ -143,7 +143,7 @@ def agree(value: Any) -> Any:
     return box[0]
 
 
-def spawn(run: Run, processes: int) -> int:
+def spawn(run: RunFolder, processes: int) -> int:
     """Runs the training of a run folder on several processes of this machine; the exit status of the first to fail.
 
     Signals to stop are passed on, so that the group stops together at a point it can be resumed from.
@@ -172,7 +172,7 @@ def spawn(run: Run, processes: int) -> int:
             signal.signal(number, handler)
 
 
-def _start(run: Run, rank: int, processes: int, *, port: int, parent: int) -> "subprocess.Popen[bytes]":
+def _start(run: RunFolder, rank: int, processes: int, *, port: int, parent: int) -> "subprocess.Popen[bytes]":
     """One process of a group, told its place. parent: the end of the pipe to read from."""
     place = {
         "RANK": rank,

@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from sensorium.files import write_atomically
-from sensorium.runs import Run
+from sensorium.runs import RunFolder
 
 
 class TextSamples(pl.Callback):
     """run: where. write: called with the model, the step and the device, gives a sample (`Task.sample_writer`)."""
 
-    def __init__(self, *, run: Run, write: Callable[[nn.Module, int, torch.device], str]) -> None:
+    def __init__(self, *, run: RunFolder, write: Callable[[nn.Module, int, torch.device], str]) -> None:
         self.run, self.write = run, write
         self.samples: list[str] = []
 

@@ -20,7 +20,7 @@ from sensorium.errors import RequestError
 from sensorium.nn.flops import count_parameters
 from sensorium.randomness import fold
 from sensorium.run_config import RunConfig
-from sensorium.specs import ImageSpec
+from sensorium.specs import ImageClassificationSpec
 from sensorium.tasks import registry
 from sensorium.tasks.training_module import TaskModule
 from sensorium.training.fit import build_task
@@ -65,7 +65,7 @@ def show(config: RunConfig, *, data: Data, model: nn.Module, say: Callable[[str]
     task.length = _length(config, data)
     row = np.array([config.trace], dtype=np.int64)
     batch = data.train.read(row)
-    label = cast(ImageSpec, data.spec).class_names[int(batch.labels[0])]
+    label = cast(ImageClassificationSpec, data.spec).class_names[int(batch.labels[0])]
     say(f"\nfirst step on {data.train.names[row[0]]}, of class {label}, in float64")
 
     loss, activations = forward(task, batch)

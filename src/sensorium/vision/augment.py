@@ -29,7 +29,7 @@ class Augment(nn.Module):
         self.transforms = nn.ModuleDict({name: module for name, module in named.items() if module is not None})
         self.mix = mix
 
-    takes = "pictures"  # what it is for
+    takes = "images"  # what it is for
 
     @property
     def active(self) -> bool:

@@ -105,7 +105,7 @@ def is_grey(source: Source) -> bool:
 
 
 def fit_image(image: Image.Image, *, image_size: tuple[int, int], resize: Resize) -> Image.Image:
-    """The picture brought to (height, width); `ImageSpec` says what the three ways mean."""
+    """The picture brought to (height, width); `ImageClassificationSpec` says what the three ways mean."""
     height, width = image_size
     if resize not in _FITTINGS:
         raise unknown("resize", resize, get_args(Resize))

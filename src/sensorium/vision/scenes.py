@@ -33,7 +33,7 @@ class SceneAugment(nn.Module):
     (images, random).
     """
 
-    takes = "scenes"  # what it is for
+    takes = "images with boxes or masks"  # what it is for
 
     def __init__(self, *, transforms: Mapping[str, nn.Module | None]) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from sensorium.data.audio.settings import SoundSettings, SpeechSettings
 from sensorium.data.audio.splits import frames_needed, too_short
 from sensorium.data.order import BatchPlan
 from sensorium.errors import RequestError
-from sensorium.specs import SoundSpec, SpeechSpec, spec_from_dict
+from sensorium.specs import AudioClassificationSpec, SpeechRecognitionSpec, spec_from_dict
 from sensorium.text.build_tokenizer import tokenizer_from_dict
 from sensorium.text.ngram import NGram
 
@@ -43,7 +43,9 @@ def phrases(texts, **of_all) -> Recordings:
 def test_labelled_parts():
     data = sounds(commands())
     assert [len(getattr(data, part)) for part in PARTS] == [10, 2, 4]
-    assert data.spec == SoundSpec(class_names=("9", "10"), features={"sample_rate": RATE, **FEATURES}, num_features=8)
+    assert data.spec == AudioClassificationSpec(
+        class_names=("9", "10"), features={"sample_rate": RATE, **FEATURES}, num_features=8
+    )
     assert spec_from_dict(data.spec.to_dict()) == data.spec
     for part in PARTS:
         split = getattr(data, part)
@@ -160,7 +162,7 @@ def test_speech():
     data = speech(found, language_model=2)
     tokenizer = tokenizer_from_dict(data.spec.tokenizer)
     assert set(tokenizer.tokens[4:]) == set("onetw ")
-    assert isinstance(data.spec, SpeechSpec)
+    assert isinstance(data.spec, SpeechRecognitionSpec)
     assert (data.spec.vocab_size, data.spec.num_features) == (10, 8)
     assert spec_from_dict(data.spec.to_dict()) == data.spec
     assert sorted(data.train.texts) == sorted(text.lower() for text in TEXTS)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sensorium.specs import SoundSpec
+from sensorium.specs import AudioClassificationSpec
 from sensorium.tasks.audio_classification.stream import KeywordSpotter
 from sensorium.tasks.audio_inputs import CHUNK
 from sensorium.tasks.base import LoadedModel
@@ -27,7 +27,7 @@ class Loudest(nn.Module):
 
 def spotter(threshold: float) -> KeywordSpotter:
     features: dict[str, Any] = {"sample_rate": RATE, "num_mels": 4, "normalise": "none"}
-    spec = SoundSpec(class_names=CLASSES, features=features, num_features=4)
+    spec = AudioClassificationSpec(class_names=CLASSES, features=features, num_features=4)
     model = LoadedModel(
         spec=spec, model=Loudest(), device=torch.device("cpu"), precision="32-true", memory_format="contiguous",
         decoding={},

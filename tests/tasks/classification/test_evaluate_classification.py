@@ -11,11 +11,11 @@ from sensorium.data.loader import BatchLoader
 from sensorium.data.order import BatchPlan
 from sensorium.data.vision.store import ArrayStore, ImageSplit
 from sensorium.errors import RequestError
-from sensorium.specs import ImageSpec
+from sensorium.specs import ImageClassificationSpec
 from sensorium.tasks.classification.evaluate import Classifier, evaluate
 from sensorium.tasks.precision import autocast
 
-SPEC = ImageSpec(class_names=("a", "b", "c"), in_channels=1, image_size=(4, 4), mean=(0.25,), std=(0.5,))
+SPEC = ImageClassificationSpec(class_names=("a", "b", "c"), in_channels=1, image_size=(4, 4), mean=(0.25,), std=(0.5,))
 CPU = torch.device("cpu")
 
 
@@ -162,7 +162,7 @@ class Difference(nn.Module):
 
 
 def test_a_model_of_two_inputs_is_asked_all_over_their_plane() -> None:
-    spec = ImageSpec(class_names=("a", "b"), in_channels=1, image_size=(1, 2), mean=(0.0,), std=(1.0,))
+    spec = ImageClassificationSpec(class_names=("a", "b"), in_channels=1, image_size=(1, 2), mean=(0.0,), std=(1.0,))
     plane = classifier_of(Difference(), spec=spec).plane()
     assert plane is not None
     assert (plane.low, plane.high) == (-0.25, 1.25)

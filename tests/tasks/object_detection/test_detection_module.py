@@ -39,7 +39,7 @@ class Fixed(nn.Module):
 class Doubled(nn.Module):
     """An augmentation that makes pictures twice as bright and forgets all boxes but the first."""
 
-    takes, active = "scenes", True
+    takes, active = "images with boxes or masks", True
 
     def prepared(self, inputs: Any, targets: Boxes, random: Any, prepare: nn.Module) -> Any:
         return (prepare(*inputs)[0] * 2,), Boxes(*(tensor[:, :1] for tensor in targets))

@@ -11,10 +11,12 @@ from sensorium.data.loader import BatchLoader
 from sensorium.data.order import BatchPlan
 from sensorium.data.vision.scenes import DetectionSplit
 from sensorium.data.vision.store import ArrayStore
-from sensorium.specs import DetectionSpec
-from sensorium.tasks.object_detection.evaluate import Detector, evaluate
+from sensorium.specs import ObjectDetectionSpec
+from sensorium.tasks.object_detection.evaluate import DetectionInference, evaluate
 
-SPEC = DetectionSpec(class_names=("a", "b"), in_channels=1, image_size=(16, 16), mean=(0.0,), std=(1.0,), resize="pad")
+SPEC = ObjectDetectionSpec(
+    class_names=("a", "b"), in_channels=1, image_size=(16, 16), mean=(0.0,), std=(1.0,), resize="pad"
+)
 
 
 class Brightest(nn.Module):
@@ -51,7 +53,7 @@ def split_of(*, wrong: bool = False) -> DetectionSplit:
 
 def evaluated(split: DetectionSplit, **changes: Any) -> Any:
     settings = {"device": torch.device("cpu"), "precision": "32-true", "memory_format": "contiguous"} | changes
-    detector = Detector(model=Brightest(), spec=SPEC, **settings)
+    detector = DetectionInference(model=Brightest(), spec=SPEC, **settings)
     order = split.order(BatchPlan(size=2, shuffle=False, seed=0))
     return evaluate(detector, BatchLoader(split=split, order=order, readers=0))
 

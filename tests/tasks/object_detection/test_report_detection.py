@@ -9,7 +9,7 @@ from PIL import Image
 
 from sensorium.data.vision.scenes import DetectionSplit
 from sensorium.data.vision.store import ArrayStore
-from sensorium.metrics.detection import DetectedBoxes, Errors, GroundTruth
+from sensorium.metrics.detection import DetectedBoxes, DetectionErrors, GroundTruth
 from sensorium.tasks.object_detection.evaluate import DetectionEvaluation
 from sensorium.tasks.object_detection.report import worst_images, write_detection_report
 
@@ -84,5 +84,5 @@ def test_the_worst_picture_shows_what_is_missed_and_what_is_wrong(tmp_path: Path
 
 
 def test_the_worst_come_first() -> None:
-    faults = [Errors(np.array([True] * n), np.array([False, True])) for n in (0, 3, 1)]
-    assert worst_images([*faults, Errors(np.zeros(2, dtype=bool), np.zeros(0, dtype=bool))]) == [1, 2, 0]
+    faults = [DetectionErrors(np.array([True] * n), np.array([False, True])) for n in (0, 3, 1)]
+    assert worst_images([*faults, DetectionErrors(np.zeros(2, dtype=bool), np.zeros(0, dtype=bool))]) == [1, 2, 0]

@@ -14,10 +14,10 @@ from sensorium.data.vision.scenes import ArrayMasks, MaskSplit
 from sensorium.data.vision.store import ArrayStore
 from sensorium.metrics.segmentation import summary
 from sensorium.models.vision.unet import UNet
-from sensorium.specs import SegmentationSpec
-from sensorium.tasks.semantic_segmentation.evaluate import SegmentationEvaluation, Segmenter, evaluate
+from sensorium.specs import SemanticSegmentationSpec
+from sensorium.tasks.semantic_segmentation.evaluate import SegmentationEvaluation, SegmentationInference, evaluate
 
-SPEC = SegmentationSpec(
+SPEC = SemanticSegmentationSpec(
     class_names=("dark", "bright"),
     in_channels=1,
     image_size=(4, 6),
@@ -34,9 +34,9 @@ class Bright(nn.Module):
         return torch.cat([-images, images], dim=1)
 
 
-def segmenter_of(model: nn.Module) -> Segmenter:
+def segmenter_of(model: nn.Module) -> SegmentationInference:
     settings: dict[str, Any] = {"device": torch.device("cpu"), "precision": "32-true", "memory_format": "contiguous"}
-    return Segmenter(model=model, spec=SPEC, **settings)
+    return SegmentationInference(model=model, spec=SPEC, **settings)
 
 
 def split_of(count: int) -> MaskSplit:

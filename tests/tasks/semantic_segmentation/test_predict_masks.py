@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from sensorium.batches import VOID
-from sensorium.specs import Resize, SegmentationSpec
+from sensorium.specs import Resize, SemanticSegmentationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.semantic_segmentation.predict import SegmentationPredictor, class_shares
 
@@ -22,7 +22,7 @@ class Bright(nn.Module):
 
 
 def predictor_of(resize: Resize, *, batch_size: int = 64) -> SegmentationPredictor:
-    spec = SegmentationSpec(
+    spec = SemanticSegmentationSpec(
         class_names=("dark", "bright"),
         in_channels=1,
         image_size=(8, 8),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sensorium.errors import RequestError
-from sensorium.specs import SpeechSpec
+from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.speech_recognition.predict import SpeechPredictor, Transcript
 from sensorium.tasks.speech_recognition.stream import LiveTranscriber
@@ -36,7 +36,9 @@ class Ear(nn.Module):
 
 def predictor(*, batch_size: int = 64) -> SpeechPredictor:
     features = {"sample_rate": RATE, "num_mels": 4, "window": 0.02, "hop": 0.01, "normalise": "none"}
-    spec = SpeechSpec(features=features, num_features=4, tokenizer=TOKENIZER.to_dict(), vocab_size=TOKENIZER.vocab_size)
+    spec = SpeechRecognitionSpec(
+        features=features, num_features=4, tokenizer=TOKENIZER.to_dict(), vocab_size=TOKENIZER.vocab_size
+    )
     opened = LoadedModel(
         spec=spec, model=Ear(), device=torch.device("cpu"), precision="32-true", memory_format="contiguous", decoding={}
     )
@@ -90,7 +92,9 @@ def test_short_ones_keep_their_order_among_long_ones_and_broken_ones(tmp_path: P
 def test_a_model_that_hears_the_whole_cannot_stream() -> None:
     found = predictor()
     opened = LoadedModel(
-        spec=SpeechSpec(features={"sample_rate": RATE}, num_features=40, tokenizer=TOKENIZER.to_dict(), vocab_size=7),
+        spec=SpeechRecognitionSpec(
+            features={"sample_rate": RATE}, num_features=40, tokenizer=TOKENIZER.to_dict(), vocab_size=7
+        ),
         model=found.transcriber.model,
         device=torch.device("cpu"),
         precision="32-true",

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from recipes import plain_recipe
-from sensorium.audio.augment import SoundAugment
+from sensorium.audio.augment import AudioAugment
 from sensorium.batches import SpeechBatch
 from sensorium.errors import RequestError
 from sensorium.randomness import ExampleRandom
@@ -42,8 +42,8 @@ BATCH = SpeechBatch(
 )
 
 
-def task_of(augment: SoundAugment | None = None) -> SpeechRecognitionModule:
-    preparation = Preparation(prepare=Half(), augment=augment or SoundAugment())
+def task_of(augment: AudioAugment | None = None) -> SpeechRecognitionModule:
+    preparation = Preparation(prepare=Half(), augment=augment or AudioAugment())
     return SpeechRecognitionModule(model=Fixed([0.2, 0.5, 0.3]), preparation=preparation, recipe=plain_recipe())
 
 
@@ -69,7 +69,7 @@ class Tenfold(nn.Module):
 
 
 def test_samples_are_changed_before_features_are_taken_and_features_after() -> None:
-    task = task_of(SoundAugment(waves=[Added()], features=[Tenfold()]))
+    task = task_of(AudioAugment(waves=[Added()], features=[Tenfold()]))
     random = ExampleRandom(seed=0, epoch=0, indices=BATCH.indices, batch=0)
     (features, lengths), targets = task.preparation.augmented(BATCH.inputs, BATCH.targets, random)
     assert features[:, :, 0].tolist() == [[10, 30], [50, 70]]
@@ -78,7 +78,7 @@ def test_samples_are_changed_before_features_are_taken_and_features_after() -> N
 
 
 def test_kept_features_cannot_be_augmented_as_samples() -> None:
-    task = task_of(SoundAugment(waves=[Added()]))
+    task = task_of(AudioAugment(waves=[Added()]))
     random = ExampleRandom(seed=0, epoch=0, indices=BATCH.indices, batch=0)
     with pytest.raises(RequestError, match="cache=features keeps no samples"):
         task.preparation.augmented((torch.zeros(2, 4, 3), BATCH.lengths), BATCH.targets, random)

@@ -5,7 +5,7 @@ from itertools import islice
 import torch
 
 from sensorium.models.text.bag_of_embeddings import BagOfEmbeddings
-from sensorium.specs import TextSpec
+from sensorium.specs import TextClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.text_classification.predict import TextPredictor
 from sensorium.text.build_tokenizer import train_tokenizer
@@ -15,7 +15,7 @@ TOKENIZER = train_tokenizer("char", ["abc "], vocab_size=20, min_count=1, lowerc
 
 
 def predictor() -> TextPredictor:
-    spec = TextSpec(
+    spec = TextClassificationSpec(
         class_names=("x", "y"), tokenizer=TOKENIZER.to_dict(), vocab_size=TOKENIZER.vocab_size, pad_id=0, max_length=9
     )
     bag = BagOfEmbeddings(**spec.offers).eval()

@@ -8,7 +8,7 @@ import numpy as np
 from sensorium.data.audio.listed import Recording
 from sensorium.data.audio.scan import Facts
 from sensorium.data.base import counted
-from sensorium.data.repeats import PARTS, find_repeats
+from sensorium.data.duplicates import PARTS, find_duplicates
 from sensorium.errors import listing
 
 
@@ -27,7 +27,7 @@ def find_unusable(
 
 def find_copies(listed: Sequence[Recording], digests: np.ndarray, rows: np.ndarray) -> tuple[dict[int, str], list[str]]:
     """Of these rows, the ones to leave out because the same sound is elsewhere (row -> why), and notes."""
-    return find_repeats(
+    return find_duplicates(
         digests=digests,
         labels=[recording.text for recording in listed],
         parts=parts_of(listed),

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sensorium.audio.read import UnreadableSound, read
+from sensorium.audio.read import UnreadableAudio, read
 from sensorium.data.audio.fsdd import Digit, fsdd_folder, list_digits, official_test, with_validation
 from sensorium.data.audio.listed import PARTS, Recordings
 from sensorium.data.audio.made import DIGITS, given_rate, part_sizes, stepped
@@ -106,7 +106,7 @@ class ConnectedDigits:
         for digit in digits:
             try:
                 samples = read(digit.path, sample_rate=self._rate)
-            except UnreadableSound as error:
+            except UnreadableAudio as error:
                 found.problems.append(Problem(str(digit.path), str(error)))
                 continue
             pool.setdefault((digit.speaker, digit.digit), []).append(samples)

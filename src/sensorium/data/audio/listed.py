@@ -8,7 +8,7 @@ import numpy as np
 
 from sensorium.data.audio.store import Flat, FlatWriter, packed
 from sensorium.data.base import Problem
-from sensorium.data.repeats import PARTS
+from sensorium.data.duplicates import PARTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from sensorium.audio.features import Features
-from sensorium.audio.read import UnreadableSound, probe
+from sensorium.audio.read import UnreadableAudio, probe
 from sensorium.data.audio.cache import Heard, hear
 from sensorium.data.audio.checks import find_copies, find_unusable, part_notes, parts_of, sound_notes
 from sensorium.data.audio.listed import Recordings
 from sensorium.data.audio.store import SoundStore
 from sensorium.data.base import OnBad, Problem, check_fractions, counted, first_problem, refuse
-from sensorium.data.repeats import PARTS, without
+from sensorium.data.duplicates import PARTS, without
 from sensorium.data.splits import hold_out
 from sensorium.errors import RequestError, unknown
 
@@ -173,7 +173,7 @@ class RecordingSettings:
                 raise RequestError("dataset.sample_rate=null: samples that are in no file do not say it. Give hertz.")
             try:
                 rate = probe(recording.sound).sample_rate
-            except UnreadableSound as error:
+            except UnreadableAudio as error:
                 last = f"{recording.sound}: {error}"
                 continue
             return rate, [f"sample_rate: {rate:,} Hz, that of {recording.sound}"]

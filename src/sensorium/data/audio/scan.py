@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from sensorium.audio.features import Features
-from sensorium.audio.read import Info, UnreadableSound, check, probe, read
-from sensorium.data.ahead import in_order
+from sensorium.audio.read import Info, UnreadableAudio, check, probe, read
 from sensorium.data.audio.listed import Recording, Recordings
 from sensorium.data.audio.store import packed, padded
+from sensorium.data.prefetch import in_order
 
 _DIGEST_BYTES = 16
 _CHUNK = 8  # recordings a thread takes at a time
@@ -60,7 +60,7 @@ class Decoder:
         self.sample_rate, self.max_seconds = sample_rate, max_seconds
 
     def samples(self, row: int) -> np.ndarray:
-        """(N,) float32. Raises UnreadableSound."""
+        """(N,) float32. Raises UnreadableAudio."""
         recording = self.listed[row]
         if isinstance(recording.sound, int):
             return self._at_hand.read(recording.sound)
@@ -78,7 +78,7 @@ class Decoder:
             if wrong:
                 return _One(rate, wrong, _NOTHING)
             samples = self.samples(row)
-        except UnreadableSound as error:
+        except UnreadableAudio as error:
             return _One(rate, str(error) or "cannot be read", _NOTHING)
         said = check(samples, sample_rate=self.sample_rate) or ""
         clipped = said.startswith("clipped")

@@ -10,12 +10,12 @@ from sensorium.data.audio.listed import Recordings
 from sensorium.data.audio.listening import Cache, Listened, RecordingSettings
 from sensorium.data.audio.splits import SoundSplit, SpeechSplit, frames_needed
 from sensorium.data.base import Data, OnBad, class_order, counted, first_problem
-from sensorium.data.repeats import find_unknown_classes
+from sensorium.data.duplicates import find_unknown_classes
 from sensorium.data.text.settings import TokenSettings, unknown_note, vocabulary_note
 from sensorium.data.text.texts import Picked, Texts, TextWriter
 from sensorium.data.text.tokens import TokenStore, encode_texts
 from sensorium.errors import RequestError
-from sensorium.specs import SoundSpec, SpeechSpec
+from sensorium.specs import AudioClassificationSpec, SpeechRecognitionSpec
 from sensorium.text import ngram
 from sensorium.text.tokenizer import clean
 
@@ -50,7 +50,9 @@ class SoundSettings(RecordingSettings):
         labels = np.array([numbers.get(recording.text, -1) for recording in listed], dtype=np.int64)
         parts, split_notes = self.divide(listened, labels, names)
         splits = {part: SoundSplit(**listened.fields(rows), labels=labels[rows]) for part, rows in parts.items()}
-        spec = SoundSpec(class_names=tuple(names), features=listened.features, num_features=listened.num_features)
+        spec = AudioClassificationSpec(
+            class_names=tuple(names), features=listened.features, num_features=listened.num_features
+        )
         notes = [*listened.notes, *notes, *split_notes, *listened.notes_on(parts)]
         return Data(
             spec=spec,
@@ -124,7 +126,7 @@ class SpeechSettings(RecordingSettings):
             part: SpeechSplit(**listened.fields(rows), targets=targets.subset(rows), texts=Picked(texts, rows))
             for part, rows in parts.items()
         }
-        spec = SpeechSpec(
+        spec = SpeechRecognitionSpec(
             features=listened.features,
             num_features=listened.num_features,
             tokenizer=tokenizer.to_dict(),

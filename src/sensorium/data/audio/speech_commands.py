@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from torchaudio.datasets import SPEECHCOMMANDS
 
-from sensorium.audio.read import UnreadableSound, probe
+from sensorium.audio.read import UnreadableAudio, probe
 from sensorium.data.audio.listed import PARTS, Recordings
 from sensorium.data.audio.published import published
 from sensorium.data.audio.settings import SoundSettings
@@ -114,7 +114,7 @@ class SpeechCommands:
         for path in sorted((folder / _NOISE).glob("*.wav")):
             try:
                 info = probe(path)
-            except UnreadableSound as error:
+            except UnreadableAudio as error:
                 if part == "train":  # told once
                     found.problems.append(Problem(str(path), str(error)))
                 continue

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sensorium.batches import SoundBatch, SpeechBatch
+from sensorium.batches import AudioBatch, SpeechBatch
 from sensorium.data.audio.store import SoundStore
 from sensorium.data.order import BatchPlan, LengthOrder
 from sensorium.data.text.texts import Picked
@@ -58,9 +58,9 @@ class SoundSplit(_Recorded):
 
     labels: np.ndarray
 
-    def read(self, rows: np.ndarray) -> SoundBatch:
+    def read(self, rows: np.ndarray) -> AudioBatch:
         """The batch of these rows (B,); the signal (B, N) or (B, T, F)."""
-        return SoundBatch(*self._signal(rows), torch.from_numpy(self.labels[rows]), torch.from_numpy(rows))
+        return AudioBatch(*self._signal(rows), torch.from_numpy(self.labels[rows]), torch.from_numpy(rows))
 
 
 @dataclass(frozen=True, kw_only=True)

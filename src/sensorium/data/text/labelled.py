@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from sensorium.data.base import Data, OnBad, Problem, check_fractions, class_order, counted, first_problem, refuse
-from sensorium.data.repeats import PARTS, find_repeats, find_unknown_classes, without
+from sensorium.data.duplicates import PARTS, find_duplicates, find_unknown_classes, without
 from sensorium.data.splits import hold_out
 from sensorium.data.text.settings import TokenSettings, check_length, unknown_note, vocabulary_note
 from sensorium.data.text.splits import TextSplit
 from sensorium.data.text.texts import Picked, Places, TextWriter
 from sensorium.data.text.tokens import encode_texts
 from sensorium.errors import RequestError
-from sensorium.specs import TextSpec
+from sensorium.specs import TextClassificationSpec
 from sensorium.text.tokenizer import PAD
 
 
@@ -131,7 +131,7 @@ class LabelledSettings:
             )
             for part, chosen in parts.items()
         }
-        spec = TextSpec(
+        spec = TextClassificationSpec(
             class_names=tuple(names),
             tokenizer=tokenizer.to_dict(),
             vocab_size=tokenizer.vocab_size,
@@ -190,7 +190,7 @@ def cut_note(cut: int, max_length: int) -> list[str]:
 def _sound_rows(found: Found) -> tuple[np.ndarray, list[Problem], list[str]]:
     """The rows of the texts that can be used; what is wrong with each other one; notes."""
     rows = np.arange(len(found.texts))
-    bad, notes = find_repeats(
+    bad, notes = find_duplicates(
         digests=found.digests,
         labels=found.labels,
         parts=found.parts,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sensorium.data.base import Data, OnBad, Problem, check_fractions, counted, first_problem, refuse
-from sensorium.data.repeats import PARTS, find_repeats, without
+from sensorium.data.duplicates import PARTS, find_duplicates, without
 from sensorium.data.splits import hold_out
 from sensorium.data.text.labelled import cut_note
 from sensorium.data.text.settings import (
@@ -103,7 +103,7 @@ class PairSettings:
         places = Places(list(listed.sources), np.array(listed.source_of), np.array(listed.lines))
         part_of = np.array(listed.part_of, dtype=np.int64)
         digests = tuple(side.digests() for side in texts)
-        bad, notes = find_repeats(
+        bad, notes = find_duplicates(
             digests=np.concatenate(digests, axis=1),
             labels=None,
             parts=part_of,

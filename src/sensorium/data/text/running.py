@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from sensorium.data.base import Data, OnBad, Problem, counted, refuse
-from sensorium.data.repeats import PARTS
+from sensorium.data.duplicates import PARTS
 from sensorium.data.text.settings import TokenSettings, check_length, unknown_note, vocabulary_note
 from sensorium.data.text.sources import read_pieces
 from sensorium.data.text.splits import LanguageSplit
 from sensorium.data.text.texts import Texts, TextWriter
 from sensorium.data.text.tokens import TokenStore, encode_texts
 from sensorium.errors import RequestError
-from sensorium.specs import LanguageSpec
+from sensorium.specs import LanguageModelingSpec
 from sensorium.text.tokenizer import Tokenizer
 
 _PIECE = 1 << 16  # characters that are encoded at once
@@ -97,7 +97,9 @@ class LanguageSettings:
         splits = {
             part: self._split(text.name, pieces.take(rows[part]), stores[part], tokenizer, part) for part in PARTS
         }
-        spec = LanguageSpec(tokenizer=tokenizer.to_dict(), vocab_size=tokenizer.vocab_size, context=self._context)
+        spec = LanguageModelingSpec(
+            tokenizer=tokenizer.to_dict(), vocab_size=tokenizer.vocab_size, context=self._context
+        )
         sizes = ", ".join(f"{part} {len(split) + 1:,}" for part, split in splits.items())
         return Data(
             spec=spec,

@@ -9,8 +9,8 @@ import torch
 
 from sensorium.batches import TextRegressionBatch
 from sensorium.data.base import Data, OnBad, Problem, first_problem, refuse
+from sensorium.data.duplicates import find_duplicates, without
 from sensorium.data.order import BatchPlan, LengthOrder
-from sensorium.data.repeats import find_repeats, without
 from sensorium.data.targets import divided, shown, standardized, statistics
 from sensorium.data.text.labelled import LabelledSettings, LabelledTexts, cut_note
 from sensorium.data.text.settings import unknown_note, vocabulary_note
@@ -95,7 +95,7 @@ class TargetTextSettings(LabelledSettings):
         if not len(listed):
             raise RequestError(f"{listed.source} lists no usable text.{first_problem(listed.problems)}")
         found = listed.finish()
-        bad, repeat_notes = find_repeats(
+        bad, repeat_notes = find_duplicates(
             digests=found.digests,
             labels=found.labels,
             parts=found.parts,

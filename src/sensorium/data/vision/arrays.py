@@ -16,7 +16,7 @@ from sensorium.data.vision.store import (
     check_settings,
     parse_size,
 )
-from sensorium.specs import ImageSpec, Resize
+from sensorium.specs import ImageClassificationSpec, Resize
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class ArraySettings:
             splits["test"] = self._split(test, np.arange(len(test.labels)))
         mean, std = channel_statistics(splits["train"].images)
         channels, height, width = splits["train"].images.shape
-        spec = ImageSpec(
+        spec = ImageClassificationSpec(
             class_names=tuple(class_names),
             in_channels=channels,
             image_size=(height, width),

@@ -4,7 +4,7 @@ import numpy as np
 
 from sensorium.data.base import Problem
 from sensorium.data.cache import CachedImages
-from sensorium.data.repeats import PARTS, find_repeats, find_unknown_classes, without
+from sensorium.data.duplicates import PARTS, find_duplicates, find_unknown_classes, without
 from sensorium.data.vision.listed import FileList
 
 
@@ -13,7 +13,7 @@ def sound_rows(found: FileList, images: CachedImages) -> tuple[np.ndarray, list[
     labels = [file.label for file in found.files]
     parts = np.array([PARTS.index(file.part or "train") for file in found.files], dtype=np.int64)
     bad = dict(images.unreadable)
-    repeated, notes = find_repeats(
+    repeated, notes = find_duplicates(
         digests=images.digests,
         labels=labels,
         parts=parts,

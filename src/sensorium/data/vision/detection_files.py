@@ -11,7 +11,7 @@ from sensorium.data.base import Data, OnBad, Problem, class_order, counted, firs
 from sensorium.data.vision.scene_files import PictureFile, Pictures, SceneSettings
 from sensorium.data.vision.scenes import DetectionSplit
 from sensorium.errors import RequestError, listing, nearest
-from sensorium.specs import DetectionSpec
+from sensorium.specs import ObjectDetectionSpec
 from sensorium.vision.fit_boxes import clip_boxes
 
 _ROUNDING = 1.0  # pixels that a box may reach beyond the picture: it is cut, which is counted
@@ -85,7 +85,7 @@ def make_detection(found: SceneList, settings: SceneSettings, *, on_bad: OnBad) 
         raise RequestError(f"{found.source} has no usable box in train.{first_problem(problems)}")
     splits = {part: _split(pictures, rows, boxes, class_names) for part, rows in parts.items()}
     return Data(
-        spec=DetectionSpec(class_names=tuple(class_names), **pictures.spec_arguments(parts["train"])),
+        spec=ObjectDetectionSpec(class_names=tuple(class_names), **pictures.spec_arguments(parts["train"])),
         train=splits["train"],
         val=splits["val"],
         test=splits["test"],

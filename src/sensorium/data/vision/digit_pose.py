@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from sensorium.data.base import Data, OnBad, refuse
-from sensorium.data.repeats import PARTS
+from sensorium.data.duplicates import PARTS
 from sensorium.data.splits import hold_out
 from sensorium.data.targets import statistics
 from sensorium.data.vision.store import ArrayStore, Channels, channel_statistics, check_settings, parse_size

@@ -12,14 +12,14 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from sensorium.data.base import Data, OnBad, refuse
-from sensorium.data.repeats import PARTS
+from sensorium.data.duplicates import PARTS
 from sensorium.data.splits import hold_out
 from sensorium.data.vision.draw_scenes import SIDE, Scene, draw_scene
 from sensorium.data.vision.scenes import ArrayMasks, DetectionSplit, MaskSplit
 from sensorium.data.vision.store import ArrayStore, Channels, channel_statistics, check_settings, parse_size
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
-from sensorium.specs import DetectionSpec, Resize, SegmentationSpec
+from sensorium.specs import ObjectDetectionSpec, Resize, SemanticSegmentationSpec
 from sensorium.vision.palette import distinct_palette
 
 _CLASSES = tuple("0123456789")
@@ -108,8 +108,8 @@ class DigitScenes:
             "resize": self._resize,
         }
 
-    def _spec(self, pictures: dict[str, Any]) -> DetectionSpec | SegmentationSpec:
-        return DetectionSpec(class_names=_CLASSES, **pictures)
+    def _spec(self, pictures: dict[str, Any]) -> ObjectDetectionSpec | SemanticSegmentationSpec:
+        return ObjectDetectionSpec(class_names=_CLASSES, **pictures)
 
     def _split(self, part: str, store: ArrayStore, scenes: Sequence[Scene]) -> DetectionSplit | MaskSplit:
         return DetectionSplit(
@@ -125,9 +125,11 @@ class DigitSceneMasks(DigitScenes):
 
     task = "segmentation"
 
-    def _spec(self, pictures: dict[str, Any]) -> SegmentationSpec:
+    def _spec(self, pictures: dict[str, Any]) -> SemanticSegmentationSpec:
         names = ("background", *_CLASSES)
-        return SegmentationSpec(class_names=names, palette=distinct_palette(len(names), background=True), **pictures)
+        return SemanticSegmentationSpec(
+            class_names=names, palette=distinct_palette(len(names), background=True), **pictures
+        )
 
     def _split(self, part: str, store: ArrayStore, scenes: Sequence[Scene]) -> MaskSplit:
         return MaskSplit(**self._common(part, store), masks=ArrayMasks(np.stack([scene.mask for scene in scenes])))

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from sensorium.data.base import Data, OnBad, refuse
-from sensorium.data.repeats import PARTS
+from sensorium.data.duplicates import PARTS
 from sensorium.data.splits import hold_out
 from sensorium.data.vision.store import ArrayStore, Channels, channel_statistics, check_settings, parse_size
 from sensorium.data.vision.tags import TagSplit

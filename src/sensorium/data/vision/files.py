@@ -6,7 +6,7 @@ import numpy as np
 
 from sensorium.data.base import Data, OnBad, class_order, refuse
 from sensorium.data.cache import CachedImages, cached_images
-from sensorium.data.repeats import PARTS
+from sensorium.data.duplicates import PARTS
 from sensorium.data.splits import hold_out
 from sensorium.data.vision.checks import sound_rows
 from sensorium.data.vision.listed import FileList, need_two_classes
@@ -14,7 +14,7 @@ from sensorium.data.vision.settings import PictureSettings, choose_channels, roo
 from sensorium.data.vision.store import ImageSplit, Subset
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
-from sensorium.specs import ImageSpec
+from sensorium.specs import ImageClassificationSpec
 from sensorium.vision.decode import UnreadableImage, is_grey, probe_size
 
 _SAMPLE = 64  # pictures looked at to choose size and channels
@@ -41,7 +41,7 @@ class FileSettings(PictureSettings):
         refuse(problems, on_bad=on_bad)
         parts, class_names, split_notes = self._divide(found, images, rows)
         mean, std = images.statistics(parts["train"])
-        spec = ImageSpec(
+        spec = ImageClassificationSpec(
             class_names=tuple(class_names),
             in_channels=channels,
             image_size=size,

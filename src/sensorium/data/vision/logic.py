@@ -10,7 +10,7 @@ import numpy as np
 from sensorium.data.base import Data, OnBad, refuse
 from sensorium.data.vision.store import ArrayStore, ImageSplit
 from sensorium.errors import unknown
-from sensorium.specs import ImageSpec
+from sensorium.specs import ImageClassificationSpec
 
 INPUTS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 # What each function says of the four INPUTS; "not" looks at the first number alone.
@@ -47,6 +47,8 @@ class Logic:
             names = [f"not {first}, beside {second}" for first, second in INPUTS.tolist()]
         store = ArrayStore(pixels, image_size=None, channels="auto", resize="crop")
         table = ImageSplit(store, np.array(TABLES[self._function], dtype=np.int64), names)
-        spec = ImageSpec(class_names=("0", "1"), in_channels=1, image_size=(1, 2), mean=(0.0,), std=(1.0,))
+        spec = ImageClassificationSpec(
+            class_names=("0", "1"), in_channels=1, image_size=(1, 2), mean=(0.0,), std=(1.0,)
+        )
         note = "train, val and test are the same four examples: a truth table has no others to hold out"
         return Data(spec=spec, train=table, val=table, test=table, notes=(note,))

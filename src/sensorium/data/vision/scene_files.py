@@ -11,7 +11,7 @@ import numpy as np
 
 from sensorium.data.base import Problem, counted
 from sensorium.data.cache import CachedImages, cached_images
-from sensorium.data.repeats import PARTS, find_repeats, without
+from sensorium.data.duplicates import PARTS, find_duplicates, without
 from sensorium.data.splits import hold_out
 from sensorium.data.vision.settings import PictureSettings, choose_channels, room_note
 from sensorium.data.vision.store import Subset
@@ -58,7 +58,7 @@ class Pictures:
 
         bad: rows that are left out already.
         """
-        return find_repeats(
+        return find_duplicates(
             digests=self.images.digests,
             labels=None,
             parts=self.parts,

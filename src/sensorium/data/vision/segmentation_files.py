@@ -10,11 +10,11 @@ import numpy as np
 
 from sensorium.batches import VOID
 from sensorium.data.base import Data, OnBad, Problem, counted, first_problem, refuse
-from sensorium.data.repeats import PARTS
+from sensorium.data.duplicates import PARTS
 from sensorium.data.vision.scene_files import PictureFile, Pictures, SceneSettings
 from sensorium.data.vision.scenes import MaskSplit
 from sensorium.errors import RequestError, listing
-from sensorium.specs import SegmentationSpec
+from sensorium.specs import SemanticSegmentationSpec
 from sensorium.vision.decode import UnreadableImage
 from sensorium.vision.masks import MOST_CLASSES, BadMask, MaskCode, file_palette
 from sensorium.vision.palette import distinct_palette
@@ -83,7 +83,7 @@ def make_segmentation(found: MaskList, settings: SceneSettings, code: MaskCode, 
     }
     palette = _palette(masks[parts["train"][0]], code, len(class_names))
     return Data(
-        spec=SegmentationSpec(
+        spec=SemanticSegmentationSpec(
             class_names=tuple(class_names), palette=palette, **pictures.spec_arguments(parts["train"])
         ),
         train=splits["train"],

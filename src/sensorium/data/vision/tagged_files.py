@@ -8,7 +8,7 @@ import numpy as np
 
 from sensorium.data.base import Data, OnBad, Problem, class_order, first_problem, refuse
 from sensorium.data.cache import CachedImages, cached_images
-from sensorium.data.repeats import PARTS, find_repeats, without
+from sensorium.data.duplicates import PARTS, find_duplicates, without
 from sensorium.data.vision.files import FileSettings
 from sensorium.data.vision.listed import FileList, LabelledFile
 from sensorium.data.vision.settings import room_note
@@ -112,7 +112,7 @@ def _usable(
 ) -> tuple[np.ndarray, dict[int, str], list[str]]:
     """The rows (M,) int64 of readable images that do not contradict others, why each other one is not; notes."""
     bad = dict(images.unreadable)
-    repeated, notes = find_repeats(
+    repeated, notes = find_duplicates(
         digests=images.digests,
         labels=[file.label for file in files],
         parts=parts,

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 
-from sensorium.audio.read import UnreadableSound
+from sensorium.audio.read import UnreadableAudio
 from sensorium.data.audio.store import padded
-from sensorium.specs import SoundSpec
+from sensorium.specs import AudioClassificationSpec
 from sensorium.tasks.audio_inputs import RawAudio, read_batches, sources
 from sensorium.tasks.base import LoadedModel, PredictOptions, Predictor
 from sensorium.tasks.classification.evaluate import Classifier
@@ -18,7 +18,7 @@ class AudioPredictor(Predictor):
     """An audio classifier ready to predict."""
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
-        self.spec: SoundSpec = model.spec
+        self.spec: AudioClassificationSpec = model.spec
         self.top_k, self.batch_size = checked_top_k(options.top_k), options.batch_size
         self.classifier = Classifier(spec=self.spec, **model.model_arguments)
 
@@ -28,6 +28,6 @@ class AudioPredictor(Predictor):
             waveforms = [samples for _, samples in read if isinstance(samples, np.ndarray)]
             found = self.classifier.probabilities(*map(torch.from_numpy, padded(waveforms))) if waveforms else None
             named = [
-                (name, f"{name}: {samples}" if isinstance(samples, UnreadableSound) else None) for name, samples in read
+                (name, f"{name}: {samples}" if isinstance(samples, UnreadableAudio) else None) for name, samples in read
             ]
             yield from class_predictions(named, found, self.spec.class_names, self.top_k)

@@ -9,7 +9,7 @@ import torch
 
 from sensorium import output
 from sensorium.output import Record
-from sensorium.specs import SoundSpec
+from sensorium.specs import AudioClassificationSpec
 from sensorium.tasks.base import LoadedModel
 from sensorium.tasks.classification.evaluate import Classifier
 
@@ -35,7 +35,7 @@ class KeywordSpotter:
     """
 
     def __init__(self, model: LoadedModel, *, threshold: float) -> None:
-        self.spec: SoundSpec = model.spec
+        self.spec: AudioClassificationSpec = model.spec
         self.threshold = threshold
         self.sample_rate = int(model.spec.features["sample_rate"])
         self.seconds, self.reported = 0.0, 0

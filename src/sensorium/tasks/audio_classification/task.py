@@ -9,7 +9,7 @@ from torch import nn
 
 from sensorium.audio.features import Features
 from sensorium.errors import RequestError
-from sensorium.specs import SoundSpec
+from sensorium.specs import AudioClassificationSpec
 from sensorium.tasks.audio_classification.predict import AudioPredictor
 from sensorium.tasks.audio_classification.stream import THRESHOLD, KeywordSpotter, write_commands
 from sensorium.tasks.audio_inputs import audio_chunks
@@ -19,7 +19,7 @@ from sensorium.tasks.raw_inputs import audio_files
 
 # What learning.strong=auto adds to the run's own augmentation.
 STRONG_VIEW: dict[str, Any] = {
-    "_target_": "sensorium.audio.augment.SoundAugment",
+    "_target_": "sensorium.audio.augment.AudioAugment",
     "waves": {
         "speed": {"_target_": "sensorium.audio.speed.SpeedPerturb", "factors": [0.85, 0.9, 1.0, 1.1, 1.15]},
         "shift": {"_target_": "sensorium.audio.waves.TimeShift", "share": 0.1},
@@ -45,16 +45,18 @@ STRONG_VIEW: dict[str, Any] = {
 }
 
 
-class AudioClassification(ClassificationTask[SoundSpec]):
+class AudioClassification(ClassificationTask[AudioClassificationSpec]):
     """Features (B, T, F) and lengths (B,) -> logits (B, K)."""
 
     name = "audio_classification"
     options = ("top_k", "threshold")
     streams = True
-    augmentation, fitting_augmentations = "sound", "spec_augment or none"
+    augmentation, fitting_augmentations = "audio", "spec_augment or none"
     strong_view = STRONG_VIEW
 
-    def preprocessing(self, spec: SoundSpec, memory_format: torch.memory_format = torch.contiguous_format) -> nn.Module:
+    def preprocessing(
+        self, spec: AudioClassificationSpec, memory_format: torch.memory_format = torch.contiguous_format
+    ) -> nn.Module:
         return Features(**spec.features)
 
     def inputs(self, given: Mapping[str, Any]) -> Iterable[Path]:

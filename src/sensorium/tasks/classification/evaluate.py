@@ -14,7 +14,7 @@ from sensorium.distributed import gather
 from sensorium.metrics.classification import summary
 from sensorium.metrics.uncertainty import bootstrap_intervals, paired_comparison
 from sensorium.models.protocols import CountsPerExample
-from sensorium.specs import ImageSpec, SoundSpec, TextSpec
+from sensorium.specs import AudioClassificationSpec, ImageClassificationSpec, TextClassificationSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.inference import InferenceModel
 
@@ -59,7 +59,7 @@ class ClassificationEvaluation(Evaluation):
         return paired_comparison(a=self.probabilities, b=other.probabilities, labels=self.labels)
 
 
-class Classifier(InferenceModel[ImageSpec | TextSpec | SoundSpec]):
+class Classifier(InferenceModel[ImageClassificationSpec | TextClassificationSpec | AudioClassificationSpec]):
     """A model ready to classify examples.
 
     A model that counts something has a method `counted`: called like `forward`, it gives the logits and, by name, a
@@ -83,7 +83,7 @@ class Classifier(InferenceModel[ImageSpec | TextSpec | SoundSpec]):
     def plane(self) -> Plane | None:
         """What it says between the values of two inputs and a little around them; None for other than two."""
         spec = self.spec
-        if not isinstance(spec, ImageSpec) or spec.in_channels * math.prod(spec.image_size) != 2:
+        if not isinstance(spec, ImageClassificationSpec) or spec.in_channels * math.prod(spec.image_size) != 2:
             return None
         low, high = -0.25, 1.25
         steps = torch.linspace(low, high, PLANE_POINTS)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sensorium.batches import ImageBatch, SoundBatch, TextBatch
+from sensorium.batches import AudioBatch, ImageBatch, TextBatch
 from sensorium.errors import RequestError, unknown
 from sensorium.losses.perceptron import perceptron_criterion
 from sensorium.tasks.preprocessing import Preparation
@@ -57,7 +57,7 @@ class ClassificationModule(TaskModule):
         """A batch's `inputs` -> logits (B, K)."""
         return self.model(*self.preparation(*inputs))
 
-    def step(self, batch: ImageBatch | TextBatch | SoundBatch, batch_idx: int, *, training: bool) -> StepResult:
+    def step(self, batch: ImageBatch | TextBatch | AudioBatch, batch_idx: int, *, training: bool) -> StepResult:
         labels = targets = batch.labels
         if training and self.preparation.augments:
             random = self.random(batch.indices, batch_idx)

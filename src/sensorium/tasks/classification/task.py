@@ -10,12 +10,12 @@ import numpy as np
 from sensorium.batches import IGNORED
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, listing
-from sensorium.specs import ImageSpec, SoundSpec, TextSpec
+from sensorium.specs import AudioClassificationSpec, ImageClassificationSpec, TextClassificationSpec
 from sensorium.tasks.base import LoadedModel, Metric, Task
 from sensorium.tasks.classification.evaluate import ClassificationEvaluation, Classifier, evaluate
 from sensorium.tasks.classification.report import write_classification_report
 
-C = TypeVar("C", bound=ImageSpec | TextSpec | SoundSpec)
+C = TypeVar("C", bound=ImageClassificationSpec | TextClassificationSpec | AudioClassificationSpec)
 
 
 class ClassificationTask(Task[C]):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from sensorium.specs import ImageSpec
+from sensorium.specs import ImageClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions, Predictor
 from sensorium.tasks.classification.evaluate import Classifier
 from sensorium.tasks.classification.predict import ClassPrediction, checked_top_k, class_predictions
@@ -14,7 +14,7 @@ class ImagePredictor(Predictor):
     """An image classifier ready to predict."""
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
-        self.spec: ImageSpec = model.spec
+        self.spec: ImageClassificationSpec = model.spec
         self.top_k, self.batch_size = checked_top_k(options.top_k), options.batch_size
         self.classifier = Classifier(spec=self.spec, **model.model_arguments)
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sensorium.specs import ImageSpec
+from sensorium.specs import ImageClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.classification.task import ClassificationTask
 from sensorium.tasks.image_classification.predict import ImagePredictor
@@ -25,17 +25,19 @@ STRONG_VIEW: dict[str, Any] = {
 }
 
 
-class ImageClassification(ClassificationTask[ImageSpec]):
+class ImageClassification(ClassificationTask[ImageClassificationSpec]):
     """Images (B, C, H, W) -> logits (B, K)."""
 
     name = "image_classification"
-    augmentation, fitting_augmentations = "pictures", "crop or none"
+    augmentation, fitting_augmentations = "images", "crop or none"
     strong_view = STRONG_VIEW
     self_supervised = True
     traceable = True
     uses_memory_format = True
 
-    def preprocessing(self, spec: ImageSpec, memory_format: torch.memory_format = torch.contiguous_format) -> nn.Module:
+    def preprocessing(
+        self, spec: ImageClassificationSpec, memory_format: torch.memory_format = torch.contiguous_format
+    ) -> nn.Module:
         return Normalise(mean=spec.mean, std=spec.std, memory_format=memory_format)
 
     def eval_precision(self, precision: str) -> str:

@@ -26,7 +26,7 @@ class ImageTagging(Task[ImageTaggingSpec]):
     name = "image_tagging"
     headline = Metric("map")
     options = ("threshold",)
-    augmentation, fitting_augmentations = "pictures", "crop or none"
+    augmentation, fitting_augmentations = "images", "crop or none"
     uses_memory_format = True
 
     def preprocessing(

@@ -15,7 +15,7 @@ from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.decoding.sampling import sample
 from sensorium.randomness import fold
-from sensorium.specs import LanguageSpec
+from sensorium.specs import LanguageModelingSpec
 from sensorium.tasks.base import LoadedModel, Metric, PredictOptions, Task
 from sensorium.tasks.language_modeling.evaluate import LanguageEvaluation, LanguageEvaluator, evaluate
 from sensorium.tasks.language_modeling.predict import Continuation, TextGenerator
@@ -29,7 +29,7 @@ SAMPLE_PROMPT = 20  # tokens of the validation text that it continues
 SAMPLE_TEMPERATURE = 0.8
 
 
-class LanguageModeling(Task[LanguageSpec]):
+class LanguageModeling(Task[LanguageModelingSpec]):
     """Tokens (B, T) and a state -> logits (B, T, V) and the state after them."""
 
     name = "language_modeling"
@@ -41,7 +41,7 @@ class LanguageModeling(Task[LanguageSpec]):
     bf16_always = True
 
     def preprocessing(
-        self, spec: LanguageSpec, memory_format: torch.memory_format = torch.contiguous_format
+        self, spec: LanguageModelingSpec, memory_format: torch.memory_format = torch.contiguous_format
     ) -> nn.Module:
         return AsStored()
 
@@ -76,7 +76,7 @@ class LanguageModeling(Task[LanguageSpec]):
         *,
         folder: Path,
         split: Any,
-        spec: LanguageSpec,
+        spec: LanguageModelingSpec,
         predictions_format: str,
     ) -> list[Path]:
         return []

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from sensorium.batches import ImageBatch, SoundBatch, TextBatch
+from sensorium.batches import AudioBatch, ImageBatch, TextBatch
 from sensorium.errors import RequestError
 from sensorium.optim.average import WeightAverage
 from sensorium.randomness import ExampleRandom
@@ -220,7 +220,7 @@ class SemiSupervised(ClassificationModule):
             averages = (getattr(callback, "average", None) for callback in self.trainer.callbacks)  # type: ignore[attr-defined]
             self.method.teacher = next((average for average in averages if isinstance(average, WeightAverage)), None)
 
-    def step(self, batch: ImageBatch | TextBatch | SoundBatch, batch_idx: int, *, training: bool) -> StepResult:
+    def step(self, batch: ImageBatch | TextBatch | AudioBatch, batch_idx: int, *, training: bool) -> StepResult:
         if not training:
             return super().step(batch, batch_idx, training=False)
         count = len(batch.labels) // (1 + self.method.unlabelled_ratio)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sensorium.batches import ImageBatch
 from sensorium.errors import RequestError
 from sensorium.losses.contrastive import nt_xent
-from sensorium.nn.tap import Tap, as_vectors
+from sensorium.nn.feature_hook import FeatureHook, as_vectors
 from sensorium.optim.groups import parameter_groups
 from sensorium.tasks.preprocessing import Preparation
 from sensorium.tasks.training_module import OptimizationConfig, StepResult, TaskModule
@@ -56,7 +56,7 @@ class SimCLR(TaskModule):
         super().__init__(model=model, recipe=recipe)
         if not temperature > 0:
             raise RequestError(f"learning.temperature={temperature} is not possible. Allowed: a number above 0.")
-        self.tap = Tap(model, "head")
+        self.hook = FeatureHook(model, "head")
         if all(name.split(".")[0] == "head" for name, _ in model.named_parameters()):
             raise RequestError(f"{type(model).__name__} is a head and nothing else: it has no features to learn.")
         head = model.get_submodule("head")
@@ -91,7 +91,7 @@ class SimCLR(TaskModule):
 
     def _features(self, model: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
         model(*inputs)
-        return as_vectors(self.tap.take())
+        return as_vectors(self.hook.take())
 
     def _plain(self, batch: ImageBatch) -> Tensor:
         """(B, F) of length 1, of images as they are."""

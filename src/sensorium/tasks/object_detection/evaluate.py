@@ -12,7 +12,7 @@ from sensorium.data.loader import BatchLoader
 from sensorium.data.vision.scenes import DetectionSplit
 from sensorium.distributed import gather
 from sensorium.metrics.detection import DetectedBoxes, DetectionScores, GroundTruth, detection_scores
-from sensorium.specs import DetectionSpec
+from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.inference import InferenceModel
 from sensorium.vision.fit_boxes import unfit_boxes
@@ -40,7 +40,7 @@ class DetectionEvaluation(Evaluation):
         return self.scores.summary()
 
 
-class Detector(InferenceModel[DetectionSpec]):
+class DetectionInference(InferenceModel[ObjectDetectionSpec]):
     """A model ready to find boxes."""
 
     def detect(self, images: Tensor, sizes: Sequence[tuple[int, int]]) -> list[DetectedBoxes]:
@@ -57,7 +57,7 @@ class Detector(InferenceModel[DetectionSpec]):
         return DetectedBoxes(boxes[kept], labels[kept], scores[kept])
 
 
-def evaluate(detector: Detector, loader: BatchLoader) -> DetectionEvaluation:
+def evaluate(detector: DetectionInference, loader: BatchLoader) -> DetectionEvaluation:
     """Every example of the loader's split exactly once, in the order of the split.
 
     Over several processes each takes its share of the batches and all get the whole result.

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from sensorium.metrics.detection import DetectedBoxes
 from sensorium.output import Record
-from sensorium.specs import DetectionSpec
+from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor
 from sensorium.tasks.image_inputs import RawImage, read_batches, stacked
-from sensorium.tasks.object_detection.evaluate import Detector
+from sensorium.tasks.object_detection.evaluate import DetectionInference
 from sensorium.vision.decode import UnreadableImage
 
 THRESHOLD = 0.3  # score from which a bounding box is given unless told otherwise
@@ -61,10 +61,10 @@ class DetectionPredictor(Predictor):
     """A detector ready to predict."""
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
-        self.spec: DetectionSpec = model.spec
+        self.spec: ObjectDetectionSpec = model.spec
         self.threshold = THRESHOLD if options.threshold is None else options.threshold
         self.batch_size = options.batch_size
-        self.detector = Detector(spec=self.spec, **model.model_arguments)
+        self.detector = DetectionInference(spec=self.spec, **model.model_arguments)
 
     def predict(self, inputs: Iterable[RawImage]) -> Iterator[DetectionPrediction]:
         class_names = self.spec.class_names

@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from sensorium.data.vision.scenes import DetectionSplit
 from sensorium.files import write_csv, write_json, write_json_lines
-from sensorium.metrics.detection import RECALLS, Errors, as_coco, errors
+from sensorium.metrics.detection import RECALLS, DetectionErrors, as_coco, errors
 from sensorium.tasks.object_detection.evaluate import DetectionEvaluation
 from sensorium.tasks.plots import literal, new_figure, save_figure, shown
 from sensorium.vision.fit_boxes import fit_boxes
@@ -64,7 +64,7 @@ def write_detection_report(
 
 
 def _per_class_rows(
-    detections: DetectionEvaluation, faults: Sequence[Errors], class_names: Sequence[str]
+    detections: DetectionEvaluation, faults: Sequence[DetectionErrors], class_names: Sequence[str]
 ) -> Iterator[Sequence[object]]:
     """precision and recall: of what scores at least THRESHOLD, at an overlap of one half."""
     yield ("class", "boxes", "ap", "ap50", "found", "precision", "recall")
@@ -92,7 +92,7 @@ def _results(detections: DetectionEvaluation) -> Iterator[dict[str, Any]]:
 
 
 def _prediction_rows(
-    detections: DetectionEvaluation, faults: Sequence[Errors], names: Sequence[str], class_names: Sequence[str]
+    detections: DetectionEvaluation, faults: Sequence[DetectionErrors], names: Sequence[str], class_names: Sequence[str]
 ) -> Iterator[tuple[object, ...]]:
     for row, (one, fault) in enumerate(zip(detections.found, faults, strict=True)):
         for number in np.flatnonzero(one.scores >= THRESHOLD):
@@ -128,7 +128,7 @@ def plot_precision_recall(
     save_figure(figure, path)
 
 
-def worst_images(faults: Sequence[Errors]) -> list[int]:
+def worst_images(faults: Sequence[DetectionErrors]) -> list[int]:
     """Rows of the images with the most boxes missed or wrong, the worst first; at most as many as are drawn."""
     counts = [int(fault.missed.sum() + fault.wrong.sum()) for fault in faults]
     wrong = [row for row, count in enumerate(counts) if count]
@@ -138,7 +138,7 @@ def worst_images(faults: Sequence[Errors]) -> list[int]:
 def plot_worst_misses(
     *,
     detections: DetectionEvaluation,
-    faults: Sequence[Errors],
+    faults: Sequence[DetectionErrors],
     split: DetectionSplit,
     class_names: Sequence[str],
     path: Path,
@@ -173,7 +173,7 @@ def plot_worst_misses(
 def _draw_faults(
     axes: Axes,
     detections: DetectionEvaluation,
-    fault: Errors,
+    fault: DetectionErrors,
     split: DetectionSplit,
     row: int,
     class_names: Sequence[str],

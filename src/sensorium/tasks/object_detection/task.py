@@ -10,11 +10,11 @@ from torch import nn
 
 from sensorium.data.loader import BatchLoader
 from sensorium.models import protocols
-from sensorium.specs import DetectionSpec
+from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks.base import Artifacts, LoadedModel, Metric, PredictOptions, Task
 from sensorium.tasks.classification.task import class_numbers
-from sensorium.tasks.image_folder import ImageFolder
-from sensorium.tasks.object_detection.evaluate import DetectionEvaluation, Detector, evaluate
+from sensorium.tasks.image_writer import ImageWriter
+from sensorium.tasks.object_detection.evaluate import DetectionEvaluation, DetectionInference, evaluate
 from sensorium.tasks.object_detection.predict import DetectionPredictor
 from sensorium.tasks.object_detection.report import write_detection_report
 from sensorium.tasks.object_detection.writer import CocoWriter, Overlays
@@ -23,7 +23,7 @@ from sensorium.tasks.writers import FORMATS, Writer
 from sensorium.vision.normalise import Normalise
 
 
-class ObjectDetection(Task[DetectionSpec]):
+class ObjectDetection(Task[ObjectDetectionSpec]):
     """Images -> boxes (N, 4), labels (N,) and scores (N,) of each, as torchvision's detectors give them."""
 
     name = "object_detection"
@@ -31,11 +31,11 @@ class ObjectDetection(Task[DetectionSpec]):
     headline = Metric("map")
     options = ("threshold", "overlay")
     formats = (*FORMATS, "coco")
-    augmentation, fitting_augmentations = "scenes", "scene or none"
+    augmentation, fitting_augmentations = "images with boxes or masks", "scene or none"
     uses_memory_format = True
 
     def preprocessing(
-        self, spec: DetectionSpec, memory_format: torch.memory_format = torch.contiguous_format
+        self, spec: ObjectDetectionSpec, memory_format: torch.memory_format = torch.contiguous_format
     ) -> nn.Module:
         return Normalise(mean=spec.mean, std=spec.std, memory_format=memory_format)
 
@@ -43,7 +43,7 @@ class ObjectDetection(Task[DetectionSpec]):
         return precision
 
     def evaluate(self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]) -> DetectionEvaluation:
-        return evaluate(Detector(spec=model.spec, **model.model_arguments), loader_of(split))
+        return evaluate(DetectionInference(spec=model.spec, **model.model_arguments), loader_of(split))
 
     def report(
         self,
@@ -51,7 +51,7 @@ class ObjectDetection(Task[DetectionSpec]):
         *,
         folder: Path,
         split: Any,
-        spec: DetectionSpec,
+        spec: ObjectDetectionSpec,
         predictions_format: Any,
     ) -> list[Path]:
         return write_detection_report(
@@ -62,7 +62,7 @@ class ObjectDetection(Task[DetectionSpec]):
             predictions_format=predictions_format,
         )
 
-    def relabeled(self, split: Any, found: DetectionSpec, trained: DetectionSpec) -> Any:
+    def relabeled(self, split: Any, found: ObjectDetectionSpec, trained: ObjectDetectionSpec) -> Any:
         if found.class_names == trained.class_names:
             return split
         numbers = class_numbers(found.class_names, trained.class_names)
@@ -82,5 +82,5 @@ class ObjectDetection(Task[DetectionSpec]):
     def artifacts(self, options: PredictOptions, inputs: Any, model: LoadedModel) -> Artifacts | None:
         if options.overlay is None:
             return None
-        folder = ImageFolder("overlay", Path(options.overlay).expanduser(), inputs)
+        folder = ImageWriter("overlay", Path(options.overlay).expanduser(), inputs)
         return Overlays(folder, model.spec.class_names)

@@ -8,7 +8,7 @@ from typing import Any
 from sensorium import output
 from sensorium.metrics.detection import as_coco
 from sensorium.tasks.base import Artifacts
-from sensorium.tasks.image_folder import ImageFolder
+from sensorium.tasks.image_writer import ImageWriter
 from sensorium.tasks.object_detection.predict import DetectionPrediction
 from sensorium.tasks.writers import Writer
 from sensorium.vision.decode import decode_image
@@ -56,7 +56,7 @@ def as_coco_dataset(predictions: Sequence[DetectionPrediction], names: Sequence[
 class Overlays(Artifacts):
     """Images with their bounding boxes drawn on them, a PNG for each, in a folder."""
 
-    def __init__(self, folder: ImageFolder, names: Sequence[str]) -> None:
+    def __init__(self, folder: ImageWriter, names: Sequence[str]) -> None:
         self._folder, self._names = folder, names
         palette = distinct_palette(len(names))
         self._colors = [palette[3 * number : 3 * number + 3] for number in range(len(names))]

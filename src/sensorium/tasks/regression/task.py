@@ -73,7 +73,7 @@ class Regression(Task[R]):
 class ImageRegression(Regression[ImageRegressionSpec]):
     """Images (B, C, H, W) -> standardized predictions (B, K)."""
 
-    augmentation, fitting_augmentations = "pictures", "colour or none"
+    augmentation, fitting_augmentations = "images", "colour or none"
     uses_memory_format = True
 
     def preprocessing(

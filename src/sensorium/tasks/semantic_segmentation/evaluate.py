@@ -15,7 +15,7 @@ from sensorium.batches import VOID
 from sensorium.data.loader import BatchLoader
 from sensorium.distributed import gather
 from sensorium.metrics.segmentation import confusion_matrices, mean_iou, summary
-from sensorium.specs import SegmentationSpec
+from sensorium.specs import SemanticSegmentationSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.inference import InferenceModel
 
@@ -50,7 +50,7 @@ class SegmentationEvaluation(Evaluation):
         return summary(self.confusion) | {"loss": self.nats / max(1, int(self.confusion.sum()))}
 
 
-class Segmenter(InferenceModel[SegmentationSpec]):
+class SegmentationInference(InferenceModel[SemanticSegmentationSpec]):
     """A model ready to segment images."""
 
     def logits(self, images: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class Segmenter(InferenceModel[SegmentationSpec]):
         return _classes(self.logits(images))
 
 
-def evaluate(segmenter: Segmenter, loader: BatchLoader) -> SegmentationEvaluation:
+def evaluate(segmenter: SegmentationInference, loader: BatchLoader) -> SegmentationEvaluation:
     """Every example of the loader's split exactly once, at the size the model sees.
 
     Over several processes each takes its share of the batches and all get the whole result.

@@ -7,10 +7,10 @@ import numpy as np
 
 from sensorium.batches import VOID
 from sensorium.output import Record
-from sensorium.specs import SegmentationSpec
+from sensorium.specs import SemanticSegmentationSpec
 from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor
 from sensorium.tasks.image_inputs import RawImage, read_batches, stacked
-from sensorium.tasks.semantic_segmentation.evaluate import Segmenter
+from sensorium.tasks.semantic_segmentation.evaluate import SegmentationInference
 from sensorium.vision.decode import UnreadableImage
 from sensorium.vision.fit_boxes import unfit_mask
 
@@ -51,9 +51,9 @@ class SegmentationPredictor(Predictor):
     """A segmentation model ready to predict."""
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
-        self.spec: SegmentationSpec = model.spec
+        self.spec: SemanticSegmentationSpec = model.spec
         self.batch_size, self.shown = options.batch_size, options.top_k or len(self.spec.class_names)
-        self.segmenter = Segmenter(spec=self.spec, **model.model_arguments)
+        self.segmenter = SegmentationInference(spec=self.spec, **model.model_arguments)
 
     def predict(self, inputs: Iterable[RawImage]) -> Iterator[MaskPrediction]:
         class_names = self.spec.class_names

@@ -11,28 +11,28 @@ from torch import nn
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, listing
 from sensorium.models import protocols
-from sensorium.specs import SegmentationSpec
+from sensorium.specs import SemanticSegmentationSpec
 from sensorium.tasks.base import Artifacts, LoadedModel, Metric, PredictOptions, Task
 from sensorium.tasks.raw_inputs import image_files
-from sensorium.tasks.semantic_segmentation.evaluate import SegmentationEvaluation, Segmenter, evaluate
+from sensorium.tasks.semantic_segmentation.evaluate import SegmentationEvaluation, SegmentationInference, evaluate
 from sensorium.tasks.semantic_segmentation.predict import SegmentationPredictor
 from sensorium.tasks.semantic_segmentation.report import write_segmentation_report
 from sensorium.tasks.semantic_segmentation.writer import MaskFiles
 from sensorium.vision.normalise import Normalise
 
 
-class SemanticSegmentation(Task[SegmentationSpec]):
+class SemanticSegmentation(Task[SemanticSegmentationSpec]):
     """Images (B, C, H, W) -> logits (B, K, H, W)."""
 
     name = "semantic_segmentation"
     protocol = protocols.Segmenter
     headline = Metric("miou")
     options = ("masks", "overlay", "top_k")
-    augmentation, fitting_augmentations = "scenes", "scene or none"
+    augmentation, fitting_augmentations = "images with boxes or masks", "scene or none"
     uses_memory_format = True
 
     def preprocessing(
-        self, spec: SegmentationSpec, memory_format: torch.memory_format = torch.contiguous_format
+        self, spec: SemanticSegmentationSpec, memory_format: torch.memory_format = torch.contiguous_format
     ) -> nn.Module:
         return Normalise(mean=spec.mean, std=spec.std, memory_format=memory_format)
 
@@ -47,7 +47,7 @@ class SemanticSegmentation(Task[SegmentationSpec]):
     def evaluate(
         self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]
     ) -> SegmentationEvaluation:
-        return evaluate(Segmenter(spec=model.spec, **model.model_arguments), loader_of(split))
+        return evaluate(SegmentationInference(spec=model.spec, **model.model_arguments), loader_of(split))
 
     def report(
         self,
@@ -55,7 +55,7 @@ class SemanticSegmentation(Task[SegmentationSpec]):
         *,
         folder: Path,
         split: Any,
-        spec: SegmentationSpec,
+        spec: SemanticSegmentationSpec,
         predictions_format: Any,
     ) -> list[Path]:
         def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -72,7 +72,7 @@ class SemanticSegmentation(Task[SegmentationSpec]):
             predictions_format=predictions_format,
         )
 
-    def relabeled(self, split: Any, found: SegmentationSpec, trained: SegmentationSpec) -> Any:
+    def relabeled(self, split: Any, found: SemanticSegmentationSpec, trained: SemanticSegmentationSpec) -> Any:
         if found.class_names != trained.class_names:  # pixel values in files: they are not renumbered
             raise RequestError(
                 f"The classes of this data are {listing(found.class_names, limit=12)}.\n"

@@ -8,7 +8,7 @@ from PIL import Image
 
 from sensorium.errors import RequestError
 from sensorium.tasks.base import Artifacts
-from sensorium.tasks.image_folder import ImageFolder
+from sensorium.tasks.image_writer import ImageWriter
 from sensorium.tasks.semantic_segmentation.predict import MaskPrediction
 from sensorium.tasks.semantic_segmentation.report import indexed, overlay
 from sensorium.vision.decode import decode_image
@@ -24,7 +24,7 @@ class MaskFiles(Artifacts):
         given = {key: Path(folder).expanduser() for key, folder in folders.items()}
         if len({folder.resolve() for folder in given.values()}) < len(given):
             raise RequestError("masks and overlay name the same folder, where one would replace the other.\nGive two.")
-        self._folders = {key: ImageFolder(key, folder, inputs) for key, folder in given.items()}
+        self._folders = {key: ImageWriter(key, folder, inputs) for key, folder in given.items()}
         self._palette = palette
 
     def write(self, prediction: MaskPrediction) -> MaskPrediction:

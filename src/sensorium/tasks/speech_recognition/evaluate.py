@@ -12,12 +12,12 @@ from torch import Tensor
 from sensorium.audio.features import Features
 from sensorium.batches import SpeechBatch
 from sensorium.data.loader import BatchLoader
-from sensorium.decoding.ctc import Hypothesis
+from sensorium.decoding.ctc import CTCHypothesis
 from sensorium.decoding.flashlight import CTCDecoder
 from sensorium.distributed import gather
 from sensorium.metrics.recognition import character_errors, total, word_errors
 from sensorium.models.protocols import CTCRecognizer
-from sensorium.specs import SpeechSpec
+from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.decoding_settings import CTCSettings
 from sensorium.tasks.precision import autocast
@@ -61,7 +61,7 @@ class Transcriber:
         self,
         *,
         model: CTCRecognizer,
-        spec: SpeechSpec,
+        spec: SpeechRecognitionSpec,
         device: torch.device,
         precision: str,
         settings: CTCSettings,
@@ -89,11 +89,11 @@ class Transcriber:
             log_probs, frames = self.model(*prepared)
         return log_probs.float().cpu(), frames.cpu()
 
-    def search(self, log_probs: Tensor, lengths: Tensor) -> list[list[Hypothesis]]:
+    def search(self, log_probs: Tensor, lengths: Tensor) -> list[list[CTCHypothesis]]:
         """Log-probabilities (B, T', V) on the CPU, lengths (B,) -> the n best of each, the best first."""
         return self.decoder.decode(log_probs, lengths)
 
-    def text(self, hypothesis: Hypothesis) -> str:
+    def text(self, hypothesis: CTCHypothesis) -> str:
         """The transcript of a hypothesis."""
         return self.tokenizer.decode(list(hypothesis.tokens)).strip()
 

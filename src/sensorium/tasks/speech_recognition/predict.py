@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from sensorium.audio.features import Features
-from sensorium.audio.read import UnreadableSound, chunks, probe
+from sensorium.audio.read import UnreadableAudio, chunks, probe
 from sensorium.data.audio.store import padded
 from sensorium.decoding.alignment import align_words
-from sensorium.decoding.ctc import BLANK, Hypothesis
+from sensorium.decoding.ctc import BLANK, CTCHypothesis
 from sensorium.models.protocols import CTCRecognizer
 from sensorium.output import Record
-from sensorium.specs import SpeechSpec
+from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.audio_inputs import RawAudio, Source, read_batches, sources
 from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
@@ -64,7 +64,7 @@ class SpeechPredictor(Predictor):
     """A recognizer ready to transcribe."""
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
-        spec: SpeechSpec = model.spec
+        spec: SpeechRecognitionSpec = model.spec
         self.batch_size, self.words = options.batch_size, options.details
         self.sample_rate = int(spec.features["sample_rate"])
         self.transcriber = Transcriber(
@@ -77,9 +77,9 @@ class SpeechPredictor(Predictor):
         self.frame = frame_seconds(self.transcriber.model, self.transcriber.prepare)
 
     def predict(self, inputs: Iterable[RawAudio]) -> Iterator[Transcript]:
-        waiting: list[tuple[str, Source | UnreadableSound]] = []
+        waiting: list[tuple[str, Source | UnreadableAudio]] = []
         for name, source in sources(inputs):
-            if _seconds(source) > LONG and not isinstance(source, UnreadableSound):
+            if _seconds(source) > LONG and not isinstance(source, UnreadableAudio):
                 yield from self._short(waiting)
                 waiting = []
                 yield self._long(name, source)
@@ -90,17 +90,17 @@ class SpeechPredictor(Predictor):
                     waiting = []
         yield from self._short(waiting)
 
-    def _short(self, recordings: list[tuple[str, Source | UnreadableSound]]) -> Iterator[Transcript]:
+    def _short(self, recordings: list[tuple[str, Source | UnreadableAudio]]) -> Iterator[Transcript]:
         for found in read_batches(recordings, sample_rate=self.sample_rate, batch_size=self.batch_size):
             sounds = [sound for _, sound in found if isinstance(sound, np.ndarray)]
-            answers: Iterator[tuple[Tensor, list[Hypothesis]]] = iter(())
+            answers: Iterator[tuple[Tensor, list[CTCHypothesis]]] = iter(())
             if sounds:
                 log_probs, lengths = self.transcriber.log_probs(*map(torch.from_numpy, padded(sounds)))
                 best = self.transcriber.search(log_probs, lengths)
                 rows = [row[:length] for row, length in zip(log_probs, lengths.tolist(), strict=True)]
                 answers = zip(rows, best, strict=True)
             for name, sound in found:
-                if isinstance(sound, UnreadableSound):
+                if isinstance(sound, UnreadableAudio):
                     yield Transcript(name, error=f"{name}: {sound}")
                     continue
                 row, n_best = next(answers)
@@ -121,7 +121,7 @@ class SpeechPredictor(Predictor):
                 best = self.transcriber.search(log_probs[None], torch.tensor([len(log_probs)]))[0][0]
                 texts.append(self.transcriber.text(best))
                 words += self._words(log_probs, best, start)
-        except UnreadableSound as error:
+        except UnreadableAudio as error:
             return Transcript(name, error=f"{name}: {error}")
         return Transcript(name, " ".join(filter(None, texts)), tuple(words), seconds=_seconds(source))
 
@@ -164,7 +164,7 @@ class SpeechPredictor(Predictor):
                 best_run, best_end = run, frame + 1
         return best_end - best_run // 2 if len(log_probs) >= longest + pause else 0
 
-    def _words(self, log_probs: Tensor, best: Hypothesis, start: float) -> tuple[Word, ...]:
+    def _words(self, log_probs: Tensor, best: CTCHypothesis, start: float) -> tuple[Word, ...]:
         """With their times in the recording. start: the second at which log_probs (T, V) begin."""
         found = align_words(log_probs, best.tokens, self.transcriber.tokenizer.decode)
         return tuple(
@@ -181,12 +181,12 @@ def frame_seconds(model: CTCRecognizer, prepare: nn.Module) -> float:
     return stride * prepare.hop_samples / prepare.sample_rate
 
 
-def _seconds(source: Source | UnreadableSound) -> float:
+def _seconds(source: Source | UnreadableAudio) -> float:
     """0 for a file that cannot be read: reading it says why."""
-    if isinstance(source, UnreadableSound):
+    if isinstance(source, UnreadableAudio):
         return 0.0
     try:
         info = probe(source)
-    except UnreadableSound:
+    except UnreadableAudio:
         return 0.0
     return info.samples / info.sample_rate

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sensorium.files import write_atomically, write_csv
-from sensorium.metrics.recognition import Errors, alignment, by_group, total, word_errors, worst
+from sensorium.metrics.recognition import WordErrors, alignment, by_group, total, word_errors, worst
 
 WORST = 50  # utterances that are shown word by word
 
@@ -38,18 +38,18 @@ def _rows(
     references: Sequence[str],
     hypotheses: Sequence[str],
     speakers: Sequence[str],
-    errors: Sequence[Errors],
+    errors: Sequence[WordErrors],
 ) -> Iterable[Sequence[object]]:
     yield ("index", "name", "speaker", "reference", "hypothesis", "words", "substitutions", "insertions", "deletions")
     for row, error in enumerate(errors):
         yield (row, names[row], speakers[row], references[row], hypotheses[row], *_counts(error))
 
 
-def _counts(errors: Errors) -> tuple[int, ...]:
+def _counts(errors: WordErrors) -> tuple[int, ...]:
     return errors.length, errors.substitutions, errors.insertions, errors.deletions
 
 
-def _counted(errors: Errors) -> str:
+def _counted(errors: WordErrors) -> str:
     words, substitutions, insertions, deletions = _counts(errors)
     return (
         f"word error rate {errors.rate:.2%}: of {words:,} words {substitutions:,} substituted, {deletions:,} deleted; "
@@ -57,5 +57,5 @@ def _counted(errors: Errors) -> str:
     )
 
 
-def _shown(name: str, errors: Errors, reference: str, hypothesis: str) -> str:
+def _shown(name: str, errors: WordErrors, reference: str, hypothesis: str) -> str:
     return f"{name}: {errors.rate:.0%}\n{alignment(reference, hypothesis)}\n"

@@ -15,7 +15,7 @@ from sensorium.audio.stream import FeatureStream
 from sensorium.decoding.ctc import BLANK
 from sensorium.errors import RequestError
 from sensorium.models.protocols import StreamingCTC
-from sensorium.specs import SpeechSpec
+from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.audio_inputs import CHUNK
 from sensorium.tasks.base import LoadedModel
 from sensorium.tasks.precision import autocast
@@ -45,7 +45,7 @@ class LiveTranscriber:
     """
 
     def __init__(self, model: LoadedModel) -> None:
-        spec: SpeechSpec = model.spec
+        spec: SpeechRecognitionSpec = model.spec
         if not isinstance(model.model, StreamingCTC):
             raise RequestError(
                 "stream=true: this model needs the whole recording. Leave stream out, or train "

@@ -12,7 +12,7 @@ from sensorium.data.audio.splits import too_short
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError
 from sensorium.metrics.recognition import jiwer_package
-from sensorium.specs import SpeechSpec
+from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.audio_inputs import audio_chunks
 from sensorium.tasks.base import LoadedModel, Metric, PredictOptions, Task
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
@@ -25,22 +25,22 @@ from sensorium.tasks.speech_recognition.writer import SUBTITLES, SubtitleFiles, 
 from sensorium.tasks.writers import FORMATS, LineWriter, Writer
 
 
-class SpeechRecognition(Task[SpeechSpec]):
+class SpeechRecognition(Task[SpeechRecognitionSpec]):
     """Features (B, T, F) and lengths (B,) -> log-probabilities (B, T', V) and lengths (B,)."""
 
     name = "speech_recognition"
     headline = Metric("wer", higher_is_better=False)
     formats = (*FORMATS, *SUBTITLES)
     streams = True
-    augmentation, fitting_augmentations = "sound", "spec_augment or none"
+    augmentation, fitting_augmentations = "audio", "spec_augment or none"
     bf16_always = True
 
     def preprocessing(
-        self, spec: SpeechSpec, memory_format: torch.memory_format = torch.contiguous_format
+        self, spec: SpeechRecognitionSpec, memory_format: torch.memory_format = torch.contiguous_format
     ) -> nn.Module:
         return Features(**spec.features)
 
-    def check_request(self, spec: SpeechSpec, decoding: Mapping[str, Any]) -> None:
+    def check_request(self, spec: SpeechRecognitionSpec, decoding: Mapping[str, Any]) -> None:
         jiwer_package()
         chosen = settings_from(CTCSettings, decoding)
         chosen.arpa(spec.language_model)
@@ -67,7 +67,7 @@ class SpeechRecognition(Task[SpeechSpec]):
         *,
         folder: Path,
         split: Any,
-        spec: SpeechSpec,
+        spec: SpeechRecognitionSpec,
         predictions_format: str,
     ) -> list[Path]:
         return write_transcripts(

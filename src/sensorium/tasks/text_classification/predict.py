@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from sensorium.data.text.labelled import cut_note
-from sensorium.specs import TextSpec
+from sensorium.specs import TextClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions, Predictor
 from sensorium.tasks.classification.evaluate import Classifier
 from sensorium.tasks.classification.predict import ClassPrediction, checked_top_k, top_classes
@@ -19,7 +19,7 @@ class TextPredictor(Predictor):
     """
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
-        self.spec: TextSpec = model.spec
+        self.spec: TextClassificationSpec = model.spec
         self.top_k = min(checked_top_k(options.top_k), self.spec.num_classes)
         self.batch_size, self.truncated = options.batch_size, 0
         self.classifier = Classifier(spec=self.spec, **model.model_arguments)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sensorium.data.text.labelled import cut_note
-from sensorium.specs import TextSpec
+from sensorium.specs import TextClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.classification.task import ClassificationTask
 from sensorium.tasks.preprocessing import AsStored
@@ -25,7 +25,7 @@ STRONG_VIEW: dict[str, Any] = {
 }
 
 
-class TextClassification(ClassificationTask[TextSpec]):
+class TextClassification(ClassificationTask[TextClassificationSpec]):
     """Tokens (B, T) and lengths (B,) -> logits (B, K)."""
 
     name = "text_classification"
@@ -35,13 +35,15 @@ class TextClassification(ClassificationTask[TextSpec]):
     strong_view = STRONG_VIEW
     bf16_always = True
 
-    def preprocessing(self, spec: TextSpec, memory_format: torch.memory_format = torch.contiguous_format) -> nn.Module:
+    def preprocessing(
+        self, spec: TextClassificationSpec, memory_format: torch.memory_format = torch.contiguous_format
+    ) -> nn.Module:
         return AsStored()
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
         return {"texts": split.texts}
 
-    def truncation_notes(self, split: Any, spec: TextSpec) -> list[str]:
+    def truncation_notes(self, split: Any, spec: TextClassificationSpec) -> list[str]:
         return cut_note(split.cut, spec.max_length)
 
     def inputs(self, given: Mapping[str, Any]) -> Iterable[str]:

@@ -47,7 +47,7 @@ class ImageInputSpec(AnySpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureSpec(ImageInputSpec):
+class ImageClassesSpec(ImageInputSpec):
     """Images of which a model says something in terms of classes."""
 
     class_names: tuple[str, ...]
@@ -65,7 +65,7 @@ class PictureSpec(ImageInputSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageSpec(PictureSpec, LogitsSpec):
+class ImageClassificationSpec(ImageClassesSpec, LogitsSpec):
     """Pictures with a class each."""
 
     task = "image_classification"
@@ -77,7 +77,7 @@ class ImageSpec(PictureSpec, LogitsSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageTaggingSpec(PictureSpec, LogitsSpec):
+class ImageTaggingSpec(ImageClassesSpec, LogitsSpec):
     """Images with any number of tags each, or none. class_names: the tags."""
 
     task = "image_tagging"
@@ -92,7 +92,7 @@ class ImageTaggingSpec(PictureSpec, LogitsSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectionSpec(PictureSpec):
+class ObjectDetectionSpec(ImageClassesSpec):
     """Pictures with boxes around things of these classes. Class numbers begin at 0; there is none for background."""
 
     task = "object_detection"
@@ -107,7 +107,7 @@ class DetectionSpec(PictureSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentationSpec(PictureSpec, LogitsSpec):
+class SemanticSegmentationSpec(ImageClassesSpec, LogitsSpec):
     """Pictures with a class for every pixel.
 
     palette: red, green and blue from 0 to 255 for each class in turn, 3K numbers; what masks and overlays are drawn in.

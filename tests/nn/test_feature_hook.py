@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from sensorium.errors import RequestError
-from sensorium.nn.tap import Tap, as_vectors
+from sensorium.nn.feature_hook import FeatureHook, as_vectors
 
 
 class Network(nn.Module):
@@ -19,22 +19,22 @@ class Network(nn.Module):
 
 def test_it_holds_what_entered_last_and_once() -> None:
     model = Network()
-    tap = Tap(model, "head")
+    hook = FeatureHook(model, "head")
     model(torch.zeros(1, 3))
     x = torch.randn(5, 3)
     model(x)
-    assert torch.equal(tap.take(), model.body(x).relu())
+    assert torch.equal(hook.take(), model.body(x).relu())
     with pytest.raises(RuntimeError, match="Nothing has entered"):
-        tap.take()
-    tap.remove()
+        hook.take()
+    hook.remove()
     model(x)
     with pytest.raises(RuntimeError):
-        tap.take()
+        hook.take()
 
 
 def test_a_part_that_is_not_there() -> None:
     with pytest.raises(RequestError, match="Network has no part named 'neck'"):
-        Tap(Network(), "neck")
+        FeatureHook(Network(), "neck")
 
 
 def test_maps_and_sequences_become_vectors() -> None:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from sensorium.errors import RequestError
 
 
-class Tap:
+class FeatureHook:
     """Holds what entered `model.PART` when the model was called last.
 
     Raises RequestError for a model without such a part.

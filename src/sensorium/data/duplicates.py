@@ -12,7 +12,7 @@ from sensorium.errors import listing, nearest
 PARTS = ("train", "val", "test")
 
 
-def find_repeats(
+def find_duplicates(
     *,
     digests: np.ndarray,
     labels: Sequence[str] | None,

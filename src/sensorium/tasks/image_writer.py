@@ -10,7 +10,7 @@ from sensorium.files import replacing
 from sensorium.output import FileNames
 
 
-class ImageFolder:
+class ImageWriter:
     """Names each PNG after its input; of inputs that would share a name, the second ends in _2, and so on.
 
     key: the argument that named the folder, for errors. inputs: all that will be predicted for.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sensorium.data.repeats import find_repeats, find_unknown_classes, without
+from sensorium.data.duplicates import find_duplicates, find_unknown_classes, without
 
 # Train a b c, val d, test e f; the digest is one byte.
 PARTS = np.array([0, 0, 0, 1, 2, 2])
@@ -14,7 +14,7 @@ def repeats(
     contents: list[int], labels: list[str] | None = None, rows: np.ndarray = ALL
 ) -> tuple[dict[int, str], list[str]]:
     digests = np.array(contents, dtype=np.uint8)[:, None]
-    return find_repeats(digests=digests, labels=labels, parts=PARTS, places=PLACES, rows=rows, content="sound")
+    return find_duplicates(digests=digests, labels=labels, parts=PARTS, places=PLACES, rows=rows, content="sound")
 
 
 def test_copies_inside_a_part_are_counted_and_kept() -> None:

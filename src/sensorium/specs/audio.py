@@ -13,7 +13,7 @@ _FRAMES = 100  # frames of an example that a model is tried on, a second of soun
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoundSpec(LogitsSpec):
+class AudioClassificationSpec(LogitsSpec):
     """Labelled recordings.
 
     features: arguments of `sensorium.audio.features.Features`, the sample rate among them.
@@ -57,11 +57,11 @@ class SoundSpec(LogitsSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeechSpec(LogitsSpec):
+class SpeechRecognitionSpec(LogitsSpec):
     """Recordings with what is said in them.
 
-    features, num_features: as in a `SoundSpec`. tokenizer: `Tokenizer.to_dict()`; its padding is the blank of CTC.
-    language_model: an n-gram model of the training transcripts in ARPA's format, or nothing.
+    features, num_features: as in an `AudioClassificationSpec`. tokenizer: `Tokenizer.to_dict()`; its padding is the
+    blank of CTC. language_model: an n-gram model of the training transcripts in ARPA's format, or nothing.
     """
 
     task = "speech_recognition"

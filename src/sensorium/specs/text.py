@@ -43,7 +43,7 @@ class TextInputSpec(AnySpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextSpec(TextInputSpec, LogitsSpec):
+class TextClassificationSpec(TextInputSpec, LogitsSpec):
     """Labelled texts."""
 
     task = "text_classification"
@@ -68,7 +68,7 @@ class TextSpec(TextInputSpec, LogitsSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LanguageSpec(LogitsSpec):
+class LanguageModelingSpec(LogitsSpec):
     """Running text.
 
     tokenizer: `Tokenizer.to_dict()`. context: tokens of a stretch in training.
