@@ -11,7 +11,7 @@ from sensorium.checkpoint import Checkpoint
 from sensorium.cli.app import explained, override
 from sensorium.cli.composition import compose
 from sensorium.data.base import Data
-from sensorium.data.text.tables import open_table
+from sensorium.data.io.tables import open_table
 from sensorium.errors import RequestError, unknown
 from sensorium.run_config import RunConfig
 from sensorium.tasks import registry

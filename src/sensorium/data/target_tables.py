@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sensorium.data.base import Problem
+from sensorium.data.io.tables import check_column, open_table
 from sensorium.data.targets import read_targets
-from sensorium.data.text.tables import check_column, open_table
 from sensorium.errors import RequestError, listing
 
 _PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test"}

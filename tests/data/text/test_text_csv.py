@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from sensorium.data.text.tables import open_table
+from sensorium.data.io.tables import open_table
 from sensorium.data.text.text_csv import TextCsv
 from sensorium.errors import RequestError
 from sensorium.text.build_tokenizer import tokenizer_from_dict

@@ -10,7 +10,7 @@ from sensorium.data.audio.listening import Cache
 from sensorium.data.audio.settings import SoundSettings
 from sensorium.data.base import Data, OnBad, Problem, counted, first_problem
 from sensorium.data.folders import inner_folders, part_folders
-from sensorium.data.text.sources import existing
+from sensorium.data.io.paths import existing
 from sensorium.errors import RequestError
 from sensorium.files import visible
 from sensorium.suffixes import AUDIO_SUFFIXES

@@ -9,8 +9,8 @@ from sensorium.data.audio.listed import Recordings
 from sensorium.data.audio.listening import Cache
 from sensorium.data.audio.settings import SpeechSettings
 from sensorium.data.base import Data, OnBad, Problem
-from sensorium.data.text.sources import existing
-from sensorium.data.text.tables import Table, check_column, open_table
+from sensorium.data.io.paths import existing
+from sensorium.data.io.tables import Table, check_column, open_table
 from sensorium.errors import listing
 
 _PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test"}

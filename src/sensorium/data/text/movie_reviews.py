@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sensorium.data.base import Data, OnBad
+from sensorium.data.io.paths import existing
 from sensorium.data.text.labelled import LabelledSettings, LabelledTexts
-from sensorium.data.text.sources import existing
 from sensorium.errors import RequestError
 
 _FILES = {"negative": "rt-polarity.neg", "positive": "rt-polarity.pos"}

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from sensorium.data.base import Data, OnBad
+from sensorium.data.io.paths import existing
 from sensorium.data.text.pairs import PairSettings, SentencePairs
 from sensorium.data.text.parallel_text import add_files
-from sensorium.data.text.sources import existing
 from sensorium.errors import RequestError, unknown
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from sensorium.data.base import Data, OnBad, Problem, check_fractions, counted, first_problem, refuse
 from sensorium.data.duplicates import PARTS, find_duplicates, without
+from sensorium.data.io.text_files import wrong_bytes
 from sensorium.data.splits import hold_out
 from sensorium.data.text.labelled import cut_note
 from sensorium.data.text.settings import (
@@ -18,7 +19,6 @@ from sensorium.data.text.settings import (
     unknown_note,
     vocabulary_note,
 )
-from sensorium.data.text.sources import wrong_bytes
 from sensorium.data.text.splits import TranslationSplit
 from sensorium.data.text.texts import Picked, Places, Texts, TextWriter
 from sensorium.data.text.tokens import encode_texts

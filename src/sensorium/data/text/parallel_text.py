@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sensorium.data.base import Data, OnBad
+from sensorium.data.io.text_files import read_lines
 from sensorium.data.text.pairs import PairSettings, SentencePairs
-from sensorium.data.text.sources import read_lines
 from sensorium.errors import RequestError
 from sensorium.files import meant
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from sensorium.data.base import Data, OnBad, Problem
+from sensorium.data.io.paths import existing
+from sensorium.data.io.text_files import read_lines
 from sensorium.data.text.pairs import PairSettings, SentencePairs
-from sensorium.data.text.sources import existing, read_lines
 
 
 class ParallelTsv:

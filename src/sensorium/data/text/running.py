@@ -8,8 +8,8 @@ import numpy as np
 
 from sensorium.data.base import Data, OnBad, Problem, counted, refuse
 from sensorium.data.duplicates import PARTS
+from sensorium.data.io.text_files import read_pieces
 from sensorium.data.text.settings import TokenSettings, check_length, unknown_note, vocabulary_note
-from sensorium.data.text.sources import read_pieces
 from sensorium.data.text.splits import LanguageSplit
 from sensorium.data.text.texts import Texts, TextWriter
 from sensorium.data.text.tokens import TokenStore, encode_texts

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from sensorium.data.base import Data, OnBad, Problem, counted
+from sensorium.data.io.paths import existing
+from sensorium.data.io.tables import check_column, open_table
 from sensorium.data.text.labelled import LabelledSettings, LabelledTexts
-from sensorium.data.text.sources import existing
-from sensorium.data.text.tables import check_column, open_table
 from sensorium.errors import RequestError, listing
 
 _PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test"}

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from sensorium.data.base import Data, OnBad, check_fractions
+from sensorium.data.io.paths import existing
 from sensorium.data.text.running import LanguageSettings, RunningText
-from sensorium.data.text.sources import existing
 from sensorium.errors import RequestError
 
 

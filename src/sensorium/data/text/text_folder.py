@@ -9,8 +9,9 @@ from typing import Any
 
 from sensorium.data.base import Data, OnBad, Problem
 from sensorium.data.folders import inner_folders, part_folders
+from sensorium.data.io.paths import existing
+from sensorium.data.io.text_files import read_pieces
 from sensorium.data.text.labelled import LabelledSettings, LabelledTexts
-from sensorium.data.text.sources import existing, read_pieces
 from sensorium.errors import RequestError
 
 _LEFT_ASIDE = "unsup"  # aclImdb's reviews without a label

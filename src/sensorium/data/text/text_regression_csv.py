@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sensorium.data.base import Data, OnBad, Problem
+from sensorium.data.io.paths import existing
 from sensorium.data.target_tables import TargetTable
 from sensorium.data.targets import check_target_columns
-from sensorium.data.text.sources import existing
 from sensorium.data.text.target_texts import TargetTexts, TargetTextSettings
 
 

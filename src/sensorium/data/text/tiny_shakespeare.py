@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from sensorium.data.base import Data, OnBad
+from sensorium.data.io.paths import existing
 from sensorium.data.text.running import LanguageSettings, RunningText
-from sensorium.data.text.sources import existing
 
 _CUTS = (0.9 * 0.95, 0.9)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sensorium.data.base import Data, OnBad, Problem
 from sensorium.data.vision.detection_files import FoundBox, FoundScene, SceneList, make_detection
-from sensorium.data.vision.listed import existing
+from sensorium.data.vision.listed import existing_image_source
 from sensorium.data.vision.scene_files import PictureFile, SceneSettings
 from sensorium.data.vision.store import Channels
 from sensorium.errors import RequestError, listing
@@ -59,14 +59,14 @@ class Coco:
         )
 
     def load(self, *, on_bad: OnBad) -> Data:
-        path = existing("train_json", self._files["train"], folder=False)
+        path = existing_image_source("train_json", self._files["train"], folder=False)
         found = SceneList(path)
         for part, given in self._files.items():
             if part != "train" and given is None:
                 continue
-            path = existing(f"{part}_json", given, folder=False)
+            path = existing_image_source(f"{part}_json", given, folder=False)
             key = part if self._folders[part] is not None else "train"
-            folder = existing(f"{key}_images", self._folders[key], folder=True)
+            folder = existing_image_source(f"{key}_images", self._folders[key], folder=True)
             content = _read(path)
             names = _categories(content["categories"], path)
             if part == "train":

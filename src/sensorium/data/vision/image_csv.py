@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sensorium.data.base import Data, OnBad, Problem
 from sensorium.data.vision.files import FileSettings
-from sensorium.data.vision.listed import FileList, LabelledFile, existing
+from sensorium.data.vision.listed import FileList, LabelledFile, existing_image_source
 from sensorium.data.vision.store import Channels
 from sensorium.errors import RequestError, listing, nearest
 from sensorium.specs import Resize
@@ -51,7 +51,7 @@ class ImageCsv:
         )
 
     def load(self, *, on_bad: OnBad) -> Data:
-        path = existing("path", self._path, folder=False)
+        path = existing_image_source("path", self._path, folder=False)
         found = FileList(path)
         lines = _read(path)
         _, header = next(lines, (1, []))

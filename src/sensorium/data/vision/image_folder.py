@@ -6,7 +6,7 @@ from pathlib import Path
 from sensorium.data.base import Data, OnBad, Problem, counted
 from sensorium.data.folders import inner_folders, part_folders
 from sensorium.data.vision.files import FileSettings
-from sensorium.data.vision.listed import FileList, LabelledFile, existing
+from sensorium.data.vision.listed import FileList, LabelledFile, existing_image_source
 from sensorium.data.vision.store import Channels
 from sensorium.errors import RequestError
 from sensorium.files import visible
@@ -45,7 +45,7 @@ class ImageFolder:
         )
 
     def load(self, *, on_bad: OnBad) -> Data:
-        root = existing("root", self._root, folder=True)
+        root = existing_image_source("root", self._root, folder=True)
         found = FileList(root)
         folders, found.notes = part_folders(root, expected=_expected(root))
         if "" in folders:

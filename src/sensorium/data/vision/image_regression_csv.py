@@ -6,7 +6,7 @@ from pathlib import Path
 from sensorium.data.base import Data, OnBad, Problem, first_problem
 from sensorium.data.target_tables import TargetRow, TargetTable
 from sensorium.data.targets import check_target_columns, shown
-from sensorium.data.vision.listed import existing
+from sensorium.data.vision.listed import existing_image_source
 from sensorium.data.vision.store import Channels
 from sensorium.data.vision.target_files import TargetFile, TargetFileSettings
 from sensorium.errors import RequestError
@@ -52,7 +52,7 @@ class ImageRegressionCsv:
         )
 
     def load(self, *, on_bad: OnBad) -> Data:
-        path = existing("path", self._path, folder=False)
+        path = existing_image_source("path", self._path, folder=False)
         names = check_target_columns(self._target_columns)
         table = TargetTable("path_column", self._path_column, names, self._split_column, self._encoding)
         entries = [row if isinstance(row, Problem) else _entry(path, row) for row in table.rows(path)]

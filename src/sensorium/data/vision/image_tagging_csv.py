@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sensorium.data.base import Data, OnBad, Problem
-from sensorium.data.text.tables import Table, check_column, open_table
-from sensorium.data.vision.listed import existing
+from sensorium.data.io.tables import Table, check_column, open_table
+from sensorium.data.vision.listed import existing_image_source
 from sensorium.data.vision.store import Channels
 from sensorium.data.vision.tagged_files import TagFileSettings, TaggedFile
 from sensorium.errors import RequestError, listing
@@ -80,7 +80,7 @@ class ImageTaggingCsv:
         )
 
     def load(self, *, on_bad: OnBad) -> Data:
-        path = existing("path", self._path, folder=False)
+        path = existing_image_source("path", self._path, folder=False)
         table = open_table(path, encoding=self._encoding)
         columns = self._columns(path, table)
         files: list[TaggedFile] = []

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sensorium.data.base import Problem, class_order, first_problem
+from sensorium.data.io.paths import existing
 from sensorium.errors import RequestError
-from sensorium.files import meant
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +32,15 @@ class FileList:
     notes: list[str] = field(default_factory=list)
 
 
-def existing(key: str, given: str | None, *, folder: bool) -> Path:
-    """The folder or file that dataset.KEY names. Raises RequestError when it is not there, or is the other kind."""
-    kind, other = ("folder", "file") if folder else ("file", "folder")
-    if given is None:
-        raise RequestError(f"dataset.{key} is not set. Give a {kind}: dataset.{key}={kind.upper()}.")
-    path = Path(given).expanduser()
-    if not path.exists():
-        raise RequestError(f"dataset.{key}={given}: there is no such {kind}.{meant(path)}")
-    if path.is_dir() != folder:
-        raise RequestError(f"dataset.{key}={given} is a {other}; a {kind} is needed.{_other_way(path, folder)}")
-    return path
-
-
-def _other_way(path: Path, folder: bool) -> str:
-    if not folder:
-        return "\nFor a folder of class folders say dataset=image_folder dataset.root=FOLDER."
-    if path.suffix.lower() in (".csv", ".tsv", ".txt"):
-        return f"\nFor a list of files and labels say dataset=image_csv dataset.path={path}."
-    return "\nUnpack it first, if it is an archive."
+def existing_image_source(key: str, given: str | None, *, folder: bool) -> Path:
+    """`existing`, with a hint which dataset reads what was named instead."""
+    if folder:
+        table = given is not None and Path(given).suffix.lower() in (".csv", ".tsv", ".txt")
+        hint = "Unpack it first, if it is an archive."
+        if table:
+            hint = f"For a list of files and labels say dataset=image_csv dataset.path={given}."
+        return existing(key, given, what="folder", hint=hint)
+    return existing(key, given, hint="For a folder of class folders say dataset=image_folder dataset.root=FOLDER.")
 
 
 def need_two_classes(found: FileList, labels: Iterable[str]) -> None:

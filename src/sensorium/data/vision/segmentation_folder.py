@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sensorium.data.base import Data, OnBad, Problem
 from sensorium.data.folders import part_folders
-from sensorium.data.vision.listed import existing
+from sensorium.data.vision.listed import existing_image_source
 from sensorium.data.vision.scene_files import PictureFile, SceneSettings
 from sensorium.data.vision.segmentation_files import MaskedPicture, MaskList, make_segmentation
 from sensorium.data.vision.store import Channels
@@ -57,7 +57,7 @@ class SegmentationFolder:
         )
 
     def load(self, *, on_bad: OnBad) -> Data:
-        root = existing("root", self._root, folder=True)
+        root = existing_image_source("root", self._root, folder=True)
         expected = f"Expected: {root}/train/images/PICTURE and {root}/train/masks/MASK.png, or without train."
         found = MaskList(root, class_names=self._class_names or _listed_classes(root))
         folders, found.notes = part_folders(root, expected=expected)

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 from sensorium.data.base import Data, OnBad, Problem
 from sensorium.data.vision.detection_files import FoundBox, FoundScene, SceneList, make_detection
 from sensorium.data.vision.line_xml import LINE, UnreadableXml, read_xml
-from sensorium.data.vision.listed import existing
+from sensorium.data.vision.listed import existing_image_source
 from sensorium.data.vision.scene_files import PictureFile, SceneSettings
 from sensorium.data.vision.store import Channels
 from sensorium.data.vision.voc_lists import Listed, listed_stems, missing_picture, need_folders, pictures_by_stem
@@ -55,7 +55,7 @@ class Voc:
         )
 
     def load(self, *, on_bad: OnBad) -> Data:
-        root = existing("root", self._root, folder=True)
+        root = existing_image_source("root", self._root, folder=True)
         need_folders(root, ("Annotations", "JPEGImages"), "Main")
         found = SceneList(root, class_names=self._class_names)
         listed, found.notes = listed_stems(root, "Main", root / "Annotations")

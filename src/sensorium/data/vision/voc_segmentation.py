@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from sensorium.data.base import Data, OnBad, Problem
-from sensorium.data.vision.listed import existing
+from sensorium.data.vision.listed import existing_image_source
 from sensorium.data.vision.scene_files import PictureFile, SceneSettings
 from sensorium.data.vision.segmentation_files import MaskedPicture, MaskList, make_segmentation
 from sensorium.data.vision.store import Channels
@@ -46,7 +46,7 @@ class VocSegmentation:
         )
 
     def load(self, *, on_bad: OnBad) -> Data:
-        root = existing("root", self._root, folder=True)
+        root = existing_image_source("root", self._root, folder=True)
         need_folders(root, ("SegmentationClass", "JPEGImages"), "Segmentation")
         found = MaskList(root, class_names=self._class_names)
         listed, found.notes = listed_stems(root, "Segmentation", root / "SegmentationClass")

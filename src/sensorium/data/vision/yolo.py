@@ -8,7 +8,7 @@ import yaml
 from sensorium.data.base import Data, OnBad, Problem
 from sensorium.data.folders import part_folders
 from sensorium.data.vision.detection_files import FoundBox, FoundScene, SceneList, make_detection
-from sensorium.data.vision.listed import existing
+from sensorium.data.vision.listed import existing_image_source
 from sensorium.data.vision.scene_files import PictureFile, SceneSettings
 from sensorium.data.vision.store import Channels
 from sensorium.errors import RequestError
@@ -56,7 +56,7 @@ class Yolo:
         )
 
     def load(self, *, on_bad: OnBad) -> Data:
-        root = existing("root", self._root, folder=True)
+        root = existing_image_source("root", self._root, folder=True)
         names = [str(name) for name in self._class_names or _read_names(root)]
         found = SceneList(root, class_names=names)
         for part, images, labels in _folders(root, found):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sensorium.data.base import Problem
-from sensorium.data.text.sources import decoded, sound, text_encoding, wrong_bytes
+from sensorium.data.io.text_files import decoded, readable, text_encoding, wrong_bytes
 from sensorium.errors import RequestError, listing, missing_extra, nearest
 
 _JSON_LINES = (".jsonl", ".ndjson", ".json")
@@ -32,7 +32,7 @@ def open_table(path: Path, *, encoding: str | None) -> Table:
     kind = Path(path.stem).suffix.lower() if path.suffix == ".gz" else path.suffix.lower()
     if kind == ".parquet":
         return _Parquet(path)
-    with sound(path):
+    with readable(path):
         chosen = text_encoding(path, encoding)
         return _JsonLines(path, chosen) if kind in _JSON_LINES else _Delimited(path, chosen, tabs=kind == ".tsv")
 
@@ -67,7 +67,7 @@ class _Delimited:
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row | Problem]:
         places = [self.columns.index(column) for column in columns]
-        with sound(self._path), self._open() as file:
+        with readable(self._path), self._open() as file:
             records = self._records(file)
             next(records, None)
             self.blank = 0
@@ -129,7 +129,7 @@ class _JsonLines:
 
     def _objects(self) -> Iterator[tuple[int, dict[str, Any]] | Problem]:
         self.blank = 0
-        with sound(self._path), decoded(self._path, self._encoding, newline="\n") as file:
+        with readable(self._path), decoded(self._path, self._encoding, newline="\n") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield self._object(number, line)

@@ -12,26 +12,9 @@ from typing import IO, cast
 
 from sensorium.data.base import Problem
 from sensorium.errors import RequestError
-from sensorium.files import meant
 
 _WRONG_BYTE = re.compile("[\udc80-\udcff]")  # how Python's surrogateescape keeps a byte that is not UTF-8
 _PART = 1 << 20  # characters
-
-
-def existing(key: str, given: str | None, *, what: str = "file") -> Path:
-    """What dataset.KEY names. Raises RequestError when it is not there, or is of the other kind.
-
-    what: file, folder, or "file or folder".
-    """
-    if given is None:
-        raise RequestError(f"dataset.{key} is not set. Give a {what}: dataset.{key}={what.split()[-1].upper()}.")
-    path = Path(given).expanduser()
-    if not path.exists():
-        raise RequestError(f"dataset.{key}={given}: there is no such {what}.{meant(path)}")
-    there = "folder" if path.is_dir() else "file"
-    if there not in what:
-        raise RequestError(f"dataset.{key}={given} is a {there}; a {what} is needed.")
-    return path
 
 
 def text_encoding(path: Path, encoding: str | None = None) -> str:
@@ -62,7 +45,7 @@ def decoded(path: Path, encoding: str, *, newline: str | None = None) -> TextIOW
 
 
 @contextmanager
-def sound(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
     """Around the reading of a file: a RequestError when it is not in its encoding, or a damaged archive."""
     try:
         yield
@@ -73,7 +56,7 @@ def sound(path: Path) -> Iterator[None]:
 
 
 def wrong_bytes(text: str) -> str | None:
-    """What to say of a text that was not UTF-8; None for a sound one."""
+    """What to say of a text that was not UTF-8; None for a valid one."""
     if text.isascii() or (found := _WRONG_BYTE.search(text)) is None:
         return None
     byte = ord(found.group()) - 0xDC00
@@ -85,7 +68,7 @@ def read_lines(path: Path, *, encoding: str | None = None) -> Iterator[str]:
 
     Raises RequestError for a damaged archive, and for a file that is not in its encoding (but see `decoded`).
     """
-    with sound(path), decoded(path, text_encoding(path, encoding), newline="\n") as file:
+    with readable(path), decoded(path, text_encoding(path, encoding), newline="\n") as file:
         for line in file:
             yield line.removesuffix("\n").removesuffix("\r")
 

@@ -1,0 +1,22 @@
+"""The files and folders that settings name."""
+
+from pathlib import Path
+
+from sensorium.errors import RequestError
+from sensorium.files import meant
+
+
+def existing(key: str, given: str | None, *, what: str = "file", hint: str = "") -> Path:
+    """What dataset.KEY names. Raises RequestError when it is not there, or is of the other kind.
+
+    what: file, folder, or "file or folder". hint: what to do, in a line of its own, when it is of the other kind.
+    """
+    if given is None:
+        raise RequestError(f"dataset.{key} is not set. Give a {what}: dataset.{key}={what.split()[-1].upper()}.")
+    path = Path(given).expanduser()
+    if not path.exists():
+        raise RequestError(f"dataset.{key}={given}: there is no such {what}.{meant(path)}")
+    there = "folder" if path.is_dir() else "file"
+    if there not in what:
+        raise RequestError(f"dataset.{key}={given} is a {there}; a {what} is needed.{hint and chr(10)}{hint}")
+    return path
