@@ -50,7 +50,7 @@ OPTIONAL_EXTRAS = {
     ("sensorium/text/bpe.py", "tokenizers"),
     ("sensorium/metrics/translation.py", "sacrebleu"),
     ("sensorium/data/text/number_words.py", "num2words"),
-    ("sensorium/data/text/tables.py", "pyarrow.parquet"),
+    ("sensorium/data/io/tables.py", "pyarrow.parquet"),
     ("sensorium/data/text/hub.py", "datasets"),
     ("sensorium/metrics/recognition.py", "jiwer"),
     ("sensorium/audio/espeak.py", "espeakng_loader"),
