@@ -21,7 +21,8 @@ from sensorium.build import (
     locate,
     make_loader,
 )
-from sensorium.data.vision.store import ArrayStore, ImageSplit
+from sensorium.data.vision.splits import ImageSplit
+from sensorium.data.vision.store import ArrayStore
 from sensorium.errors import RequestError
 from sensorium.models.vision.mlp import MLP
 from sensorium.specs import ImageClassificationSpec, TextClassificationSpec

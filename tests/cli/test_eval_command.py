@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from command import run_command
-from pictures import write_picture_folder
+from images import write_picture_folder
 
 
 def evaluated(cwd: Path, *arguments: str) -> dict:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from command import run_command
-from pictures import write_picture_folder
+from images import write_picture_folder
 from sensorium.cli import overwriting
 from sensorium.errors import RequestError
 

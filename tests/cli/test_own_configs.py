@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from sensorium.data.base import Data, OnBad
-from sensorium.data.vision.store import ArrayStore, ImageSplit, channel_statistics
+from sensorium.data.vision.splits import ImageSplit
+from sensorium.data.vision.store import ArrayStore, channel_statistics
 from sensorium.specs import ImageClassificationSpec
 
 

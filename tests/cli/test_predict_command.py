@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from command import run_command
-from pictures import write_picture_folder
+from images import write_picture_folder
 
 
 @pytest.fixture(scope="module")

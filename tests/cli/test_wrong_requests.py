@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from command import run_command, run_process
-from pictures import write_picture_folder
+from images import write_picture_folder
 from sensorium.training.launch import cores
 
 NO_GPU = not torch.cuda.is_available()

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))  # for `import pictures`
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for `import images`
 
 
 @pytest.fixture(autouse=True)

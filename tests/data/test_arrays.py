@@ -78,7 +78,7 @@ def idx(array):
 
 
 def write_mnist(folder, compress=True):
-    """60 train and 20 test pictures whose every pixel is 10 times the class."""
+    """60 train and 20 test images whose every pixel is 10 times the class."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, count in (("train", 60), ("t10k", 20)):
         labels = (np.arange(count) % 10).astype(np.uint8)
@@ -187,7 +187,7 @@ def test_unknown_names_are_refused():
 
 @pytest.fixture
 def small_cifar(tmp_path, monkeypatch):
-    """A folder in CIFAR-10's form with 60 pictures in train and 10 in test, whose MD5 torchvision is told."""
+    """A folder in CIFAR-10's form with 60 images in train and 10 in test, whose MD5 torchvision is told."""
     folder = tmp_path / "published" / "cifar-10-batches-py"
     folder.mkdir(parents=True)
 

@@ -1,11 +1,30 @@
 """Stores, statistics and the report of problems."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
 from sensorium.data.base import Problem, refuse
-from sensorium.data.vision.store import ArrayStore, Subset, channel_statistics, check_settings, parse_size
+from sensorium.data.settings import HoldOut
+from sensorium.data.vision.settings import ImageSettings, parse_size
+from sensorium.data.vision.store import ArrayStore, channel_statistics
 from sensorium.errors import RequestError
+
+SETTINGS = {
+    "resize": "crop",
+    "channels": "auto",
+    "image_size": None,
+    "val_fraction": 0.1,
+    "test_fraction": 0.1,
+    "split_seed": 0,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held(ImageSettings, HoldOut):
+    """Two groups of settings together: each checks its own."""
+
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 1, 4, 6), dtype=np.uint8)
 
@@ -34,7 +53,7 @@ def test_a_store_changes_size_and_channels_as_it_reads():
 
 
 def test_a_subset_counts_its_own_rows():
-    part = Subset(store(), np.array([5, 7, 2]))
+    part = store().subset(np.array([5, 7, 2]))
     assert (len(part), part.shape) == (3, (1, 4, 6))
     np.testing.assert_array_equal(part.read(np.array([2, 0])), PIXELS[[2, 5]])
 
@@ -66,7 +85,7 @@ def test_problems_stop_the_run_and_the_first_ten_are_told():
     with pytest.raises(RequestError) as caught:
         refuse(problems, on_bad="fail")
     lines = str(caught.value).splitlines()
-    assert lines[0] == "The data has 12 problems; on_bad=skip leaves out what is bad and lists it:"
+    assert lines[0] == "The data has 12 problems; on_bad=skip skips what is bad and lists it:"
     assert lines[1:] == [
         f"  {', '.join(f'file{i}.png' for i in range(9))}: broken",
         "  file9.png: broken at 9 ... and 2 more",
@@ -91,10 +110,10 @@ def test_sizes():
     [
         ({"resize": "crup"}, "no resize 'crup'. Did you mean crop"),
         ({"channels": 4}, "no number of channels '4'.\nAllowed: 1, 3, auto"),
-        ({"val_fraction": 0}, "dataset.val_fraction=0 leaves a part empty"),
-        ({"val_fraction": 1.0}, "dataset.val_fraction=1.0 leaves a part empty"),
+        ({"val_fraction": 0}, "dataset.val_fraction=0 leaves a split empty"),
+        ({"val_fraction": 1.0}, "dataset.val_fraction=1.0 leaves a split empty"),
     ],
 )
 def test_settings_that_cannot_be(change, message):
     with pytest.raises(RequestError, match=message):
-        check_settings(**{"resize": "crop", "channels": "auto", "val_fraction": 0.1} | change)
+        Held(**SETTINGS | change)

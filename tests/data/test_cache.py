@@ -1,4 +1,4 @@
-"""The cache of decoded pictures: right, rebuilt when files change, built once, never larger than told."""
+"""The cache of decoded images: right, rebuilt when files change, built once, never larger than told."""
 
 import multiprocessing
 import os
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pictures import write_picture_folder
+from images import write_picture_folder
 from sensorium.data import cache
 from sensorium.data.cache import cached_images
 from sensorium.errors import RunError
@@ -28,7 +28,7 @@ def files(tmp_path):
 
 @pytest.fixture
 def decodings(monkeypatch):
-    """The number of pictures decoded so far."""
+    """The number of images decoded so far."""
     count = [0]
     lock = threading.Lock()
 
@@ -105,7 +105,7 @@ def test_unreadable_files_are_told_and_remembered(files, decodings):
     for _ in range(2):
         images = cached_images(files, **SETTINGS, cache_bytes=PLENTY)
         assert list(images.unreadable) == [4, 5]
-        assert images.unreadable[4] == "not a readable picture (the file is empty)"
+        assert images.unreadable[4] == "not a readable image (the file is empty)"
         assert "no such file" in images.unreadable[5]
         good = [row for row in range(20) if row not in (4, 5)]
         np.testing.assert_array_equal(images.store.read(np.array(good)), expected([files[row] for row in good]))
@@ -131,12 +131,12 @@ def test_what_does_not_fit_is_decoded_at_each_read(files, rows, cache_home):
 
 
 def test_zero_bytes_keep_nothing(files, cache_home):
-    files[2].write_bytes(b"no picture")
+    files[2].write_bytes(b"no image")
     images = cached_images(files, **SETTINGS, cache_bytes=0)
     assert not cache_home.exists()
     assert list(images.unreadable) == [2]
     assert images.statistics(np.array([0, 1]))[0]
-    with pytest.raises(UnreadableImage, match="not a readable picture"):
+    with pytest.raises(UnreadableImage, match="not a readable image"):
         images.store.read(np.array([2]))
 
 
@@ -226,7 +226,7 @@ def test_a_build_that_fails_leaves_nothing(files, cache_home, monkeypatch):
 
 def test_a_folder_that_cannot_be_made(files, cache_home):
     cache_home.write_text("a file where the cache should be")
-    with pytest.raises(RunError, match="Cannot keep pictures in"):
+    with pytest.raises(RunError, match="Cannot keep images in"):
         cached_images(files, **SETTINGS, cache_bytes=PLENTY)
 
 

@@ -17,7 +17,7 @@ def annotation(image=1, category=3, bbox=(2, 3, 10, 5), **more):
 
 
 def write(root, part, count, annotations, categories=CATEGORIES, **image):
-    """Pictures 1 to count of 24 x 32, in root/part, and root/part.json."""
+    """Images 1 to count of 24 x 32, in root/part, and root/part.json."""
     images = []
     for number in range(1, count + 1):
         write_picture(root / part / f"{number}.png", hash_of(part) + number)
@@ -59,7 +59,7 @@ def test_a_file_for_each_part(tmp_path):
     assert data.train.difficult[0].tolist() == [False, True]
     assert data.test.labels[0].tolist() == [1]
     assert data.train.names[1] == str(tmp_path / "train" / "2.png")
-    assert "train: 1 picture without boxes" in data.notes
+    assert "train: 1 image without boxes" in data.notes
 
 
 def test_parts_without_a_file_are_held_out(tmp_path):
@@ -78,9 +78,9 @@ def test_parts_without_a_file_are_held_out(tmp_path):
     [
         (annotation(bbox=[2, 3, 0, 5]), "50: empty box (bbox [2, 3, 0, 5])"),
         (annotation(bbox=[2, 3, -1, 5]), "50: inverted box (bbox [2, 3, -1, 5])"),
-        (annotation(bbox=[2, 3, 40, 5]), "50: box outside the picture, which is 32 wide and 24 high (bbox [2"),
-        (annotation(bbox=[2, 3, float("nan"), 5]), "50: box with a number that is none (bbox [2, 3, nan, 5])"),
-        (annotation(bbox=[2, 3, "4", 5]), "50: box with a number that is none"),
+        (annotation(bbox=[2, 3, 40, 5]), "50: box outside the image, which is 32 wide and 24 high (bbox [2"),
+        (annotation(bbox=[2, 3, float("nan"), 5]), "50: box with a value that is not a number (bbox [2, 3, nan, 5])"),
+        (annotation(bbox=[2, 3, "4", 5]), "50: box with a value that is not a number"),
         (annotation(bbox=[2, 3, 4]), "50: bbox of four numbers is needed (x, y, width, height), there is 3 numbers"),
         (annotation(bbox=None), "50: bbox of four numbers is needed (x, y, width, height), there is none"),
         (annotation(category=4), "50: category 4 is not in the list of categories"),
@@ -105,12 +105,12 @@ def test_bad_pictures(tmp_path):
     content = json.loads((tmp_path / "train.json").read_text())
     content["images"][0]["width"] = 30
     content["images"] += [{"id": 3, "file_name": "3.png"}, {"id": 2, "file_name": "1.png"}, {"file_name": "1.png"}]
-    content["annotations"].append(annotation(image=3))  # of a picture that is named anyway
+    content["annotations"].append(annotation(image=3))  # of an image that is named anyway
     (tmp_path / "train.json").write_text(json.dumps(content))
     data = load(tmp_path, on_bad="skip")
     assert [str(problem).replace(f"{tmp_path}/", "") for problem in data.problems] == [
-        "train.json: image 3: there is no picture train/3.png",
-        "train.json: image 2: two pictures have this id",
+        "train.json: image 3: there is no image train/3.png",
+        "train.json: image 2: two images have this id",
         "train.json: image None: image without id or file_name",
         "train.json: image 1: size 30 x 24 (width x height), but train/1.png has 32 x 24",
     ]
@@ -131,13 +131,13 @@ def test_a_category_that_train_does_not_have(tmp_path):
         ("{", "not JSON (Expecting"),
         ("[]", "has no list 'images'; COCO's instances have images, annotations, categories."),
         ('{"images": [], "annotations": {}, "categories": []}', "has no list 'annotations'"),
-        ('{"images": [], "annotations": [], "categories": [{"id": 1}]}', "a category without a whole number as id, or"),
-        ('{"images": [], "annotations": [], "categories": [1]}', "a category without a whole number as id"),
+        ('{"images": [], "annotations": [], "categories": [{"id": 1}]}', "a category without a number as id, or"),
+        ('{"images": [], "annotations": [], "categories": [1]}', "a category without a number as id"),
         (
             '{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}',
             "two categories have the same id or name",
         ),
-        ('{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}]}', "has no usable picture"),
+        ('{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}]}', "has no usable image"),
     ],
 )
 def test_a_file_that_is_no_annotation(tmp_path, content, what):

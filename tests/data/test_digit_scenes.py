@@ -122,5 +122,5 @@ def test_another_size_and_number_of_channels():
 
 @pytest.mark.parametrize(("key", "value"), [("num_train", 0), ("max_digits", 1.5), ("num_test", -1)])
 def test_counts_are_checked(key, value):
-    with pytest.raises(RequestError, match=re.escape(f"dataset.{key}={value}: give a whole number from 1 on.")):
+    with pytest.raises(RequestError, match=re.escape(f"dataset.{key}={value}: give a whole number, 1 or more.")):
         DigitScenes(**(SETTINGS | {key: value}))

@@ -106,9 +106,9 @@ def test_a_canvas_is_the_same_however_many_there_are():
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("num_train", 0, "dataset.num_train=0: give a whole number from 1 on."),
+        ("num_train", 0, "dataset.num_train=0: give a whole number, 1 or more."),
         ("max_digits", 5, "dataset.max_digits=5: a canvas has room for 4."),
-        ("max_digits", 1.5, "dataset.max_digits=1.5: give a whole number from 1 on."),
+        ("max_digits", 1.5, "dataset.max_digits=1.5: give a whole number, 1 or more."),
     ],
 )
 def test_counts_are_checked(key, value, message):

@@ -5,7 +5,7 @@ import numpy as np
 from sensorium.data.duplicates import find_duplicates, find_unknown_classes, without
 
 # Train a b c, val d, test e f; the digest is one byte.
-PARTS = np.array([0, 0, 0, 1, 2, 2])
+SPLITS = np.array([0, 0, 0, 1, 2, 2])
 PLACES = list("abcdef")
 ALL = np.arange(6)
 
@@ -14,13 +14,13 @@ def repeats(
     contents: list[int], labels: list[str] | None = None, rows: np.ndarray = ALL
 ) -> tuple[dict[int, str], list[str]]:
     digests = np.array(contents, dtype=np.uint8)[:, None]
-    return find_duplicates(digests=digests, labels=labels, parts=PARTS, places=PLACES, rows=rows, content="sound")
+    return find_duplicates(digests=digests, labels=labels, splits=SPLITS, places=PLACES, rows=rows, content="sound")
 
 
 def test_copies_inside_a_part_are_counted_and_kept() -> None:
     bad, notes = repeats([1, 1, 1, 2, 3, 3])
     assert bad == {}
-    assert notes == ["copies of another of the same part: 3 (b = a); kept on one side"]
+    assert notes == ["copies of another of the same split: 3 (b = a); kept on one side"]
 
 
 def test_what_is_in_a_later_part_too_stays_there_alone() -> None:
@@ -43,7 +43,7 @@ def test_other_rows_are_not_looked_at() -> None:
 
 def test_classes_that_training_lacks() -> None:
     labels = ["cat", "dog", "dog", "cta", "cat", "bird"]
-    bad, notes = find_unknown_classes(labels=labels, parts=PARTS, rows=ALL, examples="sounds")
+    bad, notes = find_unknown_classes(labels=labels, splits=SPLITS, rows=ALL, examples="sounds")
     assert bad == {
         3: "class 'cta' is in val but not in train; the nearest there is 'cat'",
         5: "class 'bird' is in test but not in train",

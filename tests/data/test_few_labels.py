@@ -9,7 +9,8 @@ import pytest
 from sensorium.batches import IGNORED
 from sensorium.data.base import Data
 from sensorium.data.few_labels import keep, with_few_labels
-from sensorium.data.vision.store import ArrayStore, ImageSplit
+from sensorium.data.vision.splits import ImageSplit
+from sensorium.data.vision.store import ArrayStore
 from sensorium.errors import RequestError
 from sensorium.specs import ImageClassificationSpec
 

@@ -1,9 +1,9 @@
-"""A CSV file of pictures: columns, paths, parts, and problems with their line."""
+"""A CSV file of images: columns, paths, parts, and problems with their line."""
 
 import numpy as np
 import pytest
 
-from pictures import write_picture_folder
+from images import write_picture_folder
 from sensorium.data.vision.image_csv import ImageCsv
 from sensorium.errors import RequestError
 
@@ -18,6 +18,7 @@ def load(path, on_bad="fail", **changes):
         "path_column": "path",
         "label_column": "label",
         "split_column": None,
+        "encoding": None,
         "image_size": 8,
         "resize": "crop",
         "channels": 3,
@@ -42,7 +43,7 @@ def write(root, lines, name="list.csv", encoding="utf-8"):
 
 
 def lines_of(root, split=False):
-    """path,label[,split]: of each class, pictures 0 to 5 train, 6 and 7 val, 8 and 9 test."""
+    """path,label[,split]: of each class, images 0 to 5 train, 6 and 7 val, 8 and 9 test."""
     parts = ["train"] * 6 + ["val"] * 2 + ["test"] * 2
     lines = ["path,label,split" if split else "path,label"]
     for label in (0, 1):
@@ -114,7 +115,7 @@ def test_problems_have_their_line(root):
         "list.csv:25: 2 cells where the first line has 3",
         "list.csv:26: split 'training' is none of train, val, valid, validation, test",
         "list.csv:29: there is no file class_1",
-        "list.csv:5: class_0/003.png: not a readable picture (the file is empty)",
+        "list.csv:5: class_0/003.png: not a readable image (the file is empty)",
         "list.csv:12: class_1/000.png: labelled 'left'; list.csv:28 has the same content and label 'right'",
         "list.csv:27: class_1/009.png: same content as list.csv:21, which is in test",
         "list.csv:28: class_1/000.png: labelled 'right'; list.csv:12 has the same content and label 'left'",

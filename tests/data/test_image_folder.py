@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pictures import write_picture_folder
-from sensorium.data.vision.files import usual_size
+from images import write_picture_folder
+from sensorium.data.vision.inputs import usual_size
 from sensorium.data.vision.image_folder import ImageFolder
 from sensorium.errors import RequestError
 from sensorium.vision.decode import decode_image
@@ -45,11 +45,11 @@ def check_pictures(data):
     for part in (data.train, data.val, data.test):
         assert part.labels.dtype == np.int64
         pixels = part.images.read(np.arange(len(part)))
-        for name, label, picture in zip(part.names, part.labels, pixels, strict=True):
+        for name, label, image in zip(part.names, part.labels, pixels, strict=True):
             assert f"/{data.spec.class_names[label]}/" in name
             size, channels = data.spec.image_size, data.spec.in_channels
             expected = decode_image(Path(name), image_size=size, in_channels=channels, resize=data.spec.resize)
-            np.testing.assert_array_equal(picture, expected)
+            np.testing.assert_array_equal(image, expected)
 
 
 def test_class_folders_alone(tmp_path):
@@ -61,10 +61,10 @@ def test_class_folders_alone(tmp_path):
     assert all((np.bincount(part.labels) == len(part) // 3).all() for part in (data.train, data.val, data.test))
     check_pictures(data)
     assert data.notes == (
-        "image_size: 16 x 16, the size of all 60 pictures looked at",
-        "channels: 3, for the 60 pictures looked at are not all grey",
-        "test: 12 pictures held out of train by class (split_seed 0)",
-        "val: 6 pictures held out of train by class (split_seed 0)",
+        "image_size: 16 x 16, the size of all 60 images looked at",
+        "channels: 3, for the 60 images looked at are not all gray",
+        "test: 12 images held out of train by class (split_seed 0)",
+        "val: 6 images held out of train by class (split_seed 0)",
     )
     train = data.train.images.read(np.arange(42)) / 255
     np.testing.assert_allclose(data.spec.mean, train.mean(axis=(0, 2, 3)))
@@ -77,7 +77,7 @@ def test_the_split_belongs_to_the_content_and_the_seed(tmp_path):
     first = names(load(root), root)
     assert names(load(root), root) == first
     assert names(load(root, split_seed=1), root)["test"] != first["test"]
-    # The same pictures in another place, under other names that sort the other way round.
+    # The same images in another place, under other names that sort the other way round.
     moved = tmp_path / "moved"
     for path in sorted(root.glob("*/*.png")):
         (moved / path.parent.name).mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def test_a_part_that_is_missing_is_held_out_of_train(tmp_path, given, held_out):
     assert len(data.train) == 16
     assert len(getattr(data, held_out)) == 4
     assert all(name.startswith("train/") for name in names(data, root)[held_out])
-    assert data.notes[-1] == f"{held_out}: 4 pictures held out of train by class (split_seed 0)"
+    assert data.notes[-1] == f"{held_out}: 4 images held out of train by class (split_seed 0)"
 
 
 def test_class_names_that_are_numbers_come_in_their_order(tmp_path):
@@ -130,10 +130,10 @@ def test_folders_in_a_class_folder_belong_to_it(tmp_path):
 def test_grey_pictures_have_one_channel(tmp_path):
     root = write_picture_folder(tmp_path / "photos", channels=1)
     for path in (root / "class_0").iterdir():
-        Image.open(path).convert("RGB").save(path)  # grey in three channels
+        Image.open(path).convert("RGB").save(path)  # gray in three channels
     data = load(root)
     assert data.spec.in_channels == 1
-    assert "channels: 1, for the 20 pictures looked at are all grey" in data.notes
+    assert "channels: 1, for the 20 images looked at are all gray" in data.notes
     check_pictures(data)
     assert load(root, channels=3).spec.in_channels == 3
     assert load(write_picture_folder(tmp_path / "colour"), channels=1).spec.in_channels == 1
@@ -166,7 +166,7 @@ def test_a_set_larger_than_the_cache_is_the_same(tmp_path, cache_home):
     root = write_picture_folder(tmp_path / "photos")
     data = load(root, cache_bytes=20_000)
     check_pictures(data)
-    assert "3 of 20 pictures are kept decoded; dataset.cache_bytes has no room for the others" in " ".join(data.notes)
+    assert "3 of 20 images are kept decoded; dataset.cache_bytes has no room for the others" in " ".join(data.notes)
     assert sum(path.stat().st_size for path in (cache_home / "images").rglob("*")) <= 20_000 + 3 * 4096
     whole = load(root)
     assert (whole.spec.mean, whole.spec.std) == (data.spec.mean, data.spec.std)
@@ -174,7 +174,7 @@ def test_a_set_larger_than_the_cache_is_the_same(tmp_path, cache_home):
         assert list(getattr(data, part).names) == list(getattr(whole, part).names)
 
 
-# What can be wrong with the pictures
+# What can be wrong with the images
 
 
 def test_bad_files_are_all_told_then_left_out(tmp_path):
@@ -182,16 +182,16 @@ def test_bad_files_are_all_told_then_left_out(tmp_path):
     cut, empty, text = (root / "class_0" / name for name in ("001.png", "002.png", "extra.jpg"))
     cut.write_bytes(cut.read_bytes()[:-60])
     empty.write_bytes(b"")
-    text.write_text("not a picture")
+    text.write_text("not an image")
     (root / "class_9").mkdir()
     Image.new("L", (9, 9)).save(root / "loose.png")
     lines = told(root).splitlines()
-    assert lines[0] == "The data has 5 problems; on_bad=skip leaves out what is bad and lists it:"
-    assert lines[1] == f"  {root / 'class_9'}: class folder without pictures"
-    assert lines[2] == f"  {root / 'loose.png'}: picture outside of any class folder"
-    assert lines[3].startswith(f"  {cut}: not a readable picture (")
-    assert lines[4] == f"  {empty}: not a readable picture (the file is empty)"
-    assert lines[5].startswith(f"  {text}: not a readable picture (its content is none of")
+    assert lines[0] == "The data has 5 problems; on_bad=skip skips what is bad and lists it:"
+    assert lines[1] == f"  {root / 'class_9'}: class folder without images"
+    assert lines[2] == f"  {root / 'loose.png'}: image outside of any class folder"
+    assert lines[3].startswith(f"  {cut}: not a readable image (")
+    assert lines[4] == f"  {empty}: not a readable image (the file is empty)"
+    assert lines[5].startswith(f"  {text}: not a readable image (its content is none of")
     data = load(root, on_bad="skip")
     assert [str(problem) for problem in data.problems] == [line.strip() for line in lines[1:]]
     assert data.spec.class_names == ("class_0", "class_1")
@@ -204,7 +204,7 @@ def test_bad_files_are_all_told_then_left_out(tmp_path):
 def test_a_link_to_nothing_is_a_problem(tmp_path):
     root = write_picture_folder(tmp_path / "photos")
     (root / "class_0" / "link.png").symlink_to(tmp_path / "gone.png")
-    assert "link.png: not a readable picture (no such file" in told(root)
+    assert "link.png: not a readable image (no such file" in told(root)
 
 
 def test_other_files_and_folders_are_told(tmp_path):
@@ -213,11 +213,11 @@ def test_other_files_and_folders_are_told(tmp_path):
     (root / "class_0" / "Thumbs.db").touch()
     (root / "README.txt").touch()
     assert load(root).notes[0] == (
-        f"{root}: 1 file not read, for no picture ends like that (.heic), such as {root}/class_0/a.heic"
+        f"{root}: 1 file not read, for no image ends like that (.heic), such as {root}/class_0/a.heic"
     )
     split = write_picture_folder(tmp_path / "split", parts=("train", "test"))
     (split / "unlabelled").mkdir()
-    assert load(split).notes[0] == f"{split}: left aside beside train: unlabelled"
+    assert load(split).notes[0] == f"{split}: not read, beside the splits: unlabelled"
 
 
 def copy(root, source, target):
@@ -266,7 +266,7 @@ def test_copies_within_a_class_are_kept_on_one_side(tmp_path):
         originals = {name[-5] for name in found if "class_0/00" in name}
         assert originals == {name[-5] for name in found if "class_0/copy" in name}
     note = next(note for note in data.notes if "copies" in note)
-    assert note.startswith("pictures that are copies of another of the same class and part: 8 (")
+    assert note.startswith("images that are copies of another of the same class and split: 8 (")
 
 
 def test_classes_that_train_does_not_have(tmp_path):
@@ -277,10 +277,10 @@ def test_classes_that_train_does_not_have(tmp_path):
     lines = told(root).splitlines()
     files = ", ".join(f"{root}/test/klass_2/{number:03d}.png" for number in range(4))
     assert lines == [
-        "The data has 4 problems; on_bad=skip leaves out what is bad and lists it:",
+        "The data has 4 problems; on_bad=skip skips what is bad and lists it:",
         f"  {files}: class 'klass_2' is in test but not in train; the nearest there is 'class_2'",
     ]
     data = load(root, on_bad="skip")
     assert len(data.test) == 8
     assert data.spec.class_names == ("class_0", "class_2", "zebra")
-    assert "test has no pictures of: class_2" in data.notes
+    assert "test has no images of: class_2" in data.notes

@@ -1,9 +1,9 @@
-"""Requests for a folder of pictures that cannot be met: each message says what is there and what to do."""
+"""Requests for a folder of images that cannot be met: each message says what is there and what to do."""
 
 import pytest
 from PIL import Image
 
-from pictures import band_picture, write_picture_folder
+from images import band_picture, write_picture_folder
 from sensorium.data.vision.image_folder import ImageFolder
 from sensorium.errors import RequestError
 
@@ -50,10 +50,10 @@ def test_a_root_without_class_folders(tmp_path):
     root = tmp_path / "photos"
     root.mkdir()
     assert told(root).startswith(
-        f"dataset.root={root} holds neither pictures nor folders.\nExpected: {root}/CLASS/PICTURE"
+        f"dataset.root={root} holds neither images nor folders.\nExpected: {root}/CLASS/PICTURE"
     )
     Image.fromarray(band_picture(label=0, classes=2, number=0)).save(root / "a.png")
-    assert told(root).startswith(f"dataset.root={root} holds 1 picture but no class folders.\n")
+    assert told(root).startswith(f"dataset.root={root} holds 1 image but no class folders.\n")
     (root / "a.png").unlink()
     (root / "cat").mkdir()
     assert told(root).startswith(f"dataset.root={root} holds 1 folder without pictures.\n")
@@ -68,9 +68,9 @@ def test_a_root_one_folder_too_high(tmp_path):
 
 def test_one_class_is_not_enough(tmp_path):
     root = write_picture_folder(tmp_path / "photos", classes=1)
-    assert f"{root} has only the class 'class_0' with usable training pictures; at least two" in told(root)
+    assert f"{root} has only the class 'class_0' with usable training images; at least two" in told(root)
     (root / "dog").mkdir()
-    assert told(root).endswith(f"The first problem: {root}/dog: class folder without pictures")
+    assert told(root).endswith(f"The first problem: {root}/dog: class folder without images")
     (root / "dog" / "a.png").touch()
     assert "only the class 'class_0'" in told(root, on_bad="skip")
 
@@ -93,10 +93,10 @@ def test_nothing_left_in_a_part(tmp_path):
     root = write_picture_folder(tmp_path / "photos", per_class=4, parts=("train", "test"))
     for path in (root / "test").glob("*/*.png"):
         path.write_bytes(b"")
-    assert told(root, on_bad="skip") == f"{root} has no usable pictures left in test."
+    assert told(root, on_bad="skip") == f"{root} has no usable images left in test."
     for path in (root / "train").glob("*/*.png"):
         path.write_bytes(b"")
-    assert "None of the 8 pictures looked at can be read. The last one:\n" in told(root, on_bad="skip")
+    assert "None of the 8 images looked at can be read. The last one:\n" in told(root, on_bad="skip")
 
 
 def test_settings_are_checked_before_anything_is_read(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from sensorium.data.vision.image_tagging_csv import ImageTaggingCsv
-from sensorium.data.vision.tags import hold_out_by_tag, rarest_tags
+from sensorium.data.targets.tags import rarest_tags
 from sensorium.errors import RequestError
 
 TAGS = ("", "cat", "cat|dog", "dog", "dog|red car")

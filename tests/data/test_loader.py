@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from sensorium.data.loader import BatchLoader
 from sensorium.data.order import BatchOrder, BatchPlan
-from sensorium.data.vision.store import ImageSplit
+from sensorium.data.vision.splits import ImageSplit
 
 
 class Counting:
-    """A store whose picture of a row is full of the row's number; it notes what was read, and fails where told to."""
+    """A store whose image of a row is full of the row's number; it notes what was read, and fails where told to."""
 
     shape = (1, 2, 2)
 
@@ -35,7 +35,7 @@ class Counting:
 
 
 def split_of(count: int, **options: int) -> ImageSplit:
-    return ImageSplit(Counting(count, **options), np.arange(count) * 10, [f"picture {row}" for row in range(count)])
+    return ImageSplit(Counting(count, **options), np.arange(count) * 10, [f"image {row}" for row in range(count)])
 
 
 def order_of(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pictures import write_picture_folder
+from images import write_picture_folder
 from sensorium.data.base import Data
 from sensorium.data.text.price_texts import MATERIALS, NOISE, PIECES, PriceTexts
 from sensorium.data.text.text_regression_csv import TextRegressionCsv

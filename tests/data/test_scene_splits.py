@@ -5,7 +5,7 @@ import pytest
 
 from sensorium.batches import IGNORED, VOID
 from sensorium.data.order import BatchPlan
-from sensorium.data.vision.scene_files import scene_size
+from sensorium.data.vision.inputs import scene_size
 from sensorium.data.vision.scenes import ArrayMasks, DetectionSplit, MaskSplit
 from sensorium.data.vision.store import ArrayStore
 
@@ -25,6 +25,8 @@ def detection(resize="stretch", image_size=(8, 8)):
         boxes=[np.array(of, dtype=np.float32).reshape(-1, 4) for of in boxes],
         labels=[np.array([1, 0]), np.zeros(0, dtype=np.int64), np.array([2])],
         difficult=[np.array([False, True]), np.zeros(0, dtype=bool), np.array([False])],
+        image_ids=[7, 8, 9],
+        category_ids=(1, 2, 3),
         resize=resize,
     )
 

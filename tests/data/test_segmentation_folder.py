@@ -1,4 +1,4 @@
-"""Pictures and masks in folders: numbers or colours, what stands for nothing, and what is found to be wrong."""
+"""Images and masks in folders: numbers or colours, what stands for nothing, and what is found to be wrong."""
 
 import re
 
@@ -119,14 +119,14 @@ def test_what_is_wrong_is_named_and_left_out(tmp_path):
     assert [str(problem).replace(f"{folder}/", "") for problem in data.problems] == [
         "images/3.png: there is no mask masks/3.png",
         "masks/jpeg.jpg: .jpg changes the pixels of a mask; save it as PNG",
-        "masks/gone.png: there is no picture images/gone.*",
+        "masks/gone.png: there is no image images/gone.*",
         "masks/1.png: size 2 x 1 (width x height), but images/1.png has 3 x 2",
         "masks/2.png: class number 7 at column 1, row 1; the classes' numbers go up to 2",
-        "masks/4.png: not a readable picture (the file is empty)",
+        "masks/4.png: not a readable image (the file is empty)",
         f"images/5.png: same content as {tmp_path}/test/images/0.png, which is in test",
     ]
     assert [name.replace(f"{folder}/", "") for name in data.train.names] == ["images/0.png", "images/6.png"]
-    assert "train: 1 mask void as a whole, which nothing is learnt from" in data.notes
+    assert "train: 1 mask without a labeled pixel, from which nothing is learned" in data.notes
     assert told(tmp_path, class_names=["a", "b", "c"]).startswith("The data has 7 problems")
 
 
@@ -136,7 +136,7 @@ def test_a_colour_that_is_not_listed(tmp_path):
     what = f"{tmp_path}/train/masks/0.png: colour [1, 2, 3] at column 0, row 1 is not in dataset.colours"
     (tmp_path / "val" / "masks").mkdir()
     (tmp_path / "test" / "masks").mkdir()
-    with pytest.raises(RequestError, match="has no usable pictures left in train"):
+    with pytest.raises(RequestError, match="has no usable images left in train"):
         load(tmp_path, colours=COLOURS, on_bad="skip")
     for part in PARTS:
         write_mask(tmp_path / part / "masks" / "1.png", [[road] * 3, [car] * 3])
@@ -172,7 +172,7 @@ def test_folders_that_are_not_there(tmp_path):
         f"Expected: {tmp_path}/train/images/PICTURE and {tmp_path}/train/masks/MASK.png, or without train."
     )
     (tmp_path / "train" / "masks").mkdir()
-    assert told(tmp_path) == f"{tmp_path} has no picture with a mask."
+    assert told(tmp_path) == f"{tmp_path} has no image with a mask."
 
 
 def load_voc(root, on_bad="fail", class_names=None):
@@ -198,7 +198,7 @@ def test_vocs_folders(tmp_path):
     write_picture(tmp_path / "JPEGImages" / "e.jpg", 4, size=SIZE)
     with pytest.raises(RequestError, match="The data has 2 problems") as caught:
         load_voc(tmp_path)
-    assert f"{lists}/train.txt:2: there is no picture {tmp_path}/JPEGImages/d.*" in str(caught.value)
+    assert f"{lists}/train.txt:2: there is no image {tmp_path}/JPEGImages/d.*" in str(caught.value)
     assert f"{lists}/train.txt:3: there is no mask {tmp_path}/SegmentationClass/e.png" in str(caught.value)
     with pytest.raises(RequestError, match=re.escape("Expected: SegmentationClass/*, JPEGImages/*, and ImageSets/Seg")):
         load_voc(tmp_path / "JPEGImages")

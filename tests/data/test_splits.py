@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sensorium.data.splits import hold_out
+from sensorium.data.hold_out import hold_out
 from sensorium.errors import RequestError
 
 NAMES = ["a", "b", "c"]
@@ -44,7 +44,7 @@ def test_exact_shares():
 
 
 def test_the_order_of_the_examples_does_not_matter():
-    labels, keys = np.arange(60) % 3, np.array([f"picture {row}" for row in range(60)])
+    labels, keys = np.arange(60) % 3, np.array([f"image {row}" for row in range(60)])
     mixed = np.random.default_rng(0).permutation(60)
     fractions = {"test": 0.3, "val": 0.2}
     parts, others = divided(labels, keys.tolist(), fractions), divided(labels[mixed], keys[mixed].tolist(), fractions)

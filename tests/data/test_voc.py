@@ -12,7 +12,7 @@ CAT = ("cat", 1, 1, 8, 6)
 
 
 def write(root, boxes, lists=None, **xml):
-    """boxes: name -> boxes of a picture of 24 x 32. lists: part -> names."""
+    """boxes: name -> boxes of an image of 24 x 32. lists: part -> names."""
     for number, (name, of) in enumerate(boxes.items()):
         write_picture(root / "JPEGImages" / f"{name}.png", number)
         (root / "Annotations").mkdir(exist_ok=True)
@@ -51,8 +51,8 @@ def test_the_official_lists(tmp_path):
     assert data.spec.class_names == ("cat", "dog")
     assert (data.spec.image_size, data.spec.in_channels, data.spec.resize) == ((24, 32), 3, "stretch")
     assert data.train.sizes.tolist() == [[24, 32]] * 2
-    assert "train: 1 picture without boxes" in data.notes
-    assert "train: 1 boxes are difficult or a crowd, and count neither way" in data.notes
+    assert "train: 1 image without boxes" in data.notes
+    assert "train: 1 boxes are difficult or a crowd, and ignored in evaluation" in data.notes
     assert "test has no boxes of: dog" in data.notes
     assert data.train.read(np.arange(2)).images.shape == (2, 3, 24, 32)
 
@@ -75,11 +75,11 @@ def test_parts_that_are_not_listed_are_held_out(tmp_path):
     [
         (("cat", 5, 5, 5, 9), 3, "empty box (xmin 5, ymin 5, xmax 5, ymax 9)"),
         (("cat", 9, 5, 8, 9), 3, "inverted box (xmin 9, ymin 5, xmax 8, ymax 9)"),
-        (("cat", 1, 1, 34, 9), 3, "box outside the picture, which is 32 wide and 24 high (xmin 1, ymin 1, xmax 34"),
-        (("cat", 1, -2, 8, 9), 3, "box outside the picture"),
-        (("cat", 33, 1, 33.5, 9), 3, "box outside the picture"),
-        (("cat", 1, 1, "nan", 9), 3, "box with a number that is none"),
-        (("cat", 1, 1, "8px", 9), 3, "box with a number that is none"),
+        (("cat", 1, 1, 34, 9), 3, "box outside the image, which is 32 wide and 24 high (xmin 1, ymin 1, xmax 34"),
+        (("cat", 1, -2, 8, 9), 3, "box outside the image"),
+        (("cat", 33, 1, 33.5, 9), 3, "box outside the image"),
+        (("cat", 1, 1, "nan", 9), 3, "box with a value that is not a number"),
+        (("cat", 1, 1, "8px", 9), 3, "box with a value that is not a number"),
         (("cat", 1, 1, "", 9), 3, "object 'cat' without xmax"),
         (("", 1, 1, 8, 9), 3, "object without a name"),
         (("cats", 1, 1, 8, 9), 3, "class 'cats' is not in the list of classes; the nearest there is 'cat'"),
@@ -88,7 +88,7 @@ def test_parts_that_are_not_listed_are_held_out(tmp_path):
 def test_bad_boxes_are_named_and_left_out(tmp_path, box, line, what):
     write(tmp_path, {"a": [box, CAT], "b": [CAT], "c": [CAT]}, {"train": ["a"], "val": ["b"], "test": ["c"]})
     message = told(tmp_path, class_names=["cat"])
-    assert f"The data has 1 problem; on_bad=skip leaves out what is bad and lists it:\n  {tmp_path}" in message
+    assert f"The data has 1 problem; on_bad=skip skips what is bad and lists it:\n  {tmp_path}" in message
     assert f"{tmp_path}/Annotations/a.xml:{line}: {what}" in message
     data = load(tmp_path, on_bad="skip", class_names=["cat"])
     assert data.train.boxes[0].tolist() == [[0, 0, 8, 6]]
@@ -100,7 +100,7 @@ def test_a_box_a_pixel_too_wide_is_cut(tmp_path):
     data = load(write(tmp_path, boxes, {"train": ["a"], "val": ["b"], "test": ["c"]}))
     assert data.train.boxes[0].tolist() == [[0, 0, 32, 24], [0, 0, 8, 6]]
     (note,) = (note for note in data.notes if "cut" in note)
-    assert note == f"1 box cut at the picture's edge, by a pixel at most ({tmp_path}/Annotations/a.xml:3)"
+    assert note == f"1 box clipped at the edge of the image ({tmp_path}/Annotations/a.xml:3)"
 
 
 def test_a_class_that_train_does_not_have(tmp_path):
@@ -117,15 +117,15 @@ def test_bad_pictures_and_annotations(tmp_path):
     (tmp_path / "Annotations" / "b.xml").write_text(voc_xml([CAT], size=(32, 24)))
     (tmp_path / "Annotations" / "c.xml").write_text("<annotation>\n<size>")
     (tmp_path / "Annotations" / "d.xml").unlink()
-    (tmp_path / "JPEGImages" / "e.png").write_bytes(b"no picture")
+    (tmp_path / "JPEGImages" / "e.png").write_bytes(b"no image")
     (tmp_path / "JPEGImages" / "f.png").write_bytes((tmp_path / "JPEGImages" / "h.png").read_bytes())
     data = load(tmp_path, on_bad="skip")
     assert [str(problem).replace(f"{tmp_path}/", "") for problem in data.problems] == [
         "Annotations/c.xml:2: not XML (no element found)",
         "ImageSets/Main/train.txt:4: there is no annotation Annotations/d.xml",
-        "ImageSets/Main/train.txt:7: there is no picture JPEGImages/gone.*",
+        "ImageSets/Main/train.txt:7: there is no image JPEGImages/gone.*",
         "Annotations/b.xml:2: size 24 x 32 (width x height), but JPEGImages/b.png has 32 x 24",
-        "JPEGImages/e.png: not a readable picture (its content is none of JPEG, PNG, WEBP, BMP, TIFF, GIF, PPM)",
+        "JPEGImages/e.png: not a readable image (its content is none of JPEG, PNG, WEBP, BMP, TIFF, GIF, PPM)",
         "JPEGImages/f.png: same content as JPEGImages/h.png, which is in test",
     ]
     assert [len(part) for part in (data.train, data.val, data.test)] == [1, 1, 1]
@@ -142,7 +142,7 @@ def test_nothing_to_read(tmp_path):
     assert "has no usable box in train" in told(tmp_path / "VOC2012", class_names=["cat"], on_bad="skip")
     (tmp_path / "VOC2012" / "ImageSets" / "Main" / "test.txt").write_text("")
     assert told(tmp_path / "VOC2012", class_names=["cat"]) == (
-        f"{tmp_path}/VOC2012 has 1 different picture of train: too few to hold out test."
+        f"{tmp_path}/VOC2012 has 1 different image of train: too few to hold out test."
         " Add some, or say which belong to which part."
     )
     assert told(None) == "dataset.root is not set. Give a folder: dataset.root=FOLDER."

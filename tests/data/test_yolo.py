@@ -44,8 +44,8 @@ def test_both_ways_of_folders(tmp_path, layout):
     assert data.train.labels[0].tolist() == [1, 0]
     assert not data.train.difficult[0].any()
     assert data.spec.class_names == ("cat", "dog")
-    assert "train: 1 picture without boxes" in data.notes
-    assert "val: 1 picture without boxes" in data.notes
+    assert "train: 1 image without boxes" in data.notes
+    assert "val: 1 image without boxes" in data.notes
 
 
 def test_without_parts_they_are_held_out(tmp_path):
@@ -72,7 +72,7 @@ def test_where_class_names_come_from(tmp_path, file, text):
 
 @pytest.mark.parametrize(
     ("text", "what"),
-    [("names: [a", "not YAML"), ("names: 3", "names should be a list"), ("names: {1: a}", "names should be a list")],
+    [("names: [a", "not YAML"), ("names: 3", "names in data.yaml should be a list"), ("names: {1: a}", "names in data.yaml should be a list")],
 )
 def test_class_names_that_are_none(tmp_path, text, what):
     assert what in told(write(tmp_path, {"train": [BOX]}, names=text))
@@ -83,14 +83,14 @@ def test_class_names_that_are_none(tmp_path, text, what):
     [
         ("1 0.5 0.5 0 0.5", "empty box (1 0.5 0.5 0 0.5)"),
         ("1 0.5 0.5 0.5 -0.5", "inverted box"),
-        ("1 0.9 0.5 0.3 0.5", "box outside the picture, which is 32 wide and 24 high"),
-        ("1 0.5 nan 0.3 0.5", "box with a number that is none"),
-        ("1 0.5 0.5 0.3 x", "box with a number that is none"),
+        ("1 0.9 0.5 0.3 0.5", "box outside the image, which is 32 wide and 24 high"),
+        ("1 0.5 nan 0.3 0.5", "box with a value that is not a number"),
+        ("1 0.5 0.5 0.3 x", "box with a value that is not a number"),
         ("2 0.5 0.5 0.3 0.5", "class '2' is no number from 0 to 1"),
         ("dog 0.5 0.5 0.3 0.5", "class 'dog' is no number from 0 to 1"),
         ("-1 0.5 0.5 0.3 0.5", "class '-1' is no number from 0 to 1"),
         ("1 0.5 0.5 0.3", "4 values where a box has 5 (class x y width height)"),
-        ("1 0 0 1 0 1 1", "7 values where a box has 5 (class x y width height); outlines are not read as boxes"),
+        ("1 0 0 1 0 1 1", "7 values where a box has 5 (class x y width height)"),
     ],
 )
 def test_bad_lines_are_named_and_left_out(tmp_path, line, what):
@@ -122,8 +122,8 @@ def test_bad_files(tmp_path):
     (tmp_path / "images" / "train" / "2.png").write_bytes((tmp_path / "images" / "test" / "0.png").read_bytes())
     data = load(tmp_path, on_bad="skip")
     assert [str(problem).replace(f"{tmp_path}/", "") for problem in data.problems] == [
-        "labels/train/1.txt: not a text file that can be read; its picture counts as without boxes",
-        "labels/train/gone.txt: there is no picture images/train/gone.*",
+        "labels/train/1.txt: not a text file that can be read; its image counts as without boxes",
+        "labels/train/gone.txt: there is no image images/train/gone.*",
         "images/train/2.png: same content as images/test/0.png, which is in test",
     ]
     assert [len(labels) for labels in data.train.labels] == [1, 0]
@@ -133,6 +133,6 @@ def test_folders_that_are_not_there(tmp_path):
     write(tmp_path, {"train": [BOX]})
     (tmp_path / "labels" / "train" / "0.txt").unlink()
     (tmp_path / "labels" / "train").rmdir()
-    assert told(tmp_path) == f"There is no folder {tmp_path}/labels/train for the pictures in {tmp_path}/images/train."
+    assert told(tmp_path) == f"There is no folder {tmp_path}/labels/train for the images in {tmp_path}/images/train."
     (tmp_path / "other" / "train").mkdir(parents=True)
     assert told(tmp_path / "other", class_names=["a"]).startswith(f"{tmp_path}/other/train has no folder images.\nExp")

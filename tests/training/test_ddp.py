@@ -274,7 +274,7 @@ def test_a_wrong_request_is_refused_once(tmp_path: Path) -> None:
     result = run_process(["train", *TWO, *SETTINGS, "dataset.val_fraction=2"], tmp_path)
     assert result.status == 2
     assert result.stderr.splitlines() == [
-        "sensorium: dataset.val_fraction=2 leaves a part empty; give a number between 0 and 1, such as 0.1.",
+        "sensorium: dataset.val_fraction=2 leaves a split empty; give a number between 0 and 1, such as 0.1.",
         "sensorium: The training on 2 processes did not start, for the reason above.",
     ]
     assert not (tmp_path / "runs" / "digits_mlp").exists()

@@ -11,7 +11,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from pictures import write_picture_folder
+from images import write_picture_folder
 from sensorium.cli.train import run as train_command
 from sensorium.errors import RequestError
 from sensorium.runs import RunFolder

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from sensorium.data.order import BatchPlan
-from sensorium.data.vision.store import ImageSplit
+from sensorium.data.vision.splits import ImageSplit
 from sensorium.runs import RunFolder
 from sensorium.vision.normalise import Normalise
 from trainings import TINY, config_in, data_of, model_for, opened, trained

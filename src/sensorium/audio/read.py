@@ -17,7 +17,7 @@ import soundfile
 from sensorium.audio.checks import number
 from sensorium.audio.resample import Rates
 from sensorium.errors import RequestError
-from sensorium.files import visible
+from sensorium.files import walk
 from sensorium.suffixes import AUDIO_SUFFIXES
 
 _BLOCK = 1 << 20  # samples of the result made at once
@@ -115,12 +115,7 @@ def list_sounds(folder: Path) -> list[Path]:
 
     Told by suffix, in upper or lower case. Hidden files and folders, and what file browsers leave behind, are ignored.
     """
-    found = []
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if visible(name)]
-        wanted = [name for name in files if visible(name) and name.lower().endswith(AUDIO_SUFFIXES)]
-        found += [os.path.join(parent, name) for name in wanted]  # noqa: PTH118 (hundreds of thousands of files)
-    return [Path(path) for path in sorted(found)]
+    return [path for path in walk(folder)[0] if path.suffix.lower() in AUDIO_SUFFIXES]
 
 
 def check(samples: np.ndarray, *, sample_rate: int) -> str | None:

@@ -179,8 +179,10 @@ def _signature(found: Definition, depth: int) -> Signature | None:
     node = found.node
     if isinstance(node, ast.FunctionDef):
         return None if node.decorator_list else _parameters(found.module, node, skipped=0)
-    if node.decorator_list or node.keywords:  # a dataclass, or a metaclass's own ways
+    if node.keywords:  # a metaclass's own ways
         return None
+    if node.decorator_list:
+        return _dataclass_signature(found, depth) if _is_dataclass(node) else None
     for inner in node.body:
         if isinstance(inner, ast.FunctionDef) and inner.name == "__new__":
             return None
@@ -195,6 +197,36 @@ def _signature(found: Definition, depth: int) -> Signature | None:
         else None
     )
     return _signature(parent, depth + 1) if parent is not None else None
+
+
+def _is_dataclass(node: ast.ClassDef) -> bool:
+    """Whether a class has the decorator `dataclass`, and no other."""
+    names = [ast.unparse(one.func if isinstance(one, ast.Call) else one) for one in node.decorator_list]
+    return len(names) == 1 and names[0].rpartition(".")[2] == "dataclass"
+
+
+def _dataclass_signature(found: Definition, depth: int) -> Signature | None:
+    """The fields of a dataclass and of those it inherits; None where a base is none, or has its own constructor."""
+    node = found.node
+    if not isinstance(node, ast.ClassDef) or not _is_dataclass(node) or depth > _DEEPEST:
+        return None
+    if any(isinstance(inner, ast.FunctionDef) and inner.name in ("__init__", "__new__") for inner in node.body):
+        return None
+    parameters: dict[str, Any] = {}
+    for base in reversed(node.bases):
+        name = ast.unparse(base)
+        if not name.replace(".", "").isidentifier():
+            return None
+        parent = _resolve(f"{found.module}.{name}", f"_target_={found.module}.{name}", depth + 1)
+        inherited = _dataclass_signature(parent, depth + 1) if parent is not None else None
+        if inherited is None:
+            return None
+        parameters |= inherited.parameters
+    for inner in node.body:
+        if isinstance(inner, ast.AnnAssign) and isinstance(inner.target, ast.Name):
+            if not ast.unparse(inner.annotation).startswith(("ClassVar", "typing.ClassVar")):
+                parameters[inner.target.id] = annotation(found.module, inner.annotation)
+    return Signature(parameters, takes_any=False)
 
 
 def _parameters(module: str, node: ast.FunctionDef, *, skipped: int) -> Signature:

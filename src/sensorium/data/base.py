@@ -1,4 +1,4 @@
-"""The words every dataset shares: what a part of the data is, and what was wrong with it.
+"""The words every dataset shares: what a split of the data is, and what was wrong with it.
 
 A dataset is a class with keyword-only arguments, an attribute `task`, and one method:
 
@@ -17,10 +17,11 @@ from sensorium.errors import RequestError, unknown
 from sensorium.specs import Spec
 
 OnBad = Literal["fail", "skip"]
+SPLITS = ("train", "val", "test")
 
 
 class Split(Protocol):
-    """One part of the data: N examples by row number. Several threads may read at once."""
+    """One split of the data: N examples by row number. Several threads may read at once."""
 
     def __len__(self) -> int: ...
 
@@ -54,9 +55,9 @@ class Problem:
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset, ready: three parts without a common example.
+    """A dataset, ready: three splits without a common example.
 
-    problems: what was left out, with on_bad=skip. notes: lines worth telling, such as how a part was held out.
+    problems: what was skipped, with on_bad=skip. notes: lines worth telling, such as how a split was held out.
     """
 
     spec: Spec
@@ -67,10 +68,15 @@ class Data:
     notes: tuple[str, ...] = ()
 
 
+def check_on_bad(on_bad: str) -> None:
+    """A RequestError for a word that is neither "fail" nor "skip"."""
+    if on_bad not in ("fail", "skip"):
+        raise unknown("on_bad", on_bad, ("fail", "skip"))
+
+
 def refuse(problems: Sequence[Problem], *, on_bad: OnBad) -> None:
     """With on_bad="fail", a RequestError with the count and the first ten problems, alike ones in one line."""
-    if on_bad not in ("fail", "skip"):
-        raise unknown("on_bad", str(on_bad), ("fail", "skip"))
+    check_on_bad(on_bad)
     if on_bad == "skip" or not problems:
         return
     alike: dict[str, list[str]] = {}
@@ -79,7 +85,7 @@ def refuse(problems: Sequence[Problem], *, on_bad: OnBad) -> None:
     first = "\n".join(f"  {', '.join(places)}: {what}" for what, places in alike.items())
     more = f" ... and {len(problems) - 10} more" if len(problems) > 10 else ""
     count = counted(len(problems), "problem")
-    raise RequestError(f"The data has {count}; on_bad=skip leaves out what is bad and lists it:\n{first}{more}")
+    raise RequestError(f"The data has {count}; on_bad=skip skips what is bad and lists it:\n{first}{more}")
 
 
 def first_problem(problems: Sequence[Problem]) -> str:
@@ -94,14 +100,5 @@ def class_order(labels: Iterable[str]) -> list[str]:
 
 
 def counted(number: int, word: str) -> str:
-    """ "1 picture", "2,000 pictures"."""
+    """ "1 image", "2,000 images"."""
     return f"{number:,} {word}{'' if number == 1 else 's'}"
-
-
-def check_fractions(**fractions: float) -> None:
-    """A RequestError for a share of the data that would leave a part empty."""
-    for key, value in fractions.items():
-        if not 0 < value < 1:
-            raise RequestError(
-                f"dataset.{key}={value} leaves a part empty; give a number between 0 and 1, such as 0.1."
-            )

@@ -1,8 +1,8 @@
-"""Picture files decoded once, into a memory-mapped file of unsigned bytes that every later run reads.
+"""Image files decoded once, into a memory-mapped file of unsigned bytes that every later run reads.
 
 An entry of SENSORIUM_CACHE/images holds
 
-    pixels           (n, C, H, W) uint8: the first n pictures; of a set that is too large, the others are decoded at
+    pixels           (n, C, H, W) uint8: the first n images; of a set that is too large, the others are decoded at
                      each read
     digests.npy      (N, 32) uint8: SHA-256 of each file's content
     facts.json       which files are unreadable, and why
@@ -28,7 +28,7 @@ import PIL
 
 from sensorium.data.download import cache_folder
 from sensorium.data.entries import file_facts, locked, make_room, map_pixels, new_entry
-from sensorium.data.vision.store import ImageStore, Subset, channel_statistics
+from sensorium.data.vision.store import ImageStore, channel_statistics
 from sensorium.errors import RunError
 from sensorium.files import replacing, write_json
 from sensorium.specs import Resize
@@ -37,7 +37,7 @@ from sensorium.vision.decode import UnreadableImage, decode_image, read_bytes
 _FORMAT = 1
 _DIGEST_BYTES = 32
 _SLACK = 1 << 14  # bytes set aside for the two small files
-_CHUNK = 64  # pictures a thread decodes before it asks for more
+_CHUNK = 64  # images a thread decodes before it asks for more
 _RESIDENT_BYTES = 1 << 28  # of the mapping, that may stay in a process before they are handed back
 _FAULT_BYTES = 1 << 15  # what the system maps around a row, on average
 _log = logging.getLogger(__name__)
@@ -45,10 +45,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CachedImages:
-    """The pictures of some files.
+    """The images of some files.
 
     store: row i is file i; an unreadable file has no meaningful pixels. digests: (N, 32) uint8, SHA-256 of each file's
-    content. unreadable: row -> what is wrong. cached: how many pictures, from the first, need no decoding. folder: the
+    content. unreadable: row -> what is wrong. cached: how many images, from the first, need no decoding. folder: the
     entry, None when nothing is kept.
     """
 
@@ -66,7 +66,7 @@ class CachedImages:
             known = json.loads(path.read_text())
             if known["rows"] == key:
                 return tuple(known["mean"]), tuple(known["std"])
-        mean, std = channel_statistics(Subset(self.store, rows))
+        mean, std = channel_statistics(self.store.subset(rows))
         if path:
             with locked(path.parent.parent / "lock"):
                 if path.parent.is_dir():
@@ -77,7 +77,7 @@ class CachedImages:
 def cached_images(
     files: Sequence[Path], *, image_size: tuple[int, int], in_channels: int, resize: Resize, cache_bytes: int
 ) -> CachedImages:
-    """The pictures of these files as (in_channels, *image_size) uint8, from the cache, which is filled first if needed.
+    """The images of these files as (in_channels, *image_size) uint8, from the cache, which is filled first if needed.
 
     An entry belongs to the places, sizes and times of change of the files and to all settings, so that it is built
     anew when one of them changes. Of processes that start together one builds, the others wait for it.
@@ -100,7 +100,7 @@ def cached_images(
                 found = _open(home, key, decoder, cache_bytes)
     except OSError as error:
         raise RunError(
-            f"Cannot keep pictures in {home}: {error.strerror or error}.\n"
+            f"Cannot keep images in {home}: {error.strerror or error}.\n"
             "Set SENSORIUM_CACHE to a folder with room, or dataset.cache_bytes=0 to decode at each read."
         ) from error
     if found is None:
@@ -149,13 +149,13 @@ class _Decoder:
             for done, _ in enumerate(pool.map(work, range(0, len(self.files), _CHUNK)), start=1):
                 if time.monotonic() - said > 10:
                     said = time.monotonic()
-                    _log.info("decoded %s of %s pictures", f"{done * _CHUNK:,}", f"{len(self.files):,}")
+                    _log.info("decoded %s of %s images", f"{done * _CHUNK:,}", f"{len(self.files):,}")
         finally:
             pool.shutdown(cancel_futures=True)
         return digests, dict(sorted(unreadable.items()))
 
 
-class _Pixels:
+class _Pixels(ImageStore):
     """The store over an entry: the first rows from the mapping, the others decoded."""
 
     def __init__(self, decoder: _Decoder, mapping: mmap.mmap | None, cached: int) -> None:
@@ -171,14 +171,14 @@ class _Pixels:
     def read(self, rows: np.ndarray) -> np.ndarray:
         inside = rows < self._cached
         if inside.all():
-            pictures = self._pixels.take(rows, axis=0)
+            images = self._pixels.take(rows, axis=0)
         else:
-            pictures = np.empty((len(rows), *self.shape), dtype=np.uint8)
-            pictures[inside] = self._pixels[rows[inside]]
+            images = np.empty((len(rows), *self.shape), dtype=np.uint8)
+            images[inside] = self._pixels[rows[inside]]
             for i in np.flatnonzero(~inside):
-                pictures[i] = self._decoder.decode(int(rows[i]))
+                images[i] = self._decoder.decode(int(rows[i]))
         self._hand_back(len(rows) * (self._decoder.row_bytes + _FAULT_BYTES))
-        return pictures
+        return images
 
     def _hand_back(self, touched: int) -> None:
         """Now and then lets go of the mapping's pages, which then count for the system's file cache alone."""
@@ -211,7 +211,7 @@ def _open(home: Path, key: str, decoder: _Decoder, cache_bytes: int) -> CachedIm
 
 def _build(home: Path, key: str, decoder: _Decoder, wanted: int, cache_bytes: int) -> None:
     fixed, row_bytes = decoder.fixed_bytes, decoder.row_bytes
-    _log.info("decoding %s pictures into %s", f"{len(decoder.files):,}", home)
+    _log.info("decoding %s images into %s", f"{len(decoder.files):,}", home)
     with new_entry(home, key, limit=cache_bytes, fixed=fixed, row_bytes=row_bytes, rows=wanted) as (folder, room):
         with (folder / "pixels").open("r+b") as file:
             cached = os.fstat(file.fileno()).st_size // row_bytes
@@ -222,7 +222,7 @@ def _build(home: Path, key: str, decoder: _Decoder, wanted: int, cache_bytes: in
                     os.pwrite(file.fileno(), pixels.data, row * row_bytes)
 
             digests, unreadable = decoder.scan(keep)
-            # A long list of unreadable files needs room too: it takes that of the last pictures.
+            # A long list of unreadable files needs room too: it takes that of the last images.
             words = max(0, 2 * len(json.dumps(unreadable)) - _SLACK // 2)
             cached = max(0, min(cached, (room - fixed - words) // row_bytes))
             file.truncate(cached * row_bytes)

@@ -1,4 +1,4 @@
-"""What is wrong with examples in several parts: the same one twice, a class that training does not have.
+"""What is wrong with examples in several splits: the same one twice, a class that training does not have.
 
 One set of rules for pictures, texts and recordings. Shapes: N examples, D bytes of a digest.
 """
@@ -7,37 +7,36 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from sensorium.data.base import SPLITS
 from sensorium.errors import listing, nearest
-
-PARTS = ("train", "val", "test")
 
 
 def find_duplicates(
     *,
     digests: np.ndarray,
     labels: Sequence[str] | None,
-    parts: np.ndarray,
+    splits: np.ndarray,
     places: Sequence[str],
     rows: np.ndarray,
     content: str = "content",
-    copies: str = "copies of another of the same part",
+    copies: str = "copies of another of the same split",
 ) -> tuple[dict[int, str], list[str]]:
     """Of these rows, the ones to leave out because the same content is elsewhere (row -> why), and notes.
 
-    The same content with two labels: nobody knows which is right. In two parts: a model would be tested on what it has
+    The same content with two labels: nobody knows which is right. In two splits: a model would be tested on what it has
     seen. Either way it is left out of train and val, and stays in test unless test contradicts itself. Copies inside
-    one part are only counted.
+    one split are only counted.
 
-    digests: (N, D) uint8 of each example. labels: of each, None without labels. parts: (N,) which of PARTS. places:
+    digests: (N, D) uint8 of each example. labels: of each, None without labels. splits: (N,) which of SPLITS. places:
     what a person calls each. rows: (M,) int64. content, copies: how messages call what two share, and the copies.
     """
     bad: dict[int, str] = {}
     repeats: list[tuple[int, int]] = []
     for members in _alike(digests, rows):
         if labels is not None and len({labels[row] for row in members}) > 1:
-            out = _mislabelled(members, labels, parts, places, content)
+            out = _mislabelled(members, labels, splits, places, content)
         else:
-            out = _repeated(members, parts, places, content)
+            out = _repeated(members, splits, places, content)
         bad |= out
         kept = [row for row in members if row not in out]
         repeats += [(kept[0], row) for row in kept[1:]]
@@ -58,9 +57,9 @@ def _alike(digests: np.ndarray, rows: np.ndarray) -> list[list[int]]:
 
 
 def _mislabelled(
-    members: list[int], labels: Sequence[str], parts: np.ndarray, places: Sequence[str], content: str
+    members: list[int], labels: Sequence[str], splits: np.ndarray, places: Sequence[str], content: str
 ) -> dict[int, str]:
-    tested = [row for row in members if PARTS[parts[row]] == "test"]
+    tested = [row for row in members if SPLITS[splits[row]] == "test"]
     kept = tested if len({labels[row] for row in tested}) == 1 else []
     out = {}
     for row in members:
@@ -70,32 +69,33 @@ def _mislabelled(
     return out
 
 
-def _repeated(members: list[int], parts: np.ndarray, places: Sequence[str], content: str) -> dict[int, str]:
-    last = max(members, key=lambda row: parts[row])
-    what = f"same {content} as {places[last]}, which is in {PARTS[parts[last]]}"
-    return {row: what for row in members if parts[row] != parts[last]}
+def _repeated(members: list[int], splits: np.ndarray, places: Sequence[str], content: str) -> dict[int, str]:
+    last = max(members, key=lambda row: splits[row])
+    what = f"same {content} as {places[last]}, which is in {SPLITS[splits[last]]}"
+    return {row: what for row in members if splits[row] != splits[last]}
 
 
 def find_unknown_classes(
-    *, labels: Sequence[str], parts: np.ndarray, rows: np.ndarray, examples: str
+    *, labels: Sequence[str], splits: np.ndarray, rows: np.ndarray, examples: str
 ) -> tuple[dict[int, str], list[str]]:
     """Of these rows, those of val and test whose class train does not have (row -> what), and notes.
 
-    labels: of each example. parts: (N,) which of PARTS. rows: (M,) int64. examples: what messages call several of them.
+    labels: of each example. splits: (N,) which of SPLITS. rows: (M,) int64. examples: what messages call several of
+    them.
     """
     there: dict[str, set[str]] = {}
     for row in rows.tolist():
-        there.setdefault(PARTS[parts[row]], set()).add(labels[row])
+        there.setdefault(SPLITS[splits[row]], set()).add(labels[row])
     trained = there.get("train", set())
     bad = {}
     for row in rows.tolist():
         if labels[row] not in trained:
             guess = nearest(labels[row], trained)
             hint = f"; the nearest there is {guess!r}" if guess else ""
-            bad[row] = f"class {labels[row]!r} is in {PARTS[parts[row]]} but not in train{hint}"
+            bad[row] = f"class {labels[row]!r} is in {SPLITS[splits[row]]} but not in train{hint}"
     notes = [
-        f"{part} has no {examples} of: {listing(sorted(trained - found), limit=10)}"
-        for part, found in there.items()
+        f"{split} has no {examples} of: {listing(sorted(trained - found), limit=10)}"
+        for split, found in there.items()
         if trained - found
     ]
     return bad, notes

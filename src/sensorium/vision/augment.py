@@ -1,7 +1,7 @@
 """Augmentation of a whole batch, on the device where the batch is.
 
 Workers only cut stored pixels; everything random happens here, at once for all pictures, from the numbers of
-`ExampleRandom`. The same (seed, epoch, example) gives the same picture on any number of workers.
+`ExampleRandom`. The same (seed, epoch, example) gives the same image on any number of workers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ class Augment(nn.Module):
 
     transforms: modules forward(images, random) -> images, by name or in a list; a name set to None is left out. Those
     with `any_dtype = True` that come first work on the stored uint8 pixels, the others get float in [0, 1].
-    mix: what to make of two pictures and their targets, or None.
+    mix: what to make of two images and their targets, or None.
     """
 
     def __init__(

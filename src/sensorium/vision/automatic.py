@@ -1,7 +1,7 @@
 """Automatic augmentation: a random operation of a list, at a random or given strength.
 
-Both papers' lists are the same fourteen operations and differ in how far each goes. Pictures that drew the same
-operation are gathered and changed together, so a batch costs about as much as each picture changed once.
+Both papers' lists are the same fourteen operations and differ in how far each goes. Images that drew the same
+operation are gathered and changed together, so a batch costs about as much as each image changed once.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +34,7 @@ class Operation(NamedTuple):
 def _operations(*, shear: float, translate: float, rotate: float, enhance: float, bits: int) -> tuple[Operation, ...]:
     """The fourteen operations, by what they reach at the highest level.
 
-    shear: slope. translate: share of the picture's side. rotate: degrees. enhance: distance of a factor from 1.
+    shear: slope. translate: share of the image's side. rotate: degrees. enhance: distance of a factor from 1.
     bits: left by posterize.
     """
     return (
@@ -62,7 +62,7 @@ RAND = _operations(shear=0.3, translate=150 / 331, rotate=30.0, enhance=0.9, bit
 def apply_chosen(
     images: Tensor, operations: Sequence[Operation], chosen: Tensor, level: Tensor, negative: Tensor
 ) -> Tensor:
-    """Changes each picture by its chosen operation, number (B,), at its level (B,) from 0 to 30.
+    """Changes each image by its chosen operation, number (B,), at its level (B,) from 0 to 30.
 
     negative: (B,) bool, the sign of a signed operation.
     """
@@ -82,8 +82,8 @@ def apply_chosen(
 class TrivialAugment(nn.Module):
     """One operation for each picture, at a strength drawn evenly: nothing to tune (Müller and Hutter 2021).
 
-    The "wide" ranges of arXiv 2103.10158; what moves by up to 32 pixels there, on pictures of 32, moves by up to the
-    whole side here. Moved pictures are read bilinearly.
+    The "wide" ranges of arXiv 2103.10158; what moves by up to 32 pixels there, on images of 32, moves by up to the
+    whole side here. Moved images are read bilinearly.
     """
 
     def forward(self, images: Tensor, random: ExampleRandom) -> Tensor:
@@ -96,8 +96,8 @@ class TrivialAugment(nn.Module):
 class RandAugment(nn.Module):
     """Several operations one after the other, all at one strength (Cubuk 2020, arXiv 1909.13719).
 
-    operations: how many each picture gets, drawn with repetition. magnitude: strength, 0 to 30. The ranges are those
-    of torchvision's RandAugment; moved pictures are read bilinearly.
+    operations: how many each image gets, drawn with repetition. magnitude: strength, 0 to 30. The ranges are those
+    of torchvision's RandAugment; moved images are read bilinearly.
     """
 
     def __init__(self, *, operations: int, magnitude: float) -> None:

@@ -13,10 +13,10 @@ from sensorium.vision.checks import interval, length, number, pixels
 def random_boxes(
     images: Tensor, random: ExampleRandom, *, scale: tuple[float, float], ratio: tuple[float, float]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """One box inside each picture (B, C, H, W): top, left, height, width, each (B,) in whole pixels, as float.
+    """One box inside each image (B, C, H, W): top, left, height, width, each (B,) in whole pixels, as float.
 
     scale: smallest and largest area, as a share of the picture. ratio: smallest and largest width / height, on top of
-    the picture's own, even on a logarithmic scale. A side longer than the picture is cut to it.
+    the image's own, even on a logarithmic scale. A side longer than the image is cut to it.
     """
     area, shape, down, right = random.uniform(4).unbind(1)
     area = scale[0] + (scale[1] - scale[0]) * area
@@ -30,7 +30,7 @@ def random_boxes(
 
 
 def box_mask(images: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor) -> Tensor:
-    """(B, 1, H, W) bool, true inside each picture's box (B,); what lies outside the picture is left out."""
+    """(B, 1, H, W) bool, true inside each image's box (B,); what lies outside the image is left out."""
     row = torch.arange(images.shape[-2], device=images.device)
     column = torch.arange(images.shape[-1], device=images.device)
     rows = (row >= top[:, None]) & (row < (top + height)[:, None])
@@ -45,7 +45,7 @@ def _paint(images: Tensor, mask: Tensor, fill: float) -> Tensor:
 class Erasing(nn.Module):
     """Paints over one box of random area and shape (Zhong 2017, arXiv 1708.04896).
 
-    probability: that a picture gets a box. scale: smallest and largest area of the box, as a share of the picture.
+    probability: that an image gets a box. scale: smallest and largest area of the box, as a share of the picture.
     ratio: smallest and largest width / height of the box. fill: the paint, 0 black to 1 white.
     """
 
@@ -67,7 +67,7 @@ class Erasing(nn.Module):
 class Cutout(nn.Module):
     """Paints over a square whose middle is any pixel, so that part of it may lie outside (DeVries 2017, 1708.04552).
 
-    size: side of the square; below 1, a share of the picture's sides; from 1 on, pixels. fill: the paint, 0 black to
+    size: side of the square; below 1, a share of the image's sides; from 1 on, pixels. fill: the paint, 0 black to
     1 white.
     """
 

@@ -1,6 +1,6 @@
 """Changing the colours of a batch of pictures, each by amounts of its own.
 
-Images are (B, C, H, W) float in [0, 1] and stay so, amounts are (B,). A picture without three channels has no
+Images are (B, C, H, W) float in [0, 1] and stay so, amounts are (B,). An image without three channels has no
 saturation and no hue: it comes back as it is. Each function equals its counterpart adjust_... or namesake in
 torchvision.transforms.v2.functional, which takes one amount for the whole batch.
 """
@@ -23,7 +23,7 @@ def _blend(images: Tensor, others: Tensor, weight: Tensor) -> Tensor:
     return (others + (images - others) * _spread(weight)).clamp_(0, 1)
 
 
-def grey(images: Tensor) -> Tensor:
+def gray(images: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, 1, H, W): luma of three channels, the mean of any other number."""
     channels = images.shape[1]
     weights = _LUMA if channels == 3 else (1 / channels,) * channels
@@ -39,16 +39,16 @@ def brightness(images: Tensor, factor: Tensor) -> Tensor:
 
 
 def contrast(images: Tensor, factor: Tensor) -> Tensor:
-    """factor: 0 is even grey of the picture's mean luma, 1 the picture."""
-    luma = grey(images)
+    """factor: 0 is even gray of the picture's mean luma, 1 the picture."""
+    luma = gray(images)
     # A sum of integers has no rounding, hence no order: a float mean may differ with the batch and the device.
     total = (luma * 2**24).long().sum((1, 2, 3), keepdim=True)
     return _blend(images, total.float() / (luma[0].numel() * 2.0**24), factor)
 
 
 def saturation(images: Tensor, factor: Tensor) -> Tensor:
-    """factor: 0 is grey, 1 the picture."""
-    return _blend(images, grey(images), factor) if images.shape[1] == 3 else images
+    """factor: 0 is gray, 1 the picture."""
+    return _blend(images, gray(images), factor) if images.shape[1] == 3 else images
 
 
 def hue(images: Tensor, turn: Tensor) -> Tensor:
@@ -79,11 +79,11 @@ def solarize(images: Tensor, threshold: Tensor) -> Tensor:
 
 
 def sharpness(images: Tensor, factor: Tensor) -> Tensor:
-    """factor: 0 is smoothed by a 3x3 kernel (middle 5/13, others 1/13), 1 the picture; the outermost pixels stay."""
+    """factor: 0 is smoothed by a 3x3 kernel (middle 5/13, others 1/13), 1 the image; the outermost pixels stay."""
     height, width = images.shape[-2:]
     if min(height, width) < 3:
         return images
-    # Sums of shifted pictures: a convolution may choose another algorithm, and rounding, for another batch size.
+    # Sums of shifted images: a convolution may choose another algorithm, and rounding, for another batch size.
     columns = images[..., :-2] + images[..., 1:-1] + images[..., 2:]
     square = columns[..., :-2, :] + columns[..., 1:-1, :] + columns[..., 2:, :]
     smooth = images.clone()

@@ -20,10 +20,10 @@ PADDING_MODES = ("zeros", "reflect")
 
 
 class RandomCrop(nn.Module):
-    """Moves the picture: pads all four sides, then cuts a window of the old size at a random place.
+    """Moves the image: pads all four sides, then cuts a window of the old size at a random place.
 
-    padding: below 1, a share of each side of the picture; from 1 on, pixels. mode: what is padded, "zeros" (black) or
-    "reflect" (the picture mirrored).
+    padding: below 1, a share of each side of the image; from 1 on, pixels. mode: what is padded, "zeros" (black) or
+    "reflect" (the image mirrored).
     """
 
     any_dtype = True
@@ -71,7 +71,7 @@ class RandomFlip(nn.Module):
 class AlternatingFlip(nn.Module):
     """Mirrors left and right by chance in the first epoch, then the other way round in every next epoch.
 
-    Any two epochs in a row show each picture both ways, where independent flips repeat half of them (Jordan 2024,
+    Any two epochs in a row show each image both ways, where independent flips repeat half of them (Jordan 2024,
     arXiv 2404.00498, section 3.6).
     """
 
@@ -86,7 +86,7 @@ class RandomResizedCrop(nn.Module):
     """Cuts a box of random area and shape and stretches it to the full size (Szegedy 2015, section 6).
 
     scale: smallest and largest area of the box, as a share of the picture. ratio: smallest and largest width / height
-    of the box, on top of the picture's own; even on a logarithmic scale. A side that would be too long is cut short.
+    of the box, on top of the image's own; even on a logarithmic scale. A side that would be too long is cut short.
     """
 
     def __init__(self, *, scale: Sequence[float], ratio: Sequence[float]) -> None:

@@ -1,6 +1,6 @@
-"""From a picture file of any usual kind to unsigned bytes of one size.
+"""From an image file of any usual kind to unsigned bytes of one size.
 
-Training, evaluation and prediction all read pictures here, so that they see the same pixels.
+Training, evaluation and prediction all read images here, so that they see the same pixels.
 """
 
 import os
@@ -28,7 +28,7 @@ from PIL import (
 )
 
 from sensorium.errors import RequestError, unknown
-from sensorium.files import visible
+from sensorium.files import walk
 from sensorium.specs import Resize
 from sensorium.suffixes import IMAGE_SUFFIXES
 
@@ -63,18 +63,18 @@ Source = Path | BinaryIO
 
 
 class UnreadableImage(RequestError):
-    """A file that is not a picture, or a damaged one. `what` is the message without the file's name."""
+    """A file that is not an image, or a damaged one. `what` is the message without the file's name."""
 
     def __init__(self, name: str, reason: str) -> None:
-        self.what = f"not a readable picture ({reason})"
+        self.what = f"not a readable image ({reason})"
         super().__init__(f"{name}: {self.what}")
 
 
 def decode_image(source: Source, *, image_size: tuple[int, int], in_channels: int, resize: Resize) -> np.ndarray:
-    """The picture as (C, H, W) uint8, with (H, W) = image_size and C = in_channels (1 or 3).
+    """The image as (C, H, W) uint8, with (H, W) = image_size and C = in_channels (1 or 3).
 
     The rotation that a camera noted (EXIF) is applied. Transparent parts become white, the page that such drawings,
-    logos and scans are made for; on black, black lines would vanish. 16-bit grey is scaled from 0..65535 to 0..255,
+    logos and scans are made for; on black, black lines would vanish. 16-bit gray is scaled from 0..65535 to 0..255,
     a float TIFF from 0..1 (or, when a value is above 1, taken as 0..255). Of an animation, the first frame counts.
     Shrinking and enlarging are bilinear and antialiased.
 
@@ -99,13 +99,13 @@ def probe_size(source: Source) -> tuple[int, int]:
 
 
 def is_grey(source: Source) -> bool:
-    """Whether the picture holds no colour, however it is stored."""
+    """Whether the image holds no colour, however it is stored."""
     red, green, blue = decode_image(source, image_size=(64, 64), in_channels=3, resize="stretch")
     return np.array_equal(red, green) and np.array_equal(red, blue)
 
 
 def fit_image(image: Image.Image, *, image_size: tuple[int, int], resize: Resize) -> Image.Image:
-    """The picture brought to (height, width); `ImageClassificationSpec` says what the three ways mean."""
+    """The image brought to (height, width); `ImageClassificationSpec` says what the three ways mean."""
     height, width = image_size
     if resize not in _FITTINGS:
         raise unknown("resize", resize, get_args(Resize))
@@ -121,31 +121,22 @@ def fit_pixels(pixels: np.ndarray, *, image_size: tuple[int, int], in_channels: 
 
 
 def to_array(image: Image.Image, *, in_channels: int) -> np.ndarray:
-    """(C, H, W) uint8, contiguous. Colour becomes grey by its luma (ITU-R 601), grey becomes three equal channels."""
+    """(C, H, W) uint8, contiguous. Colour becomes gray by its luma (ITU-R 601), gray becomes three equal channels."""
     if in_channels == 1:
         return np.array(image.convert("L"))[None]
     return np.ascontiguousarray(np.asarray(image.convert("RGB")).transpose(2, 0, 1))
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Every picture file in a folder and its sub-folders, sorted by name.
+    """Every image file in a folder and its sub-folders, sorted by name.
 
     Told by suffix, in upper or lower case. Hidden files and folders, and what file browsers leave behind, are ignored.
     """
-    return [path for path in list_files(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
-
-
-def list_files(folder: Path) -> list[Path]:
-    """Every file a person put into a folder and its sub-folders, sorted by name."""
-    found = []
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if visible(name)]
-        found += [os.path.join(parent, name) for name in files if visible(name)]  # noqa: PTH118 (1.3 million files)
-    return [Path(path) for path in sorted(found)]
+    return [path for path in walk(folder)[0] if path.suffix.lower() in IMAGE_SUFFIXES]
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a picture file, not yet decoded. Raises UnreadableImage when there is no such file."""
+    """The content of an image file, not yet decoded. Raises UnreadableImage when there is no such file."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -155,7 +146,7 @@ def read_bytes(path: Path) -> bytes:
 @contextmanager
 def opened(source: Source) -> Iterator[Image.Image]:
     """The picture, not yet decoded. Whatever goes wrong with it inside is an UnreadableImage that names the file."""
-    name = str(source) if isinstance(source, Path) else str(getattr(source, "name", "picture"))
+    name = str(source) if isinstance(source, Path) else str(getattr(source, "name", "image"))
     data = BytesIO(read_bytes(source)) if isinstance(source, Path) else source
     try:
         with Image.open(data, formats=_FORMATS) as image:
@@ -187,7 +178,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _from_numbers(numbers: np.ndarray, top: int) -> Image.Image:
-    """(H, W) numbers from 0 to top as grey from 0 to 255."""
+    """(H, W) numbers from 0 to top as gray from 0 to 255."""
     low, high = numbers.min(), numbers.max()
     if not (low >= 0 and high <= top):  # written so that NaN is refused too
         raise ValueError(f"its values run from {low:g} to {high:g}; 0 to {top} is expected of mode {numbers.dtype}")

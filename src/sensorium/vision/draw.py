@@ -1,4 +1,4 @@
-"""What was found, drawn on a picture."""
+"""What was found, drawn on an image."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ _BRIGHT = 150  # of luma; on a brighter colour the letters are black
 
 
 def draw_boxes(
-    picture: np.ndarray, boxes: np.ndarray, texts: Sequence[str], colours: Sequence[tuple[int, int, int]]
+    image: np.ndarray, boxes: np.ndarray, texts: Sequence[str], colours: Sequence[tuple[int, int, int]]
 ) -> Image.Image:
-    """A copy of the picture (3, H, W) uint8 with boxes (N, 4) in pixels, each in its colour with its text above it.
+    """A copy of the image (3, H, W) uint8 with boxes (N, 4) in pixels, each in its colour with its text above it.
 
     Lines and letters grow with the picture. What comes first is drawn last, so that it is seen whole.
     """

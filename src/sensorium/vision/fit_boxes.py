@@ -1,4 +1,4 @@
-"""Boxes and masks brought to another size in the same way as their pictures (`decode.fit_image`), and back.
+"""Boxes and masks brought to another size in the same way as their images (`decode.fit_image`), and back.
 
 Everything here works on numpy arrays. Sizes are (height, width) in pixels; a box is left, top, right and bottom in
 pixels from the upper left corner of the picture, so the whole picture is (0, 0, width, height).
@@ -14,7 +14,7 @@ from sensorium.specs import Resize
 
 
 class _Window(NamedTuple):
-    """A rectangle of a picture."""
+    """A rectangle of an image."""
 
     left: float
     top: float
@@ -23,7 +23,7 @@ class _Window(NamedTuple):
 
 
 def fit_boxes(boxes: np.ndarray, *, size: tuple[int, int], image_size: tuple[int, int], resize: Resize) -> np.ndarray:
-    """Boxes (N, 4) of a picture of `size` -> the same in the picture fitted to `image_size`, (N, 4) float32.
+    """Boxes (N, 4) of an image of `size` -> the same in the image fitted to `image_size`, (N, 4) float32.
 
     With "crop" a box may reach beyond the picture, or lie outside: nothing is cut here.
     """
@@ -32,13 +32,13 @@ def fit_boxes(boxes: np.ndarray, *, size: tuple[int, int], image_size: tuple[int
 
 
 def unfit_boxes(boxes: np.ndarray, *, size: tuple[int, int], image_size: tuple[int, int], resize: Resize) -> np.ndarray:
-    """The inverse: boxes (N, 4) of a fitted picture -> in the original of `size`, cut at its edges, (N, 4) float32."""
+    """The inverse: boxes (N, 4) of a fitted image -> in the original of `size`, cut at its edges, (N, 4) float32."""
     source, target = _windows(size, image_size, resize)
     return clip_boxes(_moved(boxes, target, source), size)
 
 
 def clip_boxes(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Boxes (N, 4) cut at the edges of a picture of (height, width); one outside becomes an empty one at the edge."""
+    """Boxes (N, 4) cut at the edges of an image of (height, width); one outside becomes an empty one at the edge."""
     height, width = size
     return np.clip(boxes, 0, np.array([width, height, width, height], dtype=np.float32))
 
@@ -51,14 +51,14 @@ def fit_mask(mask: np.ndarray, *, image_size: tuple[int, int], resize: Resize) -
 
 
 def unfit_mask(mask: np.ndarray, *, size: tuple[int, int], resize: Resize) -> np.ndarray:
-    """The inverse: a mask (H, W) uint8 of a fitted picture at the original (height, width); VOID where it was cut."""
+    """The inverse: a mask (H, W) uint8 of a fitted image at the original (height, width); VOID where it was cut."""
     height, width = mask.shape
     source, target = _windows(size, (height, width), resize)
     return _read(mask, target, source, size)
 
 
 def _windows(size: tuple[int, int], image_size: tuple[int, int], resize: Resize) -> tuple[_Window, _Window]:
-    """The part of a picture that is kept, and where it lies in the fitted one; the very numbers of `decode`."""
+    """The part of an image that is kept, and where it lies in the fitted one; the very numbers of `decode`."""
     (height, width), (new_height, new_width) = size, image_size
     source, target = _Window(0, 0, width, height), _Window(0, 0, new_width, new_height)
     if resize not in get_args(Resize):

@@ -1,7 +1,7 @@
 """Moving the pixels of a batch of pictures, each by amounts of its own.
 
-Images are (B, C, H, W), amounts (B,). Nothing here sums over the batch or over a picture, so that the result for a
-picture is the same, bit for bit, in every batch.
+Images are (B, C, H, W), amounts (B,). Nothing here sums over the batch or over an image, so that the result for a
+image is the same, bit for bit, in every batch.
 """
 
 import torch
@@ -15,7 +15,7 @@ def reflect_pad(images: Tensor, rows: int, columns: int) -> Tensor:
     """(B, C, H, W) -> (B, C, H + 2 rows, W + 2 columns), mirrored at the edges without repeating the edge itself."""
     if rows >= images.shape[-2] or columns >= images.shape[-1]:
         size = f"{images.shape[-2]}x{images.shape[-1]}"
-        raise RequestError(f"Pictures of {size} cannot be reflected by {rows} rows and {columns} columns: pad less.")
+        raise RequestError(f"Images of {size} cannot be reflected by {rows} rows and {columns} columns: pad less.")
     # F.pad reflects no uint8; cutting and mirroring takes every dtype.
     for dim, border in ((-2, rows), (-1, columns)):
         side = images.shape[dim]
@@ -26,7 +26,7 @@ def reflect_pad(images: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def windows(images: Tensor, top: Tensor, left: Tensor, height: int, width: int) -> Tensor:
-    """One window of each picture: (B, C, H, W), corners (B,) and (B,) int64 -> (B, C, height, width).
+    """One window of each image: (B, C, H, W), corners (B,) and (B,) int64 -> (B, C, height, width).
 
     Every row of a window is a run of `width` pixels in memory, so all rows of the batch are copied by one index_select
     over the overlapping runs: three to five times faster on a CPU than indexing single pixels.
@@ -41,14 +41,14 @@ def windows(images: Tensor, top: Tensor, left: Tensor, height: int, width: int) 
 
 def flip(images: Tensor, chosen: Tensor, dim: int) -> Tensor:
     """Mirrors the chosen pictures, (B,) bool, along one dimension of (B, C, H, W)."""
-    # Picking whole pictures from both versions copies memory in one piece each; torch.where goes pixel by pixel.
+    # Picking whole images from both versions copies memory in one piece each; torch.where goes pixel by pixel.
     both = torch.cat((images, images.flip(dim)))
     number = torch.arange(len(images), device=images.device)
     return both.index_select(0, number + chosen * len(images))
 
 
 def sample(images: Tensor, x: Tensor, y: Tensor) -> Tensor:
-    """Pictures read between pixels (bilinear), black outside: (B, C, H, W) -> (B, C, H', W').
+    """Images read between pixels (bilinear), black outside: (B, C, H, W) -> (B, C, H', W').
 
     x, y: broadcast to (B, H', W'); in pixels from the upper left corner, so the first pixel's centre is at 0.5.
     """
@@ -66,7 +66,7 @@ def centres(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def rotate(images: Tensor, degrees: Tensor) -> Tensor:
-    """Turns each picture about its middle, counter-clockwise, by degrees (B,)."""
+    """Turns each image about its middle, counter-clockwise, by degrees (B,)."""
     x, y = centres(images)
     middle_x, middle_y = images.shape[-1] / 2, images.shape[-2] / 2
     angle = torch.deg2rad(degrees)[:, None, None]
@@ -87,13 +87,13 @@ def shear_y(images: Tensor, slope: Tensor) -> Tensor:
 
 
 def translate_x(images: Tensor, share: Tensor) -> Tensor:
-    """Moves each picture right by a share (B,) of its width, rounded to whole pixels."""
+    """Moves each image right by a share (B,) of its width, rounded to whole pixels."""
     x, y = centres(images)
     return sample(images, x - (share * images.shape[-1]).round()[:, None, None], y)
 
 
 def translate_y(images: Tensor, share: Tensor) -> Tensor:
-    """Moves each picture down by a share (B,) of its height, rounded to whole pixels."""
+    """Moves each image down by a share (B,) of its height, rounded to whole pixels."""
     x, y = centres(images)
     return sample(images, x, y - (share * images.shape[-2]).round()[:, None, None])
 

@@ -1,4 +1,4 @@
-"""Two pictures and their targets made one.
+"""Two images and their targets made one.
 
 Each example's partner is another of the same batch, so, unlike the transforms, these depend on the batch.
 """
@@ -17,7 +17,7 @@ def _mixed(values: Tensor, partner: Tensor, keep: Tensor) -> Tensor:
 
 
 class MixUp(nn.Module):
-    """A weighted mean of two pictures and of their targets (Zhang 2018, arXiv 1710.09412).
+    """A weighted mean of two images and of their targets (Zhang 2018, arXiv 1710.09412).
 
     alpha: the weight comes from Beta(alpha, alpha), one for each example: near 0 almost always one picture, 1 any
     weight alike.
@@ -34,9 +34,9 @@ class MixUp(nn.Module):
 
 
 class CutMix(nn.Module):
-    """A box of another picture pasted in; targets are mixed by area (Yun 2019, arXiv 1905.04899).
+    """A box of another image pasted in; targets are mixed by area (Yun 2019, arXiv 1905.04899).
 
-    alpha: the share of the picture that is kept comes from Beta(alpha, alpha), one for each example. The middle of the
+    alpha: the share of the image that is kept comes from Beta(alpha, alpha), one for each example. The middle of the
     box is any pixel; what falls outside is cut off, and the targets count the pixels that were really pasted.
     """
 

@@ -1,6 +1,6 @@
-"""Augmentation of pictures together with what is marked in them: boxes, or a class for every pixel.
+"""Augmentation of images together with what is marked in them: boxes, or a class for every pixel.
 
-What moves a picture moves its boxes or its mask along, as torchvision's transforms.v2 does with tv_tensors; the amounts
+What moves an image moves its boxes or its mask along, as torchvision's transforms.v2 does with tv_tensors; the amounts
 come from `ExampleRandom`, so that the result for an example does not depend on the batch it is in.
 """
 
@@ -26,7 +26,7 @@ _SMALLEST = 2.0  # pixels of a side; a smaller box is no longer looked for
 
 
 class SceneAugment(nn.Module):
-    """Transforms of each picture and its marks, in order.
+    """Transforms of each image and its marks, in order.
 
     transforms: modules by name; a name set to None is left out. Those with `moves = True` are called with (images,
     marks, random) and give images and marks, the others change images (B, C, H, W) float in [0, 1] alone, called with
@@ -63,7 +63,7 @@ class SceneAugment(nn.Module):
 
 
 class SceneFlip(nn.Module):
-    """Mirrors every other picture and its marks, by chance.
+    """Mirrors every other image and its marks, by chance.
 
     horizontal, vertical: which mirrors; each is applied with probability 0.5.
     """
@@ -96,11 +96,11 @@ class SceneFlip(nn.Module):
 
 
 class SceneZoom(nn.Module):
-    """Makes each picture larger or smaller about its middle, and moves it; its marks go along.
+    """Makes each image larger or smaller about its middle, and moves it; its marks go along.
 
     scale: smallest and largest factor of a side, drawn evenly on a logarithmic scale. translate: how far it moves at
     most, right or left and down or up, as a share of the side. smallest_share: a box of whose area less is left inside
-    the picture is no longer looked for, as one with a side of less than 2 pixels. fill: what is seen outside of the
+    the image is no longer looked for, as one with a side of less than 2 pixels. fill: what is seen outside of the
     picture, its mean colour ("mean") or "black"; masks are void there.
     """
 
@@ -123,9 +123,9 @@ class SceneZoom(nn.Module):
         return self.zoomed(images, marks, scale, right * images.shape[-1], down * images.shape[-2])
 
     def zoomed(self, images: Tensor, marks: Marks, scale: Tensor, right: Tensor, down: Tensor) -> tuple[Tensor, Marks]:
-        """Each picture (B, C, H, W) float and its marks scaled about the middle by (B,), then moved by (B,) pixels.
+        """Each image (B, C, H, W) float and its marks scaled about the middle by (B,), then moved by (B,) pixels.
 
-        What torchvision's `affine` does one picture at a time is done for the batch at once: ten times as fast.
+        What torchvision's `affine` does one image at a time is done for the batch at once: ten times as fast.
         """
         height, width = images.shape[-2:]
         x, y = centres(images)
@@ -143,7 +143,7 @@ class SceneZoom(nn.Module):
         return moved, _nearest(marks, x, y)
 
     def _inside(self, marks: Boxes, moved: Tensor, scale: Tensor, images: Tensor) -> Boxes:
-        """The moved boxes cut at the edges of the picture; IGNORED where too little is left."""
+        """The moved boxes cut at the edges of the image; IGNORED where too little is left."""
         height, width = images.shape[-2:]
         edges = moved.new_tensor([width, height, width, height])
         boxes = moved.clamp(min=torch.zeros_like(edges), max=edges)

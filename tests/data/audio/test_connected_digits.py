@@ -5,7 +5,7 @@ import pytest
 from tones import RATE, SPEECH, write
 
 from sensorium.data.audio.connected_digits import ConnectedDigits, joined
-from sensorium.data.audio.made import DIGITS
+from sensorium.data.audio.synthesis import DIGITS
 from sensorium.errors import RequestError
 
 SPEAKERS = ("ann", "bob")
@@ -106,7 +106,7 @@ def test_wrong_requests(root, tmp_path):
         ({"val_size": 0}, "give at least 1 each"),
         ({"min_digits": 5, "max_digits": 4}, "give 1 or more, the first not larger"),
         ({"sample_rate": None}, "Give hertz"),
-        ({"val_fraction": 0}, "val_fraction=0 leaves a part empty"),
+        ({"val_fraction": 0}, "val_fraction=0 leaves a split empty"),
     ):
         with pytest.raises(RequestError, match=words):
             load(root, **changes)

@@ -91,7 +91,7 @@ def test_librispeech_that_is_not_there(librispeech, cache_home):
     assert missing.endswith(", or give dataset.root=FOLDER.")
     assert "Did you mean dev-clean?" in told(load_librispeech, librispeech, val="dev-cleen")
     assert "has dev-clean twice" in told(load_librispeech, librispeech, test="dev-clean")
-    assert "a part has no subset" in told(load_librispeech, librispeech, test=[])
+    assert "a split has no subset" in told(load_librispeech, librispeech, test=[])
 
 
 COMMANDS = ("yes", "no", "cat", "dog")

@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from tones import FEATURES, RATE, SOUND, tone, write
+from tones import FEATURES, RATE, SOUND, labeled, tone, write
 
 from sensorium.audio.features import Features
 from sensorium.data.audio import cache, scan
-from sensorium.data.audio.cache import hear
-from sensorium.data.audio.listed import Recordings
-from sensorium.data.audio.settings import SoundSettings
-from sensorium.data.audio.store import SoundStore
+from sensorium.data.audio.cache import decode_all
+from sensorium.data.audio.listing import AudioListing
+from sensorium.data.audio.store import AudioStore
 from sensorium.data.order import BatchPlan
 from sensorium.errors import RunError
 
@@ -24,19 +23,19 @@ HOW = {"sample_rate": RATE, **FEATURES}
 @pytest.fixture
 def listed(tmp_path):
     """Files of 16 bits, of floating point, of another rate and two channels, a piece of one, and samples at hand."""
-    found = Recordings(tmp_path)
-    found.add(write(tmp_path / "a.wav", tone(300, 0.31)), text="a")
-    found.add(write(tmp_path / "b.wav", 0.1 * tone(500, 0.2), subtype="FLOAT"), text="b")
+    found = AudioListing(tmp_path)
+    found.add(write(tmp_path / "a.wav", tone(300, 0.31)), target="a")
+    found.add(write(tmp_path / "b.wav", 0.1 * tone(500, 0.2), subtype="FLOAT"), target="b")
     stereo = np.stack([tone(300, rate=16000), tone(700, rate=16000)], axis=1)
-    found.add(write(tmp_path / "c.flac", stereo, rate=16000), text="a")
-    found.add(tmp_path / "a.wav", text="b", start=0.1, end=0.2)
-    found.add(tone(900, 0.15), text="a")
-    found.add(tmp_path / "missing.wav", text="b")
+    found.add(write(tmp_path / "c.flac", stereo, rate=16000), target="a")
+    found.add(tmp_path / "a.wav", target="b", start=0.1, end=0.2)
+    found.add(tone(900, 0.15), target="a")
+    found.add(tmp_path / "missing.wav", target="b")
     return found
 
 
 def heard(found, kind, **changes):
-    return hear(found, features=HOW | changes, cache=kind, max_seconds=10)
+    return decode_all(found, features=HOW | changes, cache=kind, max_seconds=10)
 
 
 def entries(cache_home):
@@ -57,7 +56,7 @@ def test_files_are_brought_to_one_rate_and_one_channel(listed):
 
 def test_the_three_kinds_are_equal(listed, cache_home):
     rows = np.array([3, 0, 2, 1, 4])
-    stores = {kind: SoundStore(heard(listed, kind).source, rows) for kind in ("samples", "features", "none")}
+    stores = {kind: AudioStore(heard(listed, kind).source, rows) for kind in ("samples", "features", "none")}
     everything = np.arange(len(rows))
     samples, lengths = stores["samples"].gather(everything)
     again, again_lengths = stores["none"].gather(everything)
@@ -74,10 +73,10 @@ def test_the_three_kinds_are_equal(listed, cache_home):
 
 def test_batches_are_the_same_whatever_is_kept(tmp_path):
     def batches(kind):
-        found = Recordings(tmp_path)
+        found = AudioListing(tmp_path)
         for n in range(12):
-            found.add(tone(100 + 10 * n, 0.1 + 0.02 * n), text="ab"[n % 2])
-        data = SoundSettings(**SOUND | {"sample_rate": RATE, "cache": kind}).make(found, "fail")
+            found.add(tone(100 + 10 * n, 0.1 + 0.02 * n), target="ab"[n % 2])
+        data = labeled(found, "fail", **SOUND | {"sample_rate": RATE, "cache": kind})
         order = data.train.order(BatchPlan(size=4, tokens=60, shuffle=True, seed=0))
         assert sorted(data.train.durations.tolist() + data.val.durations.tolist() + data.test.durations.tolist()) == (
             [round(RATE * (0.1 + 0.02 * n)) / RATE for n in range(12)]
@@ -123,8 +122,8 @@ def test_what_changes_is_decoded_again(listed, tmp_path, cache_home):
 def test_another_piece_of_a_file_is_another_entry(tmp_path):
     write(tmp_path / "a.wav", tone(300))
     for start, end in ((0.0, 0.1), (0.05, 0.1), (0.05, None)):
-        found = Recordings(tmp_path)
-        found.add(tmp_path / "a.wav", text="a", start=start, end=end)
+        found = AudioListing(tmp_path)
+        found.add(tmp_path / "a.wav", target="a", start=start, end=end)
         expected = tone(300)[round(start * RATE) : end and round(end * RATE)]
         assert np.array_equal(heard(found, "samples").source.read(0), expected)
 
@@ -138,8 +137,8 @@ def test_an_entry_that_was_cut_off_is_built_anew(listed, cache_home):
 
 
 def test_samples_at_hand_need_no_entry(cache_home):
-    found = Recordings("made")
-    found.add(tone(100), text="a")
+    found = AudioListing("made")
+    found.add(tone(100), target="a")
     assert heard(found, "samples").source is found.samples
     assert heard(found, "none").source is found.samples
     assert not (cache_home / "sounds").exists()
@@ -157,15 +156,15 @@ def test_the_longest_unused_entry_makes_room(listed, cache_home, monkeypatch):
 
 def test_long_recordings_are_not_decoded(listed, monkeypatch):
     monkeypatch.setattr(scan, "read", lambda *_, **__: pytest.fail("decoded"))
-    found = hear(listed, features=HOW, cache="none", max_seconds=0.05)
+    found = decode_all(listed, features=HOW, cache="none", max_seconds=0.05)
     assert found.facts.wrong[0] == "too long: 0.31 s; dataset.max_seconds is 0.05"
     assert found.facts.wrong[4] == "too long: 0.15 s; dataset.max_seconds is 0.05"
 
 
 def test_more_recordings_than_a_thread_takes_keep_their_order(tmp_path):
-    found = Recordings(tmp_path)
+    found = AudioListing(tmp_path)
     for n in range(50):
-        found.add(write(tmp_path / f"{n}.wav", tone(100 + n, 0.05 + 0.001 * (n * 7 % 50))), text="a")
+        found.add(write(tmp_path / f"{n}.wav", tone(100 + n, 0.05 + 0.001 * (n * 7 % 50))), target="a")
     store = heard(found, "samples").source
     for n in range(50):
         assert np.array_equal(store.read(n), soundfile.read(tmp_path / f"{n}.wav", dtype="float32")[0])

@@ -2,27 +2,36 @@
 
 import numpy as np
 import pytest
-from tones import RATE, SOUND, SPEECH, tone, write
+from tones import (
+    RATE,
+    SOUND,
+    SPEECH,
+    LabeledSettings,
+    TranscribedSettings,
+    labeled,
+    tone,
+    transcribed,
+    write,
+)
 
 from sensorium.audio.features import Features
-from sensorium.data.audio.listed import Recordings
-from sensorium.data.audio.settings import SoundSettings, SpeechSettings
+from sensorium.data.audio.listing import AudioListing
 from sensorium.errors import RequestError
 
 
-def good(folder, labels=("high", "low"), count=6) -> Recordings:
+def good(folder, labels=("high", "low"), count=6) -> AudioListing:
     """Files without a problem."""
-    found = Recordings(folder)
+    found = AudioListing(folder)
     for n in range(count):
         for k, label in enumerate(labels):
-            found.add(write(folder / label / f"{n}.wav", tone(200 + 500 * k + 10 * n)), text=label)
+            found.add(write(folder / label / f"{n}.wav", tone(200 + 500 * k + 10 * n)), target=label)
     return found
 
 
-def told(found, settings=SoundSettings, on_bad="fail", **changes) -> str:
-    base = SOUND if settings is SoundSettings else SPEECH
+def told(found, load=labeled, on_bad="fail", **changes) -> str:
+    base = SOUND if load is labeled else SPEECH
     with pytest.raises(RequestError) as error:
-        settings(**base | changes).make(found, on_bad)
+        load(found, on_bad, **base | changes)
     return str(error.value)
 
 
@@ -58,28 +67,28 @@ def spoilt(name, path):
 def test_bad_recordings_are_named_or_left_out(tmp_path, name):
     found = good(tmp_path)
     said = spoilt(name, tmp_path / "bad.wav")
-    found.add(tmp_path / "bad.wav", text="high", place="list.csv:7")
+    found.add(tmp_path / "bad.wav", target="high", source="list.csv", line=7)
     message = told(found)
     assert message.startswith("The data has 1 problem; on_bad=skip leaves out")
     assert f"list.csv:7: {tmp_path / 'bad.wav'}: {said}" in message
-    data = SoundSettings(**SOUND).make(found, "skip")
+    data = labeled(found, "skip", **SOUND)
     assert len(data.problems) == 1
     assert len(data.train) + len(data.val) + len(data.test) == 12
 
 
 def test_limits_can_be_lifted(tmp_path):
     found = good(tmp_path)
-    found.add(write(tmp_path / "short.wav", tone(333, 0.04)), text="high")
-    found.add(write(tmp_path / "long.wav", tone(333, 2.5)), text="high")
-    data = SoundSettings(**SOUND | {"min_seconds": None, "max_seconds": None}).make(found, "fail")
+    found.add(write(tmp_path / "short.wav", tone(333, 0.04)), target="high")
+    found.add(write(tmp_path / "long.wav", tone(333, 2.5)), target="high")
+    data = labeled(found, "fail", **SOUND | {"min_seconds": None, "max_seconds": None})
     assert len(data.train) + len(data.val) + len(data.test) == 14
 
 
 def test_a_recording_needs_a_text(tmp_path):
     found = good(tmp_path)
-    found.add(write(tmp_path / "a.wav", noise()), text="  ")
+    found.add(write(tmp_path / "a.wav", noise()), target="  ")
     assert f"{tmp_path / 'a.wav'}: no label" in told(found)
-    assert f"{tmp_path / 'a.wav'}: no transcript" in told(found, SpeechSettings)
+    assert f"{tmp_path / 'a.wav'}: no transcript" in told(found, transcribed)
 
 
 @pytest.mark.parametrize(
@@ -93,22 +102,22 @@ def test_a_recording_needs_a_text(tmp_path):
 )
 def test_pieces_that_are_not_there(tmp_path, start, end, said):
     found = good(tmp_path)
-    found.add(write(tmp_path / "a.wav", noise()), text="high", start=start, end=end)
+    found.add(write(tmp_path / "a.wav", noise()), target="high", start=start, end=end)
     assert f"a.wav[{start:g}-{'' if end is None else f'{end:g}'}]: {said}" in told(found)
 
 
 def test_a_piece_may_end_a_little_late(tmp_path):
     found = good(tmp_path)
-    found.add(write(tmp_path / "a.wav", noise()), text="high", start=0.1, end=0.25, part="val")
-    data = SoundSettings(**SOUND).make(found, "fail")
+    found.add(write(tmp_path / "a.wav", noise()), target="high", start=0.1, end=0.25, split="val")
+    data = labeled(found, "fail", **SOUND)
     assert data.val.durations.tolist() == [0.1]
     assert data.val.names == [f"{tmp_path / 'a.wav'}[0.1-0.25]"]
 
 
 def test_clipped_recordings_are_told_and_used(tmp_path):
     found = good(tmp_path)
-    found.add(write(tmp_path / "loud.wav", np.clip(4 * tone(300), -1, 1)), text="low", part="val")
-    data = SoundSettings(**SOUND).make(found, "fail")
+    found.add(write(tmp_path / "loud.wav", np.clip(4 * tone(300), -1, 1)), target="low", split="val")
+    data = labeled(found, "fail", **SOUND)
     assert f"clipped: 1 recording, such as {tmp_path / 'loud.wav'}; used as they are" in data.notes
     assert len(data.val) == 1
 
@@ -118,32 +127,32 @@ def test_the_same_sound_in_two_parts(tmp_path):
     for name, part in (("a", "train"), ("b", "val"), ("c", "test"), ("d", "test")):
         # The same samples in another file format are the same sound.
         path = write(tmp_path / f"{name}.{'flac' if name == 'b' else 'wav'}", noise())
-        found.add(path, text="high", part=part)
-    found.add(write(tmp_path / "e.wav", tone(50)), text="high", part="val")
-    assert f"{tmp_path / 'a.wav'}, {tmp_path / 'b.flac'}: same sound as {tmp_path / 'c.wav'}, which is in test" in (
+        found.add(path, target="high", split=part)
+    found.add(write(tmp_path / "e.wav", tone(50)), target="high", split="val")
+    assert f"{tmp_path / 'a.wav'}, {tmp_path / 'b.flac'}: same audio as {tmp_path / 'c.wav'}, which is in test" in (
         told(found)
     )
-    data = SoundSettings(**SOUND).make(found, "skip")
+    data = labeled(found, "skip", **SOUND)
     assert (len(data.val), len(data.test)) == (1, 2)
     copies = f"{tmp_path / 'd.wav'} = {tmp_path / 'c.wav'}"
-    assert f"recordings that are copies of another of the same part: 1 ({copies}); kept on one side" in data.notes
+    assert f"recordings that are copies of another of the same split: 1 ({copies}); kept on one side" in data.notes
 
 
 def test_the_same_sound_with_two_texts(tmp_path):
     found = good(tmp_path)
     for n, text in enumerate(("high", "low")):
-        found.add(write(tmp_path / f"{n}.wav", noise()), text=text)
-    said = f"0.wav: labelled 'high'; {tmp_path / '1.wav'} has the same sound and label 'low'"
+        found.add(write(tmp_path / f"{n}.wav", noise()), target=text)
+    said = f"0.wav: labelled 'high'; {tmp_path / '1.wav'} has the same audio and label 'low'"
     assert said in told(found)
-    assert said in told(found, SpeechSettings)
+    assert said in told(found, transcribed)
 
 
 def test_a_class_that_training_does_not_have(tmp_path):
     found = good(tmp_path)
-    found.add(write(tmp_path / "a.wav", noise()), text="hihg", part="val")
-    found.add(write(tmp_path / "b.wav", noise(0.3)), text="high", part="val")
+    found.add(write(tmp_path / "a.wav", noise()), target="hihg", split="val")
+    found.add(write(tmp_path / "b.wav", noise(0.3)), target="high", split="val")
     assert "class 'hihg' is in val but not in train; the nearest there is 'high'" in told(found)
-    data = SoundSettings(**SOUND).make(found, "skip")
+    data = labeled(found, "skip", **SOUND)
     assert "val has no recordings of: low" in data.notes
 
 
@@ -155,13 +164,13 @@ def test_a_transcript_longer_than_its_sound(tmp_path):
     found = good(tmp_path)
     frames = Features(sample_rate=RATE, num_mels=8).frames(1600)
     assert frames == 18
-    found.add(write(tmp_path / "fits.wav", noise()), text="abcdefghi abcdefgh"[:frames])
-    found.add(write(tmp_path / "pair.wav", 0.5 * noise()), text="aabcdefghi abcdefg"[:frames])
-    assert told(found, SpeechSettings) == (
-        "The data has 1 problem; on_bad=skip leaves out what is bad and lists it:\n"
-        f"  {tmp_path / 'pair.wav'}: 18 frames of sound for a transcript of 18 tokens; 19 are needed"
+    found.add(write(tmp_path / "fits.wav", noise()), target="abcdefghi abcdefgh"[:frames])
+    found.add(write(tmp_path / "pair.wav", 0.5 * noise()), target="aabcdefghi abcdefg"[:frames])
+    assert told(found, transcribed) == (
+        "The data has 1 problem; on_bad=skip skips what is bad and lists it:\n"
+        f"  {tmp_path / 'pair.wav'}: 18 frames of audio for a transcript of 18 tokens; 19 are needed"
     )
-    data = SpeechSettings(**SPEECH).make(found, "skip")
+    data = transcribed(found, "skip", **SPEECH)
     texts = [text for part in (data.train, data.val, data.test) for text in part.texts]
     assert "abcdefghi abcdefgh" in texts
     assert len(texts) == 13
@@ -176,13 +185,13 @@ def test_a_transcript_longer_than_its_sound(tmp_path):
         ({"min_seconds": -1}, "dataset.min_seconds=-1: give seconds"),
         ({"max_seconds": "long"}, "dataset.max_seconds=long: give seconds"),
         ({"min_seconds": 3.0}, "dataset.min_seconds=3.0 is not below dataset.max_seconds=2.0"),
-        ({"val_fraction": 1.0}, "dataset.val_fraction=1.0 leaves a part empty"),
+        ({"val_fraction": 1.0}, "dataset.val_fraction=1.0 leaves a split empty"),
         ({"features": {"num_mel": 8}}, "Did you mean num_mels?"),
         ({"features": {"sample_rate": 8000}}, "no key in dataset.features 'sample_rate'"),
     ],
 )
 def test_settings_that_cannot_be(changes, said):
-    for settings, base in ((SoundSettings, SOUND), (SpeechSettings, SPEECH)):
+    for settings, base in ((LabeledSettings, SOUND), (TranscribedSettings, SPEECH)):
         with pytest.raises(RequestError) as error:
             settings(**base | changes)
         assert said in str(error.value)
@@ -191,4 +200,4 @@ def test_settings_that_cannot_be(changes, said):
 def test_a_language_model_has_an_order():
     for order in (-1, 2.0, True):
         with pytest.raises(RequestError, match=r"dataset\.language_model="):
-            SpeechSettings(**SPEECH | {"language_model": order})
+            TranscribedSettings(**SPEECH | {"language_model": order})

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from tones import FEATURES, RATE, SOUND, SPEECH, tone, write
+from tones import FEATURES, RATE, SOUND, SPEECH, labeled, tone, transcribed, write
 
-from sensorium.data.audio.listed import Recordings
-from sensorium.data.audio.settings import SoundSettings, SpeechSettings
+from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.splits import frames_needed, too_short
 from sensorium.data.order import BatchPlan
 from sensorium.errors import RequestError
@@ -17,26 +16,26 @@ from sensorium.text.ngram import NGram
 PARTS = ("train", "val", "test")
 
 
-def commands(count=8, **of_all) -> Recordings:
-    found = Recordings("made")
+def commands(count=8, **of_all) -> AudioListing:
+    found = AudioListing("made")
     for n in range(count):
         for k, label in enumerate(("10", "9")):
-            found.add(tone(200 + 500 * k + 10 * n, 0.1 + 0.02 * n), text=label, **of_all)
+            found.add(tone(200 + 500 * k + 10 * n, 0.1 + 0.02 * n), target=label, **of_all)
     return found
 
 
 def sounds(found, **changes):
-    return SoundSettings(**SOUND | {"sample_rate": RATE} | changes).make(found, "fail")
+    return labeled(found, "fail", **SOUND | {"sample_rate": RATE} | changes)
 
 
 def speech(found, **changes):
-    return SpeechSettings(**SPEECH | {"sample_rate": RATE} | changes).make(found, "fail")
+    return transcribed(found, "fail", **SPEECH | {"sample_rate": RATE} | changes)
 
 
-def phrases(texts, **of_all) -> Recordings:
-    found = Recordings("said")
+def phrases(texts, **of_all) -> AudioListing:
+    found = AudioListing("said")
     for n, text in enumerate(texts):
-        found.add(tone(100 + 20 * n, 0.3), text=text, **of_all)
+        found.add(tone(100 + 20 * n, 0.3), target=text, **of_all)
     return found
 
 
@@ -96,8 +95,7 @@ def test_subset_and_joined_keep_what_belongs_together():
     picked = joined.subset(np.array([12, 0, 9]))
     for row in range(3):
         number = int(picked.names[row][5:-1])
-        recording = found.listed[number]
-        assert data.spec.class_names[picked.labels[row]] == recording.text
+        assert data.spec.class_names[picked.labels[row]] == found.targets[number]
         batch = picked.read(np.array([row]))
         assert np.array_equal(batch.signal[0], found.samples.read(number))
         assert picked.durations[row] * RATE == batch.lengths[0]
@@ -108,7 +106,7 @@ def test_parts_that_the_source_gives():
     found = commands(part="train")
     for part in ("val", "test"):
         for k, label in enumerate(("10", "9")):
-            found.add(tone(1500 + 100 * k, 0.1 if part == "val" else 0.11), text=label, part=part)
+            found.add(tone(1500 + 100 * k, 0.1 if part == "val" else 0.11), target=label, split=part)
     data = sounds(found, val_fraction=None, test_fraction=None)
     assert [len(getattr(data, part)) for part in PARTS] == [16, 2, 2]
     assert not any("held out" in note for note in data.notes)
@@ -119,36 +117,37 @@ def test_parts_that_the_source_gives():
 def test_what_is_told_of_the_parts():
     found = commands(speaker="ann", part="train")
     for n, (speaker, part) in enumerate([("ann", "val"), ("bob", "val"), ("cat", "test"), ("", "test")]):
-        found.add(tone(1500 + n, 1.0), text="9", part=part, speaker=speaker)
+        found.add(tone(1500 + n, 1.0), target="9", split=part, speaker=speaker)
     notes = sounds(found).notes
-    assert "train: 16 recordings, 2.72 s of sound, 1 speaker" in notes
-    assert "val: 2 recordings, 2 s of sound, 2 speakers" in notes
-    assert "test: 2 recordings, 2 s of sound, 1 speaker" in notes
-    assert "val: 1 of 2 speakers also in train; results are not those for strangers" in notes
+    assert "train: 16 recordings, 2.72 s, 1 speaker" in notes
+    assert "val: 2 recordings, 2 s, 2 speakers" in notes
+    assert "test: 2 recordings, 2 s, 1 speaker" in notes
+    assert "val: 1 of 2 speakers also in train; results are not speaker-independent" in notes
     assert not any(note.startswith("test: 0 of") for note in notes)
 
 
 def test_classes_in_the_order_of_the_source():
-    settings = SoundSettings(**SOUND | {"sample_rate": RATE})
-    assert settings.make(commands(), "fail", class_names=("10", "8", "9")).spec.class_names == ("10", "9")
+    data = labeled(commands(), class_names=("10", "8", "9"), **SOUND | {"sample_rate": RATE})
+    assert data.spec.class_names == ("10", "9")
 
 
 def test_the_rate_of_the_first_training_file(tmp_path):
-    found = Recordings(tmp_path)
+    found = AudioListing(tmp_path)
     (tmp_path / "bad.wav").write_text("no sound")
-    found.add(tmp_path / "bad.wav", text="a")
+    found.add(tmp_path / "bad.wav", target="a")
     for n in range(8):
         rate = 8000 if n == 3 else 16000
-        found.add(write(tmp_path / f"{n}.wav", tone(200 + n, rate=rate), rate=rate), text="ab"[n % 2])
-    data = SoundSettings(**SOUND).make(found, "skip")
+        found.add(write(tmp_path / f"{n}.wav", tone(200 + n, rate=rate), rate=rate), target="ab"[n % 2])
+    data = labeled(found, "skip", **SOUND)
     assert data.spec.features["sample_rate"] == 16000
     assert f"sample_rate: 16,000 Hz, that of {tmp_path / '0.wav'}" in data.notes
     assert "resampled to 16,000 Hz: 1 recording of 8,000 Hz" in data.notes
     assert set(np.concatenate([getattr(data, part).durations for part in PARTS])) == {0.2}
-    found.listed[:] = found.listed[:1]
+    found = AudioListing(tmp_path)
+    found.add(tmp_path / "bad.wav", target="a")
     with pytest.raises(RequestError, match=r"None of the 1 training files looked at can be read.*\n.*bad\.wav: not a"):
-        SoundSettings(**SOUND).make(found, "skip")
-    with pytest.raises(RequestError, match="sample_rate=null: samples that are in no file do not say it"):
+        labeled(found, "skip", **SOUND)
+    with pytest.raises(RequestError, match="sample_rate=null: samples in memory do not say their rate"):
         sounds(commands(), sample_rate=None)
 
 
@@ -157,8 +156,8 @@ TEXTS = ["One two", "two ONE one", "one", "two two", "one two one", "two"]
 
 def test_speech():
     found = phrases(TEXTS, part="train")
-    found.add(tone(900, 0.3), text="One!", part="val", speaker="bob")
-    found.add(tone(950, 0.4), text="two", part="test")
+    found.add(tone(900, 0.3), target="One!", split="val", speaker="bob")
+    found.add(tone(950, 0.4), target="two", split="test")
     data = speech(found, language_model=2)
     tokenizer = tokenizer_from_dict(data.spec.tokenizer)
     assert set(tokenizer.tokens[4:]) == set("onetw ")
@@ -187,13 +186,13 @@ def test_speech_is_held_out_at_random():
     data = speech(found)
     assert [len(getattr(data, part)) for part in PARTS] == [11, 4, 5]
     assert "test: 5 recordings held out of train (split_seed 0)" in data.notes
-    assert "val: 1 of 1 speaker also in train; results are not those for strangers" in data.notes
+    assert "val: 1 of 1 speaker also in train; results are not speaker-independent" in data.notes
     assert data.spec.language_model == ""
     joined = data.train.joined([data.val, data.test])
     for row in range(20):
         number = int(joined.names[row][5:-1])
         picked = joined.subset(np.array([row]))
-        assert picked.texts[0] == found.listed[number].text
+        assert picked.texts[0] == found.targets[number]
         tokenizer = tokenizer_from_dict(data.spec.tokenizer)
         assert tokenizer.decode(picked.read(np.array([0])).targets[0].tolist()) == picked.texts[0]
 
@@ -216,17 +215,17 @@ def test_other_units(kind):
 
 def test_nothing_to_train_on():
     with pytest.raises(RequestError, match="said has no recordings"):
-        speech(Recordings("said"))
+        speech(AudioListing("said"))
     found = phrases(TEXTS)
     found.given.add("val")
     with pytest.raises(RequestError, match="said has no usable recordings left in val"):
         speech(found)
 
 
-def _parted() -> Recordings:
+def _parted() -> AudioListing:
     found = phrases(["aab", "abab", "bbb", "a"], part="train")
     for number, part in enumerate(("val", "test")):
-        found.add(tone(500 + 50 * number, 0.3), text="ab", part=part)
+        found.add(tone(500 + 50 * number, 0.3), target="ab", split=part)
     return found
 
 

@@ -7,15 +7,15 @@ import pytest
 from tones import tone
 
 from sensorium.data.audio import store
-from sensorium.data.audio.listed import Recordings
-from sensorium.data.audio.store import FlatWriter, SoundStore, packed
+from sensorium.data.audio.listing import AudioListing
+from sensorium.data.audio.store import FlatWriter, AudioStore, packed
 
 
-def written(arrays, **settings) -> SoundStore:
+def written(arrays, **settings) -> AudioStore:
     writer = FlatWriter(**settings)
     for values in arrays:
         writer.add(values if settings.get("width") else packed(values))
-    return SoundStore(writer.finish(), np.arange(len(arrays)))
+    return AudioStore(writer.finish(), np.arange(len(arrays)))
 
 
 EXACT = np.array([-1.0, -0.5, 0.0, 1 / 32768, 32767 / 32768], np.float32)
@@ -76,18 +76,22 @@ def test_many_samples_go_to_a_nameless_file(monkeypatch, cache_home):
 
 
 def test_samples_at_hand_are_copied():
-    found, samples = Recordings("made"), tone(100)
-    found.add(samples, text=" one ", part="val", speaker="a")
+    found, samples = AudioListing("made"), tone(100)
+    found.add(samples, target=" one ", split="val", speaker="a")
     samples[:] = 0
-    recording = found.listed[0]
-    assert (recording.text, recording.part, recording.place, recording.name) == ("one", "val", "made[0]", "made[0]")
+    assert (found.targets, found.splits.tolist(), found.places[0], found.names[0]) == (
+        ["one"],
+        [1],
+        "made[0]",
+        "made[0]",
+    )
     assert np.array_equal(found.samples.read(0), tone(100))
     assert found.given == {"train", "val"}
 
 
-@pytest.mark.parametrize("wrong", [{"start": 1.0}, {"end": 1.0}, {"part": "dev"}])
+@pytest.mark.parametrize("wrong", [{"start": 1.0}, {"end": 1.0}, {"split": "dev"}])
 def test_what_cannot_be_listed(wrong):
     with pytest.raises(ValueError, match=r"one-dimensional|none of"):
-        Recordings("made").add(tone(100), text="one", **wrong)
+        AudioListing("made").add(tone(100), target="one", **wrong)
     with pytest.raises(ValueError, match="one-dimensional"):
-        Recordings("made").add(np.zeros((2, 100), np.float32), text="one")
+        AudioListing("made").add(np.zeros((2, 100), np.float32), target="one")

@@ -56,7 +56,7 @@ def test_parts(root, val):
     assert names(data, root) == {
         part: [f"{folder}/{file}" for file in files] for part, folder in zip(PARTS, ("train", val, "test"), strict=True)
     }
-    assert f"{root}: left aside beside train: notes" in data.notes
+    assert f"{root}: not read, beside the splits: notes" in data.notes
 
 
 def test_every_format_in_folders_below(root):
@@ -83,8 +83,8 @@ def test_what_is_wrong_is_named(root):
     write(root / "loose.wav", tone(50))
     (root / "maybe").mkdir()
     message = told(root)
-    assert f"{root / 'loose.wav'}: recording outside of any label's folder" in message
-    assert f"{root / 'maybe'}: label's folder without recordings" in message
+    assert f"{root / 'loose.wav'}: recording outside of any class folder" in message
+    assert f"{root / 'maybe'}: class folder without recordings" in message
     data = load(root, "skip")
     assert data.spec.class_names == ("no", "yes")
     assert len(data.problems) == 2
@@ -93,7 +93,7 @@ def test_what_is_wrong_is_named(root):
 def test_no_such_folder(root):
     assert "dataset.root is not set" in told(None)
     root.mkdir()
-    assert "holds no recording in a label's folder" in told(root)
+    assert "lists no usable recording" in told(root)
     fill(root / "test")
     assert "has a folder test but none called train" in told(root)
     fill(root / "train")

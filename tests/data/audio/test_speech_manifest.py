@@ -18,6 +18,8 @@ SETTINGS = SPEECH | {
     "start_column": None,
     "end_column": None,
     "speaker_column": None,
+    "duration_column": None,
+    "audio_root": None,
     "split_column": None,
     "encoding": None,
 }
@@ -90,7 +92,7 @@ def test_every_column(tmp_path, rows, kind):
     assert data.train.durations[row] == 0.2
     assert np.array_equal(data.train.read(np.array([row])).signal[0], tone(350, 0.3)[720:2320])
     assert data.train.speakers[list(data.train.texts).index("one")] == ""
-    assert "val: 1 of 1 speaker also in train; results are not those for strangers" in data.notes
+    assert "val: 1 of 1 speaker also in train; results are not speaker-independent" in data.notes
 
 
 def test_columns_of_other_names(tmp_path, rows):

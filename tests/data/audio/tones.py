@@ -1,9 +1,17 @@
-"""Small sounds for tests: tones of 16 bits, and recordings made of them."""
+"""Small recordings for tests: tones of 16 bits, and data made of them."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
+
+from sensorium.data.audio import recordings
+from sensorium.data.audio.listing import AudioListing
+from sensorium.data.audio.settings import AudioSettings, SpeechSettings
+from sensorium.data.base import Data, OnBad
+from sensorium.data.settings import HoldOut
 
 RATE = 8000
 FEATURES = {"kind": "log_mel", "num_mels": 8, "window": 0.025, "hop": 0.010, "normalise": "utterance"}
@@ -18,6 +26,26 @@ SOUND = {
     "split_seed": 0,
 }
 SPEECH = SOUND | {"tokenizer": "char", "vocab_size": 100, "min_count": 1, "lowercase": True, "language_model": 0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabeledSettings(AudioSettings, HoldOut):
+    """Of recordings with a class."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranscribedSettings(SpeechSettings, HoldOut):
+    """Of recordings with a transcript."""
+
+
+def labeled(found: AudioListing, on_bad: OnBad = "fail", *, class_names: Any = None, **settings: Any) -> Data:
+    """Data for audio classification."""
+    return recordings.audio_classes(found, LabeledSettings(**settings), on_bad=on_bad, class_names=class_names)
+
+
+def transcribed(found: AudioListing, on_bad: OnBad = "fail", **settings: Any) -> Data:
+    """Data for speech recognition."""
+    return recordings.transcribed(found, TranscribedSettings(**settings), on_bad=on_bad)
 
 
 def tone(hertz: float, seconds: float = 0.2, *, rate: int = RATE) -> np.ndarray:

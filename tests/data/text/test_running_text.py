@@ -173,7 +173,7 @@ def test_a_file_of_source_is_in_one_part(tmp_path):
     numbers = [{line[:4] for line in part.splitlines() if line} for part in parts]
     assert [len(found) for found in numbers] == [16, 2, 2]
     assert set.union(*numbers) == {f"# {number:02d}" for number in range(20)}
-    assert "give 2 source files; each of the three parts needs one" in told(source_of(tmp_path, max_bytes=350))
+    assert "give 2 source files; each of the three splits needs one" in told(source_of(tmp_path, max_bytes=350))
 
 
 def test_pieces_end_at_line_ends(tmp_path, monkeypatch):

@@ -218,7 +218,7 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path):
         "35: class 'excellent' is in test but not in train",
     ]
     assert len(data.test) == 4
-    assert told(path).startswith("The data has 11 problems; on_bad=skip leaves out what is bad and lists it:")
+    assert told(path).startswith("The data has 11 problems; on_bad=skip skips what is bad and lists it:")
 
 
 def test_contradicting_labels_leave_both_out_and_copies_are_counted(tmp_path):
@@ -229,7 +229,7 @@ def test_contradicting_labels_leave_both_out_and_copies_are_counted(tmp_path):
         f"labelled 'good'; {path}:25 has the same text and label 'bad'",
         f"labelled 'bad'; {path}:24 has the same text and label 'good'",
     ]
-    assert f"copies of another of the same part: 1 ({path}:23 = {path}:22); kept on one side" in data.notes
+    assert f"copies of another of the same split: 1 ({path}:23 = {path}:22); kept on one side" in data.notes
     where = [part for part in (data.train, data.val, data.test) if "twice" in list(part.texts)]
     assert len(where) == 1
 
@@ -274,7 +274,7 @@ def test_settings_that_cannot_be(tmp_path):
     path = write(tmp_path, ["text,label", *lines_of()])
     assert "There is no tokenizer 'words'. Did you mean word?" in told(path, tokenizer="words")
     assert "dataset.max_length=0: give a number of tokens" in told(path, max_length=0)
-    assert "dataset.val_fraction=1.5 leaves a part empty" in told(path, val_fraction=1.5)
+    assert "dataset.val_fraction=1.5 leaves a split empty" in told(path, val_fraction=1.5)
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])

@@ -59,7 +59,7 @@ def test_classes_alone_are_divided_and_what_is_wrong_is_named(tmp_path):
     assert [str(problem).removeprefix(f"{tmp_path}/") for problem in data.problems] == [
         "neg/bad.txt: not utf-8 text (unexpected end of data)",
         "neg/empty.txt: no text",
-        "none: class folder without .txt files",
+        "none: class folder without texts",
     ]
     latin = TextFolder(root=str(tmp_path), encoding="latin-1", test_fraction=0.2, **TOKENS | HELD)
     assert len(latin.load(on_bad="skip").problems) == 2

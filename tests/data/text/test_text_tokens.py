@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from sensorium.data.text import texts as texts_module
 from sensorium.data.text import tokens as tokens_module
-from sensorium.data.text.texts import Picked, Places, Texts, TextWriter
+from sensorium.data.strings import Picked, Places
+from sensorium.data.text.texts import Texts, TextWriter
 from sensorium.data.text.tokens import TokenStore, encode_texts
 from sensorium.errors import RunError
 from sensorium.text.characters import CharTokenizer

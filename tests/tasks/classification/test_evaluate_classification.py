@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from sensorium.data.loader import BatchLoader
 from sensorium.data.order import BatchPlan
-from sensorium.data.vision.store import ArrayStore, ImageSplit
+from sensorium.data.vision.splits import ImageSplit
+from sensorium.data.vision.store import ArrayStore
 from sensorium.errors import RequestError
 from sensorium.specs import ImageClassificationSpec
 from sensorium.tasks.classification.evaluate import Classifier, evaluate

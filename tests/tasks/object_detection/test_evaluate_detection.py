@@ -47,6 +47,8 @@ def split_of(*, wrong: bool = False) -> DetectionSplit:
         boxes=[one.astype(np.float32) for one in boxes],
         labels=[np.array([number]) for number in ((0, 0, 0) if wrong else (0, 1, 0))],
         difficult=[np.array([False])] * 3,
+        image_ids=[0, 1, 2],
+        category_ids=(1, 2),
         resize="pad",
     )
 

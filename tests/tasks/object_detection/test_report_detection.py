@@ -35,6 +35,8 @@ def case(*, right: bool = False) -> tuple[DetectionEvaluation, DetectionSplit]:
         boxes=[truth.boxes for truth in truths],
         labels=[truth.labels for truth in truths],
         difficult=easy,
+        image_ids=[100007, 100009],
+        category_ids=(13, 90, 91),
         resize="stretch",
     )
     found = [DetectedBoxes(*arrays(*first)), DetectedBoxes(*arrays([], [], []))]

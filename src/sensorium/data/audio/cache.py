@@ -23,7 +23,7 @@ import torch
 import torchaudio
 
 from sensorium.audio.features import Features
-from sensorium.data.audio.listed import Recordings
+from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.scan import Decoder, Facts
 from sensorium.data.audio.store import Flat, FlatWriter, Source, no_room
 from sensorium.data.download import cache_folder
@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Heard:
+class DecodedAudio:
     """Recordings as they can be read, and what is known of them. Row i of both is recording i of the list."""
 
     source: Source
@@ -56,23 +56,25 @@ class _Files:
         return self._decoder.samples(row)
 
 
-def hear(recordings: Recordings, *, features: Mapping[str, Any], cache: str, max_seconds: float | None) -> Heard:
+def decode_all(
+    recordings: AudioListing, *, features: Mapping[str, Any], cache: str, max_seconds: float | None
+) -> DecodedAudio:
     """Everything decoded, from the cache, which is filled first if needed.
 
     An entry belongs to the places, sizes and times of change of the files and to all settings, so that it is built anew
-    when one of them changes. Of processes that start together one builds, the others wait for it. Samples at hand are
+    when one of them changes. Of processes that start together one builds, the others wait for it. Samples in memory are
     kept as they are, unless features are.
 
     features: arguments of `Features`. cache: "samples", "features", or "none" to read the files each time. Raises
     RunError when the cache cannot be written.
     """
     decoder = Decoder(recordings, sample_rate=int(features["sample_rate"]), max_seconds=max_seconds)
-    at_hand = all(isinstance(recording.sound, int) for recording in recordings.listed)
-    if at_hand and cache != "features":
-        return Heard(recordings.samples, decoder.scan())
+    in_memory = all(isinstance(recording.audio, int) for recording in recordings.recordings)
+    if in_memory and cache != "features":
+        return DecodedAudio(recordings.samples, decoder.scan())
     if cache == "none":
         facts = decoder.scan()
-        return Heard(_Files(decoder, facts.samples), facts)
+        return DecodedAudio(_Files(decoder, facts.samples), facts)
     extractor = Features(**features).eval() if cache == "features" else None
     width = extractor.num_features if extractor else 0
     home, key = cache_folder("sounds"), _key(recordings, features, cache, max_seconds)
@@ -94,7 +96,7 @@ def hear(recordings: Recordings, *, features: Mapping[str, Any], cache: str, max
     return found
 
 
-def _key(recordings: Recordings, features: Mapping[str, Any], cache: str, max_seconds: float | None) -> str:
+def _key(recordings: AudioListing, features: Mapping[str, Any], cache: str, max_seconds: float | None) -> str:
     # The libraries are in it because another version may decode, resample or transform to other numbers.
     settings: list[Any] = [_FORMAT, soundfile.__libsndfile_version__, torchaudio.__version__, max_seconds]
     settings.append({key: value for key, value in features.items() if key == "sample_rate" or cache == "features"})
@@ -103,14 +105,14 @@ def _key(recordings: Recordings, features: Mapping[str, Any], cache: str, max_se
         settings.append(torch.__version__)
     hashed, here = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()), str(Path.cwd())
     status: dict[str, str] = {}
-    for recording in recordings.listed:
-        if isinstance(recording.sound, int):
-            hashed.update(recordings.samples.read(recording.sound).tobytes())
-            facts = "at hand"
+    for recording in recordings.recordings:
+        if isinstance(recording.audio, int):
+            hashed.update(recordings.samples.read(recording.audio).tobytes())
+            facts = "in memory"
         else:
-            if recording.sound not in status:  # many pieces may be of one file
-                status[recording.sound] = f"{os.path.join(here, recording.sound)} {file_facts(recording.sound)}"  # noqa: PTH118
-            facts = status[recording.sound]
+            if recording.audio not in status:  # many pieces may be of one file
+                status[recording.audio] = f"{os.path.join(here, recording.audio)} {file_facts(recording.audio)}"  # noqa: PTH118
+            facts = status[recording.audio]
         hashed.update(os.fsencode(f"\n{facts} {recording.start} {recording.end}\n"))
     return hashed.hexdigest()[:32]
 
@@ -127,7 +129,7 @@ def _build(flat: Path, about: Path, decoder: Decoder, extractor: Features | None
         np.savez(file, **stored)
 
 
-def _open(flat: Path, about: Path, *, width: int) -> Heard | None:
+def _open(flat: Path, about: Path, *, width: int) -> DecodedAudio | None:
     """The entry; None when there is none, or one that was cut off."""
     if not (about.is_file() and flat.is_file()):
         return None
@@ -141,4 +143,4 @@ def _open(flat: Path, about: Path, *, width: int) -> Heard | None:
         # A mapping stays whole when another process removes the file.
         size = os.fstat(file.fileno()).st_size
         mapping = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if size else b""
-    return Heard(Flat(np.frombuffer(mapping, np.uint8), **kept, width=width), Facts(wrong=wrong, **arrays))
+    return DecodedAudio(Flat(np.frombuffer(mapping, np.uint8), **kept, width=width), Facts(wrong=wrong, **arrays))

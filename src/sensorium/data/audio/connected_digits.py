@@ -7,16 +7,18 @@ ones. The silences have a faint noise, 40 dB below the speech, as no real record
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
 
 import numpy as np
 
 from sensorium.audio.read import UnreadableAudio, read
 from sensorium.data.audio.fsdd import Digit, fsdd_folder, list_digits, official_test, with_validation
-from sensorium.data.audio.listed import PARTS, Recordings
-from sensorium.data.audio.made import DIGITS, given_rate, part_sizes, stepped
+from sensorium.data.audio.listing import AudioListing
+from sensorium.data.audio.recordings import transcribed
 from sensorium.data.audio.settings import SpeechSettings
-from sensorium.data.base import Data, OnBad, Problem, check_fractions
+from sensorium.data.audio.synthesis import DIGITS, quantize_int16
+from sensorium.data.base import SPLITS, Data, OnBad, Problem
+from sensorium.data.settings import HoldOutVal, check_counts
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
 
@@ -27,85 +29,58 @@ _NOISE = 0.01  # of the speech, in amplitude
 _Pool = Mapping[tuple[str, int], Sequence[np.ndarray]]  # the recordings of a digit by a speaker
 
 
-class ConnectedDigits:
+@dataclass(frozen=True, kw_only=True)
+class ConnectedDigits(SpeechSettings, HoldOutVal):
     """root: the folder of `DIGIT_SPEAKER_INDEX.wav`, or the one around it.
 
-    train_size, val_size, test_size: sequences in each part. min_digits, max_digits: digits of a sequence.
+    train_size, val_size, test_size: sequences in each split. min_digits, max_digits: digits of a sequence.
     mixed_speakers: true draws the speaker of each digit, false that of the whole sequence. val_fraction: of the
-    recordings that are not test, those for validation. data_seed: which sequences are drawn; number 17 of a part is the
-    same whatever its size.
+    recordings that are not test, those for validation. data_seed: which sequences are drawn; number 17 of a split is
+    the same whatever its size.
     """
 
     task = "recognition"
 
-    def __init__(
-        self,
-        *,
-        root: str | None,
-        train_size: int,
-        val_size: int,
-        test_size: int,
-        min_digits: int,
-        max_digits: int,
-        mixed_speakers: bool,
-        data_seed: int,
-        sample_rate: int | None,
-        features: Mapping[str, Any],
-        cache: Literal["samples", "features", "none"],
-        min_seconds: float | None,
-        max_seconds: float | None,
-        tokenizer: str | Mapping[str, Any],
-        vocab_size: int,
-        min_count: int,
-        lowercase: bool,
-        language_model: int,
-        val_fraction: float,
-        split_seed: int,
-    ) -> None:
-        self._sizes = part_sizes(train_size, val_size, test_size)
-        if not 1 <= min_digits <= max_digits:
+    root: str | None
+    train_size: int
+    val_size: int
+    test_size: int
+    min_digits: int
+    max_digits: int
+    mixed_speakers: bool
+    data_seed: int
+
+    def check(self) -> None:
+        super().check()
+        if not 1 <= self.min_digits <= self.max_digits:
             raise RequestError(
-                f"dataset.min_digits={min_digits} and max_digits={max_digits}: give 1 or more, the first not larger."
+                f"dataset.min_digits={self.min_digits} and max_digits={self.max_digits}: give 1 or more, the first not"
+                " larger."
             )
-        check_fractions(val_fraction=val_fraction)
-        self._root, self._digits, self._mixed = root, (min_digits, max_digits), mixed_speakers
-        self._seed, self._rate = data_seed, given_rate(sample_rate)
-        self._val_fraction, self._split_seed = val_fraction, split_seed
-        self._settings = SpeechSettings(
-            sample_rate=self._rate,
-            features=features,
-            cache=cache,
-            min_seconds=min_seconds,
-            max_seconds=max_seconds,
-            tokenizer=tokenizer,
-            vocab_size=vocab_size,
-            min_count=min_count,
-            lowercase=lowercase,
-            language_model=language_model,
-        )
+        check_counts(train_size=self.train_size, val_size=self.val_size, test_size=self.test_size)
 
     def load(self, *, on_bad: OnBad) -> Data:
-        folder = fsdd_folder(self._root)
-        found = Recordings("connected_digits")
+        folder = fsdd_folder(self.root)
+        found = AudioListing("connected_digits")
         digits, found.problems = list_digits(folder)
-        digits = with_validation(official_test(digits), fraction=self._val_fraction, seed=self._split_seed)
-        found.notes.append(f"connected_digits: drawn from the recordings in {folder} (data_seed {self._seed})")
-        for number, part in enumerate(PARTS):
-            pool = self._pool(found, [digit for digit in digits if digit.part == part])
+        digits = with_validation(official_test(digits), fraction=self.val_fraction, seed=self.split_seed)
+        found.notes.append(f"connected_digits: drawn from the recordings in {folder} (data_seed {self.data_seed})")
+        for number, split in enumerate(SPLITS):
+            pool = self._pool(found, [digit for digit in digits if digit.split == split])
             if not pool:
-                raise RequestError(f"{folder} has no recordings for {part}; test are those of index 0 to 4.")
-            found.notes.append(f"{part}: made of {sum(map(len, pool.values())):,} recordings of digits")
-            for row in range(self._sizes[part]):
-                samples, text, speaker = self._sequence(pool, generator(self._seed, number, row))
-                place = f"connected_digits:{part}:{row}"
-                found.add(samples, text=text, part=part, speaker=speaker, place=place)
-        return self._settings.make(found, on_bad)
+                raise RequestError(f"{folder} has no recordings for {split}; test are those of index 0 to 4.")
+            found.notes.append(f"{split}: made of {sum(map(len, pool.values())):,} recordings of digits")
+            for row in range(getattr(self, f"{split}_size")):
+                samples, text, speaker = self._sequence(pool, generator(self.data_seed, number, row))
+                place = f"connected_digits:{split}:{row}"
+                found.add(samples, text, split=split, speaker=speaker, source=place)
+        return transcribed(found, self, on_bad=on_bad)
 
-    def _pool(self, found: Recordings, digits: Sequence[Digit]) -> _Pool:
+    def _pool(self, found: AudioListing, digits: Sequence[Digit]) -> _Pool:
         pool: dict[tuple[str, int], list[np.ndarray]] = {}
         for digit in digits:
             try:
-                samples = read(digit.path, sample_rate=self._rate)
+                samples = read(digit.path, sample_rate=self.rate)
             except UnreadableAudio as error:
                 found.problems.append(Problem(str(digit.path), str(error)))
                 continue
@@ -115,8 +90,8 @@ class ConnectedDigits:
     def _sequence(self, pool: _Pool, random: np.random.Generator) -> tuple[np.ndarray, str, str]:
         """Samples (N,), transcript and speaker of one sequence."""
         speakers = sorted({speaker for speaker, _ in pool})
-        count = int(random.integers(self._digits[0], self._digits[1] + 1))
-        chosen = random.integers(len(speakers), size=count if self._mixed else 1)
+        count = int(random.integers((self.min_digits, self.max_digits)[0], (self.min_digits, self.max_digits)[1] + 1))
+        chosen = random.integers(len(speakers), size=count if self.mixed_speakers else 1)
         said: list[int] = []
         pieces: list[np.ndarray] = []
         for i in range(count):
@@ -126,7 +101,7 @@ class ConnectedDigits:
             recordings = pool[speaker, digit]
             said.append(digit)
             pieces.append(recordings[int(random.integers(len(recordings)))])
-        samples = joined(pieces, sample_rate=self._rate, random=random)
+        samples = joined(pieces, sample_rate=self.rate, random=random)
         name = speakers[chosen[0]] if len(set(chosen.tolist())) == 1 else "mixed"
         return samples, " ".join(DIGITS[digit] for digit in said), name
 
@@ -142,4 +117,4 @@ def joined(pieces: Sequence[np.ndarray], *, sample_rate: int, random: np.random.
     parts = [silences[0]]
     for piece, silence in zip(pieces, silences[1:], strict=True):
         parts += [piece, silence]
-    return stepped(np.concatenate(parts))
+    return quantize_int16(np.concatenate(parts))

@@ -5,18 +5,20 @@ Z. Jackson and others, github.com/Jakobovski/free-spoken-digit-dataset.
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from sensorium.data.audio.listed import Recordings
-from sensorium.data.audio.published import published
-from sensorium.data.audio.settings import SoundSettings
-from sensorium.data.base import Data, OnBad, Problem, check_fractions, counted
-from sensorium.data.splits import hold_out
+from sensorium.data.audio.listing import AudioListing
+from sensorium.data.audio.recordings import audio_classes
+from sensorium.data.audio.settings import AudioSettings
+from sensorium.data.base import Data, OnBad, Problem, counted
+from sensorium.data.hold_out import hold_out
+from sensorium.data.locate import published
+from sensorium.data.settings import HoldOutVal
 from sensorium.errors import RequestError, unknown
 
 SplitBy = Literal["official", "speaker"]
@@ -32,10 +34,11 @@ class Digit:
     digit: int
     speaker: str
     index: int
-    part: str = "train"
+    split: str = "train"
 
 
-class Fsdd:
+@dataclass(frozen=True, kw_only=True)
+class Fsdd(AudioSettings, HoldOutVal):
     """root: the folder of `DIGIT_SPEAKER_INDEX.wav`, or the one around it.
 
     split: "official" tests on the recordings of index 0 to 4; "speaker" on everything that `speaker` says. Validation
@@ -44,63 +47,45 @@ class Fsdd:
 
     task = "classification"
 
-    def __init__(
-        self,
-        *,
-        root: str | None,
-        split: SplitBy,
-        speaker: str | None,
-        sample_rate: int | None,
-        features: Mapping[str, Any],
-        cache: Literal["samples", "features", "none"],
-        min_seconds: float | None,
-        max_seconds: float | None,
-        val_fraction: float,
-        split_seed: int,
-    ) -> None:
-        if split not in ("official", "speaker"):
-            raise unknown("split of FSDD", str(split), ("official", "speaker"))
-        if split == "official" and speaker is not None:
+    root: str | None
+    split: SplitBy
+    speaker: str | None
+
+    def check(self) -> None:
+        super().check()
+        if self.split not in ("official", "speaker"):
+            raise unknown("split of FSDD", str(self.split), ("official", "speaker"))
+        if self.split == "official" and self.speaker is not None:
             raise RequestError(
-                f"dataset.speaker={speaker} and dataset.split=official contradict each other.\n"
+                f"dataset.speaker={self.speaker} and dataset.split=official contradict each other.\n"
                 "Say dataset.split=speaker to test on one speaker."
             )
-        check_fractions(val_fraction=val_fraction)
-        self._root, self._split, self._speaker = root, split, speaker
-        self._val_fraction, self._split_seed = val_fraction, split_seed
-        self._settings = SoundSettings(
-            sample_rate=sample_rate,
-            features=features,
-            cache=cache,
-            min_seconds=min_seconds,
-            max_seconds=max_seconds,
-        )
 
     def load(self, *, on_bad: OnBad) -> Data:
-        folder = fsdd_folder(self._root)
-        found = Recordings(folder)
+        folder = fsdd_folder(self.root)
+        found = AudioListing(folder)
         digits, found.problems = list_digits(folder)
         digits = self._tested(digits)
-        digits = with_validation(digits, fraction=self._val_fraction, seed=self._split_seed)
+        digits = with_validation(digits, fraction=self.val_fraction, seed=self.split_seed)
         for digit in digits:
-            found.add(digit.path, text=str(digit.digit), part=digit.part, speaker=digit.speaker)
+            found.add(digit.path, str(digit.digit), split=digit.split, speaker=digit.speaker)
         found.given.add("test")
-        held = counted(sum(digit.part == "val" for digit in digits), "recording")
-        found.notes.append(f"val: {held} held out of train by digit and speaker (split_seed {self._split_seed})")
-        return self._settings.make(found, on_bad)
+        held = counted(sum(digit.split == "val" for digit in digits), "recording")
+        found.notes.append(f"val: {held} held out of train by digit and speaker (split_seed {self.split_seed})")
+        return audio_classes(found, self, on_bad=on_bad)
 
     def _tested(self, digits: Sequence[Digit]) -> list[Digit]:
-        if self._split == "official":
+        if self.split == "official":
             return official_test(digits)
         speakers = sorted({digit.speaker for digit in digits})
-        if self._speaker is None:
+        if self.speaker is None:
             raise RequestError(
                 f"dataset.split=speaker: say which one is the test, dataset.speaker=NAME.\nThere are: "
                 f"{', '.join(speakers)}."
             )
-        if self._speaker not in speakers:
-            raise unknown("speaker", str(self._speaker), speakers)
-        return [replace(digit, part="test") if digit.speaker == self._speaker else digit for digit in digits]
+        if self.speaker not in speakers:
+            raise unknown("speaker", str(self.speaker), speakers)
+        return [replace(digit, split="test") if digit.speaker == self.speaker else digit for digit in digits]
 
 
 def fsdd_folder(root: str | None) -> Path:
@@ -114,7 +99,7 @@ def fsdd_folder(root: str | None) -> Path:
 
 
 def list_digits(folder: Path) -> tuple[list[Digit], list[Problem]]:
-    """The recordings in a folder by name, all of part train, and files that have no such name."""
+    """The recordings in a folder by name, all of train, and files that have no such name."""
     digits, problems = [], []
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() != ".wav" or path.name.startswith("."):
@@ -131,12 +116,12 @@ def list_digits(folder: Path) -> tuple[list[Digit], list[Problem]]:
 
 def official_test(digits: Sequence[Digit]) -> list[Digit]:
     """The same, those of index 0 to 4 being test."""
-    return [replace(digit, part="test") if digit.index < _TESTED else digit for digit in digits]
+    return [replace(digit, split="test") if digit.index < _TESTED else digit for digit in digits]
 
 
 def with_validation(digits: Sequence[Digit], *, fraction: float, seed: int) -> list[Digit]:
     """The same, about this share of train being val: of every digit of every speaker, drawn by what is in the file."""
-    rows = [row for row, digit in enumerate(digits) if digit.part == "train"]
+    rows = [row for row, digit in enumerate(digits) if digit.split == "train"]
     names = sorted({f"{digits[row].digit} by {digits[row].speaker}" for row in rows})
     numbers = {name: number for number, name in enumerate(names)}
     held = hold_out(
@@ -147,7 +132,7 @@ def with_validation(digits: Sequence[Digit], *, fraction: float, seed: int) -> l
         class_names=names,
     )
     validated = {rows[row] for row in held["val"].tolist()}
-    return [replace(digit, part="val") if row in validated else digit for row, digit in enumerate(digits)]
+    return [replace(digit, split="val") if row in validated else digit for row, digit in enumerate(digits)]
 
 
 def _content(path: Path) -> str:

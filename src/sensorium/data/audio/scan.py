@@ -13,7 +13,7 @@ import torch
 
 from sensorium.audio.features import Features
 from sensorium.audio.read import Info, UnreadableAudio, check, probe, read
-from sensorium.data.audio.listed import Recording, Recordings
+from sensorium.data.audio.listing import AudioListing, Recording
 from sensorium.data.audio.store import packed, padded
 from sensorium.data.prefetch import in_order
 
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 class Facts:
     """What is known of N recordings.
 
-    samples: (N,) int64, at the dataset's rate. rates: (N,) int64 hertz of each file, 0 for samples at hand. digests:
+    samples: (N,) int64, at the dataset's rate. rates: (N,) int64 hertz of each file, 0 for samples in memory. digests:
     (N, 16) uint8 of the samples. wrong: row -> what makes it unusable; such a one has no meaningful digest. clipped:
     (N,) bool.
     """
@@ -55,24 +55,24 @@ class Decoder:
     sample_rate: hertz. max_seconds: longer ones are not decoded; None for no limit.
     """
 
-    def __init__(self, recordings: Recordings, *, sample_rate: int, max_seconds: float | None) -> None:
-        self.listed, self._at_hand = recordings.listed, recordings.samples
+    def __init__(self, found: AudioListing, *, sample_rate: int, max_seconds: float | None) -> None:
+        self._recordings, self._in_memory = found.recordings, found.samples
         self.sample_rate, self.max_seconds = sample_rate, max_seconds
 
     def samples(self, row: int) -> np.ndarray:
         """(N,) float32. Raises UnreadableAudio."""
-        recording = self.listed[row]
-        if isinstance(recording.sound, int):
-            return self._at_hand.read(recording.sound)
-        return read(recording.sound, sample_rate=self.sample_rate, start=recording.start, end=recording.end)
+        recording = self._recordings[row]
+        if isinstance(recording.audio, int):
+            return self._in_memory.read(recording.audio)
+        return read(recording.audio, sample_rate=self.sample_rate, start=recording.start, end=recording.end)
 
     def _one(self, row: int) -> _One:
-        recording, rate = self.listed[row], 0
+        recording, rate = self._recordings[row], 0
         try:
-            if isinstance(recording.sound, int):
-                info = Info(self.sample_rate, int(self._at_hand.lengths[recording.sound]), 1)
+            if isinstance(recording.audio, int):
+                info = Info(self.sample_rate, int(self._in_memory.lengths[recording.audio]), 1)
             else:
-                info = probe(recording.sound)
+                info = probe(recording.audio)
                 rate = info.sample_rate
             wrong = _wrong_length(recording, info, self.max_seconds)
             if wrong:
@@ -90,7 +90,7 @@ class Decoder:
         keep: gets, row by row, `packed` samples, or (T, F) float32 features before normalisation where `features` is
         given; something empty for an unusable recording.
         """
-        count = len(self.listed)
+        count = len(self._recordings)
         samples, rates = np.zeros(count, np.int64), np.zeros(count, np.int64)
         digests, clipped = np.zeros((count, _DIGEST_BYTES), np.uint8), np.zeros(count, bool)
         wrong: dict[int, str] = {}

@@ -1,30 +1,28 @@
-"""Parts of a data set of recordings: with a label, or with a transcript."""
+"""Splits of a data set of recordings: with a label, or with a transcript."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from itertools import chain
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from sensorium.batches import AudioBatch, SpeechBatch
-from sensorium.data.audio.store import SoundStore
+from sensorium.data.audio.store import AudioStore
+from sensorium.data.columns import Columns
 from sensorium.data.order import BatchPlan, LengthOrder
-from sensorium.data.text.texts import Picked
 from sensorium.data.text.tokens import TokenStore
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Recorded:
+class _Recorded(Columns):
     """What both kinds have in common.
 
-    sounds: samples, or features before normalisation. frames: (N,) int64, those of its features. durations: (N,)
+    audio: samples, or features before normalisation. frames: (N,) int64, those of its features. durations: (N,)
     float64 seconds. names: such as "a.wav[1.5-3]". paths: the files, "" for samples without one. speakers: "" where
-    nobody said.
+    nobody says.
     """
 
-    sounds: SoundStore
+    audio: AudioStore
     frames: np.ndarray
     durations: np.ndarray
     names: Sequence[str]
@@ -38,22 +36,13 @@ class _Recorded:
         """Recordings of about one length together; a limit of tokens counts frames."""
         return LengthOrder(lengths=self.frames, plan=plan)
 
-    def subset(self, rows: np.ndarray) -> Any:
-        return type(self)(**{field.name: _subset(getattr(self, field.name), rows) for field in fields(self)})
-
-    def joined(self, others: Sequence[Any]) -> Any:
-        splits = (self, *others)
-        return type(self)(
-            **{field.name: _joined([getattr(split, field.name) for split in splits]) for field in fields(self)}
-        )
-
     def _signal(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        signal, lengths = self.sounds.gather(rows)
+        signal, lengths = self.audio.gather(rows)
         return torch.from_numpy(signal), torch.from_numpy(lengths)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SoundSplit(_Recorded):
+class AudioSplit(_Recorded):
     """Labelled recordings. labels: (N,) int64."""
 
     labels: np.ndarray
@@ -65,7 +54,7 @@ class SoundSplit(_Recorded):
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechSplit(_Recorded):
-    """Recordings with a transcript. targets: its tokens. texts: as a recogniser can write them, in lower case
+    """Recordings with a transcript. targets: its tokens. texts: as a recognizer can write them, in lower case
     where the tokenizer puts them so."""
 
     targets: TokenStore
@@ -96,15 +85,3 @@ def too_short(split: SpeechSplit, output_lengths: Callable[[torch.Tensor], torch
         row: f"the model sees {frames[row]:,} frames of it, and its transcript needs {needed[row]:,}"
         for row in np.flatnonzero(frames < needed).tolist()
     }
-
-
-def _subset(values: Any, rows: np.ndarray) -> Any:
-    if isinstance(values, SoundStore | TokenStore):
-        return values.subset(rows)
-    return values[rows] if isinstance(values, np.ndarray) else Picked(values, rows)
-
-
-def _joined(parts: Sequence[Any]) -> Any:
-    if isinstance(parts[0], SoundStore | TokenStore):
-        return parts[0].joined(parts[1:])
-    return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else list(chain.from_iterable(parts))

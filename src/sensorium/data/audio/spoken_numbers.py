@@ -5,17 +5,19 @@
 The voices of val and test are not in train. What was said is kept in SENSORIUM_CACHE/spoken.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
 from sensorium.audio.espeak import Utterance
-from sensorium.data.audio.listed import PARTS, Recordings
-from sensorium.data.audio.made import DIGITS, given_rate, part_sizes, set_in_noise
+from sensorium.data.audio.listing import AudioListing
+from sensorium.data.audio.recordings import transcribed
 from sensorium.data.audio.settings import SpeechSettings
+from sensorium.data.audio.synthesis import DIGITS, add_noise
 from sensorium.data.audio.voices import drawn_voice, spoken
-from sensorium.data.base import Data, OnBad
+from sensorium.data.base import SPLITS, Data, OnBad
+from sensorium.data.settings import check_counts
 from sensorium.errors import unknown
 from sensorium.randomness import generator
 
@@ -28,77 +30,54 @@ _EDGE = (0.05, 0.2)  # seconds before and behind what is said
 _NOISE = 0.001  # of full scale, in amplitude
 
 
-class SpokenNumbers:
+@dataclass(frozen=True, kw_only=True)
+class SpokenNumbers(SpeechSettings):
     """kind: "cardinals" from 0 to 9999, "digits" one by one, or "mixed", half of each.
 
-    train_size, val_size, test_size: utterances in each part. data_seed: which numbers are said, and how.
+    train_size, val_size, test_size: utterances in each split. data_seed: which numbers are said, and how.
     """
 
     task = "recognition"
 
-    def __init__(
-        self,
-        *,
-        kind: Kind,
-        train_size: int,
-        val_size: int,
-        test_size: int,
-        data_seed: int,
-        sample_rate: int | None,
-        features: Mapping[str, Any],
-        cache: Literal["samples", "features", "none"],
-        min_seconds: float | None,
-        max_seconds: float | None,
-        tokenizer: str | Mapping[str, Any],
-        vocab_size: int,
-        min_count: int,
-        lowercase: bool,
-        language_model: int,
-    ) -> None:
-        if kind not in get_args(Kind):
-            raise unknown("kind of spoken numbers", str(kind), get_args(Kind))
-        self._sizes = part_sizes(train_size, val_size, test_size)
-        self._kind, self._seed, self._rate = kind, data_seed, given_rate(sample_rate)
-        self._settings = SpeechSettings(
-            sample_rate=self._rate,
-            features=features,
-            cache=cache,
-            min_seconds=min_seconds,
-            max_seconds=max_seconds,
-            tokenizer=tokenizer,
-            vocab_size=vocab_size,
-            min_count=min_count,
-            lowercase=lowercase,
-            language_model=language_model,
-        )
+    kind: Kind
+    train_size: int
+    val_size: int
+    test_size: int
+    data_seed: int
+
+    def check(self) -> None:
+        super().check()
+        if self.kind not in get_args(Kind):
+            raise unknown("kind of spoken numbers", str(self.kind), get_args(Kind))
+        check_counts(train_size=self.train_size, val_size=self.val_size, test_size=self.test_size)
 
     def load(self, *, on_bad: OnBad) -> Data:
-        found = Recordings("spoken_numbers")
+        found = AudioListing("spoken_numbers")
         found.notes.append("spoken_numbers is synthetic: said by eSpeak NG, in val and test by voices not in train")
-        for number, part in enumerate(PARTS):
-            randoms = [generator(self._seed, number, row) for row in range(self._sizes[part])]
-            said = [self._drawn(part, random) for random in randoms]
+        for number, split in enumerate(SPLITS):
+            randoms = [generator(self.data_seed, number, row) for row in range(getattr(self, f"{split}_size"))]
+            said = [self._drawn(split, random) for random in randoms]
             utterances = [utterance for _, utterance in said]
-            sounds = spoken(utterances, sample_rate=self._rate)
+            sounds = spoken(utterances, sample_rate=self.rate)
             for row, ((text, utterance), samples, random) in enumerate(zip(said, sounds, randoms, strict=True)):
-                before, behind = (random.uniform(*_EDGE, size=2) * self._rate).astype(int).tolist()
-                samples = set_in_noise(samples, before=before, behind=behind, level=_NOISE, random=random)
-                place = f"spoken_numbers:{part}:{row}"
-                found.add(samples, text=text, part=part, speaker=utterance.voice, place=place)
-        return self._settings.make(found, on_bad)
+                before, behind = (random.uniform(*_EDGE, size=2) * self.rate).astype(int).tolist()
+                samples = add_noise(samples, before=before, behind=behind, level=_NOISE, random=random)
+                place = f"spoken_numbers:{split}:{row}"
+                found.add(samples, text, split=split, speaker=utterance.voice, source=place)
+        return transcribed(found, self, on_bad=on_bad)
 
-    def _drawn(self, part: str, random: np.random.Generator) -> tuple[str, Utterance]:
+    def _drawn(self, split: str, random: np.random.Generator) -> tuple[str, Utterance]:
         """A transcript, and how it is said."""
-        kind = self._kind
+        kind = self.kind
         if kind == "mixed":
             kind = "digits" if random.random() < 0.5 else "cardinals"
         length = int(random.integers(1, _LONGEST[kind] + 1))
         if kind == "cardinals":
             text = in_words(int(random.integers(10 ** (length - 1) if length > 1 else 0, 10**length)))
-            return text, drawn_voice(text, part, random)
+            return text, drawn_voice(text, split, random)
         words = [DIGITS[digit] for digit in random.integers(10, size=length).tolist()]
         pause = ", " if random.random() < 0.3 else " "
-        return " ".join(words), drawn_voice(pause.join(words), part, random)
+        return " ".join(words), drawn_voice(pause.join(words), split, random)
 
 
 def in_words(number: int) -> str:

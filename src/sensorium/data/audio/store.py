@@ -13,7 +13,7 @@ import numpy as np
 from sensorium.data.download import cache_folder
 from sensorium.errors import RunError
 
-IN_MEMORY = 1 << 26  # bytes of sound that are kept in memory; from there on in a file
+IN_MEMORY = 1 << 26  # bytes of audio that are kept in memory; from there on in a file
 _STEPS = 32768  # of a 16-bit sample, on either side of 0
 _ALIGNED = 4  # bytes; where a recording may begin
 
@@ -59,7 +59,7 @@ class Flat:
 class Joined:
     """The recordings of several stores, one store after the other."""
 
-    def __init__(self, stores: Sequence["SoundStore"]) -> None:
+    def __init__(self, stores: Sequence["AudioStore"]) -> None:
         self._stores = stores
         self._starts = np.cumsum([0, *(len(store) for store in stores)])
         self.lengths = np.concatenate([store.lengths for store in stores])
@@ -72,7 +72,7 @@ class Joined:
 
 
 @dataclass(frozen=True)
-class SoundStore:
+class AudioStore:
     """Some rows of a source, in the order given. rows: (N,) int64."""
 
     source: Source
@@ -90,16 +90,16 @@ class SoundStore:
         """Rows (B,) -> float32 samples (B, N) or features (B, T, F), padded with zeros, and lengths (B,) int64."""
         return padded([self.source.read(row) for row in self.rows[rows].tolist()], width=self.source.width)
 
-    def subset(self, rows: np.ndarray) -> "SoundStore":
+    def subset(self, rows: np.ndarray) -> "AudioStore":
         """These recordings alone."""
-        return SoundStore(self.source, self.rows[rows])
+        return AudioStore(self.source, self.rows[rows])
 
-    def joined(self, others: Sequence["SoundStore"]) -> "SoundStore":
+    def joined(self, others: Sequence["AudioStore"]) -> "AudioStore":
         """This one's recordings, then those of the others."""
         stores = (self, *others)
         if all(store.source is self.source for store in others):
-            return SoundStore(self.source, np.concatenate([store.rows for store in stores]))
-        return SoundStore(Joined(stores), np.arange(sum(len(store) for store in stores)))
+            return AudioStore(self.source, np.concatenate([store.rows for store in stores]))
+        return AudioStore(Joined(stores), np.arange(sum(len(store) for store in stores)))
 
 
 def padded(arrays: Sequence[np.ndarray], *, width: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -185,6 +185,6 @@ class FlatWriter:
 def no_room(error: OSError) -> RunError:
     """The error for a cache that cannot be written."""
     return RunError(
-        f"Cannot keep sound in {cache_folder('sounds')}: {error.strerror or error}.\n"
+        f"Cannot keep audio in {cache_folder('sounds')}: {error.strerror or error}.\n"
         "Set SENSORIUM_CACHE to a folder with room, or dataset.cache=none to read the files at each batch."
     )

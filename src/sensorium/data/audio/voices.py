@@ -1,4 +1,4 @@
-"""The voices of eSpeak NG, apart for each part, and what they say, kept in SENSORIUM_CACHE/spoken."""
+"""The voices of eSpeak NG, apart for each split, and what they say, kept in SENSORIUM_CACHE/spoken."""
 
 import hashlib
 import json
@@ -13,8 +13,8 @@ from torchaudio.transforms import Resample
 
 from sensorium.audio import espeak
 from sensorium.audio.espeak import Utterance
-from sensorium.data.audio.made import stepped
 from sensorium.data.audio.store import padded
+from sensorium.data.audio.synthesis import quantize_int16
 from sensorium.data.download import cache_folder
 from sensorium.data.entries import locked
 from sensorium.errors import RunError
@@ -34,10 +34,10 @@ _FORMAT = 1  # of what is kept
 _AT_ONCE = 64  # utterances resampled together
 
 
-def drawn_voice(text: str, part: str, random: np.random.Generator) -> Utterance:
-    """The text in a voice of this part: any accent in a variant that no other part has, any speed and pitch."""
+def drawn_voice(text: str, split: str, random: np.random.Generator) -> Utterance:
+    """The text in a voice of this split: any accent in a variant that no other split has, any speed and pitch."""
     accent = _ACCENTS[int(random.integers(len(_ACCENTS)))]
-    variant = _VARIANTS[part][int(random.integers(len(_VARIANTS[part])))]
+    variant = _VARIANTS[split][int(random.integers(len(_VARIANTS[split])))]
     speed, pitch = int(random.integers(*_SPEED)), int(random.integers(*_PITCH))
     return Utterance(text, voice=f"{accent}+{variant}", speed=speed, pitch=pitch)
 
@@ -72,7 +72,7 @@ def _say(path: Path, utterances: Sequence[Utterance], sample_rate: int) -> None:
     said, pieces = espeak.speak(utterances), []
     while batch := list(islice(said, _AT_ONCE)):
         signal, lengths = padded([samples / np.float32(32768) for samples in batch])
-        resampled = stepped(resample(torch.from_numpy(signal)).numpy()) * 32768
+        resampled = quantize_int16(resample(torch.from_numpy(signal)).numpy()) * 32768
         lengths = -(-lengths * sample_rate // espeak.SAMPLE_RATE)
         pieces += [row[:length] for row, length in zip(resampled.astype(np.int16), lengths.tolist(), strict=True)]
     with replacing(path) as file:

@@ -13,11 +13,13 @@ In the last two kinds the clauses are of opposite opinion. Between a negation, a
 adjective always stand words that say nothing, so that pairs of neighbours tell no more than single words do.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from sensorium.data.base import Data, OnBad
-from sensorium.data.text.labelled import LabelledSettings, LabelledTexts
+from sensorium.data.settings import check_counts
+from sensorium.data.text.labeled import TextListing, text_classes
+from sensorium.data.text.settings import TextSettings
 from sensorium.randomness import generator
 
 _NAME = "contrast_reviews"
@@ -87,45 +89,30 @@ _SLIGHT = ("slight", "small", "modest", "minor")
 _STRONG = ("enormous", "overwhelming", "exceptional", "immense")
 
 
-class ContrastReviews:
+@dataclass(frozen=True, kw_only=True)
+class ContrastReviews(TextSettings):
     """train, val, test: number of sentences in each part; no sentence is in two. data_seed: which ones are drawn."""
 
     task = "classification"
 
-    def __init__(
-        self,
-        *,
-        train: int,
-        val: int,
-        test: int,
-        data_seed: int,
-        tokenizer: str | Mapping[str, Any],
-        vocab_size: int,
-        min_count: int,
-        lowercase: bool,
-        max_length: int,
-    ) -> None:
-        self._counts = {"train": train, "val": val, "test": test}
-        self._seed = data_seed
-        self._settings = LabelledSettings(
-            tokenizer=tokenizer,
-            vocab_size=vocab_size,
-            min_count=min_count,
-            lowercase=lowercase,
-            max_length=max_length,
-            val_fraction=0.1,  # never used: all parts are given
-            split_seed=data_seed,
-        )
+    train: int
+    val: int
+    test: int
+    data_seed: int
+
+    def check(self) -> None:
+        super().check()
+        check_counts(train=self.train, val=self.val, test=self.test)
 
     def load(self, *, on_bad: OnBad) -> Data:
-        found = LabelledTexts(_NAME)
+        found = TextListing(_NAME)
         found.notes.append(f"{_NAME} is synthetic: sentences from a grammar, not written by people")
-        sentences = reviews(self._seed)
-        for part, count in self._counts.items():
+        sentences = reviews(self.data_seed)
+        for split, count in (("train", self.train), ("val", self.val), ("test", self.test)):
             for number in range(1, count + 1):
                 text, label = next(sentences)
-                found.add(text, _CLASSES[label], source=f"{_NAME}/{part}", line=number, part=part)
-        return self._settings.make(found, on_bad, class_names=_CLASSES)
+                found.add(text, _CLASSES[label], source=f"{_NAME}/{split}", line=number, split=split)
+        return text_classes(found, self, on_bad=on_bad, class_names=_CLASSES)
 
 
 def reviews(seed: int) -> Iterator[tuple[str, int]]:

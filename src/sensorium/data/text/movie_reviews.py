@@ -5,19 +5,22 @@ reports the mean of ten folds.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sensorium.data.base import Data, OnBad
 from sensorium.data.io.paths import existing
-from sensorium.data.text.labelled import LabelledSettings, LabelledTexts
+from sensorium.data.settings import HoldOutVal
+from sensorium.data.text.labeled import TextListing, text_classes
+from sensorium.data.text.settings import TextSettings
 from sensorium.errors import RequestError
 
 _FILES = {"negative": "rt-polarity.neg", "positive": "rt-polarity.pos"}
 
 
-class MovieReviews:
+@dataclass(frozen=True, kw_only=True)
+class MovieReviews(TextSettings, HoldOutVal):
     """root: the folder with rt-polarity.pos and rt-polarity.neg, in UTF-8 or, as published, Latin-1.
 
     Test is fold number `fold` of `folds`, drawn by class with split_seed; val is held out of the others.
@@ -25,47 +28,30 @@ class MovieReviews:
 
     task = "classification"
 
-    def __init__(
-        self,
-        *,
-        root: str | None,
-        fold: int,
-        folds: int,
-        tokenizer: str | Mapping[str, Any],
-        vocab_size: int,
-        min_count: int,
-        lowercase: bool,
-        max_length: int,
-        val_fraction: float,
-        split_seed: int,
-    ) -> None:
-        if folds < 2 or not 0 <= fold < folds:
+    root: str | None
+    fold: int
+    folds: int
+
+    def check(self) -> None:
+        super().check()
+        if self.folds < 2 or not 0 <= self.fold < self.folds:
             raise RequestError(
-                f"dataset.fold={fold} with dataset.folds={folds}: give a number from 0 to {max(folds, 2) - 1}."
+                f"dataset.fold={self.fold} with dataset.folds={self.folds}: give a number from 0 to"
+                f" {max(self.folds, 2) - 1}."
             )
-        self._root, self._fold, self._folds = root, fold, folds
-        self._settings = LabelledSettings(
-            tokenizer=tokenizer,
-            vocab_size=vocab_size,
-            min_count=min_count,
-            lowercase=lowercase,
-            max_length=max_length,
-            val_fraction=val_fraction,
-            split_seed=split_seed,
-        )
 
     def load(self, *, on_bad: OnBad) -> Data:
-        root = existing("root", self._root, what="folder")
-        found = LabelledTexts(root)
+        root = existing("root", self.root, what="folder")
+        found = TextListing(root)
         for label, name in _FILES.items():
             path = existing("root", str(root / name))
             lines = _lines(path)
-            folds = fold_of(lines, folds=self._folds, seed=self._settings.split_seed)
+            folds = fold_of(lines, folds=self.folds, seed=self.split_seed)
             for number, line in enumerate(lines, start=1):
-                part = "test" if folds.get(line) == self._fold else "train"
-                found.add(line, label, source=str(path), line=number, part=part)
-        found.notes.append(f"test: fold {self._fold} of {self._folds} (split_seed {self._settings.split_seed})")
-        return self._settings.make(found, on_bad, class_names=tuple(_FILES))
+                split = "test" if folds.get(line) == self.fold else "train"
+                found.add(line, label, source=str(path), line=number, split=split)
+        found.notes.append(f"test: fold {self.fold} of {self.folds} (split_seed {self.split_seed})")
+        return text_classes(found, self, on_bad=on_bad, class_names=tuple(_FILES))
 
 
 def fold_of(lines: Sequence[str], *, folds: int, seed: int) -> dict[str, int]:

@@ -5,12 +5,13 @@
 The numbers of val and test are not in train: what has to be learned is how numbers are put together.
 """
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
 
 from sensorium.data.base import Data, OnBad
-from sensorium.data.text.pairs import PairSettings, SentencePairs
+from sensorium.data.settings import check_counts
+from sensorium.data.text.pairs import PairListing, translated
+from sensorium.data.text.settings import PairSettings
 from sensorium.errors import RequestError, missing_extra, unknown
 from sensorium.randomness import generator
 
@@ -19,54 +20,39 @@ _TARGETS = ("de", "fr")
 _NUMBERS = 1_000_000  # from 0 to one below
 
 
-class NumberWords:
+@dataclass(frozen=True, kw_only=True)
+class NumberWords(PairSettings):
     """target: de or fr. train, val, test: different numbers in each part. data_seed: which numbers are drawn."""
 
     task = "translation"
 
-    def __init__(
-        self,
-        *,
-        target: str,
-        train: int,
-        val: int,
-        test: int,
-        data_seed: int,
-        tokenizer: str | Mapping[str, Any],
-        vocab_size: int,
-        min_count: int,
-        lowercase: bool,
-        max_length: int,
-        shared_vocabulary: bool,
-    ) -> None:
-        if target not in _TARGETS:
-            raise unknown("target language of number words", target, _TARGETS)
-        counts = {"train": train, "val": val, "test": test}
-        if min(counts.values()) < 1 or sum(counts.values()) > _NUMBERS:
+    target: str
+    train: int
+    val: int
+    test: int
+    data_seed: int
+
+    def check(self) -> None:
+        super().check()
+        if self.target not in _TARGETS:
+            raise unknown("target language of number words", self.target, _TARGETS)
+        check_counts(train=self.train, val=self.val, test=self.test)
+        if self.train + self.val + self.test > _NUMBERS:
             raise RequestError(
-                f"dataset.train={train}, val={val}, test={test}: give at least 1 each, {_NUMBERS:,} together at most."
+                f"dataset.train={self.train}, val={self.val}, test={self.test}: give {_NUMBERS:,} together at most."
             )
-        self._target, self._counts, self._seed = target, counts, data_seed
-        self._settings = PairSettings(
-            tokenizer=tokenizer,
-            vocab_size=vocab_size,
-            min_count=min_count,
-            lowercase=lowercase,
-            max_length=max_length,
-            shared_vocabulary=shared_vocabulary,
-        )
 
     def load(self, *, on_bad: OnBad) -> Data:
-        source, target = _Words("en"), _Words(self._target)
-        found = SentencePairs(_NAME)
+        source, target = _Words("en"), _Words(self.target)
+        found = PairListing(_NAME)
         found.notes.append(f"{_NAME} is synthetic: numbers below {_NUMBERS:,} in words, made by a program")
-        numbers = iter(generator(self._seed).permutation(_NUMBERS)[: sum(self._counts.values())].tolist())
-        for part, count in self._counts.items():
+        numbers = iter(generator(self.data_seed).permutation(_NUMBERS)[: self.train + self.val + self.test].tolist())
+        for split, count in (("train", self.train), ("val", self.val), ("test", self.test)):
             for line in range(1, count + 1):
                 number = next(numbers)
-                place = f"{_NAME}/{part}"
-                found.add(source.of(number), target.of(number), place=place, line=line, part=part)
-        return self._settings.make(found, on_bad)
+                place = f"{_NAME}/{split}"
+                found.add(source.of(number), target.of(number), place=place, line=line, split=split)
+        return translated(found, self, on_bad=on_bad)
 
 
 class _Words:

@@ -1,205 +1,140 @@
-"""From a list of sentence pairs to data: the checks, the three parts, the tokenizers, the tokens."""
+"""Sentences and their translations."""
 
-from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sensorium.data.base import Data, OnBad, Problem, check_fractions, counted, first_problem, refuse
-from sensorium.data.duplicates import PARTS, find_duplicates, without
+from sensorium.data.base import Data, OnBad, counted
 from sensorium.data.io.text_files import wrong_bytes
-from sensorium.data.splits import hold_out
-from sensorium.data.text.labelled import cut_note
-from sensorium.data.text.settings import (
-    check_length,
-    pair_settings,
-    unknown_note,
-    vocabulary_note,
-)
+from sensorium.data.listing import Listing
+from sensorium.data.pipeline import NoTargets, Rows, prepare
+from sensorium.data.strings import Picked
+from sensorium.data.text.labeled import cut_note
+from sensorium.data.text.settings import PairSettings, unknown_note, vocabulary_note
 from sensorium.data.text.splits import TranslationSplit
-from sensorium.data.text.texts import Picked, Places, Texts, TextWriter
-from sensorium.data.text.tokens import encode_texts
-from sensorium.errors import RequestError
+from sensorium.data.text.texts import Texts, TextWriter
+from sensorium.data.text.tokens import TokenStore, encode_texts
 from sensorium.specs import TranslationSpec
 from sensorium.text.tokenizer import PAD, Tokenizer
 
+_SIDES = ("source", "target")
 
-class SentencePairs:
-    """What a source says there is: sentences, translations, part and place, one after the other.
 
-    name: the file or folder, or a name. problems, notes: what was found while reading.
-    """
+class PairListing(Listing):
+    """Sentence pairs one after the other."""
 
-    def __init__(self, name: str | Path) -> None:
-        self.name = str(name)
-        self.problems: list[Problem] = []
-        self.notes: list[str] = []
-        self.given = {"train"}  # parts that the source has, were it only of unusable pairs
-        self.writers = (TextWriter(), TextWriter())
-        self.sources: dict[str, int] = {}
-        self.part_of, self.source_of, self.lines = array("b"), array("l"), array("q")
+    unit = "pair"
 
-    def __len__(self) -> int:
-        return len(self.lines)
+    def __init__(self, source: str | Path) -> None:
+        super().__init__(source)
+        self._writers = (TextWriter(), TextWriter())
 
-    def add(self, source: str, target: str, *, place: str, line: int, part: str = "") -> None:
-        """A pair from this line of a file. part: train, val, test, or "" when nobody said.
+    def add(self, source: str, target: str, *, place: str, line: int, split: str = "") -> None:
+        """A pair from this line of a file. split: train, val, test, or "" when nobody says.
 
         Without one of the two, or with bytes that are not UTF-8, it is a problem.
         """
-        self.given.add(part or "train")
         source, target = source.strip(), target.strip()
         wrong = wrong_bytes(source) or wrong_bytes(target)
         if not source or not target:
             wrong = "no translation" if source else "no sentence to translate"
         if wrong:
-            self.problems.append(Problem(f"{place}:{line}", wrong))
+            self.refused(place, line, wrong, split=split)
             return
-        for writer, text in zip(self.writers, (source, target), strict=True):
+        for writer, text in zip(self._writers, (source, target), strict=True):
             writer.add(text)
-        self.part_of.append(PARTS.index(part or "train"))
-        self.source_of.append(self.sources.setdefault(place, len(self.sources)))
-        self.lines.append(line)
+        self._append(None, split, place, line)
+
+    @cached_property
+    def texts(self) -> tuple[Texts, ...]:
+        """All sentences, and all translations; nothing can be added after."""
+        return tuple(writer.finish() for writer in self._writers)
+
+    @property
+    def names(self) -> Sequence[str]:
+        return self.places
 
 
-class PairSettings:
-    """What can be said about a data set of sentence pairs, checked. `make` validates, divides and encodes the pairs.
+class PairInputs:
+    """Both sides as tokens. Pairs are duplicates when both sides are the same; they are held out by the source."""
 
-    max_length: tokens a sentence is cut to, on both sides. shared_vocabulary: one tokenizer for both languages.
-    """
+    shared = "text"
+    tokenizers: list[Tokenizer]
+    tokens: list[TokenStore]
 
-    def __init__(
-        self,
-        *,
-        tokenizer: str | Mapping[str, Any],
-        vocab_size: int,
-        min_count: int,
-        lowercase: bool,
-        max_length: int,
-        shared_vocabulary: bool,
-        val_fraction: float = 0.1,
-        test_fraction: float = 0.1,
-        split_seed: int = 0,
-    ) -> None:
-        check_fractions(val_fraction=val_fraction, test_fraction=test_fraction)
-        self._fractions = {"test": test_fraction, "val": val_fraction}
-        self._tokens = pair_settings(
-            tokenizer=tokenizer,
-            vocab_size=vocab_size,
-            min_count=min_count,
-            lowercase=lowercase,
-            shared=shared_vocabulary,
-        )
-        self._max_length = check_length("max_length", max_length)
-        self._split_seed = split_seed
+    def __init__(self, found: PairListing, settings: PairSettings) -> None:
+        found.need()
+        self._found, self._settings = found, settings
+        digests = [side.digests() for side in found.texts]
+        self.digests, self.keys = np.concatenate(digests, axis=1), digests[0]
+        self.unusable: dict[int, str] = {}
+        self.notes: list[str] = []
 
-    def make(self, listed: SentencePairs, on_bad: OnBad) -> Data:
-        """The three parts; those that the source does not give are held out of train."""
-        refuse([], on_bad=on_bad)
-        texts = tuple(writer.finish() for writer in listed.writers)
-        places = Places(list(listed.sources), np.array(listed.source_of), np.array(listed.lines))
-        part_of = np.array(listed.part_of, dtype=np.int64)
-        digests = tuple(side.digests() for side in texts)
-        bad, notes = find_duplicates(
-            digests=np.concatenate(digests, axis=1),
-            labels=None,
-            parts=part_of,
-            places=places,
-            rows=np.arange(len(listed)),
-            content="text",
-        )
-        problems = listed.problems + [Problem(places[row], what) for row, what in sorted(bad.items())]
-        refuse(problems, on_bad=on_bad)
-        rows = without(np.arange(len(listed)), bad)
-        parts, split_notes = self._divide(listed, rows, part_of, digests[0])
-        tokenizers = self._tokenizers([side.take(parts["train"]) for side in texts])
-        source, target = (
-            encode_texts(side, tokenizer, max_length=self._max_length)
-            for side, tokenizer in zip(texts, tokenizers, strict=True)
-        )
-        splits = {
-            part: TranslationSplit(
-                source.subset(chosen), target.subset(chosen), *(Picked(of, chosen) for of in (places, *texts))
-            )
-            for part, chosen in parts.items()
-        }
-        cut = sum(split.cut for split in splits.values())
-        return Data(
-            spec=TranslationSpec(
-                source_tokenizer=tokenizers[0].to_dict(),
-                target_tokenizer=tokenizers[1].to_dict(),
-                source_vocab_size=tokenizers[0].vocab_size,
-                target_vocab_size=tokenizers[1].vocab_size,
-                pad_id=PAD,
-                max_length=self._max_length,
-            ),
-            train=splits["train"],
-            val=splits["val"],
-            test=splits["test"],
-            problems=tuple(problems),
-            notes=(
-                *listed.notes,
-                *notes,
-                *_seen_sources(digests[0], parts),
-                *split_notes,
-                *self._vocabulary_notes(tokenizers, splits),
-                *cut_note(cut, self._max_length),
-            ),
-        )
-
-    def _tokenizers(self, train: Sequence[Texts]) -> tuple[Tokenizer, Tokenizer]:
-        if self._tokens[0] is self._tokens[1]:
-            shared = self._tokens[0].tokenizer(chain(*train))
-            return shared, shared
-        source, target = (settings.tokenizer(texts) for settings, texts in zip(self._tokens, train, strict=True))
-        return source, target
-
-    def _divide(
-        self, listed: SentencePairs, rows: np.ndarray, part_of: np.ndarray, digests: np.ndarray
-    ) -> tuple[dict[str, np.ndarray], list[str]]:
-        """The rows of each part, and notes on what was held out."""
-        parts = {part: rows[part_of[rows] == number] for number, part in enumerate(PARTS)}
-        for part in listed.given:
-            if not len(parts[part]):
-                first = first_problem(listed.problems)
-                raise RequestError(f"{listed.name} has no usable pairs in {part}.{first}")
-        fractions = {part: share for part, share in self._fractions.items() if part not in listed.given}
-        if not fractions:
-            return parts, []
-        held_out = hold_out(
-            labels=np.zeros(len(parts["train"]), dtype=np.int64),
-            keys=[digests[row].tobytes().hex() for row in parts["train"].tolist()],
-            fractions=fractions,
-            seed=self._split_seed,
-            class_names=["pairs"],
-        )
-        notes = [
-            f"{part}: {counted(len(chosen), 'pair')} held out of train (split_seed {self._split_seed})"
-            for part, chosen in held_out.items()
-            if part != "train"
+    def fit(self, rows: Rows) -> dict[int, str]:
+        train = [side.subset(rows["train"]) for side in self._found.texts]
+        self.tokenizers = self._settings.build_tokenizers(train[0], train[1], both=chain(*train))
+        self.tokens = [
+            encode_texts(side, tokenizer, max_length=self._settings.max_length)
+            for side, tokenizer in zip(self._found.texts, self.tokenizers, strict=True)
         ]
-        return parts | {part: parts["train"][chosen] for part, chosen in held_out.items()}, notes
+        return {}
 
-    def _vocabulary_notes(self, tokenizers: Sequence[Tokenizer], splits: Mapping[str, TranslationSplit]) -> list[str]:
-        shared = tokenizers[0] is tokenizers[1]
-        notes = []
-        for side, name in enumerate(("source", "target")):
+    def columns(self, rows: np.ndarray) -> dict[str, Any]:
+        source, target = (tokens.subset(rows) for tokens in self.tokens)
+        source_texts, references = (Picked(texts, rows) for texts in self._found.texts)
+        return {
+            "source": source,
+            "target": target,
+            "names": Picked(self._found.places, rows),
+            "source_texts": source_texts,
+            "references": references,
+        }
+
+    def spec(self) -> dict[str, Any]:
+        source, target = self.tokenizers
+        return {
+            "source_tokenizer": source.to_dict(),
+            "target_tokenizer": target.to_dict(),
+            "source_vocab_size": source.vocab_size,
+            "target_vocab_size": target.vocab_size,
+            "pad_id": PAD,
+            "max_length": self._settings.max_length,
+        }
+
+    def notes_on(self, rows: Rows) -> list[str]:
+        cut = sum(tokens.subset(of).cut for tokens in self.tokens for of in rows.values())
+        return [*self._seen_sources(rows), *self._vocabulary(rows), *cut_note(cut, self._settings.max_length)]
+
+    def _vocabulary(self, rows: Rows) -> Iterator[str]:
+        shared = self._settings.shared_vocabulary
+        for side, name in enumerate(_SIDES):
             if not shared or side == 0:
                 title = "vocabulary of both sides" if shared else f"{name} vocabulary"
-                notes.append(vocabulary_note(tokenizers[side], name=title, trained=self._tokens[side].trained))
-            held = {part: (splits[part].source, splits[part].target)[side] for part in ("val", "test")}
-            notes.append(unknown_note(held, name=f"unknown {name} tokens"))
-        return notes
+                trained = self._settings.side_trained(name)
+                yield vocabulary_note(self.tokenizers[side], name=title, trained=trained)
+            held = {split: self.tokens[side].subset(rows[split]) for split in ("val", "test")}
+            yield unknown_note(held, name=f"unknown {name} tokens")
+
+    def _seen_sources(self, rows: Rows) -> Iterator[str]:
+        """How many sentences of val and test are in train too, with another translation."""
+        keys = np.ascontiguousarray(self.keys).view(f"V{self.keys.shape[1]}").ravel()
+        for split in ("val", "test"):
+            if seen := int(np.isin(keys[rows[split]], keys[rows["train"]]).sum()):
+                yield f"{split}: {counted(seen, 'sentence')} also in train, with another translation; kept"
 
 
-def _seen_sources(digests: np.ndarray, parts: Mapping[str, np.ndarray]) -> list[str]:
-    """How many sentences of val and test are in train too, with another translation."""
-    keys = digests.view(f"V{digests.shape[1]}").ravel()
-    notes = []
-    for part in ("val", "test"):
-        if seen := int(np.isin(keys[parts[part]], keys[parts["train"]]).sum()):
-            notes.append(f"{part}: {counted(seen, 'sentence')} also in train, with another translation; kept")
-    return notes
+def translated(found: PairListing, settings: PairSettings, *, on_bad: OnBad) -> Data:
+    """Data for translation."""
+    return prepare(
+        found,
+        PairInputs(found, settings),
+        NoTargets(),
+        spec=TranslationSpec,
+        split=TranslationSplit,
+        settings=settings,
+        on_bad=on_bad,
+    )

@@ -1,77 +1,53 @@
 """Two files of sentences, line by line: line 17 of one is the translation of line 17 of the other."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 from sensorium.data.base import Data, OnBad
 from sensorium.data.io.text_files import read_lines
-from sensorium.data.text.pairs import PairSettings, SentencePairs
+from sensorium.data.settings import HoldOut
+from sensorium.data.text.pairs import PairListing, translated
+from sensorium.data.text.settings import PairSettings
 from sensorium.errors import RequestError
 from sensorium.files import meant
 
 
-class ParallelText:
+@dataclass(frozen=True, kw_only=True)
+class ParallelText(PairSettings, HoldOut):
     """train, val, test: beginnings of paths: `data/train` with source `en` and target `de` stands for data/train.en and
     data/train.de, or the same with .gz. Without val or test they are held out of train. encoding: null for UTF-8.
     """
 
     task = "translation"
 
-    def __init__(
-        self,
-        *,
-        train: str | None,
-        val: str | None,
-        test: str | None,
-        source: str,
-        target: str,
-        encoding: str | None,
-        tokenizer: str | Mapping[str, Any],
-        vocab_size: int,
-        min_count: int,
-        lowercase: bool,
-        max_length: int,
-        shared_vocabulary: bool,
-        test_fraction: float,
-        val_fraction: float,
-        split_seed: int,
-    ) -> None:
-        self._prefixes = {"train": train, "val": val, "test": test}
-        self._languages = (source, target)
-        self._encoding = encoding
-        self._settings = PairSettings(
-            tokenizer=tokenizer,
-            vocab_size=vocab_size,
-            min_count=min_count,
-            lowercase=lowercase,
-            max_length=max_length,
-            shared_vocabulary=shared_vocabulary,
-            val_fraction=val_fraction,
-            test_fraction=test_fraction,
-            split_seed=split_seed,
-        )
+    train: str | None
+    val: str | None
+    test: str | None
+    source: str
+    target: str
+    encoding: str | None
 
     def load(self, *, on_bad: OnBad) -> Data:
-        if self._prefixes["train"] is None:
+        if self.train is None:
             raise RequestError(
                 "dataset.train is not set. Give what two paths begin with:\n"
                 "dataset.train=data/train dataset.source=en dataset.target=de reads data/train.en and data/train.de."
             )
-        found = SentencePairs(self._prefixes["train"])
-        for part, prefix in self._prefixes.items():
+        found = PairListing(self.train)
+        for split, prefix in (("train", self.train), ("val", self.val), ("test", self.test)):
             if prefix is not None:
-                add_files(found, prefix, self._languages, part=part, key=part, encoding=self._encoding)
-        return self._settings.make(found, on_bad)
+                add_files(found, prefix, (self.source, self.target), split=split, key=split, encoding=self.encoding)
+        return translated(found, self, on_bad=on_bad)
 
 
 def add_files(
-    found: SentencePairs,
+    found: PairListing,
     prefix: str | Path,
     languages: tuple[str, str],
     *,
-    part: str,
+    split: str,
     key: str,
     encoding: str | None = None,
 ) -> None:
@@ -89,7 +65,7 @@ def add_files(
 
     for line, (source, target) in enumerate(zip_longest(numbered(0), numbered(1)), start=1):
         if source is not None and target is not None:
-            found.add(source, target, place=str(files[0]), line=line, part=part)
+            found.add(source, target, place=str(files[0]), line=line, split=split)
     if counts[0] != counts[1]:
         raise RequestError(
             f"{files[0]} has {counts[0]:,} lines and {files[1]} has {counts[1]:,}: they cannot be translations of each"

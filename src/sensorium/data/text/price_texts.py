@@ -7,11 +7,13 @@ What has to be learned is what each word is worth, and that the number in front 
 price is chance, so that no model is without error.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from sensorium.data.base import Data, OnBad
-from sensorium.data.text.target_texts import TargetTexts, TargetTextSettings
+from sensorium.data.settings import check_counts
+from sensorium.data.text.labeled import TextListing, text_numbers
+from sensorium.data.text.settings import TextSettings
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
 
@@ -28,49 +30,34 @@ EXTRAS = {"delivery included": 15, "to be collected": -5, "from a smoke free hom
 NUMBERS = {"one": 1, "two": 2, "three": 3}
 
 
-class PriceTexts:
+@dataclass(frozen=True, kw_only=True)
+class PriceTexts(TextSettings):
     """train, val, test: number of offers in each part; no offer is in two. data_seed: which ones are drawn."""
 
     task = "regression"
 
-    def __init__(
-        self,
-        *,
-        train: int,
-        val: int,
-        test: int,
-        data_seed: int,
-        tokenizer: str | Mapping[str, Any],
-        vocab_size: int,
-        min_count: int,
-        lowercase: bool,
-        max_length: int,
-    ) -> None:
-        self._counts = {"train": train, "val": val, "test": test}
-        if min(self._counts.values()) < 1 or sum(self._counts.values()) > MOST:
+    train: int
+    val: int
+    test: int
+    data_seed: int
+
+    def check(self) -> None:
+        super().check()
+        check_counts(train=self.train, val=self.val, test=self.test)
+        if self.train + self.val + self.test > MOST:
             raise RequestError(
-                f"dataset.train={train}, val={val}, test={test}: give at least 1 each, {MOST:,} together at most."
+                f"dataset.train={self.train}, val={self.val}, test={self.test}: give {MOST:,} together at most."
             )
-        self._seed = data_seed
-        self._settings = TargetTextSettings(
-            tokenizer=tokenizer,
-            vocab_size=vocab_size,
-            min_count=min_count,
-            lowercase=lowercase,
-            max_length=max_length,
-            val_fraction=0.1,  # never used: all parts are given
-            split_seed=data_seed,
-        )
 
     def load(self, *, on_bad: OnBad) -> Data:
-        found = TargetTexts(_NAME)
+        found = TextListing(_NAME)
         found.notes.append(f"{_NAME} is synthetic: offers and prices made by a program")
-        drawn = offers(self._seed)
-        for part, count in self._counts.items():
+        drawn = offers(self.data_seed)
+        for split, count in (("train", self.train), ("val", self.val), ("test", self.test)):
             for number in range(1, count + 1):
                 text, price = next(drawn)
-                found.add_targets(text, (price,), source=f"{_NAME}/{part}", line=number, part=part)
-        return self._settings.make_regression(found, target_names=("price",), on_bad=on_bad)
+                found.add(text, (price,), source=f"{_NAME}/{split}", line=number, split=split)
+        return text_numbers(found, self, ("price",), on_bad=on_bad)
 
 
 def offers(seed: int) -> Iterator[tuple[str, float]]:

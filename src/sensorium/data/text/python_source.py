@@ -2,12 +2,13 @@
 
 import os
 import platform
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sensorium.data.base import Data, OnBad, check_fractions, counted
-from sensorium.data.text.running import LanguageSettings, RunningText
+from sensorium.data.base import Data, OnBad, counted
+from sensorium.data.settings import check_fractions
+from sensorium.data.text.running import RunningText, make_language_data
+from sensorium.data.text.settings import RunningTextSettings
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
 
@@ -15,8 +16,9 @@ from sensorium.randomness import generator
 _LEFT_OUT = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test", "__pycache__", "lib2to3"})
 
 
-class PythonSource:
-    """Files are drawn by data_seed until there are max_bytes, and belong to one part each. They change with the
+@dataclass(frozen=True, kw_only=True)
+class PythonSource(RunningTextSettings):
+    """Files are drawn by data_seed until there are max_bytes, and belong to one split each. They change with the
     version of Python.
 
     val_fraction, test_fraction: shares of the bytes drawn. folder: of the library; null for the one that runs.
@@ -24,48 +26,40 @@ class PythonSource:
 
     task = "language_modelling"
 
-    def __init__(
-        self,
-        *,
-        folder: str | None,
-        max_bytes: int,
-        data_seed: int,
-        tokenizer: str | Mapping[str, Any],
-        vocab_size: int,
-        min_count: int,
-        lowercase: bool,
-        context: int,
-        val_fraction: float,
-        test_fraction: float,
-    ) -> None:
-        check_fractions(val_fraction=val_fraction, test_fraction=test_fraction)
-        self._folder = Path(folder).expanduser() if folder else Path(os.__file__).parent
-        self._max_bytes, self._seed = max_bytes, data_seed
-        self._fractions = (test_fraction, val_fraction)
-        self._settings = LanguageSettings(
-            tokenizer=tokenizer, vocab_size=vocab_size, min_count=min_count, lowercase=lowercase, context=context
-        )
+    folder: str | None
+    max_bytes: int
+    data_seed: int
+    val_fraction: float
+    test_fraction: float
+
+    def check(self) -> None:
+        super().check()
+        check_fractions(val_fraction=self.val_fraction, test_fraction=self.test_fraction)
 
     def load(self, *, on_bad: OnBad) -> Data:
         files = self._drawn()
         if len(files) < 3:
             raise RequestError(
-                f"{self._folder} and dataset.max_bytes={self._max_bytes} give {counted(len(files), 'source file')};"
-                " each of the three parts needs one."
+                f"{self._library} and dataset.max_bytes={self.max_bytes} give {counted(len(files), 'source file')};"
+                " each of the three splits needs one."
             )
         text, cuts = RunningText("python_source"), []
-        for part in self._divide(files):
+        for split in self._divide(files):
             cuts.append(len(text))
-            for path in part:
+            for path in split:
                 text.add_file(path)
-        text.notes.append(f"{counted(len(files), 'file')} of Python {platform.python_version()}; each in one part")
-        return self._settings.make(text, on_bad, cuts=cuts[1:])
+        text.notes.append(f"{counted(len(files), 'file')} of Python {platform.python_version()}; each in one split")
+        return make_language_data(text, self, cuts=cuts[1:], on_bad=on_bad)
+
+    @property
+    def _library(self) -> Path:
+        return Path(self.folder).expanduser() if self.folder else Path(os.__file__).parent
 
     def _drawn(self) -> list[Path]:
         """Files in the order drawn, as many as fit into max_bytes."""
-        found = sorted(_sources(self._folder))
-        drawn, room = [], self._max_bytes
-        for number in generator(self._seed).permutation(len(found)):
+        found = sorted(_sources(self._library))
+        drawn, room = [], self.max_bytes
+        for number in generator(self.data_seed).permutation(len(found)):
             size = found[number].stat().st_size
             if 0 < size <= room:
                 drawn.append(found[number])
@@ -73,19 +67,19 @@ class PythonSource:
         return drawn
 
     def _divide(self, files: list[Path]) -> list[list[Path]]:
-        """The files of train, val and test, at least one each; in each part by name."""
+        """The files of train, val and test, at least one each; in each split by name."""
         sizes = {path: path.stat().st_size for path in files}
         total, left = sum(sizes.values()), list(files)
         held: list[list[Path]] = []
-        for fraction in self._fractions:
-            part, room = [], fraction * total
+        for fraction in (self.test_fraction, self.val_fraction):
+            chosen, room = [], fraction * total
             for path in reversed(left):
                 if sizes[path] <= room:
-                    part.append(path)
+                    chosen.append(path)
                     room -= sizes[path]
-            part = part or [min(left, key=sizes.__getitem__)]
-            left = [path for path in left if path not in part]
-            held.append(part)
+            chosen = chosen or [min(left, key=sizes.__getitem__)]
+            left = [path for path in left if path not in chosen]
+            held.append(chosen)
         test, val = held
         return [sorted(left), sorted(val), sorted(test)]
 

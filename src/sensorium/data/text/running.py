@@ -1,15 +1,13 @@
-"""From running text to data: three consecutive or separate parts, the tokenizer, the tokens."""
+"""From running text to data: three consecutive or separate splits, the tokenizer, the tokens."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from sensorium.data.base import Data, OnBad, Problem, counted, refuse
-from sensorium.data.duplicates import PARTS
+from sensorium.data.base import SPLITS, Data, OnBad, Problem, counted, refuse
 from sensorium.data.io.text_files import read_pieces
-from sensorium.data.text.settings import TokenSettings, check_length, unknown_note, vocabulary_note
+from sensorium.data.text.settings import RunningTextSettings, unknown_note, vocabulary_note
 from sensorium.data.text.splits import LanguageSplit
 from sensorium.data.text.texts import Texts, TextWriter
 from sensorium.data.text.tokens import TokenStore, encode_texts
@@ -63,75 +61,67 @@ class RunningText:
         return text[start:]
 
 
-class LanguageSettings:
-    """What can be said about running text, checked. `make` cuts it into parts and encodes it.
+def make_language_data(
+    text: RunningText, settings: RunningTextSettings, *, cuts: Sequence[int] | Sequence[float], on_bad: OnBad
+) -> Data:
+    """train, val and test, one behind the other.
 
-    context: tokens of a stretch in training.
+    cuts: where val and test begin, as a piece number (int), or as a share of all characters (float).
     """
+    refuse(text.problems, on_bad=on_bad)
+    pieces = text.finish()
+    begins: list[int] = []
+    for cut in cuts:
+        if isinstance(cut, float):
+            pieces, piece = _cut(pieces, cut)
+        begins.append(piece if isinstance(cut, float) else cut)
+    bounds = [0, *begins, len(pieces)]
+    rows = {split: np.arange(bounds[i], bounds[i + 1]) for i, split in enumerate(SPLITS)}
+    tokenizer = settings.build_tokenizer(pieces.subset(rows["train"]))
+    tokens = encode_texts(pieces, tokenizer)
+    stores = {split: tokens.subset(chosen) for split, chosen in rows.items()}
+    splits = {
+        split: _split(text.name, pieces.subset(rows[split]), stores[split], tokenizer, split, settings.context)
+        for split in SPLITS
+    }
+    spec = LanguageModelingSpec(
+        tokenizer=tokenizer.to_dict(), vocab_size=tokenizer.vocab_size, context=settings.context
+    )
+    sizes = ", ".join(f"{name} {len(split) + 1:,}" for name, split in splits.items())
+    return Data(
+        spec=spec,
+        train=splits["train"],
+        val=splits["val"],
+        test=splits["test"],
+        problems=tuple(text.problems),
+        notes=(
+            *text.notes,
+            f"tokens: {sizes}",
+            vocabulary_note(tokenizer, trained=settings.trained),
+            unknown_note({split: stores[split] for split in ("val", "test")}),
+        ),
+    )
 
-    def __init__(
-        self, *, tokenizer: str | Mapping[str, Any], vocab_size: int, min_count: int, lowercase: bool, context: int
-    ) -> None:
-        self._tokens = TokenSettings(
-            tokenizer=tokenizer, vocab_size=vocab_size, min_count=min_count, lowercase=lowercase
-        )
-        self._context = check_length("context", context)
 
-    def make(self, text: RunningText, on_bad: OnBad, *, cuts: Sequence[int] | Sequence[float]) -> Data:
-        """train, val and test, one behind the other.
-
-        cuts: where val and test begin, as a piece number (int), or as a share of all characters (float).
-        """
-        refuse(text.problems, on_bad=on_bad)
-        pieces = text.finish()
-        begins: list[int] = []
-        for cut in cuts:
-            if isinstance(cut, float):
-                pieces, piece = _cut(pieces, cut)
-            begins.append(piece if isinstance(cut, float) else cut)
-        bounds = [0, *begins, len(pieces)]
-        rows = {part: np.arange(bounds[i], bounds[i + 1]) for i, part in enumerate(PARTS)}
-        tokenizer = self._tokens.tokenizer(pieces.take(rows["train"]))
-        tokens = encode_texts(pieces, tokenizer)
-        stores = {part: tokens.subset(chosen) for part, chosen in rows.items()}
-        splits = {
-            part: self._split(text.name, pieces.take(rows[part]), stores[part], tokenizer, part) for part in PARTS
-        }
-        spec = LanguageModelingSpec(
-            tokenizer=tokenizer.to_dict(), vocab_size=tokenizer.vocab_size, context=self._context
+def _split(
+    name: str, pieces: Texts, tokens: TokenStore, tokenizer: Tokenizer, split: str, context: int
+) -> LanguageSplit:
+    total = int(tokens.lengths.sum())
+    if total < 2:
+        raise RequestError(
+            f"{name}: the {split} split has {counted(total, 'token')}, and at least 2 are needed.\n"
+            "Give more text, or other fractions for the splits."
         )
-        sizes = ", ".join(f"{part} {len(split) + 1:,}" for part, split in splits.items())
-        return Data(
-            spec=spec,
-            train=splits["train"],
-            val=splits["val"],
-            test=splits["test"],
-            problems=tuple(text.problems),
-            notes=(
-                *text.notes,
-                f"tokens: {sizes}",
-                vocabulary_note(tokenizer, trained=self._tokens.trained),
-                unknown_note({part: stores[part] for part in ("val", "test")}),
-            ),
-        )
-
-    def _split(self, name: str, pieces: Texts, tokens: TokenStore, tokenizer: Tokenizer, part: str) -> LanguageSplit:
-        total = int(tokens.lengths.sum())
-        if total < 2:
-            raise RequestError(
-                f"{name}: the {part} part has {counted(total, 'token')}, and at least 2 are needed.\n"
-                "Give more text, or other shares for the parts."
-            )
-        start = int(tokens.starts[0])
-        ids = tokens.flat[start : start + total]
-        first = tokenizer.decode([int(ids[0])])  # never predicted
-        return LanguageSplit(
-            tokens=ids,
-            context=self._context,
-            num_characters=max(1, sum(map(pieces.num_characters, range(len(pieces)))) - len(first)),
-            num_bytes=max(1, int(pieces.sizes.sum()) - len(first.encode())),
-            name=f"{name} ({part})",
-        )
+    start = int(tokens.starts[0])
+    ids = tokens.flat[start : start + total]
+    first = tokenizer.decode([int(ids[0])])  # never predicted
+    return LanguageSplit(
+        tokens=ids,
+        context=context,
+        num_characters=max(1, sum(map(pieces.num_characters, range(len(pieces)))) - len(first)),
+        num_bytes=max(1, int(pieces.sizes.sum()) - len(first.encode())),
+        name=f"{name} ({split})",
+    )
 
 
 def _cut(pieces: Texts, share: float) -> tuple[Texts, int]:

@@ -1,69 +1,120 @@
-"""What every data set of texts can be told about tokens: how they are made, how many of them."""
+"""Settings of datasets of texts: how tokens are made, and how many of them."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, get_args
 
+from sensorium.data.settings import Settings
 from sensorium.data.text.tokens import TokenStore
 from sensorium.errors import RequestError, unknown
 from sensorium.text.build_tokenizer import tokenizer_from_dict, train_tokenizer
 from sensorium.text.tokenizer import Tokenizer, TokenizerKind
 
 _UNITS = {"word": "words", "char": "characters", "bpe": "pieces of words"}
+_SIDES = ("source", "target")
 
 
-class TokenSettings:
-    """tokenizer: word, char, bpe, or what a trained one's `to_dict` gave. The others are for one that is trained.
-
-    Raises RequestError for settings that cannot be.
+@dataclass(frozen=True, kw_only=True)
+class TokenizerSettings(Settings):
+    """tokenizer: word, char, bpe, or what a trained one's `to_dict` gave. The others are for one that is trained:
+    vocab_size: tokens at most. min_count: rarer tokens are unknown. lowercase: whether letters are folded first.
     """
 
-    def __init__(self, *, tokenizer: str | Mapping[str, Any], vocab_size: int, min_count: int, lowercase: bool) -> None:
-        if isinstance(tokenizer, str) and tokenizer not in get_args(TokenizerKind):
-            raise unknown("tokenizer", tokenizer, get_args(TokenizerKind))
-        self._tokenizer = tokenizer
-        self._vocab_size, self._min_count, self._lowercase = vocab_size, min_count, lowercase
+    tokenizer: str | Mapping[str, Any]
+    vocab_size: int
+    min_count: int
+    lowercase: bool
+
+    def check(self) -> None:
+        super().check()
+        _check_kind(self.tokenizer)
 
     @property
     def trained(self) -> bool:
         """Whether the tokenizer comes ready, from an earlier training."""
-        return not isinstance(self._tokenizer, str)
+        return not isinstance(self.tokenizer, str)
 
-    def tokenizer(self, texts: Iterable[str]) -> Tokenizer:
-        """The ready one, or one trained on these texts, which are those of the training part."""
-        if not isinstance(self._tokenizer, str):
-            return tokenizer_from_dict(self._tokenizer)
+    def build_tokenizer(self, texts: Iterable[str]) -> Tokenizer:
+        """The ready one, or one trained on these texts, which are those of train."""
+        return self._build(self.tokenizer, texts)
+
+    def _build(self, tokenizer: str | Mapping[str, Any], texts: Iterable[str]) -> Tokenizer:
+        if not isinstance(tokenizer, str):
+            return tokenizer_from_dict(tokenizer)
         return train_tokenizer(
-            self._tokenizer,  # type: ignore[arg-type]
+            tokenizer,  # type: ignore[arg-type]
             texts,
-            vocab_size=self._vocab_size,
-            min_count=self._min_count,
-            lowercase=self._lowercase,
+            vocab_size=self.vocab_size,
+            min_count=self.min_count,
+            lowercase=self.lowercase,
         )
 
 
-def pair_settings(
-    *, tokenizer: str | Mapping[str, Any], vocab_size: int, min_count: int, lowercase: bool, shared: bool
-) -> tuple[TokenSettings, TokenSettings]:
-    """The settings of source and target, from one kind for both or {"source": ..., "target": ...}.
+@dataclass(frozen=True, kw_only=True)
+class TextSettings(TokenizerSettings):
+    """max_length: tokens a text is cut to."""
 
-    shared: one vocabulary for both; the two settings are then one object.
+    max_length: int
+
+    def check(self) -> None:
+        super().check()
+        check_length("max_length", self.max_length)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairSettings(TextSettings):
+    """tokenizer: one kind for both sides, or {"source": ..., "target": ...}. shared_vocabulary: one vocabulary for both
+    languages. max_length: tokens a sentence is cut to, on both sides.
     """
-    pair = tokenizer if isinstance(tokenizer, Mapping) else {"source": tokenizer, "target": tokenizer}
-    if set(pair) != {"source", "target"}:
-        raise RequestError(
-            f"dataset.tokenizer has the keys {', '.join(map(str, pair)) or 'none'}.\n"
-            "Give one kind (word, char, bpe) for both sides, or {source: KIND, target: KIND}."
-        )
-    if shared and pair["source"] != pair["target"]:
-        raise RequestError(
-            f"dataset.tokenizer={dict(pair)} and dataset.shared_vocabulary=true contradict each other.\n"
-            "Give one kind for both sides, or dataset.shared_vocabulary=false."
-        )
-    source, target = (
-        TokenSettings(tokenizer=pair[side], vocab_size=vocab_size, min_count=min_count, lowercase=lowercase)
-        for side in ("source", "target")
-    )
-    return (source, source) if shared else (source, target)
+
+    shared_vocabulary: bool
+
+    def check(self) -> None:
+        super().check()
+        pair = self._pair()
+        for kind in pair.values():
+            _check_kind(kind)
+        if self.shared_vocabulary and pair["source"] != pair["target"]:
+            raise RequestError(
+                f"dataset.tokenizer={dict(pair)} and dataset.shared_vocabulary=true contradict each other.\n"
+                "Give one kind for both sides, or dataset.shared_vocabulary=false."
+            )
+
+    def build_tokenizers(self, source: Iterable[str], target: Iterable[str], *, both: Iterable[str]) -> list[Tokenizer]:
+        """One for each side, the same object where the vocabulary is shared; trained on these texts."""
+        pair = self._pair()
+        if self.shared_vocabulary:
+            return [self._build(pair["source"], both)] * 2
+        return [self._build(pair[side], texts) for side, texts in zip(_SIDES, (source, target), strict=True)]
+
+    def side_trained(self, side: str) -> bool:
+        """Whether the tokenizer of a side comes ready."""
+        return not isinstance(self._pair()[side], str)
+
+    def _pair(self) -> Mapping[str, Any]:
+        pair = self.tokenizer if isinstance(self.tokenizer, Mapping) else dict.fromkeys(_SIDES, self.tokenizer)
+        if set(pair) != set(_SIDES):
+            raise RequestError(
+                f"dataset.tokenizer has the keys {', '.join(map(str, pair)) or 'none'}.\n"
+                "Give one kind (word, char, bpe) for both sides, or {source: KIND, target: KIND}."
+            )
+        return pair
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningTextSettings(TokenizerSettings):
+    """context: tokens of a stretch in training."""
+
+    context: int
+
+    def check(self) -> None:
+        super().check()
+        check_length("context", self.context)
+
+
+def _check_kind(tokenizer: object) -> None:
+    if isinstance(tokenizer, str) and tokenizer not in get_args(TokenizerKind):
+        raise unknown("tokenizer", tokenizer, get_args(TokenizerKind))
 
 
 def check_length(key: str, value: int, *, smallest: int = 1) -> int:
@@ -81,6 +132,6 @@ def vocabulary_note(tokenizer: Tokenizer, *, name: str = "vocabulary", trained: 
 
 
 def unknown_note(tokens: Mapping[str, TokenStore], *, name: str = "unknown tokens") -> str:
-    """The share of unknown tokens in each part by name."""
-    shares = (f"{100 * store.unknown_share():.1f} % of {part}" for part, store in tokens.items())
+    """The share of unknown tokens in each split by name."""
+    shares = (f"{100 * store.unknown_share():.1f} % of {split}" for split, store in tokens.items())
     return f"{name}: {', '.join(shares)}"

@@ -1,21 +1,22 @@
-"""Parts of a data set of texts, of running text, and of sentence pairs."""
+"""Splits of texts with a class or numbers, of sentence pairs, and of running text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 
 import numpy as np
 import torch
 
-from sensorium.batches import IGNORED, LanguageBatch, TextBatch, TranslationBatch
+from sensorium.batches import IGNORED, LanguageBatch, TextBatch, TextRegressionBatch, TranslationBatch
+from sensorium.data.columns import Columns
 from sensorium.data.order import BatchPlan, LengthOrder, StreamOrder
-from sensorium.data.text.texts import Picked, Places
+from sensorium.data.strings import Places
+from sensorium.data.targets.numbers import standardized
 from sensorium.data.text.tokens import TokenStore
 from sensorium.text.tokenizer import BOS, EOS, PAD
 
 
 @dataclass(frozen=True)
-class TextSplit:
+class TextSplit(Columns):
     """Labelled texts. labels: (N,) int64. names: such as "reviews.csv:17". texts: as they were written."""
 
     tokens: TokenStore
@@ -40,23 +41,42 @@ class TextSplit:
     def order(self, plan: BatchPlan) -> LengthOrder:
         return LengthOrder(lengths=self.tokens.lengths, plan=plan)
 
-    def subset(self, rows: np.ndarray) -> "TextSplit":
-        return TextSplit(
-            self.tokens.subset(rows), self.labels[rows], Picked(self.names, rows), Picked(self.texts, rows)
-        )
 
-    def joined(self, others: Sequence["TextSplit"]) -> "TextSplit":
-        splits = (self, *others)
-        return TextSplit(
-            self.tokens.joined([split.tokens for split in others]),
-            np.concatenate([split.labels for split in splits]),
-            _chained([split.names for split in splits]),
-            _chained([split.texts for split in splits]),
-        )
+@dataclass(frozen=True)
+class TextRegressionSplit(Columns):
+    """Texts with numbers. targets: (N, K) float64 in their own units. names: such as "reviews.csv:17". texts: as they
+    were written. target_mean, target_std: K each, that batches are standardized with.
+    """
+
+    constants = ("target_mean", "target_std")
+
+    tokens: TokenStore
+    targets: np.ndarray
+    names: Sequence[str]
+    texts: Sequence[str]
+    target_mean: tuple[float, ...]
+    target_std: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def cut(self) -> int:
+        """How many texts were longer than the limit."""
+        return self.tokens.cut
+
+    def read(self, rows: np.ndarray) -> TextRegressionBatch:
+        """The batch of these rows (B,); tokens (B, T), T being the length of its longest text."""
+        targets = standardized(self.targets[rows], self.target_mean, self.target_std)
+        arrays = (*self.tokens.gather(rows), targets, rows)
+        return TextRegressionBatch(*(torch.from_numpy(array) for array in arrays))
+
+    def order(self, plan: BatchPlan) -> LengthOrder:
+        return LengthOrder(lengths=self.tokens.lengths, plan=plan)
 
 
 @dataclass(frozen=True)
-class TranslationSplit:
+class TranslationSplit(Columns):
     """Sentence pairs. source, target: tokens without BOS and EOS. names: such as "train.en:17".
 
     source_texts, references: the sentences and their translations as they were written.
@@ -89,25 +109,6 @@ class TranslationSplit:
 
     def order(self, plan: BatchPlan) -> LengthOrder:
         return LengthOrder(lengths=np.maximum(self.source.lengths, self.target.lengths) + 1, plan=plan)
-
-    def subset(self, rows: np.ndarray) -> "TranslationSplit":
-        return TranslationSplit(
-            self.source.subset(rows),
-            self.target.subset(rows),
-            Picked(self.names, rows),
-            Picked(self.source_texts, rows),
-            Picked(self.references, rows),
-        )
-
-    def joined(self, others: Sequence["TranslationSplit"]) -> "TranslationSplit":
-        splits = (self, *others)
-        return TranslationSplit(
-            self.source.joined([split.source for split in others]),
-            self.target.joined([split.target for split in others]),
-            _chained([split.names for split in splits]),
-            _chained([split.source_texts for split in splits]),
-            _chained([split.references for split in splits]),
-        )
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,3 @@ def _ended(tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     longer = np.pad(tokens, ((0, 0), (0, 1)), constant_values=PAD)
     longer[np.arange(len(longer)), lengths] = EOS
     return longer
-
-
-def _chained(parts: Sequence[Sequence[str]]) -> list[str]:
-    return list(chain.from_iterable(parts))

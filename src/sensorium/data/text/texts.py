@@ -3,34 +3,20 @@
 import hashlib
 import mmap
 import tempfile
-from abc import abstractmethod
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import IO, overload
+from itertools import chain
+from typing import IO
 
 import numpy as np
 
 from sensorium.data.download import cache_folder
+from sensorium.data.strings import Strings
 from sensorium.errors import RunError
 from sensorium.text.tokenizer import clean
 
 IN_MEMORY = 1 << 26  # bytes of text, or of their tokens, that are kept in memory
 _CHUNK_TEXTS, _CHUNK_BYTES = 1024, 1 << 22
-
-
-class Strings(Sequence[str]):
-    """Strings that are made when asked for, by `at`."""
-
-    @overload
-    def __getitem__(self, row: int) -> str: ...
-    @overload
-    def __getitem__(self, row: slice) -> Sequence[str]: ...
-    def __getitem__(self, row: int | slice) -> str | Sequence[str]:
-        return Picked(self, np.arange(len(self))[row]) if isinstance(row, slice) else self.at(row)
-
-    @abstractmethod
-    def at(self, row: int) -> str:
-        """One of them."""
 
 
 class Texts(Strings):
@@ -50,9 +36,13 @@ class Texts(Strings):
         start = self.starts[row]
         return self.data[start : start + self.sizes[row]].tobytes()
 
-    def take(self, rows: np.ndarray) -> "Texts":
+    def subset(self, rows: np.ndarray) -> "Texts":
         """These texts alone, over the same array."""
         return Texts(self.data, self.starts[rows], self.sizes[rows])
+
+    def joined(self, others: Sequence[Sequence[str]]) -> list[str]:
+        """These texts, then the others, in memory."""
+        return list(chain(self, *others))
 
     def chunks(self) -> Iterator[list[str]]:
         """All texts, so many at a time as can be held."""
@@ -141,33 +131,3 @@ def no_room(error: OSError) -> RunError:
         f"Cannot keep texts in {cache_folder('text')}: {error.strerror or error}.\n"
         "Set SENSORIUM_CACHE to a folder with room."
     )
-
-
-class Picked(Strings):
-    """Some rows of other strings, looked up when asked for. rows: (N,) int64."""
-
-    def __init__(self, values: Sequence[str], rows: np.ndarray) -> None:
-        self._values, self._rows = values, rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def at(self, row: int) -> str:
-        return self._values[int(self._rows[row])]
-
-
-class Places(Strings):
-    """Where each text is from, "file:line"; the file alone, or its name in quotes, for line 0.
-
-    sources: files or names. source_of: (N,) which of them. lines: (N,) from 1; 0 for the whole file.
-    """
-
-    def __init__(self, sources: Sequence[str], source_of: np.ndarray, lines: np.ndarray) -> None:
-        self._sources, self._source_of, self._lines = sources, source_of, lines
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    def at(self, row: int) -> str:
-        source, line = self._sources[self._source_of[row]], self._lines[row]
-        return f"{source}:{line}" if line else source

@@ -1,98 +1,84 @@
-"""Data sets that are published as arrays: small enough for memory, taken as they are."""
+"""Datasets that are published as arrays: small enough for memory, taken as they are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from sensorium.data.base import Data, OnBad, refuse
-from sensorium.data.splits import hold_out
-from sensorium.data.vision.store import (
-    ArrayStore,
-    Channels,
-    ImageSplit,
-    Subset,
-    channel_statistics,
-    check_settings,
-    parse_size,
-)
-from sensorium.specs import ImageClassificationSpec, Resize
+from sensorium.data.base import Data, OnBad, check_on_bad
+from sensorium.data.hold_out import hold_out
+from sensorium.data.settings import HoldOutVal
+from sensorium.data.vision.settings import ImageSettings
+from sensorium.data.vision.splits import ImageSplit
+from sensorium.data.vision.store import ArrayStore, channel_statistics
+from sensorium.specs import ImageClassificationSpec
 
 
 @dataclass(frozen=True)
-class LabelledArray:
-    """Pictures with their classes. pixels: (N, C, H, W) uint8. labels: (N,) int64. name: as in "digits[17]"."""
+class LabeledArray:
+    """Images with their classes. pixels: (N, C, H, W) uint8. labels: (N,) int64. name: as in "digits[17]"."""
 
     name: str
     pixels: np.ndarray
     labels: np.ndarray
 
+    @property
+    def names(self) -> list[str]:
+        """Of each image."""
+        return [f"{self.name}[{row}]" for row in range(len(self.labels))]
 
-class ArraySettings:
-    """What can be said about a data set of arrays, checked. `make` brings arrays into the form all data sets have."""
 
-    def __init__(
-        self,
-        *,
-        image_size: int | Sequence[int] | None,
-        resize: Resize,
-        channels: Channels,
-        split_seed: int,
-        val_fraction: float,
-        test_fraction: float | None = None,
-    ) -> None:
-        fractions = {"val_fraction": val_fraction}
-        if test_fraction is not None:
-            fractions["test_fraction"] = test_fraction
-        check_settings(resize=resize, channels=channels, **fractions)
-        self._image_size, self._resize, self._channels = parse_size(image_size), resize, channels
-        self._split_seed, self._fractions = split_seed, fractions
+@dataclass(frozen=True, kw_only=True)
+class ArraySettings(ImageSettings, HoldOutVal):
+    """What `array_classes` needs to know."""
 
-    def make(
-        self, examples: LabelledArray, test: LabelledArray | None, class_names: Sequence[str], on_bad: OnBad
-    ) -> Data:
-        """The three parts: test as published, or held out like val.
 
-        Which examples are held out depends on split_seed alone, not on the seed of a training.
-        """
-        refuse([], on_bad=on_bad)
-        held_out = ("val",) if test else ("test", "val")
-        parts = hold_out(
-            labels=examples.labels,
-            keys=_names(examples),
-            fractions={part: self._fractions[f"{part}_fraction"] for part in held_out},
-            seed=self._split_seed,
-            class_names=class_names,
-        )
-        splits = {part: self._split(examples, rows) for part, rows in parts.items()}
-        if test:
-            splits["test"] = self._split(test, np.arange(len(test.labels)))
-        mean, std = channel_statistics(splits["train"].images)
-        channels, height, width = splits["train"].images.shape
-        spec = ImageClassificationSpec(
+def array_classes(
+    examples: LabeledArray,
+    test: LabeledArray | None,
+    class_names: Sequence[str],
+    settings: ArraySettings,
+    *,
+    on_bad: OnBad,
+) -> Data:
+    """The three splits: test as published, or held out like val, by class.
+
+    Which examples are held out depends on split_seed alone, not on the seed of a training.
+    """
+    check_on_bad(on_bad)
+    fractions = {name: share for name, share in settings.fractions.items() if name == "val" or test is None}
+    rows = hold_out(
+        labels=examples.labels,
+        keys=examples.names,
+        fractions=fractions,
+        seed=settings.split_seed,
+        class_names=class_names,
+    )
+    splits = {split: _split(examples, chosen, settings) for split, chosen in rows.items()}
+    if test is not None:
+        splits["test"] = _split(test, np.arange(len(test.labels)), settings)
+    mean, std = channel_statistics(splits["train"].images)
+    channels, height, width = splits["train"].images.shape
+    return Data(
+        spec=ImageClassificationSpec(
             class_names=tuple(class_names),
             in_channels=channels,
             image_size=(height, width),
             mean=mean,
             std=std,
-            resize=self._resize,
-        )
-        seed = self._split_seed
-        return Data(
-            spec=spec,
-            train=splits["train"],
-            val=splits["val"],
-            test=splits["test"],
-            notes=tuple(
-                f"{part}: {len(parts[part]):,} examples held out by class (split_seed {seed})" for part in held_out
-            ),
-        )
-
-    def _split(self, examples: LabelledArray, rows: np.ndarray) -> ImageSplit:
-        store = ArrayStore(examples.pixels, image_size=self._image_size, channels=self._channels, resize=self._resize)
-        names = _names(examples)
-        return ImageSplit(Subset(store, rows), examples.labels[rows], [names[row] for row in rows])
+            resize=settings.resize,
+        ),
+        train=splits["train"],
+        val=splits["val"],
+        test=splits["test"],
+        notes=tuple(
+            f"{split}: {len(rows[split]):,} examples held out by class (split_seed {settings.split_seed})"
+            for split in fractions
+        ),
+    )
 
 
-def _names(examples: LabelledArray) -> list[str]:
-    return [f"{examples.name}[{row}]" for row in range(len(examples.labels))]
+def _split(examples: LabeledArray, rows: np.ndarray, settings: ArraySettings) -> ImageSplit:
+    store = ArrayStore(examples.pixels, image_size=settings.size, channels=settings.channels, resize=settings.resize)
+    names = examples.names
+    return ImageSplit(store.subset(rows), examples.labels[rows], [names[row] for row in rows.tolist()])

@@ -1,84 +1,161 @@
-"""Pictures with boxes in the JSON format of COCO ("instances").
+"""Images with bounding boxes in the JSON format of COCO ("instances").
 
 T.-Y. Lin et al., Microsoft COCO: Common Objects in Context, 2014, arXiv 1405.0312.
 """
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sensorium.data.base import Data, OnBad, Problem
-from sensorium.data.vision.detection_files import FoundBox, FoundScene, SceneList, make_detection
-from sensorium.data.vision.listed import existing_image_source
-from sensorium.data.vision.scene_files import PictureFile, SceneSettings
-from sensorium.data.vision.store import Channels
+from sensorium.data.base import Data, OnBad, Problem, counted
+from sensorium.data.io.paths import existing
+from sensorium.data.vision.box_targets import Annotation, Box
+from sensorium.data.vision.images import image_boxes
+from sensorium.data.vision.listing import ImageListing, image_root
+from sensorium.data.vision.settings import ImageFileSettings
 from sensorium.errors import RequestError, listing
-from sensorium.specs import Resize
 
 _LISTS = ("images", "annotations", "categories")
+Id = int | str
 
 
-class Coco:
-    """A JSON file for each part, and folders of pictures.
+@dataclass(frozen=True, kw_only=True)
+class Coco(ImageFileSettings):
+    """A JSON file for each split, and folders of images.
 
     train_json: also what val and test are held out of where they have no file. train_images, val_images, test_images:
     folders; None for val and test takes that of train. Classes are the categories of train_json, in the order of their
-    ids. A box is x, y, width, height; a crowd counts neither for nor against a detector.
+    ids; one that is only the supercategory of others, and has no boxes, is no class. A box is x, y, width, height, or
+    what encloses a segmentation; a crowd is ignored in training and evaluation.
     """
 
     task = "detection"
 
-    def __init__(
-        self,
-        *,
-        train_json: str | None,
-        val_json: str | None,
-        test_json: str | None,
-        train_images: str | None,
-        val_images: str | None,
-        test_images: str | None,
-        image_size: int | Sequence[int] | None,
-        resize: Resize,
-        channels: Channels,
-        cache_bytes: int,
-        val_fraction: float,
-        test_fraction: float,
-        split_seed: int,
-    ) -> None:
-        self._files = {"train": train_json, "val": val_json, "test": test_json}
-        self._folders = {"train": train_images, "val": val_images, "test": test_images}
-        self._settings = SceneSettings(
-            image_size=image_size,
-            resize=resize,
-            channels=channels,
-            cache_bytes=cache_bytes,
-            val_fraction=val_fraction,
-            test_fraction=test_fraction,
-            split_seed=split_seed,
-        )
+    train_json: str | None
+    val_json: str | None
+    test_json: str | None
+    train_images: str | None
+    val_images: str | None
+    test_images: str | None
 
     def load(self, *, on_bad: OnBad) -> Data:
-        path = existing_image_source("train_json", self._files["train"], folder=False)
-        found = SceneList(path)
-        for part, given in self._files.items():
-            if part != "train" and given is None:
+        found = ImageListing(existing("train_json", self.train_json))
+        ids: dict[str, Id] = {}
+        for split in ("train", "val", "test"):
+            given, folder = getattr(self, f"{split}_json"), getattr(self, f"{split}_images")
+            if split != "train" and given is None:
                 continue
-            path = existing_image_source(f"{part}_json", given, folder=False)
-            key = part if self._folders[part] is not None else "train"
-            folder = existing_image_source(f"{key}_images", self._folders[key], folder=True)
-            content = _read(path)
-            names = _categories(content["categories"], path)
-            if part == "train":
-                found.class_names = list(names.values())
-            _add_part(found, part, path, content, folder, names)
-        return make_detection(found, self._settings, on_bad=on_bad)
+            path = existing(f"{split}_json", given)
+            key = "train" if folder is None else split
+            file = _CocoFile(path, image_root(self.train_images if folder is None else folder, key=f"{key}_images"))
+            if split == "train":
+                ids = {name: number for number, name in file.names.items()}
+            elif any(ids.get(name, number) != number for number, name in file.names.items()):
+                found.notes.append(f"{path}: ids of categories differ from those of train; detections have train's")
+            file.list_images(found, split)
+        found.need()
+        return image_boxes(found, self, on_bad=on_bad, class_names=list(ids), category_ids=tuple(ids.values()))
+
+
+class _CocoFile:
+    """One file. names: of the categories that are classes, by id, in the order of the ids."""
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        self._path, self._folder = path, folder
+        self._content = _read(path)
+        self.names, self._parents = self._categories()
+
+    def list_images(self, found: ImageListing, split: str) -> None:
+        """Adds the images and their boxes, and says what is wrong with others."""
+        images: dict[Id, Annotation] = {}
+        unusable = set()  # ids of images whose boxes need no message of their own
+        for entry in self._content["images"]:
+            number = _id(entry)
+            place = f"{self._path}: image {number!r:.40}"
+            if number is None or not entry.get("file_name"):
+                found.problems.append(Problem(place, "image without id or file_name"))
+            elif number in images or number in unusable:
+                found.problems.append(Problem(place, "two images have this id"))
+            elif (image := self._located(str(entry["file_name"]))) is None:
+                unusable.add(number)
+                found.problems.append(Problem(place, f"there is no image {self._folder / str(entry['file_name'])}"))
+            else:
+                images[number] = Annotation(size=_size(entry), size_place=place, image_id=number)
+                found.add(image, images[number], split=split)
+        self._add_boxes(found, images, unusable)
+        if self._parents:
+            found.notes.append(f"{self._path}: {listing(self._parents)}: a category of categories only, no class")
+
+    def _add_boxes(self, found: ImageListing, images: Mapping[Id, Annotation], unusable: set[Id]) -> None:
+        drawn = 0
+        for number, entry in enumerate(self._content["annotations"]):
+            if not isinstance(entry, dict):
+                what = f"{type(entry).__name__} where an object is needed"
+                found.problems.append(Problem(f"{self._path}: annotation number {number}", what))
+                continue
+            place = f"{self._path}: annotation {entry.get('id', f'number {number}')!s:.40}"
+            image = entry.get("image_id")
+            if isinstance(image, int | str) and image in images:
+                drawn += not isinstance(entry.get("bbox"), list)
+                try:
+                    images[image].boxes.append(self._box(entry, place))
+                except ValueError as error:
+                    images[image].problems.append(Problem(place, str(error)))
+            elif not isinstance(image, int | str) or image not in unusable:
+                found.problems.append(Problem(place, f"there is no image {image!r:.40}"))
+        if drawn:
+            found.notes.append(f"{self._path}: {counted(drawn, 'annotation')} without bbox; taken around the outline")
+
+    def _box(self, entry: Mapping[str, Any], place: str) -> Box:
+        """Raises ValueError for what is wrong with it."""
+        x, y, width, height = _bbox(entry)
+        category = entry.get("category_id")
+        if not isinstance(category, int | str) or category not in self.names:
+            raise ValueError(f"category {category!r:.40} is not in the list of categories")
+        written = f"bbox [{x:g}, {y:g}, {width:g}, {height:g}]"
+        return Box(place, self.names[category], (x, y, x + width, y + height), written, bool(entry.get("iscrowd")))
+
+    def _located(self, name: str) -> Path | None:
+        """The file of that name: as written, with Windows' backslashes, or without the folders in front of it."""
+        for form in (name, name.replace("\\", "/"), name.replace("\\", "/").rpartition("/")[2]):
+            try:
+                if (self._folder / form).is_file():
+                    return self._folder / form
+            except OSError:  # too long for a name
+                return None
+        return None
+
+    def _categories(self) -> tuple[dict[Id, str], list[str]]:
+        """The name of each category's id, in the order of the ids; and names of categories that are only parents."""
+        categories = self._content["categories"]
+        for category in categories:
+            if _id(category) is None or not isinstance(category.get("name"), str | int | float):
+                raise RequestError(f"{self._path}: a category without a number as id, or without a name.")
+        used = {entry.get("category_id") for entry in self._content["annotations"] if _hashable(entry)}
+        above = {str(category.get("supercategory")) for category in categories}
+        ordered = sorted(categories, key=lambda one: (isinstance(one["id"], str), one["id"]))
+        parents = [
+            str(one["name"])
+            for one in ordered
+            if one["id"] not in used and str(one["name"]) in above and one.get("supercategory") in (None, "none", "")
+        ]
+        # An export's root is often named like one of its classes: the one without boxes is the root.
+        classes = [one for one in ordered if str(one["name"]) not in parents or one["id"] in used]
+        if parents and not classes:
+            classes, parents = ordered, []
+        names = {one["id"]: str(one["name"]) for one in classes}
+        if len(set(names.values())) < len(classes):
+            raise RequestError(f"{self._path}: two categories have the same id or name: {listing(names.values())}.")
+        return names, parents
 
 
 def _read(path: Path) -> dict[str, list[Any]]:
     try:
         content = json.loads(path.read_bytes())
-    except ValueError as error:  # not JSON, or not UTF-8
+    except (ValueError, RecursionError) as error:  # not JSON, or not UTF-8
         raise RequestError(f"{path}: not JSON ({error}).") from error
     lacking = [key for key in _LISTS if not isinstance(content, dict) or not isinstance(content.get(key), list)]
     if lacking:
@@ -86,72 +163,40 @@ def _read(path: Path) -> dict[str, list[Any]]:
     return content
 
 
-def _categories(categories: Sequence[Any], path: Path) -> dict[Any, str]:
-    """The name of each category's id, in the order of the ids."""
-    try:
-        names = {category["id"]: str(category["name"]) for category in sorted(categories, key=lambda c: c["id"])}
-    except (TypeError, KeyError) as error:
-        raise RequestError(f"{path}: a category without a whole number as id, or without a name.") from error
-    if len(set(names.values())) < len(categories):
-        raise RequestError(f"{path}: two categories have the same id or name: {listing(names.values())}.")
-    return names
+def _id(entry: Any) -> Id | None:
+    number = entry.get("id") if isinstance(entry, dict) else None
+    return number if isinstance(number, int | str) and not isinstance(number, bool) else None
 
 
-def _add_part(
-    found: SceneList, part: str, path: Path, content: dict[str, list[Any]], folder: Path, names: dict[Any, str]
-) -> None:
-    """Adds the pictures of a file and their boxes, and says what is wrong with others."""
-    scenes: dict[Any, FoundScene] = {}
-    unusable = set()  # ids of pictures whose boxes need no message of their own
-    for entry in content["images"]:
-        scene = _scene(entry, part, path, folder)
-        if isinstance(scene, Problem):
-            found.problems.append(scene)
-            unusable.add(_id(entry))
-        elif entry["id"] in scenes:
-            found.problems.append(Problem(f"{path}: image {entry['id']}", "two pictures have this id"))
-        else:
-            scenes[entry["id"]] = scene
-    for number, entry in enumerate(content["annotations"]):
-        box = _box(entry, number, path, names)
-        if isinstance(box, Problem):
-            found.problems.append(box)
-        elif entry.get("image_id") in scenes:
-            scenes[entry["image_id"]].boxes.append(box)
-        elif entry.get("image_id") not in unusable:
-            found.problems.append(Problem(box.place, f"there is no image {entry.get('image_id')!r}"))
-    found.scenes += scenes.values()
+def _hashable(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("category_id"), int | str)
 
 
-def _id(entry: Any) -> Any:
-    return entry.get("id") if isinstance(entry, dict) else None
-
-
-def _scene(entry: Any, part: str, path: Path, folder: Path) -> FoundScene | Problem:
-    place = f"{path}: image {_id(entry)}"
-    if not isinstance(entry, dict) or not isinstance(entry.get("id"), int | str) or not entry.get("file_name"):
-        return Problem(place, "image without id or file_name")
-    picture = folder / str(entry["file_name"])
-    if not picture.is_file():
-        return Problem(place, f"there is no picture {picture}")
+def _size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
+    """(height, width); None where it is not said, or 0 or -1, which exporters write for unknown."""
     height, width = entry.get("height"), entry.get("width")
-    size = (height, width) if isinstance(height, int) and isinstance(width, int) else None
-    return FoundScene(PictureFile(picture, part, str(picture)), [], size, place)
+    known = isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0
+    return (height, width) if known else None  # type: ignore[return-value]
 
 
-def _box(entry: Any, number: int, path: Path, names: dict[Any, str]) -> FoundBox | Problem:
-    if not isinstance(entry, dict):
-        return Problem(f"{path}: annotation number {number}", f"{type(entry).__name__} where an object is needed")
-    place = f"{path}: annotation {entry.get('id', f'number {number}')}"
+def _bbox(entry: Mapping[str, Any]) -> list[float]:
+    """x, y, width, height, from `bbox`, else around the polygons of `segmentation`. Raises ValueError."""
     box = entry.get("bbox")
+    if box is None and isinstance(entry.get("segmentation"), list):
+        numbers = [_number(value, entry["segmentation"]) for outline in entry["segmentation"] for value in outline]
+        across, down = numbers[::2], numbers[1::2]
+        if len(down) >= 3:
+            return [min(across), min(down), max(across) - min(across), max(down) - min(down)]
     if not isinstance(box, list) or len(box) != 4:
         given = f"{len(box)} numbers" if isinstance(box, list) else "none"
-        return Problem(place, f"bbox of four numbers is needed (x, y, width, height), there is {given}")
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in box):
-        return Problem(place, f"box with a number that is none (bbox {box})")
-    category = entry.get("category_id")
-    if not isinstance(category, int | str) or category not in names:
-        return Problem(place, f"category {category!r} is not in the list of categories")
-    x, y, width, height = (float(value) for value in box)
-    corners = (x, y, x + width, y + height)
-    return FoundBox(place, names[category], corners, f"bbox {box}", bool(entry.get("iscrowd")))
+        raise ValueError(f"bbox of four numbers is needed (x, y, width, height), there is {given}")
+    return [_number(value, box) for value in box]
+
+
+def _number(value: Any, given: Sequence[Any]) -> float:
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(number := float(value)):
+            return number
+    except OverflowError:
+        pass
+    raise ValueError(f"box with a value that is not a number (bbox {given!s:.60})")

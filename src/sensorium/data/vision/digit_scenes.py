@@ -1,75 +1,66 @@
 """Scenes put together from the scanned digits inside scikit-learn: synthetic, nothing to download.
 
 Train, validation and test are drawn from digits that the others do not have, each scene by numbers of its own: scene
-17 of a part is the same however many there are.
+17 of a split is the same however many there are.
 """
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.datasets import load_digits
 
-from sensorium.data.base import Data, OnBad, refuse
-from sensorium.data.duplicates import PARTS
-from sensorium.data.splits import hold_out
+from sensorium.data.base import SPLITS, Data, OnBad, check_on_bad
+from sensorium.data.hold_out import hold_out
+from sensorium.data.settings import check_counts
 from sensorium.data.vision.draw_scenes import SIDE, Scene, draw_scene
-from sensorium.data.vision.scenes import ArrayMasks, DetectionSplit, MaskSplit
-from sensorium.data.vision.store import ArrayStore, Channels, channel_statistics, check_settings, parse_size
-from sensorium.errors import RequestError
+from sensorium.data.vision.scenes import ArrayMasks, DetectionSplit, MaskRows, MaskSplit
+from sensorium.data.vision.settings import ImageSettings
+from sensorium.data.vision.store import ArrayStore, channel_statistics
 from sensorium.randomness import generator
-from sensorium.specs import ObjectDetectionSpec, Resize, SemanticSegmentationSpec
+from sensorium.specs import ObjectDetectionSpec, SemanticSegmentationSpec
 from sensorium.vision.palette import distinct_palette
 
 _CLASSES = tuple("0123456789")
 _HELD_OUT = {"test": 0.2, "val": 0.1}  # of the digits of every class
 
 
-class DigitScenes:
-    """Scenes of 128 x 128 grey pixels with a box around every whole digit.
+@dataclass(frozen=True, kw_only=True)
+class DigitScenes(ImageSettings):
+    """Scenes of 128 x 128 gray pixels with a box around every whole digit.
 
-    num_train, num_val, num_test: scenes of each part. max_digits: of a scene; it has at least one. split_seed: which
-    digits go to which part, and what the scenes look like.
+    num_train, num_val, num_test: scenes of each split. max_digits: of a scene; it has at least one. split_seed: which
+    digits go to which split, and what the scenes look like.
     """
 
     task = "detection"
 
-    def __init__(
-        self,
-        *,
-        num_train: int,
-        num_val: int,
-        num_test: int,
-        max_digits: int,
-        image_size: int | Sequence[int] | None,
-        resize: Resize,
-        channels: Channels,
-        split_seed: int,
-    ) -> None:
-        check_settings(resize=resize, channels=channels)
-        counts = {"num_train": num_train, "num_val": num_val, "num_test": num_test, "max_digits": max_digits}
-        for key, count in counts.items():
-            if not isinstance(count, int) or count < 1:
-                raise RequestError(f"dataset.{key}={count}: give a whole number from 1 on.")
-        self._counts = {"train": num_train, "val": num_val, "test": num_test}
-        self._max_digits, self._split_seed = max_digits, split_seed
-        self._image_size, self._resize, self._channels = parse_size(image_size), resize, channels
+    num_train: int
+    num_val: int
+    num_test: int
+    max_digits: int
+    split_seed: int
+
+    def check(self) -> None:
+        super().check()
+        check_counts(num_train=self.num_train, num_val=self.num_val, num_test=self.num_test, max_digits=self.max_digits)
 
     def load(self, *, on_bad: OnBad) -> Data:
-        refuse([], on_bad=on_bad)
+        check_on_bad(on_bad)
         scenes = self._draw()
-        stores = {part: self._store(drawn) for part, drawn in scenes.items()}
+        stores = {split: self._store(drawn) for split, drawn in scenes.items()}
         mean, std = channel_statistics(stores["train"])
         channels, height, width = stores["train"].shape
-        pictures: dict[str, Any] = {"in_channels": channels, "image_size": (height, width), "mean": mean, "std": std}
-        splits = {part: self._split(part, stores[part], drawn) for part, drawn in scenes.items()}
+        images: dict[str, Any] = {"in_channels": channels, "image_size": (height, width), "mean": mean, "std": std}
+        splits = {split: self._split(split, stores[split], drawn) for split, drawn in scenes.items()}
         return Data(
-            spec=self._spec(pictures | {"resize": self._resize}),
+            spec=self._spec(images | {"resize": self.resize}),
             train=splits["train"],
             val=splits["val"],
             test=splits["test"],
-            notes=(f"synthetic scenes, of digits that no other part has (split_seed {self._split_seed})",),
+            notes=(f"synthetic scenes, of digits that no other split has (split_seed {self.split_seed})",),
         )
 
     def _draw(self) -> dict[str, list[Scene]]:
@@ -79,44 +70,46 @@ class DigitScenes:
             labels=labels,
             keys=[hashlib.sha256(image.tobytes()).hexdigest() for image in digits.images],
             fractions=_HELD_OUT,
-            seed=self._split_seed,
+            seed=self.split_seed,
             class_names=_CLASSES,
         )
         return {
-            part: [
+            split: [
                 draw_scene(
-                    digits.images[rows[part]],
-                    labels[rows[part]],
-                    max_digits=self._max_digits,
-                    random=generator(self._split_seed, number, scene),
+                    digits.images[rows[split]],
+                    labels[rows[split]],
+                    max_digits=self.max_digits,
+                    random=generator(self.split_seed, number, scene),
                 )
-                for scene in range(self._counts[part])
+                for scene in range(getattr(self, f"num_{split}"))
             ]
-            for number, part in enumerate(PARTS)
+            for number, split in enumerate(SPLITS)
         }
 
     def _store(self, scenes: Sequence[Scene]) -> ArrayStore:
         pixels = np.stack([scene.pixels for scene in scenes])[:, None]
-        return ArrayStore(pixels, image_size=self._image_size, channels=self._channels, resize=self._resize)
+        return ArrayStore(pixels, image_size=self.size, channels=self.channels, resize=self.resize)
 
-    def _common(self, part: str, store: ArrayStore) -> dict[str, Any]:
+    def _common(self, split: str, store: ArrayStore) -> dict[str, Any]:
         """What splits of both kinds have."""
         return {
             "images": store,
-            "names": [f"digit_scenes/{part}[{row}]" for row in range(len(store))],
+            "names": [f"digit_scenes/{split}[{row}]" for row in range(len(store))],
             "sizes": np.full((len(store), 2), SIDE, dtype=np.int64),
-            "resize": self._resize,
+            "resize": self.resize,
         }
 
-    def _spec(self, pictures: dict[str, Any]) -> ObjectDetectionSpec | SemanticSegmentationSpec:
-        return ObjectDetectionSpec(class_names=_CLASSES, **pictures)
+    def _spec(self, images: dict[str, Any]) -> ObjectDetectionSpec | SemanticSegmentationSpec:
+        return ObjectDetectionSpec(class_names=_CLASSES, **images)
 
-    def _split(self, part: str, store: ArrayStore, scenes: Sequence[Scene]) -> DetectionSplit | MaskSplit:
+    def _split(self, split: str, store: ArrayStore, scenes: Sequence[Scene]) -> DetectionSplit | MaskSplit:
         return DetectionSplit(
-            **self._common(part, store),
+            **self._common(split, store),
             boxes=[scene.boxes for scene in scenes],
             labels=[scene.labels for scene in scenes],
             difficult=[np.zeros(len(scene.labels), dtype=bool) for scene in scenes],
+            image_ids=list(range(len(scenes))),
+            category_ids=tuple(range(1, len(_CLASSES) + 1)),
         )
 
 
@@ -125,11 +118,14 @@ class DigitSceneMasks(DigitScenes):
 
     task = "segmentation"
 
-    def _spec(self, pictures: dict[str, Any]) -> SemanticSegmentationSpec:
+    def _spec(self, images: dict[str, Any]) -> SemanticSegmentationSpec:
         names = ("background", *_CLASSES)
         return SemanticSegmentationSpec(
-            class_names=names, palette=distinct_palette(len(names), background=True), **pictures
+            class_names=names, palette=distinct_palette(len(names), background=True), **images
         )
 
-    def _split(self, part: str, store: ArrayStore, scenes: Sequence[Scene]) -> MaskSplit:
-        return MaskSplit(**self._common(part, store), masks=ArrayMasks(np.stack([scene.mask for scene in scenes])))
+    def _split(self, split: str, store: ArrayStore, scenes: Sequence[Scene]) -> MaskSplit:
+        return MaskSplit(
+            **self._common(split, store),
+            masks=MaskRows(ArrayMasks(np.stack([scene.mask for scene in scenes])), np.arange(len(scenes))),
+        )

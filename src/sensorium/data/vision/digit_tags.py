@@ -1,23 +1,24 @@
 """Canvases with several of the scanned digits inside scikit-learn, tagged with those they hold: nothing to download.
 
 Train, validation and test are drawn from digits that the others do not have, each canvas by numbers of its own: canvas
-17 of a part is the same however many there are.
+17 of a split is the same however many there are.
 """
 
 import hashlib
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.datasets import load_digits
 
-from sensorium.data.base import Data, OnBad, refuse
-from sensorium.data.duplicates import PARTS
-from sensorium.data.splits import hold_out
-from sensorium.data.vision.store import ArrayStore, Channels, channel_statistics, check_settings, parse_size
-from sensorium.data.vision.tags import TagSplit
+from sensorium.data.base import SPLITS, Data, OnBad, check_on_bad
+from sensorium.data.hold_out import hold_out
+from sensorium.data.settings import check_counts
+from sensorium.data.vision.settings import ImageSettings
+from sensorium.data.vision.splits import TagSplit
+from sensorium.data.vision.store import ArrayStore, channel_statistics
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
-from sensorium.specs import ImageTaggingSpec, Resize
+from sensorium.specs import ImageTaggingSpec
 
 SIDE, CELL, DIGIT = 24, 12, 8  # pixels of a canvas, of the square in which a digit has its place, and of a digit
 MOST_DIGITS = (SIDE // CELL) ** 2
@@ -25,51 +26,41 @@ _TAGS = tuple("0123456789")
 _HELD_OUT = {"test": 0.2, "val": 0.1}  # of the digits of every class
 
 
-class DigitTags:
-    """Canvases of 24 x 24 grey pixels with 0 to max_digits different digits; the tags are the digits there.
+@dataclass(frozen=True, kw_only=True)
+class DigitTags(ImageSettings):
+    """Canvases of 24 x 24 gray pixels with 0 to max_digits different digits; the tags are the digits there.
 
-    num_train, num_val, num_test: canvases of each part. max_digits: from 1 to 4. split_seed: which digits go to which
-    part, and what the canvases look like.
+    num_train, num_val, num_test: canvases of each split. max_digits: from 1 to 4. split_seed: which digits go to which
+    split, and what the canvases look like.
     """
 
     task = "image_tagging"
 
-    def __init__(
-        self,
-        *,
-        num_train: int,
-        num_val: int,
-        num_test: int,
-        max_digits: int,
-        image_size: int | Sequence[int] | None,
-        resize: Resize,
-        channels: Channels,
-        split_seed: int,
-    ) -> None:
-        check_settings(resize=resize, channels=channels)
-        counts = {"num_train": num_train, "num_val": num_val, "num_test": num_test, "max_digits": max_digits}
-        for key, count in counts.items():
-            if not isinstance(count, int) or count < 1:
-                raise RequestError(f"dataset.{key}={count}: give a whole number from 1 on.")
-        if max_digits > MOST_DIGITS:
-            raise RequestError(f"dataset.max_digits={max_digits}: a canvas has room for {MOST_DIGITS}.")
-        self._counts = {"train": num_train, "val": num_val, "test": num_test}
-        self._max_digits, self._split_seed = max_digits, split_seed
-        self._image_size, self._resize, self._channels = parse_size(image_size), resize, channels
+    num_train: int
+    num_val: int
+    num_test: int
+    max_digits: int
+    split_seed: int
+
+    def check(self) -> None:
+        super().check()
+        check_counts(num_train=self.num_train, num_val=self.num_val, num_test=self.num_test, max_digits=self.max_digits)
+        if self.max_digits > MOST_DIGITS:
+            raise RequestError(f"dataset.max_digits={self.max_digits}: a canvas has room for {MOST_DIGITS}.")
 
     def load(self, *, on_bad: OnBad) -> Data:
-        refuse([], on_bad=on_bad)
+        check_on_bad(on_bad)
         digits = load_digits()
         rows = hold_out(
             labels=digits.target.astype(np.int64),
             keys=[hashlib.sha256(image.tobytes()).hexdigest() for image in digits.images],
             fractions=_HELD_OUT,
-            seed=self._split_seed,
+            seed=self.split_seed,
             class_names=_TAGS,
         )
         splits = {
-            part: self._split(number, part, digits.images[rows[part]], digits.target[rows[part]])
-            for number, part in enumerate(PARTS)
+            split: self._split(number, split, digits.images[rows[split]], digits.target[rows[split]])
+            for number, split in enumerate(SPLITS)
         }
         mean, std = channel_statistics(splits["train"].images)
         channels, height, width = splits["train"].images.shape
@@ -79,22 +70,22 @@ class DigitTags:
             image_size=(height, width),
             mean=mean,
             std=std,
-            resize=self._resize,
+            resize=self.resize,
         )
-        note = f"synthetic canvases, of digits that no other part has (split_seed {self._split_seed})"
+        note = f"synthetic canvases, of digits that no other split has (split_seed {self.split_seed})"
         return Data(spec=spec, train=splits["train"], val=splits["val"], test=splits["test"], notes=(note,))
 
-    def _split(self, number: int, part: str, digits: np.ndarray, labels: np.ndarray) -> TagSplit:
+    def _split(self, number: int, split: str, digits: np.ndarray, labels: np.ndarray) -> TagSplit:
         drawn = [
-            draw_canvas(digits, labels, max_digits=self._max_digits, random=generator(self._split_seed, number, row))
-            for row in range(self._counts[part])
+            draw_canvas(digits, labels, max_digits=self.max_digits, random=generator(self.split_seed, number, row))
+            for row in range(getattr(self, f"num_{split}"))
         ]
         pixels = np.stack([canvas for canvas, _ in drawn])[:, None]
-        store = ArrayStore(pixels, image_size=self._image_size, channels=self._channels, resize=self._resize)
+        store = ArrayStore(pixels, image_size=self.size, channels=self.channels, resize=self.resize)
         targets = np.zeros((len(drawn), len(_TAGS)), dtype=np.uint8)
         for row, (_, tags) in enumerate(drawn):
             targets[row, tags] = 1
-        return TagSplit(store, targets, [f"digit_tags/{part}[{row}]" for row in range(len(drawn))])
+        return TagSplit(store, targets, [f"digit_tags/{split}[{row}]" for row in range(len(drawn))])
 
 
 def draw_canvas(

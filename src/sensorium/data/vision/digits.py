@@ -1,46 +1,27 @@
-"""Handwritten digits of 8 x 8 pixels that come inside scikit-learn: 1,797 pictures, nothing to download.
+"""Handwritten digits of 8 x 8 pixels that come inside scikit-learn: 1,797 images, nothing to download.
 
 E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998 (its test
 set).
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.datasets import load_digits
 
 from sensorium.data.base import Data, OnBad
-from sensorium.data.vision.arrays import ArraySettings, LabelledArray
-from sensorium.data.vision.store import Channels
-from sensorium.specs import Resize
+from sensorium.data.settings import HoldOut
+from sensorium.data.vision.arrays import ArraySettings, LabeledArray, array_classes
 
 
-class Digits:
+@dataclass(frozen=True, kw_only=True)
+class Digits(ArraySettings, HoldOut):
     """Ten classes, "0" to "9". The brightness from 0 to 16 is scaled to 0 to 255."""
 
     task = "classification"
 
-    def __init__(
-        self,
-        *,
-        image_size: int | Sequence[int] | None,
-        resize: Resize,
-        channels: Channels,
-        test_fraction: float,
-        val_fraction: float,
-        split_seed: int,
-    ) -> None:
-        self._settings = ArraySettings(
-            image_size=image_size,
-            resize=resize,
-            channels=channels,
-            test_fraction=test_fraction,
-            val_fraction=val_fraction,
-            split_seed=split_seed,
-        )
-
     def load(self, *, on_bad: OnBad) -> Data:
         digits = load_digits()
         pixels = np.rint(digits.images[:, None] * (255 / 16)).astype(np.uint8)
-        examples = LabelledArray("digits", pixels, digits.target.astype(np.int64))
-        return self._settings.make(examples, None, [str(name) for name in digits.target_names], on_bad)
+        examples = LabeledArray("digits", pixels, digits.target.astype(np.int64))
+        return array_classes(examples, None, [str(name) for name in digits.target_names], self, on_bad=on_bad)

@@ -1,6 +1,6 @@
 """Scenes of scanned digits among clutter, drawn by numbers from one generator.
 
-A scene is a grey square with a brightness that changes from one side to the other, lines, blobs and pieces of digits
+A scene is a gray square with a brightness that changes from one side to the other, lines, blobs and pieces of digits
 behind, whole digits of many sizes before them, and noise over all. Whole digits hide each other a little at most.
 """
 

@@ -1,73 +1,39 @@
 """A table that lists images and one or several numbers for each: CSV, TSV, JSON lines or Parquet."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
-from sensorium.data.base import Data, OnBad, Problem, first_problem
-from sensorium.data.target_tables import TargetRow, TargetTable
-from sensorium.data.targets import check_target_columns, shown
-from sensorium.data.vision.listed import existing_image_source
-from sensorium.data.vision.store import Channels
-from sensorium.data.vision.target_files import TargetFile, TargetFileSettings
-from sensorium.errors import RequestError
-from sensorium.specs import Resize
+from sensorium.data.base import Data, OnBad
+from sensorium.data.table_rows import TableSettings, table_rows
+from sensorium.data.targets.numbers import check_target_columns, read_targets, target_columns
+from sensorium.data.vision.images import image_numbers
+from sensorium.data.vision.listing import ImageListing
+from sensorium.data.vision.settings import ImageFileSettings
 
 
-class ImageRegressionCsv:
-    """One image a row: its path, absolute or seen from the table's folder, and its numbers. The ending of the table
-    says how to read it: .csv, .tsv, .jsonl (.ndjson, .json), .parquet.
-
-    target_columns: columns of numbers. split_column: train, val or test; null takes the column "split" when there is
-    one, else parts are held out.
+@dataclass(frozen=True, kw_only=True)
+class ImageRegressionCsv(ImageFileSettings, TableSettings):
+    """One image a row: its path, absolute or seen from the table's folder, and its numbers, in target_columns. Splits
+    that no row names are held out of train.
     """
 
     task = "regression"
 
-    def __init__(
-        self,
-        *,
-        path: str | None,
-        path_column: str,
-        target_columns: Sequence[str] | None,
-        split_column: str | None,
-        encoding: str | None,
-        image_size: int | Sequence[int] | None,
-        resize: Resize,
-        channels: Channels,
-        cache_bytes: int,
-        val_fraction: float,
-        test_fraction: float,
-        split_seed: int,
-    ) -> None:
-        self._path, self._path_column = path, path_column
-        self._target_columns, self._split_column, self._encoding = target_columns, split_column, encoding
-        self._settings = TargetFileSettings(
-            image_size=image_size,
-            resize=resize,
-            channels=channels,
-            cache_bytes=cache_bytes,
-            val_fraction=val_fraction,
-            test_fraction=test_fraction,
-            split_seed=split_seed,
-        )
+    path_column: str
+    target_columns: Sequence[str] | None
 
     def load(self, *, on_bad: OnBad) -> Data:
-        path = existing_image_source("path", self._path, folder=False)
-        names = check_target_columns(self._target_columns)
-        table = TargetTable("path_column", self._path_column, names, self._split_column, self._encoding)
-        entries = [row if isinstance(row, Problem) else _entry(path, row) for row in table.rows(path)]
-        files = [entry for entry in entries if isinstance(entry, TargetFile)]
-        problems = [entry for entry in entries if isinstance(entry, Problem)]
-        if not files:
-            raise RequestError(f"{path} lists no usable image.{first_problem(problems)}")
-        return self._settings.make_regression(path, files, problems, target_names=names, on_bad=on_bad)
-
-
-def _entry(source: Path, row: TargetRow) -> TargetFile | Problem:
-    place, name = f"{source}:{row.line}", row.content.strip()
-    if not name:
-        return Problem(place, "no path")
-    path = source.parent / Path(name).expanduser()
-    if not path.is_file():
-        return Problem(place, f"there is no file {path}")
-    return TargetFile(path, shown(row.targets), row.part, place, row.targets)
+        names = check_target_columns(self.target_columns)
+        found = ImageListing(str(self.path))
+        columns = target_columns(names, content_key="path_column", content_column=self.path_column)
+        for row in table_rows(found, self, columns):
+            name, *cells = row.cells.values()
+            try:
+                if not name:
+                    raise ValueError("no path")
+                targets, path = read_targets(names, cells), row.file(name)
+            except ValueError as error:
+                found.refused(str(row.table), row.line, str(error), split=row.split)
+                continue
+            found.add(path, targets, split=row.split, source=str(row.table), line=row.line)
+        return image_numbers(found, self, names, on_bad=on_bad)

@@ -5,10 +5,14 @@ Biophysics 5, 1943: what nets of threshold units compute. M. Minsky and S. Paper
 of weights cannot learn XOR, for no straight line parts its true inputs from its false ones.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from sensorium.data.base import Data, OnBad, refuse
-from sensorium.data.vision.store import ArrayStore, ImageSplit
+from sensorium.data.base import Data, OnBad, check_on_bad
+from sensorium.data.settings import Settings
+from sensorium.data.vision.splits import ImageSplit
+from sensorium.data.vision.store import ArrayStore
 from sensorium.errors import unknown
 from sensorium.specs import ImageClassificationSpec
 
@@ -23,8 +27,9 @@ TABLES = {
 }
 
 
-class Logic:
-    """Four examples, as pictures 1 pixel high and 2 wide with a black or white pixel for each input.
+@dataclass(frozen=True, kw_only=True)
+class Logic(Settings):
+    """Four examples, as images 1 pixel high and 2 wide with a black or white pixel for each input.
 
     They reach the model as the 0 and 1 of the truth table: nothing is subtracted, nothing divided by. The classes are
     "0" (false) and "1" (true).
@@ -34,19 +39,21 @@ class Logic:
 
     task = "classification"
 
-    def __init__(self, *, function: str) -> None:
-        if function not in TABLES:
-            raise unknown("function of logic (dataset.function)", str(function), TABLES)
-        self._function = function
+    function: str
+
+    def check(self) -> None:
+        super().check()
+        if self.function not in TABLES:
+            raise unknown("function of logic (dataset.function)", str(self.function), TABLES)
 
     def load(self, *, on_bad: OnBad) -> Data:
-        refuse([], on_bad=on_bad)
+        check_on_bad(on_bad)
         pixels = (255 * INPUTS).astype(np.uint8).reshape(-1, 1, 1, 2)  # (4, C, H, W)
-        names = [f"{first} {self._function} {second}" for first, second in INPUTS.tolist()]
-        if self._function == "not":
+        names = [f"{first} {self.function} {second}" for first, second in INPUTS.tolist()]
+        if self.function == "not":
             names = [f"not {first}, beside {second}" for first, second in INPUTS.tolist()]
         store = ArrayStore(pixels, image_size=None, channels="auto", resize="crop")
-        table = ImageSplit(store, np.array(TABLES[self._function], dtype=np.int64), names)
+        table = ImageSplit(store, np.array(TABLES[self.function], dtype=np.int64), names)
         spec = ImageClassificationSpec(
             class_names=("0", "1"), in_channels=1, image_size=(1, 2), mean=(0.0,), std=(1.0,)
         )

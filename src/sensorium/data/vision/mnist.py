@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: 70,000 grey pictures of 28 x 28 pixels in ten classes, in four files of the idx format.
+"""MNIST and Fashion-MNIST: 70,000 gray images of 28 x 28 pixels in ten classes, in four files of the idx format.
 
 Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Gradient-based learning applied to document recognition, 1998.
 H. Xiao, K. Rasul and R. Vollgraf, Fashion-MNIST, arXiv 1708.07747.
@@ -16,10 +16,8 @@ from torchvision import datasets
 
 from sensorium.data.base import Data, OnBad
 from sensorium.data.download import cache_folder, fetched
-from sensorium.data.vision.arrays import ArraySettings, LabelledArray
-from sensorium.data.vision.store import Channels
+from sensorium.data.vision.arrays import ArraySettings, LabeledArray, array_classes
 from sensorium.errors import RequestError, unknown
-from sensorium.specs import Resize
 
 _FILES = (
     "train-images-idx3-ubyte",
@@ -48,7 +46,8 @@ _VARIANTS = {
 }
 
 
-class Mnist:
+@dataclass(frozen=True, kw_only=True)
+class Mnist(ArraySettings):
     """The data set `name`, "mnist" or "fashion_mnist", from the four files as published (.gz or unpacked).
 
     They are looked for in `root`, else where Debian's package puts them, else in SENSORIUM_CACHE/NAME, where
@@ -57,48 +56,38 @@ class Mnist:
 
     task = "classification"
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        root: str | None,
-        download: bool,
-        image_size: int | Sequence[int] | None,
-        resize: Resize,
-        channels: Channels,
-        val_fraction: float,
-        split_seed: int,
-    ) -> None:
-        if name not in _VARIANTS:
-            raise unknown("data set of this kind", name, _VARIANTS)
-        self._name, self._root, self._download = name, root, download
-        self._settings = ArraySettings(
-            image_size=image_size, resize=resize, channels=channels, val_fraction=val_fraction, split_seed=split_seed
-        )
+    name: str
+    root: str | None
+    download: bool
+
+    def check(self) -> None:
+        super().check()
+        if self.name not in _VARIANTS:
+            raise unknown("data set of this kind", self.name, _VARIANTS)
 
     def load(self, *, on_bad: OnBad) -> Data:
         files = self._find()
-        train = _labelled(f"{self._name}/train", files[0], files[1])
-        test = _labelled(f"{self._name}/test", files[2], files[3])
-        return self._settings.make(train, test, _VARIANTS[self._name].class_names, on_bad)
+        train = _labeled(f"{self.name}/train", files[0], files[1])
+        test = _labeled(f"{self.name}/test", files[2], files[3])
+        return array_classes(train, test, _VARIANTS[self.name].class_names, self, on_bad=on_bad)
 
     def _find(self) -> list[Path]:
-        variant = _VARIANTS[self._name]
+        variant = _VARIANTS[self.name]
         # What torchvision makes inside the folder it is given.
         inner = Path(variant.publisher.__name__, "raw")
-        kept = cache_folder(self._name)
-        folders = [Path(self._root).expanduser()] if self._root else [*variant.folders, kept]
+        kept = cache_folder(self.name)
+        folders = [Path(self.root).expanduser()] if self.root else [*variant.folders, kept]
         folders += [folder / inner for folder in folders]
         found = _first_complete(folders)
-        if found is None and self._download and not self._root:
-            with fetched(self._name, kept):
+        if found is None and self.download and not self.root:
+            with fetched(self.name, kept):
                 variant.publisher(root=str(kept), download=True)
             found = _first_complete(folders)
         if found is None:
-            ways = "" if self._root else f"{variant.hint}, or say dataset.download=true"
+            ways = "" if self.root else f"{variant.hint}, or say dataset.download=true"
             raise RequestError(
-                f"{self._name} is not in {' or '.join(str(folder) for folder in folders[: len(folders) // 2])}.\n"
-                f"Put {', '.join(f'{file}.gz' for file in _FILES)} into {self._root or kept}{ways}."
+                f"{self.name} is not in {' or '.join(str(folder) for folder in folders[: len(folders) // 2])}.\n"
+                f"Put {', '.join(f'{file}.gz' for file in _FILES)} into {self.root or kept}{ways}."
             )
         return found
 
@@ -112,13 +101,13 @@ def _first_complete(folders: Sequence[Path]) -> list[Path] | None:
     return None
 
 
-def _labelled(name: str, images: Path, labels: Path) -> LabelledArray:
+def _labeled(name: str, images: Path, labels: Path) -> LabeledArray:
     pixels, classes = read_idx(images), read_idx(labels)
     if pixels.ndim != 3 or classes.shape != pixels.shape[:1]:
         raise RequestError(f"{images} has shape {pixels.shape} and {labels} {classes.shape}: not of one data set.")
     if classes.size == 0 or classes.max() > 9:
         raise RequestError(f"{labels}: class numbers from 0 to 9 are expected.")
-    return LabelledArray(name, pixels[:, None], classes.astype(np.int64))
+    return LabeledArray(name, pixels[:, None], classes.astype(np.int64))
 
 
 def read_idx(path: Path) -> np.ndarray:

@@ -1,15 +1,16 @@
-"""Parts of the data whose pictures have boxes, or a class for every pixel."""
+"""Splits of images with boxes, or with a class for every pixel."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from sensorium.batches import IGNORED, DetectionBatch, MaskBatch
+from sensorium.data.columns import Columns
 from sensorium.data.order import BatchOrder, BatchPlan
-from sensorium.data.vision.store import ImageStore, JoinedStore, Subset
+from sensorium.data.vision.store import ImageStore
 from sensorium.specs import Resize
 from sensorium.vision.fit_boxes import clip_boxes, fit_boxes, fit_mask
 
@@ -17,12 +18,15 @@ _SMALLEST = 1.0  # pixels of a side; what a crop leaves of a box has to be as la
 
 
 @dataclass(frozen=True)
-class DetectionSplit:
-    """One part of the data: pictures and the boxes in them.
+class DetectionSplit(Columns):
+    """One part of the data: images and the boxes in them.
 
-    sizes: (N, 2) int64, height and width of each picture before it was fitted. boxes, labels, difficult: for each
-    picture (n, 4) float32 in pixels of the original, (n,) int64 and (n,) bool. resize: how pictures were fitted.
+    sizes: (N, 2) int64, height and width of each image before it was fitted. boxes, labels, difficult: for each
+    image (n, 4) float32 in pixels of the original, (n,) int64 and (n,) bool. image_ids, category_ids: what
+    the source calls each image, and each class. resize: how images were fitted.
     """
+
+    constants = ("resize", "category_ids")
 
     images: ImageStore
     names: Sequence[str]
@@ -30,13 +34,15 @@ class DetectionSplit:
     boxes: Sequence[np.ndarray]
     labels: Sequence[np.ndarray]
     difficult: Sequence[np.ndarray]
+    image_ids: Sequence[int | str]
+    category_ids: tuple[int | str, ...]
     resize: Resize
 
     def __len__(self) -> int:
         return len(self.names)
 
     def read(self, rows: np.ndarray) -> DetectionBatch:
-        """The batch of these rows, with boxes in pixels of the fitted pictures; at least one place for a box."""
+        """The batch of these rows, with boxes in pixels of the fitted images; at least one place for a box."""
         most = max(1, *(len(self.labels[row]) for row in rows))
         boxes = np.zeros((len(rows), most, 4), dtype=np.float32)
         labels = np.full((len(rows), most), IGNORED, dtype=np.int64)
@@ -63,29 +69,6 @@ class DetectionSplit:
     def order(self, plan: BatchPlan) -> BatchOrder:
         return BatchOrder(num_examples=len(self), plan=plan)
 
-    def subset(self, rows: np.ndarray) -> "DetectionSplit":
-        return DetectionSplit(
-            images=Subset(self.images, rows),
-            names=_picked(self.names, rows),
-            sizes=self.sizes[rows],
-            boxes=_picked(self.boxes, rows),
-            labels=_picked(self.labels, rows),
-            difficult=_picked(self.difficult, rows),
-            resize=self.resize,
-        )
-
-    def joined(self, others: Sequence["DetectionSplit"]) -> "DetectionSplit":
-        splits = (self, *others)
-        return DetectionSplit(
-            images=JoinedStore([split.images for split in splits]),
-            names=[str(name) for split in splits for name in split.names],
-            sizes=np.concatenate([split.sizes for split in splits]),
-            boxes=[boxes for split in splits for boxes in split.boxes],
-            labels=[labels for split in splits for labels in split.labels],
-            difficult=[difficult for split in splits for difficult in split.difficult],
-            resize=self.resize,
-        )
-
 
 class MaskStore(Protocol):
     """N masks of any sizes, read by row number. Several threads may read at once."""
@@ -93,7 +76,7 @@ class MaskStore(Protocol):
     def __len__(self) -> int: ...
 
     def read(self, row: int) -> np.ndarray:
-        """The mask (H, W) uint8 of class numbers, or VOID, as large as its picture was before it was fitted."""
+        """The mask (H, W) uint8 of class numbers, or VOID, as large as its image was before it was fitted."""
 
 
 class ArrayMasks:
@@ -109,11 +92,11 @@ class ArrayMasks:
         return self._masks[row]
 
 
-class _PickedMasks:
-    """Masks picked from several stores. places: (store, row) of each."""
+class MaskRows:
+    """Some rows of stores of masks, in the order given. rows: (N,) int64."""
 
-    def __init__(self, places: Sequence[tuple[MaskStore, int]]) -> None:
-        self._places = places
+    def __init__(self, store: MaskStore, rows: np.ndarray) -> None:
+        self._places: list[tuple[MaskStore, int]] = [(store, row) for row in rows.tolist()]
 
     def __len__(self) -> int:
         return len(self._places)
@@ -122,18 +105,34 @@ class _PickedMasks:
         store, there = self._places[row]
         return store.read(there)
 
+    def subset(self, rows: np.ndarray) -> "MaskRows":
+        """These rows alone."""
+        return self._of([self._places[row] for row in rows.tolist()])
+
+    def joined(self, others: Sequence["MaskRows"]) -> "MaskRows":
+        """This one's rows, then those of the others."""
+        return self._of([place for masks in (self, *others) for place in masks._places])
+
+    @staticmethod
+    def _of(places: list[tuple[MaskStore, int]]) -> "MaskRows":
+        found = MaskRows.__new__(MaskRows)
+        found._places = places
+        return found
+
 
 @dataclass(frozen=True)
-class MaskSplit:
-    """One part of the data: pictures with a class for every pixel.
+class MaskSplit(Columns):
+    """One part of the data: images with a class for every pixel.
 
-    sizes: (N, 2) int64, height and width of each picture before it was fitted. resize: how pictures were fitted.
+    sizes: (N, 2) int64, height and width of each image before it was fitted. resize: how images were fitted.
     """
+
+    constants = ("resize",)
 
     images: ImageStore
     names: Sequence[str]
     sizes: np.ndarray
-    masks: MaskStore
+    masks: MaskRows
     resize: Resize
 
     def __len__(self) -> int:
@@ -161,26 +160,3 @@ class MaskSplit:
 
     def order(self, plan: BatchPlan) -> BatchOrder:
         return BatchOrder(num_examples=len(self), plan=plan)
-
-    def subset(self, rows: np.ndarray) -> "MaskSplit":
-        return MaskSplit(
-            images=Subset(self.images, rows),
-            names=_picked(self.names, rows),
-            sizes=self.sizes[rows],
-            masks=_PickedMasks([(self.masks, int(row)) for row in rows]),
-            resize=self.resize,
-        )
-
-    def joined(self, others: Sequence["MaskSplit"]) -> "MaskSplit":
-        splits = (self, *others)
-        return MaskSplit(
-            images=JoinedStore([split.images for split in splits]),
-            names=[str(name) for split in splits for name in split.names],
-            sizes=np.concatenate([split.sizes for split in splits]),
-            masks=_PickedMasks([(split.masks, row) for split in splits for row in range(len(split))]),
-            resize=self.resize,
-        )
-
-
-def _picked(values: Sequence[Any], rows: np.ndarray) -> list[Any]:
-    return [values[row] for row in rows]

@@ -1,47 +1,57 @@
-"""What can be said about any data set of picture files, and what is told of it."""
+"""Settings of datasets of images."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
 
-from sensorium.data.cache import CachedImages
-from sensorium.data.vision.store import Channels, check_settings, parse_size
-from sensorium.errors import RequestError
+from sensorium.data.settings import HoldOut, Settings
+from sensorium.errors import RequestError, unknown
 from sensorium.specs import Resize
 
-
-class PictureSettings:
-    """The settings, checked."""
-
-    def __init__(
-        self,
-        *,
-        image_size: int | Sequence[int] | None,
-        resize: Resize,
-        channels: Channels,
-        cache_bytes: int,
-        val_fraction: float,
-        test_fraction: float,
-        split_seed: int,
-    ) -> None:
-        check_settings(resize=resize, channels=channels, val_fraction=val_fraction, test_fraction=test_fraction)
-        if not isinstance(cache_bytes, int) or cache_bytes < 0:
-            raise RequestError(f"dataset.cache_bytes={cache_bytes}: give a whole number of bytes; 0 keeps nothing.")
-        self._image_size, self._resize, self._channels = parse_size(image_size), resize, channels
-        self._cache_bytes, self._split_seed = cache_bytes, split_seed
-        self._fractions = {"test": test_fraction, "val": val_fraction}
+Channels = Literal["auto", 1, 3]
 
 
-def choose_channels(grey: Sequence[bool]) -> tuple[int, str]:
-    """How many channels pictures get of which these are grey or not, and why."""
-    told = "all" if all(grey) else "not all"
-    channels = 1 if all(grey) else 3
-    return channels, f"channels: {channels}, for the {len(grey)} pictures looked at are {told} grey"
+@dataclass(frozen=True, kw_only=True)
+class ImageSettings(Settings):
+    """image_size: the side of a square in pixels, or [height, width]; None lets the images decide. resize: how an image
+    of another size is fitted to it. channels: 1 for gray, 3 for color, "auto" as the images are.
+    """
+
+    image_size: int | Sequence[int] | None
+    resize: Resize
+    channels: Channels
+
+    def check(self) -> None:
+        super().check()
+        if self.resize not in get_args(Resize):
+            raise unknown("resize", self.resize, get_args(Resize))
+        if self.channels not in ("auto", 1, 3):
+            raise unknown("number of channels", str(self.channels), ("auto", "1", "3"))
+        parse_size(self.image_size)
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """image_size as (height, width)."""
+        return parse_size(self.image_size)
 
 
-def room_note(images: CachedImages) -> list[str]:
-    """What the cache had no room for, if anything."""
-    if images.cached == len(images.store):
-        return []
-    return [
-        f"{images.cached:,} of {len(images.store):,} pictures are kept decoded; dataset.cache_bytes has no room for the"
-        " others, which are decoded at each read"
-    ]
+@dataclass(frozen=True, kw_only=True)
+class ImageFileSettings(ImageSettings, HoldOut):
+    """cache_bytes: bytes that decoded images of all datasets together may take on disk; 0 keeps none."""
+
+    cache_bytes: int
+
+    def check(self) -> None:
+        super().check()
+        if isinstance(self.cache_bytes, bool) or not isinstance(self.cache_bytes, int) or self.cache_bytes < 0:
+            raise RequestError(f"dataset.cache_bytes={self.cache_bytes}: give a whole number of bytes; 0 keeps none.")
+
+
+def parse_size(value: int | Sequence[int] | None) -> tuple[int, int] | None:
+    """dataset.image_size, the side of a square or [height, width], as (height, width); None stays None."""
+    if value is None:
+        return None
+    pair = tuple(value) if isinstance(value, Sequence) else (value, value)
+    if len(pair) != 2 or not all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in pair):
+        raise RequestError(f"dataset.image_size={value}: give a side in pixels such as 32, or [height,width], or null.")
+    return pair

@@ -1,41 +1,42 @@
-"""Pictures of one size, read by row number, and a part of the data made of them."""
+"""Images of one size, read by row number."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
 
 import numpy as np
-import torch
 
-from sensorium.batches import ImageBatch
-from sensorium.data.base import check_fractions
-from sensorium.data.order import BatchOrder, BatchPlan
-from sensorium.errors import RequestError, unknown
+from sensorium.data.vision.settings import Channels
 from sensorium.randomness import generator
 from sensorium.specs import Resize
 from sensorium.vision.decode import fit_pixels
-
-Channels = Literal["auto", 1, 3]
 
 _STATISTICS_SAMPLE = 10_000
 _STATISTICS_CHUNK = 64
 
 
-class ImageStore(Protocol):
-    """N pictures of one shape, read by row number. Several threads may read at once."""
+class ImageStore(ABC):
+    """N images of one shape, read by row number. Several threads may read at once. shape: (C, H, W) of each image."""
 
+    shape: tuple[int, int, int]
+
+    @abstractmethod
     def __len__(self) -> int: ...
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of each picture."""
-
+    @abstractmethod
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """The pictures at these rows: (B,) int64 -> (B, C, H, W) uint8, contiguous."""
+        """The images at these rows: (B,) int64 -> (B, C, H, W) uint8, contiguous."""
+
+    def subset(self, rows: np.ndarray) -> "ImageStore":
+        """These rows alone, in this order."""
+        return ImageRows(self, rows)
+
+    def joined(self, others: Sequence["ImageStore"]) -> "ImageStore":
+        """This one's images, then those of the others."""
+        return JoinedStore([self, *others])
 
 
-class ArrayStore:
-    """Pictures in memory, brought to another size or number of channels, where asked, as they are read.
+class ArrayStore(ImageStore):
+    """Images in memory, brought to another size or number of channels, where asked, as they are read.
 
     pixels: (N, C, H, W) uint8. image_size: (height, width), or None for the size they have. channels: "auto" for the
     number they have.
@@ -58,30 +59,27 @@ class ArrayStore:
             return pixels
         channels, height, width = self.shape
         fitted = np.empty((len(rows), *self.shape), dtype=np.uint8)
-        for i, picture in enumerate(pixels):
-            fitted[i] = fit_pixels(picture, image_size=(height, width), in_channels=channels, resize=self._resize)
+        for i, image in enumerate(pixels):
+            fitted[i] = fit_pixels(image, image_size=(height, width), in_channels=channels, resize=self._resize)
         return fitted
 
 
-class Subset:
+class ImageRows(ImageStore):
     """Some rows of another store, in the order given. rows: (N,) int64."""
 
     def __init__(self, store: ImageStore, rows: np.ndarray) -> None:
         self._store, self._rows = store, rows
+        self.shape = store.shape
 
     def __len__(self) -> int:
         return len(self._rows)
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        return self._store.shape
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         return self._store.read(self._rows[rows])
 
 
-class JoinedStore:
-    """The pictures of several stores, one store after the other."""
+class JoinedStore(ImageStore):
+    """The images of several stores, one store after the other."""
 
     def __init__(self, stores: Sequence[ImageStore]) -> None:
         self._stores = stores
@@ -92,66 +90,16 @@ class JoinedStore:
         return int(self._starts[-1])
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        pictures = np.empty((len(rows), *self.shape), np.uint8)
+        images = np.empty((len(rows), *self.shape), np.uint8)
         owners = np.searchsorted(self._starts, rows, side="right") - 1
         for number in np.unique(owners):
             here = owners == number
-            pictures[here] = self._stores[number].read(rows[here] - self._starts[number])
-        return pictures
-
-
-@dataclass(frozen=True)
-class ImageSplit:
-    """One part of the data. labels: (N,) int64. names: a file's path, or "digits[17]"."""
-
-    images: ImageStore
-    labels: np.ndarray
-    names: Sequence[str]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def read(self, rows: np.ndarray) -> ImageBatch:
-        """The batch of these rows; images (B, C, H, W) uint8."""
-        images = torch.from_numpy(self.images.read(rows))
-        return ImageBatch(images, torch.from_numpy(self.labels[rows]), torch.from_numpy(rows))
-
-    def order(self, plan: BatchPlan) -> BatchOrder:
-        return BatchOrder(num_examples=len(self), plan=plan)
-
-    def subset(self, rows: np.ndarray) -> "ImageSplit":
-        return ImageSplit(Subset(self.images, rows), self.labels[rows], [self.names[row] for row in rows])
-
-    def joined(self, others: Sequence["ImageSplit"]) -> "ImageSplit":
-        splits = (self, *others)
-        return ImageSplit(
-            images=JoinedStore([split.images for split in splits]),
-            labels=np.concatenate([split.labels for split in splits]),
-            names=[str(name) for split in splits for name in split.names],
-        )
-
-
-def parse_size(value: int | Sequence[int] | None) -> tuple[int, int] | None:
-    """dataset.image_size, the side of a square or [height, width], as (height, width); None stays None."""
-    if value is None:
-        return None
-    pair = tuple(value) if isinstance(value, Sequence) else (value, value)
-    if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
-        raise RequestError(f"dataset.image_size={value}: give a side in pixels such as 32, or [height,width], or null.")
-    return pair
-
-
-def check_settings(*, resize: str, channels: object, **fractions: float) -> None:
-    """A RequestError that names the first setting which cannot be, and what can."""
-    if resize not in get_args(Resize):
-        raise unknown("resize", resize, get_args(Resize))
-    if channels not in ("auto", 1, 3):
-        raise unknown("number of channels", str(channels), ("auto", "1", "3"))
-    check_fractions(**fractions)
+            images[here] = self._stores[number].read(rows[here] - self._starts[number])
+        return images
 
 
 def channel_statistics(store: ImageStore) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, of values scaled to [0, 1], from at most 10,000 pictures.
+    """Mean and standard deviation of each channel, of values scaled to [0, 1], from at most 10,000 images.
 
     A channel that never changes has a deviation of 1, so that it can be divided by.
     """
@@ -161,9 +109,9 @@ def channel_statistics(store: ImageStore) -> tuple[tuple[float, ...], tuple[floa
     # Whole numbers add up exactly, in any order: a histogram of the 256 values is all that is needed.
     counts = np.zeros((store.shape[0], 256))
     for start in range(0, len(rows), _STATISTICS_CHUNK):
-        pictures = store.read(rows[start : start + _STATISTICS_CHUNK])
+        images = store.read(rows[start : start + _STATISTICS_CHUNK])
         for channel in range(len(counts)):
-            counts[channel] += np.bincount(pictures[:, channel].ravel(), minlength=256)
+            counts[channel] += np.bincount(images[:, channel].ravel(), minlength=256)
     share = counts / counts.sum(axis=1, keepdims=True)
     values = np.arange(256) / 255
     mean = share @ values

@@ -1,75 +1,56 @@
-"""Pictures with boxes in the folders of Pascal VOC, one XML file a picture.
+"""Images with bounding boxes in the folders of Pascal VOC, one XML file an image.
 
 M. Everingham et al., The Pascal Visual Object Classes Challenge, International Journal of Computer Vision 2010.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from sensorium.data.base import Data, OnBad, Problem
-from sensorium.data.vision.detection_files import FoundBox, FoundScene, SceneList, make_detection
+from sensorium.data.vision.box_targets import Annotation, Box
+from sensorium.data.vision.images import image_boxes
 from sensorium.data.vision.line_xml import LINE, UnreadableXml, read_xml
-from sensorium.data.vision.listed import existing_image_source
-from sensorium.data.vision.scene_files import PictureFile, SceneSettings
-from sensorium.data.vision.store import Channels
-from sensorium.data.vision.voc_lists import Listed, listed_stems, missing_picture, need_folders, pictures_by_stem
-from sensorium.specs import Resize
+from sensorium.data.vision.listing import ImageListing, image_root
+from sensorium.data.vision.settings import ImageFileSettings
+from sensorium.data.vision.voc_lists import Listed, images_by_stem, listed_stems, missing_image, need_folders
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
-class Voc:
+@dataclass(frozen=True, kw_only=True)
+class Voc(ImageFileSettings):
     """`root/Annotations/*.xml`, `root/JPEGImages/*` and `root/ImageSets/Main/{train,val,test}.txt`.
 
     Corners are numbers of pixels, counted from 1, that belong to the box: xmin = 1 and xmax = 2 is a box two pixels
-    wide, from 0 to 2. A picture is the one called as its annotation, whatever the annotation calls it.
+    wide, from 0 to 2. An image is the one called as its annotation, whatever the annotation calls it.
 
     class_names: in this order; None takes those of the boxes in train.
     """
 
     task = "detection"
 
-    def __init__(
-        self,
-        *,
-        root: str | None,
-        class_names: Sequence[str] | None,
-        image_size: int | Sequence[int] | None,
-        resize: Resize,
-        channels: Channels,
-        cache_bytes: int,
-        val_fraction: float,
-        test_fraction: float,
-        split_seed: int,
-    ) -> None:
-        self._root, self._class_names = root, class_names
-        self._settings = SceneSettings(
-            image_size=image_size,
-            resize=resize,
-            channels=channels,
-            cache_bytes=cache_bytes,
-            val_fraction=val_fraction,
-            test_fraction=test_fraction,
-            split_seed=split_seed,
-        )
+    root: str | None
+    class_names: Sequence[str] | None
 
     def load(self, *, on_bad: OnBad) -> Data:
-        root = existing_image_source("root", self._root, folder=True)
+        root = image_root(self.root)
         need_folders(root, ("Annotations", "JPEGImages"), "Main")
-        found = SceneList(root, class_names=self._class_names)
+        found = ImageListing(root)
         listed, found.notes = listed_stems(root, "Main", root / "Annotations")
-        pictures = pictures_by_stem(root / "JPEGImages")
+        images = images_by_stem(root / "JPEGImages")
         for entry in listed:
-            _add(found, entry, pictures.get(entry.stem))
-        return make_detection(found, self._settings, on_bad=on_bad)
+            _add(found, root, entry, images.get(entry.stem))
+        found.need()
+        return image_boxes(found, self, on_bad=on_bad, class_names=self.class_names)
 
 
-def _add(found: SceneList, listed: Listed, picture: Path | None) -> None:
-    """Adds one picture and its boxes, or says why not."""
-    path = found.source / "Annotations" / f"{listed.stem}.xml"
-    if picture is None:
-        found.problems.append(missing_picture(listed, found.source / "JPEGImages"))
+def _add(found: ImageListing, root: Path, listed: Listed, image: Path | None) -> None:
+    """Adds an image and its boxes, or says why not."""
+    path = root / "Annotations" / f"{listed.stem}.xml"
+    if image is None:
+        found.problems.append(missing_image(listed, root / "JPEGImages"))
         return
     try:
         annotation = read_xml(path)
@@ -79,18 +60,14 @@ def _add(found: SceneList, listed: Listed, picture: Path | None) -> None:
     except OSError:
         found.problems.append(Problem(listed.place, f"there is no annotation {path}"))
         return
-    boxes = []
-    for element in annotation.iter("object"):
-        box = _box(element, path)
-        if isinstance(box, Problem):
-            found.problems.append(box)
-        else:
-            boxes.append(box)
+    found_boxes = [_box(element, path) for element in annotation.iter("object")]
+    boxes = [box for box in found_boxes if isinstance(box, Box)]
+    problems = [box for box in found_boxes if isinstance(box, Problem)]
     size, place = _size(annotation, path)
-    found.scenes.append(FoundScene(PictureFile(picture, listed.part, str(picture)), boxes, size, place))
+    found.add(image, Annotation(boxes, problems, size, place), split=listed.split)
 
 
-def _box(element: Element, path: Path) -> FoundBox | Problem:
+def _box(element: Element, path: Path) -> Box | Problem:
     place = f"{path}:{element.get(LINE)}"
     label = (element.findtext("name") or "").strip()
     if not label:
@@ -105,17 +82,17 @@ def _box(element: Element, path: Path) -> FoundBox | Problem:
     try:
         left, top, right, bottom = (float(word) for word in words)
     except ValueError:
-        return Problem(place, f"box with a number that is none ({written})")
+        return Problem(place, f"box with a value that is not a number ({written})")
     # The first pixel begins at 0. A box from a pixel to the same one is meant to be empty by nobody, but drawn so.
     corners = (left - (right > left), top - (bottom > top), right, bottom)
     difficult = (element.findtext("difficult") or "").strip() == "1"
-    return FoundBox(place, label, corners, written, difficult)
+    return Box(place, label, corners, written, difficult)
 
 
 def _size(annotation: Element, path: Path) -> tuple[tuple[int, int] | None, str]:
     """(height, width) that the annotation says, None when it says none, and where."""
     element = annotation.find("size")
     words = [(element.findtext(side) or "").strip() for side in ("height", "width")] if element is not None else []
-    if element is None or not all(word.isdigit() for word in words):
+    if element is None or not all(word.isdigit() and int(word) for word in words):  # 0 stands for unknown
         return None, ""
     return (int(words[0]), int(words[1])), f"{path}:{element.get(LINE)}"

@@ -1,57 +1,71 @@
-"""The folders of Pascal VOC: which picture belongs to which part."""
+"""The folders of Pascal VOC: which image belongs to which split."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from sensorium.data.base import Problem
+from sensorium.data.base import SPLITS, Problem
 from sensorium.errors import RequestError
 from sensorium.files import visible
 from sensorium.vision.decode import IMAGE_SUFFIXES
 
+_MARKS = ("1", "0", "-1")  # behind a name in the lists of one class: whether the image has it
+
 
 @dataclass(frozen=True)
 class Listed:
-    """A picture's name without folder and suffix. part: train, val, test, or "" without lists. place: file:line."""
+    """An image's name without folder and suffix. split: train, val, test, or "" without lists. source, line: where."""
 
     stem: str
-    part: str
-    place: str
+    split: str
+    source: str
+    line: int = 0
+
+    @property
+    def place(self) -> str:
+        """file:line, or the file."""
+        return f"{self.source}:{self.line}" if self.line else self.source
 
 
 def listed_stems(root: Path, kind: str, annotated: Path) -> tuple[list[Listed], list[str]]:
     """What ROOT/ImageSets/KIND lists, and notes; without lists, what the folder `annotated` holds.
 
-    trainval counts as train where there is no list of train, and is left aside otherwise.
+    trainval counts as train where there is no list of train, and is not read otherwise.
     """
     lists = {path.stem: path for path in (root / "ImageSets" / kind).glob("*.txt") if visible(path.name)}
-    parts = {part: lists[part] for part in ("train", "val", "test") if part in lists}
-    if not parts and "trainval" not in lists:
+    splits = {split: lists[split] for split in SPLITS if split in lists}
+    if not splits and "trainval" not in lists:
         stems = sorted({path.stem for path in annotated.iterdir() if path.is_file() and visible(path.name)})
         where = root / "ImageSets" / kind
         notes = [f"{where} has no lists of train, val and test; all of {annotated.name} is divided"]
         return [Listed(stem, "", str(annotated / stem)) for stem in stems], notes
     notes = []
-    if "train" not in parts:
+    if "train" not in splits:
         if "trainval" not in lists:
             raise RequestError(f"{root}/ImageSets/{kind} has no list of train: train.txt, or trainval.txt.")
-        if "val" in parts:
+        if "val" in splits:
             raise RequestError(f"{root}/ImageSets/{kind} has val.txt but no train.txt. Remove it, or add the other.")
-        parts = {"train": lists["trainval"], **parts}
+        splits = {"train": lists["trainval"], **splits}
         notes.append(f"train: what {lists['trainval']} lists")
-    return [listed for part, path in parts.items() for listed in _read(part, path)], notes
+    return [listed for split, path in splits.items() for listed in _read(split, path)], notes
 
 
-def _read(part: str, path: Path) -> list[Listed]:
-    """A name a line; a second word, as in the lists of one class, is not looked at."""
+def _read(split: str, path: Path) -> list[Listed]:
+    """A name a line, which may hold blanks; a last word 1, 0 or -1, as in the lists of one class, is no part of it."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise RequestError(f"{path}: not UTF-8 text (at byte {error.start}). Save it as UTF-8.") from error
-    return [Listed(line.split()[0], part, f"{path}:{n}") for n, line in enumerate(lines, start=1) if line.strip()]
+    found = []
+    for number, line in enumerate(lines, start=1):
+        name, _, last = line.strip().rpartition(" ")
+        stem = name.rstrip() if name and last in _MARKS else line.strip()
+        if stem:
+            found.append(Listed(stem, split, str(path), number))
+    return found
 
 
-def pictures_by_stem(folder: Path) -> dict[str, Path]:
-    """The picture files of a folder by name without suffix."""
+def images_by_stem(folder: Path) -> dict[str, Path]:
+    """The image files of a folder by name without suffix."""
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
     return {path.stem: path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and visible(path.name)}
 
@@ -66,6 +80,6 @@ def need_folders(root: Path, names: tuple[str, ...], kind: str) -> None:
         raise RequestError(f"dataset.root={root} has no folder {missing[0]}.{hint}\nExpected: {wanted}.")
 
 
-def missing_picture(listed: Listed, folder: Path) -> Problem:
-    """Said of a name in a list without a file in the folder of pictures."""
-    return Problem(listed.place, f"there is no picture {folder / listed.stem}.*")
+def missing_image(listed: Listed, folder: Path) -> Problem:
+    """For a name in a list without a file in the folder of images."""
+    return Problem(listed.place, f"there is no image {folder / listed.stem}.*")

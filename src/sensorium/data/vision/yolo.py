@@ -1,144 +1,222 @@
-"""Pictures with boxes as YOLO's trainers read them: a text file for each picture, a box a line."""
+"""Images with bounding boxes as YOLO's trainers read them: a text file for each image, a box a line."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from sensorium.data.base import Data, OnBad, Problem
-from sensorium.data.folders import part_folders
-from sensorium.data.vision.detection_files import FoundBox, FoundScene, SceneList, make_detection
-from sensorium.data.vision.listed import existing_image_source
-from sensorium.data.vision.scene_files import PictureFile, SceneSettings
-from sensorium.data.vision.store import Channels
+from sensorium.data.folders import split_folders
+from sensorium.data.vision.box_targets import Annotation, Box
+from sensorium.data.vision.images import image_boxes
+from sensorium.data.vision.listing import ImageListing, image_root
+from sensorium.data.vision.settings import ImageFileSettings
 from sensorium.errors import RequestError
 from sensorium.files import visible
-from sensorium.specs import Resize
-from sensorium.vision.decode import list_images
+from sensorium.vision.decode import IMAGE_SUFFIXES, list_images
 
 _VALUES = 5  # class, x, y, width, height
+_YAMLS = ("data.yaml", "data.yml", "dataset.yaml")
+_SPLIT_KEYS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 
 
-class Yolo:
+class _Words(yaml.SafeLoader):
+    """YAML in which every plain word is a string: classes called on, off, yes, no or 1.0 are not true, false or 1."""
+
+
+_Words.yaml_implicit_resolvers = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yolo(ImageFileSettings):
     """`root/images/{train,val,test}/*` and `root/labels/{train,val,test}/*.txt`; or `root/train/images/*` and
-    `root/train/labels/*.txt`, and so on; or `root/images/*` and `root/labels/*.txt`, divided here.
+    `root/train/labels/*.txt`, and so on; or `root/images/*` and `root/labels/*.txt`, divided here; or what train, val
+    and test of root/data.yaml name: folders, or text files that list images.
 
-    A line is a class number and the box's middle x and y, width and height, as shares of the picture's width and
-    height. A picture without a file of labels has no boxes.
+    A line is a class number and the box's center x and y, width and height, as fractions of the image's width and
+    height; or a class number and the corners of an outline, whose bounding box is taken. An image without a file of
+    labels has no boxes.
 
     class_names: in the order of the numbers; None takes them from root/data.yaml (`names`) or root/classes.txt.
     """
 
     task = "detection"
 
-    def __init__(
-        self,
-        *,
-        root: str | None,
-        class_names: Sequence[str] | None,
-        image_size: int | Sequence[int] | None,
-        resize: Resize,
-        channels: Channels,
-        cache_bytes: int,
-        val_fraction: float,
-        test_fraction: float,
-        split_seed: int,
-    ) -> None:
-        self._root, self._class_names = root, class_names
-        self._settings = SceneSettings(
-            image_size=image_size,
-            resize=resize,
-            channels=channels,
-            cache_bytes=cache_bytes,
-            val_fraction=val_fraction,
-            test_fraction=test_fraction,
-            split_seed=split_seed,
-        )
+    root: str | None
+    class_names: Sequence[str] | None
 
     def load(self, *, on_bad: OnBad) -> Data:
-        root = existing_image_source("root", self._root, folder=True)
-        names = [str(name) for name in self._class_names or _read_names(root)]
-        found = SceneList(root, class_names=names)
-        for part, images, labels in _folders(root, found):
-            _add_part(found, part, images, labels, names)
-        return make_detection(found, self._settings, on_bad=on_bad)
+        root = image_root(self.root)
+        about = _read_yaml(root)
+        names = [str(name) for name in self.class_names or _class_names(root, about)]
+        found = ImageListing(root)
+        reader = _Reader(found, names)
+        splits = _named_splits(root, about)
+        if splits:
+            for split, files in splits.items():
+                reader.add_images(split, files)
+        else:
+            for split, images, labels in _folders(root, found):
+                reader.add_folder(split, images, labels)
+        if reader.outlines:
+            found.notes.append(f"{reader.outlines:,} outlines are read as their bounding boxes")
+        found.need()
+        return image_boxes(found, self, on_bad=on_bad, class_names=names)
 
 
-def _folders(root: Path, found: SceneList) -> list[tuple[str, Path, Path]]:
-    """Part, folder of pictures, folder of labels; part "" where pictures are in no part."""
-    expected = f"Expected: {root}/images/train/PICTURE and {root}/labels/train/NAME.txt."
-    if (root / "images").is_dir():
-        folders, found.notes = part_folders(root / "images", expected=expected)
-        return [
-            (part, folder, root / "labels" / folder.relative_to(root / "images")) for part, folder in folders.items()
+class _Reader:
+    """Adds images with the boxes of their files of labels. outlines: how many boxes were given by their outline."""
+
+    def __init__(self, found: ImageListing, names: Sequence[str]) -> None:
+        self._found, self._names, self.outlines = found, names, 0
+
+    def add_folder(self, split: str, images: Path, labels: Path) -> None:
+        """The images of a folder, with the labels of another."""
+        if not labels.is_dir():
+            raise RequestError(f"There is no folder {labels} for the images in {images}.")
+        files = set()
+        for image in list_images(images):
+            path = labels / image.relative_to(images).with_suffix(".txt")
+            files.add(path)
+            self._add(split, image, path)
+        # classes.txt lies among the labels where a labeling program has written it.
+        others = (path for path in sorted(labels.rglob("*.txt")) if visible(path.name) and path.name != "classes.txt")
+        self._found.problems += [
+            Problem(str(path), f"there is no image {images / path.relative_to(labels).with_suffix('')}.*")
+            for path in others
+            if path not in files
         ]
-    folders, found.notes = part_folders(root, expected=expected)
+
+    def add_images(self, split: str, images: Sequence[Path]) -> None:
+        """Images by path, whose labels lie in the folder that is called labels instead of images."""
+        self._found.given.add(split)
+        for image in images:
+            if image.is_file():
+                self._add(split, image, _labels_of(image))
+            else:
+                self._found.problems.append(Problem(str(image), "there is no such image"))
+
+    def _add(self, split: str, image: Path, labels: Path) -> None:
+        boxes: list[Box] = []
+        problems: list[Problem] = []
+        try:
+            lines = labels.read_text(encoding="utf-8-sig").splitlines() if labels.is_file() else []
+        except (UnicodeDecodeError, OSError):
+            lines, problems = [], [Problem(str(labels), "not a text file that can be read")]
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                box = self._box(line.split(), f"{labels}:{number}")
+                if isinstance(box, Problem):
+                    problems.append(box)
+                else:
+                    boxes.append(box)
+        self._found.add(image, Annotation(boxes, problems, relative=True), split=split)
+
+    def _box(self, words: Sequence[str], place: str) -> Box | Problem:
+        outline = len(words) >= 7 and len(words) % 2 == 1
+        if len(words) != _VALUES and not outline:
+            return Problem(place, f"{len(words)} values where a box has {_VALUES} (class x y width height)")
+        written = " ".join(words[:_VALUES]) + (" ..." if outline else "")
+        if not words[0].isdecimal() or int(words[0]) >= len(self._names):
+            return Problem(place, f"class {words[0]!r} is no number from 0 to {len(self._names) - 1}")
+        try:
+            values = [float(word) for word in words[1:]]
+        except ValueError:
+            return Problem(place, f"box with a value that is not a number ({written})")
+        label = self._names[int(words[0])]
+        if outline:
+            self.outlines += 1
+            across, down = values[::2], values[1::2]
+            return Box(place, label, (min(across), min(down), max(across), max(down)), written)
+        x, y, width, height = values
+        return Box(place, label, (x - width / 2, y - height / 2, x + width / 2, y + height / 2), written)
+
+
+def _labels_of(image: Path) -> Path:
+    parts = list(image.with_suffix(".txt").parts)
+    places = [place for place, part in enumerate(parts) if part == "images"]
+    if places:
+        parts[places[-1]] = "labels"
+    return Path(*parts)
+
+
+def _folders(root: Path, found: ImageListing) -> list[tuple[str, Path, Path]]:
+    """Split, folder of images, folder of labels; split "" where nobody says."""
+    expected = f"Expected: {root}/images/train/IMAGE and {root}/labels/train/NAME.txt."
+    if (root / "images").is_dir():
+        folders, found.notes = split_folders(root / "images", expected=expected)
+        return [
+            (split, folder, root / "labels" / folder.relative_to(root / "images")) for split, folder in folders.items()
+        ]
+    folders, found.notes = split_folders(root, expected=expected)
     lacking = [folder for folder in folders.values() if not (folder / "images").is_dir()]
     if lacking:
         raise RequestError(f"{lacking[0]} has no folder images.\n{expected}")
-    return [(part, folder / "images", folder / "labels") for part, folder in folders.items()]
+    return [(split, folder / "images", folder / "labels") for split, folder in folders.items()]
 
 
-def _add_part(found: SceneList, part: str, images: Path, labels: Path, names: Sequence[str]) -> None:
-    if not labels.is_dir():
-        raise RequestError(f"There is no folder {labels} for the pictures in {images}.")
-    stems = set()
-    for picture in list_images(images):
-        path = labels / picture.relative_to(images).with_suffix(".txt")
-        stems.add(path)
-        found.scenes.append(
-            FoundScene(PictureFile(picture, part, str(picture)), _boxes(found, path, names), relative=True)
-        )
-    # classes.txt lies among the labels where a labelling program has written it.
-    others = (path for path in sorted(labels.rglob("*.txt")) if visible(path.name) and path.name != "classes.txt")
-    found.problems += [
-        Problem(str(path), f"there is no picture {images / path.relative_to(labels).with_suffix('')}.*")
-        for path in others
-        if path not in stems
-    ]
+def _named_splits(root: Path, about: Mapping[str, Any]) -> dict[str, list[Path]]:
+    """The images of each split that data.yaml names, where all that it names is there; {} otherwise.
+
+    Paths are seen from `path` in data.yaml, from the root, or, as exports of labeling services have them, from a folder
+    beside it (../train/images).
+    """
+    named = {
+        split: value
+        for split, keys in _SPLIT_KEYS.items()
+        if (value := next((about[key] for key in keys if about.get(key)), None)) is not None
+    }
+    found: dict[str, list[Path]] = {}
+    for split, value in named.items():
+        paths = [_located(root, about, str(one)) for one in (value if isinstance(value, list) else [value])]
+        if any(path is None for path in paths):
+            if split == "test":  # often named, and not there
+                continue
+            return {}
+        found[split] = [image for path in paths if path is not None for image in _listed_images(path)]
+    return found if found.get("train") else {}
 
 
-def _boxes(found: SceneList, path: Path, names: Sequence[str]) -> list[FoundBox]:
-    if not path.is_file():
-        return []
+def _located(root: Path, about: Mapping[str, Any], name: str) -> Path | None:
+    base = Path(str(about.get("path") or ""))
+    stripped = Path(*[part for part in Path(name).parts if part != ".."])
+    for path in (root / base / name, root / name, root / stripped):
+        if path.exists():
+            return path
+    return None
+
+
+def _listed_images(path: Path) -> list[Path]:
+    if path.is_dir():
+        inner = path / "images"
+        return list_images(inner if inner.is_dir() else path)
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    return [path.parent / line.strip() for line in lines if Path(line.strip()).suffix.lower() in IMAGE_SUFFIXES]
+
+
+def _read_yaml(root: Path) -> dict[str, Any]:
+    """The content of data.yaml; {} without one."""
+    path = next((root / name for name in _YAMLS if (root / name).is_file()), None)
+    if path is None:
+        return {}
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (UnicodeDecodeError, OSError):
-        found.problems.append(
-            Problem(str(path), "not a text file that can be read; its picture counts as without boxes")
-        )
-        return []
-    boxes = []
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            box = _box(line.split(), f"{path}:{number}", names)
-            if isinstance(box, Problem):
-                found.problems.append(box)
-            else:
-                boxes.append(box)
-    return boxes
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Words)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RequestError(f"{path}: not YAML ({str(error).splitlines()[0]}).") from error
+    return content if isinstance(content, dict) else {}
 
 
-def _box(words: Sequence[str], place: str, names: Sequence[str]) -> FoundBox | Problem:
-    if len(words) != _VALUES:
-        outline = "; outlines are not read as boxes" if len(words) > _VALUES + 1 else ""
-        return Problem(place, f"{len(words)} values where a box has {_VALUES} (class x y width height){outline}")
-    written = " ".join(words)
-    if not words[0].isdigit() or int(words[0]) >= len(names):
-        return Problem(place, f"class {words[0]!r} is no number from 0 to {len(names) - 1}")
-    try:
-        x, y, width, height = (float(word) for word in words[1:])
-    except ValueError:
-        return Problem(place, f"box with a number that is none ({written})")
-    corners = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
-    return FoundBox(place, names[int(words[0])], corners, written)
-
-
-def _read_names(root: Path) -> list[str]:
-    """From data.yaml, else classes.txt. Raises RequestError when neither tells."""
-    for path in (root / "data.yaml", root / "data.yml"):
-        if path.is_file():
-            return _yaml_names(path)
+def _class_names(root: Path, about: Mapping[str, Any]) -> list[str]:
+    """From data.yaml, else classes.txt. Raises RequestError when neither says them."""
+    if about:
+        names = about.get("names")
+        if isinstance(names, Mapping) and sorted(names, key=str) == sorted(map(str, range(len(names)))):
+            names = [names[str(number)] for number in range(len(names))]
+        if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
+            return names
+        raise RequestError(f"{root}: names in data.yaml should be a list of classes, or number: name from 0 on.")
     for path in (root / "classes.txt", root / "labels" / "classes.txt"):
         if path.is_file():
             lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -147,16 +225,3 @@ def _read_names(root: Path) -> list[str]:
         f"{root} has no data.yaml or classes.txt that names the classes.\n"
         "Say dataset.class_names=[NAME,NAME], in the order of their numbers."
     )
-
-
-def _yaml_names(path: Path) -> list[str]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RequestError(f"{path}: not YAML ({str(error).splitlines()[0]}).") from error
-    names = content.get("names") if isinstance(content, dict) else None
-    if isinstance(names, Mapping) and sorted(names) == list(range(len(names))):
-        names = [names[number] for number in range(len(names))]
-    if not isinstance(names, list) or not names:
-        raise RequestError(f"{path}: names should be a list of classes, or number: name from 0 on.")
-    return [str(name) for name in names]

@@ -36,8 +36,8 @@ def write_detection_report(
     """Writes per_class.csv, detections.json (all that was found, as COCO's results), predictions.csv or .jsonl (a line
     for each box that scores at least THRESHOLD), plots/precision_recall.png and plots/worst.png; returns their paths.
 
-    split: what was result. class_names: K of them. In detections.json image_id is the row of the image in the split,
-    category_id the number of the class from 1 on.
+    split: what was evaluated. class_names: K of them. In detections.json images and categories have the ids of the
+    source where it has any; else the row in the split, and the number of the class from 1 on.
     """
     faults = [
         errors(found, truth, threshold=THRESHOLD)
@@ -47,7 +47,7 @@ def write_detection_report(
     paths = [folder / "per_class.csv", folder / "detections.json", predictions]
     paths += [folder / "plots" / "precision_recall.png", folder / "plots" / "worst.png"]
     write_csv(paths[0], _per_class_rows(detections, faults, class_names))
-    write_json(paths[1], list(_results(detections)))
+    write_json(paths[1], list(_results(detections, split)))
     rows = _prediction_rows(detections, faults, split.names, class_names)
     if predictions_format == "csv":
         write_csv(predictions, [COLUMNS, *rows])
@@ -83,12 +83,12 @@ def _per_class_rows(
         yield (name, int(boxes), ap, ap50, found, precision, right / boxes if boxes else math.nan)
 
 
-def _results(detections: DetectionEvaluation) -> Iterator[dict[str, Any]]:
+def _results(detections: DetectionEvaluation, split: DetectionSplit) -> Iterator[dict[str, Any]]:
     """https://cocodataset.org/#format-results."""
-    for row, one in enumerate(detections.found):
+    for image_id, one in zip(split.image_ids, detections.found, strict=True):
         for box, label, score in zip(one.boxes, one.labels, one.scores, strict=True):
-            bbox = [round(side, 2) for side in as_coco(box)]
-            yield {"image_id": row, "category_id": int(label) + 1, "bbox": bbox, "score": round(float(score), 5)}
+            bbox, category = [round(side, 2) for side in as_coco(box)], split.category_ids[int(label)]
+            yield {"image_id": image_id, "category_id": category, "bbox": bbox, "score": round(float(score), 5)}
 
 
 def _prediction_rows(

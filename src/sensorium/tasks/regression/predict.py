@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sensorium.data.text.labelled import cut_note
+from sensorium.data.text.labeled import cut_note
 from sensorium.output import Record
 from sensorium.specs import ImageRegressionSpec, TextRegressionSpec
 from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sensorium.data.loader import BatchLoader
-from sensorium.data.text.labelled import cut_note
+from sensorium.data.text.labeled import cut_note
 from sensorium.errors import RequestError, listing
 from sensorium.specs import ImageRegressionSpec, RegressionSpec, TextRegressionSpec
 from sensorium.tasks.base import LoadedModel, Metric, PredictOptions, Task

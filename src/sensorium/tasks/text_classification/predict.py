@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from sensorium.data.text.labelled import cut_note
+from sensorium.data.text.labeled import cut_note
 from sensorium.specs import TextClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions, Predictor
 from sensorium.tasks.classification.evaluate import Classifier

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sensorium.data.text.labelled import cut_note
+from sensorium.data.text.labeled import cut_note
 from sensorium.specs import TextClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.classification.task import ClassificationTask

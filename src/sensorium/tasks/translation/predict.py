@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sensorium.data.text.labelled import cut_note
+from sensorium.data.text.labeled import cut_note
 from sensorium.output import Record
 from sensorium.specs import TranslationSpec
 from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sensorium.data.loader import BatchLoader
-from sensorium.data.text.labelled import cut_note
+from sensorium.data.text.labeled import cut_note
 from sensorium.metrics.translation import sacrebleu_package
 from sensorium.specs import TranslationSpec
 from sensorium.tasks.base import Artifacts, LoadedModel, Metric, PredictOptions, Task

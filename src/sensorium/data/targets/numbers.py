@@ -1,13 +1,14 @@
-"""Numbers to predict: read from cells, checked, held out, and their statistics. Shapes: N examples, K targets."""
+"""Numbers to predict: read from cells, checked, and standardized. Shapes: N examples, K targets."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from sensorium.data.base import counted
-from sensorium.data.duplicates import PARTS
-from sensorium.data.splits import hold_out
+from sensorium.data.listing import Listing
+from sensorium.data.pipeline import NoTargets, Rows
 from sensorium.errors import RequestError, listing
 
 # Far from where float32 ends, so that numbers and deviations, and squares of what is standardized, stay finite.
@@ -50,6 +51,16 @@ def check_target_columns(columns: Sequence[str] | None) -> tuple[str, ...]:
     return names
 
 
+def target_columns(names: Sequence[str], *, content_key: str, content_column: str) -> dict[str, str]:
+    """The columns of a table with numbers, for `table_rows`: what is described first, then every target.
+
+    content_key: the setting that names the column of paths or texts. Raises RequestError for a target that is it.
+    """
+    if content_column in names:
+        raise RequestError(f"dataset.target_columns names {content_column}, which is dataset.{content_key}.")
+    return {content_key: content_column} | {f"target_columns[{i}]": name for i, name in enumerate(names)}
+
+
 def statistics(
     source: object, names: Sequence[str], targets: np.ndarray
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -75,46 +86,26 @@ def standardized(targets: np.ndarray, mean: Sequence[float], std: Sequence[float
     return found
 
 
-def divided(
-    *,
-    source: object,
-    parts: np.ndarray,
-    given: set[str],
-    rows: np.ndarray,
-    keys: Sequence[str],
-    fractions: Mapping[str, float],
-    seed: int,
-    example: str,
-) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The usable rows of each part, and notes; parts that nobody gave are held out of train, drawn by seed and content.
+class NumberTargets(NoTargets):
+    """Tuples of K numbers. names: of each number, in this order."""
 
-    parts: (N,) which of PARTS each example is in. given: the parts that are named. rows: (M,) usable rows. keys: N, of
-    the content of each. example: what messages call one. Raises RequestError for a part without a usable example.
-    """
-    chosen = {part: rows[parts[rows] == number] for number, part in enumerate(PARTS)}
-    for part in given:
-        if not len(chosen[part]):
-            raise RequestError(f"{source} has no usable {example}s left in {part}.")
-    missing = {part: share for part, share in fractions.items() if part not in given}
-    if not missing:
-        return chosen, []
-    train = chosen["train"]
-    different = len({keys[row] for row in train.tolist()})
-    if different < 1 + len(missing):
-        raise RequestError(
-            f"{source} has {different} different usable {example}s in train, too few to hold out"
-            f" {' and '.join(missing)}.\nAdd some, or say in a column which belong to which part."
-        )
-    held_out = hold_out(
-        labels=np.zeros(len(train), dtype=np.int64),
-        keys=[keys[row] for row in train.tolist()],
-        fractions=missing,
-        seed=seed,
-        class_names=(example,),
-    )
-    notes = [
-        f"{part}: {counted(len(of), example)} held out of train (split_seed {seed})"
-        for part, of in held_out.items()
-        if part != "train"
-    ]
-    return chosen | {part: train[of] for part, of in held_out.items()}, notes
+    def __init__(self, found: Listing, names: Sequence[str]) -> None:
+        self._found, self._names = found, tuple(names)
+        self._targets = np.array(found.targets, dtype=np.float64).reshape(-1, len(self._names))
+        self.duplicates = [shown(targets) for targets in found.targets]
+        self.copies = f"{found.unit}s that are copies of another with the same targets and split"
+        self._mean: tuple[float, ...] = ()
+        self._std: tuple[float, ...] = ()
+
+    def fit(self, rows: Rows) -> dict[int, str]:
+        """Mean and deviation of each number over train."""
+        self._mean, self._std = statistics(self._found.source, self._names, self._targets[rows["train"]])
+        return {}
+
+    def columns(self, rows: np.ndarray) -> dict[str, Any]:
+        """targets (M, K) float64 in their own units; target_mean, target_std."""
+        return {"targets": self._targets[rows], "target_mean": self._mean, "target_std": self._std}
+
+    def spec(self) -> dict[str, Any]:
+        """target_names, target_mean, target_std."""
+        return {"target_names": self._names, "target_mean": self._mean, "target_std": self._std}

@@ -1,0 +1,52 @@
+"""Columns of strings that are made when asked for."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import overload
+
+import numpy as np
+
+
+class Strings(Sequence[str]):
+    """Strings that are made when asked for, by `at`."""
+
+    @overload
+    def __getitem__(self, row: int) -> str: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[str]: ...
+    def __getitem__(self, row: int | slice) -> str | Sequence[str]:
+        return Picked(self, np.arange(len(self))[row]) if isinstance(row, slice) else self.at(row)
+
+    @abstractmethod
+    def at(self, row: int) -> str:
+        """One of them."""
+
+
+class Picked(Strings):
+    """Some rows of other strings, looked up when asked for. rows: (N,) int64."""
+
+    def __init__(self, values: Sequence[str], rows: np.ndarray) -> None:
+        self._values, self._rows = values, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def at(self, row: int) -> str:
+        return self._values[int(self._rows[row])]
+
+
+class Places(Strings):
+    """Where each text is from, "file:line"; the file alone, or its name in quotes, for line 0.
+
+    sources: files or names. source_of: (N,) which of them. lines: (N,) from 1; 0 for the whole file.
+    """
+
+    def __init__(self, sources: Sequence[str], source_of: np.ndarray, lines: np.ndarray) -> None:
+        self._sources, self._source_of, self._lines = sources, source_of, lines
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def at(self, row: int) -> str:
+        source, line = self._sources[self._source_of[row]], self._lines[row]
+        return f"{source}:{line}" if line else source

@@ -1,0 +1,185 @@
+"""Image files through the cache: their size and channels chosen, decoded once, and looked at."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sensorium.data.cache import cached_images
+from sensorium.data.pipeline import Rows
+from sensorium.data.vision.listing import ImageListing
+from sensorium.data.vision.settings import ImageFileSettings
+from sensorium.errors import RequestError
+from sensorium.randomness import generator
+from sensorium.vision.decode import UnreadableImage, is_grey, probe_size
+
+_SAMPLE = 64  # images looked at to choose size and channels
+_LARGEST_NATIVE = 256  # pixels; images of one common size up to this are taken at that size
+_LARGEST_SCENE = 512  # the same, of images with boxes or masks
+_STEP = 32  # sides that have to be chosen are multiples of it, which most networks halve five times
+
+Size = tuple[int, int]  # height, width
+
+
+class ImageInputs:
+    """Images at one size. size: (height, width)."""
+
+    shared = "content"
+
+    def __init__(self, found: ImageListing, settings: ImageFileSettings) -> None:
+        found.need()
+        self._found, self._settings, self.notes = found, settings, []
+        self.size, channels = self._choose()
+        self._images = cached_images(
+            found.paths,
+            image_size=self.size,
+            in_channels=channels,
+            resize=settings.resize,
+            cache_bytes=settings.cache_bytes,
+        )
+        self.digests = self.keys = self._images.digests
+        self.unusable = dict(self._images.unreadable)
+        if self._images.cached < len(found):
+            self.notes.append(
+                f"{self._images.cached:,} of {len(found):,} images are kept decoded; dataset.cache_bytes has no room"
+                " for the others, which are decoded at each read"
+            )
+
+    def fit(self, rows: Rows) -> dict[int, str]:
+        self._statistics = self._images.statistics(rows["train"])
+        return {}
+
+    def columns(self, rows: np.ndarray) -> dict[str, Any]:
+        names = [str(self._found.paths[row]) for row in rows.tolist()]
+        return {"images": self._images.store.subset(rows), "names": names}
+
+    def spec(self) -> dict[str, Any]:
+        mean, std = self._statistics
+        return {
+            "in_channels": self._images.store.shape[0],
+            "image_size": self.size,
+            "mean": mean,
+            "std": std,
+            "resize": self._settings.resize,
+        }
+
+    def notes_on(self, rows: Rows) -> list[str]:
+        return []
+
+    def _choose(self) -> tuple[Size, int]:
+        """Size and channels as given, else from a sample of the training images."""
+        paths = sorted(self._found.paths[row] for row in self._found.rows("train").tolist())
+        sizes, gray, unreadable = [], [], ""
+        for path in self._sampled(paths):
+            try:
+                sizes.append(self._settings.size or probe_size(path))
+                gray.append(self._settings.channels == "auto" and is_grey(path))
+            except UnreadableImage as error:
+                unreadable = str(error)
+        if not gray:
+            looked_at = min(len(paths), _SAMPLE)
+            raise RequestError(
+                f"None of the {looked_at} images looked at can be read. The last one:\n{unreadable}"
+                if paths
+                else f"{self._found.source} has no training images."
+            )
+        size = self._settings.size
+        if size is None:
+            size, why = usual_size(sizes)
+            self.notes.append(why)
+        return size, self._channels(gray)
+
+    def _sampled(self, paths: Sequence[Path]) -> list[Path]:
+        drawn = np.sort(generator(self._settings.seed).permutation(len(paths))[:_SAMPLE])
+        return [paths[row] for row in drawn.tolist()]
+
+    def _channels(self, gray: Sequence[bool]) -> int:
+        if self._settings.channels != "auto":
+            return self._settings.channels
+        channels = 1 if all(gray) else 3
+        which = "all" if all(gray) else "not all"
+        self.notes.append(f"channels: {channels}, for the {len(gray)} images looked at are {which} gray")
+        return channels
+
+
+class SceneInputs(ImageInputs):
+    """Images with boxes or masks. sizes: (N, 2) int64, height and width before they are fitted."""
+
+    sizes: np.ndarray
+
+    def _choose(self) -> tuple[Size, int]:
+        found = self._found
+        self.sizes = _probed(found.paths)
+        train = found.rows("train")
+        usable = train[self.sizes[train].any(axis=1)]
+        if not len(usable):
+            raise RequestError(f"{found.source} has no readable training image; the first is {found.paths[0]}.")
+        size = self._settings.size
+        if size is None:
+            size, why = scene_size(self.sizes[usable])
+            self.notes.append(why)
+        if self._settings.channels != "auto":
+            return size, self._settings.channels
+        gray = []
+        for path in self._sampled([found.paths[row] for row in usable.tolist()]):
+            try:
+                gray.append(is_grey(path))
+            except UnreadableImage:  # a head that can be read before a body that cannot; told when all are decoded
+                continue
+        return size, self._channels(gray)
+
+    def columns(self, rows: np.ndarray) -> dict[str, Any]:
+        return {**super().columns(rows), "sizes": self.sizes[rows], "resize": self._settings.resize}
+
+
+def usual_size(sizes: Sequence[Size]) -> tuple[Size, str]:
+    """(height, width) for images of these sizes, and why.
+
+    Their own size when all have one, up to 256 pixels a side; else a square of their median shorter side, rounded down
+    to a multiple of 32, between 32 and 224.
+    """
+    if len(set(sizes)) == 1 and max(sizes[0]) <= _LARGEST_NATIVE:
+        height, width = sizes[0]
+        return sizes[0], f"image_size: {height} x {width}, the size of all {len(sizes)} images looked at"
+    middle = int(np.median([min(size) for size in sizes]))
+    side = min(224, max(_STEP, middle // _STEP * _STEP))
+    return (side, side), (
+        f"image_size: {side} x {side}, for the median shorter side of {len(sizes)} images looked at is {middle};"
+        " dataset.image_size sets another"
+    )
+
+
+def scene_size(sizes: np.ndarray) -> tuple[Size, str]:
+    """(height, width) for images of sizes (N, 2), and why.
+
+    Their own when all have one, up to 512 pixels a side; else their median height and width, made smaller until both
+    are at most 512, each rounded down to a multiple of 32.
+    """
+    looked = f"{len(sizes):,} training images"
+    if (sizes == sizes[0]).all() and sizes[0].max() <= _LARGEST_SCENE:
+        height, width = sizes[0].tolist()
+        return (height, width), f"image_size: {height} x {width}, the size of all {looked}"
+    middle = np.median(sizes, axis=0)
+    sides = middle * min(1.0, _LARGEST_SCENE / middle.max())
+    height, width = (max(_STEP, int(side) // _STEP * _STEP) for side in sides)
+    return (height, width), (
+        f"image_size: {height} x {width}, for {middle[0]:.0f} x {middle[1]:.0f} is the median of {looked};"
+        " dataset.image_size sets another"
+    )
+
+
+def _probed(paths: Sequence[Path]) -> np.ndarray:
+    """(N, 2) int64 height and width of each, from the heads of the files; zeros for one that cannot be read."""
+
+    def probe(path: Path) -> Size:
+        try:
+            with path.open("rb") as head:
+                return probe_size(head)
+        except (UnreadableImage, OSError):  # told when all are decoded
+            return 0, 0
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return np.array(list(pool.map(probe, paths)), dtype=np.int64).reshape(-1, 2)

@@ -1,0 +1,51 @@
+"""What a source says there is: image files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sensorium.data.io.paths import existing
+from sensorium.data.listing import Listing
+from sensorium.data.strings import Strings
+
+
+class ImageListing(Listing):
+    """Image files one after the other."""
+
+    unit = "image"
+
+    def __init__(self, source: str | Path) -> None:
+        super().__init__(source)
+        self.paths: list[Path] = []
+
+    def add(self, path: Path, target: Any, *, split: str = "", source: str = "", line: int = 0) -> None:
+        """An image, and what is to be predicted for it. split: train, val, test, or "" when nobody says. source, line:
+        where it is written, for messages; "" takes the file itself.
+        """
+        self.paths.append(path)
+        self._append(target, split, source or str(path), line)
+
+    @property
+    def names(self) -> Sequence[str]:
+        return PathNames(self.paths)
+
+
+class PathNames(Strings):
+    """Paths as strings."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def at(self, row: int) -> str:
+        return str(self._paths[row])
+
+
+def image_root(given: str | None, *, key: str = "root") -> Path:
+    """The folder that dataset.KEY names. For a table, the RequestError says which dataset reads it."""
+    hint = "Unpack it first, if it is an archive."
+    if given is not None and Path(given).suffix.lower() in (".csv", ".tsv", ".txt"):
+        hint = f"For a list of files and labels say dataset=image_csv dataset.path={given}."
+    return existing(key, given, what="folder", hint=hint)
