@@ -121,17 +121,27 @@ def _migrate(payload: dict[str, Any], path: Path) -> dict[str, Any]:
     return payload
 
 
+# Keys that datasets have taken since; each means what was done without it.
+_ADDED_KEYS: dict[str, dict[str, Any]] = {
+    "sensorium.data.vision.image_csv.ImageCsv": {"encoding": None},
+    "sensorium.data.audio.speech_manifest.SpeechManifest": {"duration_column": None, "audio_root": None},
+}
+
+
 def migrated_config(config: dict[str, Any]) -> dict[str, Any]:
-    """A config of any format with today's dotted paths; a run's config.yaml likewise."""
-    return {key: _with_moved_targets(value) for key, value in config.items()}
+    """A config of any format with today's dotted paths and keys; a run's config.yaml likewise."""
+    return {key: _brought_up_to_date(value) for key, value in config.items()}
 
 
-def _with_moved_targets(value: Any) -> Any:
+def _brought_up_to_date(value: Any) -> Any:
     if isinstance(value, dict):
-        found = {key: _with_moved_targets(inner) for key, inner in value.items()}
+        found = {key: _brought_up_to_date(inner) for key, inner in value.items()}
         target = found.get("_target_")
-        return found | {"_target_": _MOVED_TARGETS[target]} if target in _MOVED_TARGETS else found
-    return [_with_moved_targets(inner) for inner in value] if isinstance(value, list) else value
+        if isinstance(target, str):
+            target = _MOVED_TARGETS.get(target, target)
+            return {**_ADDED_KEYS.get(target, {}), **found, "_target_": target}
+        return found
+    return [_brought_up_to_date(inner) for inner in value] if isinstance(value, list) else value
 
 
 def read(path: Path) -> Checkpoint:

@@ -62,11 +62,11 @@ def test_prediction_in_every_form(home: Path) -> None:
     given = ("predict", "ckpt=run", "input=[scene_0.png,broken.png,scene_1.png]", "threshold=0.001", "accelerator=cpu")
     result = run_command([*given, "format=json"], home)
     assert result.status == 1
-    assert "broken.png: not a readable picture" in result.stderr
+    assert "broken.png: not a readable image" in result.stderr
     first, broken, second = map(json.loads, result.stdout.splitlines())
     assert (first["input"], first["width"], first["height"]) == ("scene_0.png", 256, 256)
     assert broken["boxes"] == []
-    assert "not a readable picture" in broken["error"]
+    assert "not a readable image" in broken["error"]
     boxes = first["boxes"] + second["boxes"]
     assert boxes
     assert max(side for one in boxes for side in one["box"]) > 128  # in pixels of the original

@@ -137,7 +137,7 @@ def test_bad_pictures_are_named_or_left_out(pictures):
     (pictures / "broken" / "class_2" / "004.png").write_bytes(b"no picture")
     result = run_command(["eval", "ckpt=run", "dataset.root=broken"], pictures)
     assert result.status == 2
-    assert "broken/class_2/004.png: not a readable picture" in result.stderr
+    assert "broken/class_2/004.png: not a readable image" in result.stderr
     skipping = ["eval", "ckpt=run", "dataset.root=broken", "on_bad=skip", "folder=skipped", "format=json"]
     result = run_command(skipping, pictures)
     assert (result.status, result.stderr) == (0, "1 problem in the data, left out and listed in skipped/left_out.csv\n")
@@ -145,4 +145,4 @@ def test_bad_pictures_are_named_or_left_out(pictures):
     assert len(rows_of(pictures / "skipped" / "predictions.csv")) == 14
     (row,) = rows_of(pictures / "skipped" / "left_out.csv")
     assert row["place"] == "broken/class_2/004.png"
-    assert "not a readable picture" in row["problem"]
+    assert "not a readable image" in row["problem"]

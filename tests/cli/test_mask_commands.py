@@ -102,7 +102,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_answered(home: Path) -> None:
     (home / "bad.png").write_bytes(b"no picture")
     result = run_command(["predict", "ckpt=best.ckpt", "input=[bad.png,photos/a]", "masks=rest"], home)
     assert result.status == 1
-    assert "bad.png: not a readable picture" in result.stderr
+    assert "bad.png: not a readable image" in result.stderr
     assert sorted(path.name for path in (home / "rest").iterdir()) == ["one.png", "two.png"]
 
 

@@ -206,7 +206,7 @@ DATA = [
         "train dataset=image_folder dataset.root=unlike",
         ["4 problems", "class 'clas_2' is in test but not in train", "nearest there is 'class_1'"],
     ),
-    ("train dataset=image_folder dataset.root=text", ["text/class_0/000.png", "not a readable picture", "on_bad=skip"]),
+    ("train dataset=image_folder dataset.root=text", ["text/class_0/000.png", "not a readable image", "on_bad=skip"]),
     ("train dataset=image_folder dataset.root=zero", ["zero/class_0/000.png", "the file is empty", "on_bad=skip"]),
     ("train dataset=image_csv", ["dataset.path is not set", "dataset.path=FILE"]),
     ("train dataset=image_csv dataset.path=photos", ["photos is a folder", "dataset=image_folder dataset.root"]),

@@ -90,14 +90,19 @@ def test_parts_without_a_file_are_held_out(tmp_path):
     ],
 )
 def test_bad_annotations_are_named_and_left_out(tmp_path, bad, what):
-    write_all(tmp_path, [annotation(), bad])
+    write_all(tmp_path, [annotation(), bad, annotation(image=2)])
     message = told(tmp_path)
     assert message.startswith("The data has 1 problem;")
     place = f"{tmp_path}/train.json: annotation"
     assert f"{place} {what}" in message
     data = load(tmp_path, on_bad="skip")
-    assert data.train.boxes[0].tolist() == [[2, 3, 12, 8]]
+    if "box outside" in what:  # clipped
+        assert (data.train.boxes[0].tolist(), data.problems) == ([[2, 3, 12, 8], [2, 3, 32, 8]], ())
+        return
     assert len(data.problems) == 1
+    # An image with a box less would teach that there is nothing; a box of no image takes none with it.
+    of_an_image = isinstance(bad, dict) and bad["image_id"] != 99
+    assert [name[-5:] for name in data.train.names] == (["2.png"] if of_an_image else ["1.png", "2.png"])
 
 
 def test_bad_pictures(tmp_path):
@@ -137,7 +142,7 @@ def test_a_category_that_train_does_not_have(tmp_path):
             '{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}',
             "two categories have the same id or name",
         ),
-        ('{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}]}', "has no usable image"),
+        ('{"images": [], "annotations": [], "categories": [{"id": 1, "name": "a"}]}', "lists no usable image"),
     ],
 )
 def test_a_file_that_is_no_annotation(tmp_path, content, what):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from images import write_picture_folder
+from sensorium.data.listing import SPLIT_NAMES
 from sensorium.data.vision.image_csv import ImageCsv
 from sensorium.errors import RequestError
 
@@ -100,7 +101,7 @@ def test_problems_have_their_line(root):
         "class_0/001.png,,train",
         ",left,train",
         "class_0/002.png,left",
-        "class_0/002.png,right,training",
+        "class_0/002.png,right,exercise",
         "class_1/009.png,left,train",
         "class_1/000.png,right,train",
         "class_1,left,train",
@@ -113,7 +114,7 @@ def test_problems_have_their_line(root):
         "list.csv:23: no label",
         "list.csv:24: no path",
         "list.csv:25: 2 cells where the first line has 3",
-        "list.csv:26: split 'training' is none of train, val, valid, validation, test",
+        f"list.csv:26: split 'exercise' is none of {', '.join(SPLIT_NAMES)}",
         "list.csv:29: there is no file class_1",
         "list.csv:5: class_0/003.png: not a readable image (the file is empty)",
         "list.csv:12: class_1/000.png: labelled 'left'; list.csv:28 has the same content and label 'right'",
@@ -133,7 +134,7 @@ def test_unknown_columns_list_the_ones_found(root):
     path = write(root, ["file,label", "class_0/000.png,a"])
     assert told(path).splitlines() == [
         f"{path} has no column 'path'. dataset.path_column=NAME names another one.",
-        "Its first line has: file, label.",
+        "Its columns are: file, label.",
     ]
     assert "'labels'. Did you mean dataset.label_column=label?" in told(path, path_column="file", label_column="labels")
     assert "dataset.split_column=NAME" in told(path, path_column="file", split_column="part")
@@ -144,9 +145,9 @@ def test_files_that_are_no_list(root, tmp_path):
     write(root, ["path,label"])
     assert told(root / "lst.csv").endswith(f"there is no such file. Did you mean {root}/list.csv?")
     assert "is a folder; a file is needed.\nFor a folder of class folders say dataset=image_folder" in told(root)
-    assert told(root / "list.csv") == f"{root}/list.csv lists no usable picture."
-    assert "Its first line has: nothing." in told(write(root, [], name="empty.csv"))
-    assert "not UTF-8 text (at byte 11)" in told(write(root, ["path,label", "ü.png,a"], encoding="latin-1"))
+    assert told(root / "list.csv") == f"{root}/list.csv lists no usable image."
+    assert "Its columns are: none at all." in told(write(root, [], name="empty.csv"))
+    assert "list.csv:2: not UTF-8 (byte 0xfc)" in told(write(root, ["path,label", "ü.png,a"], encoding="latin-1"))
     only_gone = write(root, ["path,label", "gone.png,a"])
     assert told(only_gone).endswith(f"The first problem: {only_gone}:2: there is no file {root}/gone.png")
     one = write(root, ["path,label", "class_0/000.png,a", "class_1/000.png,a"])

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from images import write_picture_folder
-from sensorium.data.vision.inputs import usual_size
 from sensorium.data.vision.image_folder import ImageFolder
+from sensorium.data.vision.inputs import usual_size
 from sensorium.errors import RequestError
 from sensorium.vision.decode import decode_image
 
@@ -212,9 +212,7 @@ def test_other_files_and_folders_are_told(tmp_path):
     (root / "class_0" / "a.heic").touch()
     (root / "class_0" / "Thumbs.db").touch()
     (root / "README.txt").touch()
-    assert load(root).notes[0] == (
-        f"{root}: 1 file not read, for no image ends like that (.heic), such as {root}/class_0/a.heic"
-    )
+    assert load(root).notes[0] == (f"{root}/class_0: 1 file not read as images (.heic), such as {root}/class_0/a.heic")
     split = write_picture_folder(tmp_path / "split", parts=("train", "test"))
     (split / "unlabelled").mkdir()
     assert load(split).notes[0] == f"{split}: not read, beside the splits: unlabelled"

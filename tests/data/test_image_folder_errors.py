@@ -49,14 +49,14 @@ def test_a_root_that_is_a_file(tmp_path):
 def test_a_root_without_class_folders(tmp_path):
     root = tmp_path / "photos"
     root.mkdir()
-    assert told(root).startswith(
-        f"dataset.root={root} holds neither images nor folders.\nExpected: {root}/CLASS/PICTURE"
-    )
+    assert told(root).startswith(f"{root} lists no usable image.\nExpected: {root}/CLASS/IMAGE")
     Image.fromarray(band_picture(label=0, classes=2, number=0)).save(root / "a.png")
-    assert told(root).startswith(f"dataset.root={root} holds 1 image but no class folders.\n")
+    outside = f"{root}/a.png: image outside of any class folder"
+    assert told(root).startswith(f"{root} lists no usable image. The first problem: {outside}\nExpected:")
     (root / "a.png").unlink()
     (root / "cat").mkdir()
-    assert told(root).startswith(f"dataset.root={root} holds 1 folder without pictures.\n")
+    empty = f"{root}/cat: class folder without images"
+    assert told(root).startswith(f"{root} lists no usable image. The first problem: {empty}\nExpected:")
 
 
 def test_a_root_one_folder_too_high(tmp_path):
@@ -70,7 +70,7 @@ def test_one_class_is_not_enough(tmp_path):
     root = write_picture_folder(tmp_path / "photos", classes=1)
     assert f"{root} has only the class 'class_0' with usable training images; at least two" in told(root)
     (root / "dog").mkdir()
-    assert told(root).endswith(f"The first problem: {root}/dog: class folder without images")
+    assert told(root).endswith(f"\n  {root}/dog: class folder without images")
     (root / "dog" / "a.png").touch()
     assert "only the class 'class_0'" in told(root, on_bad="skip")
 
@@ -93,7 +93,7 @@ def test_nothing_left_in_a_part(tmp_path):
     root = write_picture_folder(tmp_path / "photos", per_class=4, parts=("train", "test"))
     for path in (root / "test").glob("*/*.png"):
         path.write_bytes(b"")
-    assert told(root, on_bad="skip") == f"{root} has no usable images left in test."
+    assert told(root, on_bad="skip").startswith(f"{root} has no usable images left in test.\nThe first problem: ")
     for path in (root / "train").glob("*/*.png"):
         path.write_bytes(b"")
     assert "None of the 8 images looked at can be read. The last one:\n" in told(root, on_bad="skip")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sensorium.data.vision.image_tagging_csv import ImageTaggingCsv
 from sensorium.data.targets.tags import rarest_tags
+from sensorium.data.vision.image_tagging_csv import ImageTaggingCsv
 from sensorium.errors import RequestError
 
 TAGS = ("", "cat", "cat|dog", "dog", "dog|red car")
@@ -129,18 +129,12 @@ def test_the_rarest_tag_by_hand():
     assert rarest_tags(targets).tolist() == [1, 0, 2, 3, 1]
 
 
-def test_a_tag_too_rare_to_hold_out_stays_in_train():
-    targets = np.array([[1, 0]] * 10 + [[1, 1]] * 2)
-    parts, notes = hold_out_by_tag(
-        targets=targets,
-        keys=[str(row) for row in range(12)],
-        fractions={"test": 0.2, "val": 0.2},
-        seed=0,
-        class_names=("a", "b"),
-    )
-    assert {10, 11} <= set(parts["train"].tolist())
-    assert sorted(np.concatenate(list(parts.values())).tolist()) == list(range(12))
-    assert notes[-1] == "train keeps 2 images with a tag too rare to hold out"
+def test_a_tag_too_rare_to_hold_out_stays_in_train(root):
+    data = load(write(root, ["path,labels", *(f"{n:02d}.png,cat" for n in range(20)), "20.png,cat|dog", "21.png,dog"]))
+    names = [str(name).rpartition("/")[2] for name in data.train.names]
+    assert {"20.png", "21.png"} <= set(names)
+    assert len(data.train) + len(data.val) + len(data.test) == 22
+    assert "train keeps 2 images of a group too small to hold out" in data.notes
 
 
 @pytest.mark.parametrize(
@@ -204,11 +198,20 @@ def test_settings_that_cannot_be(root, changes, message):
 
 
 def test_images_without_any_tag_are_not_enough(root):
-    untagged = ["path,labels,split", "00.png,,train", "01.png,cat,val", "02.png,cat,test"]
+    untagged = [
+        "path,labels,split",
+        "00.png,,train",
+        "01.png,cat,val",
+        "02.png,cat,test",
+        "03.png,,val",
+        "04.png,,test",
+    ]
     path = write(root, untagged)
     assert "tag 'cat' is in val but not in train" in told(path)
     assert "no usable training image with a tag" in told(path, on_bad="skip")
     path = write(root, ["path,labels,split", "00.png,cat,train", "01.png,,val", "02.png,cat,test"])
     assert "has no usable image with a tag in val" in told(path)
-    assert "No tag has 3 different images" in told(write(root, ["path,labels", "00.png,cat", "01.png,dog"]))
+    assert "no group by rarest tag of 3 different images" in told(
+        write(root, ["path,labels", "00.png,cat", "01.png,dog"])
+    )
     assert "lists no usable image" in told(write(root, ["path,labels"]))

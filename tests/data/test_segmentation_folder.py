@@ -169,10 +169,10 @@ def test_folders_that_are_not_there(tmp_path):
     (tmp_path / "train" / "images").mkdir(parents=True)
     assert told(tmp_path) == (
         f"{tmp_path}/train has no folders images and masks.\n"
-        f"Expected: {tmp_path}/train/images/PICTURE and {tmp_path}/train/masks/MASK.png, or without train."
+        f"Expected: {tmp_path}/train/images/IMAGE and {tmp_path}/train/masks/MASK.png, or without train."
     )
     (tmp_path / "train" / "masks").mkdir()
-    assert told(tmp_path) == f"{tmp_path} has no image with a mask."
+    assert told(tmp_path) == f"{tmp_path} lists no usable image."
 
 
 def load_voc(root, on_bad="fail", class_names=None):

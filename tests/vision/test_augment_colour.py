@@ -63,7 +63,7 @@ def test_contrast_of_a_large_picture_does_not_depend_on_the_batch():
 
 def test_two_channels_have_a_mean_and_no_hue():
     images = noise(2, (2, 4, 4))
-    assert torch.allclose(colour.grey(images), images.mean(1, keepdim=True))
+    assert torch.allclose(colour.gray(images), images.mean(1, keepdim=True))
     assert torch.equal(colour.hue(images, torch.full((2,), 0.3)), images)
     assert torch.equal(colour.saturation(images, torch.zeros(2)), images)
 

@@ -70,7 +70,7 @@ def test_reflection_equals_torch(dtype):
     expected = F.pad(images.float(), (3, 3, 2, 2), mode="reflect")
     assert torch.equal(geometry.reflect_pad(images, 2, 3).float(), expected)
     assert torch.equal(geometry.reflect_pad(images, 0, 0), images)
-    with pytest.raises(RequestError, match="Pictures of 9x12 cannot be reflected by 9 rows and 0 columns"):
+    with pytest.raises(RequestError, match="Images of 9x12 cannot be reflected by 9 rows and 0 columns"):
         geometry.reflect_pad(images, 9, 0)
 
 

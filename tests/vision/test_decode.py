@@ -94,7 +94,7 @@ def test_float_tiff_from_0_to_1_or_to_255(values, expected):
     [((0.0, float("nan")), "F"), ((-0.5, 1.0), "F"), ((0.0, 256.0), "F"), ((0, 70000), "I"), ((-1, 5), "I")],
 )
 def test_numbers_out_of_range_are_refused_not_clipped(values, mode):
-    with pytest.raises(UnreadableImage, match=r"picture: not a readable picture \(its values run from"):
+    with pytest.raises(UnreadableImage, match=r"image: not a readable image \(its values run from"):
         decoded(row(*values, mode=mode), 1, "a.tif")
 
 
@@ -227,7 +227,7 @@ def damaged(tmp_path, name, content):
 )
 def test_what_is_no_picture_is_named(tmp_path, name, content, reason):
     path = damaged(tmp_path, name, content)
-    with pytest.raises(UnreadableImage, match=rf"{name}: not a readable picture \({reason}") as caught:
+    with pytest.raises(UnreadableImage, match=rf"{name}: not a readable image \({reason}") as caught:
         decode_image(path, image_size=(8, 8), in_channels=3, resize="crop")
     assert str(caught.value) == f"{path}: {caught.value.what}"
     assert caught.value.exit_status == 2
@@ -238,12 +238,12 @@ def test_a_file_cut_short_is_refused(tmp_path, name):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     whole = saved(Image.fromarray(noise), name).getvalue()
     path = damaged(tmp_path, name, whole[: len(whole) // 2])
-    with pytest.raises(UnreadableImage, match=f"{name}: not a readable picture"):
+    with pytest.raises(UnreadableImage, match=f"{name}: not a readable image"):
         decode_image(path, image_size=(64, 64), in_channels=3, resize="crop")
 
 
 def test_missing_file_and_folder(tmp_path):
-    with pytest.raises(UnreadableImage, match=r"gone.png: not a readable picture \(no such file"):
+    with pytest.raises(UnreadableImage, match=r"gone.png: not a readable image \(no such file"):
         decode_image(tmp_path / "gone.png", image_size=(8, 8), in_channels=3, resize="crop")
     with pytest.raises(UnreadableImage, match="is a directory"):
         probe_size(tmp_path)

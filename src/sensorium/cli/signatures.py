@@ -223,9 +223,10 @@ def _dataclass_signature(found: Definition, depth: int) -> Signature | None:
             return None
         parameters |= inherited.parameters
     for inner in node.body:
-        if isinstance(inner, ast.AnnAssign) and isinstance(inner.target, ast.Name):
-            if not ast.unparse(inner.annotation).startswith(("ClassVar", "typing.ClassVar")):
-                parameters[inner.target.id] = annotation(found.module, inner.annotation)
+        if not isinstance(inner, ast.AnnAssign) or not isinstance(inner.target, ast.Name):
+            continue
+        if not ast.unparse(inner.annotation).startswith(("ClassVar", "typing.ClassVar")):
+            parameters[inner.target.id] = annotation(found.module, inner.annotation)
     return Signature(parameters, takes_any=False)
 
 

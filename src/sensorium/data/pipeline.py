@@ -55,8 +55,8 @@ class Targets(Protocol):
     copies: str  # what messages call duplicates within a split
     rare_groups_stay: bool  # a group too small to divide stays in train, instead of being an error
 
-    def check(self, inputs: Any) -> dict[int, str]:
-        """The rows that are unusable because of their target, and why; targets are changed where part of one is."""
+    def check(self, inputs: Any) -> dict[int, Any]:
+        """The rows that are unusable because of their target, and why: in words, or a Problem with another place."""
 
     def unknown(self, rows: np.ndarray) -> tuple[dict[int, str], list[str]]:
         """Of these usable rows, those of val and test that training could not teach, and why; and notes."""
@@ -92,7 +92,7 @@ class NoTargets:
     copies = ""
     rare_groups_stay = False
 
-    def check(self, inputs: Any) -> dict[int, str]:
+    def check(self, inputs: Any) -> dict[int, Any]:
         """Nothing can be wrong."""
         return {}
 
@@ -155,8 +155,11 @@ def prepare(
     unknown, unknown_notes = targets.unknown(without(np.arange(len(found)), bad))
     bad |= unknown
     problems = _refused(found, bad, on_bad)
-    targets.settle(without(found.rows("train"), bad), problems)
-    rows, split_notes = divide(found, inputs, targets, without(np.arange(len(found)), bad), problems, settings)
+    usable = without(np.arange(len(found)), bad)
+    rows = {name: usable[found.splits[usable] == number] for number, name in enumerate(SPLITS)}
+    _check_not_empty(found, rows, problems)
+    targets.settle(rows["train"], problems)
+    rows, split_notes = divide(found, inputs, targets, rows, settings)
     late = {**inputs.fit(rows), **targets.fit(rows)}
     if late:
         bad |= late
@@ -182,8 +185,10 @@ def prepare(
     )
 
 
-def _refused(found: Listing, bad: Mapping[int, str], on_bad: OnBad) -> list[Problem]:
-    problems = found.problems + [found.problem(row, what) for row, what in sorted(bad.items())]
+def _refused(found: Listing, bad: Mapping[int, Any], on_bad: OnBad) -> list[Problem]:
+    problems = found.problems + [
+        bad[row] if isinstance(bad[row], Problem) else found.problem(row, bad[row]) for row in sorted(bad)
+    ]
     refuse(problems, on_bad=on_bad)
     return problems
 
@@ -198,19 +203,16 @@ def divide(
     found: Listing,
     inputs: Inputs,
     targets: Targets,
-    usable: np.ndarray,
-    problems: Sequence[Problem],
+    rows: Rows,
     settings: Settings,
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The usable rows of each split, and notes on what was held out of train."""
-    rows = {name: usable[found.splits[usable] == number] for number, name in enumerate(SPLITS)}
-    _check_not_empty(found, rows, problems)
+    """The usable rows of each split, of which some of train are held out for those it lacks; and notes."""
     missing = [name for name in SPLITS if name not in found.given]
     fractions = {name: share for name, share in settings.fractions.items() if name in missing}
     if len(fractions) < len(missing):
         raise RequestError(f"{found.source} has no {found.unit}s for {' and '.join(missing)}.")
     if not fractions:
-        return rows, []
+        return dict(rows), []
     train = rows["train"]
     strata, names, how = targets.strata(train)
     keys = [inputs.keys[row].tobytes().hex() for row in train.tolist()]
@@ -245,7 +247,7 @@ def divide(
     ]
     if len(stays):
         notes.append(f"train keeps {counted(len(stays), found.unit)} of a group too small to hold out")
-    return rows | {name: train[of] for name, of in chosen.items()}, notes
+    return {**rows, **{name: train[of] for name, of in chosen.items()}}, notes
 
 
 def _large_enough(strata: np.ndarray, keys: Sequence[str], needed: int) -> np.ndarray:

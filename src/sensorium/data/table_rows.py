@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from sensorium.data.base import Problem, counted
 from sensorium.data.io.paths import existing
@@ -19,13 +20,15 @@ class TableSettings(Settings):
     encoding: None takes UTF-8, or UTF-16 when the file begins with its mark.
     """
 
+    folder_hint: ClassVar[str] = ""  # what to do with a folder
+
     path: str | None
     split_column: str | None
     encoding: str | None
 
     def files(self) -> Iterator[tuple[Path, str]]:
         """Every table, and the split that all its rows are in, "" where its rows say."""
-        yield existing("path", self.path), ""
+        yield existing("path", self.path, hint=self.folder_hint), ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +83,13 @@ def table_rows(
     columns: Mapping[str, str],
     *,
     optional: Mapping[str, str | None] | None = None,
+    raw: str = "",
 ) -> Iterator[Row]:
     """The rows of all tables of a dataset; what is wrong with others goes to `found`.
 
     columns: the setting that names a column -> the column. optional: the same, of columns that need not be there; None
-    takes the column that is called like the setting, without "_column", when there is one.
+    takes the column that is called like the setting, without "_column", when there is one. raw: a setting whose cells
+    keep the spaces around them.
 
     Raises RequestError for a column that is not there.
     """
@@ -94,7 +99,7 @@ def table_rows(
         raise RequestError(f"dataset.{keys[0]} and dataset.{keys[1]} name the same column, {twice.pop()!r}.")
     for path, split in settings.files():
         table = open_table(path, encoding=settings.encoding)
-        chosen = {key: check_column(path, table, key, str(column)) for key, column in columns.items()}
+        chosen = {key: check_column(path, table, key.partition("[")[0], str(column)) for key, column in columns.items()}
         wanted = {**(optional or {}), **({} if split else {"split_column": settings.split_column})}
         for key, column in wanted.items():
             usual = key.removesuffix("_column")
@@ -105,7 +110,7 @@ def table_rows(
                 found.problems.append(row)
                 continue
             line, cells = row
-            named = dict(zip(chosen, (cell.strip() for cell in cells), strict=True))
+            named = {key: cell if key == raw else cell.strip() for key, cell in zip(chosen, cells, strict=True)}
             try:
                 own = split_named(named.pop("split_column")) if "split_column" in named else split
             except ValueError as error:

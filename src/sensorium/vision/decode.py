@@ -98,6 +98,12 @@ def probe_size(source: Source) -> tuple[int, int]:
         return image.height, image.width
 
 
+def is_turned(source: Source) -> bool:
+    """Whether the EXIF rotation exchanges height and width."""
+    with opened(source) as image:
+        return image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+
+
 def is_grey(source: Source) -> bool:
     """Whether the image holds no colour, however it is stored."""
     red, green, blue = decode_image(source, image_size=(64, 64), in_channels=3, resize="stretch")

@@ -10,13 +10,13 @@ _BRIGHT = 150  # of luma; on a brighter colour the letters are black
 
 
 def draw_boxes(
-    image: np.ndarray, boxes: np.ndarray, texts: Sequence[str], colours: Sequence[tuple[int, int, int]]
+    pixels: np.ndarray, boxes: np.ndarray, texts: Sequence[str], colours: Sequence[tuple[int, int, int]]
 ) -> Image.Image:
-    """A copy of the image (3, H, W) uint8 with boxes (N, 4) in pixels, each in its colour with its text above it.
+    """An image of pixels (3, H, W) uint8 with boxes (N, 4) in pixels, each in its colour with its text above it.
 
-    Lines and letters grow with the picture. What comes first is drawn last, so that it is seen whole.
+    Lines and letters grow with the image. What comes first is drawn last, so that it is seen whole.
     """
-    image = Image.fromarray(np.ascontiguousarray(picture.transpose(1, 2, 0)))
+    image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
     draw = ImageDraw.Draw(image)
     side = max(image.size)
     line, font = max(1, round(side / 400)), ImageFont.load_default(size=min(40, max(9, round(side / 50))))

@@ -103,7 +103,7 @@ def test_silences_have_faint_noise():
 
 def test_wrong_requests(root, tmp_path):
     for changes, words in (
-        ({"val_size": 0}, "give at least 1 each"),
+        ({"val_size": 0}, "give a whole number, 1 or more"),
         ({"min_digits": 5, "max_digits": 4}, "give 1 or more, the first not larger"),
         ({"sample_rate": None}, "Give hertz"),
         ({"val_fraction": 0}, "val_fraction=0 leaves a split empty"),

@@ -173,5 +173,5 @@ def test_more_recordings_than_a_thread_takes_keep_their_order(tmp_path):
 def test_a_cache_that_cannot_be_written(listed, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SENSORIUM_CACHE", str(tmp_path / "file"))
-    with pytest.raises(RunError, match=r"Cannot keep sound in .*\n.*dataset\.cache=none"):
+    with pytest.raises(RunError, match=r"Cannot keep audio in .*\n.*dataset\.cache=none"):
         heard(listed, "samples")

@@ -69,7 +69,7 @@ def test_bad_recordings_are_named_or_left_out(tmp_path, name):
     said = spoilt(name, tmp_path / "bad.wav")
     found.add(tmp_path / "bad.wav", target="high", source="list.csv", line=7)
     message = told(found)
-    assert message.startswith("The data has 1 problem; on_bad=skip leaves out")
+    assert message.startswith("The data has 1 problem; on_bad=skip skips")
     assert f"list.csv:7: {tmp_path / 'bad.wav'}: {said}" in message
     data = labeled(found, "skip", **SOUND)
     assert len(data.problems) == 1
@@ -135,7 +135,10 @@ def test_the_same_sound_in_two_parts(tmp_path):
     data = labeled(found, "skip", **SOUND)
     assert (len(data.val), len(data.test)) == (1, 2)
     copies = f"{tmp_path / 'd.wav'} = {tmp_path / 'c.wav'}"
-    assert f"recordings that are copies of another of the same split: 1 ({copies}); kept on one side" in data.notes
+    assert (
+        f"recordings that are copies of another of the same class and split: 1 ({copies}); kept on one side"
+        in data.notes
+    )
 
 
 def test_the_same_sound_with_two_texts(tmp_path):

@@ -103,7 +103,7 @@ def test_subset_and_joined_keep_what_belongs_together():
 
 
 def test_parts_that_the_source_gives():
-    found = commands(part="train")
+    found = commands(split="train")
     for part in ("val", "test"):
         for k, label in enumerate(("10", "9")):
             found.add(tone(1500 + 100 * k, 0.1 if part == "val" else 0.11), target=label, split=part)
@@ -115,7 +115,7 @@ def test_parts_that_the_source_gives():
 
 
 def test_what_is_told_of_the_parts():
-    found = commands(speaker="ann", part="train")
+    found = commands(speaker="ann", split="train")
     for n, (speaker, part) in enumerate([("ann", "val"), ("bob", "val"), ("cat", "test"), ("", "test")]):
         found.add(tone(1500 + n, 1.0), target="9", split=part, speaker=speaker)
     notes = sounds(found).notes
@@ -155,7 +155,7 @@ TEXTS = ["One two", "two ONE one", "one", "two two", "one two one", "two"]
 
 
 def test_speech():
-    found = phrases(TEXTS, part="train")
+    found = phrases(TEXTS, split="train")
     found.add(tone(900, 0.3), target="One!", split="val", speaker="bob")
     found.add(tone(950, 0.4), target="two", split="test")
     data = speech(found, language_model=2)
@@ -214,7 +214,7 @@ def test_other_units(kind):
 
 
 def test_nothing_to_train_on():
-    with pytest.raises(RequestError, match="said has no recordings"):
+    with pytest.raises(RequestError, match="said lists no usable recording"):
         speech(AudioListing("said"))
     found = phrases(TEXTS)
     found.given.add("val")
@@ -223,7 +223,7 @@ def test_nothing_to_train_on():
 
 
 def _parted() -> AudioListing:
-    found = phrases(["aab", "abab", "bbb", "a"], part="train")
+    found = phrases(["aab", "abab", "bbb", "a"], split="train")
     for number, part in enumerate(("val", "test")):
         found.add(tone(500 + 50 * number, 0.3), target="ab", split=part)
     return found

@@ -8,7 +8,7 @@ from tones import tone
 
 from sensorium.data.audio import store
 from sensorium.data.audio.listing import AudioListing
-from sensorium.data.audio.store import FlatWriter, AudioStore, packed
+from sensorium.data.audio.store import AudioStore, FlatWriter, packed
 
 
 def written(arrays, **settings) -> AudioStore:

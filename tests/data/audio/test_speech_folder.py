@@ -75,7 +75,7 @@ def test_background_noise_is_left_aside(root):
     write(root / "_background_noise_" / "hum.wav", tone(50, 5.0))
     data = load(root)
     assert data.spec.class_names == ("no", "yes")
-    assert f"{root / '_background_noise_'}: 1 recording left aside, for they have no label" in data.notes
+    assert f"{root / '_background_noise_'}: 1 file not read, for they have no class" in data.notes
 
 
 def test_what_is_wrong_is_named(root):

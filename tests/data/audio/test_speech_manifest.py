@@ -8,6 +8,7 @@ import pytest
 from tones import SPEECH, tone, write
 
 from sensorium.data.audio.speech_manifest import SpeechManifest
+from sensorium.data.listing import SPLIT_NAMES
 from sensorium.errors import RequestError
 
 SETTINGS = SPEECH | {
@@ -148,7 +149,10 @@ def test_tables_that_are_parts(tmp_path, rows):
         ({"end": "nan"}, "end 'nan' is not a number of seconds"),
         ({"start": "0.2"}, "{folder}/wavs/three.wav[0.2-0.2]: a piece from 0.2 s to 0.2 s cannot be"),
         ({"end": "0.9"}, "{folder}/wavs/three.wav[0.1-0.9]: ends at 0.9 s, but the file ends at 0.30 s"),
-        ({"split": "tset"}, "split 'tset' is none of train, val, valid, validation, dev, test"),
+        (
+            {"split": "tset"},
+            f"split 'tset' is none of {', '.join(SPLIT_NAMES)}",
+        ),
     ],
 )
 def test_bad_rows_are_named(tmp_path, rows, change, said):
@@ -179,9 +183,9 @@ def test_no_table(tmp_path, rows):
     assert "dataset.path is not set" in told(None)
     assert "there is no such file" in told(tmp_path / "lsit.csv")
     (tmp_path / "empty.csv").write_text("audio,text\n")
-    assert told(tmp_path / "empty.csv") == f"{tmp_path / 'empty.csv'} has no recordings."
+    assert told(tmp_path / "empty.csv") == f"{tmp_path / 'empty.csv'} lists no usable recording."
     (tmp_path / "bad.csv").write_text("audio,text\nnone.wav,one\n")
     assert told(tmp_path / "bad.csv") == (
-        f"{tmp_path / 'bad.csv'} has no recordings.\n"
+        f"{tmp_path / 'bad.csv'} lists no usable recording. "
         f"The first problem: {tmp_path / 'bad.csv'}:2: there is no file {tmp_path / 'none.wav'}"
     )

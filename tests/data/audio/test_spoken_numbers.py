@@ -132,7 +132,7 @@ def test_commands_that_cannot_be(words, what):
 def test_wrong_requests():
     for changes, what in (
         ({"kind": "digit"}, "Did you mean digits?"),
-        ({"test_size": 0}, "give at least 1 each"),
+        ({"test_size": 0}, "give a whole number, 1 or more"),
         ({"sample_rate": None}, "Give hertz"),
     ):
         with pytest.raises(RequestError, match=re.escape(what)):

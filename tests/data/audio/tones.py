@@ -25,6 +25,7 @@ SOUND = {
     "test_fraction": 0.25,
     "split_seed": 0,
 }
+HELD_OUT = ("val_fraction", "test_fraction", "split_seed")
 SPEECH = SOUND | {"tokenizer": "char", "vocab_size": 100, "min_count": 1, "lowercase": True, "language_model": 0}
 
 
@@ -40,12 +41,18 @@ class TranscribedSettings(SpeechSettings, HoldOut):
 
 def labeled(found: AudioListing, on_bad: OnBad = "fail", *, class_names: Any = None, **settings: Any) -> Data:
     """Data for audio classification."""
-    return recordings.audio_classes(found, LabeledSettings(**settings), on_bad=on_bad, class_names=class_names)
+    kind = LabeledSettings
+    if settings.get("val_fraction", 0) is None:  # of a source that has all splits
+        kind, settings = AudioSettings, {key: settings[key] for key in settings if key not in HELD_OUT}
+    return recordings.audio_classes(found, kind(**settings), on_bad=on_bad, class_names=class_names)
 
 
 def transcribed(found: AudioListing, on_bad: OnBad = "fail", **settings: Any) -> Data:
     """Data for speech recognition."""
-    return recordings.transcribed(found, TranscribedSettings(**settings), on_bad=on_bad)
+    kind = TranscribedSettings
+    if settings.get("val_fraction", 0) is None:
+        kind, settings = SpeechSettings, {key: settings[key] for key in settings if key not in HELD_OUT}
+    return recordings.transcribed(found, kind(**settings), on_bad=on_bad)
 
 
 def tone(hertz: float, seconds: float = 0.2, *, rate: int = RATE) -> np.ndarray:

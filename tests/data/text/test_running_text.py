@@ -103,7 +103,7 @@ def test_text_that_cannot_be_used(tmp_path):
     assert "has no files that end in '.txt'" in told(file_of(tmp_path))
     path = tmp_path / "short.txt"
     path.write_text("short\n")
-    assert f"{path}: the val part has 1 token, and at least 2 are needed." in told(file_of(path))
+    assert f"{path}: the val split has 1 token, and at least 2 are needed." in told(file_of(path))
     path.write_text("")
     assert told(file_of(path)) == f"{path} holds no text. The first problem: {path}: no text"
     with pytest.raises(RequestError, match="leave nothing for training"):

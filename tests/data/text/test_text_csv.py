@@ -209,7 +209,8 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path):
         "27: no text",
         "28: no label",
         "30: 4 cells where the first line has 3",
-        "31: split 'holdout' is none of train, val, valid, validation, dev, test",
+        "31: split 'holdout' is none of train, training, trn, val, valid, validation, dev, development, eval, test,"
+        " testing, tst",
         "32: not UTF-8 (byte 0xe9); if it is in another encoding, dataset.encoding=NAME says so (latin-1 ...)",
         "36: not CSV (',' expected after '\"')",
         "38: a quotation mark opens here and never closes",
@@ -229,7 +230,10 @@ def test_contradicting_labels_leave_both_out_and_copies_are_counted(tmp_path):
         f"labelled 'good'; {path}:25 has the same text and label 'bad'",
         f"labelled 'bad'; {path}:24 has the same text and label 'good'",
     ]
-    assert f"copies of another of the same split: 1 ({path}:23 = {path}:22); kept on one side" in data.notes
+    assert (
+        f"texts that are copies of another of the same class and split: 1 ({path}:23 = {path}:22); kept on one side"
+        in data.notes
+    )
     where = [part for part in (data.train, data.val, data.test) if "twice" in list(part.texts)]
     assert len(where) == 1
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sensorium.data.strings import Picked, Places
 from sensorium.data.text import texts as texts_module
 from sensorium.data.text import tokens as tokens_module
-from sensorium.data.strings import Picked, Places
 from sensorium.data.text.texts import Texts, TextWriter
 from sensorium.data.text.tokens import TokenStore, encode_texts
 from sensorium.errors import RunError
@@ -55,7 +55,7 @@ def test_texts_come_back_as_they_were(given_texts: list[str]) -> None:
     assert [text for chunk in texts.chunks() for text in chunk] == given_texts
     assert [texts.num_characters(row) for row in range(len(texts))] == [len(text) for text in given_texts]
     rows = np.arange(len(texts))[::-1]
-    assert list(texts.take(rows)) == list(Picked(texts, rows)) == given_texts[::-1]
+    assert list(texts.subset(rows)) == list(Picked(texts, rows)) == given_texts[::-1]
 
 
 def test_half_characters_are_replaced() -> None:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from sensorium.data.loader import BatchLoader
 from sensorium.data.order import BatchPlan
-from sensorium.data.vision.store import ArrayStore
 from sensorium.data.vision.splits import TagSplit
+from sensorium.data.vision.store import ArrayStore
 from sensorium.errors import RequestError
 from sensorium.specs import ImageTaggingSpec
 from sensorium.tasks import registry

@@ -64,7 +64,7 @@ def test_tables_and_results(tmp_path: Path) -> None:
     assert (round(float(dog["ap50"]), 6), dog["found"], dog["precision"], dog["recall"]) == (1, "0", "", "0.0")
     assert rows["never"] == {"boxes": "0", "ap": "", "ap50": "", "found": "0", "precision": "", "recall": ""}
     assert json.loads(paths[1].read_text())[0] == {
-        "image_id": 0, "category_id": 1, "bbox": [0, 0, 10, 10], "score": 0.9
+        "image_id": 100007, "category_id": 13, "bbox": [0, 0, 10, 10], "score": 0.9
     }  # fmt: skip
     assert json.loads(paths[1].read_text())[2]["bbox"] == [10, 4, 20, 16]
     assert paths[2].read_text().splitlines() == [

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from sensorium.data.loader import BatchLoader
 from sensorium.data.order import BatchPlan
-from sensorium.data.vision.store import ArrayStore
 from sensorium.data.vision.splits import ImageRegressionSplit
+from sensorium.data.vision.store import ArrayStore
 from sensorium.metrics.regression import per_target, summary
 from sensorium.specs import ImageRegressionSpec
 from sensorium.tasks import registry

@@ -66,7 +66,7 @@ def test_answers_come_in_order_with_what_cannot_be_read(picture: Path, tmp_path:
     answers = list(predictor_of("stretch", batch_size=2).predict(iter(paths)))
     assert [answer.input for answer in answers] == [str(path) for path in paths]
     assert answers[1].mask is None
-    assert "broken.png: not a readable picture" in str(answers[1].error)
+    assert "broken.png: not a readable image" in str(answers[1].error)
     assert answers[2].mask is not None
     assert answers[2].mask.shape == (3, 5)
     assert answers[2].shares == (("bright", 1.0),)

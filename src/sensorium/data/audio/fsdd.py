@@ -28,7 +28,7 @@ _TESTED = 5  # recordings of a digit by a speaker, the first ones, that are the 
 
 @dataclass(frozen=True, slots=True)
 class Digit:
-    """A recording of a digit. part: train, val or test."""
+    """A recording of a digit. split: train, val or test."""
 
     path: Path
     digit: int

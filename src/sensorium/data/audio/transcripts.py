@@ -49,11 +49,11 @@ class TranscriptTargets(NoTargets):
         return bad
 
     def columns(self, rows: np.ndarray) -> dict[str, Any]:
-        """targets: tokens. texts: as a recognizer can write them."""
+        """The tokens, and the transcripts as a recognizer can write them."""
         return {"targets": self._tokens.subset(rows), "texts": Picked(self._texts, rows)}
 
     def spec(self) -> dict[str, Any]:
-        """tokenizer, vocab_size, language_model."""
+        """The tokenizer and the language model."""
         return {
             "tokenizer": self._tokenizer.to_dict(),
             "vocab_size": self._tokenizer.vocab_size,

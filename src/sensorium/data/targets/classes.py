@@ -48,11 +48,11 @@ class ClassTargets(NoTargets):
         return self._labels(rows), list(self._numbers), " by class"
 
     def columns(self, rows: np.ndarray) -> dict[str, Any]:
-        """labels (M,) int64."""
+        """Labels (M,) int64."""
         return {"labels": self._labels(rows)}
 
     def spec(self) -> dict[str, Any]:
-        """class_names."""
+        """The class names."""
         return {"class_names": tuple(self._numbers)}
 
     def _labels(self, rows: np.ndarray) -> np.ndarray:

@@ -103,9 +103,9 @@ class NumberTargets(NoTargets):
         return {}
 
     def columns(self, rows: np.ndarray) -> dict[str, Any]:
-        """targets (M, K) float64 in their own units; target_mean, target_std."""
+        """Targets (M, K) float64 in their own units, their mean and deviation."""
         return {"targets": self._targets[rows], "target_mean": self._mean, "target_std": self._std}
 
     def spec(self) -> dict[str, Any]:
-        """target_names, target_mean, target_std."""
+        """Names, means and deviations of the numbers."""
         return {"target_names": self._names, "target_mean": self._mean, "target_std": self._std}

@@ -49,11 +49,11 @@ class TagTargets(NoTargets):
         return rarest_tags(self._matrix(rows)), [*self._numbers, "no tag"], " by rarest tag"
 
     def columns(self, rows: np.ndarray) -> dict[str, Any]:
-        """targets (M, K) uint8."""
+        """Targets (M, K) uint8."""
         return {"targets": self._matrix(rows)}
 
     def spec(self) -> dict[str, Any]:
-        """class_names: the tags."""
+        """The tags."""
         return {"class_names": tuple(self._numbers)}
 
     def notes_on(self, rows: Rows) -> list[str]:

@@ -22,7 +22,7 @@ class TextCsv(TextSettings, TablesSettings, HoldOut):
     def load(self, *, on_bad: OnBad) -> Data:
         found = TextListing(str(self.path))
         columns = {"text_column": self.text_column, "label_column": self.label_column}
-        for row in table_rows(found, self, columns):
+        for row in table_rows(found, self, columns, raw="text_column"):
             text, label = row.cells["text_column"], row.cells["label_column"]
             found.add(text, label, source=str(row.table), line=row.line, split=row.split)
         return text_classes(found, self, on_bad=on_bad)

@@ -27,7 +27,7 @@ class TextRegressionCsv(TextSettings, TablesSettings, HoldOut):
         names = check_target_columns(self.target_columns)
         found = TextListing(str(self.path))
         columns = target_columns(names, content_key="text_column", content_column=self.text_column)
-        for row in table_rows(found, self, columns):
+        for row in table_rows(found, self, columns, raw="text_column"):
             text, *cells = row.cells.values()
             try:
                 targets = read_targets(names, cells)

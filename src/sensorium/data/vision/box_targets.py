@@ -12,6 +12,7 @@ from sensorium.data.pipeline import NoTargets, Rows
 from sensorium.data.vision.inputs import SceneInputs
 from sensorium.data.vision.listing import ImageListing
 from sensorium.errors import RequestError, listing, nearest
+from sensorium.vision.decode import is_turned
 from sensorium.vision.fit_boxes import clip_boxes
 
 _ROUNDING = 1.0  # pixels that a box may reach beyond the image: it is clipped, which is counted
@@ -140,7 +141,7 @@ class BoxTargets(NoTargets):
         ):
             if annotation.size is not None and height and annotation.size != (height, width):
                 said = f"size {annotation.size[1]} x {annotation.size[0]} (width x height)"
-                turned = " (as displayed, after EXIF rotation)" if annotation.size == (width, height) else ""
+                turned = " (as displayed, after EXIF rotation)" if is_turned(self._found.paths[row]) else ""
                 what = f"{said}, but {self._found.paths[row]} has {width} x {height}{turned}"
                 bad[row] = Problem(annotation.size_place, what)
         return bad
@@ -157,7 +158,7 @@ class BoxTargets(NoTargets):
             )
 
     def columns(self, rows: np.ndarray) -> dict[str, Any]:
-        """boxes (n, 4) float32, labels (n,) int64 and difficult (n,) bool of each image."""
+        """Boxes (n, 4) float32, labels (n,) int64 and difficult ones (n,) bool of each image; and ids."""
         chosen = [self._boxes[row] for row in rows.tolist()]
         return {
             "boxes": [np.array([box.corners for box in of], dtype=np.float32).reshape(-1, 4) for of in chosen],
@@ -173,7 +174,7 @@ class BoxTargets(NoTargets):
         return [number if image_id is None else image_id for number, image_id in enumerate(named)]
 
     def spec(self) -> dict[str, Any]:
-        """class_names."""
+        """The class names."""
         return {"class_names": tuple(self._numbers)}
 
     def notes_on(self, rows: Rows) -> list[str]:

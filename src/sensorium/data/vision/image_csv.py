@@ -16,6 +16,7 @@ class ImageCsv(ImageFileSettings, TableSettings):
     """
 
     task = "classification"
+    folder_hint = "For a folder of class folders say dataset=image_folder dataset.root=FOLDER."
 
     path_column: str
     label_column: str

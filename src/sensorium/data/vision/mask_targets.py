@@ -15,7 +15,7 @@ from sensorium.data.vision.inputs import SceneInputs
 from sensorium.data.vision.listing import ImageListing
 from sensorium.data.vision.scenes import MaskRows
 from sensorium.errors import RequestError, listing
-from sensorium.vision.decode import UnreadableImage
+from sensorium.vision.decode import UnreadableImage, is_turned
 from sensorium.vision.masks import MOST_CLASSES, BadMask, MaskCode, file_palette
 from sensorium.vision.palette import distinct_palette
 
@@ -70,7 +70,7 @@ class MaskTargets(NoTargets):
             height, width = inputs.sizes[row].tolist()
             if height and numbers.shape != (height, width):
                 mask = f"{numbers.shape[1]} x {numbers.shape[0]}"
-                turned = " (as displayed, after EXIF rotation)" if numbers.shape == (width, height) else ""
+                turned = " (as displayed, after EXIF rotation)" if is_turned(self._found.paths[row]) else ""
                 bad[row] = f"size {mask} (width x height), but {self._found.paths[row]} has {width} x {height}{turned}"
                 return
             self._counts[row] = np.bincount(numbers.ravel(), minlength=256)
@@ -129,7 +129,7 @@ class MaskTargets(NoTargets):
             )
 
     def columns(self, rows: np.ndarray) -> dict[str, Any]:
-        """masks."""
+        """The masks."""
         return {"masks": MaskRows(self._masks, rows)}
 
     def fit(self, rows: Rows) -> dict[int, str]:
@@ -138,7 +138,7 @@ class MaskTargets(NoTargets):
         return {}
 
     def spec(self) -> dict[str, Any]:
-        """class_names, palette."""
+        """The class names and their colors."""
         return {"class_names": tuple(self._names), "palette": self._palette}
 
     def notes_on(self, rows: Rows) -> list[str]:
