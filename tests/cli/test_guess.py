@@ -1,6 +1,7 @@
 """`sensorium train PATH`: what a folder or a file is taken for, by hand for each kind, and what cannot be told."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -229,8 +230,9 @@ def test_only_a_path_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(touch(tmp_path, "it's here/cat/a.jpg", "it's here/dog/a.jpg", "seed=1"))
     arguments, said = expanded(["it's here", "model=lenet"])
     assert arguments == ["dataset=image_folder", r"dataset.root='it\'s here'", "model=lenet"]
-    assert said is not None
-    assert "images in a folder per class (cat, dog)" in said
+    taken_for, _, full = str(said).partition(" The same in full: ")
+    assert taken_for == "it's here: taken for images in a folder per class (cat, dog)."
+    assert shlex.split(full) == ["sensorium", "train", *arguments]
     assert expanded(["model=lenet", "-m", "seed=1,2"]) == (["model=lenet", "-m", "seed=1,2"], None)
     assert expanded(["--config-dir", "it's here", "seed=1"]) == (["--config-dir", "it's here", "seed=1"], None)
     with pytest.raises(RequestError, match="beside other data"):
