@@ -103,6 +103,10 @@ def test_what_means_nothing_is_refused(home: Path) -> None:
 
 def test_a_plateau_and_early_stopping_go_by_what_there_is(tmp_path: Path) -> None:
     run(tmp_path, "train", *TINY, "scheduler=plateau", "callbacks=early_stopping", "test=false")
+    (summary,) = tmp_path.rglob("summary.json")
+    assert json.loads(summary.read_text())["monitor"] == "val/map50"
+    with (summary.parent / "metrics.csv").open(newline="") as file:
+        assert [float(row["lr"]) for row in csv.DictReader(file)] == [0.001, 0.001]  # two epochs are no plateau yet
 
 
 def test_resuming_is_exact(tmp_path: Path) -> None:
