@@ -200,6 +200,13 @@ def test_boxes_and_masks_in_one_folder_are_refused_with_both_commands(tmp_path: 
         guessed(root)
 
 
+def test_of_two_modalities_in_class_folders_the_one_with_most_files_is_taken_if_it_is_clear(tmp_path: Path) -> None:
+    root = touch(tmp_path, "cat/a.jpg", "cat/b.jpg", "dog/c.jpg", "dog/d.jpg", "dog/notes.txt", "cat/notes.txt")
+    assert guessed(root).overrides == ("dataset=image_folder", f"dataset.root={root}")  # 4 files and 2
+    with pytest.raises(RequestError, match=r"(?s)dataset=image_folder .*\n.*dataset=text_folder"):
+        guessed(touch(root, "cat/more.txt"))
+
+
 def test_names_above_sentences_are_not_read_as_a_pair(tmp_path: Path) -> None:
     path = tmp_path / "a.tsv"
     path.write_text("english\tgerman\nGo away.\tGeh weg.\n")
