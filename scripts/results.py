@@ -17,7 +17,11 @@ EXPERIMENTS = {
     "cifar10_airbench": ("test/accuracy", (0,)),
     "contrast_reviews_lstm": ("test/accuracy", (0, 1, 2)),
     "number_words_rnn": ("test/exact", (0, 1, 2)),
+    "digit_tags_cnn": ("test/map", (0,)),
+    "digit_pose_cnn": ("test/r2", (0,)),
+    "price_texts_lstm": ("test/r2", (0,)),
 }
+SHARES = ("test/accuracy", "test/exact")  # shown in percent
 
 
 def train(experiment: str, seed: int, overrides: list[str]) -> tuple[float, float]:
@@ -32,6 +36,14 @@ def train(experiment: str, seed: int, overrides: list[str]) -> tuple[float, floa
     return json.loads((run / "metrics.json").read_text())[EXPERIMENTS[experiment][0]], seconds
 
 
+def shown(found: list[float], *, percent: bool) -> str:
+    """The mean, and the spread of several."""
+    scale, form = (100, "{:.2f}") if percent else (1, "{:.4f}")
+    mean = form.format(scale * statistics.mean(found))
+    spread = f" ± {form.format(scale * statistics.stdev(found))}" if len(found) > 1 else ""
+    return mean + spread + (" %" if percent else "")
+
+
 def main() -> None:
     overrides = [argument for argument in sys.argv[1:] if "=" in argument]
     chosen = [argument for argument in sys.argv[1:] if "=" not in argument] or list(EXPERIMENTS)
@@ -39,10 +51,9 @@ def main() -> None:
     for experiment in chosen:
         metric, seeds = EXPERIMENTS[experiment]
         results = [train(experiment, seed, overrides) for seed in seeds]
-        accuracies, seconds = [100 * accuracy for accuracy, _ in results], [taken for _, taken in results]
-        spread = f" ± {statistics.stdev(accuracies):.2f}" if len(results) > 1 else ""
+        found, seconds = [value for value, _ in results], [taken for _, taken in results]
         rows.append(
-            f"| `{experiment}` | {metric} {statistics.mean(accuracies):.2f}{spread} % ({len(results)} seeds) "
+            f"| `{experiment}` | {metric} {shown(found, percent=metric in SHARES)} ({len(found)} seeds) "
             f"| {statistics.median(seconds):.0f} s |"
         )
     print("\n".join(["", "| experiment | result | seconds |", "|---|---|---|", *rows]))

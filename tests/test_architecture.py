@@ -67,6 +67,7 @@ LAZY = (
 )
 KNOW_TASKS = ("sensorium/tasks/", "sensorium/specs/")  # what may differ by task is here and nowhere else
 OLD_NAMES = ("sensorium/checkpoint.py", "_TASK_OF_KIND")  # the one table of tasks elsewhere: to migrate old checkpoints
+COMPOSES = "sensorium/cli/composition.py"  # where a config is still Hydra's
 TASK_TYPES = ("Spec", "Evaluation", "Prediction")
 LONGEST = 350
 Files = dict[str, str]
@@ -251,7 +252,19 @@ def _is_task(node: ast.AST) -> bool:
     return isinstance(node, ast.Attribute) and node.attr == "task"
 
 
-CHECKS = (rows, cycles, hidden_imports, swallowing, too_long, without_docstring, task_switches)
+def edited_configs(files: Files) -> list[str]:
+    """Items of a config set or taken away after the command line has composed it."""
+    return [
+        f"{path}:{node.lineno}: {ast.unparse(node)}"
+        for path, text in files.items()
+        if path != COMPOSES
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del)
+        if isinstance(node.value, ast.Name) and node.value.id == "config"
+    ]
+
+
+CHECKS = (rows, cycles, hidden_imports, swallowing, too_long, without_docstring, task_switches, edited_configs)
 
 
 @pytest.fixture(scope="module")
@@ -343,6 +356,8 @@ PLANTED = [
     (task_switches, {"sensorium/checkpoint.py": "OTHER = {'translation': 'translation'}"}, 1),
     (task_switches, {"sensorium/build.py": "_TASK_OF_KIND = {'translation': 'translation'}"}, 1),
     (task_switches, {"sensorium/tasks/a.py": "x = isinstance(spec, TextClassificationSpec)"}, 0),
+    (edited_configs, {"sensorium/cli/a.py": "config['a'] = 1\nconfig['b'] |= {}\ndel config['c']\nx = config['d']"}, 3),
+    (edited_configs, {"sensorium/cli/composition.py": "config['a'] = 1"}, 0),
     (task_switches, {"sensorium/data/a.py": "class A:\n    task = 'translation'\nx = isinstance(a, str)"}, 0),
 ]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from command import run_command, write_program
+from sensorium.cli import configs
 
 REPOSITORY = Path(__file__).parents[1]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -71,6 +72,32 @@ def test_a_quoted_answer_is_given(command, answer, tmp_path):
         assert re.search(f"^{pattern}$", whole, re.MULTILINE), whole
 
 
+def choices_in_the_readme() -> dict[str, set[str]]:
+    """Of the table "What there is", the names in each group; in a row of two groups a semicolon parts them."""
+    table = (REPOSITORY / "README.md").read_text().partition("## What there is")[2].partition("\n## ")[0]
+    found: dict[str, set[str]] = {}
+    for groups, choices in re.findall(r"^\| (`.*?) \| (.*) \|$", table, re.MULTILINE):
+        names = re.findall("`([a-z]+)`", groups)
+        for group, part in zip(names, choices.split(";") if len(names) > 1 else [choices], strict=True):
+            found.setdefault(group, set()).update(re.findall(r"`(\w+)`", part))
+    return found
+
+
+@pytest.mark.parametrize("group", sorted(set(configs.groups()) - {"task", "experiment"}))
+def test_the_readme_names_every_choice(group):
+    """So a yaml that is lost is noticed. What adds a dataset or a model is noticed by its contract test instead."""
+    named, there = choices_in_the_readme()[group], set(configs.options(group))
+    assert named - there == set(), "named in README.md without a yaml"
+    if group not in ("dataset", "model"):
+        assert there - named - {"none"} == set(), "a yaml that README.md does not name"
+
+
+def test_every_experiment_that_a_page_names_is_there():
+    named = {name for page in PAGES for name in re.findall(r"experiment=(\w+)", page.read_text())}
+    assert "digits_cnn" in named
+    assert named - set(configs.options("experiment")) == set()
+
+
 def test_the_changelog_keeps_the_form():
     lines = (REPOSITORY / "CHANGELOG.md").read_text().splitlines()
     assert lines[0] == "# Changelog"
@@ -79,8 +106,7 @@ def test_the_changelog_keeps_the_form():
     assert releases[0] == "## [Unreleased]" or re.fullmatch(dated, releases[0])
     assert all(re.fullmatch(dated, line) for line in releases[1:])
     kinds = {line.removeprefix("### ") for line in lines if line.startswith("### ")}
-    assert kinds
-    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert {"Added", "Changed", "Fixed"} <= kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 
 def test_links_between_the_pages_lead_somewhere():
@@ -90,5 +116,5 @@ def test_links_between_the_pages_lead_somewhere():
         for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text())
         if not target.startswith(("http:", "https:", "mailto:", "#"))
     ]
-    assert links
+    assert (REPOSITORY / "README.md", "docs/adding.md") in links
     assert [(page.name, target) for page, target in links if not (page.parent / target).exists()] == []

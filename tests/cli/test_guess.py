@@ -1,11 +1,13 @@
 """`sensorium train PATH`: what a folder or a file is taken for, by hand for each kind, and what cannot be told."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
 from command import run_command
+from sensorium.cli.app import composed
 from sensorium.cli.guess import expanded, guessed
 from sensorium.errors import RequestError
 
@@ -24,7 +26,10 @@ FOLDERS = [
     (("pos/a.txt", "neg/b.txt"), "text_folder"),
     (("Annotations/a.xml", "JPEGImages/a.jpg"), "voc"),
     (("images/train/a.jpg", "labels/train/a.txt"), "yolo"),
+    (("train/images/a.jpg", "train/labels/a.txt", "data.yaml"), "yolo"),
     (("train/images/a.jpg", "train/masks/a.png"), "segmentation_folder"),
+    (("images/a.jpg", "masks/a.png"), "segmentation_folder"),
+    (("JPEGImages/a.jpg", "SegmentationClass/a.png"), "voc_segmentation"),
 ]
 
 
@@ -47,6 +52,36 @@ TABLES = [
         "path\tsentence\nx/1.mp3\thello\n",
         ("speech_manifest", "audio_column=path", "text_column=sentence"),
     ),
+    (
+        "a.jsonl",
+        json.dumps({"audio": "x/1.wav", "transcript": "hello", "duration": 1.5}) + "\n",
+        ("speech_manifest", "text_column=transcript"),
+    ),
+    ("a.csv", "path,labels\n1.png,cat|dog\n2.png,cat\n", ("image_tagging_csv",)),
+    (
+        "a.csv",
+        "image;Tags\n1.png;cat, dog\n2.png;\n",
+        ("image_tagging_csv", "path_column=image", "label_column=Tags", "label_separator=','"),
+    ),
+    (
+        "a.csv",
+        "path,id,cat,big dog\n1.png,7,1,0\n2.png,8,1,1\n",
+        ("image_tagging_csv", "label_columns=[cat,'big dog']"),
+    ),
+    ("a.csv", "path,age,split\n1.png,31.5,train\n2.png,4,test\n", ("image_regression_csv", "target_columns=[age]")),
+    ("a.csv", "path,x,2\n1.png,0.5,-3e2\n2.png,1,2\n", ("image_regression_csv", "target_columns=[x,'2']")),
+    ("a.csv", "path,label\n1.png,0.5\n", ("image_regression_csv", "target_columns=[label]")),
+    ("a.csv", "path,label\n1.png,3\n", ("image_csv",)),
+    ("a.csv", "path,bird\n1.png,owl\n2.png,owl\n", ("image_csv", "label_column=bird")),
+    ("a.csv", "text,price\nan old bicycle,9.5\n", ("text_regression_csv", "target_columns=[price]")),
+    (
+        "a.csv",
+        "id,offer,euros\n1,an old bicycle,9.5\n",
+        ("text_regression_csv", "text_column=offer", "target_columns=[euros]"),
+    ),
+    ("a.csv", "text,toxic\nfine,0\nbad,1\n", ("text_csv", "label_column=toxic")),
+    ("a.tsv", "Go away.\tGeh weg.\nI am here.\tIch bin hier.\n", ("parallel_tsv",)),
+    ("deu.txt", "Go away.\tGeh weg.\tby A\nI am here.\tIch bin hier.\tby B\n", ("parallel_tsv",)),
 ]
 
 
@@ -67,13 +102,127 @@ def test_running_text(tmp_path: Path) -> None:
     assert guessed(path).overrides == ("dataset=text_file", f"dataset.path={path}")
 
 
+def test_hydra_reads_the_overrides_as_they_are_meant(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("path,it's new,2,null\n1.png,1,0,1\n")
+    dataset = composed("train", list(guessed(path).overrides))["dataset"]
+    assert (dataset["path"], dataset["label_columns"]) == (str(path), ["it's new", "2", "null"])
+    path.write_text("path,labels\n1.png,'cat,dog'\n".replace("'", '"'))
+    dataset = composed("train", list(guessed(path).overrides))["dataset"]
+    assert (dataset["label_column"], dataset["label_separator"]) == ("labels", ",")
+
+
+def coco(*images: str) -> str:
+    return json.dumps(
+        {"images": [{"id": 1, "file_name": name} for name in images], "annotations": [], "categories": []}
+    )
+
+
+def test_annotations_of_coco_and_their_images(tmp_path: Path) -> None:
+    root = touch(tmp_path / "coco", "train2017/a.jpg", "val2017/b.jpg", "annotations/captions_train2017.json")
+    train, val = (root / "annotations" / f"instances_{split}2017.json" for split in ("train", "val"))
+    train.write_text(coco("a.jpg"))
+    val.write_text(coco("b.jpg"))
+    named = [f"dataset.train_json={train}", f"dataset.train_images={root}/train2017"]
+    assert guessed(root).overrides == (
+        "dataset=coco",
+        *named,
+        f"dataset.val_json={val}",
+        f"dataset.val_images={root}/val2017",
+    )
+    beside = touch(tmp_path / "one", "images/c d.jpg") / "boxes.json"
+    beside.write_text(coco("c d.jpg"))
+    expected = ("dataset=coco", f"dataset.train_json={beside}", f"dataset.train_images={beside.parent}/images")
+    assert guessed(beside).overrides == expected
+    assert guessed(beside.parent).overrides == expected
+    beside.write_text(coco("missing.jpg"))
+    with pytest.raises(RequestError, match=r"its first image, missing\.jpg, is in no folder"):
+        guessed(beside)
+
+
+def test_a_yaml_of_yolo(tmp_path: Path) -> None:
+    root = touch(tmp_path, "data.yaml", "images/train/a.jpg", "labels/train/a.txt")
+    assert guessed(root / "data.yaml").overrides == ("dataset=yolo", f"dataset.root={root}")
+
+
+def test_a_folder_with_files_of_sentences(tmp_path: Path) -> None:
+    named = touch(tmp_path / "named", "train.src", "train.tgt", "dev.src.gz", "dev.tgt.gz", "README.md")
+    files = (f"dataset.train={named}/train", f"dataset.val={named}/dev", "dataset.source=src", "dataset.target=tgt")
+    assert guessed(named).overrides == ("dataset=parallel_text", *files)
+    unnamed = touch(tmp_path / "unnamed", "train.en", "train.de")
+    with pytest.raises(RequestError) as caught:
+        guessed(unnamed)
+    assert [line.rpartition(" dataset.source=")[2] for line in str(caught.value).splitlines()] == [
+        "en dataset.target=de",
+        "de dataset.target=en",
+    ]
+
+
+def test_a_folder_with_tables_or_with_texts(tmp_path: Path) -> None:
+    root = touch(tmp_path / "reviews")
+    root.mkdir()
+    for split in ("train", "dev", "test"):
+        (root / f"{split}.csv").write_text("text,label\nfine,pos\n")
+    paths = (f"dataset.path={root}/train.csv", f"dataset.val_path={root}/dev.csv", f"dataset.test_path={root}/test.csv")
+    assert guessed(root).overrides == ("dataset=text_csv", *paths)
+    images = touch(tmp_path / "images", "files/a.png", "files/b.png")
+    (images / "labels.csv").write_text("path,label\nfiles/a.png,cat\nfiles/b.png,dog\n")
+    assert guessed(images).overrides == ("dataset=image_csv", f"dataset.path={images}/labels.csv")
+    books = touch(tmp_path / "books", "a.txt", "b.txt")
+    assert guessed(books).overrides == ("dataset=text_file", f"dataset.path={books}")
+
+
+AMBIGUOUS = [
+    ("path,labels\n1.png,cat\n", "image_tagging_csv", "image_csv"),
+    ("path,label\n1.png,cat;dog\n", "image_csv", "image_tagging_csv"),
+    ("path,stars\n1.png,5\n", "image_csv", "image_regression_csv"),
+    ("text,label\n" + "".join(f"fine,{number}\n" for number in range(21)), "text_csv", "text_regression_csv"),
+]
+
+
+@pytest.mark.parametrize(
+    ("content", "first", "second"), AMBIGUOUS, ids=[first + second for _, first, second in AMBIGUOUS]
+)
+def test_what_could_be_two_is_refused_with_both_commands(tmp_path: Path, content: str, first: str, second: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(content)
+    with pytest.raises(RequestError) as caught:
+        expanded([str(path), "seed=3"])
+    commands = [line.partition("sensorium train ")[2].split() for line in str(caught.value).splitlines()]
+    assert [(line[0], line[1], line[-1]) for line in commands] == [
+        (f"dataset={dataset}", f"dataset.path={path}", "seed=3") for dataset in (first, second)
+    ]
+
+
+def test_boxes_and_masks_in_one_folder_are_refused_with_both_commands(tmp_path: Path) -> None:
+    root = touch(tmp_path, "Annotations/a.xml", "JPEGImages/a.jpg", "SegmentationClass/a.png")
+    with pytest.raises(RequestError, match=rf"(?s)dataset=voc dataset.root={root}\n.*dataset=voc_segmentation"):
+        guessed(root)
+
+
+def test_of_two_modalities_in_class_folders_the_one_with_most_files_is_taken_if_it_is_clear(tmp_path: Path) -> None:
+    root = touch(tmp_path, "cat/a.jpg", "cat/b.jpg", "dog/c.jpg", "dog/d.jpg", "dog/notes.txt", "cat/notes.txt")
+    assert guessed(root).overrides == ("dataset=image_folder", f"dataset.root={root}")  # 4 files and 2
+    with pytest.raises(RequestError, match=r"(?s)dataset=image_folder .*\n.*dataset=text_folder"):
+        guessed(touch(root, "cat/more.txt"))
+
+
+def test_names_above_sentences_are_not_read_as_a_pair(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("english\tgerman\nGo away.\tGeh weg.\n")
+    with pytest.raises(RequestError, match="the names english and german"):
+        guessed(path)
+
+
 @pytest.mark.parametrize(
     ("names", "asked", "words"),
     [
         (("only/a.jpg",), "", "folder per class"),
         (("a/x.pdf", "b/y.pdf"), "", "folder per class"),
+        (("a.json",), "a.json", "is not recognized"),
+        (("config.yaml",), "config.yaml", "is not recognized"),
         (("model.bin",), "model.bin", "name the dataset"),
-        (("t.csv",), "t.csv", "columns none"),
+        (("t.csv",), "t.csv", "columns are none"),
         ((), "missing.csv", "no file or folder"),
     ],
 )
@@ -88,8 +237,9 @@ def test_only_a_path_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(touch(tmp_path, "it's here/cat/a.jpg", "it's here/dog/a.jpg", "seed=1"))
     arguments, said = expanded(["it's here", "model=lenet"])
     assert arguments == ["dataset=image_folder", r"dataset.root='it\'s here'", "model=lenet"]
-    assert said is not None
-    assert "images in a folder per class (cat, dog)" in said
+    taken_for, _, full = str(said).partition(" The same in full: ")
+    assert taken_for == "it's here: taken for images in a folder per class (cat, dog)."
+    assert shlex.split(full) == ["sensorium", "train", *arguments]
     assert expanded(["model=lenet", "-m", "seed=1,2"]) == (["model=lenet", "-m", "seed=1,2"], None)
     assert expanded(["--config-dir", "it's here", "seed=1"]) == (["--config-dir", "it's here", "seed=1"], None)
     with pytest.raises(RequestError, match="beside other data"):

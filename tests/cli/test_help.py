@@ -122,6 +122,14 @@ def test_list(tmp_path):
     assert {(group, name) for group in configs.groups() for name in configs.options(group)} <= names
 
 
+def test_list_needs_hydra_for_neither_names_nor_formats(tmp_path):
+    found = modules_after("from sensorium.cli.main import main\nassert main(['list', 'what=models']) == 0")
+    assert "rich" in found
+    assert found.isdisjoint(set(HEAVY) - {"rich"})
+    for plain, quoted in ((["what=models", "format=csv"], ["what='models'", "format=csv"]), ([], ["what='all'"])):
+        assert run_command(["list", *plain], tmp_path) == run_command(["list", *quoted], tmp_path)
+
+
 def test_list_counts_parameters_and_multiplications_by_hand(tmp_path):
     arguments = ["list", "model=perceptron", "image_size=4", "in_channels=1", "num_classes=3", "format=json"]
     (row,) = map(json.loads, run_command(arguments, tmp_path).stdout.splitlines())

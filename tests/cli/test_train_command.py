@@ -6,12 +6,16 @@ import shlex
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
+from hydra.types import RunMode
 
 from command import run_command, run_process
 from sensorium import runs
+from sensorium.cli import train
+from sensorium.run_config import RunConfig
 
 TINY = ("model=perceptron", "trainer.max_epochs=1", "trainer.limit_train_batches=2")
 FILES = {
@@ -164,6 +168,28 @@ def test_a_new_interpreter_trains_alike(tmp_path):
         (found,) = (tmp_path / run.__name__).rglob("metrics.json")
         metrics.append(json.loads(found.read_text()))
     assert metrics[0] == metrics[1]
+
+
+@pytest.mark.parametrize(
+    ("mode", "launcher", "threads", "expected"),
+    [
+        (RunMode.MULTIRUN, "joblib_launcher.JoblibLauncher", "auto", 1),
+        (RunMode.MULTIRUN, "joblib_launcher.JoblibLauncher", 2, 2),
+        (RunMode.MULTIRUN, "basic_launcher.BasicLauncher", "auto", "auto"),
+        (RunMode.RUN, "joblib_launcher.JoblibLauncher", "auto", "auto"),
+    ],
+)
+def test_jobs_side_by_side_have_one_thread_each(mode, launcher, threads, expected):
+    choices = {"dataset": "digits", "model": "lenet"}
+    hydra = SimpleNamespace(
+        mode=mode, launcher=SimpleNamespace(_target_=launcher), runtime=SimpleNamespace(choices=choices)
+    )
+    composed = RunConfig(
+        dataset={}, model={}, trainer={}, optimizer={}, scheduler={}, task={}, callbacks={}, threads=threads
+    )
+    found = train._with_choices(composed, hydra)
+    assert (found.dataset_name, found.model_name, found.threads) == ("digits", "lenet", expected)
+    assert (composed.dataset_name, composed.threads) == ("", threads)
 
 
 def test_debugging_one_batch_ends_without_a_test(tmp_path):

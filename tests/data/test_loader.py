@@ -207,7 +207,7 @@ def reader_threads() -> list[str]:
 def test_an_epoch_that_is_left_halfway_leaves_no_threads() -> None:
     batches = iter(loader_of(400, readers=3))
     next(batches)
-    assert reader_threads()
+    assert len(reader_threads()) == 3
     del batches
     assert reader_threads() == []
 

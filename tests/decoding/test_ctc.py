@@ -1,14 +1,16 @@
-"""Greedy decoding by hand; the face of all decoders; Flashlight's search beside our own."""
+"""Greedy decoding by hand; beam search with words; Flashlight's search beside ours."""
+
+import importlib
+import math
 
 import pytest
 import torch
 
-from sensorium.decoding import flashlight_beam
 from sensorium.decoding.ctc import greedy, greedy_tokens
-from sensorium.decoding.flashlight import CTCDecoder
+from sensorium.decoding.ctc_decoder import CTCDecoder
 from sensorium.errors import RequestError
 from sensorium.text.bpe import BPETokenizer
-from sensorium.text.ngram import estimate
+from sensorium.text.ngram import NGram, estimate
 from sensorium.text.tokenizer import SPECIAL_TOKENS
 
 TOKENS = [*SPECIAL_TOKENS, *" abcdelnotuw"]
@@ -65,43 +67,57 @@ def test_greedy_finds_nothing():
     assert greedy_tokens(silence, torch.tensor([3]))[0].shape == (1, 0)
 
 
-def test_which_decoder():
-    names = {
-        "greedy": CTCDecoder(tokens=TOKENS, beam_size=1).name,
-        "beam": CTCDecoder(tokens=TOKENS, beam_size=2).name,
-        "words": CTCDecoder(tokens=TOKENS, beam_size=2, lexicon=WORDS, language_model=MODEL).name,
-        "open": CTCDecoder(tokens=TOKENS, beam_size=2, language_model=MODEL).name,
-        "asked": CTCDecoder(tokens=TOKENS, beam_size=2, own=True).name,
-    }
-    fast = "flashlight" if flashlight_beam.available() else "prefix_beam"
-    assert names == {"greedy": "greedy", "beam": fast, "words": fast, "open": "prefix_beam", "asked": "prefix_beam"}
+def test_a_beam_of_one_without_words_is_greedy():
+    log_probs, lengths = spoken(TEXTS, noise=0.8)
+    found = CTCDecoder(tokens=TOKENS, beam_size=1).decode(log_probs, lengths)
+    assert found == [[one] for one in greedy(log_probs, lengths)]
+    # The best path is two blanks, 0.36; but all paths of "a" together have 0.4 * 0.4 + 2 * 0.4 * 0.6 = 0.64.
+    a, blank = TOKENS.index("a"), 0
+    unsure = path([(blank, 0.6), (blank, 0.6)], len(TOKENS)).exp()
+    unsure[:, a] = 0.4
+    best = [CTCDecoder(tokens=TOKENS, beam_size=size).decode(unsure.log()[None], torch.tensor([2])) for size in (1, 4)]
+    assert [text_of(one[0][0].tokens) for one in best] == ["", "a"]
+    assert best[1][0][0].score == pytest.approx(math.log(0.4 * 0.4 + 2 * 0.4 * 0.6))
 
 
-def test_without_flashlight(monkeypatch):
-    monkeypatch.setattr(flashlight_beam, "ctc_decoder", None)
-    decoder = CTCDecoder(tokens=TOKENS, beam_size=4, lexicon=WORDS)
-    assert decoder.name == "prefix_beam"
-    assert text_of(decoder.decode(*spoken(["eel two"], noise=0.1))[0][0].tokens) == "eel two"
-
-
+@pytest.mark.parametrize("words", [None, WORDS[:-1]], ids=["any word", "lexicon"])
 @pytest.mark.parametrize("language_model", ["", MODEL], ids=["no lm", "lm"])
-@pytest.mark.parametrize("lexicon", [None, WORDS], ids=["any word", "lexicon"])
 @pytest.mark.parametrize("noise", [0.3, 0.8])
-def test_flashlight_and_our_own_agree(language_model, lexicon, noise):
-    pytest.importorskip("flashlight.lib.text")
+def test_flashlight_agrees(language_model, words, noise):
+    reference = importlib.import_module("flashlight_beam")
+    if language_model and words is None:
+        pytest.skip("Flashlight has no language model of words without a lexicon")
     log_probs, lengths = spoken(TEXTS, noise=noise)
-    settings = {"language_model": language_model, "lexicon": lexicon, "language_weight": 0.7, "word_score": 0.4}
-    theirs, ours = (CTCDecoder(tokens=TOKENS, beam_size=60, n_best=3, own=own, **settings) for own in (False, True))
-    assert theirs.name == ("prefix_beam" if language_model and lexicon is None else "flashlight")
-    for text, one, other in zip(TEXTS, theirs.decode(log_probs, lengths), ours.decode(log_probs, lengths), strict=True):
-        assert text_of(one[0].tokens) == text_of(other[0].tokens)
+    ours = CTCDecoder(
+        tokens=TOKENS,
+        beam_size=60,
+        n_best=3,
+        language_model=language_model,
+        lexicon=words,
+        language_weight=0.7,
+        word_score=0.4,
+    )
+    theirs = reference.Flashlight(
+        vocab_size=len(TOKENS),
+        beam_size=60,
+        n_best=3,
+        top_tokens=40,
+        spellings=words and {word: [TOKENS.index(letter) for letter in word] for word in words},
+        space=TOKENS.index(" ") if words else 0,
+        language_model=NGram.from_arpa(language_model) if language_model else None,
+        weight=0.7,
+        word_score=0.4,
+    )
+    both = zip(TEXTS, ours.decode(log_probs, lengths), theirs.decode(log_probs, lengths), strict=True)
+    for text, one, other in both:
+        assert text_of(one[0].tokens) == text_of(other[0][0])
         # Prunings differ, and Flashlight counts paths with needless spaces too.
-        assert one[0].score == pytest.approx(other[0].score, abs=0.15 if noise < 0.5 else 0.4)
-        if noise < 0.5 or (lexicon and language_model):
+        assert one[0].score == pytest.approx(other[0][1], abs=0.15 if noise < 0.5 else 0.4)
+        if noise < 0.5 or (words and language_model):
             assert text_of(one[0].tokens) == text
-        if lexicon:
-            assert text_of(one[1].tokens) == text_of(other[1].tokens) or noise > 0.5
-            assert all(set(text_of(found.tokens).split()) <= set(WORDS) for found in one + other)
+        if words:
+            assert text_of(one[1].tokens) == text_of(other[1][0]) or noise > 0.5
+            assert all(set(text_of(found.tokens).split()) <= set(words) for found in one)
 
 
 def test_only_spelled_words_and_their_frames():
@@ -114,12 +130,11 @@ def test_only_spelled_words_and_their_frames():
 
 def test_a_batch_of_one_is_a_row_of_a_larger_one():
     log_probs, lengths = spoken(TEXTS, noise=0.8)
-    for own in (False, True):
-        decoder = CTCDecoder(tokens=TOKENS, beam_size=8, language_model=MODEL, lexicon=WORDS, own=own)
-        together = decoder.decode(log_probs, lengths)
-        for row, length in enumerate(lengths.tolist()):
-            alone = decoder.decode(log_probs[row : row + 1, :length], lengths[row : row + 1])[0]
-            assert alone == together[row]
+    decoder = CTCDecoder(tokens=TOKENS, beam_size=8, language_model=MODEL, lexicon=WORDS)
+    together = decoder.decode(log_probs, lengths)
+    for row, length in enumerate(lengths.tolist()):
+        alone = decoder.decode(log_probs[row : row + 1, :length], lengths[row : row + 1])[0]
+        assert alone == together[row]
 
 
 @pytest.mark.parametrize("vocab_size", [260, 270])
@@ -136,7 +151,6 @@ def test_bytes_as_tokens(vocab_size):
             lexicon=lexicon,
             language_model=estimate(["zwölf Äpfel"], order=2).to_arpa(),
         )
-        assert decoder.name == "prefix_beam"
         assert decoder.decode(log_probs, torch.tensor([len(frames)]))[0][0].tokens == ids
 
 

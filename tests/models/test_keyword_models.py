@@ -134,7 +134,6 @@ def test_every_valid_frame_is_heard(name: str) -> None:
     model.eval()
     features.requires_grad_()
     model(features, lengths).square().sum().backward()
-    assert features.grad is not None
     assert features.grad[0].abs().sum(1).gt(0).all()
 
 

@@ -46,7 +46,6 @@ def test_on_a_cpu_half_the_digits_are_for_products_and_not_for_attention() -> No
     scores = (query.float() @ key.float().mT / 2).masked_fill(~allowed, -torch.inf)
     torch.testing.assert_close(mixed, scores.softmax(3) @ value.float())  # float32 in type and in digits
     mixed.sum().backward()
-    assert query.grad is not None
     assert query.grad.dtype == torch.bfloat16
 
 

@@ -77,6 +77,8 @@ def test_swap_works_in_inference_mode() -> None:
         average.swap(model)
     model.train()(torch.ones(3, 2)).sum().backward()
     average.update(model)
+    assert torch.equal(average.state_dict()["average"]["0.weight"], model[0].weight)
+    assert model[0].bias.grad.tolist() == pytest.approx([0.0, 0.0], abs=1e-5)  # equal rows are normalized to nothing
 
 
 def test_saved_and_loaded_it_goes_on_bit_for_bit() -> None:

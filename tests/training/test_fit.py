@@ -187,8 +187,8 @@ def test_channels_last_changes_the_layout_and_not_the_result(tmp_path: Path) -> 
     strides = {
         name: value.stride() for name, value in weights_of(last).items() if value.ndim == 4 and value.shape[1] > 1
     }
-    assert strides
-    assert all(stride[1] == 1 for stride in strides.values())
+    # Of LeNet's two convolutions the first has one channel, which has no layout.
+    assert {name: stride[1] for name, stride in strides.items()} == {"model.features.3.weight": 1}
 
 
 @pytest.mark.slow

@@ -55,7 +55,6 @@ def test_on_a_terminal_a_bar_shows_step_loss_metric_and_speed() -> None:
     report.on_train_epoch_start(trainer_at(1), None)
     batch = SimpleNamespace(indices=torch.zeros(16))
     report.on_train_batch_end(trainer_at(1), None, {"loss": torch.tensor(0.5)}, batch, 3)
-    assert report.bar is not None
     (task,) = report.bar.tasks
     assert (task.description, task.completed, task.total) == ("epoch 2/3", 4, 5)
     assert re.fullmatch(r"loss 0\.5000  val/accuracy 0\.8750  [\d,]+ samples/s", task.fields["detail"])

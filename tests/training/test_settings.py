@@ -89,8 +89,9 @@ def test_texts_train_in_bfloat16_however_small_the_model_and_are_judged_in_float
 
 def test_the_model_is_left_in_the_mode_it_was_in() -> None:
     model = flat(2).train()
+    model.append(nn.Dropout().eval())  # as a frozen part
     chosen(model, side=100)
-    assert model.training
+    assert [model.training, model[-1].training] == [True, False]
 
 
 @pytest.mark.parametrize(

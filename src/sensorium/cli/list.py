@@ -1,10 +1,12 @@
 """sensorium list: what there is to choose from, with a line each; for a model its size and cost."""
 
 import importlib
+import re
+from collections.abc import Mapping
+from typing import Any
 
 from sensorium import output
 from sensorium.cli import configs
-from sensorium.cli.app import Config, check, run_hydra
 from sensorium.cli.loading import loading
 from sensorium.errors import unknown
 
@@ -13,28 +15,51 @@ PLURALS = {"datasets": "dataset", "models": "model", "experiments": "experiment"
 
 def run(arguments: list[str]) -> int:
     """Lists one group or all, or says what one model costs."""
-    run_hydra("list", arguments, _job)
+    asked = _plainly(arguments)
+    if asked is not None:
+        _list(asked["what"], format=asked["format"])
+        return 0
+    importlib.import_module("sensorium.cli.app").run_hydra("list", arguments, _job)
     return 0
 
 
-def _job(config: Config) -> None:
-    check("list", config)
-    if config["model"] is not None:
-        records = [_cost(str(config["model"]), config)]
-    else:
-        what = PLURALS.get(str(config["what"]), str(config["what"]))
-        if what != "all" and what not in configs.groups():
-            raise unknown("group", what, ["all", *configs.groups()])
-        records = [
-            {"group": group, "name": name, "what": line}
-            for group in configs.groups()
-            if what in ("all", group)
-            for name, line in configs.options(group).items()
-        ]
-    output.write_records(records, format=config["format"], output=config["output"])
+def _plainly(arguments: list[str]) -> dict[str, str] | None:
+    """The request when it is one that needs no Hydra, whose import and grammar take longer than all the rest: a group
+    and a format by their names, or nothing at all. None for any other, wrong ones included.
+    """
+    asked = {"what": "all", "format": "table"}  # as in list.yaml
+    allowed = {"what": ["all", *PLURALS, *configs.groups()], "format": ["table", "csv", "json"]}
+    for argument in arguments:
+        given = re.fullmatch(r"(what|format)=(\w+)", argument)
+        if given is None or given[2] not in allowed[given[1]]:
+            return None
+        asked[given[1]] = given[2]
+    return asked
 
 
-def _cost(name: str, config: Config) -> output.Record:
+def _job(config: Mapping[str, Any]) -> None:
+    importlib.import_module("sensorium.cli.app").check("list", config)
+    if config["model"] is None:
+        _list(str(config["what"]), format=config["format"], output_file=config["output"])
+        return
+    output.write_records([_cost(str(config["model"]), config)], format=config["format"], output=config["output"])
+
+
+def _list(what: str, *, format: str, output_file: str | None = None) -> None:  # noqa: A002 (the name of the key)
+    group = PLURALS.get(what, what)
+    groups = configs.groups()
+    if group != "all" and group not in groups:
+        raise unknown("group", group, ["all", *groups])
+    records = [
+        {"group": name, "name": choice, "what": line}
+        for name in groups
+        if group in ("all", name)
+        for choice, line in configs.options(name).items()
+    ]
+    output.write_records(records, format=format, output=output_file)
+
+
+def _cost(name: str, config: Mapping[str, Any]) -> output.Record:
     if name not in configs.options("model"):
         raise unknown("model", name, configs.options("model"))
     with loading():

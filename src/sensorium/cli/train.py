@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
@@ -86,23 +87,28 @@ def _train_anew(config: Config) -> RunFolder:
     check("train", config)
     launch.check_devices(config["trainer"])
     hydra = HydraConfig.get()
-    config["dataset_name"], config["model_name"] = hydra.runtime.choices["dataset"], hydra.runtime.choices["model"]
-    if hydra.mode == RunMode.MULTIRUN and config["threads"] == "auto" and "joblib" in hydra.launcher._target_:
-        config["threads"] = 1  # jobs side by side: threads that wait for each other on busy cores stall
+    chosen = _with_choices(RunConfig.from_dict(config), hydra)
     launch.join()
-    name = f"{config['dataset_name']}_{config['model_name']}"
-    run = RunFolder(
-        launch.agree(runs.create(Path(config["run_root"]), name).folder if distributed.rank() == 0 else None)
-    )
+    name = f"{chosen.dataset_name}_{chosen.model_name}"
+    run = RunFolder(launch.agree(runs.create(Path(chosen.run_root), name).folder if distributed.rank() == 0 else None))
     if distributed.rank() == 0:
-        runs.record(run, config, list(hydra.overrides.task))
+        runs.record(run, chosen.to_dict(), list(hydra.overrides.task))
     try:
-        train(RunConfig.from_dict(config), run, resume=None)
+        train(chosen, run, resume=None)
     except RequestError:
         if distributed.rank() == 0:
             runs.discard(run)
         raise
     return run
+
+
+def _with_choices(config: RunConfig, hydra: HydraConf) -> RunConfig:
+    """The config with what only Hydra knows: the names of what was chosen, and whether jobs run side by side."""
+    choices = hydra.runtime.choices
+    # Threads of several jobs that wait for each other on busy cores stall.
+    side_by_side = hydra.mode == RunMode.MULTIRUN and "joblib" in hydra.launcher._target_
+    threads = 1 if side_by_side and config.threads == "auto" else config.threads
+    return replace(config, dataset_name=choices["dataset"], model_name=choices["model"], threads=threads)
 
 
 def _resume(path: Path, overrides: list[str]) -> None:

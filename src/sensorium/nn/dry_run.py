@@ -1,5 +1,7 @@
 """Calling a model once before training, to see whether it takes its inputs and what it makes of them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,12 +13,21 @@ REFUSALS = (RuntimeError, AssertionError, TypeError, ValueError)
 
 def dry_run(model: nn.Module, *inputs: Any) -> Any:
     """What the model gives for these inputs, in evaluation mode and without gradients; the model stays as it was."""
-    training = model.training
+    with evaluating(model):
+        return model(*inputs)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients; afterwards every module has its own mode again, frozen ones included."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
     try:
         with torch.no_grad():
-            return model.eval()(*inputs)
+            yield
     finally:
-        model.train(training)
+        for module, training in modes:
+            module.training = training
 
 
 def reason(error: Exception) -> str:

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from sensorium.nn.dry_run import evaluating
+
 
 def count_parameters(model: nn.Module) -> int:
     """How many numbers the model holds as parameters, frozen ones included, buffers not."""
@@ -23,13 +25,12 @@ def count_flops(model: nn.Module, *example: Tensor) -> int:
 
     example: what the model is called with, such as (B, C, H, W), on its device; the count is for the whole batch.
     """
-    was_training, was_fused = model.training, torch.backends.mha.get_fastpath_enabled()
-    model.eval()
+    was_fused = torch.backends.mha.get_fastpath_enabled()
     # Attention is written out as matrix products: the counter knows no formula for the fused kernels.
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with (
-            torch.no_grad(),
+            evaluating(model),
             sdpa_kernel(SDPBackend.MATH),
             _without_onednn(),
             FlopCounterMode(display=False) as counter,
@@ -37,7 +38,6 @@ def count_flops(model: nn.Module, *example: Tensor) -> int:
             model(*example)
     finally:
         torch.backends.mha.set_fastpath_enabled(was_fused)
-        model.train(was_training)
     return counter.get_total_flops()
 
 

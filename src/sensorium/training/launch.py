@@ -93,7 +93,7 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, name="end_with_parent", daemon=True).start()
 
 
-def check_devices(trainer: dict[str, Any]) -> None:
+def check_devices(trainer: Mapping[str, Any]) -> None:
     """Refuses devices that this machine does not have, and a strategy that they cannot carry out."""
     device = device_of(str(trainer["accelerator"]))
     wanted_processes(trainer)

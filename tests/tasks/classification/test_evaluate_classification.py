@@ -165,7 +165,6 @@ class Difference(nn.Module):
 def test_a_model_of_two_inputs_is_asked_all_over_their_plane() -> None:
     spec = ImageClassificationSpec(class_names=("a", "b"), in_channels=1, image_size=(1, 2), mean=(0.0,), std=(1.0,))
     plane = classifier_of(Difference(), spec=spec).plane()
-    assert plane is not None
     assert (plane.low, plane.high) == (-0.25, 1.25)
     size = len(plane.probabilities)
     assert plane.probabilities.shape == (size, size, 2)

@@ -17,6 +17,7 @@ from torch.func import functional_call
 
 from sensorium.batches import AudioBatch, ImageBatch, TextBatch
 from sensorium.errors import RequestError
+from sensorium.nn.dry_run import evaluating
 from sensorium.optim.average import WeightAverage
 from sensorium.randomness import ExampleRandom
 from sensorium.tasks.classification.module import ClassificationModule
@@ -169,16 +170,11 @@ class MeanTeacher(Method):
         distance = (logits.softmax(1) - wanted).square().sum(1)
         return Asked(distance.mean(), torch.ones_like(distance).mean())
 
-    @torch.no_grad()
     def _taught(self, model: nn.Module, inputs: Inputs) -> Tensor:
         """(B, K) probabilities by the teacher; by the model itself where none is kept, as when a rate is searched."""
-        modes = [(module, module.training) for module in model.modules()]
-        model.eval()
         weights: dict[str, Any] = self.teacher.state_dict()["average"] if self.teacher is not None else {}
-        found = _floats(functional_call(model, weights, inputs))
-        for module, training in modes:
-            module.training = training
-        return found.softmax(1)
+        with evaluating(model):
+            return _floats(functional_call(model, weights, inputs)).softmax(1)
 
 
 class SemiSupervised(ClassificationModule):

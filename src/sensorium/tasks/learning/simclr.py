@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from sensorium.batches import ImageBatch
 from sensorium.errors import RequestError
 from sensorium.losses.contrastive import nt_xent
+from sensorium.nn.dry_run import dry_run
 from sensorium.nn.feature_hook import FeatureHook, as_vectors
 from sensorium.optim.groups import parameter_groups
 from sensorium.tasks.preprocessing import Preparation
@@ -63,10 +64,8 @@ class SimCLR(TaskModule):
         head.requires_grad_(False)
         self.num_classes, self.preparation, self.strong = num_classes, preparation, strong
         self.temperature, self.reference = temperature, reference
-        training = model.training
-        with torch.no_grad():
-            size = self._features(model.eval(), example).shape[1]
-        model.train(training)
+        dry_run(model, *example)
+        size = as_vectors(self.hook.take()).shape[1]
         self.projection = nn.Sequential(
             nn.Linear(size, size), nn.BatchNorm1d(size), nn.ReLU(), nn.Linear(size, projection_size)
         )

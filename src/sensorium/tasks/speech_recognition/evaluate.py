@@ -13,7 +13,7 @@ from sensorium.audio.features import Features
 from sensorium.batches import SpeechBatch
 from sensorium.data.loader import BatchLoader
 from sensorium.decoding.ctc import CTCHypothesis
-from sensorium.decoding.flashlight import CTCDecoder
+from sensorium.decoding.ctc_decoder import CTCDecoder
 from sensorium.distributed import gather
 from sensorium.metrics.recognition import character_errors, total, word_errors
 from sensorium.models.protocols import CTCRecognizer

@@ -1,15 +1,15 @@
-"""The beam search of Flashlight, in C++, through torchaudio.
+"""The beam search of Flashlight, in C++, through torchaudio: an independent one, which ours is compared with.
 
 J. Kahn et al., "Flashlight: Enabling Innovation in Tools for Machine Learning", 2022, arXiv 2201.12465. Its scores are
-the same sums as those of `prefix_beam`, but for two things. With a lexicon, paths with spaces before the first word, or
-several between two, are counted too. And it has no use for a language model of words without a
-lexicon, nor for tokens longer than a character with one.
+the same sums as those of `prefix_beam`, but for one thing: with a lexicon, paths with spaces before the first word, or
+several between two, are counted too. It has no use for a language model of words without a lexicon.
 
 What its lexicon needs: a word must end with a token of its own, the space, or its last letter could not last longer
 than a frame. An utterance does not end with a space, so a frame is added in which there is nothing else.
 """
 
 import contextlib
+import importlib
 import math
 import os
 import tempfile
@@ -17,25 +17,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
 from sensorium.decoding.ctc import BLANK
 from sensorium.text.ngram import NGram
 
-try:
-    from torchaudio.models.decoder import ctc_decoder
-except (ImportError, RuntimeError):  # RuntimeError is torchaudio's when flashlight-text is not installed
-    ctc_decoder = None
+pytest.importorskip("flashlight.lib.text")
+ctc_decoder = importlib.import_module("torchaudio.models.decoder").ctc_decoder
 
 _IMPOSSIBLE = -1e4  # in the place of minus infinity, whose differences are no numbers
 _PRUNED = 200.0  # hypotheses so much worse than the best are dropped
 Found = tuple[list[int], float]
-
-
-def available() -> bool:
-    """Whether the package is installed."""
-    return ctc_decoder is not None
 
 
 class Flashlight:

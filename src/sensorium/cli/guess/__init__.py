@@ -1,0 +1,74 @@
+"""`sensorium train photos/` and `sensorium train reviews.csv`: which dataset a folder or a file is, from what is there.
+
+Nothing is trained on a guess unseen: what was taken for what is printed, with the full command. Where two datasets are
+likely, the request is refused with both commands. No torch.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from sensorium.cli.arguments import OPTIONS
+from sensorium.cli.guess import coco, folders, tables, texts
+from sensorium.cli.guess.base import Guess, command, one_of, override, shown
+from sensorium.errors import RequestError
+
+__all__ = ["Guess", "expanded", "guessed", "shown"]
+
+_YAMLS = (".yaml", ".yml")
+
+
+def expanded(arguments: Sequence[str]) -> tuple[list[str], str | None]:
+    """Arguments of `train` in which a path in the place of key=value has become overrides; and what to say about it.
+
+    Raises RequestError for a path that is no known kind of data, that could be two, or that is not there.
+    """
+    values = {
+        number + 1 for number, argument in enumerate(arguments) if argument in OPTIONS
+    }  # of --config-dir and so on
+    paths = [argument for number, argument in enumerate(arguments) if number not in values and _is_path(argument)]
+    if not paths:
+        return list(arguments), None
+    if len(paths) > 1 or any(
+        argument.startswith(("dataset=", "dataset.root=", "dataset.path=")) for argument in arguments
+    ):
+        raise RequestError(
+            f"{paths[-1]!r} is data beside other data. Give one folder or file, or dataset=NAME with its keys."
+        )
+    rest = [argument for argument in arguments if argument != paths[0]]
+    path = Path(os.path.expanduser(paths[0]))  # noqa: PTH111 (Path.expanduser fails for an unknown user)
+    found = guessed(path, rest)
+    full = command((*found.overrides, *rest))
+    return [*found.overrides, *rest], f"{paths[0]}: taken for {found.what}. The same in full: {full}"
+
+
+def _is_path(argument: str) -> bool:
+    """Whether an argument is a path: neither an option nor key=value. What is called a=b is written ./a=b."""
+    if argument.startswith(("./", "../", "/", "~/")):
+        return True
+    if "=" in argument or argument.startswith(("-", "~", "+")):
+        return False
+    return "/" in argument or Path(argument).suffix.lower() in tables.SUFFIXES or Path(argument).exists()
+
+
+def guessed(path: Path, rest: Sequence[str] = ()) -> Guess:
+    """What is at a path. rest: the other arguments, for the commands in messages. Raises RequestError when that is
+    nothing known, or when two datasets are likely.
+    """
+    if path.is_dir():
+        return one_of(path, folders.guesses(path), rest, otherwise=folders.EXPECTED)
+    if not path.exists():
+        raise RequestError(f"There is no file or folder {path}.")
+    suffix = path.suffix.lower()
+    if suffix in tables.SUFFIXES:
+        return one_of(path, tables.guesses(path), rest, otherwise=tables.expected(path))
+    if suffix == ".txt":
+        return texts.of_file(path)
+    if suffix == ".json" and coco.is_coco(path):
+        return coco.of_files({"train": path}, root=path.parent)
+    if suffix in _YAMLS and folders.is_yolo(path.parent):
+        return Guess(folders.YOLO, ("dataset=yolo", override("root", path.parent)))
+    raise RequestError(
+        f"The kind of data in {path} is not recognized. Known are folders, {', '.join(tables.SUFFIXES)}, .txt, "
+        "COCO's .json and\nYOLO's data.yaml. For others name the dataset: sensorium list what=datasets"
+    )
