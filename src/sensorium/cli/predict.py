@@ -1,6 +1,5 @@
 """sensorium predict: raw inputs in; class names, boxes, masks, translations, transcripts or generated text out."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from sensorium.build import load_model
 from sensorium.cli.app import Config, check, run_hydra
 from sensorium.cli.request import WORDS, own_arguments
 from sensorium.errors import RequestError, unknown
+from sensorium.output import complain
 from sensorium.tasks import registry
 from sensorium.tasks.base import LoadedModel, PredictOptions, Task
 
@@ -90,9 +90,9 @@ def _predict(config: Config, task: Task[Any], model: LoadedModel, options: Predi
     for prediction in predictor.predict(inputs):
         if prediction.error is not None:
             failures += 1
-            print(f"sensorium: {prediction.error}", file=sys.stderr)
+            complain(f"sensorium: {prediction.error}")
         writer.write(prediction if artifacts is None else artifacts.write(prediction))
     writer.close()
     for note in predictor.notes():
-        print(note, file=sys.stderr)
+        complain(note)
     return failures

@@ -1,6 +1,5 @@
 """Predictions as a table, as CSV and as JSON lines: the one place where they become text."""
 
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -52,9 +51,10 @@ class LineWriter(Writer):
             self._file = self._stack.enter_context(output.opened(self._path))
         text = self._line(prediction, self._first)
         self._first = self._first and not text
-        self._file.write(text)
         if self._path is None:
-            sys.stdout.flush()
+            output.put(text)
+        else:
+            self._file.write(text)
 
     def close(self) -> None:
         if self._file is None and self._path is not None:  # no input at all is still a file
