@@ -11,10 +11,11 @@ from sensorium.errors import RequestError, unknown
 from sensorium.output import complain
 from sensorium.tasks import registry
 from sensorium.tasks.base import LoadedModel, PredictOptions, Task
+from sensorium.tasks.text_sources import READING
 
 INPUTS = ("input", *WORDS)
 # Options that only some checkpoints have a use for: given to another, they are a mistake.
-OPTIONS = ("attention", "threshold", "overlay", "masks")
+OPTIONS = ("attention", "threshold", "overlay", "masks", *READING)
 
 
 def run(arguments: list[str]) -> int:
@@ -83,7 +84,7 @@ def _options(config: Config) -> PredictOptions:
 def _predict(config: Config, task: Task[Any], model: LoadedModel, options: PredictOptions) -> int:
     """Writes predictions as they come where the format allows it; returns how many inputs could not be read."""
     predictor = task.predictor(model, options)
-    inputs = task.inputs(config)
+    inputs = task.inputs(config, model)
     writer = task.writer(config["format"], output_file=config["output"], inputs=inputs, model=model)
     artifacts = task.artifacts(options, inputs, model)
     failures = 0

@@ -95,6 +95,16 @@ class PieceTokenizer(ABC):
     def decode(self, ids: Iterable[int]) -> str:
         return self.join(self._vocabulary.decode(ids))
 
+    def written(self, text: str) -> list[str]:
+        """The pieces of a text as they are written in it, in their own case: one for each number of `encode`."""
+        pieces, encoded = (list(self.split(text, lowercase=lower)) for lower in (False, self._lowercase))
+        return pieces if len(pieces) == len(encoded) else encoded  # there are letters that become two in lower case
+
+    def decode_with(self, ids: Iterable[int], unknown: Iterable[str]) -> str:
+        """As `decode`, with a piece for each UNK, in their order."""
+        given, names = iter(unknown), self._vocabulary.tokens
+        return self.join(next(given) if id_ == UNK else names[id_] for id_ in ids if id_ == UNK or id_ > EOS)
+
     def to_dict(self) -> dict[str, Any]:
         return {"kind": self.kind, "lowercase": self._lowercase, self.name: self._vocabulary.pieces}
 

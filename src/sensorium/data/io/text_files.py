@@ -10,7 +10,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
+from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
 
@@ -65,14 +65,23 @@ def opened(source: Path | IO[bytes]) -> Any:
     Raises NotText for other packed files.
     """
     file: Any = source.open("rb") if isinstance(source, Path) else source
+    if not hasattr(file, "peek"):
+        file = BufferedReader(file)
     start = file.peek(_START)[:_START]
     if start.startswith(_GZIP) or (start and isinstance(source, Path) and source.suffix == ".gz"):
         return _Unpacked(file)
     for mark, name in _PACKED.items():
         if start.startswith(mark):
             file.close()
-            raise NotText(f"{source} is packed with {name}, which is not read here. Unpack it first.")
+            raise NotText(f"{_name(source)} is packed with {name}, which is not read here. Unpack it first.")
     return file
+
+
+def has_mark(path: Path) -> bool:
+    """Whether a file, plain or packed, begins with a byte order mark."""
+    with readable(path), opened(path) as file:
+        start = file.peek(_START)
+    return any(start.startswith(mark) for mark, _ in _MARKS)
 
 
 def decoded(
@@ -85,7 +94,7 @@ def decoded(
     """
     file = opened(source)
     try:
-        chosen = _encoding(str(source), file.peek(_START)[:_START], encoding, key)
+        chosen = _encoding(_name(source), file.peek(_START)[:_START], encoding, key)
     except BaseException:
         file.close()
         raise
