@@ -3,11 +3,14 @@
 import csv
 import io
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from sensorium import output
 from sensorium.errors import printable
+from sensorium.files import write_csv
 
 COLOURED = "\x1b[31mred\x1b[0m"
 RECORD = {"in\x07put": f"{COLOURED}\r\n\x9b2J\u202etxt", "class": "é 好\u00a0!", "probability": 0.5}
@@ -51,6 +54,23 @@ def test_csv_is_written_out_for_a_terminal_alone() -> None:
     output.put(f"{COLOURED}\n", terminal)
     output.put(f"{COLOURED}\n", pipe)
     assert (terminal.getvalue(), pipe.getvalue()) == ("\\x1b[31mred\\x1b[0m\n", f"{COLOURED}\n")
+
+
+def test_cells_that_a_spreadsheet_would_run_stay_and_are_told(tmp_path: Path) -> None:
+    rows = [["text", "n"], ["=1+1", -0.5], ["@x", "+3e4"], ["- good", " =A1"], ["a=b", "x"]]
+    write_csv(tmp_path / "a.csv", rows)
+    write_csv(tmp_path / "b.csv", [["text"], ["-3"]])
+    (tmp_path / "c.txt").write_text("=1")
+    assert (tmp_path / "a.csv").read_text() == 'text,n\n=1+1,-0.5\n@x,+3e4\n- good," =A1"\na=b,x\n'
+    assert output.formula_notes(sorted(tmp_path.iterdir())) == [
+        f"{tmp_path / 'a.csv'}: 4 cells begin like a formula ('=1+1'); in a spreadsheet, import the columns as text"
+    ]
+
+
+def test_csv_is_made_in_one_place() -> None:
+    source = Path(output.__file__).parent
+    makers = [path.name for path in source.rglob("*.py") if re.search(r"csv\.(writer|DictWriter)", path.read_text())]
+    assert makers == []
 
 
 def test_lines_on_a_console_and_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

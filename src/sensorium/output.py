@@ -1,9 +1,10 @@
 """Results on a terminal, or as CSV and JSON lines for programs."""
 
 import contextlib
+import csv
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,35 @@ def as_csv(records: Sequence[Record], *, header: bool = True) -> str:
     columns = list(dict.fromkeys(key for record in records for key in record))
     rows = [[record.get(column, "") for column in columns] for record in records]
     return csv_text([columns, *rows] if header else rows)
+
+
+def formula_notes(paths: Iterable[Path]) -> list[str]:
+    """A line for each CSV file with texts that a spreadsheet would run as formulas: the file has them as they are, for
+    programs (docs/decisions/0025), and a person who opens it should know.
+    """
+    notes = []
+    for path in paths:
+        if path.suffix != ".csv":
+            continue
+        csv.field_size_limit(sys.maxsize)
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            found = [cell for row in csv.reader(file) for cell in row if _is_formula(cell)]
+        if found:
+            cells = f"{len(found):,} cell{'s begin' if len(found) > 1 else ' begins'}"
+            notes.append(
+                f"{path}: {cells} like a formula ({found[0]!r:.40}); in a spreadsheet, import the columns as text"
+            )
+    return notes
+
+
+def _is_formula(cell: str) -> bool:
+    if not cell.lstrip("\t\r ").startswith(("=", "+", "-", "@")):
+        return False
+    try:
+        float(cell)
+    except ValueError:
+        return True
+    return False
 
 
 def table(records: Sequence[Record], *, title: str = "") -> Table:

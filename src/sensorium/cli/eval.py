@@ -62,7 +62,11 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     folder = Path(str(config["folder"])) if config["folder"] else _beside(loaded.path) / f"eval_{name}"
     try:
         evaluation.record_problems(folder, data.problems, say=output.complain)
-        task.report(result, folder=folder, split=split, spec=loaded.spec, predictions_format=config["predictions"])
+        paths = task.report(
+            result, folder=folder, split=split, spec=loaded.spec, predictions_format=config["predictions"]
+        )
+        for note in output.formula_notes(paths):
+            output.complain(note)
     except OSError as error:
         raise RequestError(
             f"Tables and plots cannot be written to {folder}: {error.strerror}. Say folder=OTHER."

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Protocol
 
 from sensorium import output
@@ -60,6 +61,9 @@ class LineWriter(Writer):
         if self._file is None and self._path is not None:  # no input at all is still a file
             self._file = self._stack.enter_context(output.opened(self._path))
         self._stack.close()
+        if self._path is not None:
+            for note in output.formula_notes([Path(self._path)]):
+                output.complain(note)
 
 
 class TableWriter(Writer):
