@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 import sensorium
-from sensorium.errors import RequestError, RunError
-from sensorium.files import meant, replacing
+from sensorium.errors import RequestError, RunError, cut
+from sensorium.files import exists, is_folder, meant, replacing
 from sensorium.nn.transfer import DAMAGED
 from sensorium.specs import Spec, spec_from_dict
 
@@ -77,11 +77,11 @@ def save_atomically(payload: dict[str, Any], path: Path) -> None:
 
 def read_raw(path: Path) -> dict[str, Any]:
     """The whole payload on the CPU. Raises RequestError when the file is missing, truncated or not a checkpoint."""
-    if not path.exists():
+    if not exists(path):
         raise RequestError(
-            f"There is no checkpoint {path}.{meant(path)}\nA training leaves one in RUN/checkpoints/best.ckpt."
+            f"There is no checkpoint {cut(path)}.{meant(path)}\nA training leaves one in RUN/checkpoints/best.ckpt."
         )
-    if path.is_dir():
+    if is_folder(path):
         raise RequestError(f"{path} is a folder, and no run folder: there is no {path}/checkpoints/best.ckpt.")
     try:
         with warnings.catch_warnings():

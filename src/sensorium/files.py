@@ -31,6 +31,22 @@ def _stored(error: UnicodeError) -> tuple[str | bytes, int]:
 codecs.register_error(STORED, _stored)
 
 
+# As Path's own, which raise for a name that is too long for any file.
+def exists(path: Path) -> bool:
+    """Whether there is such a file or folder."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
 def visible(name: str) -> bool:
     """Whether a file or folder name is a person's own, not left by a system or a file browser."""
     return not name.startswith(".") and name.lower() not in ("thumbs.db", "desktop.ini", "__macosx")
@@ -108,7 +124,7 @@ def write_json_lines(path: Path, values: Iterable[Any]) -> None:
 
 def meant(path: Path) -> str:
     """ " Did you mean NAME?", with the name in the same folder that is nearest to one that is not there, or ""."""
-    names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    names = [file.name for file in path.parent.iterdir()] if is_folder(path.parent) else []
     guess = nearest(path.name, names)
     return f" Did you mean {path.parent / guess}?" if guess else ""
 

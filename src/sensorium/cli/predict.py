@@ -8,6 +8,7 @@ from sensorium.build import load_model
 from sensorium.cli.app import Config, check, run_hydra
 from sensorium.cli.request import WORDS, own_arguments
 from sensorium.errors import RequestError, unknown
+from sensorium.files import is_folder
 from sensorium.output import complain
 from sensorium.tasks import registry
 from sensorium.tasks.base import LoadedModel, PredictOptions, Task
@@ -36,7 +37,7 @@ def run(arguments: list[str]) -> int:
 def checkpoint_path(given: Any) -> Path:
     """The checkpoint that is meant: the file, or a run folder's best one."""
     path = Path(str(given))
-    return runs.RunFolder(path).best if (path / "checkpoints").is_dir() else path
+    return runs.RunFolder(path).best if is_folder(path / "checkpoints") else path
 
 
 def _job(config: Config) -> int:

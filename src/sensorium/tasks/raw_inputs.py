@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sensorium.audio.read import list_sounds
-from sensorium.errors import RequestError
-from sensorium.files import meant
+from sensorium.errors import RequestError, cut
+from sensorium.files import exists, is_file, is_folder, meant
 from sensorium.tasks.text_inputs import UnreadableText
 from sensorium.tasks.text_sources import TextReading
 from sensorium.vision.decode import list_images
@@ -40,10 +40,10 @@ def _texts_of(paths: list[Path], reading: TextReading) -> Iterator[str | Unreada
 
 def _text_files(item: str) -> list[Path]:
     path = Path(os.path.expanduser(item))  # noqa: PTH111 (Path.expanduser fails for an unknown user)
-    if path.is_dir():
+    if is_folder(path):
         raise RequestError(f"input={item} is a folder. Give a file with one text a line, or - for standard input.")
-    if not path.exists() and not any(sign in item for sign in "*?["):
-        raise RequestError(f"input={item}: there is no such file.{meant(path)}\nFor a text itself say text=...")
+    if not exists(path) and not any(sign in item for sign in "*?["):
+        raise RequestError(f"input={cut(item)}: there is no such file.{meant(path)}\nFor a text itself say text=...")
     return _expand(item, lambda folder: [], "texts")
 
 
@@ -76,16 +76,16 @@ def _glob(pattern: str) -> list[str]:
 
 def _expand(item: str, files_in: Callable[[Path], list[Path]], what: str) -> list[Path]:
     path = Path(os.path.expanduser(item))  # noqa: PTH111 (Path.expanduser fails for an unknown user)
-    if path.is_dir():
+    if is_folder(path):
         files = files_in(path)
         if not files:
             raise RequestError(f"input={item}: the folder holds no {what}.")
         return files
-    if path.exists():
+    if exists(path):
         return [path]
     if any(sign in item for sign in "*?["):
-        files = [Path(name) for name in sorted(_glob(str(path))) if Path(name).is_file()]
+        files = [Path(name) for name in sorted(_glob(str(path))) if is_file(Path(name))]
         if not files:
-            raise RequestError(f"input={item}: no file matches. Quote it if the shell must leave it alone.")
+            raise RequestError(f"input={cut(item)}: no file matches. Quote it if the shell must leave it alone.")
         return files
-    raise RequestError(f"input={item}: there is no such file or folder.{meant(path)}")
+    raise RequestError(f"input={cut(item)}: there is no such file or folder.{meant(path)}")

@@ -12,11 +12,13 @@ from sensorium.text.tokenizer import EOS, SPECIAL_TOKENS, UNK
 class Vocabulary:
     """pieces: in the order of their numbers, without the special tokens, which come before them.
 
-    Raises ValueError when a piece occurs twice.
+    Raises ValueError when a piece occurs twice, TypeError when one is no text.
     """
 
     def __init__(self, pieces: Sequence[str]) -> None:
         self.pieces = list(pieces)
+        if not all(isinstance(piece, str) for piece in self.pieces):
+            raise TypeError("a list of texts is needed")
         self._ids = {piece: number for number, piece in enumerate(self.pieces, start=len(SPECIAL_TOKENS))}
         if len(self._ids) != len(self.pieces):
             raise ValueError("a piece occurs twice")

@@ -11,7 +11,8 @@ from sensorium.data.audio.settings import SpeechSettings
 from sensorium.data.base import Data, OnBad, Problem
 from sensorium.data.io.paths import existing
 from sensorium.data.io.tables import Table, check_column, open_table
-from sensorium.errors import listing
+from sensorium.errors import cut, listing
+from sensorium.files import is_file
 
 _PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val", "test": "test"}
 _OPTIONAL = ("start", "end", "speaker", "split")
@@ -127,9 +128,9 @@ def _sound(table: Path, name: str, there: dict[str, bool]) -> Path:
         raise ValueError("no audio")
     path = table.parent / Path(name).expanduser()
     if name not in there:
-        there[name] = path.is_file()
+        there[name] = is_file(path)
     if not there[name]:
-        raise ValueError(f"there is no file {path}")
+        raise ValueError(f"there is no file {cut(path)}")
     return path
 
 
