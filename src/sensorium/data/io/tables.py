@@ -4,6 +4,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
@@ -155,19 +156,23 @@ class _JsonLines:
     def _object(self, number: int, line: str) -> tuple[int, dict[str, Any]] | Problem:
         place = f"{self._path}:{number}"
         try:
-            value = json.loads(line, object_pairs_hook=_Pairs)
+            value = _DECODER.decode(line)
         except (ValueError, RecursionError) as error:
             return Problem(place, f"not JSON ({error})")
         if not isinstance(value, _Pairs):
             return Problem(place, "not a JSON object")
-        names = Counter(_name(name) for name, _ in value)
-        if twice := next((name for name, count in names.items() if count > 1), None):
-            return Problem(place, f"the key {twice!r} is there {names[twice]} times")
-        return number, {_name(name): inner for name, inner in value}
+        named = {_name(name): inner for name, inner in value}
+        if len(named) < len(value):
+            twice, count = Counter(_name(name) for name, _ in value).most_common(1)[0]
+            return Problem(place, f"the key {twice!r} is there {count} times")
+        return number, named
 
 
 class _Pairs(list[tuple[str, Any]]):
     """A JSON object as it was written: a key may be there twice."""
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_Pairs)  # one for all lines: making it takes longer than a line
 
 
 class _Parquet:
@@ -202,6 +207,7 @@ class _Parquet:
         return RequestError(f"{self._path}: not a Parquet file ({(str(error).splitlines() or [''])[0]}).")
 
 
+@lru_cache(maxsize=1024)
 def _name(cell: str) -> str:
     """The name of a column, without what nobody sees: spaces around it, and a byte order mark."""
     return clean(cell, lowercase=False).strip().strip("\ufeff").strip()
