@@ -13,10 +13,11 @@ from sensorium.data.vision.detection_files import FoundBox, FoundScene, SceneLis
 from sensorium.data.vision.listed import existing_image_source
 from sensorium.data.vision.scene_files import PictureFile, SceneSettings
 from sensorium.data.vision.store import Channels
-from sensorium.errors import RequestError, listing
+from sensorium.errors import RequestError, as_typed, listing
 from sensorium.specs import Resize
 
 _LISTS = ("images", "annotations", "categories")
+_LARGEST = 10**12  # pixels; a float has more, and an integer of JSON may have 400 digits
 
 
 class Coco:
@@ -116,15 +117,17 @@ def _add_part(
         box = _box(entry, number, path, names)
         if isinstance(box, Problem):
             found.problems.append(box)
-        elif entry.get("image_id") in scenes:
-            scenes[entry["image_id"]].boxes.append(box)
-        elif entry.get("image_id") not in unusable:
-            found.problems.append(Problem(box.place, f"there is no image {entry.get('image_id')!r}"))
+        elif (image := _id(entry, "image_id")) in scenes:
+            scenes[image].boxes.append(box)
+        elif image not in unusable:
+            found.problems.append(Problem(box.place, f"there is no image {image}"))
     found.scenes += scenes.values()
 
 
-def _id(entry: Any) -> Any:
-    return entry.get("id") if isinstance(entry, dict) else None
+def _id(entry: Any, key: str = "id") -> int | str:
+    """The id of an entry; written out where it is of another type, such as a list."""
+    given = entry.get(key) if isinstance(entry, dict) else None
+    return given if isinstance(given, int | str) else repr(given)
 
 
 def _scene(entry: Any, part: str, path: Path, folder: Path) -> FoundScene | Problem:
@@ -149,6 +152,8 @@ def _box(entry: Any, number: int, path: Path, names: dict[Any, str]) -> FoundBox
         return Problem(place, f"bbox of four numbers is needed (x, y, width, height), there is {given}")
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in box):
         return Problem(place, f"box with a number that is none (bbox {box})")
+    if any(isinstance(value, int) and abs(value) > _LARGEST for value in box):
+        return Problem(place, f"box with a number far beyond any image (bbox {as_typed(box)})")
     category = entry.get("category_id")
     if not isinstance(category, int | str) or category not in names:
         return Problem(place, f"category {category!r} is not in the list of categories")
