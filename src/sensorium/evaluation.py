@@ -1,5 +1,6 @@
 """A checkpoint evaluated on a split: what train, eval and the Python API share. What is special, its task knows."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from sensorium import distributed, runs
 from sensorium.build import loaded_model, make_loader
 from sensorium.checkpoint import Checkpoint, read
 from sensorium.data.base import Data, Problem, counted
+from sensorium.errors import RunError
 from sensorium.files import write_csv
 from sensorium.history_plot import plot_history
 from sensorium.output import formula_notes
@@ -48,7 +50,11 @@ def evaluate_run(
 
 
 def named(evaluation: Evaluation, split: str) -> dict[str, float]:
-    """Metrics under the names of metrics.json: test/accuracy, test/loss ..."""
+    """Metrics under the names of metrics.json: test/accuracy, test/loss ... Raises RunError for a loss of nan."""
+    if math.isnan(evaluation.metrics.get("loss", 0.0)):
+        raise RunError(
+            f"{split}/loss is nan: the model's outputs are not numbers. Its weights are damaged; train again."
+        )
     return {f"{split}/{name}": value for name, value in evaluation.metrics.items()}
 
 
