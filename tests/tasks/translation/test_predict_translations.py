@@ -93,13 +93,20 @@ def test_unknown_words_are_copied_from_where_the_model_looks() -> None:
     even = [0.2] * 5 + [0.0]
     looks = [even, even, [0.1, 0.1, 0.2, 0.1, 0.5, 0.0], even, [0.5, 0.1, 0.3, 0.0, 0.1, 0.0], even]
     given = ["we saw Köln in Wien"]
-    (found,) = scripted(tokens, looks, copy_unknown=True).predict(given)
+    copying = scripted(tokens, looks, copy_unknown=True)
+    (found,) = copying.predict(given)
     assert found.translations[0][0] == "we saw Wien in Köln"
+    assert copying.notes() == []
+    lossy = scripted(words.encode("we saw a dog"), looks, copy_unknown=True)
+    (found,) = lossy.predict(given)
+    assert found.translations[0][0] == "we saw a dog"
+    assert lossy.notes() == ["unknown to the model: 2 words, such as 'Köln', 'Wien'; they are lost"]
     plain = scripted(tokens, looks)
     (found,) = plain.predict(given)
     assert found.translations[0][0] == "we saw in"
     assert plain.notes() == [
-        "unknown to the model: 2 words, such as 'Köln', 'Wien'; decoding.copy_unknown=true may copy them"
+        "unknown to the model: 2 words, such as 'Köln', 'Wien'; decoding.copy_unknown=true copies them"
+        " where the model can"
     ]
 
 

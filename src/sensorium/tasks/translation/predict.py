@@ -51,7 +51,7 @@ class TranslationPredictor(Predictor):
     """A translation model ready to predict. An empty text stays empty.
 
     truncated: how many texts so far were longer than the model reads; their ends were dropped. unended: how many
-    translations were cut at their greatest length. unknown: words that the model does not know, and how often.
+    translations were cut at their greatest length. unknown: words that the model does not know and that were lost.
     """
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
@@ -84,11 +84,13 @@ class TranslationPredictor(Predictor):
         notes = cut_note(self.truncated, self.spec.max_length)
         if self.unended:
             notes.append(f"cut at twice the tokens of the text and 10: {counted(self.unended, 'translation')}")
-        if self.unknown and not self.translator.settings.copy_unknown:
+        if self.unknown:
+            copies = self.translator.settings.copy_unknown
+            hint = "they are lost" if copies else "decoding.copy_unknown=true copies them where the model can"
             unit = "character" if isinstance(self.translator.source, CharTokenizer) else "word"
             total = counted(self.unknown.total(), unit)
             words = listing((repr(word) for word, _ in self.unknown.most_common(3)), limit=3)
-            notes.append(f"unknown to the model: {total}, such as {words}; decoding.copy_unknown=true may copy them")
+            notes.append(f"unknown to the model: {total}, such as {words}; {hint}")
         return notes
 
     def _encoded(self, texts: list[str], full: list[int]) -> list[list[int]]:
@@ -96,11 +98,6 @@ class TranslationPredictor(Predictor):
         tokenizer = self.translator.source
         encoded = tokenizer.encode_many(texts)
         self.truncated += sum(len(encoded[row]) >= self.spec.max_length for row in full)
-        if isinstance(tokenizer, PieceTokenizer):
-            for row in full:
-                if UNK in encoded[row]:
-                    pairs = zip(tokenizer.written(texts[row]), encoded[row], strict=True)
-                    self.unknown.update(word for word, token in pairs if token == UNK)
         return [[*ids[: self.spec.max_length - 1], EOS] for ids in encoded]
 
     def _prediction(self, text: str, tokens: list[int], found: list[Hypothesis]) -> TranslationPrediction:
@@ -109,7 +106,17 @@ class TranslationPredictor(Predictor):
         best = found[0].tokens
         self.unended += len(best) >= self.translator.limit(len(tokens))
         pairs = tuple((self.translator.text(one, text), one.score) for one in found)
+        self._count_unknown(text, tokens, pairs[0][0])
         return TranslationPrediction(text, pairs, *(self._attention(tokens, best) if self.attention else ()))
+
+    def _count_unknown(self, text: str, tokens: list[int], translation: str) -> None:
+        """Counts the words of a text that the model does not know and that were not copied."""
+        tokenizer = self.translator.source
+        if UNK not in tokens or not isinstance(tokenizer, PieceTokenizer):
+            return
+        words = [word for word, token in zip(tokenizer.written(text), tokens, strict=False) if token == UNK]
+        copied = translation if self.translator.settings.copy_unknown else ""
+        self.unknown.update(word for word in words if word not in copied)
 
     def _attention(self, source: list[int], target: list[int]) -> tuple[tuple[str, ...], tuple[str, ...], Tensor]:
         """The tokens of both, and how much each of the target's looked at each of the source's: (U, S)."""
