@@ -84,8 +84,9 @@ def test_texts_over_many_lines_are_rows_like_any_other(tmp_path: Path) -> None:
         "Dear all,\nbest regards,\nJohn",
         "one\r\ntwo\rthree",
     ]
-    for labels in (("pos", "neg"), ("1.5", "2.25"), ("1", "0")):
-        rows = [[text, labels[n % 2]] for n, text in enumerate(texts * 3)]
+    for label in ("pos neg", "1.5 2.25", "1 0", " ".join(f"{n}.5" for n in range(12))):
+        labels = label.split() * 6
+        rows = [[f"{n} {text}", labels[n]] for n, text in enumerate(texts * 3)]
         with (path := tmp_path / "list.csv").open("w", newline="") as file:
             csv.writer(file).writerows([["text", "label"], *rows])
         assert read(path) == (rows, [])
