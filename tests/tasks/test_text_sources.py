@@ -103,6 +103,12 @@ def test_columns_that_are_not_there_and_names_that_are_numbers(tmp_path: Path) -
     assert "has no column 'x'. column=NAME names another one." in told(path, column="x")
 
 
+def test_keys_of_another_dataset_that_hold_something_else_tell_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path, "text\nfine\n", "a.csv")
+    for odd in ({"encoding": "one-hot"}, {"encoding": ["a"]}, {"text_column": ["x"]}, {"source": {"a": 1}}):
+        assert read(path, odd) == ["fine"]
+
+
 def test_pairs_with_tabs_give_the_side_that_was_translated(tmp_path: Path) -> None:
     path = write(tmp_path, "Hallo\thello\tCC\nnur eins\n", "a.tsv")
     assert read(path, {"source_column": 1, "target_column": 0}) == ["hello", "nur eins"]

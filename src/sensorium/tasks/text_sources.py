@@ -8,7 +8,7 @@ from typing import IO, Any
 
 from sensorium.data.base import Problem
 from sensorium.data.io.tables import check_column, is_table, open_table
-from sensorium.data.io.text_files import has_mark, opened, read_lines, readable, wrong_bytes
+from sensorium.data.io.text_files import has_mark, is_encoding, opened, read_lines, readable, wrong_bytes
 from sensorium.errors import RequestError, listing
 from sensorium.tasks.text_inputs import UnreadableText
 
@@ -80,13 +80,15 @@ class TextReading:
 
 
 def text_reading(given: Mapping[str, Any], dataset: Mapping[str, Any]) -> TextReading:
-    """From the keys of a request, and the section `dataset` of the checkpoint's config."""
+    """From the keys of a request, and the section `dataset` of the checkpoint's config. That may be of anybody's class:
+    keys of the same names that hold something else tell nothing.
+    """
     known = [dataset.get(key) for key in ("text_column", "source")]
-    names = [str(name) for name in known if name is not None]
-    place = dataset.get("source_column")
+    names = [str(name) for name in known if isinstance(name, str | int)]
+    place, trained = dataset.get("source_column"), dataset.get("encoding")
     return TextReading(
         encoding=None if given.get(_KEY) is None else str(given[_KEY]),
-        trained=dataset.get("encoding"),
+        trained=trained if isinstance(trained, str) and is_encoding(trained) else None,
         column=None if given.get("column") is None else str(given["column"]),
         columns=tuple(dict.fromkeys([*names, _USUAL])),
         cell=place if isinstance(place, int) else None,

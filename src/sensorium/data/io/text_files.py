@@ -77,6 +77,15 @@ def opened(source: Path | IO[bytes]) -> Any:
     return file
 
 
+def is_encoding(name: str) -> bool:
+    """Whether Python knows an encoding of this name that makes text of bytes."""
+    try:
+        b"a".decode(name, errors="replace")
+    except (LookupError, ValueError):
+        return False
+    return True
+
+
 def has_mark(path: Path) -> bool:
     """Whether a file, plain or packed, begins with a byte order mark."""
     with readable(path), opened(path) as file:
@@ -121,12 +130,8 @@ def _encoding(name: str, start: bytes, given: str | None, key: str) -> str:
 
 def _known(given: str, key: str) -> str:
     """Python's name of an encoding. Raises RequestError for an unknown one, and for one that makes no text of bytes."""
-    try:
-        b"a".decode(given, errors="replace")
-    except (LookupError, ValueError) as error:
-        raise RequestError(
-            f"{key}={given} is no encoding that Python knows. Give one such as utf-8 or latin-1."
-        ) from error
+    if not is_encoding(given):
+        raise RequestError(f"{key}={given} is no encoding that Python knows. Give one such as utf-8 or latin-1.")
     name = codecs.lookup(given).name
     return "utf-8-sig" if name == "utf-8" else name
 
