@@ -79,7 +79,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def csv_text(rows: Iterable[Sequence[object]]) -> str:
-    """Rows of cells as CSV (RFC 4180) with line feeds: the one place where it is made (docs/decisions/0025).
+    """Rows of cells as CSV (RFC 4180) with line feeds: the one place where it is made (docs/decisions/0030).
 
     Every reader gives the cells back as they were, a carriage return alone too, which Python's own writer leaves
     unquoted. None and NaN become an empty cell, a bool true or false.

@@ -102,7 +102,7 @@ def as_csv(records: Sequence[Record], *, header: bool = True) -> str:
 
 def formula_notes(paths: Iterable[Path]) -> list[str]:
     """A line for each CSV file with texts that a spreadsheet would run as formulas: the file has them as they are, for
-    programs (docs/decisions/0025), and a person who opens it should know.
+    programs (docs/decisions/0030), and a person who opens it should know.
     """
     notes = []
     for path in paths:
