@@ -230,6 +230,14 @@ def test_targets_of_others_are_refused(section: str, target: str) -> None:
             check_targets(section, nested)
 
 
+def test_weights_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
+    whole = payload()
+    whole["state_dict"]["model.head.weight"][1, 2] = torch.nan
+    checkpoint.save_atomically(whole, tmp_path / "best.ckpt")
+    with pytest.raises(RunError, match=r"best\.ckpt: its weights are not numbers \(NaN in head\.weight\)"):
+        model_of(checkpoint.read(tmp_path / "best.ckpt"), trust=False)
+
+
 def test_own_targets_are_built_and_others_only_when_trusted(tmp_path: Path) -> None:
     check_targets("model", CONFIG["model"])
     whole = payload()

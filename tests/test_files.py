@@ -1,12 +1,27 @@
 """A file is whole or not there, and says what was written when parsed back."""
 
 import csv
+import io
 import json
 import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sensorium.files import replacing, write_atomically, write_csv, write_json, write_json_lines
+from sensorium.data.base import Problem
+from sensorium.data.io.tables import open_table
+from sensorium.files import (
+    csv_text,
+    json_text,
+    replacing,
+    write_atomically,
+    write_csv,
+    write_json,
+    write_json_lines,
+)
 
 
 def test_text_and_bytes_replace_what_was_there(tmp_path):
@@ -83,3 +98,55 @@ def test_the_file_has_the_usual_permissions(tmp_path):
     finally:
         os.umask(old)
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
+
+
+CELL = st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(
+    ["", " ", "a\rb", "\r", '"', "=1+1", "\0", "x\x1b[31m"]
+)
+
+
+@given(st.lists(st.lists(CELL, min_size=1, max_size=3), min_size=1))
+def test_every_cell_comes_back(rows):
+    """Through Python's own reader: bare carriage returns, control characters, formulas, rows of one empty cell."""
+    assert list(csv.reader(io.StringIO(csv_text(rows), newline=""))) == rows
+
+
+@given(st.lists(st.tuples(CELL, CELL)))
+def test_every_cell_comes_back_through_our_own_tables(rows):
+    """A text that holds rows of its own table is a problem, not a row; any other comes back."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.csv"
+        write_csv(path, [("text", "label"), *rows])
+        found = list(open_table(path, encoding=None).rows(["text", "label"]))
+    assert [row[1] for row in found if not isinstance(row, Problem)] == [list(row) for row in rows] or any(
+        "," in cell and ("\n" in cell or "\r" in cell) for row in rows for cell in row
+    )
+
+
+def test_cells_come_back_through_pandas(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    rows = [["a\rb", '"', "=1"], [" x ", "\r\n", "NA"], ["", ";", "\x1b[31m"]]
+    write_csv(tmp_path / "a.csv", [["a", "b", "c"], *rows])
+    found = pandas.read_csv(tmp_path / "a.csv", dtype=str, keep_default_na=False)
+    assert found.to_numpy().tolist() == rows
+
+
+def test_halves_of_characters_end_no_writing(tmp_path):
+    write_csv(tmp_path / "a.csv", [["a\ud83d", "b\udce9"]])
+    assert (tmp_path / "a.csv").read_bytes() == b"a\\ud83d,b\xe9\n"
+
+
+def test_json_is_valid_whatever_is_in_it():
+    value = {
+        "loss": float("nan"),
+        "all": [1.5, float("-inf"), {"x": float("inf")}],
+        "t": "\x9b31m \u2028 \ud83d \x1b é",
+    }
+    text = json_text(value)
+    assert text.isprintable()
+    assert text.encode() == text.encode("utf-8")
+    assert json.loads(text, parse_constant=pytest.fail) == {
+        "loss": None,
+        "all": [1.5, None, {"x": None}],
+        "t": "\x9b31m \u2028 \ud83d \x1b é",
+    }

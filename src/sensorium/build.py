@@ -258,6 +258,8 @@ def model_of(checkpoint: Checkpoint, *, trust: bool) -> nn.Module:
         model.load_state_dict(checkpoint.weights)
     except RuntimeError as error:
         raise RunError(f"{checkpoint.path}: its weights do not fit its config: {str(error).splitlines()[0]}") from error
+    if damaged := next((name for name, value in checkpoint.weights.items() if value.isnan().any()), None):
+        raise RunError(f"{checkpoint.path}: its weights are not numbers (NaN in {damaged}). Train again.")
     return model.eval()
 
 
@@ -273,6 +275,7 @@ def loaded_model(
         precision=registry.of(checkpoint.spec).eval_precision(config["trainer"]["precision"]),
         memory_format=config["memory_format"],
         decoding=dict(config.get("decoding", {})) | dict(decoding or {}),
+        dataset=dict(config.get("dataset", {})),
     )
 
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 import sensorium
-from sensorium.errors import RequestError, RunError
-from sensorium.files import meant, replacing
+from sensorium.errors import RequestError, RunError, cut
+from sensorium.files import exists, is_folder, meant, replacing
 from sensorium.nn.transfer import DAMAGED
 from sensorium.specs import Spec, spec_from_dict
 
@@ -77,11 +77,11 @@ def save_atomically(payload: dict[str, Any], path: Path) -> None:
 
 def read_raw(path: Path) -> dict[str, Any]:
     """The whole payload on the CPU. Raises RequestError when the file is missing, truncated or not a checkpoint."""
-    if not path.exists():
+    if not exists(path):
         raise RequestError(
-            f"There is no checkpoint {path}.{meant(path)}\nA training leaves one in RUN/checkpoints/best.ckpt."
+            f"There is no checkpoint {cut(path)}.{meant(path)}\nA training leaves one in RUN/checkpoints/best.ckpt."
         )
-    if path.is_dir():
+    if is_folder(path):
         raise RequestError(f"{path} is a folder, and no run folder: there is no {path}/checkpoints/best.ckpt.")
     try:
         with warnings.catch_warnings():
@@ -123,7 +123,18 @@ def _migrate(payload: dict[str, Any], path: Path) -> dict[str, Any]:
 
 # Keys that datasets have taken since; each means what was done without it.
 _ADDED_KEYS: dict[str, dict[str, Any]] = {
-    "sensorium.data.vision.image_csv.ImageCsv": {"encoding": None},
+    f"sensorium.data.{target}": {"on_conflict": "drop"}
+    for target in (
+        "text.text_csv.TextCsv",
+        "text.text_folder.TextFolder",
+        "text.text_regression_csv.TextRegressionCsv",
+        "vision.image_folder.ImageFolder",
+        "vision.image_tagging_csv.ImageTaggingCsv",
+        "vision.image_regression_csv.ImageRegressionCsv",
+        "audio.speech_folder.SpeechFolder",
+    )
+} | {
+    "sensorium.data.vision.image_csv.ImageCsv": {"encoding": None, "on_conflict": "drop"},
     "sensorium.data.audio.speech_manifest.SpeechManifest": {"duration_column": None, "audio_root": None},
 }
 

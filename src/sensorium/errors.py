@@ -5,10 +5,14 @@ Two kinds, told apart by exit status: `RequestError` (2) when what was asked can
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 _LONGEST = 80  # characters of a value that are shown
+_LONGEST_PATH = 400
+# Control characters, line separators, marks that turn the direction of text around, halves of a character.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 class SensoriumError(Exception):
@@ -32,6 +36,7 @@ class RunError(SensoriumError):
 def nearest(given: str, allowed: Iterable[str]) -> str | None:
     """The allowed name closest to the given one, or None when nothing is close."""
     choices = list(allowed)
+    given = given[:_LONGEST]
     folded = {choice.lower().replace("-", "_"): choice for choice in choices}
     matches = difflib.get_close_matches(given.lower().replace("-", "_"), folded, n=1, cutoff=0.5)
     return folded[matches[0]] if matches else None
@@ -64,6 +69,28 @@ def as_typed(value: Any) -> str:
         text = "null" if value is None else "a number of many digits" if huge else str(value)
     text = text.lower() if isinstance(value, bool) else " ".join(text.split())
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+LAYOUT = "\n\t"  # control characters that a text of several lines may have
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """A text of somebody else's (of a file, its name, a class) as a terminal may show it: what would move the cursor,
+    colour or hide what follows is written out, as in \\x1b[31m. keep: such characters that stay, as line feeds do.
+    """
+    return _UNPRINTABLE.sub(lambda found: found.group() if found.group() in keep else _escape(found.group()), text)
+
+
+def _escape(character: str) -> str:
+    named = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    code = ord(character)
+    return named.get(character) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+
+
+def cut(name: object) -> str:
+    """A file name, or what was given as one by mistake: whole as far as it can be one, else cut."""
+    text = str(name)
+    return text if len(text) <= _LONGEST_PATH else f"{text[:_LONGEST]}..."
 
 
 def not_possible(key: str, value: Any, allowed: str, choices: Iterable[str] = ()) -> RequestError:

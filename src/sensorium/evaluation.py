@@ -1,5 +1,6 @@
 """A checkpoint evaluated on a split: what train, eval and the Python API share. What is special, its task knows."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from sensorium import distributed, runs
 from sensorium.build import loaded_model, make_loader
 from sensorium.checkpoint import Checkpoint, read
 from sensorium.data.base import Data, Problem, counted
+from sensorium.errors import RunError
 from sensorium.files import write_csv
 from sensorium.history_plot import plot_history
+from sensorium.output import formula_notes
 from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
 from sensorium.tasks import registry
@@ -29,21 +32,29 @@ def evaluate(loaded: Checkpoint, split: Any, *, config: RunConfig, device: torch
     return registry.of(loaded.spec).evaluate(model, split, loader_of)
 
 
-def evaluate_run(config: RunConfig, run: RunFolder, *, data: Data, device: torch.device) -> dict[str, float]:
+def evaluate_run(
+    config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Callable[[str], None]
+) -> dict[str, float]:
     """The best checkpoint of a run on its test split: metrics.json, tables and plots in the run folder."""
     best = read(run.best)
     evaluation = evaluate(best, data.test, config=config, device=device, trust=True)
     metrics = named(evaluation, "test")
     if distributed.rank() == 0:
         task = registry.of(best.spec)
-        task.report(evaluation, folder=run.folder, split=data.test, spec=best.spec, predictions_format="csv")
+        paths = task.report(evaluation, folder=run.folder, split=data.test, spec=best.spec, predictions_format="csv")
+        for note in formula_notes(paths):
+            say(note)
         plot_history(run.history, run.folder / "plots" / "history.png")
         runs.write_metrics(run, metrics)
     return metrics
 
 
 def named(evaluation: Evaluation, split: str) -> dict[str, float]:
-    """Metrics under the names of metrics.json: test/accuracy, test/loss ..."""
+    """Metrics under the names of metrics.json: test/accuracy, test/loss ... Raises RunError for a loss of nan."""
+    if math.isnan(evaluation.metrics.get("loss", 0.0)):
+        raise RunError(
+            f"{split}/loss is nan: the model's outputs are not numbers. Its weights are damaged; train again."
+        )
     return {f"{split}/{name}": value for name, value in evaluation.metrics.items()}
 
 

@@ -1,17 +1,50 @@
 """Files written whole or not at all: readers never see half a file, and a crash leaves the old one."""
 
-import csv
-import io
+import codecs
 import json
 import math
 import os
+import re
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from sensorium.errors import nearest
+
+STORED = "sensorium-stored"  # for `errors=` when text is written: nothing that a string can hold fails
+_QUOTED = re.compile(r'[",;\t\r\n\0]|^\s|\s$')
+# Valid in a JSON string, and yet a terminal would obey them, a program take them for line ends, or UTF-8 not have them.
+_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def _stored(error: UnicodeError) -> tuple[str | bytes, int]:
+    """A byte of a file name that is not UTF-8 as that byte, other halves of a character as \\udXXX."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    code = ord(error.object[error.start])
+    byte = 0xDC80 <= code <= 0xDCFF
+    return bytes([code - 0xDC00]) if byte else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}", error.start + 1
+
+
+codecs.register_error(STORED, _stored)
+
+
+# As Path's own, which raise for a name that is too long for any file.
+def exists(path: Path) -> bool:
+    """Whether there is such a file or folder."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def visible(name: str) -> bool:
@@ -63,12 +96,37 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         file.write(content if isinstance(content, bytes) else content.encode("utf-8", errors="backslashreplace"))
 
 
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """Rows of cells as CSV (RFC 4180) with line feeds: the one place where it is made (docs/decisions/0030).
+
+    Every reader gives the cells back as they were, a carriage return alone too, which Python's own writer leaves
+    unquoted. None and NaN become an empty cell, a bool true or false.
+    """
+    return "".join(_line([_cell(value) for value in row]) for row in rows)
+
+
+def _line(cells: list[str]) -> str:
+    quoted = ['"' + cell.replace('"', '""') + '"' if _QUOTED.search(cell) else cell for cell in cells]
+    return (",".join(quoted) if quoted != [""] else '""') + "\n"  # a line without anything is no row
+
+
 def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
-    """Rows of cells, the first row being the column names. None and NaN become an empty cell, a bool true or false."""
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
-    # A file name that is not UTF-8 on disk is written back as the bytes it has.
-    write_atomically(path, text.getvalue().encode("utf-8", errors="surrogateescape"))
+    """Rows of cells (`csv_text`), the first row being the column names."""
+    write_atomically(path, csv_text(rows).encode("utf-8", errors=STORED))
+
+
+def json_text(value: Any, *, indent: int | None = None) -> str:
+    """JSON that is valid everywhere, and safe on a terminal. NaN and infinity, which it does not have, become null."""
+    text = json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -84,14 +142,14 @@ def write_json_lines(path: Path, values: Iterable[Any]) -> None:
 
 def meant(path: Path) -> str:
     """ " Did you mean NAME?", with the name in the same folder that is nearest to one that is not there, or ""."""
-    names = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    names = [file.name for file in path.parent.iterdir()] if is_folder(path.parent) else []
     guess = nearest(path.name, names)
     return f" Did you mean {path.parent / guess}?" if guess else ""
 
 
-def _cell(value: object) -> object:
+def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    return value
+    return str(value)

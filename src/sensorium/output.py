@@ -3,9 +3,8 @@
 import contextlib
 import csv
 import io
-import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,29 @@ from rich.console import Console
 from rich.control import Control
 from rich.table import Table
 
-from sensorium.errors import RequestError, RunError
-from sensorium.files import replacing, write_atomically
+from sensorium.errors import LAYOUT, RequestError, RunError, printable
+from sensorium.files import STORED, csv_text, json_text, replacing, write_atomically
 
 Record = dict[str, Any]
 _STYLE: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False}
 _WIDE = 1000  # columns
 
 
-class LoggedConsole(Console):
+class PlainConsole(Console):
+    """Prints lines as a terminal may show them: what file and class names have of escape sequences is written out."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As `Console.print`."""
+        shown = (printable(item, keep=LAYOUT) if isinstance(item, str) else item for item in objects)
+        super().print(*shown, **options)
+
+
+class LoggedConsole(PlainConsole):
     """Writes what it prints to a file too, as plain lines; the progress bar, which is drawn, stays out of it."""
 
     def __init__(self, *, log: Path) -> None:
         super().__init__(**_STYLE)
-        self._log = Console(file=log.open("a", encoding="utf-8"), width=_WIDE, **_STYLE)
+        self._log = PlainConsole(file=log.open("a", encoding="utf-8"), width=_WIDE, **_STYLE)
 
     def print(self, *objects: Any, **options: Any) -> None:
         """As `Console.print`."""
@@ -40,7 +48,7 @@ def console(*, log: Path | None = None) -> Console:
 
     log: a file that gets the same lines.
     """
-    found = Console(**_STYLE) if log is None else LoggedConsole(log=log)
+    found = PlainConsole(**_STYLE) if log is None else LoggedConsole(log=log)
     if not found.is_terminal:
         found.width = _WIDE  # a program reads lines: rows are not folded for it
     return found
@@ -60,46 +68,82 @@ def write_records(
     kind = format if format != "table" else "csv" if str(output).endswith(".csv") else "json"
     text = as_csv(records) if kind == "csv" else "".join(as_json(record) for record in records)
     if output is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        put(text)
         return
     try:
-        write_atomically(Path(output), text)
+        write_atomically(Path(output), text.encode("utf-8", errors=STORED))
     except OSError as error:
         raise RequestError(f"output={output} cannot be written: {error.strerror}.") from error
 
 
 def as_json(record: Record) -> str:
     """One line."""
-    return json.dumps(record, ensure_ascii=False) + "\n"
+    return json_text(record) + "\n"
+
+
+def put(text: str, file: Any = None) -> None:
+    """Writes to standard output, or another open file, at once. What a terminal would obey is written out for it."""
+    file = file or sys.stdout
+    file.write(printable(text, keep=LAYOUT) if file.isatty() else text)
+    file.flush()
+
+
+def complain(line: str) -> None:
+    """A line on standard error, as a terminal may show it."""
+    print(printable(line, keep=LAYOUT), file=sys.stderr)
 
 
 def as_csv(records: Sequence[Record], *, header: bool = True) -> str:
     """A line for each record, with the columns in the order in which they first appear."""
     columns = list(dict.fromkeys(key for record in records for key in record))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    if header:
-        writer.writeheader()
-    writer.writerows(records)
-    return text.getvalue()
+    rows = [[record.get(column, "") for column in columns] for record in records]
+    return csv_text([columns, *rows] if header else rows)
+
+
+def formula_notes(paths: Iterable[Path]) -> list[str]:
+    """A line for each CSV file with texts that a spreadsheet would run as formulas: the file has them as they are, for
+    programs (docs/decisions/0030), and a person who opens it should know.
+    """
+    notes = []
+    for path in paths:
+        if path.suffix != ".csv":
+            continue
+        csv.field_size_limit(sys.maxsize)
+        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+            found = [cell for row in csv.reader(file) for cell in row if _is_formula(cell)]
+        if found:
+            cells = f"{len(found):,} cell{'s begin' if len(found) > 1 else ' begins'}"
+            notes.append(
+                f"{path}: {cells} like a formula ({found[0]!r:.40}); in a spreadsheet, import the columns as text"
+            )
+    return notes
+
+
+def _is_formula(cell: str) -> bool:
+    if not cell.lstrip("\t\r ").startswith(("=", "+", "-", "@")):
+        return False
+    try:
+        float(cell)
+    except ValueError:
+        return True
+    return False
 
 
 def table(records: Sequence[Record], *, title: str = "") -> Table:
     """A rich table; numbers with four decimals, on the right."""
     columns = list(dict.fromkeys(key for record in records for key in record))
-    result = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    result = Table(title=printable(title) or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
         number = all(isinstance(record.get(column), int | float) for record in records)
-        result.add_column(column, justify="right" if number else "left", overflow="fold")
+        result.add_column(printable(column), justify="right" if number else "left", overflow="fold")
     for record in records:
         result.add_row(*(shown(record.get(column, "")) for column in columns))
     return result
 
 
 def shown(value: Any) -> str:
-    """A cell: a fraction with four decimals, everything else as it is."""
-    return f"{value:z.4f}" if isinstance(value, float) else "" if value is None else str(value)
+    """A cell: a fraction with four decimals, everything else as it is, on one line and without control characters."""
+    return f"{value:z.4f}" if isinstance(value, float) else "" if value is None else printable(str(value))
 
 
 @contextlib.contextmanager
@@ -113,7 +157,7 @@ def opened(path: str | None) -> Iterator[Any]:
         raise RequestError(f"output={path} cannot be written: it is a folder. Name a file.")
     try:
         with replacing(Path(path)) as file:
-            text = io.TextIOWrapper(file, encoding="utf-8")
+            text = io.TextIOWrapper(file, encoding="utf-8", errors=STORED, newline="")
             yield text
             text.flush()
             text.detach()  # the file is not the wrapper's to close

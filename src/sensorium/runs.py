@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import platform
 import secrets
@@ -21,7 +22,7 @@ import yaml
 
 import sensorium
 from sensorium.errors import RequestError, RunError
-from sensorium.files import meant, write_atomically
+from sensorium.files import json_text, meant, write_atomically
 from sensorium.run_folder import RunFolder
 
 PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "pillow")
@@ -69,7 +70,7 @@ def record(run: RunFolder, config: dict[str, Any], overrides: list[str]) -> None
     write_config(run, config)
     write_atomically(run.folder / "overrides.txt", "".join(f"{item}\n" for item in overrides))
     write_atomically(run.folder / "command.txt", command("train", overrides) + "\n")
-    write_atomically(run.folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
+    write_atomically(run.folder / "environment.json", json_text(environment(), indent=2) + "\n")
 
 
 def write_config(run: RunFolder, config: dict[str, Any]) -> None:
@@ -115,15 +116,16 @@ def _processor() -> str:
 
 
 def write_metrics(run: RunFolder, metrics: dict[str, float]) -> None:
-    """metrics.json: the final numbers, flat."""
-    write_atomically(run.metrics, json.dumps(metrics, indent=2) + "\n")
+    """metrics.json: the final numbers, flat; null for one that is not finite."""
+    write_atomically(run.metrics, json_text(metrics, indent=2) + "\n")
 
 
 def read_metrics(run: RunFolder) -> dict[str, float]:
     """What `write_metrics` wrote. Raises RunError when the run did not get that far."""
     if not run.metrics.exists():
         raise RunError(f"{run.folder} has no metrics.json: the training did not end.")
-    return json.loads(run.metrics.read_text())
+    found = json.loads(run.metrics.read_text())
+    return {name: math.nan if value is None else value for name, value in found.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +147,7 @@ class Summary:
 
 def write_summary(run: RunFolder, summary: Summary) -> None:
     """summary.json."""
-    write_atomically(run.summary, json.dumps(asdict(summary), indent=2) + "\n")
+    write_atomically(run.summary, json_text(asdict(summary), indent=2) + "\n")
 
 
 def read_summary(run: RunFolder) -> dict[str, Any]:

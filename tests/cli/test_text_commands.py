@@ -73,6 +73,48 @@ def test_a_text_a_file_and_standard_input_give_the_same(reviews: Path) -> None:
         assert one["probability"] == pytest.approx(other["probability"], abs=1e-5)
 
 
+def test_a_table_is_answered_row_by_row_and_written_to_be_read(reviews: Path) -> None:
+    """From the column of the training; a bad row has its error, the others their class; every text comes back."""
+    (run,) = reviews.glob("runs/*/*")
+    texts = ["a lovely film", "=1+1 was awful\rand dull", "great \x1b[31mfilm"]
+    with (reviews / "new.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows([("id", "text"), *enumerate(texts)])
+        file.write("7\n")
+    command = ["predict", f"ckpt={run}", "accelerator=cpu", "input=new.csv"]
+    result = run_command([*command, "output=answers.csv"], reviews)
+    assert (result.status, result.stderr.splitlines()) == (
+        1,
+        [
+            "sensorium: new.csv:6: 1 cells where the first line has 2",  # the return ends a line for readers of files
+            "answers.csv: 1 cell begins like a formula ('=1+1 was awful\\rand dull'); in a spreadsheet, import the"
+            " columns as text",
+        ],
+    )
+    with (reviews / "answers.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["input"] for row in rows] == [*texts, "new.csv:6"]
+    assert [row["class_1"] for row in rows] == ["good", "bad", "good", ""]
+    shown = run_command([*command, "column=id"], reviews).stdout.splitlines()
+    assert [line.split()[0] for line in shown] == ["input", "0", "1", "2"]
+    assert r"\x1b[31mfilm" in run_command(command, reviews).stdout
+    refused = run_command([*command, "column=review"], reviews)
+    assert (refused.status, refused.stdout) == (2, "")
+
+
+def test_a_file_in_another_encoding_is_refused_or_read_as_told(reviews: Path) -> None:
+    (run,) = reviews.glob("runs/*/*")
+    (reviews / "latin1.txt").write_bytes("a lovely café\n".encode("latin-1"))
+    command = ["predict", f"ckpt={run}", "accelerator=cpu", "format=json", "input=latin1.txt"]
+    result = run_command(command, reviews)
+    assert (result.status, result.stdout) == (2, "")
+    assert result.stderr == (
+        "sensorium: latin1.txt:1: not UTF-8 (byte 0xe9); if it is in another encoding,"
+        " encoding=NAME says so (latin-1 ...).\n"
+    )
+    result = run_command([*command, "encoding=latin-1"], reviews)
+    assert json.loads(result.stdout)["input"] == "a lovely café"
+
+
 @pytest.mark.parametrize(
     "text", ["a ${b} c", "${now:%Y}", "back\\slash \\", 'he said "no"', "[x, {y: 1}", "", "null", "12"]
 )

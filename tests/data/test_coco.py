@@ -85,6 +85,10 @@ def test_parts_without_a_file_are_held_out(tmp_path):
         (annotation(bbox=None), "50: bbox of four numbers is needed (x, y, width, height), there is none"),
         (annotation(category=4), "50: category 4 is not in the list of categories"),
         (annotation(category=[3]), "50: category [3] is not in the list of categories"),
+        (annotation(image=[1]), "50: there is no image [1]"),
+        (annotation(image={"id": 1}), "50: there is no image {'id': 1}"),
+        (annotation(bbox=[2, 3, 10**20, 5]), f"50: box with a number far beyond any image (bbox [2,3,{10**20},5])"),
+        (annotation(bbox=[2, 3, -(10**400), 5]), "50: box with a number far beyond any image (bbox [2,3,"),
         (annotation(image=99), "50: there is no image 99"),
         ("cat", "number 1: str where an object is needed"),
     ],
@@ -110,6 +114,7 @@ def test_bad_pictures(tmp_path):
     content = json.loads((tmp_path / "train.json").read_text())
     content["images"][0]["width"] = 30
     content["images"] += [{"id": 3, "file_name": "3.png"}, {"id": 2, "file_name": "1.png"}, {"file_name": "1.png"}]
+    content["images"].append({"id": [4], "file_name": "1.png"})
     content["annotations"].append(annotation(image=3))  # of an image that is named anyway
     (tmp_path / "train.json").write_text(json.dumps(content))
     data = load(tmp_path, on_bad="skip")
@@ -117,6 +122,7 @@ def test_bad_pictures(tmp_path):
         "train.json: image 3: there is no image train/3.png",
         "train.json: image 2: two images have this id",
         "train.json: image None: image without id or file_name",
+        "train.json: image [4]: image without id or file_name",
         "train.json: image 1: size 30 x 24 (width x height), but train/1.png has 32 x 24",
     ]
     assert [len(labels) for labels in data.train.labels] == [1]

@@ -1,8 +1,9 @@
 """Examples that are there twice, and classes that training lacks, by hand."""
 
 import numpy as np
+import pytest
 
-from sensorium.data.duplicates import find_duplicates, find_unknown_classes, without
+from sensorium.data.duplicates import find_duplicates, find_unknown_classes, settle_conflicts, without
 
 # Train a b c, val d, test e f; the digest is one byte.
 SPLITS = np.array([0, 0, 0, 1, 2, 2])
@@ -49,3 +50,27 @@ def test_classes_that_training_lacks() -> None:
         5: "class 'bird' is in test but not in train",
     }
     assert notes == ["val has no sounds of: cat, dog", "test has no sounds of: dog"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "stay", "said"),
+    [
+        ("drop", [0, 1, 2, 3, 4, 5, 6, 7], None),
+        # 5 stars twice against 4 once; of 4 and 1 once each the first; in the test part alone 3 stars stay.
+        ("majority", [1, 2, 3, 5, 6, 7], "2 times; 2 reviews dropped, the first r0 (on_conflict=majority)"),
+        ("first", [0, 3, 5, 6, 7], "2 times; 3 reviews dropped, the first r1 (on_conflict=first)"),
+    ],
+)
+def test_a_policy_settles_labels_that_contradict_each_other(policy: str, stay: list[int], said: str | None) -> None:
+    contents = [1, 1, 1, 2, 2, 3, 1, 3]
+    rows, notes = settle_conflicts(
+        digests=np.array(contents, dtype=np.uint8)[:, None],
+        labels=["4", "5", "5", "4", "1", "2", "3", "2"],
+        splits=np.array([0, 0, 0, 0, 0, 0, 2, 0]),
+        places=[f"r{row}" for row in range(8)],
+        rows=np.arange(8),
+        on_conflict=policy,  # type: ignore[arg-type]
+        examples="reviews",
+    )
+    assert rows.tolist() == stay
+    assert notes == ([] if said is None else [f"the same content with several labels: {said}"])

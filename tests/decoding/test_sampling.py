@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from sensorium.decoding.sampling import keep_top_k, keep_top_p, next_distribution, sample
-from sensorium.errors import RequestError
+from sensorium.errors import RequestError, RunError
 from sensorium.models.text.lstm_lm import LSTMLanguageModel
 from sensorium.models.text.transformer_lm import TransformerLanguageModel
 
@@ -136,3 +136,12 @@ def test_banned_tokens_never_come() -> None:
     drawn = list(sample(Uniform(), torch.tensor([[1]]), length=60, generator=generator, banned=(0, 3)))
     assert set(drawn) == {1, 2}
     assert list(sample(Uniform(), torch.tensor([[1]]), length=2, temperature=0, banned=(0, 1))) == [2, 2]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_logits_that_are_not_numbers_end_the_text(temperature: float) -> None:
+    def broken(tokens: Tensor, state: tuple[Tensor, ...] | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        return torch.full((1, tokens.shape[1], 5), torch.nan), ()
+
+    with pytest.raises(RunError, match="output is not a number"):
+        list(sample(broken, torch.ones(1, 1, dtype=torch.long), length=3, temperature=temperature))

@@ -52,6 +52,14 @@ def test_infinity_counts_too() -> None:
     assert caught.value.exit_status == 1
 
 
+def test_the_validation_after_the_last_step_counts_too(tmp_path: Path) -> None:
+    """No loss of a batch comes after the step that spoils the weights, and no checkpoint may be kept of them."""
+    result = run_command(["train", *TINY, "lr=1e30", "trainer.max_epochs=1", "trainer.limit_train_batches=1"], tmp_path)
+    assert result.status == 1
+    assert result.stderr.startswith("sensorium: The validation loss became nan at step 1.\nNo checkpoint had been")
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
 def test_elsewhere_than_on_the_cpu_the_loss_is_looked_at_one_step_later() -> None:
     class OnDevice(torch.Tensor):
         """A number on the CPU that says it is not."""

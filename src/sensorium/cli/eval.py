@@ -1,6 +1,5 @@
 """sensorium eval: a checkpoint's metrics, tables and plots, on its own data or on other data."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     data, name, split = evaluation_data(loaded, settings, about_data, config["split"])
     task = registry.of(loaded.spec)
     for note in task.truncation_notes(split, loaded.spec):
-        print(note, file=sys.stderr)
+        output.complain(note)
     result = evaluation.evaluate(
         loaded, split, config=settings, device=device_of(config["accelerator"]), trust=config["trust"]
     )
@@ -62,8 +61,12 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
         records += _compared(other, loaded.spec, result, split, settings, config)
     folder = Path(str(config["folder"])) if config["folder"] else _beside(loaded.path) / f"eval_{name}"
     try:
-        evaluation.record_problems(folder, data.problems, say=lambda line: print(line, file=sys.stderr))
-        task.report(result, folder=folder, split=split, spec=loaded.spec, predictions_format=config["predictions"])
+        evaluation.record_problems(folder, data.problems, say=output.complain)
+        paths = task.report(
+            result, folder=folder, split=split, spec=loaded.spec, predictions_format=config["predictions"]
+        )
+        for note in output.formula_notes(paths):
+            output.complain(note)
     except OSError as error:
         raise RequestError(
             f"Tables and plots cannot be written to {folder}: {error.strerror}. Say folder=OTHER."

@@ -1,13 +1,15 @@
 """sensorium VERB key=value ...: finds the verb, and turns errors into one or two lines and an exit status."""
 
 import importlib
+import io
 import os
 import sys
 import traceback
 
 from sensorium.cli import help as help_pages
 from sensorium.cli.loading import loading
-from sensorium.errors import RequestError, SensoriumError, unknown
+from sensorium.errors import LAYOUT, RequestError, SensoriumError, printable, unknown
+from sensorium.files import STORED
 from sensorium.import_path import working_directory_last
 from sensorium.startup import signals_on_their_own_stack
 
@@ -25,6 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit status: 0 done, 1 the run failed, 2 the request was wrong."""
     signals_on_their_own_stack()
     working_directory_last()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors=STORED)  # a file name or text that is not UTF-8 ends no command
     arguments = sys.argv[1:] if arguments is None else arguments
     show_trace = "debug=true" in arguments
     arguments = [argument for argument in arguments if argument not in ("debug=true", "debug=false")]
@@ -35,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
             traceback.print_exc()
         # What every process of one run finds alike (a wrong request, a signal), the first one says.
         if error.exit_status == 1 or os.environ.get("RANK", "0") == "0":
-            print(f"sensorium: {error}", file=sys.stderr)
+            print(f"sensorium: {printable(str(error), keep=LAYOUT)}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("sensorium: stopped.", file=sys.stderr)

@@ -1,6 +1,5 @@
 """sensorium predict: raw inputs in; class names, boxes, masks, translations, transcripts or generated text out."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +8,15 @@ from sensorium.build import load_model
 from sensorium.cli.app import Config, check, run_hydra
 from sensorium.cli.request import WORDS, own_arguments
 from sensorium.errors import RequestError, unknown
+from sensorium.files import is_folder
+from sensorium.output import complain
 from sensorium.tasks import registry
 from sensorium.tasks.base import LoadedModel, PredictOptions, Task
+from sensorium.tasks.text_sources import READING
 
 INPUTS = ("input", *WORDS)
 # Options that only some checkpoints have a use for: given to another, they are a mistake.
-OPTIONS = ("attention", "threshold", "overlay", "masks")
+OPTIONS = ("attention", "threshold", "overlay", "masks", *READING)
 
 
 def run(arguments: list[str]) -> int:
@@ -35,7 +37,7 @@ def run(arguments: list[str]) -> int:
 def checkpoint_path(given: Any) -> Path:
     """The checkpoint that is meant: the file, or a run folder's best one."""
     path = Path(str(given))
-    return runs.RunFolder(path).best if (path / "checkpoints").is_dir() else path
+    return runs.RunFolder(path).best if is_folder(path / "checkpoints") else path
 
 
 def _job(config: Config) -> int:
@@ -83,16 +85,16 @@ def _options(config: Config) -> PredictOptions:
 def _predict(config: Config, task: Task[Any], model: LoadedModel, options: PredictOptions) -> int:
     """Writes predictions as they come where the format allows it; returns how many inputs could not be read."""
     predictor = task.predictor(model, options)
-    inputs = task.inputs(config)
+    inputs = task.inputs(config, model)
     writer = task.writer(config["format"], output_file=config["output"], inputs=inputs, model=model)
     artifacts = task.artifacts(options, inputs, model)
     failures = 0
     for prediction in predictor.predict(inputs):
         if prediction.error is not None:
             failures += 1
-            print(f"sensorium: {prediction.error}", file=sys.stderr)
+            complain(f"sensorium: {prediction.error}")
         writer.write(prediction if artifacts is None else artifacts.write(prediction))
     writer.close()
     for note in predictor.notes():
-        print(note, file=sys.stderr)
+        complain(note)
     return failures

@@ -10,6 +10,7 @@ from typing import Any
 from sensorium.annotations import is_number, is_whole
 from sensorium.cli.rules import (
     MOST,
+    NAME,
     PATH,
     PATHS,
     SEED,
@@ -123,6 +124,7 @@ _TRAINER = {
 _DECODING = {
     "decoding.beam_size": or_null(_ONE_UP),
     "decoding.no_repeat_ngram": or_null(whole(0)),
+    "decoding.copy_unknown": or_null(SWITCH),
     "decoding.length_penalty": or_null(_NOT_NEGATIVE),
     "decoding.language_model": or_null(PATH),
     "decoding.language_weight": or_null(_NOT_NEGATIVE),
@@ -186,6 +188,8 @@ RULES: dict[str, dict[str, Rule]] = {
         "stream": SWITCH,
         "threshold": or_null(_SHARE),
         "text": or_null(TEXT),
+        "encoding": or_null(NAME),
+        "column": or_null(NAME),
         "prompt": or_null(TEXT),
         "length": _ONE_UP,
         "temperature": _NOT_NEGATIVE,

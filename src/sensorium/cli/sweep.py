@@ -14,7 +14,7 @@ from sensorium import distributed, output, runs
 from sensorium.cli.app import Config, run_hydra
 from sensorium.data.base import counted
 from sensorium.errors import RequestError, RunError, SensoriumError
-from sensorium.files import write_atomically
+from sensorium.files import json_text, write_atomically
 from sensorium.runs import RunFolder
 from sensorium.training import launch
 
@@ -44,7 +44,7 @@ class Recorder:
         self._write(error=str(error), status=error.exit_status)
 
     def _write(self, **result: Any) -> None:
-        write_atomically(self.path, json.dumps({"overrides": self.overrides} | result))
+        write_atomically(self.path, json_text({"overrides": self.overrides} | result))
 
 
 def run(arguments: list[str], job: Callable[[Config], None]) -> int:
@@ -139,7 +139,11 @@ class Group:
             record["fold"] = " ".join(dict.fromkeys(folds))
         if values := self._validations():
             record[self.monitor] = _mean(values)
-        tested = [job["metrics"] for job in self.jobs if job.get("metrics")]
+        tested = [
+            {name: value for name, value in job["metrics"].items() if value is not None}  # null: not finite
+            for job in self.jobs
+            if job.get("metrics")
+        ]
         names = dict.fromkeys(name for metrics in tested for name in metrics)
         for name in sorted(
             names, key=lambda name: name != self.headline

@@ -180,7 +180,7 @@ def _prepared(
 def _conclude(config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Any) -> None:
     """Test results where they are wanted, and what can be done next."""
     if config.test and makes_classes(config.learning):
-        metrics = evaluation.evaluate_run(config, run, data=data, device=device)
+        metrics = evaluation.evaluate_run(config, run, data=data, device=device, say=say)
         say(output.table([{"metric": name, "value": value} for name, value in metrics.items()]))
     say(f"run folder: {run.folder}\n\n{_next_commands(config, run, data)}")
 

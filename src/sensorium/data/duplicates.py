@@ -3,12 +3,16 @@
 One set of rules for pictures, texts and recordings. Shapes: N examples, D bytes of a digest.
 """
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
 from sensorium.data.base import SPLITS
 from sensorium.errors import listing, nearest
+
+OnConflict = Literal["drop", "majority", "first"]
 
 
 def find_duplicates(
@@ -44,6 +48,43 @@ def find_duplicates(
         return bad, []
     first = f"{places[repeats[0][1]]} = {places[repeats[0][0]]}"
     return bad, [f"{copies}: {len(repeats):,} ({first}); kept on one side"]
+
+
+def settle_conflicts(
+    *,
+    digests: np.ndarray,
+    labels: Sequence[str],
+    splits: np.ndarray,
+    places: Sequence[str],
+    rows: np.ndarray,
+    on_conflict: OnConflict,
+    examples: str = "examples",
+) -> tuple[np.ndarray, list[str]]:
+    """Of these rows, those that stay where the same content has several labels in one split, and a note of the others.
+
+    on_conflict: "drop" lets all stay, for `find_duplicates` to name them. "majority" keeps those with the label that
+    most of the copies have, of equally many the one that comes first; "first" those with the label of the first.
+    Copies in other splits have no vote: no training label decides about a test. The rest as in `find_duplicates`.
+    """
+    if on_conflict == "drop":
+        return rows, []
+    out: list[int] = []
+    conflicts = 0
+    for members in _alike(digests, rows):
+        for split in sorted({int(splits[row]) for row in members}):
+            copies = [row for row in members if splits[row] == split]
+            votes = Counter(labels[row] for row in copies)  # most_common keeps the order of ties
+            if len(votes) > 1:
+                kept = votes.most_common(1)[0][0] if on_conflict == "majority" else labels[copies[0]]
+                conflicts += 1
+                out += [row for row in copies if labels[row] != kept]
+    if not out:
+        return rows, []
+    note = (
+        f"the same content with several labels: {conflicts:,} times; {len(out):,} {examples} dropped, the first"
+        f" {places[out[0]]} (on_conflict={on_conflict})"
+    )
+    return rows[~np.isin(rows, out)], [note]
 
 
 def _alike(digests: np.ndarray, rows: np.ndarray) -> list[list[int]]:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sensorium.data.base import SPLITS, Data, OnBad, Problem, check_on_bad, counted, first_problem, refuse
-from sensorium.data.duplicates import find_duplicates, without
+from sensorium.data.duplicates import find_duplicates, settle_conflicts, without
 from sensorium.data.hold_out import hold_out
 from sensorium.data.listing import Listing
 from sensorium.data.settings import Settings
@@ -142,20 +142,32 @@ def prepare(
     """
     check_on_bad(on_bad)
     bad = {**targets.check(inputs), **inputs.unusable}
+    listed = without(np.arange(len(found)), bad)
+    conflict_notes: list[str] = []
+    if targets.duplicates is not None:
+        listed, conflict_notes = settle_conflicts(
+            digests=inputs.digests,
+            labels=targets.duplicates,
+            splits=found.splits,
+            places=found.places,
+            rows=listed,
+            on_conflict=settings.conflicts,
+            examples=f"{found.unit}s",
+        )
     duplicates, notes = find_duplicates(
         digests=inputs.digests,
         labels=targets.duplicates,
         splits=found.splits,
         places=found.places,
-        rows=without(np.arange(len(found)), bad),
+        rows=listed,
         content=inputs.shared,
         copies=targets.copies or f"{found.unit}s that are copies of another of the same split",
     )
     bad |= duplicates
-    unknown, unknown_notes = targets.unknown(without(np.arange(len(found)), bad))
+    unknown, unknown_notes = targets.unknown(without(listed, bad))
     bad |= unknown
     problems = _refused(found, bad, on_bad)
-    usable = without(np.arange(len(found)), bad)
+    usable = without(listed, bad)
     rows = {name: usable[found.splits[usable] == number] for number, name in enumerate(SPLITS)}
     _check_not_empty(found, rows, problems)
     targets.settle(rows["train"], problems)
@@ -176,6 +188,7 @@ def prepare(
         notes=(
             *found.notes,
             *inputs.notes,
+            *conflict_notes,
             *notes,
             *unknown_notes,
             *split_notes,

@@ -11,8 +11,10 @@ Every group checks its own fields when the object is made, in `check`. Defaults 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
-from sensorium.errors import RequestError
+from sensorium.data.duplicates import OnConflict
+from sensorium.errors import RequestError, unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,11 @@ class Settings:
     def seed(self) -> int:
         """Of everything that is drawn from the examples: which are held out, which are looked at."""
         return 0
+
+    @property
+    def conflicts(self) -> OnConflict:
+        """What becomes of the same content with several targets within a split."""
+        return "drop"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +76,24 @@ class HoldOut(HoldOutVal):
     @property
     def fractions(self) -> Mapping[str, float]:
         return {"test": self.test_fraction, "val": self.val_fraction}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConflictSettings(Settings):
+    """on_conflict: what becomes of the same content with several targets within a split: "drop" makes every copy a
+    problem, "majority" keeps the copies with the most frequent target, "first" those with the target of the first.
+    """
+
+    on_conflict: OnConflict
+
+    def check(self) -> None:
+        super().check()
+        if self.on_conflict not in get_args(OnConflict):
+            raise unknown("on_conflict", str(self.on_conflict), get_args(OnConflict))
+
+    @property
+    def conflicts(self) -> OnConflict:
+        return self.on_conflict
 
 
 def check_fractions(**fractions: float) -> None:

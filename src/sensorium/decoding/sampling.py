@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from sensorium.errors import RequestError
+from sensorium.errors import RequestError, RunError
 
 State = tuple[Tensor, ...]
 
@@ -82,6 +82,8 @@ def sample(
         raise RequestError(f"top_p is above 0 and at most 1 (off), not {top_p}.")
 
     def draw(logits: Tensor) -> int:
+        if logits.isnan().any():
+            raise RunError("The model's output is not a number (NaN); its weights are damaged.")
         logits = logits.index_fill(0, torch.tensor(banned, dtype=torch.int64), -torch.inf)
         if temperature == 0:
             return int(logits.argmax())

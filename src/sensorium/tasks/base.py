@@ -36,7 +36,7 @@ class LoadedModel:
     """A checkpoint's model, and what it says about itself.
 
     spec: the data it was trained for. model: an `nn.Module` of its task's protocol, in evaluation mode, on the CPU
-    until used. precision, memory_format: as trained, resolved. decoding: the section of the training's config.
+    until used. precision, memory_format: as trained, resolved. decoding, dataset: sections of the training's config.
     """
 
     spec: Any
@@ -45,6 +45,7 @@ class LoadedModel:
     precision: str
     memory_format: str
     decoding: dict[str, Any]
+    dataset: dict[str, Any] = field(default_factory=dict)
 
     @property
     def model_arguments(self) -> dict[str, Any]:
@@ -103,6 +104,11 @@ class Prediction(ABC):
     @abstractmethod
     def summary(self) -> Record:
         """As a row of a table on a screen: short."""
+
+
+def not_finite(name: str) -> str:
+    """The error of an input for which a model gives no numbers."""
+    return f"{name}: the model's output is not a number (NaN or infinite); its weights are damaged, or this input is"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,8 +221,8 @@ class Task(ABC, Generic[S]):
     # -- prediction
 
     @abstractmethod
-    def inputs(self, given: Mapping[str, Any]) -> Sequence[Any] | Iterable[Any]:
-        """Raw inputs from the keys of `input_keys`. Raises RequestError for what is not there."""
+    def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Sequence[Any] | Iterable[Any]:
+        """Raw inputs from the keys of `input_keys`, for this model. Raises RequestError for what is not there."""
 
     @abstractmethod
     def predictor(self, model: LoadedModel, options: PredictOptions) -> Predictor:

@@ -13,12 +13,14 @@ from sensorium.files import meant
 class BeamSettings:
     """Of translations. beam_size: hypotheses kept, 1 for greedy. length_penalty: alpha, 0 favours short ones.
     no_repeat_ngram: length of what may not come twice, 0 for no such rule. n_best: hypotheses given for each sentence.
+    copy_unknown: whether a word that the model cannot write is copied from the source word it looks at.
     """
 
     beam_size: int = 5
     length_penalty: float = 1.0
     no_repeat_ngram: int = 0
     n_best: int = 1
+    copy_unknown: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,49 +3,48 @@
 import glob
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from sensorium.audio.read import list_sounds
-from sensorium.errors import RequestError
-from sensorium.files import meant
+from sensorium.errors import RequestError, cut
+from sensorium.files import exists, is_file, is_folder, meant
+from sensorium.tasks.text_inputs import UnreadableText
+from sensorium.tasks.text_sources import TextReading
 from sensorium.vision.decode import list_images
 
 
-def texts(given: Any, text: str | None) -> Iterator[str]:
-    """The texts that are meant: one given as it is, or the lines of a file, or of standard input (-).
+def texts(given: Any, text: str | None, reading: TextReading | None = None) -> Iterator[str | UnreadableText]:
+    """The texts that are meant: one given as it is, or those in files, or in the lines of standard input (-).
 
-    A byte order mark is no part of a line, and bytes that are not UTF-8 become U+FFFD.
+    given: a file, a glob, or a list of these. reading: how files are read; see `TextReading.texts`.
     """
     if text is not None:
         if given is not None:
             raise RequestError("Give input= or text=, not both.")
         return iter([str(text)])
+    reading = reading or TextReading()
     if given == "-":
-        return _lines(sys.stdin.buffer)
-    path = Path(os.path.expanduser(str(given)))  # noqa: PTH111 (Path.expanduser fails for an unknown user)
-    if path.is_dir():
-        raise RequestError(f"input={given} is a folder. Give a file with one text a line, or - for standard input.")
-    if not path.exists():
-        raise RequestError(f"input={given}: there is no such file.{meant(path)}\nFor a text itself say text=...")
-    return _file_lines(path)
+        return reading.lines(sys.stdin.buffer)
+    items = given if isinstance(given, list) else [given]
+    return _texts_of([path for item in items for path in _text_files(str(item))], reading)
 
 
-def _file_lines(path: Path) -> Iterator[str]:
-    """The lines of a file, which is open no longer than they are read."""
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise RequestError(f"input={path} cannot be opened: {error.strerror}.") from error
-    with file:
-        yield from _lines(file)
+def _texts_of(paths: list[Path], reading: TextReading) -> Iterator[str | UnreadableText]:
+    for path in paths:
+        if path.is_file() and not os.access(path, os.R_OK):
+            raise RequestError(f"input={path} cannot be opened: Permission denied.")
+        yield from reading.texts(path)
 
 
-def _lines(file: Iterable[bytes]) -> Iterator[str]:
-    for number, line in enumerate(file):
-        text = line.rstrip(b"\r\n").decode("utf-8", errors="replace")
-        yield text.removeprefix("\ufeff") if number == 0 else text
+def _text_files(item: str) -> list[Path]:
+    path = Path(os.path.expanduser(item))  # noqa: PTH111 (Path.expanduser fails for an unknown user)
+    if is_folder(path):
+        raise RequestError(f"input={item} is a folder. Give a file with one text a line, or - for standard input.")
+    if not exists(path) and not any(sign in item for sign in "*?["):
+        raise RequestError(f"input={cut(item)}: there is no such file.{meant(path)}\nFor a text itself say text=...")
+    return _expand(item, lambda folder: [], "texts")
 
 
 def image_files(given: Any) -> Iterator[Path]:
@@ -77,16 +76,16 @@ def _glob(pattern: str) -> list[str]:
 
 def _expand(item: str, files_in: Callable[[Path], list[Path]], what: str) -> list[Path]:
     path = Path(os.path.expanduser(item))  # noqa: PTH111 (Path.expanduser fails for an unknown user)
-    if path.is_dir():
+    if is_folder(path):
         files = files_in(path)
         if not files:
             raise RequestError(f"input={item}: the folder holds no {what}.")
         return files
-    if path.exists():
+    if exists(path):
         return [path]
     if any(sign in item for sign in "*?["):
-        files = [Path(name) for name in sorted(_glob(str(path))) if Path(name).is_file()]
+        files = [Path(name) for name in sorted(_glob(str(path))) if is_file(Path(name))]
         if not files:
-            raise RequestError(f"input={item}: no file matches. Quote it if the shell must leave it alone.")
+            raise RequestError(f"input={cut(item)}: no file matches. Quote it if the shell must leave it alone.")
         return files
-    raise RequestError(f"input={item}: there is no such file or folder.{meant(path)}")
+    raise RequestError(f"input={cut(item)}: there is no such file or folder.{meant(path)}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +19,14 @@ def padded(sequences: list[list[int]], pad_id: int) -> tuple[Tensor, Tensor]:
     return batch, lengths
 
 
-def groups(texts: Iterable[str | bytes], size: int) -> Iterator[list[tuple[str, str | None]]]:
+class UnreadableText(NamedTuple):
+    """Stands for a text that cannot be read: where it is, such as "reviews.csv:17", and what is wrong with it."""
+
+    place: str
+    what: str
+
+
+def groups(texts: Iterable[str | bytes | UnreadableText], size: int) -> Iterator[list[tuple[str, str | None]]]:
     """`size` texts at a time, each with why it is none (`as_text`)."""
     iterator = iter(texts)
     while group := list(islice(iterator, size)):
@@ -34,9 +42,11 @@ def by_length(tokens: list[list[int]], batch_size: int, rows: list[int] | None =
 
 
 def as_text(raw: object) -> tuple[str, str | None]:
-    """A raw text as str, and why it is none: str, or UTF-8 bytes."""
+    """A raw text as str, and why it is none: str, UTF-8 bytes, or what stands for an unreadable one."""
     if isinstance(raw, str):
         return raw, None
+    if isinstance(raw, UnreadableText):
+        return raw.place, f"{raw.place}: {raw.what}"
     if not isinstance(raw, bytes):
         return str(raw), f"{raw!r:.60}: a text is str or UTF-8 bytes, not {type(raw).__name__}"
     try:

@@ -1,9 +1,9 @@
 """Predictions as a table, as CSV and as JSON lines: the one place where they become text."""
 
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Protocol
 
 from sensorium import output
@@ -52,14 +52,18 @@ class LineWriter(Writer):
             self._file = self._stack.enter_context(output.opened(self._path))
         text = self._line(prediction, self._first)
         self._first = self._first and not text
-        self._file.write(text)
         if self._path is None:
-            sys.stdout.flush()
+            output.put(text)
+        else:
+            self._file.write(text)
 
     def close(self) -> None:
         if self._file is None and self._path is not None:  # no input at all is still a file
             self._file = self._stack.enter_context(output.opened(self._path))
         self._stack.close()
+        if self._path is not None:
+            for note in output.formula_notes([Path(self._path)]):
+                output.complain(note)
 
 
 class TableWriter(Writer):

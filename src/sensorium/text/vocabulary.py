@@ -12,11 +12,13 @@ from sensorium.text.tokenizer import EOS, SPECIAL_TOKENS, UNK
 class Vocabulary:
     """pieces: in the order of their numbers, without the special tokens, which come before them.
 
-    Raises ValueError when a piece occurs twice.
+    Raises ValueError when a piece occurs twice, TypeError when one is no text.
     """
 
     def __init__(self, pieces: Sequence[str]) -> None:
         self.pieces = list(pieces)
+        if not all(isinstance(piece, str) for piece in self.pieces):
+            raise TypeError("a list of texts is needed")
         self._ids = {piece: number for number, piece in enumerate(self.pieces, start=len(SPECIAL_TOKENS))}
         if len(self._ids) != len(self.pieces):
             raise ValueError("a piece occurs twice")
@@ -94,6 +96,16 @@ class PieceTokenizer(ABC):
 
     def decode(self, ids: Iterable[int]) -> str:
         return self.join(self._vocabulary.decode(ids))
+
+    def written(self, text: str) -> list[str]:
+        """The pieces of a text as they are written in it, in their own case: one for each number of `encode`."""
+        pieces, encoded = (list(self.split(text, lowercase=lower)) for lower in (False, self._lowercase))
+        return pieces if len(pieces) == len(encoded) else encoded  # there are letters that become two in lower case
+
+    def decode_with(self, ids: Iterable[int], unknown: Iterable[str]) -> str:
+        """As `decode`, with a piece for each UNK, in their order."""
+        given, names = iter(unknown), self._vocabulary.tokens
+        return self.join(next(given) if id_ == UNK else names[id_] for id_ in ids if id_ == UNK or id_ > EOS)
 
     def to_dict(self) -> dict[str, Any]:
         return {"kind": self.kind, "lowercase": self._lowercase, self.name: self._vocabulary.pieces}

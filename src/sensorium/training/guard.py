@@ -36,6 +36,13 @@ class LossGuard(pl.Callback):
             self._check(trainer, *self._pending)
             self._pending = None
 
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """The last step of all has no loss after it, but the validation that follows; no checkpoint is kept of it."""
+        loss = trainer.callback_metrics.get("val/loss")
+        if trainer.sanity_checking or loss is None or not bool(loss.isnan()):
+            return
+        raise RunError(f"The validation loss became nan at step {trainer.global_step}.\n{self._advice()}")
+
     def _check(self, trainer: pl.Trainer, loss: torch.Tensor, indices: torch.Tensor, step: int) -> None:
         value = float(loss)
         if value - value == 0:
@@ -43,9 +50,9 @@ class LossGuard(pl.Callback):
         loader: Any = trainer.train_dataloader
         names = loader.split.names
         files = listing((str(names[row]) for row in indices.tolist()), limit=8)
+        raise RunError(f"The loss became {value} at step {step}, in the batch of: {files}.\n{self._advice()}")
+
+    def _advice(self) -> str:
         kept = self.run.last if self.run.last.exists() else None
-        raise RunError(
-            f"The loss became {value} at step {step}, in the batch of: {files}.\n"
-            + (f"The last good checkpoint is {kept}. " if kept else "No checkpoint had been written yet. ")
-            + "A smaller lr or trainer.gradient_clip_val=1.0 often helps."
-        )
+        last = f"The last good checkpoint is {kept}." if kept else "No checkpoint had been written yet."
+        return f"{last} A smaller lr or trainer.gradient_clip_val=1.0 often helps."

@@ -1,13 +1,12 @@
 """metrics.csv: one row an epoch, the same after an interruption as without one."""
 
-import csv
-import io
 from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
 
 from sensorium.files import write_atomically
+from sensorium.output import as_csv
 from sensorium.runs import RunFolder
 
 Row = dict[str, float | int | str]
@@ -57,12 +56,7 @@ class History(pl.Callback):
             listener(row)
 
     def _write(self) -> None:
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_atomically(self.run.history, text.getvalue())
+        write_atomically(self.run.history, as_csv(self.rows))
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": [dict(row) for row in self.rows], "validated": self._validated}

@@ -90,7 +90,7 @@ def test_a_folder_of_files(tmp_path):
     data = file_of(tmp_path).load(on_bad="skip")
     assert "".join(texts_of(data)).lstrip("\ufeff") == "first\nsecond\nfile\nthird file on third\n"
     assert [str(problem).removeprefix(f"{tmp_path}/") for problem in data.problems] == [
-        "bad.txt: not utf-8 text (invalid continuation byte)",
+        "bad.txt:1: not UTF-8 (byte 0xe9); if it is in another encoding, dataset.encoding=NAME says so (latin-1 ...)",
         "void.txt: no text",
     ]
     assert "The data has 2 problems" in told(file_of(tmp_path))

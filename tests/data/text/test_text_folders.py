@@ -57,7 +57,8 @@ def test_classes_alone_are_divided_and_what_is_wrong_is_named(tmp_path):
     data = folder_of(tmp_path).load(on_bad="skip")
     assert [len(part) for part in (data.train, data.val, data.test)] == [12, 4, 4]
     assert [str(problem).removeprefix(f"{tmp_path}/") for problem in data.problems] == [
-        "neg/bad.txt: not utf-8 text (unexpected end of data)",
+        "neg/bad.txt:1: not UTF-8 (byte 0xe9); if it is in another encoding, dataset.encoding=NAME says so"
+        " (latin-1 ...)",
         "neg/empty.txt: no text",
         "none: class folder without texts",
     ]

@@ -170,3 +170,18 @@ def test_a_lower_threshold_gives_more_tags_the_surest_first() -> None:
 def test_a_threshold_that_is_no_probability() -> None:
     with pytest.raises(RequestError, match=r"threshold=1.5 is not possible: it is a probability, from 0 to 1"):
         predictions_of(threshold=1.5)
+
+
+def test_probabilities_that_are_not_numbers_are_an_error() -> None:
+    """The second image is white on its left, from which this model takes a root that is no number."""
+
+    class Root(Bright):
+        def forward(self, images: Tensor) -> Tensor:
+            return super().forward(images) + (1 - images.flatten(1)[:, :1]).sqrt()
+
+    model = LoadedModel(SPEC, Root(), torch.device("cpu"), "32-true", "contiguous", {})
+    dark, white = np.array([[[0, 0]], [[255, 0]]], dtype=np.uint8)
+    found = list(TASK.predictor(model, PredictOptions()).predict([dark, white]))
+    assert [one.error is None for one in found] == [True, False]
+    assert found[1].to_dict()["tags"] == []
+    assert found[1].rows()[0]["probability_left"] == ""

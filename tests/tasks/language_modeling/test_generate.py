@@ -1,10 +1,14 @@
 """Text as it is made: whole characters only, and together exactly what the tokens say."""
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sensorium.tasks.language_modeling.predict import decoded_pieces
+from sensorium.models.text.transformer_lm import TransformerLanguageModel
+from sensorium.specs import LanguageModelingSpec
+from sensorium.tasks.base import LoadedModel, PredictOptions
+from sensorium.tasks.language_modeling.predict import TextGenerator, decoded_pieces
 from sensorium.text.build_tokenizer import train_tokenizer
 
 pytest.importorskip("tokenizers")
@@ -27,3 +31,14 @@ def test_the_pieces_are_the_whole(prompt: str, text: str) -> None:
 def test_spaces_between_words() -> None:
     context, tokens = WORDS.encode("the cat"), WORDS.encode(", the dog.")
     assert "".join(decoded_pieces(WORDS, context, tokens)) == WORDS.decode([*context, *tokens])[len("the cat") :]
+
+
+@pytest.mark.parametrize(("tokens", "notes"), [(4, []), (6, ["the first 2 tokens of the prompt had no say"])])
+def test_what_a_prompt_has_beyond_the_context_is_told(tokens: int, notes: list[str]) -> None:
+    spec = LanguageModelingSpec(tokenizer=BYTES.to_dict(), vocab_size=BYTES.vocab_size, context=4)
+    network = TransformerLanguageModel(vocab_size=BYTES.vocab_size, context=4, width=8, depth=1, heads=2).eval()
+    model = LoadedModel(spec, network, torch.device("cpu"), "32-true", "contiguous", {})
+    generator = TextGenerator(model, PredictOptions(length=1))
+    (found,) = generator.predict(["a" * tokens])
+    assert list(found.pieces)
+    assert generator.notes() == [f"the model sees 4 tokens at most: {note}" for note in notes]

@@ -15,10 +15,11 @@ from sensorium.data.loader import BatchLoader
 from sensorium.data.order import BatchPlan
 from sensorium.data.vision.splits import ImageRegressionSplit
 from sensorium.data.vision.store import ArrayStore
+from sensorium.errors import RunError
 from sensorium.metrics.regression import per_target, summary
 from sensorium.specs import ImageRegressionSpec
 from sensorium.tasks import registry
-from sensorium.tasks.base import LoadedModel
+from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.regression.evaluate import RegressionEvaluation
 from sensorium.tasks.regression.predict import RegressionPrediction
 from sensorium.tasks.regression.report import worst_examples, write_regression_report
@@ -137,3 +138,21 @@ def test_a_split_is_evaluated_in_own_units_and_in_float32_whatever_the_training_
     assert found.metrics["mae"] < 1e-4
     batch = split.read(np.arange(30))  # what training compares with says the same
     np.testing.assert_allclose(batch.targets.numpy(), pixels.reshape(30, 2) / 255, atol=1e-6)
+
+
+def test_what_is_not_a_number_is_an_error_that_names_the_example() -> None:
+    """Of three images the second is white: 3e38 + 3e38 is beyond float32."""
+    pixels = np.array([[[[0, 0]]], [[[255, 255]]], [[[0, 255]]]], dtype=np.uint8)
+    network = Echo()
+    network.head.weight.data = torch.tensor([[3e38, 3e38], [0.0, 1.0]])
+    model = LoadedModel(SPEC, network, torch.device("cpu"), "32-true", "contiguous", {})
+    task = registry.of(SPEC)
+    first, second, third = task.predictor(model, PredictOptions()).predict([image[0] for image in pixels])
+    assert (first.error, third.error) == (None, None)
+    assert second.error is not None
+    assert second.to_dict()["prediction"] == {}
+    store = ArrayStore(pixels, image_size=None, channels="auto", resize="crop")
+    split = ImageRegressionSplit(store, np.zeros((3, 2)), ["a", "b", "c"], SPEC.target_mean, SPEC.target_std)
+    order = split.order(BatchPlan(size=2, shuffle=False, seed=0))
+    with pytest.raises(RunError, match=r"^b: the model's output is not a number"):
+        task.evaluate(model, split, lambda chosen: BatchLoader(split=chosen, order=order, readers=0, pin=False))

@@ -74,3 +74,19 @@ def test_shares_leave_void_out() -> None:
     mask = np.array([[0, 2, 2, VOID]], dtype=np.uint8)
     assert class_shares(mask, ("a", "b", "c")) == (("c", 2 / 3), ("a", 1 / 3))
     assert class_shares(np.full((2, 2), VOID, dtype=np.uint8), ("a", "b")) == ()
+
+
+def test_an_image_whose_logits_are_not_numbers_has_no_mask(picture: Path, tmp_path: Path) -> None:
+    """Logits of the brightest image of the batch alone overflow."""
+
+    class Overflowing(Bright):
+        def forward(self, images: Tensor) -> Tensor:
+            return super().forward(images) * torch.where(images.amin(dim=(1, 2, 3), keepdim=True) > 0.5, torch.inf, 1.0)
+
+    Image.fromarray(np.full((8, 8), 255, dtype=np.uint8)).save(tmp_path / "white.png")
+    predictor = predictor_of("stretch")
+    predictor.segmenter.model = Overflowing()
+    half, white = predictor.predict([picture, tmp_path / "white.png"])
+    assert (half.error, white.mask) == (None, None)
+    assert white.error is not None
+    assert white.error.startswith(f"{tmp_path / 'white.png'}: the model's output is not a number")

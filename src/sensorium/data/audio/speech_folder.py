@@ -8,14 +8,14 @@ from sensorium.data.audio.settings import AudioSettings
 from sensorium.data.base import Data, OnBad
 from sensorium.data.folders import class_files
 from sensorium.data.io.paths import existing
-from sensorium.data.settings import HoldOut
+from sensorium.data.settings import ConflictSettings, HoldOut
 from sensorium.suffixes import AUDIO_SUFFIXES
 
 _NOISE = "_background_noise_"  # long recordings of Speech Commands to mix others with
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeechFolder(AudioSettings, HoldOut):
+class SpeechFolder(AudioSettings, HoldOut, ConflictSettings):
     """`root/train/CLASS/*`, with val and test beside train where there are any; or `root/CLASS/*`. Splits that are not
     there are held out of train. A folder _background_noise_ is no class.
     """

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from sensorium.errors import RequestError
-from sensorium.files import meant
+from sensorium.errors import RequestError, cut
+from sensorium.files import exists, is_folder, meant
 
 
 def existing(key: str, given: str | None, *, what: str = "file", hint: str = "") -> Path:
@@ -14,9 +14,9 @@ def existing(key: str, given: str | None, *, what: str = "file", hint: str = "")
     if given is None:
         raise RequestError(f"dataset.{key} is not set. Give a {what}: dataset.{key}={what.split()[-1].upper()}.")
     path = Path(given).expanduser()
-    if not path.exists():
-        raise RequestError(f"dataset.{key}={given}: there is no such {what}.{meant(path)}")
-    there = "folder" if path.is_dir() else "file"
+    if not exists(path):
+        raise RequestError(f"dataset.{key}={cut(given)}: there is no such {what}.{meant(path)}")
+    there = "folder" if is_folder(path) else "file"
     if there not in what:
         raise RequestError(f"dataset.{key}={given} is a {there}; a {what} is needed.{hint and chr(10)}{hint}")
     return path

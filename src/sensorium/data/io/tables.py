@@ -1,20 +1,24 @@
 """Tables of texts: CSV with any of the usual separators, TSV, JSON lines, Parquet."""
 
-import csv
 import json
 import math
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from io import TextIOWrapper
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
 from sensorium.data.base import Problem
-from sensorium.data.io.text_files import decoded, readable, text_encoding, wrong_bytes
+from sensorium.data.io.delimited import Fault, Kinds, Row, Rows, separator_of
+from sensorium.data.io.text_files import KEY, decoded, readable, wrong_bytes
 from sensorium.errors import RequestError, listing, missing_extra, nearest
+from sensorium.text.tokenizer import clean
 
 _JSON_LINES = (".jsonl", ".ndjson", ".json")
-Row = tuple[int, list[str]]  # the number of its first line, or of the row in Parquet, from 1; its cells
+_SUFFIXES = (".csv", ".tsv", ".parquet", *_JSON_LINES)
+_EXACT = 2**53  # the whole numbers that a float has all of
 
 
 class Table(Protocol):
@@ -24,25 +28,42 @@ class Table(Protocol):
     blank: int
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row | Problem]:
-        """The cells of these columns, row by row; lines that are blank are left out and counted."""
+        """The cells of these columns, row by row, each with the number of its first line (of the row in Parquet), from
+        1; lines that are blank are passed over and counted.
+        """
 
 
-def open_table(path: Path, *, encoding: str | None) -> Table:
-    """The table in a file; its ending says of which kind. Raises RequestError for a file that is none."""
-    kind = Path(path.stem).suffix.lower() if path.suffix == ".gz" else path.suffix.lower()
+def is_table(path: Path) -> bool:
+    """Whether a file is a table by its name, packed or not."""
+    return _kind(path) in _SUFFIXES
+
+
+def _kind(path: Path) -> str:
+    return Path(path.stem).suffix.lower() if path.suffix == ".gz" else path.suffix.lower()
+
+
+def open_table(path: Path, *, encoding: str | None, key: str = KEY) -> Table:
+    """The table in a file; its ending says of which kind. Raises RequestError for a file that is none.
+
+    encoding: None for UTF-8, or what its byte order mark says. key: the setting that names it, for errors.
+    """
+    kind = _kind(path)
     if kind == ".parquet":
         return _Parquet(path)
-    with readable(path):
-        chosen = text_encoding(path, encoding)
-        return _JsonLines(path, chosen) if kind in _JSON_LINES else _Delimited(path, chosen, tabs=kind == ".tsv")
+    if kind in _JSON_LINES:
+        return _JsonLines(path, encoding, key)
+    return _Delimited(path, encoding, key, tabs=kind == ".tsv")
 
 
-def check_column(path: Path, table: Table, key: str, column: str) -> str:
+def check_column(path: Path, table: Table, key: str, column: str, *, section: str = "dataset.") -> str:
     """The column that dataset.KEY names. A RequestError lists those that are there."""
-    if column in table.columns:
+    count = table.columns.count(column)
+    if count == 1:
         return column
+    if count:
+        raise RequestError(f"{path} has {count} columns named {column!r}. Rename all but one.")
     guess = nearest(column, table.columns)
-    hint = f" Did you mean dataset.{key}={guess}?" if guess else f" dataset.{key}=NAME names another one."
+    hint = f" Did you mean {section}{key}={guess}?" if guess else f" {section}{key}=NAME names another one."
     raise RequestError(
         f"{path} has no column {column!r}.{hint}\nIts columns are: {listing(table.columns) or 'none at all'}."
     )
@@ -51,100 +72,107 @@ def check_column(path: Path, table: Table, key: str, column: str) -> str:
 class _Delimited:
     """CSV, separated by what the first line has most of: comma, semicolon or tab (always tab in .tsv)."""
 
-    def __init__(self, path: Path, encoding: str, *, tabs: bool) -> None:
-        self._path, self._encoding = path, encoding
+    def __init__(self, path: Path, encoding: str | None, key: str, *, tabs: bool) -> None:
+        self._path, self._given, self._key = path, encoding, key
         self.blank = 0
-        with self._open() as file:
+        with readable(path, key=key), self._open() as file:
+            self._encoding = file.encoding
             first = file.readline()
-            self._separator = "\t" if tabs else max(",;\t", key=first.count)
-            # Many tab-separated files have no quoting, and texts that begin with a quotation mark.
-            count = first.count("\t")
-            plain = self._separator == "\t" and all(line.count("\t") == count for line in file if line.strip("\r\n"))
-            self._plain = plain
-        with self._open() as file:
-            found = next(self._records(file), (1, []))
-            self.columns = [] if isinstance(found, Problem) else [name.strip() for name in found[1]]
+            self._separator = "\t" if tabs else separator_of(first)
+            lines = chain([first], file) if first else iter(())
+            header = next(iter(Rows(lines, separator=self._separator, width=None)), (1, []))
+            if isinstance(header, Fault):
+                raise RequestError(f"{path}:{header.line}: {header.what}.")
+            if wrong := wrong_bytes("".join(header[1]), encoding=file.encoding, key=key):
+                raise RequestError(f"{path}:1: {wrong}.")
+            self.columns = [_name(cell) for cell in header[1]]
+        with readable(path, key=key), self._open() as file:
+            rows = Rows(file, separator=self._separator, width=len(self.columns))
+            self._kinds = Kinds(rows.sample())
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row | Problem]:
         places = [self.columns.index(column) for column in columns]
-        with readable(self._path), self._open() as file:
-            records = self._records(file)
-            next(records, None)
+        with readable(self._path, key=self._key), self._open() as file:
+            rows = Rows(file, separator=self._separator, width=len(self.columns), kinds=self._kinds)
+            found = iter(rows)
+            next(found, None)
             self.blank = 0
-            for record in records:
-                yield record if isinstance(record, Problem) else self._row(*record, places)
+            for row in found:
+                self.blank = rows.blank
+                yield self._fault(row) if isinstance(row, Fault) else self._row(*row, places)
+            self.blank = rows.blank
+
+    def _fault(self, row: Fault) -> Problem:
+        return Problem(f"{self._path}:{row.line}", row.what)
 
     def _row(self, line: int, cells: list[str], places: list[int]) -> Row | Problem:
-        if len(cells) != len(self.columns):
-            return Problem(f"{self._path}:{line}", f"{len(cells)} cells where the first line has {len(self.columns)}")
         chosen = [cells[place] for place in places]
-        if wrong := next(filter(None, map(wrong_bytes, chosen)), None):
-            return Problem(f"{self._path}:{line}", wrong)
-        return line, [_unquoted(cell) for cell in chosen] if self._plain else chosen
-
-    def _records(self, file: Iterable[str]) -> Iterator[Row | Problem]:
-        csv.field_size_limit(sys.maxsize)  # 131,072 characters otherwise: less than a long review
-        reader = csv.reader(
-            file, delimiter=self._separator, quoting=csv.QUOTE_NONE if self._plain else csv.QUOTE_MINIMAL, strict=True
-        )
-        while True:
-            line = reader.line_num + 1
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                never = "end of data" in str(error)
-                what = "a quotation mark opens here and never closes" if never else f"not CSV ({error})"
-                yield Problem(f"{self._path}:{line}", what)
-                continue
-            if cells:
-                yield line, cells
-            else:
-                self.blank += 1
+        for cell in chosen:
+            if wrong := wrong_bytes(cell, encoding=self._encoding, key=self._key):
+                return Problem(f"{self._path}:{line}", wrong)
+        return line, chosen
 
     def _open(self) -> TextIOWrapper:
-        return decoded(self._path, self._encoding, newline="")
+        return decoded(self._path, self._given, newline="", key=self._key)
 
 
 class _JsonLines:
-    """An object a line. The columns are the keys of the first one."""
+    """An object a line. The columns are the keys of all of them, in the order in which they first appear."""
 
-    def __init__(self, path: Path, encoding: str) -> None:
-        self._path, self._encoding = path, encoding
+    def __init__(self, path: Path, encoding: str | None, key: str) -> None:
+        self._path, self._given, self._key = path, encoding, key
         self.blank = 0
-        first = next(self._objects(), None)
-        if isinstance(first, Problem):
-            raise RequestError(f"{first}.\nJSON lines are needed: an object such as {{...}} on every line.")
-        self.columns = [str(name).strip() for name in first[1]] if first else []
+        names: dict[str, None] = {}
+        for number, found in enumerate(self._objects()):
+            if not isinstance(found, Problem):
+                names |= dict.fromkeys(found[1])
+            elif number == 0:  # the file is something else
+                raise RequestError(f"{found}.\nJSON lines are needed: an object such as {{...}} on every line.")
+        self.columns = list(names)
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row | Problem]:
         for found in self._objects():
             if isinstance(found, Problem):
                 yield found
-                continue
-            line, values = found
-            named = {name.strip(): value for name, value in values.items()}
-            yield _row(f"{self._path}:{line}", line, [named.get(column) for column in columns])
+            else:
+                line, values = found
+                yield _row(f"{self._path}:{line}", line, [values.get(column) for column in columns])
 
     def _objects(self) -> Iterator[tuple[int, dict[str, Any]] | Problem]:
+        """The number of the line of each object, and its values by their cleaned names."""
         self.blank = 0
-        with readable(self._path), decoded(self._path, self._encoding, newline="\n") as file:
+        with (
+            readable(self._path, key=self._key),
+            decoded(self._path, self._given, newline="\n", key=self._key) as file,
+        ):
             for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield self._object(number, line)
-                else:
+                if not line.strip():
                     self.blank += 1
+                elif wrong := wrong_bytes(line, encoding=file.encoding, key=self._key):
+                    yield Problem(f"{self._path}:{number}", wrong)
+                else:
+                    yield self._object(number, line)
 
     def _object(self, number: int, line: str) -> tuple[int, dict[str, Any]] | Problem:
         place = f"{self._path}:{number}"
-        if wrong := wrong_bytes(line):
-            return Problem(place, wrong)
         try:
-            value = json.loads(line)
+            value = _DECODER.decode(line)
         except (ValueError, RecursionError) as error:
             return Problem(place, f"not JSON ({error})")
-        return (number, value) if isinstance(value, dict) else Problem(place, "not a JSON object")
+        if not isinstance(value, _Pairs):
+            return Problem(place, "not a JSON object")
+        named = {_name(name): inner for name, inner in value}
+        if len(named) < len(value):
+            twice, count = Counter(_name(name) for name, _ in value).most_common(1)[0]
+            return Problem(place, f"the key {twice!r} is there {count} times")
+        return number, named
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object as it was written: a key may be there twice."""
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_Pairs)  # one for all lines: making it takes longer than a line
 
 
 class _Parquet:
@@ -157,20 +185,32 @@ class _Parquet:
             import pyarrow.parquet
         except ImportError as error:
             raise missing_extra("pyarrow", "parquet") from error
+        self._path = path
         try:
             self._file = pyarrow.parquet.ParquetFile(path)
         except (ValueError, OSError) as error:
-            raise RequestError(f"{path}: not a Parquet file ({str(error).splitlines()[0]}).") from error
-        self._path = path
-        self.columns = [name.strip() for name in self._file.schema_arrow.names]
+            raise self._damaged(error) from error
+        self.columns = [_name(name) for name in self._file.schema_arrow.names]
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row | Problem]:
         names = [self._file.schema_arrow.names[self.columns.index(column)] for column in columns]
         number = 0
-        for batch in self._file.iter_batches(batch_size=1024, columns=names):
-            for values in zip(*(batch.column(name).to_pylist() for name in names), strict=True):
-                number += 1
-                yield _row(f"{self._path}:{number}", number, list(values))
+        try:
+            for batch in self._file.iter_batches(batch_size=1024, columns=names):
+                for values in zip(*(batch.column(name).to_pylist() for name in names), strict=True):
+                    number += 1
+                    yield _row(f"{self._path}:{number}", number, list(values))
+        except (ValueError, OSError) as error:  # what is damaged is found when it is reached
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> RequestError:
+        return RequestError(f"{self._path}: not a Parquet file ({(str(error).splitlines() or [''])[0]}).")
+
+
+@lru_cache(maxsize=1024)
+def _name(cell: str) -> str:
+    """The name of a column, without what nobody sees: spaces around it, and a byte order mark."""
+    return clean(cell, lowercase=False).strip().strip("\ufeff").strip()
 
 
 def _row(place: str, number: int, values: list[Any]) -> Row | Problem:
@@ -178,29 +218,24 @@ def _row(place: str, number: int, values: list[Any]) -> Row | Problem:
     for value in values:
         try:
             cells.append(_cell(value))
-        except (TypeError, UnicodeDecodeError) as error:
+        except (TypeError, ValueError) as error:
             return Problem(place, f"neither text nor a number: {error}")
     return number, cells
 
 
 def _cell(value: Any) -> str:
     """A typed value as a CSV file would have it; nothing at all is an empty cell."""
+    if isinstance(value, str):
+        return clean(value, lowercase=False)
     if isinstance(value, bytes):
         return value.decode()
     if isinstance(value, bool):
         return "true" if value else "false"
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))  # what tables make of whole numbers when some are missing
-    if isinstance(value, str | int | float):
+    if isinstance(value, int):
         return str(value)
-    raise TypeError(type(value).__name__)
-
-
-def _unquoted(cell: str) -> str:
-    """A cell without the quotation marks around it, where these are a program's and not the writer's."""
-    inside = cell[1:-1]
-    if len(cell) < 2 or cell[0] != '"' or cell[-1] != '"' or '"' in inside.replace('""', ""):
-        return cell
-    return inside.replace('""', '"')
+    if not isinstance(value, float) or math.isinf(value):
+        raise TypeError("infinity" if isinstance(value, float) else type(value).__name__)
+    # What tables make of whole numbers when some are missing.
+    return str(int(value)) if value.is_integer() and abs(value) < _EXACT else str(value)

@@ -1,4 +1,8 @@
-"""Files of text as they lie on disk: where they are, in which encoding, and what of them is not text."""
+"""Files of text as they lie on disk: packed or not, in which encoding, and what of them is not text.
+
+One reader for training and prediction. A byte that is not text in the file's encoding is kept apart as U+DC00 plus
+its value, to be found and named by `wrong_bytes`. key, everywhere: the setting that names the encoding, for errors.
+"""
 
 import codecs
 import gzip
@@ -6,91 +10,197 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import TextIOWrapper
+from io import BufferedReader, TextIOWrapper
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any
 
 from sensorium.data.base import Problem
 from sensorium.errors import RequestError
 
-_WRONG_BYTE = re.compile("[\udc80-\udcff]")  # how Python's surrogateescape keeps a byte that is not UTF-8
+KEY = "dataset.encoding"
+_WRONG_BYTE = re.compile("[\udc00-\udcff]")
+_KEEP = "sensorium-keep"  # how decoders call `_kept`
 _PART = 1 << 20  # characters
+_START = 4096  # bytes that tell an encoding
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16's, which it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_GZIP = b"\x1f\x8b"
+_PACKED = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
-def text_encoding(path: Path, encoding: str | None = None) -> str:
-    """The encoding given, else UTF-16 or UTF-8, as the first bytes say. Raises RequestError for an unknown one."""
-    if encoding is not None:
-        try:
-            b"a".decode(encoding, errors="replace")
-        except LookupError as error:
-            raise RequestError(
-                f"dataset.encoding={encoding} is no encoding that Python knows. Give one such as utf-8 or latin-1."
-            ) from error
-        name = codecs.lookup(encoding).name
-        return "utf-8-sig" if name == "utf-8" else name
-    with opened(path) as file:
-        start = file.read(2)
-    return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+def _kept(error: UnicodeError) -> tuple[str, int]:
+    """The bytes that cannot be decoded, each as a surrogate, which no decoded text has."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return "".join(chr(0xDC00 + byte) for byte in error.object[error.start : error.end]), error.end
 
 
-def opened(path: Path) -> IO[bytes]:
-    """The file's bytes; those inside when it ends in .gz."""
-    return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+codecs.register_error(_KEEP, _kept)
 
 
-def decoded(path: Path, encoding: str, *, newline: str | None = None) -> TextIOWrapper:
-    """The file as text. In UTF-8, bytes that are wrong are kept apart, to be found by `wrong_bytes`."""
-    errors = "surrogateescape" if encoding.startswith("utf-8") else "strict"
-    return TextIOWrapper(opened(path), encoding=encoding, errors=errors, newline=newline)
+class NotText(RequestError):
+    """A file that holds no text in the encoding that is asked for, whatever its lines are."""
+
+
+class _Unpacked(gzip.GzipFile):
+    """A .gz file that closes the packed one with itself."""
+
+    def __init__(self, packed: IO[bytes]) -> None:
+        super().__init__(fileobj=packed, mode="rb")
+        self._packed_file = packed
+
+    def close(self) -> None:
+        super().close()
+        self._packed_file.close()
+
+
+def opened(source: Path | IO[bytes]) -> Any:
+    """The bytes of a file, or of an open stream such as standard input; those inside when it is packed with gzip.
+
+    Raises NotText for other packed files.
+    """
+    file: Any = source.open("rb") if isinstance(source, Path) else source
+    if not hasattr(file, "peek"):
+        file = BufferedReader(file)
+    start = file.peek(_START)[:_START]
+    if start.startswith(_GZIP) or (start and isinstance(source, Path) and source.suffix == ".gz"):
+        return _Unpacked(file)
+    for mark, name in _PACKED.items():
+        if start.startswith(mark):
+            file.close()
+            raise NotText(f"{_name(source)} is packed with {name}, which is not read here. Unpack it first.")
+    return file
+
+
+def is_encoding(name: str) -> bool:
+    """Whether Python knows an encoding of this name that makes text of bytes."""
+    try:
+        b"a".decode(name, errors="replace")
+    except (LookupError, ValueError):
+        return False
+    return True
+
+
+def has_mark(path: Path) -> bool:
+    """Whether a file, plain or packed, begins with a byte order mark."""
+    with readable(path), opened(path) as file:
+        start = file.peek(_START)
+    return any(start.startswith(mark) for mark, _ in _MARKS)
+
+
+def decoded(
+    source: Path | IO[bytes], encoding: str | None, *, newline: str | None = None, key: str = KEY
+) -> TextIOWrapper:
+    """The text in a file or stream, packed or not. encoding: None for UTF-8, or what its byte order mark says.
+
+    Raises RequestError for an unknown encoding, NotText for one that the file contradicts. Wrong bytes are kept
+    apart, to be found by `wrong_bytes`.
+    """
+    file = opened(source)
+    try:
+        chosen = _encoding(_name(source), file.peek(_START)[:_START], encoding, key)
+    except BaseException:
+        file.close()
+        raise
+    return TextIOWrapper(file, encoding=chosen, errors=_KEEP, newline=newline)
+
+
+def _encoding(name: str, start: bytes, given: str | None, key: str) -> str:
+    """By its byte order mark, else what is given, else UTF-8."""
+    marked = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None)
+    if given is not None:
+        chosen = _known(given, key)
+        if marked is None or chosen.startswith(marked.removesuffix("-sig")):
+            return marked or chosen
+        mark = marked.removesuffix("-sig").upper()
+        raise NotText(f"{name} begins with the byte order mark of {mark}, and {key}={given} says otherwise.")
+    if marked is None and start.count(0) * 4 > len(start):
+        side = "le" if start[1::2].count(0) >= start[::2].count(0) else "be"
+        raise NotText(
+            f"{name} is not UTF-8 text: it is full of zero bytes, as UTF-16 without a byte order mark is.\n"
+            f"{key}=utf-16-{side} reads it as such."
+        )
+    return marked or "utf-8-sig"
+
+
+def _known(given: str, key: str) -> str:
+    """Python's name of an encoding. Raises RequestError for an unknown one, and for one that makes no text of bytes."""
+    if not is_encoding(given):
+        raise RequestError(f"{key}={given} is no encoding that Python knows. Give one such as utf-8 or latin-1.")
+    name = codecs.lookup(given).name
+    return "utf-8-sig" if name == "utf-8" else name
 
 
 @contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Around the reading of a file: a RequestError when it is not in its encoding, or a damaged archive."""
+def readable(source: Path | str, *, key: str = KEY) -> Iterator[None]:
+    """Around the reading of a file: a RequestError when it is not in its encoding, damaged or not readable."""
     try:
         yield
     except UnicodeError as error:
-        raise RequestError(f"{path} cannot be decoded: {error}.\ndataset.encoding=NAME names its encoding.") from error
+        raise RequestError(f"{source} cannot be decoded: {error}.\n{key}=NAME names its encoding.") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise RequestError(f"{path} is not a complete .gz file ({error}).\nFetch or pack it again.") from error
+        raise RequestError(f"{source} is not a complete .gz file ({error}).\nFetch or pack it again.") from error
+    except OSError as error:
+        raise RequestError(f"{source} cannot be read: {error.strerror or error}.") from error
 
 
-def wrong_bytes(text: str) -> str | None:
-    """What to say of a text that was not UTF-8; None for a valid one."""
+def wrong_bytes(text: str, *, encoding: str = "utf-8", key: str = KEY) -> str | None:
+    """What to say of a text that has bytes which are none in its encoding; None for a valid one."""
     if text.isascii() or (found := _WRONG_BYTE.search(text)) is None:
         return None
-    byte = ord(found.group()) - 0xDC00
-    return f"not UTF-8 (byte {byte:#04x}); if it is in another encoding, dataset.encoding=NAME says so (latin-1 ...)"
+    byte, name = ord(found.group()) - 0xDC00, encoding.removesuffix("-sig").upper()
+    return f"not {name} (byte {byte:#04x}); if it is in another encoding, {key}=NAME says so (latin-1 ...)"
 
 
-def read_lines(path: Path, *, encoding: str | None = None) -> Iterator[str]:
-    """The lines of a file, plain or .gz, without their ends. Only line feeds end a line; a return before one goes too.
+def read_lines(source: Path | IO[bytes], *, encoding: str | None = None, key: str = KEY) -> Iterator[str]:
+    """The lines of a file, plain or packed, without their ends: a line feed, and a return before it. A return alone is
+    text.
 
-    Raises RequestError for a damaged archive, and for a file that is not in its encoding (but see `decoded`).
+    Raises RequestError for a damaged archive and for an encoding that cannot be. Wrong bytes stay: see `wrong_bytes`.
     """
-    with readable(path), decoded(path, text_encoding(path, encoding), newline="\n") as file:
+    with readable(_name(source), key=key), decoded(source, encoding, newline="\n", key=key) as file:
         for line in file:
             yield line.removesuffix("\n").removesuffix("\r")
 
 
+def _name(source: Path | IO[bytes]) -> str:
+    return str(source) if isinstance(source, Path) else "standard input"
+
+
 def read_pieces(path: Path, *, encoding: str | None = None) -> Iterator[str | Problem]:
-    """The text of a file, plain or .gz, a part at a time, every line end made a line feed; or the one problem it has.
+    """The text of a file, plain or packed, a part at a time, with line feeds as line ends; or the one problem it has.
 
     The file is read twice, so that a problem at its end comes before anything of it.
     """
     try:
-        chosen = text_encoding(path, encoding)
-        for _ in _parts(path, chosen):
-            pass
+        problem = _first_problem(path, encoding)
+    except NotText as error:
+        problem = Problem(str(path), " ".join(str(error).removeprefix(f"{path} ").splitlines()))
     except UnicodeError as error:
-        yield Problem(str(path), f"not {chosen.removesuffix('-sig')} text ({getattr(error, 'reason', error)})")
+        problem = Problem(str(path), f"cannot be decoded ({error})")
     except (OSError, EOFError, zlib.error) as error:
-        yield Problem(str(path), f"cannot be read ({getattr(error, 'strerror', None) or error})")
-    else:
-        yield from _parts(path, chosen)
-
-
-def _parts(path: Path, encoding: str) -> Iterator[str]:
-    with opened(path) as file, TextIOWrapper(file, encoding=encoding) as text:
+        problem = Problem(str(path), f"cannot be read ({getattr(error, 'strerror', None) or error})")
+    if problem is not None:
+        yield problem
+        return
+    with decoded(path, encoding) as text:
         while part := text.read(_PART):
             yield part
+
+
+def _first_problem(path: Path, encoding: str | None) -> Problem | None:
+    """Where a file is not in its encoding."""
+    line = 1
+    with decoded(path, encoding) as text:
+        while part := text.read(_PART):
+            if what := wrong_bytes(part, encoding=text.encoding):
+                found = _WRONG_BYTE.search(part)
+                assert found is not None
+                return Problem(f"{path}:{line + part.count(chr(10), 0, found.start())}", what)
+            line += part.count("\n")
+    return None

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sensorium.data.base import Data, OnBad
-from sensorium.data.settings import HoldOut
+from sensorium.data.settings import ConflictSettings, HoldOut
 from sensorium.data.table_rows import TablesSettings, table_rows
 from sensorium.data.text.labeled import TextListing, text_classes
 from sensorium.data.text.settings import TextSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextCsv(TextSettings, TablesSettings, HoldOut):
+class TextCsv(TextSettings, TablesSettings, HoldOut, ConflictSettings):
     """One text a row, and its class. Splits that no row and no table names are held out of train."""
 
     task: ClassVar[str] = "classification"

@@ -9,7 +9,7 @@ from sensorium.data.base import Data, OnBad, Problem
 from sensorium.data.folders import class_files
 from sensorium.data.io.paths import existing
 from sensorium.data.io.text_files import read_pieces
-from sensorium.data.settings import HoldOut
+from sensorium.data.settings import ConflictSettings, HoldOut
 from sensorium.data.text.labeled import TextListing, text_classes
 from sensorium.data.text.settings import TextSettings
 
@@ -17,7 +17,7 @@ _UNLABELED = "unsup"  # aclImdb's reviews without a label
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextFolder(TextSettings, HoldOut):
+class TextFolder(TextSettings, HoldOut, ConflictSettings):
     """`root/train/CLASS/*.txt`, with `val` (or `valid`, `validation`, `dev`) and `test` beside train where there are
     any; or `root/CLASS/*.txt`. Splits that are not there are held out of train. A folder called unsup is no class.
     """

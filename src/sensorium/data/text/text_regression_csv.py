@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sensorium.data.base import Data, OnBad
-from sensorium.data.settings import HoldOut
+from sensorium.data.settings import ConflictSettings, HoldOut
 from sensorium.data.table_rows import TablesSettings, table_rows
 from sensorium.data.targets.numbers import check_target_columns, read_targets, target_columns
 from sensorium.data.text.labeled import TextListing, text_numbers
@@ -13,7 +13,7 @@ from sensorium.data.text.settings import TextSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextRegressionCsv(TextSettings, TablesSettings, HoldOut):
+class TextRegressionCsv(TextSettings, TablesSettings, HoldOut, ConflictSettings):
     """One text a row, and its numbers, in target_columns. Splits that no row and no table names are held out of
     train.
     """

@@ -16,8 +16,9 @@ from sensorium.data.vision.box_targets import Annotation, Box
 from sensorium.data.vision.images import image_boxes
 from sensorium.data.vision.listing import ImageListing, image_root
 from sensorium.data.vision.settings import ImageFileSettings
-from sensorium.errors import RequestError, listing
+from sensorium.errors import RequestError, as_typed, listing
 
+_LARGEST = 10**12  # pixels; an integer of JSON may have 400 digits, more than a float
 _LISTS = ("images", "annotations", "categories")
 Id = int | str
 
@@ -74,7 +75,8 @@ class _CocoFile:
         unusable = set()  # ids of images whose boxes need no message of their own
         for entry in self._content["images"]:
             number = _id(entry)
-            place = f"{self._path}: image {number!r:.40}"
+            given = entry.get("id") if isinstance(entry, dict) else None
+            place = f"{self._path}: image {given!s:.40}"
             if number is None or not entry.get("file_name"):
                 found.problems.append(Problem(place, "image without id or file_name"))
             elif number in images or number in unusable:
@@ -105,7 +107,7 @@ class _CocoFile:
                 except ValueError as error:
                     images[image].problems.append(Problem(place, str(error)))
             elif not isinstance(image, int | str) or image not in unusable:
-                found.problems.append(Problem(place, f"there is no image {image!r:.40}"))
+                found.problems.append(Problem(place, f"there is no image {image!s:.40}"))
         if drawn:
             found.notes.append(f"{self._path}: {counted(drawn, 'annotation')} without bbox; taken around the outline")
 
@@ -194,9 +196,8 @@ def _bbox(entry: Mapping[str, Any]) -> list[float]:
 
 
 def _number(value: Any, given: Sequence[Any]) -> float:
-    try:
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(number := float(value)):
-            return number
-    except OverflowError:
-        pass
-    raise ValueError(f"box with a value that is not a number (bbox {given!s:.60})")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(min(value, _LARGEST)):
+        raise ValueError(f"box with a value that is not a number (bbox {given!s:.60})")
+    if abs(value) > _LARGEST:
+        raise ValueError(f"box with a number far beyond any image (bbox {as_typed(given)})")
+    return float(value)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sensorium.data.base import Data, OnBad
+from sensorium.data.settings import ConflictSettings
 from sensorium.data.table_rows import TableSettings, table_rows
 from sensorium.data.vision.images import image_classes
 from sensorium.data.vision.listing import ImageListing
@@ -10,7 +11,7 @@ from sensorium.data.vision.settings import ImageFileSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageCsv(ImageFileSettings, TableSettings):
+class ImageCsv(ImageFileSettings, TableSettings, ConflictSettings):
     """One image a row: its path, absolute or seen from the table's folder, and its class. Splits that no row names are
     held out of train.
     """

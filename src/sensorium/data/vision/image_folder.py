@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sensorium.data.base import Data, OnBad
 from sensorium.data.folders import class_files
+from sensorium.data.settings import ConflictSettings
 from sensorium.data.vision.images import image_classes
 from sensorium.data.vision.listing import ImageListing, image_root
 from sensorium.data.vision.settings import ImageFileSettings
@@ -11,7 +12,7 @@ from sensorium.vision.decode import IMAGE_SUFFIXES
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageFolder(ImageFileSettings):
+class ImageFolder(ImageFileSettings, ConflictSettings):
     """`root/train/CLASS/*`, with val and test beside train where there are any; or `root/CLASS/*`. Splits that are not
     there are held out of train. Folders inside a class folder belong to it.
     """

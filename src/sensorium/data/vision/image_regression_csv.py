@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sensorium.data.base import Data, OnBad
+from sensorium.data.settings import ConflictSettings
 from sensorium.data.table_rows import TableSettings, table_rows
 from sensorium.data.targets.numbers import check_target_columns, read_targets, target_columns
 from sensorium.data.vision.images import image_numbers
@@ -12,7 +13,7 @@ from sensorium.data.vision.settings import ImageFileSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageRegressionCsv(ImageFileSettings, TableSettings):
+class ImageRegressionCsv(ImageFileSettings, TableSettings, ConflictSettings):
     """One image a row: its path, absolute or seen from the table's folder, and its numbers, in target_columns. Splits
     that no row names are held out of train.
     """

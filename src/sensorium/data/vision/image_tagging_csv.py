@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sensorium.data.base import Data, OnBad
+from sensorium.data.settings import ConflictSettings
 from sensorium.data.table_rows import TableSettings, table_rows
 from sensorium.data.vision.images import image_tags
 from sensorium.data.vision.listing import ImageListing
@@ -16,7 +17,7 @@ _USUAL_SEPARATORS = ("|", ";", ",")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageTaggingCsv(ImageFileSettings, TableSettings):
+class ImageTaggingCsv(ImageFileSettings, TableSettings, ConflictSettings):
     """One image a row: its path, absolute or seen from the table's folder, and its tags.
 
     label_column: cells with tags between which stands label_separator; an empty cell is an image without a tag.

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from sensorium import output
+from sensorium.errors import RunError
 from sensorium.output import Record
 from sensorium.specs import AudioClassificationSpec
-from sensorium.tasks.base import LoadedModel
+from sensorium.tasks.base import LoadedModel, not_finite
 from sensorium.tasks.classification.evaluate import Classifier
 
 THRESHOLD = 0.9  # probability from which a command is reported, unless told otherwise
@@ -57,6 +58,8 @@ class KeywordSpotter:
             if not len(window):
                 continue
             found = self._classifier.probabilities(torch.from_numpy(window)[None], torch.tensor([len(window)]))[0]
+            if not found.isfinite().all():
+                raise RunError(not_finite(f"after {self.seconds:.1f} s of audio"))
             probability, number = (value.item() for value in found.max(0))
             command = self.spec.class_names[int(number)]
             if command in NO_COMMAND or probability < self.threshold or self.seconds < self._quiet_until[command]:
@@ -72,8 +75,7 @@ def write_commands(
     """Writes commands as they are detected, and the rate of detections to standard error at the end."""
     with output.opened(output_file) as file:
         for number, found in enumerate(spotter.listen(chunks)):
-            file.write(_line(found, kind, header=number == 0))
-            file.flush()
+            output.put(_line(found, kind, header=number == 0), file)
     print(
         f"{spotter.reported} commands in {spotter.seconds / 3600:.3f} hours of audio: {spotter.per_hour:.1f} per hour "
         "(false alarms where no command was spoken)",

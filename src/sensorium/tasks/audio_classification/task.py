@@ -59,7 +59,7 @@ class AudioClassification(ClassificationTask[AudioClassificationSpec]):
     ) -> nn.Module:
         return Features(**spec.features)
 
-    def inputs(self, given: Mapping[str, Any]) -> Iterable[Path]:
+    def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return audio_files(given["input"])
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> AudioPredictor:

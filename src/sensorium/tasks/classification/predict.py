@@ -1,5 +1,6 @@
 """What a classifier predicts, whatever the modality."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from torch import Tensor
 
 from sensorium.errors import RequestError
 from sensorium.output import Record
-from sensorium.tasks.base import Prediction
+from sensorium.tasks.base import Prediction, not_finite
 
 TOP_K = 5  # classes for each input unless told otherwise
 _WIDEST = 100  # characters of an input that a table shows
@@ -47,8 +48,16 @@ def class_predictions(
     top_k = min(top_k, len(names))
     rows = iter(top_classes(probabilities, names, top_k) if probabilities is not None else ())
     for name, error in inputs:
-        classes = next(rows) if error is None else ()
-        yield ClassPrediction(name, classes, top_k, error=error)
+        yield class_prediction(name, next(rows) if error is None else (), top_k, error)
+
+
+def class_prediction(
+    name: str, classes: tuple[tuple[str, float], ...], top_k: int, error: str | None
+) -> ClassPrediction:
+    """Of one input; an error where the probabilities are no numbers."""
+    if error is None and not all(math.isfinite(probability) for _, probability in classes):
+        error = not_finite(f"{name:.100}")
+    return ClassPrediction(name, () if error else classes, top_k, error=error)
 
 
 def top_classes(probabilities: Tensor, names: Sequence[str], top_k: int) -> list[tuple[tuple[str, float], ...]]:

@@ -46,7 +46,7 @@ class ImageClassification(ClassificationTask[ImageClassificationSpec]):
     def worst_examples(self, split: Any) -> dict[str, Any]:
         return {"read_images": split.images.read}
 
-    def inputs(self, given: Mapping[str, Any]) -> Iterable[Path]:
+    def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return image_files(given["input"])
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> ImagePredictor:

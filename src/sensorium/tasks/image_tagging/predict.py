@@ -1,12 +1,13 @@
 """Raw images -> the tags of each, with probabilities."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sensorium.errors import RequestError
 from sensorium.output import Record
 from sensorium.specs import ImageTaggingSpec
-from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor
+from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor, not_finite
 from sensorium.tasks.image_inputs import RawImage, read_batches, stacked
 from sensorium.tasks.image_tagging.evaluate import THRESHOLD, Tagger
 from sensorium.vision.decode import UnreadableImage
@@ -63,7 +64,8 @@ class TagPredictor(Predictor):
             images = stacked(read)
             rows = iter(self.tagger.probabilities(images[0]).tolist() if images else ())
             for name, one in read:
-                if isinstance(one, UnreadableImage):
-                    yield TagPrediction(name, class_names=names, threshold=self.threshold, error=str(one))
-                else:
-                    yield TagPrediction(name, tuple(next(rows)), names, self.threshold)
+                error = str(one) if isinstance(one, UnreadableImage) else None
+                probabilities = () if error else tuple(next(rows))
+                if not all(map(math.isfinite, probabilities)):
+                    error, probabilities = not_finite(name), ()
+                yield TagPrediction(name, probabilities, names, self.threshold, error=error)

@@ -72,7 +72,7 @@ class ImageTagging(Task[ImageTaggingSpec]):
         targets[:, class_numbers(found.class_names, trained.class_names)] = split.targets
         return replace(split, targets=targets)
 
-    def inputs(self, given: Mapping[str, Any]) -> Iterable[Path]:
+    def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return image_files(given["input"])
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> TagPredictor:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from sensorium.data.base import counted
 from sensorium.decoding.sampling import sample
 from sensorium.errors import RequestError
 from sensorium.output import Record
@@ -39,16 +40,27 @@ class TextGenerator(Predictor):
         self.device, self.precision, self.options = model.device, model.precision, options
         self.model = model.model.to(model.device).eval()
         self.tokenizer = tokenizer_from_dict(model.spec.tokenizer)
+        # What a model sees at once; one that carries a state over sees all.
+        self.context = None if self.model.carries_state else int(model.spec.context)
+        self.forgotten = 0  # the most tokens of a prompt that were out of its sight
 
     def predict(self, inputs: Iterable[str]) -> Iterator[Continuation]:
         for prompt in inputs:
             yield Continuation(prompt, self.generate(prompt))
+
+    def notes(self) -> list[str]:
+        if not self.forgotten:
+            return []
+        seen = f"the model sees {self.context:,} tokens at most"
+        return [f"{seen}: the first {counted(self.forgotten, 'token')} of the prompt had no say"]
 
     def generate(self, prompt: str) -> Iterator[str]:
         """Pieces of the text after the prompt, as they are made; together `length` tokens."""
         ids, options = self.tokenizer.encode(prompt), self.options
         if not ids:
             raise RequestError('prompt="" holds no token to continue. Give at least one character: prompt="The ".')
+        if self.context is not None:
+            self.forgotten = max(self.forgotten, len(ids) - self.context)
         with autocast(self.precision, self.device):
             tokens = sample(
                 self.model,

@@ -81,7 +81,7 @@ class LanguageModeling(Task[LanguageModelingSpec]):
     ) -> list[Path]:
         return []
 
-    def inputs(self, given: Mapping[str, Any]) -> Iterable[str]:
+    def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[str]:
         return [str(given["prompt"])]
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> TextGenerator:

@@ -68,7 +68,7 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
         numbers = class_numbers(found.class_names, trained.class_names)
         return replace(split, labels=[numbers[labels] for labels in split.labels])  # several labels an image
 
-    def inputs(self, given: Mapping[str, Any]) -> Iterable[Path]:
+    def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return list(image_files(given["input"]))
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> DetectionPredictor:

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from sensorium.data.loader import BatchLoader
 from sensorium.distributed import gather
+from sensorium.errors import RunError
 from sensorium.metrics.regression import PerTarget, per_target, summary
 from sensorium.specs import ImageRegressionSpec, TextRegressionSpec
-from sensorium.tasks.base import Evaluation
+from sensorium.tasks.base import Evaluation, not_finite
 from sensorium.tasks.inference import InferenceModel
 
 
@@ -63,5 +64,7 @@ def evaluate(regressor: Regressor, loader: BatchLoader) -> RegressionEvaluation:
     predictions = np.full(targets.shape, np.nan)
     for rows, found in parts:
         predictions[rows] = found
+    if len(bad := np.flatnonzero(~np.isfinite(predictions).all(axis=1))):
+        raise RunError(not_finite(loader.split.names[bad[0]]))
     std = np.array(regressor.spec.target_std)
     return RegressionEvaluation(predictions, targets, std, time.perf_counter() - started)

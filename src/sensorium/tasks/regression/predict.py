@@ -1,5 +1,6 @@
 """Raw images or texts -> numbers by the names of the targets."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import numpy as np
 from sensorium.data.text.labeled import cut_note
 from sensorium.output import Record
 from sensorium.specs import ImageRegressionSpec, TextRegressionSpec
-from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor
+from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor, not_finite
 from sensorium.tasks.image_inputs import RawImage, read_batches, stacked
 from sensorium.tasks.regression.evaluate import Regressor
 from sensorium.tasks.text_inputs import READ_AHEAD, by_length, groups, padded
@@ -47,6 +48,15 @@ class RegressionPrediction(Prediction):
         return {f"prediction_{name}": value for name, value in zip(self.target_names, values, strict=True)}
 
 
+def _prediction(
+    name: str, values: tuple[float, ...], names: tuple[str, ...], error: str | None
+) -> RegressionPrediction:
+    """Of one input; an error where the values are no numbers."""
+    if error is None and not all(map(math.isfinite, values)):
+        error = not_finite(f"{name:.100}")
+    return RegressionPrediction(name, () if error else values, names, error=error)
+
+
 class ImageRegressionPredictor(Predictor):
     """A regressor of images ready to predict."""
 
@@ -64,7 +74,7 @@ class ImageRegressionPredictor(Predictor):
                 if isinstance(one, UnreadableImage):
                     yield RegressionPrediction(name, target_names=names, error=str(one))
                 else:
-                    yield RegressionPrediction(name, tuple(next(rows)), names)
+                    yield _prediction(name, tuple(next(rows)), names, None)
 
 
 class TextRegressionPredictor(Predictor):
@@ -90,7 +100,7 @@ class TextRegressionPredictor(Predictor):
                 batch, lengths = padded([tokens[row] for row in rows], spec.pad_id)
                 values[rows] = self.regressor.predictions(batch, lengths)
             for (text, error), row in zip(group, values.tolist(), strict=True):
-                yield RegressionPrediction(text, () if error else tuple(row), spec.target_names, error=error)
+                yield _prediction(text, tuple(row), spec.target_names, error)
 
     def notes(self) -> list[str]:
         return cut_note(self.truncated, self.spec.max_length)

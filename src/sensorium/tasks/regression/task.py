@@ -18,6 +18,8 @@ from sensorium.tasks.raw_inputs import image_files, texts
 from sensorium.tasks.regression.evaluate import RegressionEvaluation, Regressor, evaluate
 from sensorium.tasks.regression.predict import ImageRegressionPredictor, TextRegressionPredictor
 from sensorium.tasks.regression.report import write_regression_report
+from sensorium.tasks.text_inputs import UnreadableText
+from sensorium.tasks.text_sources import READING, text_reading
 from sensorium.vision.normalise import Normalise
 
 R = TypeVar("R", ImageRegressionSpec, TextRegressionSpec)
@@ -84,7 +86,7 @@ class ImageRegression(Regression[ImageRegressionSpec]):
     def worst_examples(self, split: Any) -> dict[str, Any]:
         return {"read_images": split.images.read}
 
-    def inputs(self, given: Mapping[str, Any]) -> Iterable[Path]:
+    def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return image_files(given["input"])
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> ImageRegressionPredictor:
@@ -95,6 +97,7 @@ class TextRegression(Regression[TextRegressionSpec]):
     """Tokens (B, T) and lengths (B,) -> standardized predictions (B, K)."""
 
     input_keys = ("input", "text")
+    options = READING
     example_input = 'text="..."'
     augmentation, fitting_augmentations = "texts", "tokens or none"
     bf16_always = True
@@ -110,8 +113,8 @@ class TextRegression(Regression[TextRegressionSpec]):
     def truncation_notes(self, split: Any, spec: TextRegressionSpec) -> list[str]:
         return cut_note(split.cut, spec.max_length)
 
-    def inputs(self, given: Mapping[str, Any]) -> Iterable[str]:
-        return texts(given["input"], given["text"])
+    def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[str | UnreadableText]:
+        return texts(given["input"], given["text"], text_reading(given, model.dataset))
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> TextRegressionPredictor:
         return TextRegressionPredictor(model, options)

@@ -61,6 +61,12 @@ class SegmentationInference(InferenceModel[SemanticSegmentationSpec]):
         """Images (B, C, H, W) uint8, on any device -> class numbers (B, H, W) uint8 on the CPU."""
         return _classes(self.logits(images))
 
+    def finite_masks(self, images: Tensor) -> list[np.ndarray | None]:
+        """As `masks`, one by one; None for an image whose logits are no numbers."""
+        logits = self.logits(images)
+        finite = logits.isfinite().flatten(1).all(dim=1).tolist()
+        return [mask if sound else None for mask, sound in zip(_classes(logits).numpy(), finite, strict=True)]
+
 
 def evaluate(segmenter: SegmentationInference, loader: BatchLoader) -> SegmentationEvaluation:
     """Every example of the loader's split exactly once, at the size the model sees.

@@ -8,7 +8,7 @@ import numpy as np
 from sensorium.batches import VOID
 from sensorium.output import Record
 from sensorium.specs import SemanticSegmentationSpec
-from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor
+from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor, not_finite
 from sensorium.tasks.image_inputs import RawImage, read_batches, stacked
 from sensorium.tasks.semantic_segmentation.evaluate import SegmentationInference
 from sensorium.vision.decode import UnreadableImage
@@ -59,12 +59,16 @@ class SegmentationPredictor(Predictor):
         class_names = self.spec.class_names
         for read in read_batches(inputs, self.spec, batch_size=self.batch_size):
             images = stacked(read)
-            masks = iter(self.segmenter.masks(images[0]).numpy() if images else ())
+            masks = iter(self.segmenter.finite_masks(images[0]) if images else ())
             for name, one in read:
                 if isinstance(one, UnreadableImage):
                     yield MaskPrediction(name, class_names=class_names, error=str(one))
                     continue
-                mask = unfit_mask(next(masks), size=one.size, resize=self.spec.resize)
+                found = next(masks)
+                if found is None:
+                    yield MaskPrediction(name, class_names=class_names, error=not_finite(name))
+                    continue
+                mask = unfit_mask(found, size=one.size, resize=self.spec.resize)
                 yield MaskPrediction(name, mask, class_shares(mask, class_names), class_names, self.shown)
 
 

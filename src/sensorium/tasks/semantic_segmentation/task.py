@@ -80,7 +80,7 @@ class SemanticSegmentation(Task[SemanticSegmentationSpec]):
             )
         return split
 
-    def inputs(self, given: Mapping[str, Any]) -> Iterable[Path]:
+    def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return list(image_files(given["input"]))
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> SegmentationPredictor:

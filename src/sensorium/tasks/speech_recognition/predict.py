@@ -17,7 +17,7 @@ from sensorium.models.protocols import CTCRecognizer
 from sensorium.output import Record
 from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.audio_inputs import RawAudio, Source, read_batches, sources
-from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor
+from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor, not_finite
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
 from sensorium.tasks.speech_recognition.evaluate import Transcriber
 
@@ -104,6 +104,9 @@ class SpeechPredictor(Predictor):
                     yield Transcript(name, error=f"{name}: {sound}")
                     continue
                 row, n_best = next(answers)
+                if row.isnan().any():
+                    yield Transcript(name, error=not_finite(name))
+                    continue
                 yield Transcript(
                     name,
                     text=self.transcriber.text(n_best[0]),
@@ -121,6 +124,8 @@ class SpeechPredictor(Predictor):
                 best = self.transcriber.search(log_probs[None], torch.tensor([len(log_probs)]))[0][0]
                 texts.append(self.transcriber.text(best))
                 words += self._words(log_probs, best, start)
+                if log_probs.isnan().any():
+                    return Transcript(name, error=not_finite(name))
         except UnreadableAudio as error:
             return Transcript(name, error=f"{name}: {error}")
         return Transcript(name, " ".join(filter(None, texts)), tuple(words), seconds=_seconds(source))

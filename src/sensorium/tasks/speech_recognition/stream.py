@@ -13,7 +13,7 @@ from sensorium import output
 from sensorium.audio.features import Features
 from sensorium.audio.stream import FeatureStream
 from sensorium.decoding.ctc import BLANK
-from sensorium.errors import RequestError
+from sensorium.errors import RequestError, RunError
 from sensorium.models.protocols import StreamingCTC
 from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.audio_inputs import CHUNK
@@ -95,6 +95,8 @@ class LiveTranscriber:
 
     def _append(self, log_probs: Tensor) -> None:
         """Equal neighbors are one token, and blanks none, across chunks as within them."""
+        if log_probs.isnan().any():
+            raise RunError("The model's output is not a number (NaN); its weights are damaged, or the audio is.")
         for token in log_probs[0].argmax(1).tolist():
             if token not in (BLANK, self._before):
                 self._tokens.append(token)

@@ -78,7 +78,7 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
             speakers=evaluation.speakers,
         )
 
-    def inputs(self, given: Mapping[str, Any]) -> Iterable[Path]:
+    def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return list(audio_files(given["input"]))
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> SpeechPredictor:

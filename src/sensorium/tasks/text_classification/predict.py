@@ -6,7 +6,7 @@ from sensorium.data.text.labeled import cut_note
 from sensorium.specs import TextClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions, Predictor
 from sensorium.tasks.classification.evaluate import Classifier
-from sensorium.tasks.classification.predict import ClassPrediction, checked_top_k, top_classes
+from sensorium.tasks.classification.predict import ClassPrediction, checked_top_k, class_prediction, top_classes
 from sensorium.tasks.text_inputs import READ_AHEAD, by_length, groups, padded
 from sensorium.text.build_tokenizer import tokenizer_from_dict
 from sensorium.text.tokenizer import UNK
@@ -37,7 +37,7 @@ class TextPredictor(Predictor):
                 found = self.classifier.probabilities(batch, lengths)
                 classes |= zip(rows, top_classes(found, spec.class_names, self.top_k), strict=True)
             for row, (text, error) in enumerate(group):
-                yield ClassPrediction(text, () if error else classes[row], self.top_k, error=error)
+                yield class_prediction(text, classes[row], self.top_k, error)
 
     def notes(self) -> list[str]:
         return cut_note(self.truncated, self.spec.max_length)

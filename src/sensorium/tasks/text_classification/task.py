@@ -13,6 +13,8 @@ from sensorium.tasks.classification.task import ClassificationTask
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import texts
 from sensorium.tasks.text_classification.predict import TextPredictor
+from sensorium.tasks.text_inputs import UnreadableText
+from sensorium.tasks.text_sources import READING, text_reading
 
 # What learning.strong=auto adds to the run's own augmentation.
 STRONG_VIEW: dict[str, Any] = {
@@ -30,6 +32,7 @@ class TextClassification(ClassificationTask[TextClassificationSpec]):
 
     name = "text_classification"
     input_keys = ("input", "text")
+    options = READING
     example_input = 'text="..."'
     augmentation, fitting_augmentations = "texts", "tokens or none"
     strong_view = STRONG_VIEW
@@ -46,8 +49,8 @@ class TextClassification(ClassificationTask[TextClassificationSpec]):
     def truncation_notes(self, split: Any, spec: TextClassificationSpec) -> list[str]:
         return cut_note(split.cut, spec.max_length)
 
-    def inputs(self, given: Mapping[str, Any]) -> Iterable[str]:
-        return texts(given["input"], given["text"])
+    def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[str | UnreadableText]:
+        return texts(given["input"], given["text"], text_reading(given, model.dataset))
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> TextPredictor:
         return TextPredictor(model, options)

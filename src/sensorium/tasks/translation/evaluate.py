@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -14,14 +15,18 @@ from sensorium.batches import IGNORED, TranslationBatch
 from sensorium.data.loader import BatchLoader
 from sensorium.decoding.beam import Hypothesis, beam_search
 from sensorium.distributed import gather
+from sensorium.errors import RequestError, RunError
 from sensorium.metrics.translation import bleu, chrf, exact_matches
 from sensorium.models.protocols import Seq2Seq
 from sensorium.specs import TranslationSpec
-from sensorium.tasks.base import Evaluation
+from sensorium.tasks.base import Evaluation, not_finite
 from sensorium.tasks.decoding_settings import BeamSettings
 from sensorium.tasks.precision import autocast
 from sensorium.text.build_tokenizer import tokenizer_from_dict
-from sensorium.text.tokenizer import BOS, EOS
+from sensorium.text.tokenizer import BOS, EOS, UNK
+from sensorium.text.vocabulary import PieceTokenizer
+
+L = TypeVar("L", int, Tensor)
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,12 @@ class Translator:
     ) -> None:
         self.device, self.precision, self.settings, self.spec = device, precision, settings, spec
         self.model = model.to(device).eval()
+        self.source = tokenizer_from_dict(spec.source_tokenizer)
         self.target = tokenizer_from_dict(spec.target_tokenizer)
+        if settings.copy_unknown and not all(isinstance(one, PieceTokenizer) for one in (self.source, self.target)):
+            raise RequestError(
+                "decoding.copy_unknown=true means nothing for this checkpoint: its pieces of words (bpe) can write all."
+            )
 
     @torch.inference_mode()
     def translate(self, source: Tensor, lengths: Tensor) -> list[list[Hypothesis]]:
@@ -84,15 +94,41 @@ class Translator:
                 eos=EOS,
                 pad=self.spec.pad_id,
                 beam_size=self.settings.beam_size,
-                max_length=2 * lengths + 10,
+                max_length=self.limit(lengths),
                 length_penalty=self.settings.length_penalty,
                 no_repeat_ngram=self.settings.no_repeat_ngram,
                 n_best=self.settings.n_best,
             )
 
-    def text(self, hypothesis: Hypothesis) -> str:
-        """A hypothesis as raw text."""
-        return self.target.decode(list(hypothesis.tokens))
+    def limit(self, lengths: L) -> L:
+        """The most tokens of the translations of sentences with so many tokens."""
+        return 2 * lengths + 10
+
+    def text(self, hypothesis: Hypothesis, source: str) -> str:
+        """A hypothesis as raw text. source: the text that it translates."""
+        tokens = hypothesis.tokens
+        if not self.settings.copy_unknown or UNK not in tokens:
+            return self.target.decode(tokens)
+        assert isinstance(self.target, PieceTokenizer)
+        return self.target.decode_with(tokens, self._copied(source, tokens))
+
+    def _copied(self, source: str, tokens: list[int]) -> list[str]:
+        """The source word for each UNK of a hypothesis: of those that are unknown themselves, if any are, the one that
+        the model looks at most when it writes the UNK.
+        """
+        assert isinstance(self.source, PieceTokenizer)
+        ids, words = self.source.encode(source)[: self.spec.max_length - 1], self.source.written(source)
+        weights = self.attention([*ids, EOS], tokens)[:, : len(ids)]
+        unknown = [place for place, token in enumerate(ids) if token == UNK] or list(range(len(ids)))
+        rows = [row for row, token in enumerate(tokens) if token == UNK]
+        return [words[unknown[int(weights[row, unknown].argmax())]] for row in rows]
+
+    @torch.inference_mode()
+    def attention(self, source: list[int], target: list[int]) -> Tensor:
+        """How much each of the target's tokens, and the end behind them, looked at each of the source's: (U, S)."""
+        inputs = [torch.tensor([ids], device=self.device) for ids in (source, [BOS, *target])]
+        lengths = torch.tensor([len(source)], device=self.device)
+        return self.model.attention(inputs[0], lengths, inputs[1])[0].float().cpu()
 
     @torch.inference_mode()
     def nats(self, batch: TranslationBatch) -> float:
@@ -112,13 +148,16 @@ def evaluate(translator: Translator, loader: BatchLoader) -> TranslationEvaluati
     started = time.perf_counter()
     parts: list[tuple[int, str]] = []
     nats, tokens = 0.0, 0
+    split = loader.split
     for batch in loader:
         best = translator.translate(batch.source, batch.lengths)
-        parts += [(int(row), translator.text(found[0])) for row, found in zip(batch.indices, best, strict=True)]
+        for row, found in zip(batch.indices.tolist(), best, strict=True):
+            if not found:
+                raise RunError(not_finite(split.names[row]))
+            parts.append((row, translator.text(found[0], split.source_texts[row])))
         nats, tokens = nats + translator.nats(batch), tokens + int((batch.target_out != IGNORED).sum())
     parts, totals = gather(parts, processes=loader.processes), gather([(nats, tokens)], processes=loader.processes)
     nats, tokens = sum(share for share, _ in totals), sum(share for _, share in totals)
-    split = loader.split
     hypotheses = [text for _, text in sorted(parts)]
     sources, references = split.source_texts, split.references
     return TranslationEvaluation(sources, hypotheses, references, nats, tokens, time.perf_counter() - started)

@@ -17,9 +17,11 @@ from sensorium.tasks.decoding_settings import BeamSettings, settings_from
 from sensorium.tasks.plots import plot_attention
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import texts
+from sensorium.tasks.text_inputs import UnreadableText
+from sensorium.tasks.text_sources import READING, text_reading
 from sensorium.tasks.translation.evaluate import TranslationEvaluation, Translator, evaluate
 from sensorium.tasks.translation.predict import TranslationPrediction, TranslationPredictor
-from sensorium.tasks.translation.report import write_translations
+from sensorium.tasks.translation.report import one_line, write_translations
 from sensorium.tasks.writers import LineWriter, Writer
 
 
@@ -29,7 +31,7 @@ class Translation(Task[TranslationSpec]):
     name = "translation"
     headline = Metric("bleu")
     input_keys = ("input", "text")
-    options = ("attention",)
+    options = ("attention", *READING)
     example_input = "input=-"
     bf16_always = True
 
@@ -73,8 +75,8 @@ class Translation(Task[TranslationSpec]):
     def truncation_notes(self, split: Any, spec: TranslationSpec) -> list[str]:
         return cut_note(split.cut, spec.max_length)
 
-    def inputs(self, given: Mapping[str, Any]) -> Iterable[str]:
-        return texts(given["input"], given["text"])
+    def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[str | UnreadableText]:
+        return texts(given["input"], given["text"], text_reading(given, model.dataset))
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> TranslationPredictor:
         return TranslationPredictor(model, options)
@@ -89,7 +91,8 @@ class Translation(Task[TranslationSpec]):
 
 
 def _lines(prediction: TranslationPrediction, first: bool) -> str:
-    return "".join(" ".join(text.split()) + "\n" for text, _ in prediction.translations)
+    """A line for each translation; an empty one where there is none, so that line 17 stays that of input 17."""
+    return "".join(one_line(text) + "\n" for text, _ in prediction.translations or (("", 0.0),))
 
 
 class AttentionPlots(Artifacts):

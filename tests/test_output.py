@@ -1,0 +1,81 @@
+"""What reaches a person: tables and lines without what a terminal would obey; what reaches a program: all of it."""
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from sensorium import output
+from sensorium.errors import printable
+from sensorium.files import write_csv
+
+COLOURED = "\x1b[31mred\x1b[0m"
+RECORD = {"in\x07put": f"{COLOURED}\r\n\x9b2J\u202etxt", "class": "é 好\u00a0!", "probability": 0.5}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (COLOURED, r"\x1b[31mred\x1b[0m"),
+        ("a\rb\x07\x9b\x7f", r"a\rb\x07\x9b\x7f"),
+        ("\u202e\u2028\ud83d", r"\u202e\u2028\ud83d"),
+        ("a\nb\tc", "a\nb\tc"),
+        ("שלום é 好 \u00a0👩\u200d👧", "שלום é 好 \u00a0👩\u200d👧"),
+    ],
+)
+def test_printable(text: str, shown: str) -> None:
+    assert printable(text, keep="\n\t") == shown
+
+
+def test_a_table_obeys_nothing_and_a_program_gets_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    output.write_records([RECORD], format="table", output=None, title=COLOURED)
+    told = capsys.readouterr().out
+    assert "\x1b" not in told
+    assert r"\x1b[31mred\x1b[0m\r\n\x9b2J\u202etxt" in told
+    assert "é 好\u00a0!" in told
+    assert r"in\x07put" in told
+    output.write_records([RECORD], format="json", output=None)
+    assert json.loads(capsys.readouterr().out) == RECORD
+    output.write_records([RECORD], format="csv", output=None)
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out, newline="")))
+    assert rows == [list(RECORD), ["0.5" if value == 0.5 else value for value in RECORD.values()]]
+
+
+def test_csv_is_written_out_for_a_terminal_alone() -> None:
+    terminal, pipe = Terminal(), io.StringIO()
+    output.put(f"{COLOURED}\n", terminal)
+    output.put(f"{COLOURED}\n", pipe)
+    assert (terminal.getvalue(), pipe.getvalue()) == ("\\x1b[31mred\\x1b[0m\n", f"{COLOURED}\n")
+
+
+def test_cells_that_a_spreadsheet_would_run_stay_and_are_told(tmp_path: Path) -> None:
+    rows = [["text", "n"], ["=1+1", -0.5], ["@x", "+3e4"], ["- good", " =A1"], ["a=b", "x"]]
+    write_csv(tmp_path / "a.csv", rows)
+    write_csv(tmp_path / "b.csv", [["text"], ["-3"]])
+    (tmp_path / "c.txt").write_text("=1")
+    assert (tmp_path / "a.csv").read_text() == 'text,n\n=1+1,-0.5\n@x,+3e4\n- good," =A1"\na=b,x\n'
+    assert output.formula_notes(sorted(tmp_path.iterdir())) == [
+        f"{tmp_path / 'a.csv'}: 4 cells begin like a formula ('=1+1'); in a spreadsheet, import the columns as text"
+    ]
+
+
+def test_csv_is_made_in_one_place() -> None:
+    source = Path(output.__file__).parent
+    makers = [path.name for path in source.rglob("*.py") if re.search(r"csv\.(writer|DictWriter)", path.read_text())]
+    assert makers == []
+
+
+def test_lines_on_a_console_and_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    output.console().print(f"cut: {COLOURED}\n[x]")
+    output.complain(f"{COLOURED}: damaged")
+    told = capsys.readouterr()
+    assert told.out == "cut: \\x1b[31mred\\x1b[0m\n[x]\n"
+    assert told.err == "\\x1b[31mred\\x1b[0m: damaged\n"
