@@ -105,7 +105,7 @@ def test_bad_annotations_are_named_and_left_out(tmp_path, bad, what):
         return
     assert len(data.problems) == 1
     # An image with a box less would teach that there is nothing; a box of no image takes none with it.
-    of_an_image = isinstance(bad, dict) and bad["image_id"] != 99
+    of_an_image = isinstance(bad, dict) and bad["image_id"] == 1
     assert [name[-5:] for name in data.train.names] == (["2.png"] if of_an_image else ["1.png", "2.png"])
 
 
@@ -162,3 +162,56 @@ def test_files_and_folders_that_are_not_given(tmp_path):
     assert told(tmp_path, train_json=None) == "dataset.train_json is not set. Give a file: dataset.train_json=FILE."
     assert told(tmp_path, train_images=None).startswith("dataset.train_images is not set. Give a folder")
     assert "train.jsn: there is no such file. Did you mean" in told(tmp_path, train_json=str(tmp_path / "train.jsn"))
+
+
+def test_detections_are_handed_back_under_the_ids_of_the_file(tmp_path):
+    write_all(tmp_path, [annotation()])
+    for part in ("train", "val", "test"):
+        content = json.loads((tmp_path / f"{part}.json").read_text())
+        for entry in content["images"]:
+            entry["id"] += 100
+        for entry in content["annotations"]:
+            entry["image_id"] += 100
+        (tmp_path / f"{part}.json").write_text(json.dumps(content))
+    data = load(tmp_path)
+    assert (data.train.image_ids, data.test.image_ids) == ([101, 102], [101])
+    assert data.train.category_ids == (3, 7)
+    assert any("ids of categories differ from those of train" in note for note in data.notes)
+
+
+def test_a_category_of_categories_only_is_no_class(tmp_path):
+    root = {"id": 0, "name": "cat", "supercategory": "none"}
+    categories = [root, *({**category, "supercategory": "cat"} for category in CATEGORIES)]
+    for part in ("train", "val", "test"):
+        write(tmp_path, part, 2, [annotation()], categories=categories)
+    data = load(tmp_path)
+    assert data.spec.class_names == ("cat", "dog")
+    assert f"{tmp_path}/train.json: cat: a category of categories only, no class" in data.notes
+
+
+@pytest.mark.parametrize("size", [{"width": -1, "height": -1}, {"width": 0, "height": 0}, {"width": None}])
+def test_sizes_that_stand_for_unknown(tmp_path, size):
+    write_all(tmp_path, [annotation()], **size)
+    assert load(tmp_path).problems == ()
+
+
+def test_a_box_around_the_outline_where_there_is_no_other(tmp_path):
+    outline = [[2, 3, 12, 3, 12, 8], [4, 1, 5, 9, 6, 2]]
+    write_all(tmp_path, [annotation(bbox=None, segmentation=outline)])
+    data = load(tmp_path)
+    assert data.train.boxes[0].tolist() == [[2, 1, 12, 9]]
+    assert f"{tmp_path}/train.json: 1 annotation without bbox; taken around the outline" in data.notes
+
+
+def test_nothing_but_crowds_is_nothing_to_learn_from(tmp_path):
+    write_all(tmp_path, [annotation(iscrowd=1), annotation(image=2, iscrowd=1)])
+    assert "all 2 boxes in train are difficult or a crowd" in told(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["train\\1.png", "some/folder/1.png", "C:\\data\\1.png"])
+def test_names_with_other_folders_in_front(tmp_path, name):
+    write_all(tmp_path, [annotation()])
+    content = json.loads((tmp_path / "train.json").read_text())
+    content["images"][0]["file_name"] = name
+    (tmp_path / "train.json").write_text(json.dumps(content))
+    assert load(tmp_path).train.names[0] == str(tmp_path / "train" / "1.png")

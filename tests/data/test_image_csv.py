@@ -27,6 +27,7 @@ def load(path, on_bad="fail", **changes):
         "val_fraction": 0.1,
         "test_fraction": 0.2,
         "split_seed": 0,
+        "on_conflict": "drop",
     }
     return ImageCsv(path=path and str(path), **(settings | changes)).load(on_bad=on_bad)
 

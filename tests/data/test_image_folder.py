@@ -25,6 +25,7 @@ def load(root, on_bad="fail", **changes):
         "val_fraction": 0.1,
         "test_fraction": 0.2,
         "split_seed": 0,
+        "on_conflict": "drop",
     }
     return ImageFolder(root=root and str(root), **(settings | changes)).load(on_bad=on_bad)
 

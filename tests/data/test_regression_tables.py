@@ -16,6 +16,7 @@ from sensorium.data.vision.image_regression_csv import ImageRegressionCsv
 from sensorium.errors import RequestError
 
 SHARED = {"split_column": None, "encoding": None, "val_fraction": 0.1, "test_fraction": 0.2, "split_seed": 0}
+SHARED |= {"on_conflict": "drop"}
 TOKENS = {"tokenizer": "word", "vocab_size": 50, "min_count": 1, "lowercase": True, "max_length": 9}
 
 

@@ -202,3 +202,21 @@ def test_vocs_folders(tmp_path):
     assert f"{lists}/train.txt:3: there is no mask {tmp_path}/SegmentationClass/e.png" in str(caught.value)
     with pytest.raises(RequestError, match=re.escape("Expected: SegmentationClass/*, JPEGImages/*, and ImageSets/Seg")):
         load_voc(tmp_path / "JPEGImages")
+
+
+def test_masks_of_0_and_255_need_the_colors_named(tmp_path):
+    for number, part in enumerate(("train", "val", "test")):
+        write_picture(tmp_path / part / "images" / "a.png", number, size=(2, 3))
+        write_mask(tmp_path / part / "masks" / "a.png", [[0, 255, 255], [0, 0, 255]])
+    message = told(tmp_path, class_names=["background", "thing"])
+    assert "the masks hold 0 and 255, and 255 is ignored" in message
+    assert "dataset.colours='{background: [0,0,0], object: [255,255,255]}'" in message
+    data = load(tmp_path, colours={"background": [0, 0, 0], "thing": [255, 255, 255]})
+    assert data.train.read_masks(np.array([0]))[0].tolist() == [[0, 1, 1], [0, 0, 1]]
+
+
+def test_masks_of_one_class_alone_are_nothing_to_learn_from(tmp_path):
+    for number, part in enumerate(("train", "val", "test")):
+        write_picture(tmp_path / part / "images" / "a.png", number, size=(2, 3))
+        write_mask(tmp_path / part / "masks" / "a.png", [[1, 1, 1], [1, 1, 1]])
+    assert "the masks of train have pixels of b only" in told(tmp_path, class_names=["a", "b"])

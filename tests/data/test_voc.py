@@ -1,5 +1,7 @@
 """Pascal VOC's folders: what is read, and what is found to be wrong, by file and line."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -163,3 +165,13 @@ def test_an_annotation_that_declares_entities_is_refused(tmp_path):
     assert caught.value.line == 2
     path.write_text("<a>\n<b>1</b>\n\n<b>2</b></a>")
     assert [(b.text, b.get("line")) for b in read_xml(path)] == [("1", "2"), ("2", "4")]
+
+
+def test_names_with_blanks_are_whole_in_lists(tmp_path):
+    names = {"train": ["IMG_0 (2)", "a 1b", "b"], "val": ["c d"], "test": ["e"]}
+    write(tmp_path, {name: [CAT] for of in names.values() for name in of}, names)
+    lists = tmp_path / "ImageSets" / "Main"
+    (lists / "train.txt").write_text("IMG_0 (2)\na 1b  1\nb -1\n")
+    data = load(tmp_path)
+    assert [Path(name).stem for name in data.train.names] == ["IMG_0 (2)", "a 1b", "b"]
+    assert data.problems == ()

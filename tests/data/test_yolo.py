@@ -1,5 +1,7 @@
 """YOLO's text files: what is read, and what is found to be wrong, by file and line."""
 
+from pathlib import Path
+
 import pytest
 
 from scenes import COMMON, write_picture
@@ -144,3 +146,40 @@ def test_folders_that_are_not_there(tmp_path):
     assert told(tmp_path) == f"There is no folder {tmp_path}/labels/train for the images in {tmp_path}/images/train."
     (tmp_path / "other" / "train").mkdir(parents=True)
     assert told(tmp_path / "other", class_names=["a"]).startswith(f"{tmp_path}/other/train has no folder images.\nExp")
+
+
+def test_class_names_that_yaml_takes_for_something_else(tmp_path):
+    write(tmp_path, {"train": [BOX], "val": [BOX], "test": [BOX]}, names="names: [off, on]\n")
+    assert load(tmp_path).spec.class_names == ("off", "on")
+    (tmp_path / "data.yaml").write_text("names: {0: no, 1: 1.0}\n")
+    assert load(tmp_path).spec.class_names == ("no", "1.0")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "train: images/train2017\nval: images/val2017\nnames: [cat, dog]\n",
+        "train: ../images/train2017\nval: ../images/val2017\ntest: ../images/gone\nnames: [cat, dog]\n",
+        "path: images\ntrain: train2017\nval: [val2017]\nnames: [cat, dog]\n",
+        "train: train.txt\nval: images/val2017\nnames: [cat, dog]\n",
+    ],
+)
+def test_splits_that_data_yaml_names(tmp_path, text):
+    for number, folder in enumerate(("train2017", "val2017")):
+        for i in range(4):
+            write_picture(tmp_path / "images" / folder / f"{i}.png", 10 * number + i)
+            (tmp_path / "labels" / folder).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "labels" / folder / f"{i}.txt").write_text(BOX)
+    (tmp_path / "train.txt").write_text("".join(f"images/train2017/{i}.png\n" for i in range(4)))
+    (tmp_path / "data.yaml").write_text(text)
+    data = load(tmp_path)
+    assert {Path(name).parent.name for name in data.val.names} == {"val2017"}
+    assert (len(data.val), len(data.train) + len(data.test)) == (4, 4)
+    assert all(len(labels) == 1 for labels in data.train.labels)
+
+
+def test_outlines_are_read_as_their_bounding_boxes(tmp_path):
+    outline = "1 0.25 0.5 0.5 0.25 0.75 0.5 0.5 0.75"  # a diamond
+    data = load(write(tmp_path, {"train": [outline], "val": [BOX], "test": [BOX]}))
+    assert data.train.boxes[0].tolist() == [[8, 6, 24, 18]]
+    assert "1 outlines are read as their bounding boxes" in data.notes

@@ -101,4 +101,5 @@ def class_order(labels: Iterable[str]) -> list[str]:
 
 def counted(number: int, word: str) -> str:
     """ "1 image", "2,000 images"."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
+    plural = "es" if word.endswith(("x", "s")) else "s"
+    return f"{number:,} {word}{'' if number == 1 else plural}"

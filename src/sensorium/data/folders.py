@@ -36,9 +36,9 @@ def split_folders(root: Path, *, expected: str) -> tuple[dict[str, Path], list[s
         raise RequestError(f"{root} has a folder {there} but none called train.\n{expected}")
     others = [folder.name for folder in inside if folder not in folders.values()]
     notes = [f"{root}: not read, beside the splits: {listing(others, limit=10)}"] if others else []
-    if any(folder.name.lower() != split for split, folder in folders.items()):
-        told = ", ".join(f"{folder.name} is {split}" for split, folder in folders.items())
-        notes.append(f"{root}: {told}")
+    renamed = [f"{folder.name} is {split}" for split, folder in folders.items() if folder.name.lower() != split]
+    if renamed:
+        notes.append(f"{root}: {', '.join(renamed)}")
     return folders, notes
 
 

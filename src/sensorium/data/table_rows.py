@@ -10,7 +10,7 @@ from sensorium.data.io.paths import existing
 from sensorium.data.io.tables import check_column, open_table
 from sensorium.data.listing import Listing, split_named
 from sensorium.data.settings import Settings
-from sensorium.errors import RequestError
+from sensorium.errors import RequestError, cut
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +71,9 @@ class Row:
         try:
             there = path.is_file()
         except OSError as error:  # a text of 5,000 letters is no name
-            raise ValueError(f"{name!r:.80} cannot be a file name ({error.strerror})") from None
+            raise ValueError(f"{cut(name)!r} cannot be a file name ({error.strerror})") from None
         if not there:
-            raise ValueError(f"there is no file {path}")
+            raise ValueError(f"there is no file {cut(path)}")
         return path
 
 

@@ -10,7 +10,7 @@ PARTS = ("train", "val", "test")
 
 
 def load(root, on_bad="fail", **changes):
-    return SpeechFolder(root=root and str(root), **SOUND | changes).load(on_bad=on_bad)
+    return SpeechFolder(root=root and str(root), **SOUND | {"on_conflict": "drop"} | changes).load(on_bad=on_bad)
 
 
 def told(root, on_bad="fail") -> str:

@@ -142,7 +142,10 @@ def test_tables_that_are_parts(tmp_path, rows):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"audio": "wavs/none.wav"}, "there is no file {folder}/wavs/none.wav"),
+        (
+            {"audio": "wavs/none.wav"},
+            "there is no file {folder}/wavs/none.wav; dataset.audio_root=FOLDER names the folder that paths start from",
+        ),
         ({"audio": ""}, "no audio"),
         ({"text": " "}, "{folder}/wavs/three.wav[0.1-0.2]: no transcript"),
         ({"start": "early"}, "start 'early' is not a number of seconds"),
@@ -187,5 +190,28 @@ def test_no_table(tmp_path, rows):
     (tmp_path / "bad.csv").write_text("audio,text\nnone.wav,one\n")
     assert told(tmp_path / "bad.csv") == (
         f"{tmp_path / 'bad.csv'} lists no usable recording. "
-        f"The first problem: {tmp_path / 'bad.csv'}:2: there is no file {tmp_path / 'none.wav'}"
+        f"The first problem: {tmp_path / 'bad.csv'}:2: there is no file {tmp_path / 'none.wav'};"
+        " dataset.audio_root=FOLDER names the folder that paths start from"
     )
+
+
+@pytest.mark.parametrize("columns", [("offset", "duration"), ("start", "duration")])
+def test_pieces_by_their_duration_as_nemo_has_them(tmp_path, rows, columns):
+    start, duration = columns
+    path = table(tmp_path, [row | {start: 0.1, duration: 0.06 + 0.01 * n} for n, row in enumerate(rows)], "jsonl")
+    data = load(path)
+    found = np.concatenate([getattr(data, part).durations for part in PARTS])
+    assert sorted(np.round(found, 3)) == [round(0.06 + 0.01 * n, 3) for n in range(len(rows))]
+
+
+def test_a_duration_alone_is_that_of_the_file(tmp_path, rows):
+    data = load(table(tmp_path, [row | {"duration": 0.2} for row in rows], "jsonl"))
+    assert set(data.train.durations.round(3)) == {0.3}
+
+
+def test_recordings_in_another_folder(tmp_path, rows):
+    names = [row | {"audio": row["audio"].removeprefix("wavs/")} for row in rows]
+    path = table(tmp_path, names)
+    assert "dataset.audio_root=FOLDER names the folder that paths start from" in told(path)
+    data = load(path, audio_root=str(tmp_path / "wavs"))
+    assert len(data.train) + len(data.val) + len(data.test) == len(rows)

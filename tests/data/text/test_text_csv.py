@@ -27,6 +27,7 @@ SETTINGS = {
     "test_fraction": 0.2,
     "val_fraction": 0.2,
     "split_seed": 0,
+    "on_conflict": "drop",
 }
 
 
@@ -292,3 +293,20 @@ def test_a_packed_table(tmp_path, kind):
     assert len(all_texts(load(path))) == 20
     path.write_bytes(path.read_bytes()[:-20])
     assert "is not a complete .gz file" in told(path)
+
+
+@pytest.mark.parametrize(("on_conflict", "kept"), [("majority", ["b", "b"]), ("first", ["a"])])
+def test_the_same_text_with_several_labels_takes_the_one_that_is_asked_for(tmp_path, on_conflict, kept):
+    rows = [f"text {label} {number},{label}" for number in range(12) for label in "ab"]
+    path = tmp_path / "list.csv"
+    path.write_text("\n".join(["text,label", "same,a", "same,b", "same,b", *rows]))
+    data = load(path, on_conflict=on_conflict)
+    found = [
+        data.spec.class_names[label]
+        for split in (data.train, data.val, data.test)
+        for text, label in zip(split.texts, split.labels.tolist(), strict=True)
+        if text == "same"
+    ]
+    assert found == kept
+    assert any(f"{3 - len(kept)} texts dropped" in note for note in data.notes)
+    assert "labelled 'a'" in told(path)

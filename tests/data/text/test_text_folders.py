@@ -25,7 +25,7 @@ def told(dataset, on_bad="fail") -> str:
 
 
 def folder_of(root, **changes) -> TextFolder:
-    return TextFolder(root=str(root), encoding=None, test_fraction=0.2, **TOKENS | HELD | changes)
+    return TextFolder(root=str(root), encoding=None, test_fraction=0.2, on_conflict="drop", **TOKENS | HELD | changes)
 
 
 def write(root, folder, count, word):
@@ -62,12 +62,21 @@ def test_classes_alone_are_divided_and_what_is_wrong_is_named(tmp_path):
         "neg/empty.txt: no text",
         "none: class folder without texts",
     ]
-    latin = TextFolder(root=str(tmp_path), encoding="latin-1", test_fraction=0.2, **TOKENS | HELD)
+    latin = TextFolder(
+        on_conflict="drop",
+        root=str(tmp_path),
+        encoding="latin-1",
+        test_fraction=0.2,
+        on_conflict="drop",
+        **TOKENS | HELD,
+    )
     assert len(latin.load(on_bad="skip").problems) == 2
 
 
 def test_folders_that_hold_no_texts(tmp_path):
-    assert "dataset.root is not set" in told(TextFolder(root=None, encoding=None, test_fraction=0.2, **TOKENS | HELD))
+    assert "dataset.root is not set" in told(
+        TextFolder(root=None, encoding=None, test_fraction=0.2, on_conflict="drop", **TOKENS | HELD)
+    )
     assert f"Expected: {tmp_path}/CLASS/NAME.txt" in told(folder_of(tmp_path))
     write(tmp_path, "test/pos", 1, "x")
     assert "has a folder test but none called train" in told(folder_of(tmp_path))

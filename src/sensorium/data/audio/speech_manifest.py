@@ -70,7 +70,10 @@ def _audio(row: Row, root: Path | None, files: dict[str, Path]) -> Path:
     if not name:
         raise ValueError("no audio")
     if name not in files:
-        files[name] = row.file(name, root)
+        try:
+            files[name] = row.file(name, root)
+        except ValueError as error:
+            raise ValueError(f"{error}; dataset.audio_root=FOLDER names the folder that paths start from") from None
     return files[name]
 
 

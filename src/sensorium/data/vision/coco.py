@@ -196,7 +196,8 @@ def _bbox(entry: Mapping[str, Any]) -> list[float]:
 
 
 def _number(value: Any, given: Sequence[Any]) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(min(value, _LARGEST)):
+    finite = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    if isinstance(value, bool) or not finite:
         raise ValueError(f"box with a value that is not a number (bbox {given!s:.60})")
     if abs(value) > _LARGEST:
         raise ValueError(f"box with a number far beyond any image (bbox {as_typed(given)})")
