@@ -67,7 +67,6 @@ def test_classes_alone_are_divided_and_what_is_wrong_is_named(tmp_path):
         root=str(tmp_path),
         encoding="latin-1",
         test_fraction=0.2,
-        on_conflict="drop",
         **TOKENS | HELD,
     )
     assert len(latin.load(on_bad="skip").problems) == 2
