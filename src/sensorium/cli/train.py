@@ -19,7 +19,7 @@ from sensorium import checkpoint, distributed, evaluation, output, runs
 from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_classes
 from sensorium.cli import configs, guess, schema, sweep
 from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra
-from sensorium.data.base import Data, Problem, refuse
+from sensorium.data.base import Data, Problem, counted, refuse
 from sensorium.errors import RequestError, RunError, SensoriumError, listing
 from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
@@ -165,7 +165,7 @@ def _prepared(
     for note in data.notes:
         say(note)
     registry.of(data.spec).check_request(data.spec, config.decoding)
-    model = _model(config.with_values("model", init=None) if resumed else config, data, say)
+    model = _model(config.with_values("model", init=None) if resumed else config, data, None if resumed else say)
     data = _without_unfit(model, data, config.on_bad)
     evaluation.record_problems(run.folder, data.problems, say=say)
     return settings.resolve(config, data=data, model=model, say=say), data, model
@@ -232,10 +232,14 @@ def _summary(config: RunConfig, data: Data, model: torch.nn.Module) -> str:
     parameters = sum(parameter.numel() for parameter in model.parameters())
     sizes = " + ".join(f"{len(split):,}" for split in (data.train, data.val, data.test))
     layout = f"{config.memory_format}, " if registry.of(data.spec).uses_memory_format else ""
+    scale = float(config.model["backbone_lr_scale"])
+    backbone = f" (all but the head: {scale * config.peak_lr:g})" if scale != 1 and not config.model["freeze"] else ""
+    last = config.trainer["max_epochs"]
+    epochs = f", {counted(last, 'epoch')}" if last > 0 else ""
     tokens = f" of at most {config.batch_tokens:,} tokens" if config.batch_tokens else ""
     return (
         f"{config.dataset_name}: {sizes} {data.spec} (train + val + test)\n"
         f"{config.model_name}: {parameters:,} parameters, {config.trainer['precision']}, {layout}"
-        f"lr {config.peak_lr:g}, batch {config.batch_size}{tokens}"
+        f"lr {config.peak_lr:g}{backbone}, batch {config.batch_size}{tokens}{epochs}"
         + ("" if parameters else f"\nnothing in {config.model_name} learns: the epochs only measure it")
     )

@@ -161,6 +161,7 @@ class Task(ABC, Generic[S]):
     bf16_always: ClassVar[bool] = False  # whether bfloat16 pays for models of any size (decision 0011)
     uses_memory_format: ClassVar[bool] = False  # whether channels_last can matter
     traceable: ClassVar[bool] = False  # whether debug=trace works
+    steps: ClassVar[int] = 600  # optimizer steps that trainer.max_epochs=auto gives a training on few examples
 
     # -- training
 

@@ -105,8 +105,7 @@ class Training:
         """This process's share of the training and of the validation batches; at least one of each."""
         config, train, val = self.config, self.data.train, self.data.val
         rank, processes = distributed.rank(), distributed.world_size()
-        if few := config.trainer.get("overfit_batches"):
-            train = _few(train, few, config.step_size * processes)
+        train = overfitted(config, train, processes=processes)
         if min(len(train), len(val)) < processes:
             raise RequestError(
                 f"{processes} processes cannot share {len(train):,} training and {len(val):,} validation examples."
@@ -119,9 +118,14 @@ class Training:
         )
 
 
-def _few(split: Split, batches: float, batch_size: int) -> Split:
-    """Examples for `batches` batches (a number, or a share of all below 1), the same in every epoch."""
-    count = batches * batch_size if batches >= 1 else int(batches * len(split))
+def overfitted(config: RunConfig, split: Split, *, processes: int) -> Split:
+    """Of trainer.overfit_batches, the examples (a number of batches, or a share of all below 1), the same in every
+    epoch; without it, all.
+    """
+    batches = config.trainer.get("overfit_batches")
+    if not batches:
+        return split
+    count = batches * config.step_size * processes if batches >= 1 else int(batches * len(split))
     return split.subset(np.sort(generator(len(split)).permutation(len(split))[: int(count)]))
 
 
