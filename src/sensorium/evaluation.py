@@ -29,17 +29,16 @@ def evaluate(loaded: Checkpoint, split: Any, *, config: RunConfig, device: torch
     return registry.of(loaded.spec).evaluate(model, split, loader_of)
 
 
-def evaluate_run(config: RunConfig, run: RunFolder, *, data: Data, device: torch.device) -> dict[str, float]:
+def evaluate_run(config: RunConfig, run: RunFolder, *, data: Data, device: torch.device) -> Evaluation:
     """The best checkpoint of a run on its test split: metrics.json, tables and plots in the run folder."""
     best = read(run.best)
     evaluation = evaluate(best, data.test, config=config, device=device, trust=True)
-    metrics = named(evaluation, "test")
     if distributed.rank() == 0:
         task = registry.of(best.spec)
         task.report(evaluation, folder=run.folder, split=data.test, spec=best.spec, predictions_format="csv")
         plot_history(run.history, run.folder / "plots" / "history.png")
-        runs.write_metrics(run, metrics)
-    return metrics
+        runs.write_metrics(run, named(evaluation, "test"))
+    return evaluation
 
 
 def named(evaluation: Evaluation, split: str) -> dict[str, float]:

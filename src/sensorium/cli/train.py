@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +24,9 @@ from sensorium.errors import RequestError, RunError, SensoriumError, listing
 from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
 from sensorium.tasks import registry
-from sensorium.training import fit, launch, learning, settings, trace
+from sensorium.tasks.base import Evaluation
+from sensorium.training import advice, fit, launch, learning, overview, settings, trace, verdict
+from sensorium.training.history import Row
 from sensorium.training.interrupts import stop_signals
 
 
@@ -133,15 +135,20 @@ def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     started = time.perf_counter()
     first = distributed.rank() == 0
     console = output.console(log=run.log if first else None)
-    say: Callable[[str], None] = console.print if first else (lambda *_: None)
+    say: Callable[..., None] = console.print if first else (lambda *_, **__: None)
     fit.quiet()
-    if advice := settings.set_threads(config.threads, processes=int(os.environ.get("LOCAL_WORLD_SIZE", "1"))):
-        say(advice)
+    if busy := settings.set_threads(config.threads, processes=int(os.environ.get("LOCAL_WORLD_SIZE", "1"))):
+        say(busy)
 
     config, data, model = _prepared(launch.with_world_size(config), run, resumed=resume is not None, say=say)
+    warned: list[advice.Advice] = []
     if first:
         runs.write_config(run, config.to_dict())
+        facts = overview.facts_of(data)
+        warned = advice.about_data(config, data, facts)
+        say(overview.table(data, facts))
     say(_summary(config, data, model))
+    advice.show(warned, say)
     if config.trace is not None:
         trace.show(config, data=data, model=model, say=say)
         runs.discard(run)
@@ -151,10 +158,15 @@ def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     training.run(resume)
     seconds = time.perf_counter() - started
     say(f"trained in {seconds:.1f} s")
+    summary = training.summary(seconds=seconds)
     if first:
-        runs.write_summary(run, training.summary(seconds=seconds))
+        runs.write_summary(run, summary)
     if run.best.exists():
-        _conclude(config, run, data=data, device=training.device, say=say)
+        found = _tested(config, run, data=data, device=training.device, say=say)
+        if first:
+            warned += _judge(found, summary, data=data, rows=training.history.rows, say=say)
+            advice.show(warned, say)
+        say(f"run folder: {run.folder}\n\n{_next_commands(config, run, data)}")
 
 
 def _prepared(
@@ -171,12 +183,30 @@ def _prepared(
     return settings.resolve(config, data=data, model=model, say=say), data, model
 
 
-def _conclude(config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Any) -> None:
-    """Test results where they are wanted, and what can be done next."""
-    if config.test and makes_classes(config.learning):
-        metrics = evaluation.evaluate_run(config, run, data=data, device=device)
-        say(output.table([{"metric": name, "value": value} for name, value in metrics.items()]))
-    say(f"run folder: {run.folder}\n\n{_next_commands(config, run, data)}")
+def _tested(
+    config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Callable[..., None]
+) -> Evaluation | None:
+    """Test results, where they are wanted."""
+    if not config.test or not makes_classes(config.learning):
+        return None
+    found = evaluation.evaluate_run(config, run, data=data, device=device)
+    metrics = evaluation.named(found, "test")
+    say(output.table([{"metric": name, "value": value} for name, value in metrics.items()]))
+    return found
+
+
+def _judge(
+    found: Evaluation | None, summary: runs.Summary, *, data: Data, rows: Sequence[Row], say: Callable[..., None]
+) -> list[advice.Advice]:
+    """Says what the training came to; what there is to warn of."""
+    for line in verdict.early_best(summary):
+        say(line)
+    if found is None:
+        say(verdict.untested(summary, data))
+        return advice.about_result(rows, None)
+    result = verdict.verdict(found, data)
+    say(result.line)
+    return advice.about_result(rows, result)
 
 
 def _next_commands(config: RunConfig, run: RunFolder, data: Data) -> str:

@@ -31,6 +31,30 @@ class Metric(NamedTuple):
     higher_is_better: bool = True
 
 
+class ConstantAnswer(NamedTuple):
+    """What the headline metric would be for one and the same answer to every example, and that answer in words."""
+
+    value: float
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitFacts:
+    """What there is to know about a split before training.
+
+    classes: what there is of each class by name, in `counted`; {} for a task without classes. lengths: (N,) of the
+    examples, in `unit`; None where all are alike. unknown: share of the tokens that are unknown. sampled: whether
+    classes were counted in some of the examples only.
+    """
+
+    classes: Mapping[str, int] = field(default_factory=dict)
+    counted: str = "examples"
+    lengths: np.ndarray | None = None
+    unit: str = ""
+    unknown: float = 0.0
+    sampled: bool = False
+
+
 @dataclass(frozen=True)
 class LoadedModel:
     """A checkpoint's model, and what it says about itself.
@@ -68,6 +92,10 @@ class Evaluation(ABC):
     def to_dict(self) -> dict[str, float]:
         """The metrics, as JSON stores them."""
         return dict(self.metrics)
+
+    def headline_interval(self) -> tuple[float, float] | None:
+        """The 95 % confidence interval of the metric that the task goes by; None where it has none."""
+        return None
 
     def signatures(self) -> list[str]:
         """How metrics were computed, a line each, where implementations differ (BLEU)."""
@@ -161,6 +189,7 @@ class Task(ABC, Generic[S]):
     bf16_always: ClassVar[bool] = False  # whether bfloat16 pays for models of any size (decision 0011)
     uses_memory_format: ClassVar[bool] = False  # whether channels_last can matter
     traceable: ClassVar[bool] = False  # whether debug=trace works
+    example: ClassVar[str] = "example"  # what the length of a split counts
     steps: ClassVar[int] = 600  # optimizer steps that trainer.max_epochs=auto gives a training on few examples
 
     # -- training
@@ -179,6 +208,17 @@ class Task(ABC, Generic[S]):
         """
         counts = self.class_counts(split, num_classes)
         return None if counts is None else counts.sum() / (num_classes * np.maximum(counts, 1))
+
+    def facts(self, split: Any, spec: S) -> SplitFacts:
+        """What is shown of a split before training, and what warnings go by."""
+        return SplitFacts()
+
+    def constant_answer(self, data: Data, evaluation: Any) -> ConstantAnswer | None:
+        """The best answer that does not look at its input, on the test split; None where nothing is worth a mention.
+
+        evaluation: of the test split.
+        """
+        return None
 
     def check_request(self, spec: S, decoding: Mapping[str, Any]) -> None:
         """Refuses what could not be evaluated, for want of a package or of sense, before hours of training."""

@@ -81,6 +81,7 @@ class Checkpoints(pl.Callback):
         self.keep_epochs = keep_epochs
         self.best: float | None = None
         self.best_loss = math.inf  # val/loss of the same moment
+        self.best_epoch: int | None = None  # of the same moment, counted from 1
         self._for_prediction = False
         self._at_epoch_start = False
         self._saved_at = time.monotonic()
@@ -174,6 +175,7 @@ class Checkpoints(pl.Callback):
     def _save_best(self, trainer: pl.Trainer, value: float | None, loss: float) -> None:
         if _is_sound(trainer):
             self.best, self.best_loss = value, math.inf if math.isnan(loss) else loss
+            self.best_epoch = None if value is None else trainer.current_epoch + 1
             self._save_for_prediction(trainer, self.run.best)
 
     def _save_epoch(self, trainer: pl.Trainer) -> None:
@@ -213,11 +215,13 @@ class Checkpoints(pl.Callback):
         self._metrics, self._stopped = checkpoint["callback_metrics"], checkpoint["stopped"]
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "best_loss": self.best_loss}
+        return {"best": self.best, "best_loss": self.best_loss, "best_epoch": self.best_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best = state_dict["best"]
-        self.best_loss = state_dict.get("best_loss", math.inf)  # a run begun with an earlier Sensorium has none
+        # A run begun with an earlier Sensorium has neither.
+        self.best_loss = state_dict.get("best_loss", math.inf)
+        self.best_epoch = state_dict.get("best_epoch")
 
 
 def _is_sound(trainer: pl.Trainer) -> bool:

@@ -96,6 +96,8 @@ class Training:
             monitor=kept.monitor,
             mode=kept.mode,
             best=kept.best,
+            best_epoch=kept.best_epoch,
+            epochs=self.trainer.current_epoch,
             headline=f"test/{registry.of(self.data.spec).headline.name}",
             parameters=sum(parameter.numel() for parameter in self.task.model.parameters()),
             seconds=round(seconds, 2),

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.specs import ImageTaggingSpec
-from sensorium.tasks.base import LoadedModel, Metric, PredictOptions, Task
+from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.classification.task import class_numbers
 from sensorium.tasks.image_tagging.evaluate import Tagger, TaggingEvaluation, evaluate
 from sensorium.tasks.image_tagging.predict import TagPredictor
@@ -39,6 +40,14 @@ class ImageTagging(Task[ImageTaggingSpec]):
         positive = split.targets.sum(axis=0, dtype=np.int64)
         weights: np.ndarray = np.maximum(len(split) - positive, 1) / np.maximum(positive, 1)
         return weights
+
+    def facts(self, split: Any, spec: ImageTaggingSpec) -> SplitFacts:
+        counts = split.targets.sum(axis=0, dtype=np.int64).tolist()
+        return SplitFacts(classes=dict(zip(spec.class_names, counts, strict=True)), counted="tags")
+
+    def constant_answer(self, data: Data, evaluation: TaggingEvaluation) -> ConstantAnswer:
+        shares = evaluation.targets.mean(axis=0)  # the average precision of a score that is the same for all images
+        return ConstantAnswer(float(shares[shares > 0].mean()), "the same tags for every image")
 
     def eval_precision(self, precision: str) -> str:
         return precision

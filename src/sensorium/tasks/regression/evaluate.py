@@ -10,6 +10,7 @@ from torch import Tensor
 from sensorium.data.loader import BatchLoader
 from sensorium.distributed import gather
 from sensorium.metrics.regression import PerTarget, per_target, summary
+from sensorium.metrics.uncertainty import bootstrap_interval
 from sensorium.specs import ImageRegressionSpec, TextRegressionSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.inference import InferenceModel
@@ -37,6 +38,10 @@ class RegressionEvaluation(Evaluation):
     def standardized_errors(self) -> np.ndarray:
         """(N, K) prediction - target, in standard deviations of the target."""
         return (self.predictions - self.targets) / self.target_std
+
+    def headline_interval(self) -> tuple[float, float] | None:
+        squared = (self.predictions - self.targets) ** 2
+        return bootstrap_interval(lambda rows: float(np.sqrt(squared[rows].mean(axis=0)).mean()), len(squared))
 
     def per_target(self) -> PerTarget:
         return per_target(self.predictions, self.targets)

@@ -14,7 +14,8 @@ from sensorium.batches import IGNORED, TranslationBatch
 from sensorium.data.loader import BatchLoader
 from sensorium.decoding.beam import Hypothesis, beam_search
 from sensorium.distributed import gather
-from sensorium.metrics.translation import bleu, chrf, exact_matches
+from sensorium.metrics.translation import bleu, bleu_of_rows, chrf, exact_matches
+from sensorium.metrics.uncertainty import bootstrap_interval
 from sensorium.models.protocols import Seq2Seq
 from sensorium.specs import TranslationSpec
 from sensorium.tasks.base import Evaluation
@@ -52,6 +53,10 @@ class TranslationEvaluation(Evaluation):
             "loss": self.nats / self.tokens,
             "perplexity": math.exp(min(self.nats / self.tokens, 700.0)),
         }
+
+    def headline_interval(self) -> tuple[float, float] | None:
+        score = bleu_of_rows(self.hypotheses, self.references)
+        return bootstrap_interval(score, len(self.hypotheses))
 
 
 class Translator:
