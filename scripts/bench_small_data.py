@@ -78,7 +78,13 @@ def measured(name: str, setting: str, *, out: Path, data: Path | None) -> dict[s
     value = runs.read_metrics(run)[chosen.metric]
     config = run.read_config()
     found = {"batch": config["batch_size"], "epochs": config["trainer"]["max_epochs"]}
-    return {"data": name, "setting": setting, chosen.metric: round(value, 4), "value": value, "seconds": seconds} | found
+    return {
+        "data": name,
+        "setting": setting,
+        chosen.metric: round(value, 4),
+        "value": value,
+        "seconds": seconds,
+    } | found
 
 
 def ranks(results: dict[tuple[str, str], float]) -> dict[str, float]:

@@ -17,7 +17,9 @@ RATE = 8000  # hertz of all audio
 Random = np.random.Generator
 
 
-def _images(folder: Path, draw: Callable[[Random, int], np.ndarray], *, classes: int, train: int, test: int) -> list[str]:
+def _images(
+    folder: Path, draw: Callable[[Random, int], np.ndarray], *, classes: int, train: int, test: int
+) -> list[str]:
     """An image folder: `train` and `test` images of each class, drawn by `draw(random, label)` -> (H, W[, 3]) in 0..1."""
     if not folder.exists():
         random = np.random.default_rng(0)
@@ -349,7 +351,10 @@ def two_words(folder: Path, root: Path) -> list[str]:
             said = [str(random.choice(["yes", "no"])) for _ in range(8)]
             pieces = []
             for word in said:
-                pieces += [words[word][random.integers(len(words[word]))], np.zeros(int(RATE * random.uniform(0.1, 0.4)))]
+                pieces += [
+                    words[word][random.integers(len(words[word]))],
+                    np.zeros(int(RATE * random.uniform(0.1, 0.4))),
+                ]
             _recording(folder / f"{number:02d}.wav", _noisy(random, np.concatenate(pieces), 0.002))
             rows.append((f"{number:02d}.wav", " ".join(said)))
         _table(path, rows)
