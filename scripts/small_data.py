@@ -20,7 +20,7 @@ Random = np.random.Generator
 def _images(
     folder: Path, draw: Callable[[Random, int], np.ndarray], *, classes: int, train: int, test: int
 ) -> list[str]:
-    """An image folder: `train` and `test` images of each class, drawn by `draw(random, label)` -> (H, W[, 3]) in 0..1."""
+    """An image folder: `train` and `test` images of each class, from `draw(random, label)`: (H, W[, 3]), 0 to 1."""
     if not folder.exists():
         random = np.random.default_rng(0)
         for part, count in (("train", train), ("test", test)):
@@ -68,7 +68,7 @@ def stripes(folder: Path) -> list[str]:
 
 
 def cells(folder: Path) -> list[str]:
-    """60 color images of 64 x 64, as a microscope shows them: cells with a whole nucleus or with one that fell apart."""
+    """60 color images of 64 x 64, as from a microscope: cells with a whole nucleus, or with one that fell apart."""
 
     def draw(random: Random, label: int) -> np.ndarray:
         y, x = _grid(64)
@@ -255,20 +255,6 @@ def chirps(folder: Path) -> list[str]:
     return _recordings(folder, make, classes=2, train=20, test=100)
 
 
-def rhythms(folder: Path) -> list[str]:
-    """40 recordings of one second: clicks in four rhythms, at a pitch and a pace of their own."""
-    patterns = ("x.x.x.x.", "x..x..x.", "xx..xx..", "xxx.x...")
-
-    def make(random: Random, label: int) -> np.ndarray:
-        step = int(RATE * random.uniform(0.09, 0.13))
-        time_ = np.arange(step) / RATE
-        click = np.sin(2 * np.pi * random.uniform(400, 1500) * time_) * np.exp(-time_ / 0.02)
-        beats = [click * random.uniform(0.3, 0.6) if mark == "x" else 0 * click for mark in patterns[label]]
-        return _noisy(random, np.concatenate(beats), 0.03)
-
-    return _recordings(folder, make, classes=4, train=10, test=50)
-
-
 def vowels(folder: Path) -> list[str]:
     """120 recordings of six vowels: pulses of any pitch through two resonances."""
     formants = ((730, 1090), (270, 2290), (300, 870), (530, 1840), (570, 840), (490, 1350))
@@ -341,7 +327,7 @@ def of_fsdd(folder: Path, root: Path) -> list[str]:
 
 
 def two_words(folder: Path, root: Path) -> list[str]:
-    """60 recordings of one man, eight words each and each one of two, with their transcripts: YesNo from other words."""
+    """60 recordings of one man, eight words each and each one of two, with transcripts: YesNo from other words."""
     path = folder / "recordings.csv"
     if not path.exists():
         random = np.random.default_rng(0)

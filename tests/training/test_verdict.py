@@ -42,7 +42,7 @@ def evaluation_of(data: Data, right: int) -> ClassificationEvaluation:
 
 
 def test_the_line_names_metric_interval_size_and_constant_answer(data: Data) -> None:
-    """Wilson's interval for 19 of 20: center (0.95 + 0.096) / 1.192, half width 0.1116."""
+    """Wilson's interval for 19 of 20: center (0.95 + 0.096) / 1.192, half width 0.1136."""
     found = verdict.verdict(evaluation_of(data, 19), data)
     assert found.line == (
         'test accuracy: 0.95 (95 % interval 0.7639 to 0.9911, 20 examples); always "1" would get 0.75'

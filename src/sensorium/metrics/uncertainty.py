@@ -82,7 +82,8 @@ def wilson_interval(successes: int, total: int) -> Interval:
     share, spread = successes / total, z * z / total
     center = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / total + spread / (4 * total))
-    return max(0.0, center - half), min(1.0, center + half)
+    # Exactly, at the ends: rounding would leave a hair.
+    return 0.0 if successes == 0 else center - half, 1.0 if successes == total else center + half
 
 
 def bootstrap_interval(
