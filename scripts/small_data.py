@@ -301,7 +301,7 @@ def of_mr(folder: Path, root: Path) -> list[str]:
     if not path.exists():
         rows = [("text", "label", "split")]
         for label, name in (("negative", "rt-polarity.neg"), ("positive", "rt-polarity.pos")):
-            lines = (root / name).read_text(encoding="latin-1").splitlines()
+            lines = (root / name).read_text(encoding="latin-1").strip().split("\n")  # some hold other ends of lines
             chosen = np.random.default_rng(0).permutation(len(lines))[:420]
             rows += [(lines[row], label, "train" if n < 120 else "test") for n, row in enumerate(chosen)]
         _table(path, rows)
