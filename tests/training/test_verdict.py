@@ -1,6 +1,7 @@
 """The line that ends a training: the metric, how sure it is, and what a constant answer would get."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from sensorium.data.base import Data
 from sensorium.runs import Summary
 from sensorium.tasks.classification.evaluate import ClassificationEvaluation
 from sensorium.training import verdict
-from trainings import config_of, data_of
+from trainings import TINY, config_of, data_of, trained
 
 SUMMARY = Summary(
     monitor="val/accuracy",
@@ -68,3 +69,15 @@ def test_a_best_epoch_in_the_first_tenth_is_told() -> None:
     assert not verdict.early_best(replace(SUMMARY, best_epoch=3))  # of 25, 2.5 are a tenth
     assert not verdict.early_best(replace(SUMMARY, epochs=9))
     assert not verdict.early_best(replace(SUMMARY, best_epoch=None))
+
+
+def test_a_training_begins_with_its_data_and_ends_with_its_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained(tmp_path, *TINY, "test=true", "trainer.max_epochs=1", "dataset.val_fraction=0.01")
+    out = capsys.readouterr().out
+    table, result = out.index("examples  "), out.index("\ntest accuracy: ")
+    warning = out.index("WARNING: validation has")
+    assert table < warning < result < out.rindex("WARNING: validation has")  # said again where it is read
+    assert "examples); always " in out[result:]
+    assert run.log.read_text().count("WARNING: validation has") == 2

@@ -1,7 +1,7 @@
 """batch_size=auto and trainer.max_epochs=auto: chosen from the number of training examples alone.
 
 With a large batch and few epochs, sixty images make ten optimizer steps, and nothing is learned in them. The rule and
-what it was measured on are in docs/decisions/0025.
+what it was measured on are in docs/decisions/0032.
 """
 
 import math

@@ -1,5 +1,6 @@
 """A trained regressor over a whole split: the same code, batches and arithmetic after training and in `eval`."""
 
+import math
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +13,10 @@ from sensorium.distributed import gather
 from sensorium.metrics.regression import PerTarget, per_target, summary
 from sensorium.metrics.uncertainty import bootstrap_interval
 from sensorium.specs import ImageRegressionSpec, TextRegressionSpec
-from sensorium.tasks.base import Evaluation
+from sensorium.tasks.base import Evaluation, Metric
 from sensorium.tasks.inference import InferenceModel
+
+HEADLINE = Metric("rmse", higher_is_better=False)
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,10 @@ class RegressionEvaluation(Evaluation):
         return (self.predictions - self.targets) / self.target_std
 
     def headline_interval(self) -> tuple[float, float] | None:
-        squared = (self.predictions - self.targets) ** 2
-        return bootstrap_interval(lambda rows: float(np.sqrt(squared[rows].mean(axis=0)).mean()), len(squared))
+        def headline(rows: np.ndarray) -> float:
+            return summary(self.predictions[rows], self.targets[rows]).get(HEADLINE.name, math.nan)
+
+        return bootstrap_interval(headline, len(self.targets))
 
     def per_target(self) -> PerTarget:
         return per_target(self.predictions, self.targets)

@@ -13,12 +13,12 @@ from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.data.text.labelled import cut_note
 from sensorium.errors import RequestError, listing
-from sensorium.metrics.regression import per_target
+from sensorium.metrics.regression import summary
 from sensorium.specs import ImageRegressionSpec, RegressionSpec, TextRegressionSpec
-from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
+from sensorium.tasks.base import ConstantAnswer, LoadedModel, PredictOptions, SplitFacts, Task
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import image_files, texts
-from sensorium.tasks.regression.evaluate import RegressionEvaluation, Regressor, evaluate
+from sensorium.tasks.regression.evaluate import HEADLINE, RegressionEvaluation, Regressor, evaluate
 from sensorium.tasks.regression.predict import ImageRegressionPredictor, TextRegressionPredictor
 from sensorium.tasks.regression.report import write_regression_report
 from sensorium.tasks.token_facts import token_facts
@@ -34,11 +34,12 @@ class Regression(Task[R]):
     """
 
     name = "regression"
-    headline = Metric("rmse", higher_is_better=False)
+    headline = HEADLINE
 
-    def constant_answer(self, data: Data, evaluation: RegressionEvaluation) -> ConstantAnswer:
+    def constant_answer(self, data: Data, evaluation: RegressionEvaluation) -> ConstantAnswer | None:
         constant = np.broadcast_to(data.train.targets.mean(axis=0), evaluation.targets.shape)
-        return ConstantAnswer(float(per_target(constant, evaluation.targets).rmse.mean()), "always the training mean")
+        value = summary(constant, evaluation.targets).get(HEADLINE.name)
+        return None if value is None else ConstantAnswer(value, "always the training mean")
 
     def evaluate(self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]) -> RegressionEvaluation:
         return evaluate(Regressor(spec=model.spec, **model.model_arguments), loader_of(split))
