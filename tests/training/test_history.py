@@ -45,7 +45,7 @@ def test_each_epoch_holds_the_means_over_its_examples(tmp_path: Path) -> None:
         order.set_epoch(epoch)
         seen = torch.cat([torch.from_numpy(batch) for batch in order.batches()])[: 6 * 16]
         train = by_hand(run, data.train, seen)
-        assert (int(row["epoch"]), int(row["step"])) == (epoch, 6 * (epoch + 1))
+        assert (int(row["epoch"]), int(row["step"])) == (epoch + 1, 6 * (epoch + 1))
         assert (float(row["train/loss"]), float(row["train/accuracy"])) == pytest.approx(train, rel=1e-5)
         assert (float(row["val/loss"]), float(row["val/accuracy"])) == pytest.approx(val, rel=1e-5)
     assert first["train/loss"] != second["train/loss"]  # other batches

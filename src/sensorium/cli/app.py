@@ -5,7 +5,7 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -137,6 +137,12 @@ def find_own_modules() -> None:
 def _declared(argument: str) -> str:
     """trainer.* takes every argument of Lightning's Trainer, also those that train.yaml does not list."""
     return f"++{argument}" if re.match(r"trainer\.\w+(\.\w+)*=", argument) else argument
+
+
+def typed(overrides: Iterable[str]) -> list[str]:
+    """Overrides as a person typed them, without what `_declared` put before them."""
+    plain_forms = ((item, item.removeprefix("++")) for item in overrides)
+    return [short if item == _declared(short) else item for item, short in plain_forms]
 
 
 def _overrides(arguments: list[str]) -> list[str]:

@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,14 +18,14 @@ from omegaconf import OmegaConf
 from sensorium import checkpoint, distributed, evaluation, output, runs
 from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_classes
 from sensorium.cli import configs, guess, schema, sweep
-from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra
+from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra, typed
 from sensorium.data.base import Data, Problem, refuse
 from sensorium.errors import RequestError, RunError, SensoriumError, listing
 from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
 from sensorium.tasks import registry
 from sensorium.training import fit, launch, learning, settings, trace
-from sensorium.training.interrupts import stop_signals
+from sensorium.training.interrupts import stop_signals, stopping_at_once
 
 
 def run(arguments: list[str]) -> int:
@@ -95,7 +95,7 @@ def _train_anew(config: Config) -> RunFolder:
         launch.agree(runs.create(Path(config["run_root"]), name).folder if distributed.rank() == 0 else None)
     )
     if distributed.rank() == 0:
-        runs.record(run, config, list(hydra.overrides.task))
+        runs.record(run, config, typed(hydra.overrides.task))
     try:
         train(RunConfig.from_dict(config), run, resume=None)
     except RequestError:
@@ -150,11 +150,13 @@ def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     training = fit.assemble(config, data=data, model=model, run=run, console=console)
     training.run(resume)
     seconds = time.perf_counter() - started
-    say(f"trained in {seconds:.1f} s")
+    summary = training.summary(seconds=seconds)
+    say(f"trained in {summary.seconds:.1f} s")
     if first:
-        runs.write_summary(run, training.summary(seconds=seconds))
+        runs.write_summary(run, summary)
     if run.best.exists():
-        _conclude(config, run, data=data, device=training.device, say=say)
+        with stopping_at_once(f"Stopped while testing. Go on with: sensorium train resume={run.folder}"):
+            _conclude(config, run, data=data, device=training.device, say=say)
 
 
 def _prepared(
@@ -173,10 +175,20 @@ def _prepared(
 
 def _conclude(config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Any) -> None:
     """Test results where they are wanted, and what can be done next."""
+    say(_chosen(runs.read_summary(run)))
     if config.test and makes_classes(config.learning):
         metrics = evaluation.evaluate_run(config, run, data=data, device=device)
         say(output.table([{"metric": name, "value": value} for name, value in metrics.items()]))
     say(f"run folder: {run.folder}\n\n{_next_commands(config, run, data)}")
+
+
+def _chosen(summary: Mapping[str, Any]) -> str:
+    """Which epoch the best checkpoint is from, and what is done with it."""
+    if summary["best_epoch"] is None:
+        return "best.ckpt has the weights of the last epoch: nothing was validated"
+    best = output.shown(float(summary["best"]), str(summary["monitor"]))
+    epoch = f"epoch {summary['best_epoch']} of {summary['epochs']}"
+    return f"best.ckpt is from {epoch}, by {summary['monitor']} {best}; test metrics are those of best.ckpt"
 
 
 def _next_commands(config: RunConfig, run: RunFolder, data: Data) -> str:

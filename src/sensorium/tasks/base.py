@@ -159,6 +159,7 @@ class Task(ABC, Generic[S]):
     strong_view: ClassVar[dict[str, Any] | None] = None  # learning.strong=auto; None: learns from labeled data only
     self_supervised: ClassVar[bool] = False  # whether learning=simclr works
     bf16_always: ClassVar[bool] = False  # whether bfloat16 pays for models of any size (decision 0011)
+    length_unit: ClassVar[str] = "tokens"  # what the lengths of its examples count, where they have any
     uses_memory_format: ClassVar[bool] = False  # whether channels_last can matter
     traceable: ClassVar[bool] = False  # whether debug=trace works
 

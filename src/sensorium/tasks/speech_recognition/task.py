@@ -30,6 +30,7 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
 
     name = "speech_recognition"
     headline = Metric("wer", higher_is_better=False)
+    length_unit = "frames"
     formats = (*FORMATS, *SUBTITLES)
     streams = True
     augmentation, fitting_augmentations = "audio", "spec_augment or none"
