@@ -1,4 +1,4 @@
-"""Results on a terminal, or as CSV and JSON lines for programs."""
+"""Results on a terminal, or as CSV, JSON and JSON lines for programs."""
 
 import contextlib
 import csv
@@ -59,8 +59,22 @@ def write_records(
     if format == "table" and output is None:
         console().print(table(records, title=title))
         return
-    kind = format if format != "table" else "csv" if str(output).endswith(".csv") else "json"
-    text = as_csv(records) if kind == "csv" else "".join(as_json(record) for record in records)
+    kind = file_format(format, output)
+    lines = [as_json(record) for record in records]
+    array = "[\n" + ",\n".join(line.rstrip("\n") for line in lines) + "\n]\n" if lines else "[]\n"
+    write_text(as_csv(records) if kind == "csv" else array if kind == "json" else "".join(lines), output=output)
+
+
+def file_format(given: str, output: str | None) -> str:
+    """What is written for programs: the format that was asked for; for table, what the name of the file says, else JSON
+    lines.
+    """
+    named = {".csv": "csv", ".json": "json"}.get(Path(str(output)).suffix.lower(), "jsonl")
+    return given if given != "table" else named
+
+
+def write_text(text: str, *, output: str | None) -> None:
+    """To a file (written atomically) or to standard output."""
     if output is None:
         sys.stdout.write(text)
         sys.stdout.flush()

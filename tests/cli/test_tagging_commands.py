@@ -113,7 +113,7 @@ def predicted(home: Path, *arguments: str, status: int = 0) -> str:
 
 
 def test_predict_in_every_format(home: Path) -> None:
-    answers = [json.loads(line) for line in predicted(home, "format=json", "threshold=0.2").splitlines()]
+    answers = [json.loads(line) for line in predicted(home, "format=jsonl", "threshold=0.2").splitlines()]
     rows = list(csv.DictReader(io.StringIO(predicted(home, "format=csv", "threshold=0.2"))))
     table = predicted(home, "threshold=0.2").splitlines()
     assert len(answers) == len(rows) == len(table) - 1 == 24
@@ -132,7 +132,7 @@ def test_predict_in_every_format(home: Path) -> None:
 
 def test_a_higher_threshold_gives_fewer_tags(home: Path) -> None:
     counts = [
-        sum(len(json.loads(line)["tags"]) for line in predicted(home, "format=json", *more).splitlines())
+        sum(len(json.loads(line)["tags"]) for line in predicted(home, "format=jsonl", *more).splitlines())
         for more in (["threshold=0.01"], [], ["threshold=0.5"], ["threshold=1.0"])
     ]
     assert counts[0] > counts[1] == counts[2] >= counts[3]

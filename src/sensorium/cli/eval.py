@@ -80,10 +80,11 @@ def _records(result: Evaluation, split: str, *, resamples: int) -> list[output.R
 
 
 def _print(records: list[output.Record], result: Evaluation, config: Config, *, title: str, folder: Path) -> None:
-    if config["format"] == "json":
+    if config["format"] in ("json", "jsonl"):
         flat = {record["metric"]: record["value"] for record in records}
         intervals = {f"{r['metric']}_interval": [r["low"], r["high"]] for r in records if "low" in r}
-        records = [flat | intervals]
+        output.write_text(output.as_json(flat | intervals), output=config["output"])
+        return
     output.write_records(records, format=config["format"], output=config["output"], title=title)
     if config["format"] == "table":
         for line in result.signatures():

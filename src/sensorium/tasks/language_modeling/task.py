@@ -35,7 +35,7 @@ class LanguageModeling(Task[LanguageModelingSpec]):
     name = "language_modeling"
     headline = Metric("perplexity", higher_is_better=False)
     input_keys = ("prompt",)
-    formats = ("table", "json")
+    formats = ("table", "json", "jsonl")
     options = ("top_k",)
     example_input = 'prompt="..."'
     bf16_always = True

@@ -102,8 +102,8 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
     def stream(
         self, model: LoadedModel, options: PredictOptions, source: Any, *, kind: str, output_file: str | None
     ) -> None:
-        if kind not in ("table", "json"):
-            raise RequestError(f"stream=true writes format=table or json, not {kind}.")
+        if kind not in ("table", "jsonl"):
+            raise RequestError(f"stream=true writes format=table or jsonl, not {kind}.")
         live = LiveTranscriber(model)
         chunks = audio_chunks(source, live.sample_rate)
         write_partial_transcripts(live, chunks, kind=kind, output_file=output_file)
