@@ -93,8 +93,8 @@ def _predict(config: Config, task: Task[Any], model: LoadedModel, options: Predi
     for prediction in predictor.predict(inputs):
         if prediction.error is not None:
             failures += 1
-        written += prediction.error is None
             print(f"sensorium: {prediction.error}", file=sys.stderr)
+        written += prediction.error is None
         writer.write(prediction if artifacts is None else artifacts.write(prediction))
     writer.close()
     if config["output"] is not None:
