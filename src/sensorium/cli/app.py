@@ -250,6 +250,13 @@ def _sentence(text: str) -> str:
 
 def unknown_key(key: str, verb: str, known: list[str]) -> RequestError:
     """The error for a dotted key that no config has: the nearest one, and what its section holds."""
+    if meant := dotted(key, verb, known):
+        return RequestError(f"There is no key {key!r}. Did you mean {meant}?\nA key of a group is written GROUP.KEY.")
+    if verb == "predict" and key.startswith("dataset"):
+        return RequestError(
+            f"There is no key {key!r}: predict takes no dataset. Did you mean input?\n"
+            "input=PATH is a file, a folder or a glob; metrics on a dataset come from sensorium eval."
+        )
     section, _, name = key.rpartition(".")
     beside = {other.rpartition(".")[2]: other for other in known if other.rpartition(".")[0] == section}
     anywhere = {other.rpartition(".")[2]: other for other in reversed(known)}
@@ -263,6 +270,15 @@ def unknown_key(key: str, verb: str, known: list[str]) -> RequestError:
     shown = [other for other in beside if not other.startswith("_")]
     where = f"{section or verb} has: {listing(shown, limit=40)}." if shown else f"See: sensorium {verb} --help"
     return RequestError(f"There is no key {key!r}.{hint}\n{where}")
+
+
+def dotted(key: str, verb: str, known: Iterable[str]) -> str | None:
+    """GROUP.KEY for a key written as GROUP_KEY; None for what is none."""
+    group, _, name = key.partition("_")
+    if not name or group not in configs.groups():
+        return None
+    taken = f"{group}.{name}" in known or (verb == "eval" and group == "dataset" and name in ("root", "path"))
+    return f"{group}.{name}" if taken else None
 
 
 def keys_of(verb: str, arguments: list[str]) -> list[str]:

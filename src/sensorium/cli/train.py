@@ -69,6 +69,8 @@ def train_once(overrides: list[str]) -> RunFolder:
 def _job(config: Config) -> None:
     """One training as Hydra hands it over, alone or as a job of a sweep."""
     record = sweep.Recorder.of(HydraConfig.get())
+    if record is not None and distributed.rank() == 0:
+        print(f"\n{record.header()}", flush=True)
     try:
         run = _train_anew(config)
     except SensoriumError as error:
@@ -147,7 +149,7 @@ def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
         runs.discard(run)
         return
 
-    training = fit.assemble(config, data=data, model=model, run=run, console=console)
+    training = fit.assemble(config, data=data, model=model, run=run, console=console, started=started)
     training.run(resume)
     seconds = time.perf_counter() - started
     summary = training.summary(seconds=seconds)

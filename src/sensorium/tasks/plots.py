@@ -101,10 +101,10 @@ def plot_worst(
     longest = max((len(label) + len(predicted) for label, predicted in zip(labels, predictions, strict=True)), default=0)
     gap = " " if longest <= 14 else "\n"
     titles = [
-        f"{shown(label, 22)}{gap}\N{RIGHTWARDS ARROW} {shown(predicted, 16)} {confidence:.2f}"
+        f"{shown(label, 22)}{gap}\N{RIGHTWARDS ARROW} {shown(predicted, 16)} ({confidence:.2f})"
         for label, predicted, confidence in zip(labels, predictions, confidences, strict=True)
     ]
-    heading = "surest errors: true \N{RIGHTWARDS ARROW} predicted, probability"
+    heading = "surest errors: true \N{RIGHTWARDS ARROW} predicted (probability)"
     plot_gallery(images=images, titles=titles, heading=heading, path=path)
 
 
@@ -147,6 +147,7 @@ def plot_attention(*, weights: np.ndarray, source: Sequence[str], target: Sequen
     axes.set_yticks(range(len(target)), [shown(token, 20) for token in target], fontsize=9)
     axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
     axes.set(xlabel="source tokens", ylabel="generated tokens")
+    axes.xaxis.set_label_position("top")
     bar = figure.colorbar(image, ax=axes, aspect=30, pad=0.02)
     bar.set_label("attention weight", fontsize=8)
     bar.ax.tick_params(labelsize=7, length=2)

@@ -60,6 +60,7 @@ class Checkpoints(pl.Callback):
 
     run: where. about: config and spec, stored in every checkpoint. monitor, mode: what best means ("max" or "min").
     Of two that are equal by it, as accuracies of 1 are, the lower val/loss is better; of equal ones, the later.
+    started: when this process began with the run, by time.perf_counter.
     every_seconds, every_n_steps: how often last.ckpt is written inside an epoch; None for not by this clock.
     keep_epochs: of how many of the newest epochs epoch_N.ckpt stays too, to be averaged.
     """
@@ -70,6 +71,7 @@ class Checkpoints(pl.Callback):
         run: RunFolder,
         about: dict[str, Any],
         stop: StopRequest,
+        started: float,
         monitor: str,
         mode: str,
         every_seconds: float | None,
@@ -84,7 +86,7 @@ class Checkpoints(pl.Callback):
         self.best_loss = math.inf  # val/loss of the same moment
         self.best_epoch: int | None = None  # of the same moment, counted from 1
         self.earlier_seconds = 0.0  # that the run took before it was gone on with
-        self._started = time.monotonic()
+        self._started = started
         self._for_prediction = False
         self._at_epoch_start = False
         self._saved_at = time.monotonic()
@@ -206,7 +208,7 @@ class Checkpoints(pl.Callback):
         checkpoint[files.KEY] = self.about
         checkpoint["callback_metrics"] = {name: value.cpu() for name, value in trainer.callback_metrics.items()}
         checkpoint["stopped"] = trainer.should_stop
-        checkpoint["seconds"] = self.earlier_seconds + time.monotonic() - self._started
+        checkpoint["seconds"] = self.earlier_seconds + time.perf_counter() - self._started
         if self._for_prediction:
             for key in ONLY_FOR_RESUMING:
                 checkpoint.pop(key, None)

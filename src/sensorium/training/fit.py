@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any
@@ -196,8 +197,12 @@ def class_weights(choice: Any, data: Data) -> torch.Tensor | None:
     return torch.tensor(weights, dtype=torch.float32)
 
 
-def assemble(config: RunConfig, *, data: Data, model: nn.Module, run: RunFolder, console: Console) -> Training:
-    """Puts a training together. The config has no "auto" left (`settings.resolve`)."""
+def assemble(config: RunConfig, *, data: Data, model: nn.Module, run: RunFolder, console: Console, started: float | None = None) -> Training:
+    """Puts a training together. The config has no "auto" left (`settings.resolve`).
+
+    started: when work on it began, by time.perf_counter; None for now.
+    """
+    started = time.perf_counter() if started is None else started
     quiet()
     task = build_task(config, model, data)
     if config.model.get("init") is None:
@@ -207,7 +212,7 @@ def assemble(config: RunConfig, *, data: Data, model: nn.Module, run: RunFolder,
     history, stop = History(run=run), StopRequest()
     about = checkpoint.description(config.to_dict(), data.spec)
     chosen = {
-        name: instantiate(f"callbacks.{name}", judged_by(task.best, section), run=run, about=about, stop=stop)
+        name: instantiate(f"callbacks.{name}", judged_by(task.best, section), run=run, about=about, stop=stop, started=started)
         for name, section in config.callbacks.items()
         if section
     }

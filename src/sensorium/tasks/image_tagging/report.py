@@ -50,7 +50,7 @@ def write_tagging_report(
     plot_gallery(
         images=read_images(worst) if len(worst) else np.empty((0, 1, 1, 1), np.uint8),
         titles=[_mistakes(found, row, class_names) for row in worst.tolist()],
-        heading="surest errors: tags missed and wrongly added, with their probability",
+        heading="surest errors: tags missed and wrongly added (probability)",
         path=plots / "worst.png",
     )
     return [folder / "per_class.csv", predictions, plots / "precision_recall.png", plots / "worst.png"]
@@ -68,12 +68,12 @@ def _worst_mistake(found: TaggingEvaluation) -> np.ndarray:
 
 
 def _mistakes(found: TaggingEvaluation, row: int, class_names: Sequence[str]) -> str:
-    """The wrong decisions about an image, the surest first, a line each: "missed red 0.02", "added blue 0.98"."""
+    """The wrong decisions about an image, the surest first, a line each: "missed red (0.02)", "added blue (0.98)"."""
     wrong = np.flatnonzero(found.predicted[row] != (found.targets[row] > 0))
     ranked = wrong[np.argsort(-np.abs(found.probabilities[row] - found.targets[row])[wrong], kind="stable")]
     lines = [
         f"{'missed' if found.targets[row, tag] else 'added'} {shown(class_names[tag], 14)}"
-        f" {found.probabilities[row, tag]:.2f}"
+        f" ({found.probabilities[row, tag]:.2f})"
         for tag in ranked[:MISTAKES].tolist()
     ]
     return "\n".join([*lines, *([f"and {len(ranked) - MISTAKES} more"] if len(ranked) > MISTAKES else [])])
