@@ -136,7 +136,7 @@ def test_a_text_file_object_is_refused(model: sensorium.Model) -> None:
 def test_overrides_are_strings() -> None:
     with pytest.raises(sensorium.RequestError, match="'dataset=digits'"):
         sensorium.train(dataset="digits")
-    with pytest.raises(sensorium.RequestError, match="'dataset.root=photos'"):
+    with pytest.raises(sensorium.RequestError, match=r"'dataset\.root=photos'"):
         sensorium.train(dataset_root="photos")
     with pytest.raises(sensorium.RequestError, match="3 is no override"):
         sensorium.train(3)  # type: ignore[arg-type]
@@ -150,7 +150,7 @@ def test_evaluation_is_that_of_the_command(model: sensorium.Model, trained_run: 
     assert f'"val/accuracy": {metrics["accuracy"]}' in shown
     with pytest.raises(sensorium.RequestError, match="about no dataset"):
         model.evaluate("seed=1")
-    with pytest.raises(sensorium.RequestError, match="Did you mean dataset.root=photos"):
+    with pytest.raises(sensorium.RequestError, match=r"Did you mean dataset\.root=photos"):
         model.evaluate("dataset_root=photos")
     with pytest.raises(sensorium.RequestError, match="split"):
         model.evaluate(split="tset")

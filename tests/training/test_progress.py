@@ -50,7 +50,9 @@ def trainer_at(epoch: int) -> SimpleNamespace:
 
 def test_on_a_terminal_a_bar_shows_step_loss_metric_and_speed() -> None:
     screen = io.StringIO()
-    report = ProgressReport(console=Console(file=screen, force_terminal=True, width=120), metric="val/accuracy", tested=True)
+    report = ProgressReport(
+        console=Console(file=screen, force_terminal=True, width=120), metric="val/accuracy", tested=True
+    )
     report.on_train_start(trainer_at(1), None)
     report.on_train_epoch_start(trainer_at(1), None)
     batch = SimpleNamespace(indices=torch.zeros(16))
@@ -68,7 +70,9 @@ def test_on_a_terminal_a_bar_shows_step_loss_metric_and_speed() -> None:
 
 
 def test_other_processes_draw_no_bar() -> None:
-    report = ProgressReport(console=Console(file=io.StringIO(), force_terminal=True), metric="val/accuracy", tested=True)
+    report = ProgressReport(
+        console=Console(file=io.StringIO(), force_terminal=True), metric="val/accuracy", tested=True
+    )
     trainer = trainer_at(0)
     trainer.is_global_zero = False
     report.on_train_start(trainer, None)

@@ -90,7 +90,7 @@ def run(arguments: list[str], job: Callable[[Config], None]) -> int:
 
 
 def _swept(arguments: list[str]) -> str:
-    """The number of jobs and the keys that differ between them, as "4:model,seed"; empty where only the sweeper knows."""
+    """The number of jobs and the keys that they differ in, as "4:model,seed"; empty where only the sweeper knows."""
     overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
     if any(argument.startswith("hydra") for argument in overrides):
         return ""

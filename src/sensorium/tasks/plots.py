@@ -97,8 +97,10 @@ def ranked_errors(outcomes: Outcomes) -> np.ndarray:
 def plot_worst(
     *, images: np.ndarray, labels: Sequence[str], predictions: Sequence[str], confidences: Sequence[float], path: Path
 ) -> None:
-    """A gallery of wrongly classified images (B, C, H, W) uint8, each with its true class, prediction and confidence."""
-    longest = max((len(label) + len(predicted) for label, predicted in zip(labels, predictions, strict=True)), default=0)
+    """A gallery of wrongly classified images (B, C, H, W) uint8, with true class, prediction and confidence."""
+    longest = max(
+        (len(label) + len(predicted) for label, predicted in zip(labels, predictions, strict=True)), default=0
+    )
     gap = " " if longest <= 14 else "\n"
     titles = [
         f"{shown(label, 22)}{gap}\N{RIGHTWARDS ARROW} {shown(predicted, 16)} ({confidence:.2f})"

@@ -197,7 +197,9 @@ def class_weights(choice: Any, data: Data) -> torch.Tensor | None:
     return torch.tensor(weights, dtype=torch.float32)
 
 
-def assemble(config: RunConfig, *, data: Data, model: nn.Module, run: RunFolder, console: Console, started: float | None = None) -> Training:
+def assemble(
+    config: RunConfig, *, data: Data, model: nn.Module, run: RunFolder, console: Console, started: float | None = None
+) -> Training:
     """Puts a training together. The config has no "auto" left (`settings.resolve`).
 
     started: when work on it began, by time.perf_counter; None for now.
@@ -212,7 +214,9 @@ def assemble(config: RunConfig, *, data: Data, model: nn.Module, run: RunFolder,
     history, stop = History(run=run), StopRequest()
     about = checkpoint.description(config.to_dict(), data.spec)
     chosen = {
-        name: instantiate(f"callbacks.{name}", judged_by(task.best, section), run=run, about=about, stop=stop, started=started)
+        name: instantiate(
+            f"callbacks.{name}", judged_by(task.best, section), run=run, about=about, stop=stop, started=started
+        )
         for name, section in config.callbacks.items()
         if section
     }

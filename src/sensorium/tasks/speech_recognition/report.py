@@ -52,8 +52,8 @@ def _counts(errors: WordErrors) -> tuple[int, ...]:
 def _counted(errors: WordErrors) -> str:
     words, substitutions, insertions, deletions = _counts(errors)
     return (
-        f"word error rate {100 * errors.rate:.2f} %: of {words:,} words {substitutions:,} substituted, {deletions:,} deleted; "
-        f"{insertions:,} inserted"
+        f"word error rate {100 * errors.rate:.2f} %: of {words:,} words {substitutions:,} substituted, "
+        f"{deletions:,} deleted; {insertions:,} inserted"
     )
 
 
