@@ -36,7 +36,9 @@ def evaluate_run(config: RunConfig, run: RunFolder, *, data: Data, device: torch
     metrics = named(evaluation, "test")
     if distributed.rank() == 0:
         task = registry.of(best.spec)
-        task.report(evaluation, folder=run.folder, split=data.test, spec=best.spec, predictions_format="csv")
+        task.report(
+            evaluation, folder=run.folder, split=data.test, spec=best.spec, predictions_format="csv", split_name="test"
+        )
         chosen = runs.read_summary(run)
         plot_history(
             run.history,

@@ -5,10 +5,12 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 import torch
 from rich.console import Console
 
-from sensorium.training.progress import ProgressReport, epoch_line
+from sensorium.batches import ImageBatch, LanguageBatch, amount_in
+from sensorium.training.progress import ProgressReport, epoch_line, resumed
 from trainings import TINY, trained
 
 ROW = {"epoch": 3, "step": 30, "train/loss": 0.41237, "val/accuracy": 0.9534, "lr": 0.1}
@@ -87,3 +89,24 @@ def test_the_speed_counts_every_process() -> None:
     report._epoch_started -= 10.0
     report.report(ROW, epochs=3, processes=4)
     assert re.search(r"10\.0 s  (400|39\d) samples/s", out.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("epoch", "step", "stopped", "line"),
+    [
+        (5, 30, False, "resuming at epoch 6 of 15"),
+        (15, 90, False, "nothing left to train after epoch 15; testing again"),
+        (7, 100, False, "nothing left to train after epoch 7; testing again"),
+        (7, 42, True, "nothing left to train after epoch 7; testing again"),
+    ],
+)
+def test_where_a_run_goes_on(epoch: int, step: int, stopped: bool, line: str) -> None:
+    trainer = SimpleNamespace(max_epochs=15, max_steps=100, early_stopping_callbacks=[object()])
+    checkpoint = {"epoch": epoch, "global_step": step, "stopped": stopped}
+    assert resumed(trainer, checkpoint, tested=True) == line
+
+
+def test_the_speed_of_running_text_counts_tokens() -> None:
+    tokens = torch.zeros(4, 32, dtype=torch.long)
+    assert amount_in(LanguageBatch(tokens, tokens, torch.arange(4))) == (128, "tokens")
+    assert amount_in(ImageBatch(torch.zeros(5, 1, 2, 2), torch.zeros(5), torch.arange(5))) == (5, "samples")

@@ -63,7 +63,14 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     folder = Path(str(config["folder"])) if config["folder"] else _beside(loaded.path) / f"eval_{name}"
     try:
         evaluation.record_problems(folder, data.problems, say=lambda line: print(line, file=sys.stderr))
-        task.report(result, folder=folder, split=split, spec=loaded.spec, predictions_format=config["predictions"])
+        task.report(
+            result,
+            folder=folder,
+            split=split,
+            spec=loaded.spec,
+            predictions_format=config["predictions"],
+            split_name=name,
+        )
     except OSError as error:
         raise RequestError(
             f"Tables and plots cannot be written to {folder}: {error.strerror}. Say folder=OTHER."

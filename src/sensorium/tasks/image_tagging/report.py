@@ -1,6 +1,6 @@
 """The files an evaluation of a tagger leaves: tables for programs, plots for people."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -26,16 +26,18 @@ def write_tagging_report(
     names: Sequence[str],
     read_images: Callable[[np.ndarray], np.ndarray],
     predictions_format: Literal["csv", "jsonl"],
+    thresholds: bool,
 ) -> list[Path]:
     """Writes per_class.csv, predictions.csv or .jsonl (a line an image), plots/precision_recall.png and
     plots/worst.png; returns their paths.
 
     class_names: K tags. names: N, of each image. read_images: rows (B,) int64 -> images (B, C, H, W) uint8.
+    thresholds: whether per_class.csv has the best threshold of each tag, which is not for a test to choose.
     """
     predictions = folder / f"predictions.{predictions_format}"
     plots = folder / "plots"
     per_tag = found.per_tag()
-    write_csv(folder / "per_class.csv", [PER_TAG, *_per_tag_rows(per_tag, class_names)])
+    write_csv(folder / "per_class.csv", _per_tag_rows(per_tag, class_names, thresholds=thresholds))
     if predictions_format == "csv":
         write_csv(predictions, _prediction_rows(found, class_names, names))
     else:
@@ -49,7 +51,7 @@ def write_tagging_report(
     worst = worst_images(found)
     plot_gallery(
         images=read_images(worst) if len(worst) else np.empty((0, 1, 1, 1), np.uint8),
-        titles=[_mistakes(found, row, class_names) for row in worst.tolist()],
+        titles=[mistakes(found, row, class_names) for row in worst.tolist()],
         heading="surest errors: tags missed and wrongly added (probability)",
         path=plots / "worst.png",
     )
@@ -67,7 +69,7 @@ def _worst_mistake(found: TaggingEvaluation) -> np.ndarray:
     return np.abs(found.probabilities - found.targets).max(axis=1)
 
 
-def _mistakes(found: TaggingEvaluation, row: int, class_names: Sequence[str]) -> str:
+def mistakes(found: TaggingEvaluation, row: int, class_names: Sequence[str]) -> str:
     """The wrong decisions about an image, the surest first, a line each: "missed red (0.02)", "added blue (0.98)"."""
     wrong = np.flatnonzero(found.predicted[row] != (found.targets[row] > 0))
     ranked = wrong[np.argsort(-np.abs(found.probabilities[row] - found.targets[row])[wrong], kind="stable")]
@@ -108,8 +110,11 @@ def plot_precision_recall(
     save_figure(figure, path)
 
 
-def _per_tag_rows(per_tag: PerLabel, class_names: Sequence[str]) -> Iterable[Sequence[object]]:
-    return zip(class_names, *(values.tolist() for values in per_tag), strict=True)
+def _per_tag_rows(per_tag: PerLabel, class_names: Sequence[str], *, thresholds: bool) -> Iterator[Sequence[object]]:
+    columns = len(PER_TAG) if thresholds else len(PER_TAG) - 1  # the last is the best threshold
+    yield PER_TAG[:columns]
+    for row in zip(class_names, *(values.tolist() for values in per_tag), strict=True):
+        yield row[:columns]
 
 
 def _tags(row: np.ndarray, class_names: Sequence[str]) -> list[str]:

@@ -78,6 +78,7 @@ class LanguageModeling(Task[LanguageModelingSpec]):
         split: Any,
         spec: LanguageModelingSpec,
         predictions_format: str,
+        split_name: str,
     ) -> list[Path]:
         return []
 

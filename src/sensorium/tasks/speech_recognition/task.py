@@ -70,6 +70,7 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
         split: Any,
         spec: SpeechRecognitionSpec,
         predictions_format: str,
+        split_name: str,
     ) -> list[Path]:
         return write_transcripts(
             folder,
