@@ -205,7 +205,10 @@ class Task(ABC, Generic[S]):
     def report(
         self, evaluation: Any, *, folder: Path, split: Any, spec: S, predictions_format: str, split_name: str
     ) -> list[Path]:
-        """Tables and plots of an evaluation, and where they are. predictions_format: csv or jsonl. split_name: train, val, test or all."""
+        """Tables and plots of an evaluation, and where they are. predictions_format: csv or jsonl.
+
+        split_name: train, val, test or all.
+        """
 
     def relabeled(self, split: Any, found: S, trained: S) -> Any:
         """A split of other data with the class numbers of the model. Raises RequestError for unknown classes."""
