@@ -45,7 +45,7 @@ def test_the_run_folder(trained_run):
     assert (config["dataset_name"], config["model_name"]) == ("digits", "small_cnn")
     assert config["task"]["label_smoothing"] == 0.0
     assert "auto" not in (config["trainer"]["precision"], config["memory_format"], config["batch_size"])
-    assert (trained_run / "overrides.txt").read_text() == "++trainer.max_epochs=1\nthreads=1\n"
+    assert (trained_run / "overrides.txt").read_text() == "trainer.max_epochs=1\nthreads=1\n"
     environment = json.loads((trained_run / "environment.json").read_text())
     assert environment["python"] == sys.version.split()[0]
     assert environment["packages"]["torch"].startswith("2.11")
