@@ -26,6 +26,7 @@ demo: $(STAMPS)/core  ## install the core, train on scanned digits, evaluate, pr
 	$(BIN)/python scripts/demo.py
 
 setup: $(STAMPS)/dev  ## make .venv and install everything the tests use
+	@echo "Installed into $(VENV). Now: . $(BIN)/activate && sensorium train    (or $(BIN)/sensorium train)"
 
 test: $(STAMPS)/dev  ## run the tests (under ten minutes on two cores, no network, no GPU)
 	$(PYTEST)

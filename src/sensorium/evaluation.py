@@ -35,8 +35,16 @@ def evaluate_run(config: RunConfig, run: RunFolder, *, data: Data, device: torch
     evaluation = evaluate(best, data.test, config=config, device=device, trust=True)
     if distributed.rank() == 0:
         task = registry.of(best.spec)
-        task.report(evaluation, folder=run.folder, split=data.test, spec=best.spec, predictions_format="csv")
-        plot_history(run.history, run.folder / "plots" / "history.png")
+        task.report(
+            evaluation, folder=run.folder, split=data.test, spec=best.spec, predictions_format="csv", split_name="test"
+        )
+        chosen = runs.read_summary(run)
+        plot_history(
+            run.history,
+            run.folder / "plots" / "history.png",
+            monitor=chosen["monitor"],
+            best_epoch=chosen["best_epoch"],
+        )
         runs.write_metrics(run, named(evaluation, "test"))
     return evaluation
 

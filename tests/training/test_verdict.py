@@ -63,12 +63,10 @@ def test_without_a_test_the_line_says_so(data: Data) -> None:
     assert "nothing says how good" in verdict.untested(replace(SUMMARY, best=None, best_epoch=None), data)
 
 
-def test_a_best_epoch_in_the_first_tenth_is_told() -> None:
-    assert verdict.early_best(SUMMARY) == ["best is epoch 1 of 25: val/accuracy did not improve after it"]
-    assert verdict.early_best(replace(SUMMARY, best_epoch=2))
-    assert not verdict.early_best(replace(SUMMARY, best_epoch=3))  # of 25, 2.5 are a tenth
-    assert not verdict.early_best(replace(SUMMARY, epochs=9))
-    assert not verdict.early_best(replace(SUMMARY, best_epoch=None))
+def test_the_epoch_of_the_best_checkpoint_is_told() -> None:
+    line = "best.ckpt is from epoch 1 of 25, by val/accuracy 0.7500; test metrics are those of best.ckpt"
+    assert verdict.chosen(SUMMARY) == line
+    assert verdict.chosen(replace(SUMMARY, best=None, best_epoch=None)).endswith("nothing was validated")
 
 
 def test_a_training_begins_with_its_data_and_ends_with_its_verdict(

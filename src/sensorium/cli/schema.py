@@ -71,7 +71,7 @@ _BATCHES_OR_NONE = Rule(lambda value: value in (None, 0) or _share_or_count(valu
 _EPOCHS = Rule(
     lambda value: is_whole(value) and (value == -1 or value >= 1), "a whole number from 1, or -1", limit=MOST
 )
-_FORMAT = one_of("table", "csv", "json")
+_FORMAT = one_of("table", "csv", "json", "jsonl")
 _ACCELERATOR = one_of("auto", "cpu", "gpu", "mps")
 _ON_BAD = one_of("fail", "skip")
 
@@ -199,7 +199,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "attention": or_null(PATH),
         "accelerator": _ACCELERATOR,
         "batch_size": _ONE_UP,
-        "format": one_of("table", "csv", "json", "coco", "srt", "vtt"),
+        "format": one_of("table", "csv", "json", "jsonl", "coco", "srt", "vtt"),
         "output": or_null(PATH),
         "trust": SWITCH,
     },

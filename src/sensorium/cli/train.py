@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 from sensorium import checkpoint, distributed, evaluation, output, runs
 from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_classes
 from sensorium.cli import configs, guess, schema, sweep
-from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra
+from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra, typed
 from sensorium.data.base import Data, Problem, counted, refuse
 from sensorium.errors import RequestError, RunError, SensoriumError, listing
 from sensorium.run_config import RunConfig
@@ -27,7 +27,7 @@ from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
 from sensorium.training import advice, fit, launch, learning, overview, settings, trace, verdict
 from sensorium.training.history import Row
-from sensorium.training.interrupts import stop_signals
+from sensorium.training.interrupts import stop_signals, stopping_at_once
 
 
 def run(arguments: list[str]) -> int:
@@ -71,6 +71,8 @@ def train_once(overrides: list[str]) -> RunFolder:
 def _job(config: Config) -> None:
     """One training as Hydra hands it over, alone or as a job of a sweep."""
     record = sweep.Recorder.of(HydraConfig.get())
+    if record is not None and distributed.rank() == 0:
+        print(f"\n{record.header()}", flush=True)
     try:
         run = _train_anew(config)
     except SensoriumError as error:
@@ -97,7 +99,7 @@ def _train_anew(config: Config) -> RunFolder:
         launch.agree(runs.create(Path(config["run_root"]), name).folder if distributed.rank() == 0 else None)
     )
     if distributed.rank() == 0:
-        runs.record(run, config, list(hydra.overrides.task))
+        runs.record(run, config, typed(hydra.overrides.task))
     try:
         train(RunConfig.from_dict(config), run, resume=None)
     except RequestError:
@@ -154,15 +156,17 @@ def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
         runs.discard(run)
         return
 
-    training = fit.assemble(config, data=data, model=model, run=run, console=console)
+    training = fit.assemble(config, data=data, model=model, run=run, console=console, started=started)
     training.run(resume)
     seconds = time.perf_counter() - started
-    say(f"trained in {seconds:.1f} s")
     summary = training.summary(seconds=seconds)
+    say(f"trained in {summary.seconds:.1f} s")
     if first:
         runs.write_summary(run, summary)
     if run.best.exists():
-        found = _tested(config, run, data=data, device=training.device, say=say)
+        say(verdict.chosen(summary))
+        with stopping_at_once(f"Stopped while testing. Go on with: sensorium train resume={run.folder}"):
+            found = _tested(config, run, data=data, device=training.device, say=say)
         if first:
             warned += _judge(found, summary, data=data, rows=training.history.rows, say=say)
             advice.show(warned, say)
@@ -199,8 +203,6 @@ def _judge(
     found: Evaluation | None, summary: runs.Summary, *, data: Data, rows: Sequence[Row], say: Callable[..., None]
 ) -> list[advice.Advice]:
     """Says what the training came to; what there is to warn of."""
-    for line in verdict.early_best(summary):
-        say(line)
     if found is None:
         say(verdict.untested(summary, data))
         return advice.about_result(rows, None)

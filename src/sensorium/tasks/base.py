@@ -187,6 +187,7 @@ class Task(ABC, Generic[S]):
     strong_view: ClassVar[dict[str, Any] | None] = None  # learning.strong=auto; None: learns from labeled data only
     self_supervised: ClassVar[bool] = False  # whether learning=simclr works
     bf16_always: ClassVar[bool] = False  # whether bfloat16 pays for models of any size (decision 0011)
+    length_unit: ClassVar[str] = "tokens"  # what the lengths of its examples count, where they have any
     uses_memory_format: ClassVar[bool] = False  # whether channels_last can matter
     traceable: ClassVar[bool] = False  # whether debug=trace works
     example: ClassVar[str] = "example"  # what the length of a split counts
@@ -242,8 +243,13 @@ class Task(ABC, Generic[S]):
         """Every example of a split exactly once. loader_of: batches of a split in order."""
 
     @abstractmethod
-    def report(self, evaluation: Any, *, folder: Path, split: Any, spec: S, predictions_format: str) -> list[Path]:
-        """Tables and plots of an evaluation, and where they are. predictions_format: csv or jsonl."""
+    def report(
+        self, evaluation: Any, *, folder: Path, split: Any, spec: S, predictions_format: str, split_name: str
+    ) -> list[Path]:
+        """Tables and plots of an evaluation, and where they are. predictions_format: csv or jsonl.
+
+        split_name: train, val, test or all.
+        """
 
     def relabeled(self, split: Any, found: S, trained: S) -> Any:
         """A split of other data with the class numbers of the model. Raises RequestError for unknown classes."""

@@ -1,8 +1,8 @@
 """What a training came to, in one line: the metric its task goes by, how sure it is, and what no model would get."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
+from sensorium import output
 from sensorium.data.base import Data, counted
 from sensorium.runs import Summary
 from sensorium.tasks import registry
@@ -44,8 +44,10 @@ def untested(summary: Summary, data: Data) -> str:
     return f"{summary.monitor}: {summary.best:.4g} ({size}, by which the checkpoint was chosen); test=false"
 
 
-def early_best(summary: Summary) -> Sequence[str]:
-    """A line where the best epoch lies in the first tenth: the epochs behind it were of no use."""
-    if summary.best_epoch is None or 10 * summary.best_epoch > summary.epochs:
-        return []
-    return [f"best is epoch {summary.best_epoch} of {summary.epochs}: {summary.monitor} did not improve after it"]
+def chosen(summary: Summary) -> str:
+    """Which epoch the best checkpoint is from, and what is done with it."""
+    if summary.best is None or summary.best_epoch is None:
+        return "best.ckpt has the weights of the last epoch: nothing was validated"
+    epoch = f"epoch {summary.best_epoch} of {summary.epochs}"
+    best = f"{summary.monitor} {output.shown(summary.best, summary.monitor)}"
+    return f"best.ckpt is from {epoch}, by {best}; test metrics are those of best.ckpt"

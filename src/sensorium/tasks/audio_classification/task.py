@@ -51,6 +51,7 @@ class AudioClassification(ClassificationTask[AudioClassificationSpec]):
 
     name = "audio_classification"
     options = ("top_k", "threshold")
+    length_unit = "frames"
     streams = True
     augmentation, fitting_augmentations = "audio", "spec_augment or none"
     strong_view = STRONG_VIEW

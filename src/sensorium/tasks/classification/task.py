@@ -53,6 +53,7 @@ class ClassificationTask(Task[C]):
         split: Any,
         spec: C,
         predictions_format: Any,
+        split_name: str,
     ) -> list[Path]:
         return write_classification_report(
             folder,

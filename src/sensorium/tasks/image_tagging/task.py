@@ -63,6 +63,7 @@ class ImageTagging(Task[ImageTaggingSpec]):
         split: Any,
         spec: ImageTaggingSpec,
         predictions_format: Any,
+        split_name: str,
     ) -> list[Path]:
         return write_tagging_report(
             folder,
@@ -71,6 +72,7 @@ class ImageTagging(Task[ImageTaggingSpec]):
             names=split.names,
             read_images=split.images.read,
             predictions_format=predictions_format,
+            thresholds=split_name == "val",
         )
 
     def relabeled(self, split: Any, found: ImageTaggingSpec, trained: ImageTaggingSpec) -> Any:

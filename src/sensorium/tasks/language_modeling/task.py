@@ -35,7 +35,7 @@ class LanguageModeling(Task[LanguageModelingSpec]):
     name = "language_modeling"
     headline = Metric("perplexity", higher_is_better=False)
     input_keys = ("prompt",)
-    formats = ("table", "json")
+    formats = ("table", "json", "jsonl")
     options = ("top_k",)
     example = "token"
     example_input = 'prompt="..."'
@@ -89,6 +89,7 @@ class LanguageModeling(Task[LanguageModelingSpec]):
         split: Any,
         spec: LanguageModelingSpec,
         predictions_format: str,
+        split_name: str,
     ) -> list[Path]:
         return []
 

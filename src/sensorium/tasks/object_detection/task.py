@@ -67,6 +67,7 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
         split: Any,
         spec: ObjectDetectionSpec,
         predictions_format: Any,
+        split_name: str,
     ) -> list[Path]:
         return write_detection_report(
             folder,

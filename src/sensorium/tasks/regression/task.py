@@ -52,6 +52,7 @@ class Regression(Task[R]):
         split: Any,
         spec: RegressionSpec,
         predictions_format: Any,
+        split_name: str,
     ) -> list[Path]:
         return write_regression_report(
             folder,

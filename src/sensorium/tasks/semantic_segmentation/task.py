@@ -74,6 +74,7 @@ class SemanticSegmentation(Task[SemanticSegmentationSpec]):
         split: Any,
         spec: SemanticSegmentationSpec,
         predictions_format: Any,
+        split_name: str,
     ) -> list[Path]:
         def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             images, masks = [tensor.numpy() for tensor in split.read(rows)][:2]

@@ -32,6 +32,7 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
 
     name = "speech_recognition"
     headline = Metric("wer", higher_is_better=False)
+    length_unit = "frames"
     formats = (*FORMATS, *SUBTITLES)
     streams = True
     augmentation, fitting_augmentations = "audio", "spec_augment or none"
@@ -77,6 +78,7 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
         split: Any,
         spec: SpeechRecognitionSpec,
         predictions_format: str,
+        split_name: str,
     ) -> list[Path]:
         return write_transcripts(
             folder,
@@ -109,8 +111,8 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
     def stream(
         self, model: LoadedModel, options: PredictOptions, source: Any, *, kind: str, output_file: str | None
     ) -> None:
-        if kind not in ("table", "json"):
-            raise RequestError(f"stream=true writes format=table or json, not {kind}.")
+        if kind not in ("table", "jsonl"):
+            raise RequestError(f"stream=true writes format=table or jsonl, not {kind}.")
         live = LiveTranscriber(model)
         chunks = audio_chunks(source, live.sample_rate)
         write_partial_transcripts(live, chunks, kind=kind, output_file=output_file)

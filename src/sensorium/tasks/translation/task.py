@@ -74,6 +74,7 @@ class Translation(Task[TranslationSpec]):
         split: Any,
         spec: TranslationSpec,
         predictions_format: str,
+        split_name: str,
     ) -> list[Path]:
         return write_translations(
             folder,
