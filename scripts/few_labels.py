@@ -38,7 +38,7 @@ WAYS: dict[str, tuple[str, ...]] = {
     "fixmatch": (*STEPS, "learning=fixmatch", "learning.align=true"),
     "mean_teacher": (*STEPS, "learning=mean_teacher"),
     "simclr": (*STEPS, "model.backbone_lr_scale=0.1", "model.init={simclr}"),
-    "transfer": (*STEPS, "model.init={digits}"),
+    "transfer": (*STEPS, "model.backbone_lr_scale=1", "model.init={digits}"),
 }
 TITLES = {
     "supervised": "supervised",

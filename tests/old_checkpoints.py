@@ -37,7 +37,7 @@ def answers(checkpoint: Path, kind: str, home: Path) -> dict[str, Any]:
 
 
 def _ask(command: list[str], home: Path) -> list[Any]:
-    done = run_command([*command, "accelerator=cpu", "format=json"], home)
+    done = run_command([*command, "accelerator=cpu", "format=jsonl"], home)
     assert done.status == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -65,6 +65,9 @@ def test_every_form_of_an_image_is_the_same_image(model: sensorium.Model, tmp_pa
         digit[:, :, None],
         Image.fromarray(digit),
         torch.from_numpy(digit)[None],
+        digit / 255,
+        torch.from_numpy(digit)[None].float() / 255,
+        io.BytesIO(png(digit)),
     ]
     found = [prediction.to_dict()["classes"] for prediction in model.predict(forms)]
     assert all(classes == found[0] for classes in found)
@@ -77,10 +80,14 @@ def test_every_form_of_an_image_is_the_same_image(model: sensorium.Model, tmp_pa
     [
         (b"", "the file is empty"),
         (b"text", "its content is none of"),
-        (np.zeros((8, 8)), "float64 of shape (8, 8), while an array is"),
+        (np.full((8, 8), 1.5), "float values from 1.5 to 1.5, while 0 to 1 is expected"),
+        (np.full((8, 8), np.nan), "0 to 1 is expected"),
+        (np.zeros((8, 8), np.int64), "int64 of shape (8, 8), while an array is"),
+        (np.zeros((3, 8, 8), np.uint8), "is it (C, H, W)?"),
+        (np.zeros((9, 8, 8), np.uint8), "of several images pass list(batch)"),
         (np.zeros((8, 8, 5), np.uint8), "of shape (8, 8, 5)"),
-        (torch.zeros(3, 8, 8), "a tensor is (C, H, W) uint8"),
-        (7, "int is no path"),
+        (torch.zeros(2, 8, 8), "a tensor is (C, H, W) with C 1 or 3"),
+        (7, "expected a path, bytes, an array, a tensor or a PIL image, got int"),
         ("missing.png", "no such file"),
     ],
 )
@@ -96,8 +103,43 @@ def test_a_bad_input_is_an_item_with_an_error(
 
 
 def test_a_single_input_needs_no_list(model: sensorium.Model, digit: np.ndarray) -> None:
-    for one in (digit, png(digit), Image.fromarray(digit)):
-        assert len(list(model.predict(one))) == 1
+    for one in (digit, png(digit), Image.fromarray(digit), io.BytesIO(png(digit))):
+        (found,) = model.predict(one)
+        assert found.error is None
+    (found,) = model.predict(5)
+    assert "got int" in (found.error or "")
+
+
+def test_a_batch_is_as_many_images(model: sensorium.Model, digit: np.ndarray) -> None:
+    batch = np.stack([digit, 255 - digit])
+    expected = [found.to_dict()["classes"] for found in model.predict(list(batch))]
+    for several in (batch[..., None], torch.from_numpy(batch)[:, None]):
+        assert [found.to_dict()["classes"] for found in model.predict(several)] == expected
+
+
+def test_a_folder_and_a_glob_are_their_files(model: sensorium.Model, tmp_path: Path, digit: np.ndarray) -> None:
+    names = [str(tmp_path / name) for name in ("digit.png", "other.png")]
+    Image.fromarray(255 - digit).save(names[1])
+    for given in (tmp_path, str(tmp_path), f"{tmp_path}/*.png"):
+        assert [found.input for found in model.predict(given)] == names
+    with pytest.raises(sensorium.RequestError, match="no file matches"):
+        model.predict(f"{tmp_path}/*.jpg")
+    (missing,) = model.predict(tmp_path / "lost.png")
+    assert "no such file" in (missing.error or "")
+
+
+def test_a_text_file_object_is_refused(model: sensorium.Model) -> None:
+    with pytest.raises(sensorium.RequestError, match="open in binary mode; this StringIO gives text"):
+        list(model.predict(io.StringIO("digit.png")))
+
+
+def test_overrides_are_strings() -> None:
+    with pytest.raises(sensorium.RequestError, match="'dataset=digits'"):
+        sensorium.train(dataset="digits")
+    with pytest.raises(sensorium.RequestError, match=r"'dataset\.root=photos'"):
+        sensorium.train(dataset_root="photos")
+    with pytest.raises(sensorium.RequestError, match="3 is no override"):
+        sensorium.train(3)  # type: ignore[arg-type]
 
 
 def test_evaluation_is_that_of_the_command(model: sensorium.Model, trained_run: Path, tmp_path: Path) -> None:
@@ -108,6 +150,8 @@ def test_evaluation_is_that_of_the_command(model: sensorium.Model, trained_run: 
     assert f'"val/accuracy": {metrics["accuracy"]}' in shown
     with pytest.raises(sensorium.RequestError, match="about no dataset"):
         model.evaluate("seed=1")
+    with pytest.raises(sensorium.RequestError, match=r"Did you mean dataset\.root=photos"):
+        model.evaluate("dataset_root=photos")
     with pytest.raises(sensorium.RequestError, match="split"):
         model.evaluate(split="tset")
 

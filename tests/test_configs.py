@@ -98,7 +98,7 @@ def test_a_choice_composes_and_everything_in_it_is_built(group, choice, tmp_path
     for name, section in config["callbacks"].items():
         if section:
             section = fit.judged_by(("val/loss", "min"), section)
-            instantiate(f"callbacks.{name}", section, run=run, about={}, stop=StopRequest())
+            instantiate(f"callbacks.{name}", section, run=run, about={}, stop=StopRequest(), started=0.0)
     app.check("train", config)
 
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from sensorium import output
 from sensorium.errors import printable
@@ -43,7 +44,7 @@ def test_a_table_obeys_nothing_and_a_program_gets_everything(capsys: pytest.Capt
     assert "é 好\u00a0!" in told
     assert r"in\x07put" in told
     output.write_records([RECORD], format="json", output=None)
-    assert json.loads(capsys.readouterr().out) == RECORD
+    assert json.loads(capsys.readouterr().out) == [RECORD]
     output.write_records([RECORD], format="csv", output=None)
     rows = list(csv.reader(io.StringIO(capsys.readouterr().out, newline="")))
     assert rows == [list(RECORD), ["0.5" if value == 0.5 else value for value in RECORD.values()]]
@@ -79,3 +80,39 @@ def test_lines_on_a_console_and_on_standard_error(capsys: pytest.CaptureFixture[
     told = capsys.readouterr()
     assert told.out == "cut: \\x1b[31mred\\x1b[0m\n[x]\n"
     assert told.err == "\\x1b[31mred\\x1b[0m: damaged\n"
+
+
+RECORDS = [{"name": "a", "what": "long text"}, {"name": "b", "what": "x"}]
+
+
+def test_no_line_of_a_table_ends_in_blanks() -> None:
+    shown = io.StringIO()
+    Console(file=shown, width=100).print(output.table(RECORDS, title="two"))
+    lines = shown.getvalue().splitlines()
+    assert lines[-2:] == ["a     long text", "b     x"]
+    assert all(line == line.rstrip() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "text"),
+    [
+        (0.123456, "test/accuracy", "0.1235"),
+        (36.512, "test/bleu", "36.51"),
+        (2.345, "seconds", "2.3"),
+        (11_689_512, "parameters", "11,689,512"),
+        (True, "correct", "True"),
+        (None, "", ""),
+    ],
+)
+def test_a_cell(value: object, name: str, text: str) -> None:
+    assert output.shown(value, name) == text
+
+
+def test_json_is_one_array_and_jsonl_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    output.write_records(RECORDS, format="json", output=None)
+    assert json.loads(capsys.readouterr().out) == RECORDS
+    output.write_records(RECORDS, format="jsonl", output=None)
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == RECORDS
+    assert [output.file_format("table", name) for name in ("a.csv", "a.json", "a.jsonl", "a.txt")] == [
+        "csv", "json", "jsonl", "jsonl",
+    ]  # fmt: skip

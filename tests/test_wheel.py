@@ -86,7 +86,7 @@ def test_every_config_composes_from_the_installed_files(installed, tmp_path):
 
 
 def test_the_command_works_from_the_installed_files(installed, tmp_path):
-    text = run("-m", "sensorium", "list", "what=model", "format=json", cwd=tmp_path, PYTHONPATH=str(installed))
+    text = run("-m", "sensorium", "list", "what=model", "format=jsonl", cwd=tmp_path, PYTHONPATH=str(installed))
     names = {json.loads(line)["name"] for line in text.splitlines()}
     assert names == {path.stem for path in (REPOSITORY / "configs" / "model").glob("*.yaml")}
     assert "usage: sensorium train" in run(

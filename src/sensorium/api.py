@@ -11,12 +11,16 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import IOBase
+from numbers import Integral
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
 from sensorium import checkpoint, evaluation, runs
 from sensorium.build import check_targets, device_of, loaded_model
 from sensorium.cli import train as train_verb
+from sensorium.cli.app import dotted
 from sensorium.cli.eval_data import evaluation_data, settings_for
 from sensorium.cli.predict import checkpoint_path
 from sensorium.errors import RequestError, RunError
@@ -71,8 +75,10 @@ class Model:
         """Predictions in the order of the inputs, a batch at a time, each with `to_dict()`.
 
         inputs: one raw input or an iterable of them. Images: a path, the bytes of a file, a NumPy array (H, W) or
-        (H, W, C) uint8, a tensor (C, H, W) uint8, a PIL image. Audio: a path, the bytes of a file, or a pair of samples
-        (N,) and their rate in hertz. Text: str, or UTF-8 bytes. Language models: a prompt.
+        (H, W, C), a tensor (C, H, W), uint8 or float from 0 to 1, a PIL image; an array or tensor of four dimensions is
+        that many images. Audio: a path, the bytes of a file, or a pair of samples (N,) and their rate in hertz. Text:
+        str, or UTF-8 bytes. Language models: a prompt. In the place of bytes a file opened in binary mode is read.
+        A path alone may be a folder or a glob, as in `sensorium predict`.
 
         errors: "return" gives an unreadable input as a prediction whose `error` says why; "raise" raises it as a
         RequestError. The other options are those of `sensorium predict`.
@@ -90,7 +96,15 @@ class Model:
             seed=seed,
         )
         predictor = self._task.predictor(self._model, options)
-        return _checked(predictor.predict(_several(inputs)), errors)
+        return _checked(predictor.predict(map(_read, self._several(inputs))), errors)
+
+    def _several(self, inputs: Any) -> Iterable[Any]:
+        """One raw input as a list of it; a batch, and a path that stands for several files, as what is in it."""
+        if self._task.input_keys == ("input",) and isinstance(inputs, str | PathLike):
+            path = Path(inputs).expanduser()
+            several = path.is_dir() or (any(sign in str(path) for sign in "*?[") and not path.exists())
+            return self._task.inputs({"input": str(path)}, self._model) if several else [inputs]
+        return list(inputs) if getattr(inputs, "ndim", 0) == 4 else _several(inputs)
 
     def evaluate(
         self,
@@ -110,7 +124,12 @@ class Model:
         """
         about_data = [*overrides, *_dataset_overrides(root=dataset_root, path=dataset_path)]
         if strange := [one for one in about_data if not one.startswith(("dataset=", "dataset."))]:
-            raise RequestError(f"{strange[0]!r} is about no dataset. Allowed: dataset=NAME and dataset.KEY=VALUE.")
+            key, equals, value = strange[0].partition("=")
+            meant = dotted(key, "eval", ())
+            hint = f" Did you mean {meant}{equals}{value}?" if meant else ""
+            raise RequestError(
+                f"{strange[0]!r} is about no dataset.{hint} Allowed: dataset=NAME and dataset.KEY=VALUE."
+            )
         if not self._trust:
             for section in ("dataset", "model"):
                 check_targets(section, self._checkpoint.config[section])
@@ -168,19 +187,38 @@ def load(path: str | Path, *, accelerator: str = "auto", trust: bool = False) ->
     return Model(checkpoint.read(checkpoint_path(path)), accelerator=accelerator, trust=trust)
 
 
-def train(*overrides: str) -> Run:
+def train(*overrides: str, **misplaced: object) -> Run:
     """One training with the overrides of `sensorium train`; returns when it has ended.
 
-    Raises RequestError for a wrong request and RunError for a training that failed, as the command would print them.
+    misplaced: overrides are strings, so none of these is possible; the error says so. Raises RequestError for a wrong
+    request and RunError for a training that failed, as the command would print them.
     """
+    if misplaced:
+        key, value = next(iter(misplaced.items()))
+        written = dotted(key, "eval", ()) or key
+        raise RequestError(f"Overrides are strings: sensorium.train({f'{written}={value}'!r}), as on the command line.")
+    for one in overrides:
+        if not isinstance(one, str) or one.startswith("-"):
+            raise RequestError(f"{one!r} is no override. Give KEY=VALUE, such as 'optimizer.lr=0.01'.")
     return Run(train_verb.train_once(list(overrides)).folder)
 
 
 def _several(inputs: Any) -> Iterable[Any]:
     """One raw input as a list of it."""
-    pair = isinstance(inputs, tuple) and len(inputs) == 2 and isinstance(inputs[1], int)
-    single = isinstance(inputs, str | bytes | Path) or hasattr(inputs, "shape") or hasattr(inputs, "getbbox") or pair
-    return [inputs] if single else inputs
+    pair = isinstance(inputs, tuple) and len(inputs) == 2 and isinstance(inputs[1], int | float | Integral)
+    plain = isinstance(inputs, str | bytes | bytearray | memoryview | PathLike | IOBase) or hasattr(inputs, "read")
+    array = hasattr(inputs, "shape") or hasattr(inputs, "getbbox")
+    return [inputs] if pair or plain or array or not isinstance(inputs, Iterable) else inputs
+
+
+def _read(raw: Any) -> Any:
+    """The content of an open file; anything else as it is."""
+    if not hasattr(raw, "read") or hasattr(raw, "getbbox"):
+        return raw
+    content = raw.read()
+    if not isinstance(content, bytes):
+        raise RequestError(f"A file to predict from must be open in binary mode; this {type(raw).__name__} gives text.")
+    return content
 
 
 def _checked(predictions: Iterator[Prediction], errors: Errors) -> Iterator[Prediction]:

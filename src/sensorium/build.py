@@ -23,7 +23,7 @@ from sensorium.errors import RequestError, RunError, nearest, unknown
 from sensorium.initial import start_from_vectors, start_from_weights
 from sensorium.models.protocols import Detector, Segmenter, StartsFromData
 from sensorium.nn.dry_run import REFUSALS, dry_run, reason
-from sensorium.nn.transfer import freeze_backbone
+from sensorium.nn.transfer import check_loaded, freeze_backbone
 from sensorium.run_config import RunConfig
 from sensorium.specs import INPUTS, OFFERED, Spec
 from sensorium.tasks import registry
@@ -52,6 +52,7 @@ MODEL_TREATMENT = (
     "unfreeze_epochs",
     "backbone_lr_scale",
     "layer_lr_decay",
+    "adamw_lr",
 )
 
 
@@ -201,12 +202,15 @@ def build_model(model: Config, spec: Spec, *, seed: int, name: str | None = None
     built: nn.Module = instantiate("model", section, **spec.offers)
     targets.check_sizes("model", section, built)
     _try(name, built, spec)
-    if init is not None:
-        start_from_weights(built, spec, Path(init), say)
+    report = None if init is None else start_from_weights(built, spec, Path(init), say)
     if treatment["vectors"] is not None:
         start_from_vectors(built, spec, Path(treatment["vectors"]), say)
     if treatment["freeze"] == "backbone":
         freeze_backbone(built)
+        if report is not None:
+            check_loaded(report)
+        elif not pretrained and say is not None:
+            say("model.freeze=backbone freezes random weights: neither model.init nor model.pretrained gave others.")
     elif treatment["freeze"] is not None:
         raise unknown("part to freeze (model.freeze)", str(treatment["freeze"]), ["backbone"])
     return built

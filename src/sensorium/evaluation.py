@@ -34,19 +34,26 @@ def evaluate(loaded: Checkpoint, split: Any, *, config: RunConfig, device: torch
 
 def evaluate_run(
     config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Callable[[str], None]
-) -> dict[str, float]:
+) -> Evaluation:
     """The best checkpoint of a run on its test split: metrics.json, tables and plots in the run folder."""
     best = read(run.best)
     evaluation = evaluate(best, data.test, config=config, device=device, trust=True)
-    metrics = named(evaluation, "test")
     if distributed.rank() == 0:
         task = registry.of(best.spec)
-        paths = task.report(evaluation, folder=run.folder, split=data.test, spec=best.spec, predictions_format="csv")
+        paths = task.report(
+            evaluation, folder=run.folder, split=data.test, spec=best.spec, predictions_format="csv", split_name="test"
+        )
         for note in formula_notes(paths):
             say(note)
-        plot_history(run.history, run.folder / "plots" / "history.png")
-        runs.write_metrics(run, metrics)
-    return metrics
+        chosen = runs.read_summary(run)
+        plot_history(
+            run.history,
+            run.folder / "plots" / "history.png",
+            monitor=chosen["monitor"],
+            best_epoch=chosen["best_epoch"],
+        )
+        runs.write_metrics(run, named(evaluation, "test"))
+    return evaluation
 
 
 def named(evaluation: Evaluation, split: str) -> dict[str, float]:

@@ -9,29 +9,42 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from sensorium.errors import RequestError
-from sensorium.tasks.plots import DARK, LIGHT, new_figure, save_figure
+from sensorium.tasks.plots import DARK, GREY, LIGHT, RED, new_figure, save_figure
+
+# Titles of metrics whose names in metrics.csv are short.
+TITLES = {
+    "error": "error rate",
+    "map": "mAP",
+    "map50": "mAP at IoU 0.5",
+    "miou": "mean IoU",
+    "r2": "R\N{SUPERSCRIPT TWO}",
+    "bleu": "BLEU",
+    "wer": "WER",
+}
 
 
-def plot_history(csv_path: Path, out_path: Path) -> None:
-    """Loss, accuracy, mean IoU, mAP and learning rate by epoch, from a metrics.csv; blank cells are skipped.
+def plot_history(csv_path: Path, out_path: Path, *, monitor: str, best_epoch: int | None) -> None:
+    """Loss, accuracy, the monitored metric and the learning rate by epoch, from a metrics.csv; blank cells are skipped.
 
-    Raises RequestError when the file has nothing to draw.
+    monitor: the metric by which best.ckpt was chosen, as it is named in the file. best_epoch: when that was, which is
+    marked; None without validation. Raises RequestError when the file has nothing to draw.
     """
     with csv_path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    panels = {
-        "loss": {"train": _series(rows, "train/loss"), "val": _series(rows, "val/loss")},
-        "accuracy": {"train": _series(rows, "train/accuracy"), "val": _series(rows, "val/accuracy")},
-        "mean IoU": {"val": _series(rows, "val/miou")},
-        "mAP at an overlap of 0.5": {"val": _series(rows, "val/map50")},
-        "learning rate": {"lr": _series(rows, "lr")},
+    stages = {
+        name: {"train": _series(rows, f"train/{name}"), "val": _series(rows, f"val/{name}")}
+        for name in dict.fromkeys(("loss", "accuracy", monitor.partition("/")[2]))
     }
+    panels = {TITLES.get(name, name): series for name, series in stages.items()}
+    panels["learning rate"] = {"lr": _series(rows, "lr")}
     panels = {name: {k: s for k, s in series.items() if len(s)} for name, series in panels.items()}
     panels = {name: series for name, series in panels.items() if series}
     if not panels:
         raise RequestError(f"{csv_path} has no finished epoch to draw.")
     figure = new_figure(3.6 * len(panels), 3.0, layout="constrained")
     for axes, (name, series) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        if best_epoch is not None and "lr" not in series:
+            axes.axvline(best_epoch, color=RED, linewidth=1, linestyle=":", label=f"best: epoch {best_epoch}", zorder=1)
         _draw_series(axes, name, series)
     save_figure(figure, out_path)
 
@@ -39,7 +52,7 @@ def plot_history(csv_path: Path, out_path: Path) -> None:
 def _draw_series(axes: Axes, name: str, series: dict[str, np.ndarray]) -> None:
     for stage, points in series.items():
         marker = "o" if len(points) <= 30 else None
-        colour = LIGHT if stage == "train" else DARK
+        colour = {"train": LIGHT, "val": DARK}.get(stage, GREY)
         axes.plot(*points.T, color=colour, label=stage, marker=marker, markersize=3, linewidth=1.5)
     epochs = np.concatenate([points[:, 0] for points in series.values()])
     if epochs.min() == epochs.max():

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sensorium.errors import RequestError, listing
-from sensorium.nn.transfer import load_weights, read_weights
+from sensorium.nn.transfer import WeightReport, load_weights, read_weights
 from sensorium.specs import Spec
 from sensorium.text.build_tokenizer import tokenizer_from_dict
 from sensorium.text.vectors import read_vectors
@@ -18,7 +18,7 @@ _ANSWERS = ("class_names", "target_names")
 _TOKENIZERS = ("tokenizer", "source_tokenizer", "target_tokenizer")
 
 
-def start_from_weights(model: nn.Module, spec: Spec, path: Path, say: Say | None) -> None:
+def start_from_weights(model: nn.Module, spec: Spec, path: Path, say: Say | None) -> WeightReport:
     """Loads what fits of a file of weights, and tells what was and what was not loaded.
 
     Where the file says what data it was trained on, a head for other classes or targets is not loaded, though it may
@@ -51,6 +51,7 @@ def start_from_weights(model: nn.Module, spec: Spec, path: Path, say: Say | None
     if say is not None:
         for line in (*report.lines(), *notes):
             say(line)
+    return report
 
 
 def _words(spec: Mapping[str, Any]) -> Sequence[str]:
@@ -87,4 +88,4 @@ def start_from_vectors(model: nn.Module, spec: Spec, path: Path, say: Say | None
     with torch.no_grad():
         table.weight[vectors.found] = torch.from_numpy(vectors.matrix[vectors.found])
     if say:
-        say(f"vectors: {vectors.coverage:.1%} of the vocabulary is in {path}")
+        say(f"vectors: {100 * vectors.coverage:.1f} % of the vocabulary is in {path}")

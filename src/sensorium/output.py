@@ -1,4 +1,4 @@
-"""Results on a terminal, or as CSV and JSON lines for programs."""
+"""Results on a terminal, or as CSV, JSON and JSON lines for programs."""
 
 import contextlib
 import csv
@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.control import Control
+from rich.segment import Segment
 from rich.table import Table
 
 from sensorium.errors import LAYOUT, RequestError, RunError, printable
@@ -18,6 +19,7 @@ from sensorium.files import STORED, csv_text, json_text, replacing, write_atomic
 Record = dict[str, Any]
 _STYLE: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False}
 _WIDE = 1000  # columns
+_DECIMALS = {"bleu": 2, "chrf": 2, "seconds": 1}  # of quantities that are no fractions; all others have four
 
 
 class PlainConsole(Console):
@@ -65,8 +67,22 @@ def write_records(
     if format == "table" and output is None:
         console().print(table(records, title=title))
         return
-    kind = format if format != "table" else "csv" if str(output).endswith(".csv") else "json"
-    text = as_csv(records) if kind == "csv" else "".join(as_json(record) for record in records)
+    kind = file_format(format, output)
+    lines = [as_json(record) for record in records]
+    array = "[\n" + ",\n".join(line.rstrip("\n") for line in lines) + "\n]\n" if lines else "[]\n"
+    write_text(as_csv(records) if kind == "csv" else array if kind == "json" else "".join(lines), output=output)
+
+
+def file_format(given: str, output: str | None) -> str:
+    """What is written for programs: the format that was asked for; for table, what the name of the file says, else JSON
+    lines.
+    """
+    named = {".csv": "csv", ".json": "json"}.get(Path(str(output)).suffix.lower(), "jsonl")
+    return given if given != "table" else named
+
+
+def write_text(text: str, *, output: str | None) -> None:
+    """To a file (written atomically) or to standard output."""
     if output is None:
         put(text)
         return
@@ -130,20 +146,40 @@ def _is_formula(cell: str) -> bool:
 
 
 def table(records: Sequence[Record], *, title: str = "") -> Table:
-    """A rich table; numbers with four decimals, on the right."""
+    """A rich table; numbers on the right, as `shown` writes them: by the record's metric, if it is about one."""
     columns = list(dict.fromkeys(key for record in records for key in record))
-    result = Table(title=printable(title) or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    result = _Table(title=printable(title) or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in columns:
         number = all(isinstance(record.get(column), int | float) for record in records)
         result.add_column(printable(column), justify="right" if number else "left", overflow="fold")
     for record in records:
-        result.add_row(*(shown(record.get(column, "")) for column in columns))
+        result.add_row(*(shown(record.get(column, ""), str(record.get("metric", column))) for column in columns))
     return result
 
 
-def shown(value: Any) -> str:
-    """A cell: a fraction with four decimals, everything else as it is, on one line and without control characters."""
-    return f"{value:z.4f}" if isinstance(value, float) else "" if value is None else printable(str(value))
+class _Table(Table):
+    """A table whose lines end where their text does."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for line in Segment.split_lines(super().__rich_console__(console, options)):  # type: ignore[arg-type]
+            while line and not line[-1].text.strip():
+                line.pop()
+            if line:
+                last = line.pop()
+                yield from line
+                yield Segment(last.text.rstrip(), last.style)
+            yield Segment.line()
+
+
+def shown(value: Any, name: str = "") -> str:
+    """A cell: a fraction with four decimals, a BLEU score with two and seconds with one, by the last word of the name;
+    a whole number with separators; everything else as it is, on one line and without control characters.
+    """
+    if isinstance(value, float):
+        return f"{value:z.{_DECIMALS.get(name.rpartition('/')[2], 4)}f}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "" if value is None else printable(str(value))
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ class RunConfig:
     dataset_name: str = ""
     model_name: str = ""
     seed: int = 0
-    batch_size: int | Literal["auto"] = 64
+    batch_size: int | Literal["auto", "find"] = 64
     eval_batch_size: int = 256
     batch_tokens: int | None = None
     lr: float | Literal["find"] = 1e-3

@@ -173,7 +173,7 @@ def test_what_is_wrong_with_samples_is_said_in_words():
         "1 sample is not a number or infinite, the first at 0.010 s": bad,
         "silent: all samples are zero": 0 * sound,
         "silent: all samples are near 0.5": 0 * sound + 0.5,
-        f"clipped: {flat:.1%} of the samples are cut off": cut,
+        f"clipped: {100 * flat:.1f} % of the samples are cut off": cut,
         "samples reach 16383.5, where 1 is as loud as can be": np.where(np.arange(4000) == 7, 16383.5, sound),
     }
     for reason, wrong in samples.items():

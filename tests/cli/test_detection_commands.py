@@ -60,7 +60,7 @@ def test_a_run_leaves_numbers_tables_and_pictures(home: Path) -> None:
 
 def test_prediction_in_every_form(home: Path) -> None:
     given = ("predict", "ckpt=run", "input=[scene_0.png,broken.png,scene_1.png]", "threshold=0.001", "accelerator=cpu")
-    result = run_command([*given, "format=json"], home)
+    result = run_command([*given, "format=jsonl"], home)
     assert result.status == 1
     assert "broken.png: not a readable image" in result.stderr
     first, broken, second = map(json.loads, result.stdout.splitlines())

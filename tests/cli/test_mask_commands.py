@@ -67,7 +67,7 @@ def test_eval_refuses_other_classes(home: Path) -> None:
 
 
 def predicted(home: Path, *arguments: str) -> list[dict]:
-    result = run_command(["predict", "ckpt=best.ckpt", "input=photos", "format=json", *arguments], home)
+    result = run_command(["predict", "ckpt=best.ckpt", "input=photos", "format=jsonl", *arguments], home)
     assert (result.status, result.stderr) == (0, ""), result
     return [json.loads(line) for line in result.stdout.splitlines()]
 

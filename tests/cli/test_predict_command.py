@@ -31,8 +31,8 @@ def home(tmp_path_factory) -> Path:
 
 
 def answers(home: Path, given: str, *more: str, stdin: str | None = None) -> list[dict]:
-    """What `sensorium predict input=GIVEN format=json` prints."""
-    result = run_command(["predict", "ckpt=best.ckpt", f"input={given}", "format=json", *more], home, stdin=stdin)
+    """What `sensorium predict input=GIVEN format=jsonl` prints."""
+    result = run_command(["predict", "ckpt=best.ckpt", f"input={given}", "format=jsonl", *more], home, stdin=stdin)
     assert (result.status, result.stderr) == (0, ""), result
     return [json.loads(line) for line in result.stdout.splitlines()]
 
@@ -120,20 +120,23 @@ def test_table_and_csv_say_what_json_says(home):
             assert (row[f"class_{place}"], float(row[f"probability_{place}"])) == tuple(entry.values())
 
 
-@pytest.mark.parametrize("kind", ["table", "csv", "json"])
+@pytest.mark.parametrize("kind", ["table", "csv", "json", "jsonl"])
 def test_output_into_a_file(kind, home, tmp_path):
     arguments = ["predict", "ckpt=best.ckpt", "input=new", f"format={kind}"]
     printed = run_command(arguments, home)
     target = tmp_path / "a" / f"answers.{kind}"
     result = run_command([*arguments, f"output={target}"], home)
-    assert (result.status, result.stdout, result.stderr) == (0, "", "")
+    assert (result.status, result.stdout) == (0, "")
+    assert result.stderr == f"12 predictions written to {target}\n"
     if kind == "table":
         assert len(target.read_text().splitlines()) == 12
     else:
         assert target.read_text() == printed.stdout
+    if kind == "json":
+        assert [one["input"] for one in json.loads(printed.stdout)] == names(answers(home, "new"))
 
 
-@pytest.mark.parametrize("kind", ["table", "csv", "json"])
+@pytest.mark.parametrize("kind", ["table", "csv", "json", "jsonl"])
 def test_what_cannot_be_read_is_reported_and_the_rest_answered(kind, home):
     bad = home / "bad"
     if not bad.exists():
@@ -149,8 +152,8 @@ def test_what_cannot_be_read_is_reported_and_the_rest_answered(kind, home):
     for line, name in zip(told, ("text", "lost", "void"), strict=True):
         assert line.startswith(f"sensorium: bad/{name}.png: ")
     lines = result.stdout.splitlines()
-    if kind == "json":
-        records = list(map(json.loads, lines))
+    if kind.startswith("json"):
+        records = json.loads(result.stdout) if kind == "json" else list(map(json.loads, lines))
         assert names(records) == stdin.split()
         assert ["error" in record for record in records] == [False, True, True, True, False]
         assert [len(record["classes"]) for record in records] == [3, 0, 0, 0, 3]
@@ -161,12 +164,13 @@ def test_what_cannot_be_read_is_reported_and_the_rest_answered(kind, home):
 
 
 def test_nothing_on_standard_input_is_no_error(home):
-    result = run_command(["predict", "ckpt=best.ckpt", "input=-", "format=json"], home, stdin="")
-    assert (result.status, result.stdout, result.stderr) == (0, "", "")
+    for kind, expected in (("jsonl", ""), ("json", "[]\n")):
+        result = run_command(["predict", "ckpt=best.ckpt", "input=-", f"format={kind}"], home, stdin="")
+        assert (result.status, result.stdout, result.stderr) == (0, expected, "")
 
 
 def test_a_reader_that_goes_away_is_no_error(home):
-    command = f"{shlex.quote(sys.executable)} -m sensorium predict ckpt=best.ckpt input=- format=json batch_size=8"
+    command = f"{shlex.quote(sys.executable)} -m sensorium predict ckpt=best.ckpt input=- format=jsonl batch_size=8"
     script = f"yes new/class_0/000.png | head -2000 | {command} | head -1; echo ${{PIPESTATUS[2]}}"
     done = subprocess.run(["bash", "-c", script], cwd=home, capture_output=True, text=True, check=True)
     answer, status = done.stdout.splitlines()

@@ -138,10 +138,10 @@ def test_values_that_a_person_would_try(verb, key, good, bad):
 
 def test_a_limit_is_said_only_to_those_who_pass_it():
     assert outcome("train", changed("train", "batch_size", 0)) == (
-        "batch_size=0 is not possible. Allowed: a whole number from 1 or auto."
+        "batch_size=0 is not possible. Allowed: a whole number from 1 or auto, find."
     )
     assert outcome("train", changed("train", "batch_size", 2**40)) == (
-        "batch_size=1099511627776 is not possible. Allowed: a whole number from 1 to 2,147,483,647 or auto."
+        "batch_size=1099511627776 is not possible. Allowed: a whole number from 1 to 2,147,483,647 or auto, find."
     )
 
 

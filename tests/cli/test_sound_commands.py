@@ -78,7 +78,7 @@ def test_a_file_becomes_text_times_and_subtitles(speech: tuple[Path, Path]) -> N
     soundfile.write(folder / "new.wav", said(["hi", "lo"], np.random.default_rng(1)), RATE)
     command = ["predict", f"ckpt={run}", "accelerator=cpu", "input=new.wav"]
     assert run_command(command, folder).stdout == "hi lo\n"
-    answer = json.loads(run_command([*command, "format=json"], folder).stdout)
+    answer = json.loads(run_command([*command, "format=jsonl"], folder).stdout)
     assert (answer["text"], answer["seconds"]) == ("hi lo", 0.7)
     assert [word["word"] for word in answer["words"]] == ["hi", "lo"]
     first, second = answer["words"]
@@ -101,7 +101,7 @@ def test_a_stream_and_the_whole_give_the_same(speech: tuple[Path, Path]) -> None
     folder, run = speech
     soundfile.write(folder / "three.wav", said(["hi", "lo", "lo"], np.random.default_rng(2)), RATE)
     command = ["predict", f"ckpt={run}", "accelerator=cpu", "input=three.wav"]
-    streamed = run_command([*command, "stream=true", "format=json"], folder)
+    streamed = run_command([*command, "stream=true", "format=jsonl"], folder)
     assert streamed.status == 0, streamed.stderr
     heard = [json.loads(line) for line in streamed.stdout.splitlines()]
     assert heard[-1]["done"]
@@ -144,7 +144,7 @@ class InputStream:
 def test_a_microphone_is_heard_until_ctrl_c(speech: tuple[Path, Path], tmp_path: Path) -> None:
     _, run = speech
     (tmp_path / "sounddevice.py").write_text(MICROPHONE)
-    command = ["predict", f"ckpt={run}", "accelerator=cpu", "input=mic", "format=json"]
+    command = ["predict", f"ckpt={run}", "accelerator=cpu", "input=mic", "format=jsonl"]
     without = run_command(command, tmp_path)
     assert (without.status, without.stderr) == (1, "sensorium: input=mic: no device\n")
     soundfile.write(tmp_path / "spoken.wav", said(["hi", "lo"], np.random.default_rng(3)), RATE)
@@ -167,9 +167,9 @@ def test_a_folder_of_commands_is_learnt_and_spotted(tmp_path: Path) -> None:
     )  # fmt: skip
     assert json.loads((run / "metrics.json").read_text())["test/accuracy"] == 1.0
     command = ["predict", f"ckpt={run}", "accelerator=cpu", "input=data/hi/3.wav"]
-    assert json.loads(run_command([*command, "format=json"], tmp_path).stdout)["classes"][0]["class"] == "hi"
+    assert json.loads(run_command([*command, "format=jsonl"], tmp_path).stdout)["classes"][0]["class"] == "hi"
     assert "add stream=true" in run_command([*command, "threshold=0.5"], tmp_path).stderr
-    spotted = run_command([*command, "stream=true", "threshold=0.5", "format=json"], tmp_path)
+    spotted = run_command([*command, "stream=true", "threshold=0.5", "format=jsonl"], tmp_path)
     assert [json.loads(line)["command"] for line in spotted.stdout.splitlines()][-1] == "hi"
     assert "per hour" in spotted.stderr
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shlex
 import statistics
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from command import run_command
-from sensorium.cli.sweep import best, grouped
+from sensorium.cli.sweep import best, grouped, narrowed
 
 TINY = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "threads=1")
 
@@ -72,6 +73,23 @@ def test_the_best_is_chosen_by_validation_and_its_command_repeats_all_seeds(swep
         (folder / run / "metrics.json").read_text() for run in runs
     )
     assert (folder / said["as CSV"]).is_file()
+
+
+def test_each_job_says_which_it_is(swept):
+    headers = [line for line in swept[1].splitlines() if re.match(r"\d/4: ", line)]
+    assert headers == [
+        "1/4: seed=1 model=lenet",
+        "2/4: seed=1 model=perceptron",
+        "3/4: seed=2 model=lenet",
+        "4/4: seed=2 model=perceptron",
+    ]
+
+
+def test_the_table_on_the_screen_leaves_out_what_does_not_fit():
+    record = {"model": "lenet", "val/a": "0.5 ± 0.1", "test/a": "0.5 ± 0.1", "test/b": "x" * 40, "seconds": 2.0}
+    assert narrowed([record], optional=["test/b"], width=80) == [record]
+    (narrow,) = narrowed([record], optional=["test/b"], width=60)
+    assert list(narrow) == ["model", "val/a", "test/a", "seconds"]
 
 
 def test_a_range_and_one_choice(tmp_path):

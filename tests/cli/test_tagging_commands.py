@@ -113,7 +113,7 @@ def predicted(home: Path, *arguments: str, status: int = 0) -> str:
 
 
 def test_predict_in_every_format(home: Path) -> None:
-    answers = [json.loads(line) for line in predicted(home, "format=json", "threshold=0.2").splitlines()]
+    answers = [json.loads(line) for line in predicted(home, "format=jsonl", "threshold=0.2").splitlines()]
     rows = list(csv.DictReader(io.StringIO(predicted(home, "format=csv", "threshold=0.2"))))
     table = predicted(home, "threshold=0.2").splitlines()
     assert len(answers) == len(rows) == len(table) - 1 == 24
@@ -132,7 +132,7 @@ def test_predict_in_every_format(home: Path) -> None:
 
 def test_a_higher_threshold_gives_fewer_tags(home: Path) -> None:
     counts = [
-        sum(len(json.loads(line)["tags"]) for line in predicted(home, "format=json", *more).splitlines())
+        sum(len(json.loads(line)["tags"]) for line in predicted(home, "format=jsonl", *more).splitlines())
         for more in (["threshold=0.01"], [], ["threshold=0.5"], ["threshold=1.0"])
     ]
     assert counts[0] > counts[1] == counts[2] >= counts[3]
@@ -178,7 +178,7 @@ def test_a_killed_run_ends_like_one_that_was_not(tmp_path: Path) -> None:
     assert result.status == 0, result.stderr
     one, other = opened(run.last), opened(run_of(whole).last)
     for checkpoint in (one, other):
-        del checkpoint["sensorium"]  # the config, in which the killer is named
+        del checkpoint["sensorium"], checkpoint["seconds"]  # the config, in which the killer is named; time
     assert one["global_step"] == 12
     assert differences(one, other) == []
     assert differences(opened(run.best)["state_dict"], opened(run_of(whole).best)["state_dict"]) == []

@@ -52,7 +52,7 @@ def test_the_run_says_what_was_cut_and_how_much_is_padding(reviews: Path) -> Non
 
 def test_a_text_that_is_cut_is_counted(reviews: Path) -> None:
     (run,) = reviews.glob("runs/*/*")
-    command = ["predict", f"ckpt={run}", "accelerator=cpu", "format=json"]
+    command = ["predict", f"ckpt={run}", "accelerator=cpu", "format=jsonl"]
     result = run_command([*command, "text=" + "great " * 51], reviews)
     assert result.stderr == "cut to 50 tokens (dataset.max_length): 1 text\n"
     assert run_command([*command, "text=" + "great " * 50], reviews).stderr == ""
@@ -62,7 +62,7 @@ def test_a_text_a_file_and_standard_input_give_the_same(reviews: Path) -> None:
     (run,) = reviews.glob("runs/*/*")
     texts = ["a lovely film", "awful and dull", "", "😀 很好 \u202e"]
     (reviews / "new.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
-    command = ["predict", f"ckpt={run}", "accelerator=cpu", "format=json"]
+    command = ["predict", f"ckpt={run}", "accelerator=cpu", "format=jsonl"]
     from_file = run_command([*command, "input=new.txt"], reviews)
     assert (from_file.status, from_file.stderr) == (0, "")
     answers = [json.loads(line) for line in from_file.stdout.splitlines()]
@@ -120,7 +120,7 @@ def test_a_file_in_another_encoding_is_refused_or_read_as_told(reviews: Path) ->
 )
 def test_a_text_is_taken_as_it_is(reviews: Path, text: str) -> None:
     (run,) = reviews.glob("runs/*/*")
-    result = run_command(["predict", f"ckpt={run}", "accelerator=cpu", "format=json", f"text={text}"], reviews)
+    result = run_command(["predict", f"ckpt={run}", "accelerator=cpu", "format=jsonl", f"text={text}"], reviews)
     assert (result.status, result.stderr) == (0, "")
     assert json.loads(result.stdout)["input"] == text
 
@@ -201,7 +201,7 @@ def test_translation_keeps_lines_and_their_order(tmp_path: Path) -> None:
     assert len(together) == 4
     assert together[2] == ""
     assert [line for number, line in enumerate(together) if number != 2] == alone
-    best = json.loads(run_command([*command, "text=one", "decoding.n_best=3", "format=json"], tmp_path).stdout)
+    best = json.loads(run_command([*command, "text=one", "decoding.n_best=3", "format=jsonl"], tmp_path).stdout)
     scores = [answer["score"] for answer in best["translations"]]
     assert len(scores) == 3
     assert scores == sorted(scores, reverse=True)

@@ -49,7 +49,7 @@ def test_the_run_folder(trained_run):
     assert (config["dataset_name"], config["model_name"]) == ("digits", "small_cnn")
     assert config["task"]["label_smoothing"] == 0.0
     assert "auto" not in (config["trainer"]["precision"], config["memory_format"], config["batch_size"])
-    assert (trained_run / "overrides.txt").read_text() == "++trainer.max_epochs=1\nthreads=1\n"
+    assert (trained_run / "overrides.txt").read_text() == "trainer.max_epochs=1\nthreads=1\n"
     environment = json.loads((trained_run / "environment.json").read_text())
     assert environment["python"] == sys.version.split()[0]
     assert environment["packages"]["torch"].startswith("2.11")
@@ -58,7 +58,7 @@ def test_the_run_folder(trained_run):
 
 def test_history_and_metrics_agree_with_what_is_printed(trained_run):
     (row,) = csv.DictReader((trained_run / "metrics.csv").open())
-    assert (row["epoch"], row["step"]) == ("0", "21")  # 1,295 pictures in batches of 64
+    assert (row["epoch"], row["step"]) == ("1", "21")  # 1,295 pictures in batches of 64
     text = printed(trained_run)
     (line,) = (line for line in text.splitlines() if line.startswith("epoch 1/1 "))
     for name in ("train/accuracy", "train/loss", "val/accuracy", "val/loss"):

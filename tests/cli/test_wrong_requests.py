@@ -95,8 +95,14 @@ KEYS = [
     ("predict input=photos", ["needs ckpt=...", "sensorium predict --help"]),
     ("predict ckpt=good.ckpt", ["needs input=..."]),
     ("eval", ["needs ckpt=..."]),
+    ("eval ckpt=good.ckpt dataset_root=photos", ["no key 'dataset_root'", "Did you mean dataset.root?"]),
+    ("train dataset_val_fraction=0.1", ["no key 'dataset_val_fraction'", "Did you mean dataset.val_fraction?"]),
+    ("predict ckpt=good.ckpt dataset_root=photos", ["predict takes no dataset", "Did you mean input?"]),
+    ("predict ckpt=good.ckpt dataset.root=photos", ["predict takes no dataset", "Did you mean input?"]),
 ]
 VALUES = [
+    ("eval ckpt=", ["ckpt is empty: give a path"]),
+    ("predict ckpt= input=photos", ["ckpt is empty: give a path"]),
     ("train batch_size=0", ["batch_size=0", "a whole number from 1 or auto"]),
     ("train eval_batch_size=0", ["eval_batch_size=0", "a whole number from 1"]),
     ("train seed=1.5", ["seed=1.5", "a whole number"]),

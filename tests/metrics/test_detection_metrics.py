@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchmetrics.detection import MeanAveragePrecision
 
-from sensorium.metrics.detection import DetectedBoxes, GroundTruth, detection_scores, errors
+from sensorium.metrics.detection import DetectedBoxes, GroundTruth, detection_scores, errors, map_of_rows
 
 A, B, C = [0, 0, 10, 10], [20, 20, 60, 60], [100, 100, 300, 300]  # small, medium and large
 
@@ -115,3 +115,14 @@ def test_what_is_missed_and_what_is_wrong_in_a_picture() -> None:
 def test_the_better_of_two_is_the_right_one() -> None:
     near = [1, 0, 10, 10]
     assert errors(found([near, A], [0, 0], [0.5, 0.9]), truth([A], [0]), threshold=0.3).wrong.tolist() == [True, False]
+
+
+def test_the_map_of_rows_is_that_of_these_pictures() -> None:
+    """One picture all found, one with a class missed, one with nothing: any choice of them is scored as it is alone."""
+    answers = [found([A, B], [0, 1], [0.9, 0.8]), found([A], [0], [0.7]), found([C], [1], [0.6])]
+    truths = [truth([A, B], [0, 1]), truth([A, B], [0, 1]), truth([], [])]
+    score = map_of_rows(answers, truths, num_classes=2)
+    for rows in ([0, 1, 2], [0, 0, 0], [1, 1, 2], [2, 1, 0]):
+        chosen = [answers[row] for row in rows], [truths[row] for row in rows]
+        assert score(np.array(rows)) == pytest.approx(detection_scores(*chosen, num_classes=2).summary()["map"])
+    assert score(np.array([2, 2, 2])) == 0

@@ -2,10 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from sensorium.errors import RequestError
-from sensorium.metrics.translation import bleu, chrf, exact_matches
+from sensorium.metrics.translation import bleu, bleu_of_rows, chrf, exact_matches
 
 pytest.importorskip("sacrebleu")
 
@@ -36,3 +37,12 @@ def test_exact_matches() -> None:
 def test_unequal_numbers_are_refused() -> None:
     with pytest.raises(RequestError, match="1 translations for 2 references"):
         bleu(["a"], ["a", "b"])
+
+
+def test_bleu_of_rows_is_that_of_these_sentences() -> None:
+    hypotheses = ["the cat sat on the mat", "a dog runs", "two birds fly over the red house"]
+    references = ["the cat sat on a mat", "a dog runs fast", "two birds fly over a red house"]
+    score = bleu_of_rows(hypotheses, references)
+    for rows in ([0, 1, 2], [0], [2, 2, 1]):
+        expected, _ = bleu([hypotheses[row] for row in rows], [references[row] for row in rows])
+        assert score(np.array(rows)) == pytest.approx(expected)

@@ -2,11 +2,18 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from sensorium.metrics.classification import outcomes, summary
-from sensorium.metrics.uncertainty import bootstrap_intervals, paired_comparison, sign_test
+from sensorium.metrics.uncertainty import (
+    bootstrap_interval,
+    bootstrap_intervals,
+    paired_comparison,
+    sign_test,
+    wilson_interval,
+)
 
 
 def predictions(right, confidence=0.9):
@@ -108,3 +115,27 @@ def test_sign_test_by_hand():
 def test_equal_models_have_p_one():
     assert sign_test(0, 0) == 1
     assert sign_test(20, 20) == 1
+
+
+def test_wilson_by_hand():
+    """Where z is 1.96: (p + z^2 / 2n ± z sqrt(p (1 - p) / n + z^2 / 4n^2)) / (1 + z^2 / n)."""
+    assert wilson_interval(5, 10) == pytest.approx((0.23659, 0.76341), abs=1e-5)
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)  # Newcombe 1998, table I
+    low, high = wilson_interval(10, 10)
+    assert (low, high) == (pytest.approx(10 / (10 + 1.959964**2), rel=1e-6), 1.0)
+    assert wilson_interval(0, 10) == (0.0, pytest.approx(1 - low))
+
+
+def test_the_bootstrap_of_a_mean_is_as_wide_as_its_standard_error():
+    values = np.random.default_rng(0).normal(3.0, 2.0, 400)
+    low, high = bootstrap_interval(lambda rows: float(values[rows].mean()), 400)
+    spread = 1.96 * values.std() / 20
+    assert low == pytest.approx(values.mean() - spread, abs=0.03)
+    assert high == pytest.approx(values.mean() + spread, abs=0.03)
+
+
+def test_resamples_without_a_value_are_dropped():
+    """Of two examples, one resample in four has the first alone and one the second alone."""
+    assert bootstrap_interval(lambda rows: float("nan") if 0 in rows else 7.0, 2) == (7.0, 7.0)
+    assert bootstrap_interval(lambda rows: float("nan"), 2) is None
+    assert bootstrap_interval(lambda rows: 1.0, 1) is None

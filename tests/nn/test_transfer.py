@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from sensorium.errors import RequestError
-from sensorium.nn.transfer import freeze_backbone, frozen_modules_eval, load_weights, read_weights
+from sensorium.nn.transfer import check_loaded, freeze_backbone, frozen_modules_eval, load_weights, read_weights
 
 
 class Net(nn.Module):
@@ -118,11 +118,11 @@ def test_classes_are_counted_in_the_last_layer_of_a_head_only() -> None:
 def test_missing_and_unused_names_are_reported() -> None:
     state = Net().state_dict()
     state["extra.weight"] = state.pop("body.0.bias")
-    state["body.0.weight"] = torch.zeros(4, 1, 5, 5)
+    state["body.0.weight"] = torch.zeros(4, 1, 2, 2)
     report = load_weights(Net(), state)
     assert report.lines() == [
         "7 of the model's 9 tensors loaded.",
-        "body.0.weight: 4x1x5x5 in the file, 4x1x3x3 here: left as initialised",
+        "body.0.weight: 4x1x2x2 in the file, 4x1x3x3 here: left as initialised",
         "Not in the file, left as initialised: body.0.bias.",
         "In the file, not used by this model: extra.weight.",
     ]
@@ -178,10 +178,38 @@ def test_a_first_convolution_goes_from_grey_to_colour_and_back() -> None:
     assert report.notes == ("0.weight: 3 channels in the file, 1 here: their filters added up",)
     torch.testing.assert_close(grey(images), colour(images.expand(-1, 3, -1, -1)))
 
-    second = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Conv2d(1, 2, 3))  # two channels are no colours; not the first layer
-    theirs = {"0.weight": torch.zeros(4, 3, 3, 3), "0.bias": torch.zeros(4), "1.weight": torch.zeros(2, 3, 3, 3)}
+    second = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Conv2d(1, 2, 3))  # only the first layer meets the channels
+    theirs = {"0.weight": torch.ones(4, 3, 3, 3), "0.bias": torch.zeros(4), "1.weight": torch.zeros(2, 3, 3, 3)}
     report = load_weights(second, theirs)
-    assert (report.loaded, report.notes, report.skipped) == (1, (), ("0.weight", "1.weight"))
+    assert (report.loaded, report.skipped) == (2, ("1.weight",))
+    assert second[0].weight.unique().tolist() == [1.5]  # three filters of 1, shared between two channels
+
+
+def test_a_first_convolution_of_a_smaller_kernel_takes_the_middle_of_the_larger() -> None:
+    """What torchvision's models do with model.pretrained=true where images are small."""
+    theirs = {"0.weight": torch.arange(49.0).view(1, 1, 7, 7), "0.bias": torch.zeros(1)}
+    ours = nn.Sequential(nn.Conv2d(1, 1, 3))
+    report = load_weights(ours, theirs)
+    assert report.notes == ("0.weight: 7x7 in the file, 3x3 here: the middle of its kernels",)
+    assert ours[0].weight.flatten().tolist() == [16, 17, 18, 23, 24, 25, 30, 31, 32]
+    both = nn.Sequential(nn.Conv2d(2, 1, 5))
+    report = load_weights(both, theirs)
+    assert report.notes == (
+        "0.weight: 7x7 in the file, 5x5 here: the middle of its kernels; "
+        "1 channel in the file, 2 here: its filters shared out among them",
+    )
+    assert both[0].weight[0, :, 2, 2].tolist() == [12, 12]  # half of the 24 in the middle, twice
+    for kernel in (4, 9):  # no middle, and none so large
+        report = load_weights(nn.Sequential(nn.Conv2d(1, 1, kernel)), theirs)
+        assert report.skipped == ("0.weight",)
+
+
+def test_what_was_not_loaded_is_not_frozen() -> None:
+    whole = load_weights(Net(), Net(num_classes=5).state_dict())
+    check_loaded(whole)  # the head is another one, and learns
+    state = {name: tensor for name, tensor in Net().state_dict().items() if name != "body.0.bias"}
+    with pytest.raises(RequestError, match=r"model\.init did not load: body\.0\.bias\.\nLeave model\.freeze out"):
+        check_loaded(load_weights(Net(), state))
 
 
 def test_weights_of_another_model_are_refused() -> None:

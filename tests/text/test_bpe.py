@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sensorium.errors import RequestError
 from sensorium.text import bpe
-from sensorium.text.bpe import BPETokenizer
+from sensorium.text.bpe import BPETokenizer, bytes_of
 from sensorium.text.tokenizer import UNK
 
 TEXTS = ["low low low lower lower newest 😀 很好"]
@@ -71,7 +71,7 @@ def test_many_texts_are_encoded_in_order():
 def test_a_forked_process_encodes_without_a_warning():
     program = (
         "import os, signal\n"
-        "from sensorium.text.bpe import BPETokenizer\n"
+        "from sensorium.text.bpe import BPETokenizer, bytes_of\n"
         "texts = ['low lower'] * 100\n"
         "tokenizer = BPETokenizer.train(texts, vocab_size=270, min_count=1, lowercase=False)\n"
         "tokenizer.encode_many(texts)\n"
@@ -91,3 +91,9 @@ def test_without_the_library_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(RequestError, match=r"pip install 'sensorium\[text\]'"):
         BPETokenizer.train(TEXTS, vocab_size=300, min_count=1, lowercase=False)
+
+
+def test_the_bytes_of_tokens_as_the_library_spells_them() -> None:
+    tokenizer = BPETokenizer(merges=[], lowercase=False)
+    text = "a \n\N{LATIN SMALL LETTER E WITH ACUTE}\N{EURO SIGN}\x7f\xad"
+    assert b"".join(bytes_of(tokenizer.tokens[number]) for number in tokenizer.encode(text)) == text.encode()

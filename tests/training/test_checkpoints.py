@@ -15,7 +15,7 @@ from sensorium import runs
 from sensorium.cli.train import train
 from sensorium.errors import RequestError, RunError
 from sensorium.run_config import RunConfig
-from sensorium.runs import RunFolder
+from sensorium.runs import RunFolder, read_summary
 from sensorium.training.checkpoints import AtomicCheckpointIO, Checkpoints
 from sensorium.training.interrupts import Interrupted
 from trainings import TINY, TINY_TEXTS, config_of, differences, opened, trained
@@ -201,6 +201,21 @@ def test_best_is_the_epoch_whose_validation_was_best(run: RunFolder, tmp_path: P
     by_accuracy = trained(tmp_path, *WILD)
     accuracies = [float(row["val/accuracy"]) for row in rows(by_accuracy)]
     assert opened(by_accuracy.best)["epoch"] == accuracies.index(max(accuracies)) != accuracies.index(min(accuracies))
+
+
+def test_the_summary_says_which_epoch_is_best_and_counts_seconds_over_resumes(tmp_path: Path) -> None:
+    run = trained(tmp_path, *TINY)
+    first = read_summary(run)
+    values = [float(row["val/accuracy"]) for row in csv.DictReader(run.history.open())]
+    losses = [float(row["val/loss"]) for row in csv.DictReader(run.history.open())]
+    best = max(range(3), key=lambda epoch: (values[epoch], -losses[epoch], epoch))
+    assert (first["best_epoch"], first["epochs"]) == (best + 1, 3)
+    kept = opened(run.last)
+    torch.save(kept | {"seconds": 1000.0}, run.last)
+    gone_on(run)
+    again = read_summary(run)
+    assert 1000 < again["seconds"] < 1100
+    assert again["best_epoch"] == first["best_epoch"]
 
 
 def test_best_holds_what_predicting_needs_and_nothing_else(run: RunFolder) -> None:

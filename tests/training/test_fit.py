@@ -216,7 +216,7 @@ def test_debug_overfit_learns_its_few_examples_by_heart(tmp_path: Path) -> None:
     settings = ("model=mlp", "model.hidden=[64]", "workers=0", "threads=1", "accelerator=cpu", "batch_size=32")
     run = trained(tmp_path, *settings, "debug=overfit", "optimizer.lr=0.01")
     rows = opened(run.last)["callbacks"]["History"]["rows"]
-    assert (rows[-1]["epoch"], rows[-1]["step"]) == (99, 300)
+    assert (rows[-1]["epoch"], rows[-1]["step"]) == (100, 300)
     assert rows[-1]["train/accuracy"] == 1.0
     assert rows[-1]["train/loss"] < 0.01
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from sensorium.data.order import BatchPlan
 from sensorium.data.vision.splits import ImageSplit
 from sensorium.runs import RunFolder
+from sensorium.training.history import History
 from sensorium.vision.normalise import Normalise
 from trainings import TINY, config_in, data_of, model_for, opened, trained
 
@@ -45,7 +46,7 @@ def test_each_epoch_holds_the_means_over_its_examples(tmp_path: Path) -> None:
         order.set_epoch(epoch)
         seen = torch.cat([torch.from_numpy(batch) for batch in order.batches()])[: 6 * 16]
         train = by_hand(run, data.train, seen)
-        assert (int(row["epoch"]), int(row["step"])) == (epoch, 6 * (epoch + 1))
+        assert (int(row["epoch"]), int(row["step"])) == (epoch + 1, 6 * (epoch + 1))
         assert (float(row["train/loss"]), float(row["train/accuracy"])) == pytest.approx(train, rel=1e-5)
         assert (float(row["val/loss"]), float(row["val/accuracy"])) == pytest.approx(val, rel=1e-5)
     assert first["train/loss"] != second["train/loss"]  # other batches
@@ -64,13 +65,21 @@ def test_an_epoch_without_validation_shows_none(tmp_path: Path) -> None:
     assert [row["val/loss"] != "" for row in rows_of(run)] == [False, True, False, True]
 
 
-def test_the_rate_is_that_at_the_end_of_the_epoch(tmp_path: Path) -> None:
+def test_the_rate_is_that_of_the_last_step_of_the_epoch(tmp_path: Path) -> None:
     run = trained(tmp_path, *TINY, "scheduler=step", "scheduler.milestones=[0.5]", "scheduler.gamma=0.1",
                   "optimizer.lr=0.01", "trainer.max_epochs=2")  # fmt: skip
-    assert [float(row["lr"]) for row in rows_of(run)] == pytest.approx([0.001, 0.001])
+    assert [float(row["lr"]) for row in rows_of(run)] == pytest.approx([0.01, 0.001])
 
 
 def test_the_checkpoint_holds_what_the_file_says(tmp_path: Path) -> None:
     run = trained(tmp_path, *TINY, "trainer.max_epochs=2")
     kept = opened(run.last)["callbacks"]["History"]["rows"]
     assert [{name: str(value) for name, value in row.items()} for row in kept] == rows_of(run)
+
+
+def test_a_run_of_an_earlier_version_counts_on_from_one(tmp_path: Path) -> None:
+    history = History(run=RunFolder(tmp_path))
+    history.load_state_dict({"rows": [{"epoch": 0}, {"epoch": 1}], "validated": 1})
+    assert [row["epoch"] for row in history.rows] == [1, 2]
+    history.load_state_dict(history.state_dict())
+    assert [row["epoch"] for row in history.rows] == [1, 2]

@@ -57,3 +57,19 @@ def test_after_a_training_signals_mean_what_they_meant_before(tmp_path: Path) ->
 def test_the_exit_status_is_what_shells_expect() -> None:
     assert Interrupted("stopped", signal.SIGINT).exit_status == 130
     assert Interrupted("stopped", signal.SIGTERM).exit_status == 143
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_during_the_test_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    before = handlers()
+
+    def evaluated(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr("sensorium.evaluation.evaluate", evaluated)
+    with pytest.raises(Interrupted, match=r"Stopped while testing\. Go on with: sensorium train resume=") as stopped:
+        trained(tmp_path, *TINY, "trainer.max_epochs=1", "test=true")
+    assert stopped.value.exit_status == 128 + number
+    assert handlers() == before

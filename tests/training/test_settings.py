@@ -135,3 +135,18 @@ def test_the_cpu_says_itself_whether_it_is_fast_at_bfloat16(monkeypatch: pytest.
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda answer=answer: answer)
         assert settings.has_fast_bf16(torch.device("cpu")) is answer
     assert not settings.has_fast_bf16(torch.device("mps"))
+
+
+def scale_of(**model: Any) -> float:
+    config = bare_config(
+        trainer={"accelerator": "cpu", "precision": "32-true"}, model={"backbone_lr_scale": "auto"} | model
+    )
+    data = Data(spec_of(8), *(None,) * 3)  # type: ignore[arg-type]
+    return float(settings.resolve(config, data=data, model=nn.Linear(1, 1), say=print).model["backbone_lr_scale"])
+
+
+def test_given_weights_learn_at_a_tenth_of_the_rate() -> None:
+    assert scale_of() == 1
+    assert scale_of(init="a.ckpt") == scale_of(pretrained=True) == 0.1
+    assert scale_of(init="a.ckpt", layer_lr_decay=0.8) == 1  # which lowers their rates itself
+    assert scale_of(init="a.ckpt", backbone_lr_scale=0.5) == 0.5

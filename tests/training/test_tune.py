@@ -1,4 +1,4 @@
-"""lr=find and batch_size=auto: sane values on real digits, and the rule by which a size is chosen."""
+"""lr=find and batch_size=find: sane values on real digits, and the rule by which a size is chosen."""
 
 from dataclasses import replace
 from typing import Any
@@ -73,9 +73,9 @@ def test_what_was_found_takes_the_place_of_the_words(
     monkeypatch.setattr(tune, "find_batch_size", lambda config, data: 128)
     monkeypatch.setattr(tune, "find_lr", lambda config, data: 0.0123 * (config.batch_size == 128))
     said: list[str] = []
-    tuned = tune.measured(replace(config, batch_size="auto", lr="find"), data=data, say=said.append)
+    tuned = tune.measured(replace(config, batch_size="find", lr="find"), data=data, say=said.append)
     assert (tuned.batch_size, tuned.lr) == (128, 0.0123)
-    assert said == ["batch_size=auto: 128", "lr=find: 0.012"]
+    assert said == ["batch_size=find: 128", "lr=find: 0.012"]
 
 
 def test_going_round_small_data_gives_new_orders(config: RunConfig, data: Data) -> None:

@@ -139,7 +139,7 @@ def check(samples: np.ndarray, *, sample_rate: int) -> str | None:
     if peak >= _FULL_SCALE:
         share = _in_flat_tops(np.abs(samples) >= _FULL_SCALE) / len(samples)
         if share >= _CLIPPED:
-            return f"clipped: {share:.1%} of the samples are cut off at full scale"
+            return f"clipped: {100 * share:.1f} % of the samples are cut off at full scale"
     return None
 
 

@@ -5,7 +5,7 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -139,6 +139,12 @@ def _declared(argument: str) -> str:
     return f"++{argument}" if re.match(r"trainer\.\w+(\.\w+)*=", argument) else argument
 
 
+def typed(overrides: Iterable[str]) -> list[str]:
+    """Overrides as a person typed them, without what `_declared` put before them."""
+    plain_forms = ((item, item.removeprefix("++")) for item in overrides)
+    return [short if item == _declared(short) else item for item, short in plain_forms]
+
+
 def _overrides(arguments: list[str]) -> list[str]:
     """Those of a command line that are no options."""
     return [_declared(argument) for argument in arguments if re.match(r"[^-].*=|~", argument)]
@@ -244,6 +250,13 @@ def _sentence(text: str) -> str:
 
 def unknown_key(key: str, verb: str, known: list[str]) -> RequestError:
     """The error for a dotted key that no config has: the nearest one, and what its section holds."""
+    if meant := dotted(key, verb, known):
+        return RequestError(f"There is no key {key!r}. Did you mean {meant}?\nA key of a group is written GROUP.KEY.")
+    if verb == "predict" and key.startswith("dataset"):
+        return RequestError(
+            f"There is no key {key!r}: predict takes no dataset. Did you mean input?\n"
+            "input=PATH is a file, a folder or a glob; metrics on a dataset come from sensorium eval."
+        )
     section, _, name = key.rpartition(".")
     beside = {other.rpartition(".")[2]: other for other in known if other.rpartition(".")[0] == section}
     anywhere = {other.rpartition(".")[2]: other for other in reversed(known)}
@@ -257,6 +270,15 @@ def unknown_key(key: str, verb: str, known: list[str]) -> RequestError:
     shown = [other for other in beside if not other.startswith("_")]
     where = f"{section or verb} has: {listing(shown, limit=40)}." if shown else f"See: sensorium {verb} --help"
     return RequestError(f"There is no key {key!r}.{hint}\n{where}")
+
+
+def dotted(key: str, verb: str, known: Iterable[str]) -> str | None:
+    """GROUP.KEY for a key written as GROUP_KEY; None for what is none."""
+    group, _, name = key.partition("_")
+    if not name or group not in configs.groups():
+        return None
+    taken = f"{group}.{name}" in known or (verb == "eval" and group == "dataset" and name in ("root", "path"))
+    return f"{group}.{name}" if taken else None
 
 
 def keys_of(verb: str, arguments: list[str]) -> list[str]:

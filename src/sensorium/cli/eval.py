@@ -63,7 +63,12 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     try:
         evaluation.record_problems(folder, data.problems, say=output.complain)
         paths = task.report(
-            result, folder=folder, split=split, spec=loaded.spec, predictions_format=config["predictions"]
+            result,
+            folder=folder,
+            split=split,
+            spec=loaded.spec,
+            predictions_format=config["predictions"],
+            split_name=name,
         )
         for note in output.formula_notes(paths):
             output.complain(note)
@@ -83,10 +88,11 @@ def _records(result: Evaluation, split: str, *, resamples: int) -> list[output.R
 
 
 def _print(records: list[output.Record], result: Evaluation, config: Config, *, title: str, folder: Path) -> None:
-    if config["format"] == "json":
+    if config["format"] in ("json", "jsonl"):
         flat = {record["metric"]: record["value"] for record in records}
         intervals = {f"{r['metric']}_interval": [r["low"], r["high"]] for r in records if "low" in r}
-        records = [flat | intervals]
+        output.write_text(output.as_json(flat | intervals), output=config["output"])
+        return
     output.write_records(records, format=config["format"], output=config["output"], title=title)
     if config["format"] == "table":
         for line in result.signatures():

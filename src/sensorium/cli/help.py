@@ -30,7 +30,7 @@ EXAMPLES = {
         "sensorium predict ckpt=best.ckpt text='What a film!'",
         "sensorium predict ckpt=best.ckpt input=- < english.txt > german.txt",
         "sensorium predict ckpt=best.ckpt prompt='ROMEO:' length=300 temperature=0.8 seed=1",
-        "find photos -name '*.jpg' | sensorium predict ckpt=best.ckpt input=- format=json",
+        "find photos -name '*.jpg' | sensorium predict ckpt=best.ckpt input=- format=jsonl",
     ),
     "list": ("sensorium list", "sensorium list what=models", "sensorium list model=resnet18"),
 }

@@ -1,5 +1,6 @@
 """A model's size and cost, for `sensorium list model=NAME`: the part of the verb that needs torch."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from omegaconf import OmegaConf
@@ -9,9 +10,16 @@ from sensorium.build import build_model, fits
 from sensorium.cli import configs
 from sensorium.cli.app import Config
 from sensorium.nn.flops import count_flops, count_parameters
+from sensorium.specs import Spec
 from sensorium.specs.examples import example_specs
 
 LENGTH = 32  # tokens of the text, or frames of the audio, whose cost is counted
+
+
+def _assumed(spec: Spec, sizes: Mapping[str, int]) -> str:
+    """The sizes that the numbers are for, as they can be given; a model of images has no vocabulary."""
+    asked = {key: key if hasattr(spec, key) else f"source_{key}" for key in sizes}
+    return " ".join(f"{key}={sizes[key]}" for key, name in asked.items() if hasattr(spec, name))
 
 
 def measure(name: str, config: Config) -> output.Record:
@@ -25,6 +33,7 @@ def measure(name: str, config: Config) -> output.Record:
         "model": name,
         "what": configs.first_comment(path),
         "input": spec.example_size(LENGTH),
+        "assuming": _assumed(spec, sizes),
         "parameters": count_parameters(model),
         "FLOPs": count_flops(model, *spec.example(LENGTH)),
     }

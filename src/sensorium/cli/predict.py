@@ -7,6 +7,7 @@ from sensorium import runs
 from sensorium.build import load_model
 from sensorium.cli.app import Config, check, run_hydra
 from sensorium.cli.request import WORDS, own_arguments
+from sensorium.data.base import counted
 from sensorium.errors import RequestError, unknown
 from sensorium.files import is_folder
 from sensorium.output import complain
@@ -47,6 +48,8 @@ def _job(config: Config) -> int:
     _check_keys(config, task, model)
     options = _options(config)
     if config["stream"] or config["input"] == "mic":
+        if config["format"] == "json":
+            raise RequestError("format=json is one array, and a stream has no end. Say format=jsonl for a line each.")
         task.stream(model, options, config["input"], kind=config["format"], output_file=config["output"])
         return 0
     return _predict(config, task, model, options)
@@ -88,13 +91,16 @@ def _predict(config: Config, task: Task[Any], model: LoadedModel, options: Predi
     inputs = task.inputs(config, model)
     writer = task.writer(config["format"], output_file=config["output"], inputs=inputs, model=model)
     artifacts = task.artifacts(options, inputs, model)
-    failures = 0
+    written = failures = 0
     for prediction in predictor.predict(inputs):
         if prediction.error is not None:
             failures += 1
             complain(f"sensorium: {prediction.error}")
+        written += prediction.error is None
         writer.write(prediction if artifacts is None else artifacts.write(prediction))
     writer.close()
+    if config["output"] is not None:
+        complain(f"{counted(written, 'prediction')} written to {config['output']}")
     for note in predictor.notes():
         complain(note)
     return failures

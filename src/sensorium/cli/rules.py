@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sensorium.annotations import is_number, is_whole
-from sensorium.errors import listing, not_possible
+from sensorium.errors import RequestError, listing, not_possible
 
 MOST = 2**31 - 1  # of what is counted: examples, steps, epochs, layers
 LARGEST = 1e300  # of what is measured: finite, and with room to compute
@@ -31,6 +31,8 @@ class Rule:
             return
         if isinstance(value, str) and value in self.choices:
             return
+        if value == "":
+            raise RequestError(f"{key} is empty: give {self.said or listing(self.choices)}.")
         beyond = self.limit is not None and is_number(value) and value > self.limit
         if self.allows(value) and not beyond:
             return

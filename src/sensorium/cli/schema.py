@@ -5,6 +5,7 @@ constructor: see `sensorium.cli.sections`.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sensorium.annotations import is_number, is_whole
@@ -71,7 +72,7 @@ _BATCHES_OR_NONE = Rule(lambda value: value in (None, 0) or _share_or_count(valu
 _EPOCHS = Rule(
     lambda value: is_whole(value) and (value == -1 or value >= 1), "a whole number from 1, or -1", limit=MOST
 )
-_FORMAT = one_of("table", "csv", "json")
+_FORMAT = one_of("table", "csv", "json", "jsonl")
 _ACCELERATOR = one_of("auto", "cpu", "gpu", "mps")
 _ON_BAD = one_of("fail", "skip")
 
@@ -85,7 +86,7 @@ _TRAINER = {
     "fast_dev_run": Rule(
         lambda value: isinstance(value, bool) or (is_whole(value) and 0 <= value <= MOST), "true, false or 1"
     ),
-    "max_epochs": _EPOCHS,
+    "max_epochs": replace(_EPOCHS, choices=("auto",)),
     "min_epochs": or_null(whole(0)),
     "max_steps": _EPOCHS,
     "min_steps": or_null(whole(0)),
@@ -135,7 +136,7 @@ RULES: dict[str, dict[str, Rule]] = {
     "train": {
         **_DECODING,
         "seed": SEED,
-        "batch_size": whole(1, "auto"),
+        "batch_size": whole(1, "auto", "find"),
         "eval_batch_size": _ONE_UP,
         "batch_tokens": or_null(_ONE_UP),
         "lr": number(0, "a number above 0", "find", above=True),
@@ -160,7 +161,8 @@ RULES: dict[str, dict[str, Rule]] = {
         "model.vectors": or_null(PATH),
         "model.freeze": or_null(one_of("backbone")),
         "model.unfreeze_epochs": or_null(_ONE_UP),
-        "model.backbone_lr_scale": _NOT_NEGATIVE,
+        "model.backbone_lr_scale": number(0, "a number from 0", "auto"),
+        "model.adamw_lr": _POSITIVE,
         "model.layer_lr_decay": or_null(_SHARE),
         **{f"trainer.{key}": rule for key, rule in _TRAINER.items()},
     },
@@ -201,7 +203,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "attention": or_null(PATH),
         "accelerator": _ACCELERATOR,
         "batch_size": _ONE_UP,
-        "format": one_of("table", "csv", "json", "coco", "srt", "vtt"),
+        "format": one_of("table", "csv", "json", "jsonl", "coco", "srt", "vtt"),
         "output": or_null(PATH),
         "trust": SWITCH,
     },

@@ -6,18 +6,23 @@ import os
 import shlex
 import statistics
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
 from sensorium import distributed, output, runs
-from sensorium.cli.app import Config, run_hydra
+from sensorium.cli.app import Config, run_hydra, typed
 from sensorium.data.base import counted
 from sensorium.errors import RequestError, RunError, SensoriumError
 from sensorium.files import json_text, write_atomically
 from sensorium.runs import RunFolder
 from sensorium.training import launch
 
+WIDTH = 100  # columns that the table takes where it can
 REPEATS = ("seed", "dataset.fold")  # what differs between repeats of one and the same thing
 
 
@@ -27,6 +32,7 @@ class Recorder:
 
     path: Path
     overrides: list[str]
+    number: int
 
     @classmethod
     def of(cls, hydra: Any) -> "Recorder | None":
@@ -34,7 +40,15 @@ class Recorder:
         folder = os.environ.get("SENSORIUM_SWEEP")
         if folder is None or hydra.job.get("num") is None:
             return None
-        return cls(Path(folder) / f"job_{hydra.job.num:04d}.json", list(hydra.overrides.task))
+        number = int(hydra.job.num)
+        return cls(Path(folder) / f"job_{number:04d}.json", typed(hydra.overrides.task), number)
+
+    def header(self) -> str:
+        """Which job it is, and what is special about it: "2/4: model=lenet seed=1"."""
+        total, _, swept = os.environ["SENSORIUM_SWEPT"].partition(":")
+        keys = swept.split(",")
+        special = [item for item in self.overrides if not swept or item.lstrip("+").partition("=")[0] in keys]
+        return f"{self.number + 1}{total and '/'}{total}: {' '.join(special)}"
 
     def done(self, run: RunFolder) -> None:
         metrics = runs.read_metrics(run) if run.metrics.exists() else {}
@@ -56,13 +70,14 @@ def run(arguments: list[str], job: Callable[[Config], None]) -> int:
     launch.join()
     folder = Path(launch.agree(str(runs.create(Path(root), "sweeps").folder) if distributed.rank() == 0 else None))
     os.environ["SENSORIUM_SWEEP"] = str(folder.resolve())
+    os.environ["SENSORIUM_SWEPT"] = _swept(arguments)
     try:
         run_hydra("train", [*arguments, f"hydra.sweep.dir={folder}"], job)
     except RequestError:
         runs.discard(RunFolder(folder))  # before the first job
         raise
     finally:
-        del os.environ["SENSORIUM_SWEEP"]
+        del os.environ["SENSORIUM_SWEEP"], os.environ["SENSORIUM_SWEPT"]
     if distributed.rank() != 0:
         return 0
     jobs = [json.loads(path.read_text()) for path in sorted(folder.glob("job_*.json"))]
@@ -74,21 +89,50 @@ def run(arguments: list[str], job: Callable[[Config], None]) -> int:
     return _show(jobs, folder)
 
 
+def _swept(arguments: list[str]) -> str:
+    """The number of jobs and the keys that they differ in, as "4:model,seed"; empty where only the sweeper knows."""
+    overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
+    if any(argument.startswith("hydra") for argument in overrides):
+        return ""
+    with suppress(HydraException, ValueError, TypeError):
+        swept = [item for item in OverridesParser.create().parse_overrides(overrides) if item.is_sweep_override()]
+        count = math.prod(len(list(item.sweep_iterator())) for item in swept)
+        return f"{count}:{','.join(item.key_or_group for item in swept)}"
+    return ""
+
+
 def _show(jobs: list[dict[str, Any]], folder: Path) -> int:
     groups = grouped(jobs)
     records = [group.record() for group in groups]
     write_atomically(folder / "sweep.csv", output.as_csv(records))
     console = output.console()
     console.print()
-    console.print(
-        output.table([{key: value for key, value in r.items() if key != "run"} for r in records], title="sweep")
-    )
+    console.print(output.table(narrowed(records, optional=_optional(groups)), title="sweep"))
     winner = best(groups)
     if winner is not None:
         console.print(f"\nbest by {winner.monitor}: {winner.described()}")
         console.print(f"repeat it: {winner.command()}")
     console.print(f"as CSV: {folder / 'sweep.csv'}")
     return 1 if any("error" in job for job in jobs) else 0
+
+
+def _optional(groups: list["Group"]) -> list[str]:
+    """Columns that are in sweep.csv at any rate: test metrics but the headline, the last first."""
+    names = dict.fromkeys(name for group in groups for job in group.jobs for name in job.get("metrics", ()))
+    return [name for name in reversed(names) if name not in {group.headline for group in groups}]
+
+
+def narrowed(records: list[output.Record], *, optional: list[str], width: int = WIDTH) -> list[output.Record]:
+    """Records for a screen: without run folders, and without as many of the optional columns as it takes to fit."""
+    dropped = {"run"}
+    for name in ["", *optional]:
+        dropped.add(name)
+        shown = [{key: value for key, value in record.items() if key not in dropped} for record in records]
+        columns = dict.fromkeys(key for record in shown for key in record)
+        cells = {key: [key, *(output.shown(record.get(key, ""), key) for record in shown)] for key in columns}
+        if sum(max(map(len, texts)) + 2 for texts in cells.values()) - 2 <= width:
+            break
+    return shown
 
 
 @dataclass(frozen=True)
@@ -138,7 +182,7 @@ class Group:
         if folds := [item["dataset.fold"] for item in overrides if "dataset.fold" in item]:
             record["fold"] = " ".join(dict.fromkeys(folds))
         if values := self._validations():
-            record[self.monitor] = _mean(values)
+            record[self.monitor] = _mean(values, self.monitor)
         tested = [
             {name: value for name, value in job["metrics"].items() if value is not None}  # null: not finite
             for job in self.jobs
@@ -148,7 +192,7 @@ class Group:
         for name in sorted(
             names, key=lambda name: name != self.headline
         ):  # the headline first, the others as they come
-            record[name] = _mean([metrics[name] for metrics in tested if name in metrics])
+            record[name] = _mean([metrics[name] for metrics in tested if name in metrics], name)
         if self._finished:
             record["parameters"] = self._finished[0]["parameters"]
             record["seconds"] = round(statistics.mean(summary["seconds"] for summary in self._finished), 1)
@@ -161,7 +205,7 @@ class Group:
         """What is special about it, and its validation result."""
         name = " ".join(f"{key}={value}" for key, value in self.varied.items()) or "the only setting"
         values = self._validations()
-        return f"{name}  {_mean(values)}  ({counted(len(values), 'run')})"
+        return f"{name}  {_mean(values, self.monitor)}  ({counted(len(values), 'run')})"
 
     def command(self) -> str:
         """The line that trains it again, all repeats of it."""
@@ -203,6 +247,7 @@ def _keys(job: dict[str, Any]) -> dict[str, str]:
     return dict(item.lstrip("+").partition("=")[::2] for item in job["overrides"])
 
 
-def _mean(values: list[float]) -> str:
-    deviation = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):z.4f}{deviation}"
+def _mean(values: list[float], name: str) -> str:
+    """The mean and the standard deviation, as `output.shown` writes a metric of this name."""
+    deviation = f" ± {output.shown(statistics.stdev(values), name)}" if len(values) > 1 else ""
+    return f"{output.shown(statistics.mean(values), name)}{deviation}"

@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,14 +19,16 @@ from omegaconf import OmegaConf
 from sensorium import checkpoint, distributed, evaluation, output, runs
 from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_classes
 from sensorium.cli import configs, guess, schema, sweep
-from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra
-from sensorium.data.base import Data, Problem, refuse
+from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra, typed
+from sensorium.data.base import Data, Problem, counted, refuse
 from sensorium.errors import RequestError, RunError, SensoriumError, listing
 from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
 from sensorium.tasks import registry
-from sensorium.training import fit, launch, learning, settings, trace
-from sensorium.training.interrupts import stop_signals
+from sensorium.tasks.base import Evaluation
+from sensorium.training import advice, fit, launch, learning, overview, settings, trace, verdict
+from sensorium.training.history import Row
+from sensorium.training.interrupts import stop_signals, stopping_at_once
 
 
 def run(arguments: list[str]) -> int:
@@ -70,6 +72,8 @@ def train_once(overrides: list[str]) -> RunFolder:
 def _job(config: Config) -> None:
     """One training as Hydra hands it over, alone or as a job of a sweep."""
     record = sweep.Recorder.of(HydraConfig.get())
+    if record is not None and distributed.rank() == 0:
+        print(f"\n{record.header()}", flush=True)
     try:
         run = _train_anew(config)
     except SensoriumError as error:
@@ -92,7 +96,7 @@ def _train_anew(config: Config) -> RunFolder:
     name = f"{chosen.dataset_name}_{chosen.model_name}"
     run = RunFolder(launch.agree(runs.create(Path(chosen.run_root), name).folder if distributed.rank() == 0 else None))
     if distributed.rank() == 0:
-        runs.record(run, chosen.to_dict(), list(hydra.overrides.task))
+        runs.record(run, chosen.to_dict(), typed(hydra.overrides.task))
     try:
         train(chosen, run, resume=None)
     except RequestError:
@@ -139,28 +143,40 @@ def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     started = time.perf_counter()
     first = distributed.rank() == 0
     console = output.console(log=run.log if first else None)
-    say: Callable[[str], None] = console.print if first else (lambda *_: None)
+    say: Callable[..., None] = console.print if first else (lambda *_, **__: None)
     fit.quiet()
-    if advice := settings.set_threads(config.threads, processes=int(os.environ.get("LOCAL_WORLD_SIZE", "1"))):
-        say(advice)
+    if busy := settings.set_threads(config.threads, processes=int(os.environ.get("LOCAL_WORLD_SIZE", "1"))):
+        say(busy)
 
     config, data, model = _prepared(launch.with_world_size(config), run, resumed=resume is not None, say=say)
+    warned: list[advice.Advice] = []
     if first:
         runs.write_config(run, config.to_dict())
+        facts = overview.facts_of(data)
+        warned = advice.about_data(config, data, facts)
+        say(overview.table(data, facts))
     say(_summary(config, data, model))
+    advice.show(warned, say)
     if config.trace is not None:
         trace.show(config, data=data, model=model, say=say)
         runs.discard(run)
         return
 
-    training = fit.assemble(config, data=data, model=model, run=run, console=console)
+    training = fit.assemble(config, data=data, model=model, run=run, console=console, started=started)
     training.run(resume)
     seconds = time.perf_counter() - started
-    say(f"trained in {seconds:.1f} s")
+    summary = training.summary(seconds=seconds)
+    say(f"trained in {summary.seconds:.1f} s")
     if first:
-        runs.write_summary(run, training.summary(seconds=seconds))
+        runs.write_summary(run, summary)
     if run.best.exists():
-        _conclude(config, run, data=data, device=training.device, say=say)
+        say(verdict.chosen(summary))
+        with stopping_at_once(f"Stopped while testing. Go on with: sensorium train resume={run.folder}"):
+            found = _tested(config, run, data=data, device=training.device, say=say)
+        if first:
+            warned += _judge(found, summary, data=data, rows=training.history.rows, say=say)
+            advice.show(warned, say)
+        say(f"run folder: {run.folder}\n\n{_next_commands(config, run, data)}")
 
 
 def _prepared(
@@ -171,18 +187,34 @@ def _prepared(
     for note in data.notes:
         say(note)
     registry.of(data.spec).check_request(data.spec, config.decoding)
-    model = _model(config.with_values("model", init=None) if resumed else config, data, say)
+    model = _model(config.with_values("model", init=None) if resumed else config, data, None if resumed else say)
     data = _without_unfit(model, data, config.on_bad)
     evaluation.record_problems(run.folder, data.problems, say=say)
     return settings.resolve(config, data=data, model=model, say=say), data, model
 
 
-def _conclude(config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Any) -> None:
-    """Test results where they are wanted, and what can be done next."""
-    if config.test and makes_classes(config.learning):
-        metrics = evaluation.evaluate_run(config, run, data=data, device=device, say=say)
-        say(output.table([{"metric": name, "value": value} for name, value in metrics.items()]))
-    say(f"run folder: {run.folder}\n\n{_next_commands(config, run, data)}")
+def _tested(
+    config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Callable[..., None]
+) -> Evaluation | None:
+    """Test results, where they are wanted."""
+    if not config.test or not makes_classes(config.learning):
+        return None
+    found = evaluation.evaluate_run(config, run, data=data, device=device, say=say)
+    metrics = evaluation.named(found, "test")
+    say(output.table([{"metric": name, "value": value} for name, value in metrics.items()]))
+    return found
+
+
+def _judge(
+    found: Evaluation | None, summary: runs.Summary, *, data: Data, rows: Sequence[Row], say: Callable[..., None]
+) -> list[advice.Advice]:
+    """Says what the training came to; what there is to warn of."""
+    if found is None:
+        say(verdict.untested(summary, data))
+        return advice.about_result(rows, None)
+    result = verdict.verdict(found, data)
+    say(result.line)
+    return advice.about_result(rows, result)
 
 
 def _next_commands(config: RunConfig, run: RunFolder, data: Data) -> str:
@@ -238,10 +270,14 @@ def _summary(config: RunConfig, data: Data, model: torch.nn.Module) -> str:
     parameters = sum(parameter.numel() for parameter in model.parameters())
     sizes = " + ".join(f"{len(split):,}" for split in (data.train, data.val, data.test))
     layout = f"{config.memory_format}, " if registry.of(data.spec).uses_memory_format else ""
+    scale = float(config.model["backbone_lr_scale"])
+    backbone = f" (all but the head: {scale * config.peak_lr:g})" if scale != 1 and not config.model["freeze"] else ""
+    last = config.trainer["max_epochs"]
+    epochs = f", {counted(last, 'epoch')}" if last > 0 else ""
     tokens = f" of at most {config.batch_tokens:,} tokens" if config.batch_tokens else ""
     return (
         f"{config.dataset_name}: {sizes} {data.spec} (train + val + test)\n"
         f"{config.model_name}: {parameters:,} parameters, {config.trainer['precision']}, {layout}"
-        f"lr {config.peak_lr:g}, batch {config.batch_size}{tokens}"
+        f"lr {config.peak_lr:g}{backbone}, batch {config.batch_size}{tokens}{epochs}"
         + ("" if parameters else f"\nnothing in {config.model_name} learns: the epochs only measure it")
     )

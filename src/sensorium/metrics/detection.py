@@ -9,7 +9,7 @@ evaluator and takes seconds to import, gives the same numbers.
 
 import contextlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -79,18 +79,44 @@ def detection_scores(
 ) -> DetectionScores:
     """Of N pictures. areas: whether small, medium and large boxes are scored too, which takes four times as long."""
     with contextlib.redirect_stdout(io.StringIO()):  # it tells how long it took
-        evaluator = COCOeval(_coco(_truth_rows(truths), len(truths)), _coco(_found_rows(found), len(found)), "bbox")
-        params = evaluator.params
-        params.catIds, params.imgIds, params.maxDets = list(range(num_classes)), list(range(len(truths))), [MOST]
-        if not areas:
-            params.areaRng, params.areaRngLbl = params.areaRng[:1], params.areaRngLbl[:1]
-        evaluator.evaluate()
+        evaluator = _matched(found, truths, num_classes=num_classes, areas=areas)
         evaluator.accumulate()
     precision, recall = (evaluator.eval[name][..., 0] for name in ("precision", "recall"))
     labels = [truth.labels[~truth.difficult] for truth in truths]
     counts = np.bincount(np.concatenate([np.zeros(0, np.int64), *labels]), minlength=num_classes)
     precision, recall = (np.where(values < 0, np.nan, values) for values in (precision, recall))
     return DetectionScores(precision, recall, counts)
+
+
+def map_of_rows(
+    found: Sequence[DetectedBoxes], truths: Sequence[GroundTruth], *, num_classes: int
+) -> Callable[[np.ndarray], float]:
+    """A function from N rows, which may repeat, to the mAP of these pictures; boxes are matched once."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluator = _matched(found, truths, num_classes=num_classes, areas=False)
+    matches = np.array([*evaluator.evalImgs, None], dtype=object)[:-1].reshape(num_classes, len(truths))
+
+    def score(rows: np.ndarray) -> float:
+        evaluator.evalImgs = matches[:, rows].ravel().tolist()  # class by class, as it keeps them
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluator.accumulate()
+        precision = evaluator.eval["precision"]
+        return _mean(np.where(precision < 0, np.nan, precision))
+
+    return score
+
+
+def _matched(
+    found: Sequence[DetectedBoxes], truths: Sequence[GroundTruth], *, num_classes: int, areas: bool
+) -> COCOeval:
+    """COCO's evaluator, with every found box matched to one of the truth or to none."""
+    evaluator = COCOeval(_coco(_truth_rows(truths), len(truths)), _coco(_found_rows(found), len(found)), "bbox")
+    params = evaluator.params
+    params.catIds, params.imgIds, params.maxDets = list(range(num_classes)), list(range(len(truths))), [MOST]
+    if not areas:
+        params.areaRng, params.areaRngLbl = params.areaRng[:1], params.areaRngLbl[:1]
+    evaluator.evaluate()
+    return evaluator
 
 
 def _mean(values: np.ndarray) -> float:

@@ -1,7 +1,9 @@
 """How good translations are, on whole sentences as a person reads them (detokenised, cased)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from sensorium.errors import RequestError, missing_extra
 
@@ -25,6 +27,20 @@ def _score(metric: Any, hypotheses: Sequence[str], references: Sequence[str]) ->
 def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, str]:
     """BLEU from 0 to 100 (Papineni 2002) with sacrebleu's 13a tokens, and the signature that says so (Post 2018)."""
     return _score(sacrebleu_package().metrics.BLEU(), hypotheses, references)
+
+
+def bleu_of_rows(hypotheses: Sequence[str], references: Sequence[str]) -> Callable[[np.ndarray], float]:
+    """A function from rows, which may repeat, to the BLEU of these sentences; tokens are counted once."""
+    metric = sacrebleu_package().metrics.BLEU()
+    found = [metric.sentence_score(h, [r]) for h, r in zip(hypotheses, references, strict=True)]
+    counts = np.array([[*one.counts, *one.totals, one.sys_len, one.ref_len] for one in found], dtype=np.int64)
+
+    def score(rows: np.ndarray) -> float:
+        *ngrams, length, reference_length = counts[rows].sum(axis=0).tolist()
+        half = len(ngrams) // 2
+        return float(metric.compute_bleu(ngrams[:half], ngrams[half:], length, reference_length).score)
+
+    return score
 
 
 def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, str]:

@@ -3,6 +3,9 @@
 The training's own luck (initial weights, order) is not in these intervals: for that, train with several seeds.
 """
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 from torch import Tensor
 
@@ -68,6 +71,35 @@ def sign_test(wins: int, losses: int) -> float:
 
     throws = wins + losses
     return float(binomtest(wins, throws).pvalue) if throws else 1.0
+
+
+def wilson_interval(successes: int, total: int) -> Interval:
+    """Of a share of `total` independent examples, 95 % (Wilson 1927): never a point, also where all are right or none.
+
+    total: at least 1.
+    """
+    z = 1.959963984540054  # what 2.5 % of a normal distribution lie above
+    share, spread = successes / total, z * z / total
+    center = (share + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * math.sqrt(share * (1 - share) / total + spread / (4 * total))
+    # Exactly, at the ends: rounding would leave a hair.
+    return 0.0 if successes == 0 else center - half, 1.0 if successes == total else center + half
+
+
+def bootstrap_interval(
+    measure: Callable[[np.ndarray], float], size: int, *, resamples: int = 1000, seed: int = 0
+) -> Interval | None:
+    """Of any metric, 95 % by the percentile bootstrap, without resamples for which it is undefined (NaN).
+
+    measure: from rows (size,), which may repeat, to the metric of these examples. None where nothing can be drawn: for
+    fewer than two examples, or when no resample has a value.
+    """
+    if size < 2:
+        return None
+    random = generator(seed)
+    values = np.array([measure(random.integers(size, size=size)) for _ in range(resamples)], dtype=np.float64)
+    values = values[np.isfinite(values)]
+    return _middle(values, 0.95) if len(values) else None
 
 
 def _middle(values: np.ndarray, level: float) -> Interval:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from sensorium.errors import RequestError, listing
 from sensorium.files import meant
+from sensorium.nn.safetensors import SUFFIX, read_safetensors
 
 # What torch.load was seen to raise for random, altered and cut files; each means "not a checkpoint".
 DAMAGED = (
@@ -67,6 +68,20 @@ def freeze_backbone(model: nn.Module) -> None:
         parameter.requires_grad_(name.split(".")[0] == "head")
 
 
+def check_loaded(report: WeightReport) -> None:
+    """Refuse to freeze a backbone of which the file had not every weight: the rest would stay random for good."""
+    fresh = [
+        name
+        for name in (*report.skipped, *report.missing)
+        if name.split(".")[0] != "head" and not name.endswith("num_batches_tracked")
+    ]
+    if fresh:
+        raise RequestError(
+            f"model.freeze=backbone would freeze weights that model.init did not load: {listing(fresh, 5)}.\n"
+            "Leave model.freeze out, or give a file of weights for this very model."
+        )
+
+
 def frozen_modules_eval(model: nn.Module) -> None:
     """Put every part whose parameters are all frozen in eval mode; to be called after each `model.train()`.
 
@@ -98,7 +113,7 @@ def load_weights(
 
     The head is loaded as a whole or not at all: if any of its tensors differs in shape, all of it stays as it is. If
     more names match when the beginning of the file's is exchanged ("backbone.body." for "backbone."), it is. A first
-    convolution of one channel takes the sum of the file's filters over theirs, and the other way round.
+    convolution of other channels or of a smaller kernel takes the file's filters as `_fit_stem` brings them there.
 
     state: name to tensor, as `read_weights` returns it. left: name of a tensor that is not to be loaded, and why.
 
@@ -107,7 +122,7 @@ def load_weights(
     ours, left = model.state_dict(), left or {}
     state, notes = _under_our_names(ours, state)
     state = dict(state)
-    if (stem := _first_convolution(model)) in state and (note := _fit_channels(stem, state, ours[stem])):
+    if (stem := _first_convolution(model)) in state and (note := _fit_stem(stem, state, ours[stem])):
         notes.append(note)
     common = [name for name in ours if name in state]
     heads = [name for name in ours if name.split(".")[0] == "head"]
@@ -175,19 +190,30 @@ def _first_convolution(model: nn.Module) -> str:
     return "" if name is None else f"{name}.weight".lstrip(".")
 
 
-def _fit_channels(name: str, state: dict[str, Tensor], ours: Tensor) -> str | None:
-    """Brings the filters of a first convolution, in place, from colours to grey or back; says so when it does.
+def _fit_stem(name: str, state: dict[str, Tensor], ours: Tensor) -> str | None:
+    """Brings the filters of a first convolution, in place, to our channels and kernel; says so when it does.
 
-    On grey pictures they answer as before.
+    As torchvision's models do with model.pretrained=true: a smaller kernel takes the middle of the larger one, other
+    channels share the sum evenly. On gray images filters that keep their kernel give what they gave before.
     """
     theirs = state[name]
-    there, here = theirs.shape[1] if theirs.ndim == 4 else 0, ours.shape[1]
-    alike = theirs.ndim == 4 and theirs.shape[0] == ours.shape[0] and theirs.shape[2:] == ours.shape[2:]
-    if not alike or there == here or 1 not in (there, here):
+    if theirs.ndim != 4 or theirs.shape[0] != ours.shape[0] or theirs.shape == ours.shape:
         return None
-    state[name] = (theirs.sum(1, keepdim=True) / here).expand_as(ours)
-    done = "their filters added up" if here == 1 else "its filters shared out among them"
-    return f"{name}: {there} channel{'s' * (there > 1)} in the file, {here} here: {done}"
+    cuts = [there - here for there, here in zip(theirs.shape[2:], ours.shape[2:], strict=True)]
+    if min(cuts) < 0 or any(cut % 2 for cut in cuts):
+        return None
+    notes = []
+    if any(cuts):
+        notes.append(f"{_shape(theirs[0, 0])} in the file, {_shape(ours[0, 0])} here: the middle of its kernels")
+        (top, left), (height, width) = (cut // 2 for cut in cuts), ours.shape[2:]
+        theirs = theirs[:, :, top : top + height, left : left + width]
+    there, here = theirs.shape[1], ours.shape[1]
+    if there != here:
+        done = "their filters added up" if here == 1 else "its filters shared out among them"
+        notes.append(f"{there} channel{'s' * (there > 1)} in the file, {here} here: {done}")
+        theirs = (theirs.sum(1, keepdim=True) / here).expand_as(ours)
+    state[name] = theirs
+    return f"{name}: {'; '.join(notes)}"
 
 
 def _open(path: Path) -> Any:
@@ -195,6 +221,8 @@ def _open(path: Path) -> Any:
         raise RequestError(f"{path} is a folder; model.init takes a file such as {path}/checkpoints/best.ckpt.")
     if not path.is_file():
         raise RequestError(f"There is no file of weights {path}.{meant(path)}")
+    if path.suffix == SUFFIX:
+        return read_safetensors(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # guesses about the pickle protocol of damaged files
@@ -220,7 +248,7 @@ class Weights(NamedTuple):
 
 
 def read_weights(path: Path) -> Weights:
-    """What a plain state dict or a checkpoint of Sensorium, Lightning or torchvision holds.
+    """What a plain state dict, a file of safetensors, or a checkpoint of Sensorium, Lightning or torchvision holds.
 
     In a checkpoint the weights are under "state_dict" or "model". Of Lightning's names, only those that begin with
     "model." are taken, without this beginning. What DataParallel ("module.") and torch.compile ("_orig_mod.") put

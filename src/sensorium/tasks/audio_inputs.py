@@ -40,7 +40,7 @@ def _source(raw: RawAudio) -> Source:
     if isinstance(raw, bytes):
         return BytesIO(raw)
     if not isinstance(raw, tuple) or len(raw) != 2:
-        raise UnreadableAudio(f"{type(raw).__name__} is no path, bytes or (samples, sample_rate)")
+        raise UnreadableAudio(f"expected a path, bytes or (samples, sample_rate), got {type(raw).__name__}")
     samples, rate = np.asarray(raw[0]), raw[1]
     if samples.ndim not in (1, 2) or samples.dtype.kind not in "fi" or not samples.size:
         raise UnreadableAudio(f"{samples.dtype} of shape {samples.shape}: give (N,) or (N, channels), float or int16")

@@ -31,6 +31,30 @@ class Metric(NamedTuple):
     higher_is_better: bool = True
 
 
+class ConstantAnswer(NamedTuple):
+    """What the headline metric would be for one and the same answer to every example, and that answer in words."""
+
+    value: float
+    what: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitFacts:
+    """What there is to know about a split before training.
+
+    classes: what there is of each class by name, in `counted`; {} for a task without classes. lengths: (N,) of the
+    examples, in `unit`; None where all are alike. unknown: share of the tokens that are unknown. sampled: whether
+    classes were counted in some of the examples only.
+    """
+
+    classes: Mapping[str, int] = field(default_factory=dict)
+    counted: str = "examples"
+    lengths: np.ndarray | None = None
+    unit: str = ""
+    unknown: float = 0.0
+    sampled: bool = False
+
+
 @dataclass(frozen=True)
 class LoadedModel:
     """A checkpoint's model, and what it says about itself.
@@ -69,6 +93,10 @@ class Evaluation(ABC):
     def to_dict(self) -> dict[str, float]:
         """The metrics, as JSON stores them."""
         return dict(self.metrics)
+
+    def headline_interval(self) -> tuple[float, float] | None:
+        """The 95 % confidence interval of the metric that the task goes by; None where it has none."""
+        return None
 
     def signatures(self) -> list[str]:
         """How metrics were computed, a line each, where implementations differ (BLEU)."""
@@ -165,8 +193,11 @@ class Task(ABC, Generic[S]):
     strong_view: ClassVar[dict[str, Any] | None] = None  # learning.strong=auto; None: learns from labeled data only
     self_supervised: ClassVar[bool] = False  # whether learning=simclr works
     bf16_always: ClassVar[bool] = False  # whether bfloat16 pays for models of any size (decision 0011)
+    length_unit: ClassVar[str] = "tokens"  # what the lengths of its examples count, where they have any
     uses_memory_format: ClassVar[bool] = False  # whether channels_last can matter
     traceable: ClassVar[bool] = False  # whether debug=trace works
+    example: ClassVar[str] = "example"  # what the length of a split counts
+    steps: ClassVar[int] = 600  # optimizer steps that trainer.max_epochs=auto gives a training on few examples
 
     # -- training
 
@@ -184,6 +215,17 @@ class Task(ABC, Generic[S]):
         """
         counts = self.class_counts(split, num_classes)
         return None if counts is None else counts.sum() / (num_classes * np.maximum(counts, 1))
+
+    def facts(self, split: Any, spec: S) -> SplitFacts:
+        """What is shown of a split before training, and what warnings go by."""
+        return SplitFacts()
+
+    def constant_answer(self, data: Data, evaluation: Any) -> ConstantAnswer | None:
+        """The best answer that does not look at its input, on the test split; None where nothing is worth a mention.
+
+        evaluation: of the test split.
+        """
+        return None
 
     def check_request(self, spec: S, decoding: Mapping[str, Any]) -> None:
         """Refuses what could not be evaluated, for want of a package or of sense, before hours of training."""
@@ -207,8 +249,13 @@ class Task(ABC, Generic[S]):
         """Every example of a split exactly once. loader_of: batches of a split in order."""
 
     @abstractmethod
-    def report(self, evaluation: Any, *, folder: Path, split: Any, spec: S, predictions_format: str) -> list[Path]:
-        """Tables and plots of an evaluation, and where they are. predictions_format: csv or jsonl."""
+    def report(
+        self, evaluation: Any, *, folder: Path, split: Any, spec: S, predictions_format: str, split_name: str
+    ) -> list[Path]:
+        """Tables and plots of an evaluation, and where they are. predictions_format: csv or jsonl.
+
+        split_name: train, val, test or all.
+        """
 
     def relabeled(self, split: Any, found: S, trained: S) -> Any:
         """A split of other data with the class numbers of the model. Raises RequestError for unknown classes."""

@@ -14,8 +14,8 @@ from torch import Tensor
 from sensorium.specs import ImageInputSpec
 from sensorium.vision.decode import UnreadableImage, decode_image, probe_size, read_bytes
 
-# str and Path: a file. bytes: its content. np.ndarray: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8. Tensor:
-# (C, H, W) uint8, C 1 or 3.
+# str and Path: a file. bytes: its content. np.ndarray: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8, or float
+# from 0 to 1. Tensor: (C, H, W) of the same, C 1 or 3.
 RawImage = str | Path | bytes | np.ndarray | Image.Image | Tensor
 
 
@@ -72,14 +72,38 @@ def _encoded(name: str, raw: RawImage) -> bytes:
 
 def _from_array(name: str, raw: np.ndarray | Tensor) -> Image.Image:
     if isinstance(raw, Tensor):
-        raw = raw.detach().cpu().numpy()
+        raw = (raw.float() if raw.is_floating_point() else raw).detach().cpu().numpy()
         array = raw.transpose(1, 2, 0) if raw.ndim == 3 else raw
-        wanted = "a tensor is (C, H, W) uint8 with C 1 or 3"
+        wanted = "a tensor is (C, H, W) with C 1 or 3, uint8 or float from 0 to 1"
     elif isinstance(raw, np.ndarray):
-        array, wanted = raw, "an array is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8"
+        array, wanted = raw, "an array is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8 or float from 0 to 1"
     else:
-        raise UnreadableImage(name, f"{type(raw).__name__} is no path, bytes, array, tensor or PIL image")
+        raise UnreadableImage(
+            name, f"expected a path, bytes, an array, a tensor or a PIL image, got {type(raw).__name__}"
+        )
     channels = array.shape[2] if array.ndim == 3 else 1
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in (1, 3, 4) or not array.size:
+    if array.dtype.kind != "f" and array.dtype != np.uint8:
         raise UnreadableImage(name, f"{raw.dtype} of shape {tuple(raw.shape)}, while {wanted}")
+    if array.ndim not in (2, 3) or channels not in (1, 3, 4) or not array.size:
+        raise UnreadableImage(name, f"{raw.dtype} of shape {tuple(raw.shape)}, while {wanted}{_hint(array.shape)}")
+    array = _from_floats(name, array) if array.dtype.kind == "f" else array
     return Image.fromarray(np.ascontiguousarray(array[:, :, 0] if array.ndim == 3 and channels == 1 else array))
+
+
+def _hint(shape: tuple[int, ...]) -> str:
+    """What pixels of the wrong shape, channels last, may have been meant as."""
+    if len(shape) == 4:
+        return "; of a batch pass list(batch)"
+    if len(shape) != 3:
+        return ""
+    channels_first = shape[0] in (1, 3, 4)
+    return "; is it (C, H, W)? Move the channels last" if channels_first else "; of several images pass list(batch)"
+
+
+def _from_floats(name: str, array: np.ndarray) -> np.ndarray:
+    """Values from 0 to 1 as uint8 from 0 to 255."""
+    low, high = float(array.min()), float(array.max())
+    if not (low >= 0 and high <= 1):  # written so that NaN is refused too
+        raise UnreadableImage(name, f"float values from {low:g} to {high:g}, while 0 to 1 is expected")
+    pixels: np.ndarray = np.rint(array * 255.0).astype(np.uint8)
+    return pixels

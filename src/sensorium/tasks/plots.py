@@ -22,6 +22,7 @@ from sensorium.metrics.classification import BINS, Outcomes
 
 DPI = 150
 GRID = 5  # worst errors in a row and in a column
+FEW = 50  # examples below which the calibration error is mostly chance
 NUMBERED, NAMED = 20, 100  # up to how many classes the confusion matrix has counts, and all names
 DARK, LIGHT, GREY, RED = "#1f4e8c", "#8fb0d9", "#777777", "#c0392b"
 
@@ -48,7 +49,7 @@ def plot_confusion(*, matrix: np.ndarray, class_names: Sequence[str], path: Path
     if k <= NUMBERED:
         _write_counts(axes, matrix, shares.filled(0))
     right, total = int(np.trace(matrix)), int(matrix.sum())
-    axes.set_title(f"{right:,} of {total:,} right ({right / total:.1%})", fontsize=10, loc="left")
+    axes.set_title(f"{right:,} of {total:,} right ({100 * right / total:.1f} %)", fontsize=10, loc="left")
     bar = figure.colorbar(image, cax=figure.add_axes((1 + 0.1 / side, 0, 0.12 / side, 1)), format=PercentFormatter(1))
     bar.set_label("share of the true class", fontsize=8)
     bar.ax.tick_params(labelsize=7, length=2)
@@ -70,7 +71,8 @@ def plot_calibration(*, outcomes: Outcomes, path: Path) -> None:
     upper.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--")
     error = outcomes.expected_calibration_error(BINS)
     upper.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="accuracy")
-    upper.set_title(f"expected calibration error {error:.3f}", fontsize=10, loc="left")
+    few = f"\nunreliable: only {len(outcomes.labels)} examples" if len(outcomes.labels) < FEW else ""
+    upper.set_title(f"expected calibration error {error:.3f}{few}", fontsize=10, loc="left")
     upper.legend(loc="upper left", frameon=False, fontsize=8)
     lower.bar(centres, count[filled], width, color=DARK, edgecolor="white")
     lower.set(xlabel="confidence", ylabel="examples", yscale="log", ylim=(0.7, count.max() * 12))
@@ -83,50 +85,75 @@ def plot_calibration(*, outcomes: Outcomes, path: Path) -> None:
 
 def worst_errors(outcomes: Outcomes) -> np.ndarray:
     """Rows of the wrong predictions the model was surest of, surest first: at most as many as the grid holds."""
+    return ranked_errors(outcomes)[: GRID**2]
+
+
+def ranked_errors(outcomes: Outcomes) -> np.ndarray:
+    """Rows of all wrong predictions, the one the model was surest of first."""
     wrong = np.flatnonzero(~outcomes.correct)
-    return wrong[np.argsort(-outcomes.confidence[wrong], kind="stable")][: GRID**2]
+    return wrong[np.argsort(-outcomes.confidence[wrong], kind="stable")]
 
 
 def plot_worst(
     *, images: np.ndarray, labels: Sequence[str], predictions: Sequence[str], confidences: Sequence[float], path: Path
 ) -> None:
-    """A grid of wrongly classified images (B, C, H, W) uint8, each with its true class, prediction and confidence.
+    """A gallery of wrongly classified images (B, C, H, W) uint8, with true class, prediction and confidence."""
+    longest = max(
+        (len(label) + len(predicted) for label, predicted in zip(labels, predictions, strict=True)), default=0
+    )
+    gap = " " if longest <= 14 else "\n"
+    titles = [
+        f"{shown(label, 22)}{gap}\N{RIGHTWARDS ARROW} {shown(predicted, 16)} ({confidence:.2f})"
+        for label, predicted, confidence in zip(labels, predictions, confidences, strict=True)
+    ]
+    heading = "surest errors: true \N{RIGHTWARDS ARROW} predicted (probability)"
+    plot_gallery(images=images, titles=titles, heading=heading, path=path)
 
-    Three channels are shown as colors, any other number as the gray of their mean. Without images a line says so.
+
+def plot_gallery(*, images: np.ndarray, titles: Sequence[str], heading: str, path: Path) -> None:
+    """A grid of images (B, C, H, W) uint8 under their titles of one or more lines. heading: what the titles say.
+
+    Three channels are shown as colors, any other number as the gray of their mean. Without images a line says that
+    there is no error.
     """
     if len(images) == 0:
         figure = new_figure(5, 1.6)
-        figure.text(0.5, 0.5, "Every example was classified correctly.", ha="center", va="center", fontsize=12)
+        figure.text(0.5, 0.5, "Every example was predicted correctly.", ha="center", va="center", fontsize=12)
         save_figure(figure, path)
         return
-    longest = max(len(label) + len(prediction) for label, prediction in zip(labels, predictions, strict=True))
-    gap = " " if longest <= 14 else "\n"
     columns, rows = min(GRID, len(images)), math.ceil(len(images) / GRID)
     height = 1.7 * min(2.0, max(0.5, images.shape[2] / images.shape[3]))
-    figure = new_figure(max(1.75 * columns, 3.5), (height + 0.42) * rows + 0.1, layout="constrained")
+    lines = max(title.count("\n") + 1 for title in titles)
+    figure = new_figure(max(1.75 * columns, 3.5), (height + 0.14 + 0.14 * lines) * rows + 0.4, layout="constrained")
+    figure.suptitle(heading, x=0.01, ha="left", fontsize=9, color=GREY)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
-    for axes, image, label, prediction, confidence in zip(grid, images, labels, predictions, confidences, strict=False):
+    for axes, image, title in zip(grid, images, titles, strict=False):
         if len(image) != 3:
             image = np.repeat(image.mean(axis=0, keepdims=True).astype(np.uint8), 3, axis=0)
         axes.imshow(image.transpose(1, 2, 0))
-        title = f"{shown(label, 22)}{gap}\N{RIGHTWARDS ARROW} {shown(prediction, 16)} {confidence:.2f}"
         literal(axes.set_title(title, y=1.0, fontsize=8, pad=3))
     save_figure(figure, path)
 
 
 def plot_attention(*, weights: np.ndarray, source: Sequence[str], target: Sequence[str], path: Path) -> None:
-    """Which source tokens each target token looked at.
+    """How much each generated token attended to each source token.
 
     weights: (U, S), rows sum to 1. source, target: S and U tokens.
     """
-    figure = new_figure(1.6 + 0.32 * len(source), 1.2 + 0.26 * len(target), layout="constrained")
+    figure = new_figure(2.6 + 0.32 * len(source), 1.6 + 0.26 * len(target), layout="constrained")
     axes = figure.add_subplot()
-    axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    image = axes.imshow(weights, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.set_xticks(range(len(source)), [shown(token, 20) for token in source], rotation=60, ha="left", fontsize=9)
     axes.set_yticks(range(len(target)), [shown(token, 20) for token in target], fontsize=9)
     axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
+    axes.set(xlabel="source tokens", ylabel="generated tokens")
+    axes.xaxis.set_label_position("top")
+    bar = figure.colorbar(image, ax=axes, aspect=30, pad=0.02)
+    bar.set_label("attention weight", fontsize=8)
+    bar.ax.tick_params(labelsize=7, length=2)
+    bar.outline.set_visible(False)
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
         literal(label)
     save_figure(figure, path)
@@ -160,7 +187,7 @@ def _write_counts(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
     for (row, column), count in np.ndenumerate(matrix):
         if count:
             share = shares[row, column]
-            text = f"{count:,}\n{share:.1%}" if roomy else f"{count:,}"
+            text = f"{count:,}\n{100 * share:.1f} %" if roomy else f"{count:,}"
             size = 10 if roomy else 8 if count < 1000 else 6.5
             axes.text(column, row, text, ha="center", va="center", fontsize=size, color="white" if share > 0.5 else "k")
 

@@ -1,4 +1,4 @@
-"""Predictions as a table, as CSV and as JSON lines: the one place where they become text."""
+"""Predictions as a table, as CSV and as JSON: the one place where they become text."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from sensorium import output
 from sensorium.output import Record
 
-FORMATS = ("table", "csv", "json")
+FORMATS = ("table", "csv", "json", "jsonl")
 
 
 class Writable(Protocol):
@@ -38,11 +38,18 @@ class Writer(ABC):
 class LineWriter(Writer):
     """Writes what `line` makes of each prediction.
 
-    line: given a prediction and whether it is the first one that gives text, the text, or "" for nothing.
+    line: given a prediction and whether it is the first one that gives text, the text, or "" for nothing. ending: given
+    whether nothing was written, what comes at the end.
     """
 
-    def __init__(self, line: Callable[[Any, bool], str], *, output_file: str | None) -> None:
-        self._line, self._first = line, True
+    def __init__(
+        self,
+        line: Callable[[Any, bool], str],
+        *,
+        output_file: str | None,
+        ending: Callable[[bool], str] = lambda empty: "",
+    ) -> None:
+        self._line, self._ending, self._first = line, ending, True
         self._stack = ExitStack()
         self._file: Any = None
         self._path = output_file
@@ -58,8 +65,9 @@ class LineWriter(Writer):
             self._file.write(text)
 
     def close(self) -> None:
-        if self._file is None and self._path is not None:  # no input at all is still a file
+        if self._file is None:  # no input at all is still a file
             self._file = self._stack.enter_context(output.opened(self._path))
+        self._file.write(self._ending(self._first))
         self._stack.close()
         if self._path is not None:
             for note in output.formula_notes([Path(self._path)]):
@@ -92,9 +100,16 @@ def json_lines(prediction: Writable, first: bool) -> str:
     return output.as_json(prediction.to_dict())
 
 
+def json_items(prediction: Writable, first: bool) -> str:
+    """A prediction as an item of a JSON array, a line each, behind the array's bracket or a comma."""
+    return ("[\n" if first else ",\n") + output.as_json(prediction.to_dict()).rstrip("\n")
+
+
 def standard_writer(kind: str, *, output_file: str | None) -> Writer:
-    """Of table, csv or json. A table in a file is CSV where its name says so, else JSON lines."""
+    """Of table, csv, json (one array) or jsonl (a line each). A table in a file is what `output.file_format` says."""
     if kind == "table" and output_file is None:
         return TableWriter()
-    csv = kind == "csv" or (kind == "table" and str(output_file).endswith(".csv"))
-    return LineWriter(csv_lines if csv else json_lines, output_file=output_file)
+    kind = output.file_format(kind, output_file)
+    if kind == "json":
+        return LineWriter(json_items, output_file=output_file, ending=lambda empty: "[]\n" if empty else "\n]\n")
+    return LineWriter(csv_lines if kind == "csv" else json_lines, output_file=output_file)

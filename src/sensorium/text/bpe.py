@@ -134,3 +134,10 @@ def _library() -> ModuleType:
 def _alphabet() -> list[str]:
     """The 256 bytes as the library spells them, in the order of their code points."""
     return sorted(_library().pre_tokenizers.ByteLevel.alphabet())
+
+
+def bytes_of(token: str) -> bytes:
+    """The bytes of a token as the library spells it: printable ones are themselves, the others moved up from U+0100."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    moved = [byte for byte in range(256) if byte not in printable]
+    return bytes(ord(sign) if ord(sign) < 0x100 else moved[ord(sign) - 0x100] for sign in token)

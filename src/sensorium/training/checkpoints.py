@@ -25,6 +25,7 @@ ONLY_FOR_RESUMING = (
     "callbacks",
     "callback_metrics",
     "stopped",
+    "seconds",
     "training_weights",
     "average",
 )
@@ -59,6 +60,7 @@ class Checkpoints(pl.Callback):
 
     run: where. about: config and spec, stored in every checkpoint. monitor, mode: what best means ("max" or "min").
     Of two that are equal by it, as accuracies of 1 are, the lower val/loss is better; of equal ones, the later.
+    started: when this process began with the run, by time.perf_counter.
     every_seconds, every_n_steps: how often last.ckpt is written inside an epoch; None for not by this clock.
     keep_epochs: of how many of the newest epochs epoch_N.ckpt stays too, to be averaged.
     """
@@ -69,6 +71,7 @@ class Checkpoints(pl.Callback):
         run: RunFolder,
         about: dict[str, Any],
         stop: StopRequest,
+        started: float,
         monitor: str,
         mode: str,
         every_seconds: float | None,
@@ -81,6 +84,9 @@ class Checkpoints(pl.Callback):
         self.keep_epochs = keep_epochs
         self.best: float | None = None
         self.best_loss = math.inf  # val/loss of the same moment
+        self.best_epoch: int | None = None  # of the same moment, counted from 1
+        self.earlier_seconds = 0.0  # that the run took before it was gone on with
+        self._started = started
         self._for_prediction = False
         self._at_epoch_start = False
         self._saved_at = time.monotonic()
@@ -174,6 +180,7 @@ class Checkpoints(pl.Callback):
     def _save_best(self, trainer: pl.Trainer, value: float | None, loss: float) -> None:
         if _is_sound(trainer):
             self.best, self.best_loss = value, math.inf if math.isnan(loss) else loss
+            self.best_epoch = None if value is None else trainer.current_epoch + 1
             self._save_for_prediction(trainer, self.run.best)
 
     def _save_epoch(self, trainer: pl.Trainer) -> None:
@@ -201,6 +208,7 @@ class Checkpoints(pl.Callback):
         checkpoint[files.KEY] = self.about
         checkpoint["callback_metrics"] = {name: value.cpu() for name, value in trainer.callback_metrics.items()}
         checkpoint["stopped"] = trainer.should_stop
+        checkpoint["seconds"] = self.earlier_seconds + time.perf_counter() - self._started
         if self._for_prediction:
             for key in ONLY_FOR_RESUMING:
                 checkpoint.pop(key, None)
@@ -211,13 +219,16 @@ class Checkpoints(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         self._metrics, self._stopped = checkpoint["callback_metrics"], checkpoint["stopped"]
+        self.earlier_seconds = checkpoint.get("seconds", 0.0)  # a run begun with an earlier Sensorium has none
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "best_loss": self.best_loss}
+        return {"best": self.best, "best_loss": self.best_loss, "best_epoch": self.best_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best = state_dict["best"]
-        self.best_loss = state_dict.get("best_loss", math.inf)  # a run begun with an earlier Sensorium has none
+        # A run begun with an earlier Sensorium has neither.
+        self.best_loss = state_dict.get("best_loss", math.inf)
+        self.best_epoch = state_dict.get("best_epoch")
 
 
 def _is_sound(trainer: pl.Trainer) -> bool:

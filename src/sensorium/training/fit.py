@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,7 @@ from rich.console import Console
 from torch import nn
 
 from sensorium import checkpoint, distributed
-from sensorium.build import initialise_from_data, instantiate, make_loader
+from sensorium.build import initialise_from_data, instantiate, make_loader, makes_classes
 from sensorium.data.base import Data, Split
 from sensorium.data.loader import BatchLoader
 from sensorium.data.order import LengthOrder
@@ -77,8 +78,8 @@ class Training:
         if distributed.rank() == 0:
             self.history.listeners.append(lambda row: self.progress.report(row, epochs=epochs, processes=processes))
         if isinstance(train.sampler, LengthOrder) and distributed.rank() == 0:
-            share = train.sampler.padding()
-            self.progress.console.print(f"padding: {share:.1%} of the tokens of a training batch")
+            unit, share = registry.of(self.data.spec).length_unit, 100 * train.sampler.padding()
+            self.progress.console.print(f"padding: {share:.1f} % of the {unit} of a training batch")
         self.task.length = _steps(self.trainer, len(train))
         try:
             self.trainer.fit(self.task, train, val, ckpt_path=resume)
@@ -90,23 +91,24 @@ class Training:
             self.progress.console.print(table, highlight=False, soft_wrap=True)
 
     def summary(self, *, seconds: float) -> Summary:
-        """What the training came to, once it has run."""
+        """What the training came to, once it has run. seconds: since it was begun, or gone on with."""
         kept = next(callback for callback in self.trainer.callbacks if isinstance(callback, Checkpoints))  # type: ignore[attr-defined]
         return Summary(
             monitor=kept.monitor,
             mode=kept.mode,
             best=kept.best,
+            best_epoch=kept.best_epoch,
+            epochs=self.trainer.current_epoch,
             headline=f"test/{registry.of(self.data.spec).headline.name}",
             parameters=sum(parameter.numel() for parameter in self.task.model.parameters()),
-            seconds=round(seconds, 2),
+            seconds=round(kept.earlier_seconds + seconds, 2),
         )
 
     def _loaders(self) -> tuple[BatchLoader, BatchLoader]:
         """This process's share of the training and of the validation batches; at least one of each."""
         config, train, val = self.config, self.data.train, self.data.val
         rank, processes = distributed.rank(), distributed.world_size()
-        if few := config.trainer.get("overfit_batches"):
-            train = _few(train, few, config.step_size * processes)
+        train = overfitted(config, train, processes=processes)
         if min(len(train), len(val)) < processes:
             raise RequestError(
                 f"{processes} processes cannot share {len(train):,} training and {len(val):,} validation examples."
@@ -119,9 +121,14 @@ class Training:
         )
 
 
-def _few(split: Split, batches: float, batch_size: int) -> Split:
-    """Examples for `batches` batches (a number, or a share of all below 1), the same in every epoch."""
-    count = batches * batch_size if batches >= 1 else int(batches * len(split))
+def overfitted(config: RunConfig, split: Split, *, processes: int) -> Split:
+    """Of trainer.overfit_batches, the examples (a number of batches, or a share of all below 1), the same in every
+    epoch; without it, all.
+    """
+    batches = config.trainer.get("overfit_batches")
+    if not batches:
+        return split
+    count = batches * config.step_size * processes if batches >= 1 else int(batches * len(split))
     return split.subset(np.sort(generator(len(split)).permutation(len(split))[: int(count)]))
 
 
@@ -194,16 +201,26 @@ def class_weights(choice: Any, data: Data) -> torch.Tensor | None:
     return torch.tensor(weights, dtype=torch.float32)
 
 
-def assemble(config: RunConfig, *, data: Data, model: nn.Module, run: RunFolder, console: Console) -> Training:
-    """Puts a training together. The config has no "auto" left (`settings.resolve`)."""
+def assemble(
+    config: RunConfig, *, data: Data, model: nn.Module, run: RunFolder, console: Console, started: float | None = None
+) -> Training:
+    """Puts a training together. The config has no "auto" left (`settings.resolve`).
+
+    started: when work on it began, by time.perf_counter; None for now.
+    """
+    started = time.perf_counter() if started is None else started
     quiet()
     task = build_task(config, model, data)
     if config.model.get("init") is None:
         initialise_from_data(model, data.train, registry.of(data.spec).preprocessing(data.spec), seed=config.seed)
-    history, progress, stop = History(run=run), ProgressReport(console=console, metric=task.best[0]), StopRequest()
+    tested = config.test and makes_classes(config.learning)
+    progress = ProgressReport(console=console, metric=task.best[0], tested=tested)
+    history, stop = History(run=run), StopRequest()
     about = checkpoint.description(config.to_dict(), data.spec)
     chosen = {
-        name: instantiate(f"callbacks.{name}", judged_by(task.best, section), run=run, about=about, stop=stop)
+        name: instantiate(
+            f"callbacks.{name}", judged_by(task.best, section), run=run, about=about, stop=stop, started=started
+        )
         for name, section in config.callbacks.items()
         if section
     }

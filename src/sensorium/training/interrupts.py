@@ -1,6 +1,8 @@
 """SIGTERM, SIGINT and SIGHUP ask the run to stop at the next point it can be resumed from exactly."""
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from sensorium.errors import RunError
@@ -21,6 +23,21 @@ class Interrupted(RunError):
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.exit_status = 128 + signal_number
+
+
+@contextmanager
+def stopping_at_once(message: str) -> Iterator[None]:
+    """Inside, the signals that ask to stop raise Interrupted with this message: for work that is simply repeated."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Interrupted(message, number)
+
+    before = {number: signal.signal(number, stop) for number in stop_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class StopRequest:

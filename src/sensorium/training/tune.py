@@ -1,4 +1,4 @@
-"""lr=find and batch_size=auto: what can be measured before training starts, on a copy of the model."""
+"""lr=find and batch_size=find: what can be measured before training starts, on a copy of the model."""
 
 import time
 from collections.abc import Callable
@@ -21,10 +21,10 @@ SAMPLES_TO_TIME = 2048
 
 
 def measured(config: RunConfig, *, data: Data, say: Callable[[str], None]) -> RunConfig:
-    """The config with what was measured for batch_size=auto and lr=find; first the one, then the other."""
-    if config.batch_size == "auto":
+    """The config with what was measured for batch_size=find and lr=find; first the one, then the other."""
+    if config.batch_size == "find":
         config = replace(config, batch_size=find_batch_size(config, data=data))
-        say(f"batch_size=auto: {config.batch_size}")
+        say(f"batch_size=find: {config.batch_size}")
     if config.lr == "find":
         config = replace(config, lr=find_lr(config, data=data))
         say(f"lr=find: {config.peak_lr:.2g}")

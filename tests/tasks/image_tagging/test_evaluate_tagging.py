@@ -21,6 +21,7 @@ from sensorium.specs import ImageTaggingSpec
 from sensorium.tasks import registry
 from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.image_tagging.evaluate import TaggingEvaluation
+from sensorium.tasks.image_tagging.report import mistakes
 
 NAMES = ("left", "right", "never")
 SPEC = ImageTaggingSpec(class_names=NAMES, in_channels=1, image_size=(1, 2), mean=(0.5,), std=(0.25,))
@@ -92,7 +93,7 @@ def test_what_is_undefined_is_no_metric() -> None:
 def test_the_report(tmp_path: Path, kind: str) -> None:
     split = split_of(40)
     found = evaluated(split)
-    paths = TASK.report(found, folder=tmp_path, split=split, spec=SPEC, predictions_format=kind)
+    paths = TASK.report(found, folder=tmp_path, split=split, spec=SPEC, predictions_format=kind, split_name="val")
     names = ["per_class.csv", f"predictions.{kind}", "plots/precision_recall.png", "plots/worst.png"]
     assert [str(path.relative_to(tmp_path)) for path in paths] == names
     assert all(path.stat().st_size for path in paths)
@@ -118,8 +119,11 @@ def test_the_report(tmp_path: Path, kind: str) -> None:
 def test_a_report_without_a_mistake(tmp_path: Path) -> None:
     split = split_of(6)
     right = replace(split, targets=evaluated(split).predicted.astype(np.uint8))
-    paths = TASK.report(evaluated(right), folder=tmp_path, split=right, spec=SPEC, predictions_format="csv")
+    paths = TASK.report(
+        evaluated(right), folder=tmp_path, split=right, spec=SPEC, predictions_format="csv", split_name="test"
+    )
     assert all(path.exists() for path in paths)
+    assert "best_threshold" not in (tmp_path / "per_class.csv").read_text()  # a test is not for choosing
 
 
 def test_other_data_is_relabeled_by_the_names_of_its_tags() -> None:
@@ -185,3 +189,9 @@ def test_probabilities_that_are_not_numbers_are_an_error() -> None:
     assert [one.error is None for one in found] == [True, False]
     assert found[1].to_dict()["tags"] == []
     assert found[1].rows()[0]["probability_left"] == ""
+
+
+def test_the_worst_images_say_what_is_missed_and_what_is_added() -> None:
+    probabilities = np.array([[0.9, 0.4, 0.1]], dtype=np.float32)
+    found = TaggingEvaluation(probabilities, np.array([[0, 1, 0]], dtype=np.uint8), np.zeros(1), 1.0)
+    assert mistakes(found, 0, NAMES) == "added left (0.90)\nmissed right (0.40)"

@@ -22,7 +22,7 @@ from sensorium.tasks import registry
 from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.regression.evaluate import RegressionEvaluation
 from sensorium.tasks.regression.predict import RegressionPrediction
-from sensorium.tasks.regression.report import worst_examples, write_regression_report
+from sensorium.tasks.regression.report import ranked_examples, write_regression_report
 
 STD = np.array([10.0, 0.5])
 
@@ -64,6 +64,7 @@ def test_by_hand_and_where_undefined() -> None:
 def test_the_report(evaluation: RegressionEvaluation, tmp_path: Path) -> None:
     evaluation.predictions[7] = evaluation.targets[7] + 50 * STD
     names, texts = [f"list.csv:{row}" for row in range(50)], [f"text {row}" for row in range(50)]
+    texts[8] = texts[9] = "text 7"
     settings = {"evaluation": evaluation, "target_names": ("weight", "$height$"), "names": names}
     asked = []
 
@@ -75,7 +76,7 @@ def test_the_report(evaluation: RegressionEvaluation, tmp_path: Path) -> None:
     paths += write_regression_report(tmp_path, **settings, read_images=read_images, predictions_format="jsonl")
     assert all(path.stat().st_size for path in paths)
     assert len({path.name for path in paths}) == 6
-    assert asked == worst_examples(evaluation).tolist()
+    assert asked == ranked_examples(evaluation)[:25].tolist()
     assert (asked[0], len(asked)) == (7, 25)
     rows = list(csv.DictReader((tmp_path / "per_target.csv").open()))
     assert [row["target"] for row in rows] == ["weight", "$height$"]
@@ -84,8 +85,10 @@ def test_the_report(evaluation: RegressionEvaluation, tmp_path: Path) -> None:
     record = json.loads((tmp_path / "predictions.jsonl").read_text().splitlines()[7])
     assert (row["index"], row["name"], record["name"]) == ("7", "list.csv:7", "list.csv:7")
     assert float(row["error_$height$"]) == record["error"]["$height$"] == pytest.approx(25)
-    worst = next(csv.DictReader((tmp_path / "worst.csv").open()))
-    assert (worst["text"], float(worst["error_weight"])) == ("text 7", pytest.approx(500))
+    worst = list(csv.DictReader((tmp_path / "worst.csv").open()))
+    assert (worst[0]["text"], float(worst[0]["error_weight"])) == ("text 7", pytest.approx(500))
+    assert (worst[0]["count"], worst[1]["count"]) == ("3", "1")
+    assert len({row["text"] for row in worst}) == len(worst) == 25
 
 
 def test_a_prediction_in_every_form() -> None:

@@ -89,7 +89,7 @@ def _line(found: Spotted, kind: str, *, header: bool) -> str:
         "command": found.command,
         "probability": round(found.probability, 4),
     }
-    if kind == "json":
+    if kind == "jsonl":
         return output.as_json(record)
     if kind == "csv":
         return output.as_csv([record], header=header)

@@ -1,6 +1,7 @@
 """Audio classification: one class for each recording."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from sensorium.specs import AudioClassificationSpec
 from sensorium.tasks.audio_classification.predict import AudioPredictor
 from sensorium.tasks.audio_classification.stream import THRESHOLD, KeywordSpotter, write_commands
 from sensorium.tasks.audio_inputs import audio_chunks
-from sensorium.tasks.base import LoadedModel, PredictOptions
+from sensorium.tasks.base import LoadedModel, PredictOptions, SplitFacts
 from sensorium.tasks.classification.task import ClassificationTask
 from sensorium.tasks.raw_inputs import audio_files
 
@@ -50,6 +51,7 @@ class AudioClassification(ClassificationTask[AudioClassificationSpec]):
 
     name = "audio_classification"
     options = ("top_k", "threshold")
+    length_unit = "frames"
     streams = True
     augmentation, fitting_augmentations = "audio", "spec_augment or none"
     strong_view = STRONG_VIEW
@@ -58,6 +60,9 @@ class AudioClassification(ClassificationTask[AudioClassificationSpec]):
         self, spec: AudioClassificationSpec, memory_format: torch.memory_format = torch.contiguous_format
     ) -> nn.Module:
         return Features(**spec.features)
+
+    def facts(self, split: Any, spec: AudioClassificationSpec) -> SplitFacts:
+        return replace(super().facts(split, spec), lengths=split.durations, unit="seconds")
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return audio_files(given["input"])

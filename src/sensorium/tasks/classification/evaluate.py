@@ -11,8 +11,8 @@ from torch import Tensor
 
 from sensorium.data.loader import BatchLoader
 from sensorium.distributed import gather
-from sensorium.metrics.classification import summary
-from sensorium.metrics.uncertainty import bootstrap_intervals, paired_comparison
+from sensorium.metrics.classification import outcomes, summary
+from sensorium.metrics.uncertainty import bootstrap_intervals, paired_comparison, wilson_interval
 from sensorium.models.protocols import CountsPerExample
 from sensorium.specs import AudioClassificationSpec, ImageClassificationSpec, TextClassificationSpec
 from sensorium.tasks.base import Evaluation
@@ -50,6 +50,10 @@ class ClassificationEvaluation(Evaluation):
         """Accuracy and the others of `metrics.classification.summary`, and the mean of every count."""
         means = {name: float(values.mean()) for name, values in self.counts.items()}
         return summary(self.probabilities, self.labels) | means
+
+    def headline_interval(self) -> tuple[float, float]:
+        right = int(outcomes(self.probabilities, self.labels).correct.sum())
+        return wilson_interval(right, len(self.labels))
 
     def intervals(self, resamples: int) -> dict[str, tuple[float, float]]:
         return bootstrap_intervals(probabilities=self.probabilities, labels=self.labels, resamples=resamples)

@@ -11,7 +11,8 @@ from sensorium.files import write_csv, write_json_lines
 from sensorium.metrics.classification import Outcomes, outcomes
 from sensorium.tasks.classification.decision_boundary import plot_boundary
 from sensorium.tasks.classification.evaluate import Plane
-from sensorium.tasks.plots import plot_calibration, plot_confusion, plot_worst, worst_errors
+from sensorium.tasks.plots import plot_calibration, plot_confusion, plot_worst, ranked_errors, worst_errors
+from sensorium.tasks.worst_texts import beginning, distinct
 
 BOUNDARY_EXAMPLES = 1000  # drawn over a boundary at most
 COLUMNS = ("index", "name", "label", "prediction", "correct", "confidence", "label_probability")
@@ -55,8 +56,8 @@ def write_classification_report(
     plot_calibration(outcomes=measured, path=plots / "calibration.png")
     paths = [folder / "per_class.csv", folder / "confusion.csv", predictions]
     paths += [plots / "confusion.png", plots / "calibration.png"]
-    worst = worst_errors(measured)
     if read_images is not None:
+        worst = worst_errors(measured)
         paths.append(plots / "worst.png")
         plot_worst(
             images=read_images(worst) if len(worst) else np.empty((0, 1, 1, 1), np.uint8),
@@ -78,22 +79,17 @@ def write_classification_report(
         )
     if texts is not None:
         paths.append(folder / "worst.csv")
-        write_csv(paths[-1], _worst_text_rows(measured, class_names, texts, worst))
+        write_csv(paths[-1], _worst_text_rows(measured, class_names, texts))
     return paths
 
 
 def _worst_text_rows(
-    measured: Outcomes, class_names: Sequence[str], texts: Sequence[str], worst: np.ndarray
+    measured: Outcomes, class_names: Sequence[str], texts: Sequence[str]
 ) -> Iterable[Sequence[object]]:
-    yield ("index", "label", "prediction", "confidence", "text")
-    for row in worst.tolist():
+    yield ("index", "label", "prediction", "confidence", "count", "text")
+    for row, count in distinct(ranked_errors(measured), texts):
         label, predicted = class_names[measured.labels[row]], class_names[measured.predicted[row]]
-        yield (row, label, predicted, _rounded(measured.confidence[row]), _beginning(texts[row]))
-
-
-def _beginning(text: str, limit: int = 2000) -> str:
-    """Of a very long text."""
-    return text if len(text) <= limit else f"{text[:limit]} ... ({len(text):,} characters)"
+        yield (row, label, predicted, _rounded(measured.confidence[row]), count, beginning(texts[row]))
 
 
 def _per_class_rows(measured: Outcomes, class_names: Sequence[str]) -> Iterable[Sequence[object]]:

@@ -8,10 +8,11 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from sensorium.batches import IGNORED
+from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, listing
 from sensorium.specs import AudioClassificationSpec, ImageClassificationSpec, TextClassificationSpec
-from sensorium.tasks.base import LoadedModel, Metric, Task
+from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, SplitFacts, Task
 from sensorium.tasks.classification.evaluate import ClassificationEvaluation, Classifier, evaluate
 from sensorium.tasks.classification.report import write_classification_report
 
@@ -27,6 +28,18 @@ class ClassificationTask(Task[C]):
     def class_counts(self, split: Any, num_classes: int) -> np.ndarray | None:
         return np.bincount(split.labels[split.labels != IGNORED], minlength=num_classes)
 
+    def facts(self, split: Any, spec: C) -> SplitFacts:
+        counts = self.class_counts(split, len(spec.class_names))
+        assert counts is not None
+        return SplitFacts(classes=dict(zip(spec.class_names, counts.tolist(), strict=True)))
+
+    def constant_answer(self, data: Data, evaluation: ClassificationEvaluation) -> ConstantAnswer:
+        names = data.spec.to_dict()["class_names"]
+        counts = self.class_counts(data.train, len(names))
+        assert counts is not None
+        most = int(counts.argmax())
+        return ConstantAnswer(float((evaluation.labels == most).double().mean()), f'always "{names[most]}"')
+
     def evaluate(
         self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]
     ) -> ClassificationEvaluation:
@@ -40,6 +53,7 @@ class ClassificationTask(Task[C]):
         split: Any,
         spec: C,
         predictions_format: Any,
+        split_name: str,
     ) -> list[Path]:
         return write_classification_report(
             folder,

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from sensorium.data.loader import BatchLoader
 from sensorium.distributed import gather
-from sensorium.metrics.multilabel import PerLabel, per_label, summary
+from sensorium.metrics.multilabel import PerLabel, average_precision, mean, per_label, summary
+from sensorium.metrics.uncertainty import bootstrap_interval
 from sensorium.specs import ImageTaggingSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.inference import InferenceModel
@@ -42,6 +43,12 @@ class TaggingEvaluation(Evaluation):
         """Those of `metrics.multilabel.summary`, without what is undefined, and loss."""
         found = summary(self.probabilities, self.targets, threshold=self.threshold) | {"loss": self.losses.mean()}
         return {name: float(value) for name, value in found.items() if not math.isnan(value)}
+
+    def headline_interval(self) -> tuple[float, float] | None:
+        def mean_average_precision(rows: np.ndarray) -> float:
+            return mean(average_precision(self.probabilities[rows], self.targets[rows]))
+
+        return bootstrap_interval(mean_average_precision, len(self.targets), resamples=200)
 
     def per_tag(self) -> PerLabel:
         return per_label(self.probabilities, self.targets, threshold=self.threshold)

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.specs import ImageTaggingSpec
-from sensorium.tasks.base import LoadedModel, Metric, PredictOptions, Task
+from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.classification.task import class_numbers
 from sensorium.tasks.image_tagging.evaluate import Tagger, TaggingEvaluation, evaluate
 from sensorium.tasks.image_tagging.predict import TagPredictor
@@ -40,6 +41,14 @@ class ImageTagging(Task[ImageTaggingSpec]):
         weights: np.ndarray = np.maximum(len(split) - positive, 1) / np.maximum(positive, 1)
         return weights
 
+    def facts(self, split: Any, spec: ImageTaggingSpec) -> SplitFacts:
+        counts = split.targets.sum(axis=0, dtype=np.int64).tolist()
+        return SplitFacts(classes=dict(zip(spec.class_names, counts, strict=True)), counted="tags")
+
+    def constant_answer(self, data: Data, evaluation: TaggingEvaluation) -> ConstantAnswer:
+        shares = evaluation.targets.mean(axis=0)  # the average precision of a score that is the same for all images
+        return ConstantAnswer(float(shares[shares > 0].mean()), "the same tags for every image")
+
     def eval_precision(self, precision: str) -> str:
         return precision
 
@@ -54,6 +63,7 @@ class ImageTagging(Task[ImageTaggingSpec]):
         split: Any,
         spec: ImageTaggingSpec,
         predictions_format: Any,
+        split_name: str,
     ) -> list[Path]:
         return write_tagging_report(
             folder,
@@ -62,6 +72,7 @@ class ImageTagging(Task[ImageTaggingSpec]):
             names=split.names,
             read_images=split.images.read,
             predictions_format=predictions_format,
+            thresholds=split_name == "val",
         )
 
     def relabeled(self, split: Any, found: ImageTaggingSpec, trained: ImageTaggingSpec) -> Any:

@@ -5,12 +5,14 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from sensorium.batches import IGNORED
 from sensorium.data.loader import BatchLoader
+from sensorium.metrics.uncertainty import bootstrap_interval
 from sensorium.models.protocols import LanguageModel
 from sensorium.nn.state import State, carried
 from sensorium.tasks.base import Evaluation
@@ -19,13 +21,16 @@ from sensorium.tasks.precision import autocast
 
 @dataclass(frozen=True)
 class LanguageEvaluation(Evaluation):
-    """nats: of all tokens together. tokens, characters, bytes: that they are for. seconds: wall time of the pass."""
+    """nats: of all tokens together. tokens, characters, bytes: that they are for. seconds: wall time of the pass.
+    stretches: (M, 2) float64, nats and tokens of each stretch that was read at once.
+    """
 
     nats: float
     tokens: int
     characters: int
     bytes: int
     seconds: float
+    stretches: np.ndarray
 
     @cached_property
     def metrics(self) -> dict[str, float]:
@@ -38,6 +43,15 @@ class LanguageEvaluation(Evaluation):
             "bits_per_byte": self.nats / self.bytes / math.log(2),
         }
 
+    def headline_interval(self) -> tuple[float, float] | None:
+        """By resampling stretches: tokens that follow each other are alike."""
+
+        def perplexity(rows: np.ndarray) -> float:
+            nats, tokens = self.stretches[rows].sum(axis=0)
+            return math.exp(min(nats / tokens, 700.0))
+
+        return bootstrap_interval(perplexity, len(self.stretches))
+
 
 class LanguageEvaluator:
     """A model ready to evaluate text: on its device, in evaluation mode."""
@@ -47,29 +61,32 @@ class LanguageEvaluator:
         self.model = model.to(device).eval()
 
     @torch.inference_mode()
-    def nats(self, tokens: Tensor, targets: Tensor, state: State | None) -> tuple[float, State | None]:
-        """Tokens and targets (B, T) -> nats of the targets that count, and the state after them."""
+    def nats(self, tokens: Tensor, targets: Tensor, state: State | None) -> tuple[Tensor, State | None]:
+        """Tokens and targets (B, T) -> (B,) float64 nats of the targets that count, and the state after them."""
         with autocast(self.precision, self.device):
             logits, state = self.model(tokens.to(self.device), carried(self.model, state, len(tokens)))
         losses = F.cross_entropy(
             logits.float().flatten(0, 1), targets.to(self.device).flatten(), ignore_index=IGNORED, reduction="none"
         )
-        return float(losses.double().sum()), state
+        return losses.view(targets.shape).cpu().double().sum(dim=1), state
 
 
 def evaluate(evaluator: LanguageEvaluator, loader: BatchLoader) -> LanguageEvaluation:
     """Every token of the loader's split exactly once, in order. Every process does the whole of it."""
     started = time.perf_counter()
-    total, tokens = 0.0, 0
+    parts: list[Tensor] = []
     state: State | None = None
     for batch in loader:
         nats, state = evaluator.nats(batch.tokens, batch.targets, state)
-        total, tokens = total + nats, tokens + int((batch.targets != IGNORED).sum())
-    split = loader.split
+        parts.append(torch.stack([nats, (batch.targets != IGNORED).sum(dim=1).double()], dim=1))
+    split, stretches = loader.split, torch.cat(parts).numpy()
+    stretches = stretches[stretches[:, 1] > 0]
+    total, tokens = stretches.sum(axis=0).tolist()
     return LanguageEvaluation(
         total,
-        tokens,
+        int(tokens),
         split.num_characters,
         split.num_bytes,
         time.perf_counter() - started,
+        stretches,
     )

@@ -16,7 +16,7 @@ from sensorium.data.loader import BatchLoader
 from sensorium.decoding.sampling import sample
 from sensorium.randomness import fold
 from sensorium.specs import LanguageModelingSpec
-from sensorium.tasks.base import LoadedModel, Metric, PredictOptions, Task
+from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.language_modeling.evaluate import LanguageEvaluation, LanguageEvaluator, evaluate
 from sensorium.tasks.language_modeling.predict import Continuation, TextGenerator
 from sensorium.tasks.preprocessing import AsStored
@@ -35,8 +35,9 @@ class LanguageModeling(Task[LanguageModelingSpec]):
     name = "language_modeling"
     headline = Metric("perplexity", higher_is_better=False)
     input_keys = ("prompt",)
-    formats = ("table", "json")
+    formats = ("table", "json", "jsonl")
     options = ("top_k",)
+    example = "token"
     example_input = 'prompt="..."'
     bf16_always = True
 
@@ -44,6 +45,16 @@ class LanguageModeling(Task[LanguageModelingSpec]):
         self, spec: LanguageModelingSpec, memory_format: torch.memory_format = torch.contiguous_format
     ) -> nn.Module:
         return AsStored()
+
+    def facts(self, split: Any, spec: LanguageModelingSpec) -> SplitFacts:
+        return SplitFacts(unknown=float((split.tokens == UNK).mean()))
+
+    def constant_answer(self, data: Data, evaluation: LanguageEvaluation) -> ConstantAnswer:
+        """Each token's frequency in the training text, one added to all counts, whatever comes before."""
+        size = int(data.spec.to_dict()["vocab_size"])
+        counts = np.bincount(data.train.tokens, minlength=size) + 1.0
+        nats = -np.log(counts / counts.sum())[data.test.tokens[1:]]
+        return ConstantAnswer(float(np.exp(nats.mean())), "each token by its frequency")
 
     def sample_writer(self, data: Data, *, seed: int) -> Callable[[nn.Module, int, torch.device], str]:
         """Continues the first tokens of the validation text; the same draws in every run and after a resume."""
@@ -78,6 +89,7 @@ class LanguageModeling(Task[LanguageModelingSpec]):
         split: Any,
         spec: LanguageModelingSpec,
         predictions_format: str,
+        split_name: str,
     ) -> list[Path]:
         return []
 

@@ -11,11 +11,14 @@ from torch import Tensor
 from sensorium.data.loader import BatchLoader
 from sensorium.data.vision.scenes import DetectionSplit
 from sensorium.distributed import gather
-from sensorium.metrics.detection import DetectedBoxes, DetectionScores, GroundTruth, detection_scores
+from sensorium.metrics.detection import DetectedBoxes, DetectionScores, GroundTruth, detection_scores, map_of_rows
+from sensorium.metrics.uncertainty import bootstrap_interval
 from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.inference import InferenceModel
 from sensorium.vision.fit_boxes import unfit_boxes
+
+MOST_RESAMPLED = 20_000  # found boxes up to which there is an interval
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,13 @@ class DetectionEvaluation(Evaluation):
     def metrics(self) -> dict[str, float]:
         """Those of `DetectionScores.summary`."""
         return self.scores.summary()
+
+    def headline_interval(self) -> tuple[float, float] | None:
+        """None for many boxes: scoring them a hundred times would take minutes, and luck counts little there."""
+        if sum(len(one.labels) for one in self.found) > MOST_RESAMPLED:
+            return None
+        score = map_of_rows(self.found, self.truths, num_classes=self.num_classes)
+        return bootstrap_interval(score, len(self.truths), resamples=100)
 
 
 class DetectionInference(InferenceModel[ObjectDetectionSpec]):

@@ -5,13 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.models import protocols
 from sensorium.specs import ObjectDetectionSpec
-from sensorium.tasks.base import Artifacts, LoadedModel, Metric, PredictOptions, Task
+from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.classification.task import class_numbers
 from sensorium.tasks.image_writer import ImageWriter
 from sensorium.tasks.object_detection.evaluate import DetectionEvaluation, DetectionInference, evaluate
@@ -39,6 +41,18 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
     ) -> nn.Module:
         return Normalise(mean=spec.mean, std=spec.std, memory_format=memory_format)
 
+    def facts(self, split: Any, spec: ObjectDetectionSpec) -> SplitFacts:
+        counts = np.bincount(np.concatenate([np.zeros(0, np.int64), *split.labels]), minlength=len(spec.class_names))
+        return SplitFacts(
+            classes=dict(zip(spec.class_names, counts.tolist(), strict=True)),
+            counted="boxes",
+            lengths=np.array([len(labels) for labels in split.labels]),
+            unit="boxes of an image",
+        )
+
+    def constant_answer(self, data: Data, evaluation: DetectionEvaluation) -> ConstantAnswer:
+        return ConstantAnswer(0.0, "no box at all")
+
     def eval_precision(self, precision: str) -> str:
         return precision
 
@@ -53,6 +67,7 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
         split: Any,
         spec: ObjectDetectionSpec,
         predictions_format: Any,
+        split_name: str,
     ) -> list[Path]:
         return write_detection_report(
             folder,

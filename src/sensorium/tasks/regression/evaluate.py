@@ -1,5 +1,6 @@
 """A trained regressor over a whole split: the same code, batches and arithmetic after training and in `eval`."""
 
+import math
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,9 +12,12 @@ from sensorium.data.loader import BatchLoader
 from sensorium.distributed import gather
 from sensorium.errors import RunError
 from sensorium.metrics.regression import PerTarget, per_target, summary
+from sensorium.metrics.uncertainty import bootstrap_interval
 from sensorium.specs import ImageRegressionSpec, TextRegressionSpec
-from sensorium.tasks.base import Evaluation, not_finite
+from sensorium.tasks.base import Evaluation, Metric, not_finite
 from sensorium.tasks.inference import InferenceModel
+
+HEADLINE = Metric("rmse", higher_is_better=False)
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,12 @@ class RegressionEvaluation(Evaluation):
     def standardized_errors(self) -> np.ndarray:
         """(N, K) prediction - target, in standard deviations of the target."""
         return (self.predictions - self.targets) / self.target_std
+
+    def headline_interval(self) -> tuple[float, float] | None:
+        def headline(rows: np.ndarray) -> float:
+            return summary(self.predictions[rows], self.targets[rows]).get(HEADLINE.name, math.nan)
+
+        return bootstrap_interval(headline, len(self.targets))
 
     def per_target(self) -> PerTarget:
         return per_target(self.predictions, self.targets)

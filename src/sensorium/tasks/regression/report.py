@@ -7,11 +7,10 @@ from typing import Literal
 import numpy as np
 
 from sensorium.files import write_csv, write_json_lines
-from sensorium.tasks.plots import GRID
+from sensorium.tasks.plots import GRID, plot_gallery, shown
 from sensorium.tasks.regression.evaluate import RegressionEvaluation
-from sensorium.tasks.regression.plots import plot_predicted_vs_true, plot_worst_images
-
-_LONGEST = 2000  # characters of a text that worst.csv shows
+from sensorium.tasks.regression.plots import plot_predicted_vs_true
+from sensorium.tasks.worst_texts import beginning, distinct
 
 
 def write_regression_report(
@@ -39,28 +38,29 @@ def write_regression_report(
     plot_predicted_vs_true(
         predictions=evaluation.predictions,
         targets=evaluation.targets,
-        r2=evaluation.per_target().r2,
+        found=evaluation.per_target(),
         target_names=target_names,
         path=plots / "predicted_vs_true.png",
     )
     paths = [folder / "per_target.csv", predictions, plots / "predicted_vs_true.png"]
-    worst = worst_examples(evaluation)
     if read_images is not None:
         paths.append(plots / "worst.png")
+        worst = ranked_examples(evaluation)[: GRID**2]
         titles = [_worst_title(evaluation, row, target_names) for row in worst.tolist()]
-        plot_worst_images(images=read_images(worst), titles=titles, path=paths[-1])
+        heading = "largest errors: true \N{RIGHTWARDS ARROW} predicted"
+        plot_gallery(images=read_images(worst), titles=titles, heading=heading, path=paths[-1])
     if texts is not None:
         paths.append(folder / "worst.csv")
-        write_csv(paths[-1], _worst_text_rows(evaluation, target_names, texts, worst))
+        write_csv(paths[-1], _worst_text_rows(evaluation, target_names, texts))
     return paths
 
 
-def worst_examples(evaluation: RegressionEvaluation) -> np.ndarray:
-    """Rows of the examples with the largest errors, largest first: by the mean over targets of the absolute error in
-    standard deviations.
+def ranked_examples(evaluation: RegressionEvaluation) -> np.ndarray:
+    """Rows of all examples, the largest error first: by the mean over targets of the absolute error in standard
+    deviations.
     """
     errors = np.abs(evaluation.standardized_errors).mean(axis=1)
-    return np.argsort(-errors, kind="stable")[: GRID**2]
+    return np.argsort(-errors, kind="stable")
 
 
 def _worst_title(evaluation: RegressionEvaluation, row: int, target_names: Sequence[str]) -> str:
@@ -68,7 +68,7 @@ def _worst_title(evaluation: RegressionEvaluation, row: int, target_names: Seque
     target = int(np.abs(evaluation.standardized_errors[row]).argmax())
     true, predicted = evaluation.targets[row, target], evaluation.predictions[row, target]
     name = f"{target_names[target]} " if len(target_names) > 1 else ""
-    return f"{name}{true:.4g} \N{RIGHTWARDS ARROW} {predicted:.4g}"
+    return shown(f"{name}{true:.4g} \N{RIGHTWARDS ARROW} {predicted:.4g}", 32)
 
 
 def _per_target_rows(evaluation: RegressionEvaluation, target_names: Sequence[str]) -> Iterable[Sequence[object]]:
@@ -98,13 +98,11 @@ def _prediction_rows(
 
 
 def _worst_text_rows(
-    evaluation: RegressionEvaluation, target_names: Sequence[str], texts: Sequence[str], worst: np.ndarray
+    evaluation: RegressionEvaluation, target_names: Sequence[str], texts: Sequence[str]
 ) -> Iterable[Sequence[object]]:
-    yield ("index", *_columns(target_names), "text")
-    for row in worst.tolist():
-        text = texts[row]
-        shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ... ({len(text):,} characters)"
-        yield (row, *_numbers(evaluation, row), shown)
+    yield ("index", *_columns(target_names), "count", "text")
+    for row, count in distinct(ranked_examples(evaluation), texts):
+        yield (row, *_numbers(evaluation, row), count, beginning(texts[row]))
 
 
 def _columns(target_names: Sequence[str]) -> list[str]:

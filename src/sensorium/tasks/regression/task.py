@@ -5,21 +5,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 
+from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.data.text.labeled import cut_note
 from sensorium.errors import RequestError, listing
+from sensorium.metrics.regression import summary
 from sensorium.specs import ImageRegressionSpec, RegressionSpec, TextRegressionSpec
-from sensorium.tasks.base import LoadedModel, Metric, PredictOptions, Task
+from sensorium.tasks.base import ConstantAnswer, LoadedModel, PredictOptions, SplitFacts, Task
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import image_files, texts
-from sensorium.tasks.regression.evaluate import RegressionEvaluation, Regressor, evaluate
+from sensorium.tasks.regression.evaluate import HEADLINE, RegressionEvaluation, Regressor, evaluate
 from sensorium.tasks.regression.predict import ImageRegressionPredictor, TextRegressionPredictor
 from sensorium.tasks.regression.report import write_regression_report
 from sensorium.tasks.text_inputs import UnreadableText
 from sensorium.tasks.text_sources import READING, text_reading
+from sensorium.tasks.token_facts import token_facts
 from sensorium.vision.normalise import Normalise
 
 R = TypeVar("R", ImageRegressionSpec, TextRegressionSpec)
@@ -32,7 +36,12 @@ class Regression(Task[R]):
     """
 
     name = "regression"
-    headline = Metric("rmse", higher_is_better=False)
+    headline = HEADLINE
+
+    def constant_answer(self, data: Data, evaluation: RegressionEvaluation) -> ConstantAnswer | None:
+        constant = np.broadcast_to(data.train.targets.mean(axis=0), evaluation.targets.shape)
+        value = summary(constant, evaluation.targets).get(HEADLINE.name)
+        return None if value is None else ConstantAnswer(value, "always the training mean")
 
     def evaluate(self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]) -> RegressionEvaluation:
         return evaluate(Regressor(spec=model.spec, **model.model_arguments), loader_of(split))
@@ -45,6 +54,7 @@ class Regression(Task[R]):
         split: Any,
         spec: RegressionSpec,
         predictions_format: Any,
+        split_name: str,
     ) -> list[Path]:
         return write_regression_report(
             folder,
@@ -106,6 +116,9 @@ class TextRegression(Regression[TextRegressionSpec]):
         self, spec: TextRegressionSpec, memory_format: torch.memory_format = torch.contiguous_format
     ) -> nn.Module:
         return AsStored()
+
+    def facts(self, split: Any, spec: TextRegressionSpec) -> SplitFacts:
+        return SplitFacts(**token_facts(split.tokens))
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
         return {"texts": split.texts}

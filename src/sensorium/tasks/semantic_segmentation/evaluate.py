@@ -1,5 +1,6 @@
 """A trained segmenter over a whole split: the same code, batches and arithmetic after training and in `eval`."""
 
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from sensorium.batches import VOID
 from sensorium.data.loader import BatchLoader
 from sensorium.distributed import gather
 from sensorium.metrics.segmentation import confusion_matrices, mean_iou, summary
+from sensorium.metrics.uncertainty import bootstrap_interval
 from sensorium.specs import SemanticSegmentationSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.inference import InferenceModel
@@ -34,6 +36,7 @@ class ImageResult(NamedTuple):
 class SegmentationEvaluation(Evaluation):
     """confusion: (K, K) int64 pixels, row the reference. iou, pixel_accuracy: (N,) float64 of each image, the first a
     mean over the classes that occur there; NaN for one that is VOID all over. nats: of all counted pixels, together.
+    areas: (N, 3, K) int64 pixels of each image that are rightly found, that the reference has, that were found.
     worst: the images with the lowest IoU, the worst first. seconds: wall time of the pass.
     """
 
@@ -41,6 +44,7 @@ class SegmentationEvaluation(Evaluation):
     iou: np.ndarray
     pixel_accuracy: np.ndarray
     nats: float
+    areas: np.ndarray
     worst: tuple[ImageResult, ...]
     seconds: float
 
@@ -48,6 +52,14 @@ class SegmentationEvaluation(Evaluation):
     def metrics(self) -> dict[str, float]:
         """Those of `metrics.segmentation.summary`, and loss, in nats a pixel."""
         return summary(self.confusion) | {"loss": self.nats / max(1, int(self.confusion.sum()))}
+
+    def headline_interval(self) -> tuple[float, float] | None:
+        def miou(rows: np.ndarray) -> float:
+            right, reference, found = self.areas[rows].sum(axis=0)
+            together = reference + found - right
+            return float((right[together > 0] / together[together > 0]).mean()) if together.any() else math.nan
+
+        return bootstrap_interval(miou, len(self.areas))
 
 
 class SegmentationInference(InferenceModel[SemanticSegmentationSpec]):
@@ -77,6 +89,7 @@ def evaluate(segmenter: SegmentationInference, loader: BatchLoader) -> Segmentat
     classes = segmenter.spec.num_classes
     confusion = np.zeros((classes, classes), dtype=np.int64)
     examples: list[tuple[int, float, float]] = []
+    areas: dict[int, np.ndarray] = {}
     worst: list[ImageResult] = []
     nats = 0.0
     for batch in loader:
@@ -89,14 +102,17 @@ def evaluate(segmenter: SegmentationInference, loader: BatchLoader) -> Segmentat
         right, counted = np.trace(matrices, axis1=1, axis2=2), matrices.sum(axis=(1, 2))
         accuracy = np.where(counted > 0, right / np.maximum(counted, 1), np.nan).tolist()
         examples += zip(rows, iou, accuracy, strict=True)
+        found = np.diagonal(matrices, axis1=1, axis2=2), matrices.sum(axis=2), matrices.sum(axis=1)
+        areas |= dict(zip(rows, np.stack(found, axis=1), strict=True))
         worst = _worst(worst + [ImageResult(*result) for result in zip(rows, iou, masks.numpy(), strict=True)])
-    shares = gather([(confusion, nats, examples, worst)], processes=loader.processes)
+    shares = gather([(confusion, nats, examples, worst, areas)], processes=loader.processes)
     ordered = np.array(sorted(row for share in shares for row in share[2])).reshape(-1, 3)
     return SegmentationEvaluation(
         confusion=np.sum([share[0] for share in shares], axis=0),
         iou=ordered[:, 1],
         pixel_accuracy=ordered[:, 2],
         nats=sum(share[1] for share in shares),
+        areas=np.stack([areas for _, areas in sorted(item for share in shares for item in share[4].items())]),
         worst=tuple(_worst(result for share in shares for result in share[3])),
         seconds=time.perf_counter() - started,
     )

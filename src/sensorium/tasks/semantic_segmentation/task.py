@@ -8,17 +8,20 @@ import numpy as np
 import torch
 from torch import nn
 
+from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, listing
 from sensorium.models import protocols
 from sensorium.specs import SemanticSegmentationSpec
-from sensorium.tasks.base import Artifacts, LoadedModel, Metric, PredictOptions, Task
+from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.raw_inputs import image_files
 from sensorium.tasks.semantic_segmentation.evaluate import SegmentationEvaluation, SegmentationInference, evaluate
 from sensorium.tasks.semantic_segmentation.predict import SegmentationPredictor
 from sensorium.tasks.semantic_segmentation.report import write_segmentation_report
 from sensorium.tasks.semantic_segmentation.writer import MaskFiles
 from sensorium.vision.normalise import Normalise
+
+LOOKED_AT = 200  # masks of a split that are read to count classes before training
 
 
 class SemanticSegmentation(Task[SemanticSegmentationSpec]):
@@ -41,6 +44,20 @@ class SemanticSegmentation(Task[SemanticSegmentationSpec]):
         counts: np.ndarray = split.class_counts(num_classes)
         return counts
 
+    def facts(self, split: Any, spec: SemanticSegmentationSpec) -> SplitFacts:
+        """Of evenly spaced images of a large split: every mask has to be read."""
+        rows = np.unique(np.linspace(0, len(split) - 1, min(len(split), LOOKED_AT)).astype(np.int64))
+        counts = self.class_counts(split.subset(rows), spec.num_classes)
+        assert counts is not None
+        classes = dict(zip(spec.class_names, counts.tolist(), strict=True))
+        return SplitFacts(classes=classes, counted="pixels", sampled=len(rows) < len(split))
+
+    def constant_answer(self, data: Data, evaluation: SegmentationEvaluation) -> ConstantAnswer:
+        """The class that most test pixels have: its IoU is its share, that of every other class that occurs is 0."""
+        pixels = evaluation.confusion.sum(axis=1)
+        value = pixels.max() / max(1, pixels.sum()) / max(1, int((pixels > 0).sum()))
+        return ConstantAnswer(float(value), f'"{data.spec.to_dict()["class_names"][int(pixels.argmax())]}" everywhere')
+
     def eval_precision(self, precision: str) -> str:
         return precision
 
@@ -57,6 +74,7 @@ class SemanticSegmentation(Task[SemanticSegmentationSpec]):
         split: Any,
         spec: SemanticSegmentationSpec,
         predictions_format: Any,
+        split_name: str,
     ) -> list[Path]:
         def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             images, masks = [tensor.numpy() for tensor in split.read(rows)][:2]

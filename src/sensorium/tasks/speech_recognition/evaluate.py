@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,6 +17,7 @@ from sensorium.decoding.ctc import CTCHypothesis
 from sensorium.decoding.ctc_decoder import CTCDecoder
 from sensorium.distributed import gather
 from sensorium.metrics.recognition import character_errors, total, word_errors
+from sensorium.metrics.uncertainty import bootstrap_interval
 from sensorium.models.protocols import CTCRecognizer
 from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.base import Evaluation
@@ -52,6 +54,16 @@ class RecognitionEvaluation(Evaluation):
             "loss": self.nats / max(1, self.tokens),
             "real_time_factor": self.seconds / max(1e-9, self.audio),
         }
+
+    def headline_interval(self) -> tuple[float, float] | None:
+        errors = word_errors(self.references, self.hypotheses)
+        counts = np.array([(one.count, one.length) for one in errors], dtype=np.int64).reshape(-1, 2)
+
+        def rate(rows: np.ndarray) -> float:
+            wrong, words = counts[rows].sum(axis=0)
+            return float(wrong / max(1, words))
+
+        return bootstrap_interval(rate, len(counts))
 
 
 class Transcriber:

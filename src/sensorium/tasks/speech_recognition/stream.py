@@ -121,7 +121,7 @@ def write_partial_transcripts(
 
 
 def _line(partial: PartialTranscript, kind: str, *, overwrite: bool) -> str:
-    if kind == "json":
+    if kind == "jsonl":
         record = {"seconds": round(partial.seconds, 3), "text": partial.text, "done": partial.done}
         return output.as_json(record | {"latency": round(partial.latency, 5)})
     if overwrite:

@@ -9,12 +9,13 @@ from torch import nn
 
 from sensorium.audio.features import Features
 from sensorium.data.audio.splits import too_short
+from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError
 from sensorium.metrics.recognition import jiwer_package
 from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.audio_inputs import audio_chunks
-from sensorium.tasks.base import LoadedModel, Metric, PredictOptions, Task
+from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
 from sensorium.tasks.raw_inputs import audio_files
 from sensorium.tasks.speech_recognition.evaluate import RecognitionEvaluation, Transcriber, evaluate
@@ -22,6 +23,7 @@ from sensorium.tasks.speech_recognition.predict import SpeechPredictor
 from sensorium.tasks.speech_recognition.report import write_transcripts
 from sensorium.tasks.speech_recognition.stream import LiveTranscriber, write_partial_transcripts
 from sensorium.tasks.speech_recognition.writer import SUBTITLES, SubtitleFiles, subtitle_line, transcript_line
+from sensorium.tasks.token_facts import token_facts
 from sensorium.tasks.writers import FORMATS, LineWriter, Writer
 
 
@@ -30,6 +32,7 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
 
     name = "speech_recognition"
     headline = Metric("wer", higher_is_better=False)
+    length_unit = "frames"
     formats = (*FORMATS, *SUBTITLES)
     streams = True
     augmentation, fitting_augmentations = "audio", "spec_augment or none"
@@ -45,6 +48,12 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
         chosen = settings_from(CTCSettings, decoding)
         chosen.arpa(spec.language_model)
         chosen.words()
+
+    def facts(self, split: Any, spec: SpeechRecognitionSpec) -> SplitFacts:
+        return SplitFacts(lengths=split.durations, unit="seconds", unknown=token_facts(split.targets)["unknown"])
+
+    def constant_answer(self, data: Data, evaluation: RecognitionEvaluation) -> ConstantAnswer:
+        return ConstantAnswer(1.0, "an empty transcript")
 
     def unfit_examples(self, model: Any, split: Any) -> dict[int, str]:
         return too_short(split, model.output_lengths)
@@ -69,6 +78,7 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
         split: Any,
         spec: SpeechRecognitionSpec,
         predictions_format: str,
+        split_name: str,
     ) -> list[Path]:
         return write_transcripts(
             folder,
@@ -101,8 +111,8 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
     def stream(
         self, model: LoadedModel, options: PredictOptions, source: Any, *, kind: str, output_file: str | None
     ) -> None:
-        if kind not in ("table", "json"):
-            raise RequestError(f"stream=true writes format=table or json, not {kind}.")
+        if kind not in ("table", "jsonl"):
+            raise RequestError(f"stream=true writes format=table or jsonl, not {kind}.")
         live = LiveTranscriber(model)
         chunks = audio_chunks(source, live.sample_rate)
         write_partial_transcripts(live, chunks, kind=kind, output_file=output_file)

@@ -1,6 +1,7 @@
 """Text classification: one class for each text."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -8,13 +9,14 @@ from torch import nn
 
 from sensorium.data.text.labeled import cut_note
 from sensorium.specs import TextClassificationSpec
-from sensorium.tasks.base import LoadedModel, PredictOptions
+from sensorium.tasks.base import LoadedModel, PredictOptions, SplitFacts
 from sensorium.tasks.classification.task import ClassificationTask
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import texts
 from sensorium.tasks.text_classification.predict import TextPredictor
 from sensorium.tasks.text_inputs import UnreadableText
 from sensorium.tasks.text_sources import READING, text_reading
+from sensorium.tasks.token_facts import token_facts
 
 # What learning.strong=auto adds to the run's own augmentation.
 STRONG_VIEW: dict[str, Any] = {
@@ -42,6 +44,9 @@ class TextClassification(ClassificationTask[TextClassificationSpec]):
         self, spec: TextClassificationSpec, memory_format: torch.memory_format = torch.contiguous_format
     ) -> nn.Module:
         return AsStored()
+
+    def facts(self, split: Any, spec: TextClassificationSpec) -> SplitFacts:
+        return replace(super().facts(split, spec), **token_facts(split.tokens))
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
         return {"texts": split.texts}

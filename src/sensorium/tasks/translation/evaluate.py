@@ -16,7 +16,8 @@ from sensorium.data.loader import BatchLoader
 from sensorium.decoding.beam import Hypothesis, beam_search
 from sensorium.distributed import gather
 from sensorium.errors import RequestError, RunError
-from sensorium.metrics.translation import bleu, chrf, exact_matches
+from sensorium.metrics.translation import bleu, bleu_of_rows, chrf, exact_matches
+from sensorium.metrics.uncertainty import bootstrap_interval
 from sensorium.models.protocols import Seq2Seq
 from sensorium.specs import TranslationSpec
 from sensorium.tasks.base import Evaluation, not_finite
@@ -57,6 +58,10 @@ class TranslationEvaluation(Evaluation):
             "loss": self.nats / self.tokens,
             "perplexity": math.exp(min(self.nats / self.tokens, 700.0)),
         }
+
+    def headline_interval(self) -> tuple[float, float] | None:
+        score = bleu_of_rows(self.hypotheses, self.references)
+        return bootstrap_interval(score, len(self.hypotheses))
 
 
 class Translator:

@@ -16,6 +16,7 @@ from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predic
 from sensorium.tasks.decoding_settings import BeamSettings, settings_from
 from sensorium.tasks.text_inputs import READ_AHEAD, UnreadableText, by_length, groups, padded
 from sensorium.tasks.translation.evaluate import Translator
+from sensorium.text.bpe import bytes_of
 from sensorium.text.characters import CharTokenizer
 from sensorium.text.tokenizer import EOS, UNK, Tokenizer
 from sensorium.text.vocabulary import PieceTokenizer
@@ -125,5 +126,12 @@ class TranslationPredictor(Predictor):
 
 
 def _shown(tokenizer: Tokenizer, ids: list[int]) -> tuple[str, ...]:
+    """Each token as text; a space as an open box, bytes amid a character as <C3>, a special token by its name."""
     names = tokenizer.tokens
-    return tuple(tokenizer.decode([token]).strip() or names[token] for token in ids)
+    return tuple(_token_text(tokenizer.decode([token]), names[token]) for token in ids)
+
+
+def _token_text(decoded: str, name: str) -> str:
+    if "\N{REPLACEMENT CHARACTER}" in decoded:
+        return "".join(f"<{byte:02X}>" for byte in bytes_of(name))
+    return decoded.strip() or ("\N{OPEN BOX}" if decoded else name)

@@ -1,5 +1,6 @@
 """Translation: sentences into sentences."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,17 +9,19 @@ from typing import Any
 import torch
 from torch import nn
 
+from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.data.text.labeled import cut_note
-from sensorium.metrics.translation import sacrebleu_package
+from sensorium.metrics.translation import bleu, sacrebleu_package
 from sensorium.specs import TranslationSpec
-from sensorium.tasks.base import Artifacts, LoadedModel, Metric, PredictOptions, Task
+from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.decoding_settings import BeamSettings, settings_from
 from sensorium.tasks.plots import plot_attention
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import texts
 from sensorium.tasks.text_inputs import UnreadableText
 from sensorium.tasks.text_sources import READING, text_reading
+from sensorium.tasks.token_facts import token_facts
 from sensorium.tasks.translation.evaluate import TranslationEvaluation, Translator, evaluate
 from sensorium.tasks.translation.predict import TranslationPrediction, TranslationPredictor
 from sensorium.tasks.translation.report import one_line, write_translations
@@ -44,6 +47,15 @@ class Translation(Task[TranslationSpec]):
         sacrebleu_package()
         settings_from(BeamSettings, decoding)
 
+    def facts(self, split: Any, spec: TranslationSpec) -> SplitFacts:
+        source, target = token_facts(split.source), token_facts(split.target)
+        return SplitFacts(**source | {"unknown": max(source["unknown"], target["unknown"])})
+
+    def constant_answer(self, data: Data, evaluation: TranslationEvaluation) -> ConstantAnswer:
+        (most, _), *_ = Counter(data.train.references).most_common(1)
+        value, _ = bleu([most] * len(evaluation.references), evaluation.references)
+        return ConstantAnswer(value, "one and the same sentence")
+
     def evaluate(
         self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]
     ) -> TranslationEvaluation:
@@ -64,6 +76,7 @@ class Translation(Task[TranslationSpec]):
         split: Any,
         spec: TranslationSpec,
         predictions_format: str,
+        split_name: str,
     ) -> list[Path]:
         return write_translations(
             folder,

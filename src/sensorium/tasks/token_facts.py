@@ -1,0 +1,15 @@
+"""What a task of texts tells about the tokens of a split before training."""
+
+from typing import Any
+
+import numpy as np
+
+from sensorium.data.text.tokens import TokenStore
+
+LOOKED_AT = 2000  # texts in which unknown tokens are counted
+
+
+def token_facts(store: TokenStore) -> dict[str, Any]:
+    """lengths, unit and unknown, as `SplitFacts` has them: lengths of all texts, unknown of evenly spaced ones."""
+    rows = np.unique(np.linspace(0, len(store) - 1, min(len(store), LOOKED_AT)).astype(np.int64))
+    return {"lengths": store.full, "unit": "tokens", "unknown": store.subset(rows).unknown_share()}

@@ -1,0 +1,53 @@
+"""What a training came to, in one line: the metric its task goes by, how sure it is, and what no model would get."""
+
+from typing import NamedTuple
+
+from sensorium import output
+from sensorium.data.base import Data, counted
+from sensorium.runs import Summary
+from sensorium.tasks import registry
+from sensorium.tasks.base import ConstantAnswer, Evaluation
+
+
+class Verdict(NamedTuple):
+    """line: for a person. constant: the constant answer, where there is one. beaten: whether the result is better than
+    that by more than the luck of which examples were in the test.
+    """
+
+    line: str
+    constant: ConstantAnswer | None
+    beaten: bool
+
+
+def verdict(evaluation: Evaluation, data: Data) -> Verdict:
+    """On the test split."""
+    task = registry.of(data.spec)
+    metric, constant = task.headline, task.constant_answer(data, evaluation)
+    interval = evaluation.headline_interval()
+    if metric.name not in evaluation.metrics:
+        return Verdict(f"test {metric.name}: undefined on these examples", None, beaten=True)
+    value = evaluation.metrics[metric.name]
+    within = f"95 % interval {interval[0]:.4g} to {interval[1]:.4g}, " if interval else ""
+    line = f"test {metric.name}: {value:.4g} ({within}{counted(len(data.test), task.example)})"
+    if constant is None:
+        return Verdict(line, None, beaten=True)
+    worst = (interval or (value, value))[0 if metric.higher_is_better else 1]
+    beaten = worst > constant.value if metric.higher_is_better else worst < constant.value
+    return Verdict(f"{line}; {constant.what} would get {constant.value:.4g}", constant, beaten)
+
+
+def untested(summary: Summary, data: Data) -> str:
+    """The line of a training without a test (test=false)."""
+    size = counted(len(data.val), registry.of(data.spec).example)
+    if summary.best is None:
+        return "neither validated nor tested: nothing says how good this model is"
+    return f"{summary.monitor}: {summary.best:.4g} ({size}, by which the checkpoint was chosen); test=false"
+
+
+def chosen(summary: Summary) -> str:
+    """Which epoch the best checkpoint is from, and what is done with it."""
+    if summary.best is None or summary.best_epoch is None:
+        return "best.ckpt has the weights of the last epoch: nothing was validated"
+    epoch = f"epoch {summary.best_epoch} of {summary.epochs}"
+    best = f"{summary.monitor} {output.shown(summary.best, summary.monitor)}"
+    return f"best.ckpt is from {epoch}, by {best}; test metrics are those of best.ckpt"
