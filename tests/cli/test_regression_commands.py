@@ -13,9 +13,9 @@ from PIL import Image
 
 from command import run_command
 from sensorium import load
-from sensorium.data.text.price_texts import offers
 from sensorium.data.vision.digit_pose import DigitPose
 from sensorium.runs import RunFolder
+from sensorium.synthetic.price_texts import offers
 from trainings import differences, opened
 
 COMMON = ("batch_size=8", "threads=1", "accelerator=cpu", "workers=0", "optimizer.lr=0.01")

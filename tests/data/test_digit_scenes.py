@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from sensorium.data.vision import digit_scenes, draw_scenes
+from sensorium.data.vision import digit_scenes
 from sensorium.data.vision.digit_scenes import DigitSceneMasks, DigitScenes
 from sensorium.errors import RequestError
+from sensorium.synthetic import scenes as draw_scenes
 
 SETTINGS = {
     "num_train": 40,

@@ -8,9 +8,10 @@ import pytest
 from sklearn.datasets import load_digits
 
 from sensorium.data.vision import digit_tags
-from sensorium.data.vision.digit_tags import DigitTags, draw_canvas
+from sensorium.data.vision.digit_tags import DigitTags
 from sensorium.errors import RequestError
 from sensorium.specs import ImageTaggingSpec
+from sensorium.synthetic.canvases import draw_canvas
 
 SETTINGS = {
     "num_train": 60,

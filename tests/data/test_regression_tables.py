@@ -9,11 +9,13 @@ from PIL import Image
 
 from images import write_picture_folder
 from sensorium.data.base import Data
-from sensorium.data.text.price_texts import MATERIALS, NOISE, PIECES, PriceTexts
+from sensorium.data.text.price_texts import PriceTexts
 from sensorium.data.text.text_regression_csv import TextRegressionCsv
-from sensorium.data.vision.digit_pose import DigitPose, draw_digit
+from sensorium.data.vision.digit_pose import DigitPose
 from sensorium.data.vision.image_regression_csv import ImageRegressionCsv
 from sensorium.errors import RequestError
+from sensorium.synthetic.poses import draw_digit
+from sensorium.synthetic.price_texts import MATERIALS, NOISE, PIECES
 
 SHARED = {"split_column": None, "encoding": None, "val_fraction": 0.1, "test_fraction": 0.2, "split_seed": 0}
 SHARED |= {"on_conflict": "drop"}

@@ -5,8 +5,8 @@ import pytest
 from tones import RATE, SPEECH, write
 
 from sensorium.data.audio.connected_digits import ConnectedDigits, joined
-from sensorium.data.audio.synthesis import DIGITS
 from sensorium.errors import RequestError
+from sensorium.synthetic.numbers import DIGITS
 
 SPEAKERS = ("ann", "bob")
 LENGTH = 400  # samples of a recording

@@ -10,9 +10,10 @@ from tones import RATE, SPEECH
 
 from sensorium.audio.espeak import Utterance
 from sensorium.data.audio.spoken_commands import SpokenCommands
-from sensorium.data.audio.spoken_numbers import SpokenNumbers, in_words
+from sensorium.data.audio.spoken_numbers import SpokenNumbers
 from sensorium.data.audio.voices import spoken
 from sensorium.errors import RequestError
+from sensorium.synthetic.numbers import in_words
 
 PARTS = ("train", "val", "test")
 SIZES = {"train_size": 24, "val_size": 8, "test_size": 12}

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from sensorium.data.text.multi30k import Multi30k
-from sensorium.data.text.number_words import NumberWords, _Words
+from sensorium.data.text.number_words import NumberWords
 from sensorium.data.text.parallel_text import ParallelText
 from sensorium.data.text.parallel_tsv import ParallelTsv
 from sensorium.errors import RequestError
+from sensorium.synthetic.number_words import NumberWriter
 from sensorium.text.build_tokenizer import tokenizer_from_dict
 
 TOKENS = {
@@ -214,7 +215,7 @@ def test_numbers_in_words():
 @pytest.mark.parametrize("language", ["en", "de", "fr"])
 def test_numbers_are_put_together_as_num2words_does(language):
     num2words = pytest.importorskip("num2words", reason="num2words is not installed").num2words
-    written = _Words(language)
+    written = NumberWriter(language)
     numbers = [*range(990, 1130), *range(80_000, 80_120), 1_999, 200_080, 201_001, 999_999]
     assert [written.of(number) for number in numbers] == [num2words(number, lang=language) for number in numbers]
 

@@ -16,11 +16,12 @@ from sensorium.data.audio.fsdd import Digit, fsdd_folder, list_digits, official_
 from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.recordings import transcribed
 from sensorium.data.audio.settings import SpeechSettings
-from sensorium.data.audio.synthesis import DIGITS, quantize_int16
 from sensorium.data.base import SPLITS, Data, OnBad, Problem
 from sensorium.data.settings import HoldOutVal, check_counts
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
+from sensorium.synthetic.audio import quantize_int16
+from sensorium.synthetic.numbers import DIGITS
 
 _SILENCE = 0.3  # seconds at most between two digits
 _EDGE = (0.05, 0.25)  # seconds before the first digit and behind the last

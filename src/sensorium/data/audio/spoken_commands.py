@@ -13,12 +13,13 @@ from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.recordings import audio_classes
 from sensorium.data.audio.settings import AudioSettings
 from sensorium.data.audio.speech_commands import SILENCE, UNKNOWN
-from sensorium.data.audio.synthesis import DIGITS, add_noise
 from sensorium.data.audio.voices import drawn_voice, spoken
 from sensorium.data.base import SPLITS, Data, OnBad
 from sensorium.data.settings import check_counts
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
+from sensorium.synthetic.audio import add_noise
+from sensorium.synthetic.numbers import DIGITS
 
 _OTHERS = {
     "train": (

@@ -14,16 +14,15 @@ from sensorium.audio.espeak import Utterance
 from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.recordings import transcribed
 from sensorium.data.audio.settings import SpeechSettings
-from sensorium.data.audio.synthesis import DIGITS, add_noise
 from sensorium.data.audio.voices import drawn_voice, spoken
 from sensorium.data.base import SPLITS, Data, OnBad
 from sensorium.data.settings import check_counts
 from sensorium.errors import unknown
 from sensorium.randomness import generator
+from sensorium.synthetic.audio import add_noise
+from sensorium.synthetic.numbers import DIGITS, in_words
 
 Kind = Literal["mixed", "cardinals", "digits"]
-_TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
-_TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _LONGEST = {"cardinals": 4, "digits": 6}  # decimal places of a number, words of a sequence
 
 _EDGE = (0.05, 0.2)  # seconds before and behind what is said
@@ -78,20 +77,3 @@ class SpokenNumbers(SpeechSettings):
         words = [DIGITS[digit] for digit in random.integers(10, size=length).tolist()]
         pause = ", " if random.random() < 0.3 else " "
         return " ".join(words), drawn_voice(pause.join(words), split, random)
-
-
-def in_words(number: int) -> str:
-    """A number from 0 to 9999 in English, as in "three thousand four hundred and twenty one"."""
-    if number >= 1000:
-        return _with_rest(f"{DIGITS[number // 1000]} thousand", number % 1000)
-    if number >= 100:
-        return _with_rest(f"{DIGITS[number // 100]} hundred", number % 100)
-    if number >= 20:
-        return f"{_TENS[number // 10]} {DIGITS[number % 10]}" if number % 10 else _TENS[number // 10]
-    return _TEENS[number - 10] if number >= 10 else DIGITS[number]
-
-
-def _with_rest(head: str, rest: int) -> str:
-    if not rest:
-        return head
-    return f"{head} {in_words(rest)}" if rest >= 100 else f"{head} and {in_words(rest)}"

@@ -14,11 +14,11 @@ from torchaudio.transforms import Resample
 from sensorium.audio import espeak
 from sensorium.audio.espeak import Utterance
 from sensorium.data.audio.store import padded
-from sensorium.data.audio.synthesis import quantize_int16
 from sensorium.data.download import cache_folder
 from sensorium.data.entries import locked
 from sensorium.errors import RunError
 from sensorium.files import replacing
+from sensorium.synthetic.audio import quantize_int16
 
 _ACCENTS = ("en", "en-us", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029", "en-us-nyc")
 _VARIANTS = {  # those that sound like people

@@ -6,14 +6,14 @@ The numbers of val and test are not in train: what has to be learned is how numb
 """
 
 from dataclasses import dataclass
-from functools import cache, partial
 
 from sensorium.data.base import Data, OnBad
 from sensorium.data.settings import check_counts
 from sensorium.data.text.pairs import PairListing, translated
 from sensorium.data.text.settings import PairSettings
-from sensorium.errors import RequestError, missing_extra, unknown
+from sensorium.errors import RequestError, unknown
 from sensorium.randomness import generator
+from sensorium.synthetic.number_words import NumberWriter
 
 _NAME = "number_words"
 _TARGETS = ("de", "fr")
@@ -43,7 +43,7 @@ class NumberWords(PairSettings):
             )
 
     def load(self, *, on_bad: OnBad) -> Data:
-        source, target = _Words("en"), _Words(self.target)
+        source, target = NumberWriter("en"), NumberWriter(self.target)
         found = PairListing(_NAME)
         found.notes.append(f"{_NAME} is synthetic: numbers below {_NUMBERS:,} in words, made by a program")
         numbers = iter(generator(self.data_seed).permutation(_NUMBERS)[: self.train + self.val + self.test].tolist())
@@ -53,23 +53,3 @@ class NumberWords(PairSettings):
                 place = f"{_NAME}/{split}"
                 found.add(source.of(number), target.of(number), place=place, line=line, split=split)
         return translated(found, self, on_bad=on_bad)
-
-
-class _Words:
-    """Numbers in words. num2words, which is slow, is asked for whole thousands and for what is behind them only."""
-
-    def __init__(self, language: str) -> None:
-        try:
-            from num2words import num2words
-        except ImportError as error:
-            raise missing_extra("num2words", "text") from error
-        self._language = language
-        self._ask = cache(partial(num2words, lang=language))
-
-    def of(self, number: int) -> str:
-        """What num2words says of a number below a million."""
-        rest = number % 1000
-        if number < 1000 or not rest:
-            return self._ask(number)
-        between = {"en": ", " if rest >= 100 else " and ", "de": "", "fr": " "}[self._language]
-        return self._ask(number - rest) + between + self._ask(rest)

@@ -5,11 +5,9 @@ of a split is the same however many there are.
 """
 
 import hashlib
-import math
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 from sklearn.datasets import load_digits
 
 from sensorium.data.base import SPLITS, Data, OnBad, check_on_bad
@@ -22,8 +20,8 @@ from sensorium.data.vision.store import ArrayStore, channel_statistics
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
 from sensorium.specs import ImageRegressionSpec
+from sensorium.synthetic.poses import SIDE, draw_digit
 
-SIDE, DIGIT = 24, 8  # pixels of an image, and of a digit as it was scanned
 SIZES = (10.0, 18.0)  # pixels of a digit as it is drawn
 TARGETS = ("angle", "size")
 _HELD_OUT = {"test": 0.2, "val": 0.1}  # of the digits of every class
@@ -97,23 +95,3 @@ class DigitPose(ImageSettings):
             targets.append((angle, size))
         store = ArrayStore(np.stack(drawn)[:, None], image_size=self.size, channels=self.channels, resize=self.resize)
         return store, np.array(targets)
-
-
-def draw_digit(digit: np.ndarray, *, angle: float, size: float) -> np.ndarray:
-    """(8, 8) from 0 to 16 -> (SIDE, SIDE) uint8: the digit in the middle, `size` pixels of side, turned by `angle`
-    degrees counterclockwise.
-    """
-    pixels = Image.fromarray(np.rint(digit * (230 / 16)).astype(np.uint8))
-    # From a place in the image, seen from its middle, back to one in the digit; y grows downwards.
-    cosine, sine = (f(math.radians(angle)) * DIGIT / size for f in (math.cos, math.sin))
-    middle, center = SIDE / 2, DIGIT / 2
-    back = (
-        cosine,
-        -sine,
-        center - (cosine - sine) * middle,
-        sine,
-        cosine,
-        center - (sine + cosine) * middle,
-    )
-    turned = pixels.transform((SIDE, SIDE), Image.Transform.AFFINE, back, resample=Image.Resampling.BILINEAR)
-    return np.asarray(turned)

@@ -15,12 +15,12 @@ from sklearn.datasets import load_digits
 from sensorium.data.base import SPLITS, Data, OnBad, check_on_bad
 from sensorium.data.hold_out import hold_out
 from sensorium.data.settings import check_counts
-from sensorium.data.vision.draw_scenes import SIDE, Scene, draw_scene
 from sensorium.data.vision.scenes import ArrayMasks, DetectionSplit, MaskRows, MaskSplit
 from sensorium.data.vision.settings import ImageSettings
 from sensorium.data.vision.store import ArrayStore, channel_statistics
 from sensorium.randomness import generator
 from sensorium.specs import ObjectDetectionSpec, SemanticSegmentationSpec
+from sensorium.synthetic.scenes import SIDE, Scene, draw_scene
 from sensorium.vision.palette import distinct_palette
 
 _CLASSES = tuple("0123456789")

@@ -19,9 +19,8 @@ from sensorium.data.vision.store import ArrayStore, channel_statistics
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
 from sensorium.specs import ImageTaggingSpec
+from sensorium.synthetic.canvases import MOST_DIGITS, draw_canvas
 
-SIDE, CELL, DIGIT = 24, 12, 8  # pixels of a canvas, of the square in which a digit has its place, and of a digit
-MOST_DIGITS = (SIDE // CELL) ** 2
 _TAGS = tuple("0123456789")
 _HELD_OUT = {"test": 0.2, "val": 0.1}  # of the digits of every class
 
@@ -86,21 +85,3 @@ class DigitTags(ImageSettings):
         for row, (_, tags) in enumerate(drawn):
             targets[row, tags] = 1
         return TagSplit(store, targets, [f"digit_tags/{split}[{row}]" for row in range(len(drawn))])
-
-
-def draw_canvas(
-    digits: np.ndarray, labels: np.ndarray, *, max_digits: int, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """A canvas (SIDE, SIDE) uint8, and the digits on it, in order.
-
-    digits: (N, 8, 8) from 0 to 16. labels: (N,) which digit each is.
-    """
-    tags = np.sort(random.choice(len(_TAGS), size=int(random.integers(0, max_digits + 1)), replace=False))
-    cells = random.permutation(MOST_DIGITS)
-    canvas = np.zeros((SIDE, SIDE))
-    for tag, cell in zip(tags, cells, strict=False):
-        digit = digits[random.choice(np.flatnonzero(labels == tag))]
-        top, left = np.array(divmod(cell, SIDE // CELL)) * CELL + random.integers(0, CELL - DIGIT + 1, size=2)
-        canvas[top : top + DIGIT, left : left + DIGIT] = digit * (255 / 16) * random.uniform(0.5, 1)
-    canvas += random.normal(20, 15, canvas.shape)
-    return np.rint(canvas.clip(0, 255)).astype(np.uint8), tags

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _STEPS = 32768  # samples are whole 16-bit numbers, as those of the recordings are
 
 
