@@ -7,8 +7,9 @@ import pytest
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from sensorium.data.text import contrast_reviews as grammar
-from sensorium.data.text.contrast_reviews import ContrastReviews, reviews
+from sensorium.data.text.contrast_reviews import ContrastReviews
+from sensorium.synthetic import contrast_reviews as grammar
+from sensorium.synthetic.contrast_reviews import reviews
 
 
 def label_of(text: str) -> int:
