@@ -113,7 +113,7 @@ def test_help_names_verbs_groups_choices_and_keys(tmp_path):
 def test_list(tmp_path):
     (tmp_path / "configs" / "model").mkdir(parents=True)
     (tmp_path / "configs" / "model" / "mine.yaml").write_text("# A model of my own [sic]\n_target_: mine.Net\n")
-    rows = run_command(["list", "what=models", "format=json"], tmp_path).stdout.splitlines()
+    rows = run_command(["list", "what=models", "format=jsonl"], tmp_path).stdout.splitlines()
     found = {row["name"]: row["what"] for row in map(json.loads, rows)}
     assert found == configs.options("model") | {"mine": "A model of my own [sic]"}
     table = run_command(["list"], tmp_path).stdout
@@ -131,7 +131,7 @@ def test_list_needs_hydra_for_neither_names_nor_formats(tmp_path):
 
 
 def test_list_counts_parameters_and_multiplications_by_hand(tmp_path):
-    arguments = ["list", "model=perceptron", "image_size=4", "in_channels=1", "num_classes=3", "format=json"]
+    arguments = ["list", "model=perceptron", "image_size=4", "in_channels=1", "num_classes=3", "format=jsonl"]
     (row,) = map(json.loads, run_command(arguments, tmp_path).stdout.splitlines())
     assert (row["input"], row["parameters"], row["FLOPs"]) == ("1x4x4", 16 * 3 + 3, 2 * 16 * 3)
 

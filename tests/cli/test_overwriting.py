@@ -76,7 +76,7 @@ def test_nothing_that_is_read_is_written_over(world: Path, command: str, message
 def test_a_result_of_before_is_written_over(world: Path) -> None:
     (world / "result.json").write_text("of before")
     result = run_command([*PREDICT.split(), "output=result.json"], world)
-    assert (result.status, result.stderr) == (0, "")
+    assert (result.status, result.stderr) == (0, "1 prediction written to result.json\n")
     assert "000.png" in (world / "result.json").read_text()
     (world / "result.json").unlink()
 

@@ -88,6 +88,7 @@ def test_a_table_is_answered_row_by_row_and_written_to_be_read(reviews: Path) ->
             "sensorium: new.csv:6: 1 cells where the first line has 2",  # the return ends a line for readers of files
             "answers.csv: 1 cell begins like a formula ('=1+1 was awful\\rand dull'); in a spreadsheet, import the"
             " columns as text",
+            "3 predictions written to answers.csv",
         ],
     )
     with (reviews / "answers.csv").open(newline="", encoding="utf-8") as file:
@@ -104,7 +105,7 @@ def test_a_table_is_answered_row_by_row_and_written_to_be_read(reviews: Path) ->
 def test_a_file_in_another_encoding_is_refused_or_read_as_told(reviews: Path) -> None:
     (run,) = reviews.glob("runs/*/*")
     (reviews / "latin1.txt").write_bytes("a lovely café\n".encode("latin-1"))
-    command = ["predict", f"ckpt={run}", "accelerator=cpu", "format=json", "input=latin1.txt"]
+    command = ["predict", f"ckpt={run}", "accelerator=cpu", "format=jsonl", "input=latin1.txt"]
     result = run_command(command, reviews)
     assert (result.status, result.stdout) == (2, "")
     assert result.stderr == (
@@ -134,7 +135,7 @@ def test_eval_finds_what_training_found_and_lists_the_worst(reviews: Path) -> No
     for key, value in json.loads((run / "metrics.json").read_text()).items():
         assert found[key] == value
     with (run / "eval_test" / "worst.csv").open(newline="", encoding="utf-8") as file:
-        assert next(csv.reader(file)) == ["index", "label", "prediction", "confidence", "text"]
+        assert next(csv.reader(file)) == ["index", "label", "prediction", "confidence", "count", "text"]
 
 
 def test_texts_that_are_cut_are_counted(reviews: Path) -> None:
@@ -231,4 +232,4 @@ def test_a_language_model_goes_on_with_a_prompt(tmp_path: Path) -> None:
     refused = run_command([*command, "format=csv"], tmp_path)
     assert refused.status == 2
     assert "'csv'" in refused.stderr
-    assert "Allowed: json, table." in refused.stderr
+    assert "Allowed: json, jsonl, table." in refused.stderr

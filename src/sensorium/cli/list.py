@@ -28,7 +28,7 @@ def _plainly(arguments: list[str]) -> dict[str, str] | None:
     and a format by their names, or nothing at all. None for any other, wrong ones included.
     """
     asked = {"what": "all", "format": "table"}  # as in list.yaml
-    allowed = {"what": ["all", *PLURALS, *configs.groups()], "format": ["table", "csv", "json"]}
+    allowed = {"what": ["all", *PLURALS, *configs.groups()], "format": ["table", "csv", "json", "jsonl"]}
     for argument in arguments:
         given = re.fullmatch(r"(what|format)=(\w+)", argument)
         if given is None or given[2] not in allowed[given[1]]:

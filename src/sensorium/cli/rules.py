@@ -31,7 +31,7 @@ class Rule:
             return
         if isinstance(value, str) and value in self.choices:
             return
-        if value == "":
+        if value == "" and not self.allows(value):
             raise RequestError(f"{key} is empty: give {self.said or listing(self.choices)}.")
         beyond = self.limit is not None and is_number(value) and value > self.limit
         if self.allows(value) and not beyond:

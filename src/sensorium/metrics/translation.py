@@ -32,7 +32,8 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, s
 def bleu_of_rows(hypotheses: Sequence[str], references: Sequence[str]) -> Callable[[np.ndarray], float]:
     """A function from rows, which may repeat, to the BLEU of these sentences; tokens are counted once."""
     metric = sacrebleu_package().metrics.BLEU()
-    found = [metric.sentence_score(h, [r]) for h, r in zip(hypotheses, references, strict=True)]
+    counter = sacrebleu_package().metrics.BLEU(effective_order=True)  # counts alike, and does not warn of short ones
+    found = [counter.sentence_score(h, [r]) for h, r in zip(hypotheses, references, strict=True)]
     counts = np.array([[*one.counts, *one.totals, one.sys_len, one.ref_len] for one in found], dtype=np.int64)
 
     def score(rows: np.ndarray) -> float:
