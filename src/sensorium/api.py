@@ -11,11 +11,15 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import IOBase
+from numbers import Integral
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
 from sensorium import checkpoint, evaluation, runs
 from sensorium.build import check_targets, device_of, loaded_model
+from sensorium.cli import schema
 from sensorium.cli import train as train_verb
 from sensorium.cli.eval_data import evaluation_data, settings_for
 from sensorium.cli.predict import checkpoint_path
@@ -79,16 +83,19 @@ class Model:
         """
         if errors not in ("return", "raise"):
             raise RequestError(f'errors={errors!r} is not possible. Allowed: "return" or "raise".')
-        options = PredictOptions(
-            batch_size=batch_size,
-            top_k=top_k,
-            threshold=threshold,
-            decoding=dict(decoding or {}),
-            length=length,
-            temperature=temperature,
-            top_p=top_p,
-            seed=seed,
-        )
+        given: dict[str, Any] = {
+            "batch_size": batch_size,
+            "top_k": top_k,
+            "threshold": threshold,
+            "decoding": {} if decoding is None else decoding,
+            "length": length,
+            "temperature": temperature,
+            "top_p": top_p,
+            "seed": seed,
+        }
+        schema.check("predict", given)
+        options = PredictOptions(**given)
+        self._task.check_options(options, self.spec)
         predictor = self._task.predictor(self._model, options)
         return _checked(predictor.predict(_several(inputs)), errors)
 
@@ -108,17 +115,18 @@ class Model:
         dataset.root and dataset.path. split: train, val, test or all; None for test, or for all of other data that has
         no test split. Raises RequestError as `sensorium eval` refuses.
         """
+        chosen = {} if decoding is None else decoding
+        schema.check("eval", {"split": split, "batch_size": batch_size, "on_bad": on_bad, "decoding": chosen})
+        self._task.check_decoding(chosen)
         about_data = [*overrides, *_dataset_overrides(root=dataset_root, path=dataset_path)]
-        if strange := [one for one in about_data if not one.startswith(("dataset=", "dataset."))]:
+        if strange := [one for one in about_data if not str(one).startswith(("dataset=", "dataset."))]:
             raise RequestError(f"{strange[0]!r} is about no dataset. Allowed: dataset=NAME and dataset.KEY=VALUE.")
         if not self._trust:
             for section in ("dataset", "model"):
                 check_targets(section, self._checkpoint.config[section])
-        settings = settings_for(
-            self._checkpoint, about_data, on_bad=on_bad, batch_size=batch_size, decoding=dict(decoding or {})
-        )
-        _, _, chosen = evaluation_data(self._checkpoint, settings, about_data, split)
-        return evaluation.evaluate(self._checkpoint, chosen, config=settings, device=self._device, trust=self._trust)
+        settings = settings_for(self._checkpoint, about_data, on_bad=on_bad, batch_size=batch_size, decoding=chosen)
+        _, _, examples = evaluation_data(self._checkpoint, settings, about_data, split)
+        return evaluation.evaluate(self._checkpoint, examples, config=settings, device=self._device, trust=self._trust)
 
 
 @dataclass(frozen=True)
@@ -169,18 +177,22 @@ def load(path: str | Path, *, accelerator: str = "auto", trust: bool = False) ->
 
 
 def train(*overrides: str) -> Run:
-    """One training with the overrides of `sensorium train`; returns when it has ended.
+    """One training with the overrides of `sensorium train`, resume=RUN among them; returns when it has ended.
 
     Raises RequestError for a wrong request and RunError for a training that failed, as the command would print them.
     """
+    for one in overrides:
+        if not isinstance(one, str) or one.startswith("-"):
+            raise RequestError(f"{one!r} is no override. Give KEY=VALUE, such as 'optimizer.lr=0.01'.")
     return Run(train_verb.train_once(list(overrides)).folder)
 
 
 def _several(inputs: Any) -> Iterable[Any]:
     """One raw input as a list of it."""
-    pair = isinstance(inputs, tuple) and len(inputs) == 2 and isinstance(inputs[1], int)
-    single = isinstance(inputs, str | bytes | Path) or hasattr(inputs, "shape") or hasattr(inputs, "getbbox") or pair
-    return [inputs] if single else inputs
+    pair = isinstance(inputs, tuple) and len(inputs) == 2 and isinstance(inputs[1], int | float | Integral)
+    plain = isinstance(inputs, str | bytes | bytearray | memoryview | PathLike | IOBase)
+    array = hasattr(inputs, "shape") or hasattr(inputs, "getbbox")
+    return [inputs] if pair or plain or array or not isinstance(inputs, Iterable) else inputs
 
 
 def _checked(predictions: Iterator[Prediction], errors: Errors) -> Iterator[Prediction]:

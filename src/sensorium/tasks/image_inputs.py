@@ -57,8 +57,8 @@ def _encoded(name: str, raw: RawImage) -> bytes:
     """The content of an image file. What is in memory is encoded without loss, so that all images take one way."""
     if isinstance(raw, str | Path):
         return read_bytes(Path(raw))
-    if isinstance(raw, bytes):
-        return raw
+    if isinstance(raw, bytes | bytearray | memoryview):
+        return bytes(raw)
     image = raw if isinstance(raw, Image.Image) else _from_array(name, raw)
     file = BytesIO()
     try:
@@ -72,9 +72,11 @@ def _encoded(name: str, raw: RawImage) -> bytes:
 
 def _from_array(name: str, raw: np.ndarray | Tensor) -> Image.Image:
     if isinstance(raw, Tensor):
+        wanted = "a tensor is (C, H, W) uint8 with C 1 or 3"
+        if raw.dtype != torch.uint8 or raw.layout != torch.strided or raw.device.type == "meta":
+            raise UnreadableImage(name, f"{raw.dtype} of shape {tuple(raw.shape)}, while {wanted}")
         raw = raw.detach().cpu().numpy()
         array = raw.transpose(1, 2, 0) if raw.ndim == 3 else raw
-        wanted = "a tensor is (C, H, W) uint8 with C 1 or 3"
     elif isinstance(raw, np.ndarray):
         array, wanted = raw, "an array is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8"
     else:

@@ -30,7 +30,7 @@ class Regression(Task[R]):
     """
 
     name = "regression"
-    headline = Metric("rmse", higher_is_better=False)
+    headline = Metric("r2")  # errors of several targets in units of their own have no mean that says much
 
     def evaluate(self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]) -> RegressionEvaluation:
         return evaluate(Regressor(spec=model.spec, **model.model_arguments), loader_of(split))

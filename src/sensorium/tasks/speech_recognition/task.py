@@ -46,6 +46,9 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
         chosen.arpa(spec.language_model)
         chosen.words()
 
+    def check_decoding(self, given: Mapping[str, Any]) -> None:
+        settings_from(CTCSettings, given)
+
     def unfit_examples(self, model: Any, split: Any) -> dict[int, str]:
         return too_short(split, model.output_lengths)
 

@@ -40,7 +40,10 @@ class Translation(Task[TranslationSpec]):
 
     def check_request(self, spec: TranslationSpec, decoding: Mapping[str, Any]) -> None:
         sacrebleu_package()
-        settings_from(BeamSettings, decoding)
+        self.check_decoding(decoding)
+
+    def check_decoding(self, given: Mapping[str, Any]) -> None:
+        settings_from(BeamSettings, given)
 
     def evaluate(
         self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]
