@@ -44,7 +44,8 @@ def _check_meaningful(config: RunConfig, data: Data) -> None:
         raise RequestError(
             f"batch_tokens is for examples of different lengths, not for {data.spec}.\nSay batch_tokens=null."
         )
-    if config.label_smoothing and config.task.get("label_smoothing") is None:
+    section = config.task
+    if config.label_smoothing and "label_smoothing" not in section:
         raise RequestError(f"label_smoothing means nothing to the loss for {data.spec}.\nSay label_smoothing=0.")
 
 
