@@ -14,8 +14,6 @@ from sensorium.tasks import registry
 from sensorium.tasks.base import LoadedModel, PredictOptions, Task
 
 INPUTS = ("input", *WORDS)
-# Options that only some checkpoints have a use for: given to another, they are a mistake.
-OPTIONS = ("attention", "threshold", "overlay", "masks")
 
 
 def run(arguments: list[str]) -> int:
@@ -43,8 +41,9 @@ def _job(config: Config) -> int:
     check("predict", config)
     model = load_model(checkpoint_path(config["ckpt"]), accelerator=config["accelerator"], trust=config["trust"])
     task = registry.of(model.spec)
-    _check_keys(config, task, model)
     options = _options(config)
+    _check_keys(config, task, model)
+    task.check_options(options, model.spec)
     if config["stream"] or config["input"] == "mic":
         if config["format"] == "json":
             raise RequestError("format=json is one array, and a stream has no end. Say format=jsonl for a line each.")
@@ -54,9 +53,9 @@ def _job(config: Config) -> int:
 
 
 def _check_keys(config: Config, task: Task[Any], model: LoadedModel) -> None:
-    """Refuses keys that the checkpoint's task has no use for, and a request without an input."""
-    for key in (*INPUTS, *OPTIONS):
-        if config[key] is not None and key not in (*task.input_keys, *task.options):
+    """Refuses inputs and formats that the checkpoint's task has no use for, and a request without an input."""
+    for key in INPUTS:
+        if config[key] is not None and key not in task.input_keys:
             raise RequestError(
                 f"{key}= means nothing to this checkpoint ({model.spec}). It takes {task.input_keys[0]}=..."
             )
