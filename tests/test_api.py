@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -88,6 +89,11 @@ def test_every_form_of_an_image_is_the_same_image(model: sensorium.Model, tmp_pa
         (np.zeros((8, 8, 5), np.uint8), "of shape (8, 8, 5)"),
         (torch.zeros(2, 8, 8), "a tensor is (C, H, W) with C 1 or 3"),
         (7, "expected a path, bytes, an array, a tensor or a PIL image, got int"),
+        (torch.zeros(3, 8, 8, dtype=torch.bfloat16), "torch.bfloat16 of shape (3, 8, 8)"),
+        (torch.zeros(8, 8, dtype=torch.uint8).to_sparse(), "a tensor is (C, H, W) with C 1 or 3"),
+        (torch.zeros(3, 8, 8, dtype=torch.uint8, device="meta"), "a tensor is (C, H, W) with C 1 or 3"),
+        (bytearray(b"text"), "its content is none of"),
+        ("a\0b", "embedded null byte"),
         ("missing.png", "no such file"),
     ],
 )
@@ -181,8 +187,22 @@ def test_audio_comes_as_path_bytes_or_samples(tmp_path: Path) -> None:
     found = [prediction.to_dict()["classes"] for prediction in model.predict(forms)]
     assert all(classes == found[0] for classes in found)
     assert len(list(model.predict((samples, rate)))) == 1
-    bad = [(samples, 0), (samples.astype(np.complex64), rate), b"RIFF", samples]
+    assert next(model.predict([(samples, np.int64(rate))])).to_dict()["classes"] == found[0]
+    bad = [
+        (samples, 0),
+        (samples, 1),  # hours of silence between its samples
+        (samples, 10**12),
+        (samples, True),
+        (samples[None], rate),  # channels first: thousands of channels of one sample
+        ([[1.0], [1.0, 2.0]], rate),
+        (torch.zeros(5, dtype=torch.bfloat16), rate),
+        (samples.astype(np.complex64), rate),
+        "a\0b.wav",
+        b"RIFF",
+        samples,
+    ]
     assert all(prediction.error for prediction in model.predict(bad))
+    assert len(list(model.predict((samples, 1.5)))) == 1
 
 
 def test_texts_come_as_str_or_bytes() -> None:
@@ -190,6 +210,9 @@ def test_texts_come_as_str_or_bytes() -> None:
     one, same, bad = model.predict(["a fine film", b"a fine film", b"caf\xe9"])
     assert one.to_dict()["classes"] == same.to_dict()["classes"]
     assert "byte 3" in (bad.error or "")
+    writer = sensorium.load(OLD / "language.ckpt", accelerator="cpu")
+    (number,) = writer.predict([5], length=2)
+    assert "int" in number.to_dict()["error"]
     translator = sensorium.load(OLD / "translation.ckpt", accelerator="cpu")
     good, wrong = translator.predict(["one", 5])
     assert good.error is None
@@ -210,6 +233,51 @@ def test_many_threads_get_the_same_answers(model: sensorium.Model) -> None:
         thread.join()
     assert len(found) == 8
     assert all(answers == expected for answers in found)
+
+
+def test_what_is_no_input_at_all_is_one_bad_item(model: sensorium.Model) -> None:
+    with io.BytesIO(b"a\nb\nc") as lines:
+        for one in (None, 7, 1.5, len, lines, bytearray(b"abc")):
+            (prediction,) = model.predict(one)
+            assert prediction.error
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("batch_size", 0),  # gave no predictions at all
+        ("batch_size", "a"),
+        ("length", 5),
+        ("temperature", 0.5),
+        ("threshold", 0.5),
+        ("seed", "a"),
+        ("top_p", 2),
+        ("decoding", 3),
+        ("decoding", {"beam_size": 2}),
+    ],
+)
+def test_options_are_those_of_the_command(model: sensorium.Model, digit: np.ndarray, name: str, value: object) -> None:
+    with pytest.raises(sensorium.RequestError, match=name if value != {"beam_size": 2} else "decoding.beam_size"):
+        model.predict(digit, **{name: value})  # type: ignore[arg-type]
+    if name in ("batch_size", "decoding"):
+        with pytest.raises(sensorium.RequestError, match=name):
+            model.evaluate(**{name: value})  # type: ignore[arg-type]
+
+
+def test_training_takes_overrides_only_and_goes_on_with_a_run(
+    trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for wrong in ("-m", "--multirun", "--cfg", 3, None, ["seed=1"]):
+        with pytest.raises(sensorium.RequestError, match="is no override"):
+            sensorium.train(wrong)  # type: ignore[arg-type]
+    with pytest.raises(sensorium.RequestError, match="There is no run nothing"):
+        sensorium.train("resume=nothing")
+    shutil.copytree(trained_run, tmp_path / "run")
+    run = sensorium.train(f"resume={tmp_path / 'run'}", "trainer.max_epochs=2")
+    assert run.folder == tmp_path / "run"
+    assert len(run.history) == 2
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_typo_in_an_option_is_refused(model: sensorium.Model, digit: np.ndarray) -> None:

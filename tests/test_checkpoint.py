@@ -248,3 +248,25 @@ def test_own_targets_are_built_and_others_only_when_trusted(tmp_path: Path) -> N
     with pytest.raises(RequestError, match=r"names torch.nn.Linear in section 'model'"):
         model_of(loaded, trust=False)
     assert model_of(loaded, trust=True)(torch.ones(1, 4)).tolist() == [[4, 4]]
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ((), None), ((), "x"), (("config",), None), (("config",), []), (("spec",), 3), (("spec", "kind"), []),
+        (("config", "model"), None), (("config", "trainer"), {}), (("config", "trainer"), 3),
+        (("config", "memory_format"), None), (("config", "decoding"), 3), (("config", "learning"), "x"),
+        (("format",), None), (("format",), 4), (("format",), "3"),
+    ],
+)  # fmt: skip
+def test_a_description_with_something_wrong_in_it_is_refused(tmp_path: Path, place: tuple, value: object) -> None:
+    old = Path(__file__).parent / "fixtures" / "checkpoints" / "format_2" / "text.ckpt"
+    payload = torch.load(old, weights_only=True)
+    section, keys = payload, ("sensorium", *place)
+    for key in keys[:-1]:
+        section = section[key]
+    section[keys[-1]] = value
+    path = tmp_path / "odd.ckpt"
+    torch.save(payload, path)
+    with pytest.raises(RequestError, match=r"odd\.ckpt (is not a whole Sensorium checkpoint|has checkpoint format)"):
+        checkpoint.read(path)

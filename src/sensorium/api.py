@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from sensorium import checkpoint, evaluation, runs
 from sensorium.build import check_targets, device_of, loaded_model
+from sensorium.cli import schema
 from sensorium.cli import train as train_verb
 from sensorium.cli.app import dotted
 from sensorium.cli.eval_data import evaluation_data, settings_for
@@ -85,16 +86,19 @@ class Model:
         """
         if errors not in ("return", "raise"):
             raise RequestError(f'errors={errors!r} is not possible. Allowed: "return" or "raise".')
-        options = PredictOptions(
-            batch_size=batch_size,
-            top_k=top_k,
-            threshold=threshold,
-            decoding=dict(decoding or {}),
-            length=length,
-            temperature=temperature,
-            top_p=top_p,
-            seed=seed,
-        )
+        given: dict[str, Any] = {
+            "batch_size": batch_size,
+            "top_k": top_k,
+            "threshold": threshold,
+            "decoding": {} if decoding is None else decoding,
+            "length": length,
+            "temperature": temperature,
+            "top_p": top_p,
+            "seed": seed,
+        }
+        schema.check("predict", given)
+        options = PredictOptions(**given)
+        self._task.check_options(options, self.spec)
         predictor = self._task.predictor(self._model, options)
         return _checked(predictor.predict(map(_read, self._several(inputs))), errors)
 
@@ -122,9 +126,12 @@ class Model:
         dataset.root and dataset.path. split: train, val, test or all; None for test, or for all of other data that has
         no test split. Raises RequestError as `sensorium eval` refuses.
         """
+        chosen = {} if decoding is None else decoding
+        schema.check("eval", {"split": split, "batch_size": batch_size, "on_bad": on_bad, "decoding": chosen})
+        self._task.check_decoding(chosen)
         about_data = [*overrides, *_dataset_overrides(root=dataset_root, path=dataset_path)]
-        if strange := [one for one in about_data if not one.startswith(("dataset=", "dataset."))]:
-            key, equals, value = strange[0].partition("=")
+        if strange := [one for one in about_data if not str(one).startswith(("dataset=", "dataset."))]:
+            key, equals, value = str(strange[0]).partition("=")
             meant = dotted(key, "eval", ())
             hint = f" Did you mean {meant}{equals}{value}?" if meant else ""
             raise RequestError(
@@ -133,11 +140,9 @@ class Model:
         if not self._trust:
             for section in ("dataset", "model"):
                 check_targets(section, self._checkpoint.config[section])
-        settings = settings_for(
-            self._checkpoint, about_data, on_bad=on_bad, batch_size=batch_size, decoding=dict(decoding or {})
-        )
-        _, _, chosen = evaluation_data(self._checkpoint, settings, about_data, split)
-        return evaluation.evaluate(self._checkpoint, chosen, config=settings, device=self._device, trust=self._trust)
+        settings = settings_for(self._checkpoint, about_data, on_bad=on_bad, batch_size=batch_size, decoding=chosen)
+        _, _, examples = evaluation_data(self._checkpoint, settings, about_data, split)
+        return evaluation.evaluate(self._checkpoint, examples, config=settings, device=self._device, trust=self._trust)
 
 
 @dataclass(frozen=True)
@@ -188,7 +193,7 @@ def load(path: str | Path, *, accelerator: str = "auto", trust: bool = False) ->
 
 
 def train(*overrides: str, **misplaced: object) -> Run:
-    """One training with the overrides of `sensorium train`; returns when it has ended.
+    """One training with the overrides of `sensorium train`, resume=RUN among them; returns when it has ended.
 
     misplaced: overrides are strings, so none of these is possible; the error says so. Raises RequestError for a wrong
     request and RunError for a training that failed, as the command would print them.

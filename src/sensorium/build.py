@@ -278,8 +278,8 @@ def loaded_model(
         device=device,
         precision=registry.of(checkpoint.spec).eval_precision(config["trainer"]["precision"]),
         memory_format=config["memory_format"],
-        decoding=dict(config.get("decoding", {})) | dict(decoding or {}),
-        dataset=dict(config.get("dataset", {})),
+        decoding=dict(config.get("decoding") or {}) | dict(decoding or {}),
+        dataset=dict(config.get("dataset") or {}),
     )
 
 
@@ -326,5 +326,5 @@ def device_of(accelerator: str) -> torch.device:
             )
         return torch.device("mps")
     if accelerator != "cpu":
-        raise unknown("accelerator", accelerator, ["auto", "cpu", "gpu", "mps"])
+        raise unknown("accelerator", str(accelerator), ["auto", "cpu", "gpu", "mps"])
     return torch.device("cpu")

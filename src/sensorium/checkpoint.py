@@ -95,6 +95,25 @@ def read_raw(path: Path) -> dict[str, Any]:
     return _migrate(payload, path)
 
 
+def _check_whole(about: dict[str, Any], path: Path) -> None:
+    """Refuses a description that lacks a part which every format has, or has something else in its place."""
+    wrong = [name for name in ("config", "spec") if not isinstance(about.get(name), dict)]
+    if not wrong:
+        config, spec = about["config"], about["spec"]
+        # What a training may have nothing to say in is left out, or null.
+        sections = {name: config.get(name) or {} for name in ("decoding", "learning")}
+        sections |= {name: config.get(name) for name in ("dataset", "model", "trainer")}
+        wrong = [f"config.{name}" for name, section in sections.items() if not isinstance(section, dict)]
+        words = {
+            "spec.task": spec.get("kind", spec.get("task", "")),
+            "config.memory_format": config.get("memory_format"),
+        }
+        words["config.trainer.precision"] = None if wrong else config["trainer"].get("precision")
+        wrong += [name for name, word in words.items() if not isinstance(word, str)]
+    if wrong:
+        raise RequestError(f"{path} is not a whole Sensorium checkpoint: {wrong[0]} is missing or wrong.")
+
+
 def _starts_like_zip(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(2) == b"PK"
@@ -105,12 +124,15 @@ def _migrate(payload: dict[str, Any], path: Path) -> dict[str, Any]:
 
     Format 1 knew images only, and did not say so. Format 2 had other names for tasks and for what trains them.
     """
+    if not isinstance(payload[KEY], dict):
+        raise RequestError(f"{path} is not a whole Sensorium checkpoint: {KEY} is wrong.")
     found = payload[KEY].get("format")
     if not isinstance(found, int) or found > FORMAT:
         raise RequestError(
             f"{path} has checkpoint format {found}; this Sensorium ({sensorium.__version__}) reads up to {FORMAT}.\n"
             f"It was written by Sensorium {payload[KEY].get('version')}: install that version or a newer one."
         )
+    _check_whole(payload[KEY], path)
     if found < FORMAT:
         about = payload[KEY]
         spec = {"kind": "image", **about.get("spec", {})}

@@ -133,8 +133,9 @@ class Summary:
     """What a training came to.
 
     monitor, mode: the validation metric by which the best checkpoint was chosen, and "max" or "min". best: its value;
-    None without validation. best_epoch, epochs: when that was, counted from 1, and how many there were. headline: the
-    name of the test metric that models of this task are compared by, as in metrics.json. parameters: of the model.
+    None without validation, or where it was undefined. best_epoch, epochs: when that was, counted from 1, and how many
+    there were. headline: the name of the test metric that models of this task are compared by, as in metrics.json.
+    parameters: of the model.
     seconds: wall time, loading included; of a resumed run, up to the checkpoint and since.
     """
 

@@ -206,7 +206,7 @@ DATA = [
     ("train dataset=image_folder", ["dataset.root is not set", "dataset.root=FOLDER"]),
     ("train dataset=image_folder dataset.root=photo", ["there is no such folder", "Did you mean photos?"]),
     ("train dataset=image_folder dataset.root=list.csv", ["is a file", "dataset=image_csv dataset.path=list.csv"]),
-    ("train dataset=image_folder dataset.root=empty", ["neither pictures nor folders", "empty/CLASS/PICTURE"]),
+    ("train dataset=image_folder dataset.root=empty", ["empty lists no usable image", "empty/CLASS/IMAGE"]),
     ("train dataset=image_folder dataset.root=one", ["only the class 'class_0'", "at least two"]),
     (
         "train dataset=image_folder dataset.root=unlike",
@@ -415,3 +415,87 @@ def test_every_byte_cut_off_a_checkpoint_is_noticed(world, tmp_path):
         result = run_command(["predict", "ckpt=cut.ckpt", "input=a.png"], tmp_path)
         assert (result.status, len(result.stderr.splitlines())) == (2, 1), result
         assert result.stderr.startswith("sensorium: cut.ckpt is ")
+
+
+# Found by trying hundreds of requests: what was accepted, hung or was a fault.
+MEANINGLESS = [
+    ("train batch_tokens=5", ["batch_tokens is for examples of different lengths", "batch_tokens=null"]),
+    ("train decoding.beam_size=5", ["decoding.beam_size means nothing for image_classification"]),
+    ("train dataset=digit_pose label_smoothing=0.1", ["label_smoothing means nothing", "label_smoothing=0"]),
+    ("train task=translation model=mlp", ["task: TranslationModule is not for pictures", "Leave out task="]),
+    ("train task=image_tagging", ["task: ImageTaggingModule is not for pictures"]),
+    ("train task.label_smoothing=2", ["task.label_smoothing=2 is not possible", "from 0 to below 1"]),
+    ("train trainer.num_nodes=2", ["trainer.num_nodes=2", "torchrun"]),
+    ("train trainer.strategy=ddp_spawn", ["trainer.strategy=ddp_spawn is not possible", "auto, ddp, fsdp"]),
+    ("train trainer.devices=[0,0]", ["trainer.devices=[0,0] is not possible"]),
+    ("train trainer.devices=[0] accelerator=cpu", ["trainer.devices=[0] names GPUs", "Say a number"]),
+    ("train trainer.max_time=00:00:00:00", ["trainer.max_time=00:00:00:00 is not possible"]),
+    ("train trainer.limit_test_batches=2", ["trainer.limit_test_batches means nothing here"]),
+    ("train trainer.limit_val_batches=0.0001", ["trainer: You requested to check 0.0001"]),
+    ("train trainer.val_check_interval=1000", ["trainer.val_check_interval=1000 is more than the 21 batches"]),
+    ("train trainer.profiler=xla", ["trainer.profiler=xla is not possible"]),
+    ("train trainer.barebones=true", ["trainer.barebones is set by Sensorium itself"]),
+    ("train callbacks.checkpoints.every_n_steps=0", ["every_n_steps=0 is not possible: from 1, or null"]),
+    ("train callbacks.checkpoints.every_seconds=-5", ["every_seconds=-5 is not possible"]),
+    ("train callbacks.checkpoints.keep_epochs=-1", ["keep_epochs=-1 is not possible"]),
+    ("train callbacks=early_stopping callbacks.early_stopping.patience=-1", ["early_stopping.patience is -1"]),
+    ("train ~decoding.beam_size", ["decoding.beam_size has been removed and is needed"]),
+    ("train ~seed", ["seed has been removed and is needed"]),
+    ("train ~optimizer.lr", ["optimizer.lr has been removed and is needed"]),
+    ("train ~augment", ["needs an augment"]),
+    ("train --experimental-rerun=file.txt", ["no option '--experimental-rerun'"]),
+    ("train dataset=image_folder dataset.root=~/no/such", ["/no/such: there is no such folder"]),
+    ("eval ckpt=good.ckpt decoding.beam_size=3", ["decoding.beam_size means nothing for image_classification"]),
+    (
+        "predict ckpt=good.ckpt input=photos length=5",
+        ["length= means nothing to this checkpoint", "Its options: top_k"],
+    ),
+    ("predict ckpt=good.ckpt input=photos decoding.n_best=3", ["decoding.n_best means nothing"]),
+    ("list model=lenet num_classes=999999999", ["num_classes=999999999 is not possible", "to 1,000,000"]),
+]
+
+
+@pytest.mark.parametrize(("command", "parts"), MEANINGLESS, ids=[command for command, _ in MEANINGLESS])
+def test_what_would_mean_nothing_or_hang_is_refused(command: str, parts: list[str], world: Path) -> None:
+    result = run_command(shlex.split(command), world)
+    assert result.status == 2, result
+    assert len(result.stderr.splitlines()) <= 4
+    assert [part for part in parts if part not in result.stderr] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        ("translation", ["text=one", "top_k=3"]),
+        ("translation", ["text=one", "decoding.length_penalty=1e300"]),
+        ("boxes", ["input=photos", "top_k=3"]),
+        ("speech", ["input=photos", "top_k=3"]),
+        ("speech", ["input=list.csv", "decoding.lexicon=good.ckpt"]),
+        ("text", ["text=a", "temperature=5"]),
+    ],
+)
+def test_options_of_other_tasks_are_refused_by_predict(kind: str, given: list[str], world: Path) -> None:
+    checkpoint = Path(__file__).parents[1] / "fixtures" / "checkpoints" / "format_2" / f"{kind}.ckpt"
+    result = run_command(["predict", f"ckpt={checkpoint}", *given], world)
+    assert result.status == 2, result
+    assert given[-1].partition("=")[0].removeprefix("decoding.") in result.stderr
+
+
+def test_checkpoints_that_cannot_be_compared_are_refused_before_any_is_evaluated(world: Path) -> None:
+    old = Path(__file__).parents[1] / "fixtures" / "checkpoints" / "format_2"
+    # There is no data to evaluate on: whoever read it first would say so.
+    for key in (f"compare={old / 'text.ckpt'}", f"compare={old / 'boxes.ckpt'}"):
+        result = run_command(["eval", f"ckpt={old / 'image.ckpt'}", key], world)
+        assert (result.status, "do not share class names and kind of data" in result.stderr) == (2, True), result
+    for key in ("bootstrap=10", f"compare={old / 'language.ckpt'}"):
+        result = run_command(["eval", f"ckpt={old / 'language.ckpt'}", key], world)
+        assert (result.status, "works for classification only" in result.stderr) == (2, True), result
+
+
+def test_what_a_message_quotes_of_a_file_cannot_steer_a_terminal(world: Path) -> None:
+    (world / "odd.csv").write_bytes(b"a\x1b[31m,b\x07" + b"x" * 10000 + b"\n1,2\n")
+    result = run_command(["train", "dataset=text_csv", "dataset.path=odd.csv"], world)
+    assert result.status == 2
+    assert "\x1b" not in result.stderr
+    assert "\x07" not in result.stderr
+    assert len(result.stderr) < 4000

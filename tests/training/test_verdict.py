@@ -67,6 +67,7 @@ def test_the_epoch_of_the_best_checkpoint_is_told() -> None:
     line = "best.ckpt is from epoch 1 of 25, by val/accuracy 0.7500; test metrics are those of best.ckpt"
     assert verdict.chosen(SUMMARY) == line
     assert verdict.chosen(replace(SUMMARY, best=None, best_epoch=None)).endswith("nothing was validated")
+    assert "by the validation loss (val/accuracy was undefined)" in verdict.chosen(replace(SUMMARY, best=None))
 
 
 def test_a_training_begins_with_its_data_and_ends_with_its_verdict(

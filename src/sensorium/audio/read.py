@@ -208,6 +208,8 @@ def _opened(path: Source) -> soundfile.SoundFile:
         raise UnreadableAudio((error.strerror or str(error)).lower()) from error
     except soundfile.SoundFileError as error:
         raise UnreadableAudio(f"not a readable sound: {_reason(error)}") from error
+    except ValueError as error:  # a path with a character that no path has
+        raise UnreadableAudio(str(error)) from error
     except TypeError as error:  # a name that ends in .raw
         raise UnreadableAudio("raw samples do not say their rate; make a WAV of it") from error
     for claimed, there in _CUT_OFF.findall(file.extra_info):

@@ -158,6 +158,9 @@ def plain(config: DictConfig, verb: str) -> Config:
         key = error.full_key or str(error).rpartition(" ")[2]
         raise RequestError(f"sensorium {verb} needs {key}=... See: sensorium {verb} --help") from error
     except OmegaConfBaseException as error:  # an interpolation without end, of a name or a kind that there is not
+        match = re.match(r"Interpolation key '(.+)' not found", str(error))
+        if match and match[1] in (*needed_keys(verb), "optimizer.lr"):
+            raise schema.removed(match[1]) from error
         raise RequestError(str(error).splitlines()[0]) from error
 
 
@@ -192,8 +195,10 @@ def check(verb: str, config: Config) -> None:
         for group in item if isinstance(item, Mapping) else ():
             section = config.get(group)
             if group in NEEDED_GROUPS and not (isinstance(section, Mapping) and "_target_" in section):
+                article = "an" if group[0] in "aeiou" else "a"
                 raise RequestError(
-                    f"sensorium {verb} needs a {group}. Say {group}=NAME; sensorium list what={group} has the names."
+                    f"sensorium {verb} needs {article} {group}. "
+                    f"Say {group}=NAME; sensorium list what={group} has the names."
                 )
     schema.check(verb, config, needed=needed_keys(verb))
     if verb == "train":
@@ -232,7 +237,10 @@ def explain(error: Exception, verb: str, arguments: list[str]) -> SensoriumError
         )
     for pattern in (r"Could not (?:override|delete from config.) '([^']+)'", r"full_key: (\S+)"):
         if match := re.search(pattern, text):
-            return unknown_key(match[1], verb, keys_of(verb, arguments))
+            known = keys_of(verb, arguments)
+            # Hydra says of a key whose value is null that it does not exist.
+            taken_away = match[1] in known and f"~{match[1]}" in arguments
+            return schema.removed(match[1]) if taken_away else unknown_key(match[1], verb, known)
     return RequestError(_sentence((str(cause) or str(error)).partition(" : Override(")[0]))
 
 

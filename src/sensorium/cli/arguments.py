@@ -25,7 +25,6 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "-cn": (),
     "--config-path": (),
     "-cp": (),
-    "--experimental-rerun": (),
 }
 
 

@@ -39,6 +39,9 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     if not config["trust"]:
         for section in ("dataset", "model"):
             check_targets(section, loaded.config[section])
+    task = registry.of(loaded.spec)
+    task.check_decoding(config["decoding"])
+    other = _other(config, loaded.spec)
     settings = settings_for(
         loaded,
         about_data,
@@ -49,16 +52,14 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     )
     overwriting.check(config, dataset=settings.dataset)
     data, name, split = evaluation_data(loaded, settings, about_data, config["split"])
-    task = registry.of(loaded.spec)
     for note in task.truncation_notes(split, loaded.spec):
         output.complain(note)
     result = evaluation.evaluate(
         loaded, split, config=settings, device=device_of(config["accelerator"]), trust=config["trust"]
     )
     records = _records(result, name, resamples=config["bootstrap"])
-    if config["compare"] is not None:
-        other = checkpoint.read(checkpoint_path(config["compare"]))
-        records += _compared(other, loaded.spec, result, split, settings, config)
+    if other is not None:
+        records += _compared(other, result, split, settings, config)
     folder = Path(str(config["folder"])) if config["folder"] else _beside(loaded.path) / f"eval_{name}"
     try:
         evaluation.record_problems(folder, data.problems, say=output.complain)
@@ -77,6 +78,27 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
             f"Tables and plots cannot be written to {folder}: {error.strerror}. Say folder=OTHER."
         ) from error
     _print(records, result, config, title=f"{name}: {len(split):,} examples", folder=folder)
+
+
+def _other(config: Config, spec: Spec) -> checkpoint.Checkpoint | None:
+    """The checkpoint to compare with, before anything is evaluated. Raises RequestError for one of other data, and for
+    a task whose results cannot be compared or resampled.
+    """
+    task = registry.of(spec)
+    for key in ("bootstrap", "compare"):
+        if config[key] and not task.resamples:
+            raise RequestError(f"{key} works for classification only; leave it out for this checkpoint ({spec}).")
+    if config["compare"] is None:
+        return None
+    other = checkpoint.read(checkpoint_path(config["compare"]))
+    if not config["trust"]:
+        check_targets("model", other.config["model"])
+    names = [getattr(found, "class_names", None) for found in (other.spec, spec)]
+    if registry.of(other.spec) is not task or other.spec.offers != spec.offers or names[0] != names[1]:
+        raise RequestError(
+            f"compare: the two checkpoints do not share class names and kind of data: {other.spec}, and {spec}."
+        )
+    return other
 
 
 def _records(result: Evaluation, split: str, *, resamples: int) -> list[output.Record]:
@@ -101,14 +123,9 @@ def _print(records: list[output.Record], result: Evaluation, config: Config, *, 
 
 
 def _compared(
-    other: checkpoint.Checkpoint, spec: Spec, result: Evaluation, split: Any, settings: RunConfig, config: Config
+    other: checkpoint.Checkpoint, result: Evaluation, split: Any, settings: RunConfig, config: Config
 ) -> list[output.Record]:
-    """This checkpoint (a) against another (b) on the same examples, which both must see alike."""
-    names = [getattr(found, "class_names", None) for found in (other.spec, spec)]
-    if other.spec.offers != spec.offers or names[0] != names[1]:
-        raise RequestError(
-            f"compare: the two checkpoints do not share class names and kind of data: {other.spec}, and {spec}."
-        )
+    """This checkpoint (a) against another (b) on the same examples."""
     rival = evaluation.evaluate(
         other, split, config=settings, device=device_of(config["accelerator"]), trust=config["trust"]
     )

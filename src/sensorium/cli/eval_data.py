@@ -49,7 +49,7 @@ def settings_for(
     settings["on_bad"] = on_bad
     if batch_size is not None:
         settings["eval_batch_size"] = batch_size
-    settings["decoding"] = settings.get("decoding", {}) | {k: v for k, v in decoding.items() if v is not None}
+    settings["decoding"] = (settings.get("decoding") or {}) | {k: v for k, v in decoding.items() if v is not None}
     return RunConfig.from_dict(settings)
 
 

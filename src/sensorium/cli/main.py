@@ -20,6 +20,7 @@ VERBS = {
     "predict": "sensorium.cli.predict",
     "list": "sensorium.cli.list",
 }
+_LONGEST = 3000  # characters of a line of a message
 LIGHT = ("list",)  # verbs that import no torch before they have checked their request
 
 
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors=STORED)  # a file name or text that is not UTF-8 ends no command
     arguments = sys.argv[1:] if arguments is None else arguments
     show_trace = "debug=true" in arguments
-    arguments = [argument for argument in arguments if argument not in ("debug=true", "debug=false")]
+    arguments = [_at_home(argument) for argument in arguments if argument not in ("debug=true", "debug=false")]
     try:
         return _run(arguments)
     except SensoriumError as error:
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
             traceback.print_exc()
         # What every process of one run finds alike (a wrong request, a signal), the first one says.
         if error.exit_status == 1 or os.environ.get("RANK", "0") == "0":
-            print(f"sensorium: {printable(str(error), keep=LAYOUT)}", file=sys.stderr)
+            print(f"sensorium: {_shown(str(error))}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("sensorium: stopped.", file=sys.stderr)
@@ -51,12 +52,36 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last line of defence: a fault of ours, said in one line
         if show_trace:
             traceback.print_exc()
+        line = _shown((str(error).splitlines() or [""])[0])
+        if _is_out_of_memory(error):
+            print(f"sensorium: out of memory: {line}\nA smaller batch, image or model needs less.", file=sys.stderr)
+            return 1
         print(
-            f"sensorium: unexpected {type(error).__name__}: {(str(error).splitlines() or [''])[0]}\n"
+            f"sensorium: unexpected {type(error).__name__}: {line}\n"
             "This is a fault in Sensorium; debug=true shows where.",
             file=sys.stderr,
         )
         return 1
+
+
+def _shown(text: str) -> str:
+    """A message in which what it quotes of a file cannot steer a terminal, nor fill it."""
+    lines = [line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..." for line in text.split("\n")]
+    return printable("\n".join(lines), keep=LAYOUT)
+
+
+def _at_home(argument: str) -> str:
+    """key=~/photos with the home folder in it: shells leave ~ alone behind an equals sign, and Hydra cannot read it."""
+    key, _, value = argument.partition("=")
+    if not value.startswith("~/") or "," in value or "'" in value or key in ("text", "prompt"):
+        return argument
+    return f"{key}='{os.path.expanduser(value)}'"  # noqa: PTH111 (it would lose a slash at the end)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """torch, which is not imported for this, raises a RuntimeError on the CPU, and OutOfMemoryError on a GPU."""
+    named = type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError)
+    return named or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
 def _run(arguments: list[str]) -> int:

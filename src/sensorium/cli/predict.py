@@ -13,11 +13,8 @@ from sensorium.files import is_folder
 from sensorium.output import complain
 from sensorium.tasks import registry
 from sensorium.tasks.base import LoadedModel, PredictOptions, Task
-from sensorium.tasks.text_sources import READING
 
 INPUTS = ("input", *WORDS)
-# Options that only some checkpoints have a use for: given to another, they are a mistake.
-OPTIONS = ("attention", "threshold", "overlay", "masks", *READING)
 
 
 def run(arguments: list[str]) -> int:
@@ -45,8 +42,9 @@ def _job(config: Config) -> int:
     check("predict", config)
     model = load_model(checkpoint_path(config["ckpt"]), accelerator=config["accelerator"], trust=config["trust"])
     task = registry.of(model.spec)
-    _check_keys(config, task, model)
     options = _options(config)
+    _check_keys(config, task, model)
+    task.check_options(options, model.spec)
     if config["stream"] or config["input"] == "mic":
         if config["format"] == "json":
             raise RequestError("format=json is one array, and a stream has no end. Say format=jsonl for a line each.")
@@ -56,12 +54,15 @@ def _job(config: Config) -> int:
 
 
 def _check_keys(config: Config, task: Task[Any], model: LoadedModel) -> None:
-    """Refuses keys that the checkpoint's task has no use for, and a request without an input."""
-    for key in (*INPUTS, *OPTIONS):
-        if config[key] is not None and key not in (*task.input_keys, *task.options):
+    """Refuses inputs and formats that the checkpoint's task has no use for, and a request without an input."""
+    for key in INPUTS:
+        if config[key] is not None and key not in task.input_keys:
             raise RequestError(
                 f"{key}= means nothing to this checkpoint ({model.spec}). It takes {task.input_keys[0]}=..."
             )
+    for key in READING:
+        if config[key] is not None and key not in task.options:
+            raise RequestError(f"{key}= means nothing to this checkpoint ({model.spec}): it is for files of texts.")
     if all(config[key] is None for key in task.input_keys):
         raise RequestError(
             f"sensorium predict needs {'=... or '.join(task.input_keys)}=... See: sensorium predict --help"

@@ -15,7 +15,7 @@ from sensorium.cli.arguments import check_choices
 
 WORDS = ("text", "prompt")  # of predict: taken as they are, without Hydra
 _ANSWERED = ("--cfg", "-c", "--info", "--hydra-help")  # by the config alone
-_OTHER_CONFIG = ("--config-path", "-cp", "--experimental-rerun")
+_OTHER_CONFIG = ("--config-path", "-cp")
 
 
 def answer(verb: str, arguments: list[str]) -> bool:

@@ -38,7 +38,10 @@ OWN_TRAINER_KEYS = (
     "plugins",
     "enable_checkpointing",
     "enable_model_summary",
+    "barebones",
 )
+# Lightning neither tests nor predicts here.
+UNREAD_TRAINER_KEYS = ("limit_test_batches", "limit_predict_batches")
 
 _ONE_UP = whole(1)
 _POSITIVE = number(0, "a number above 0", above=True)
@@ -52,18 +55,20 @@ def _share_or_count(value: Any) -> bool:
 
 def _is_devices(value: Any) -> bool:
     if isinstance(value, list):
-        return len(value) > 0 and all(is_whole(item) and 0 <= item <= MOST for item in value)
+        numbers = all(is_whole(item) and 0 <= item <= MOST for item in value)
+        return numbers and 0 < len(value) == len(set(value))
     written = isinstance(value, str) and value.isdecimal() and len(value) < 10 and int(value) >= 1
     return written or (is_whole(value) and (value == -1 or 1 <= value <= MOST))
 
 
 def _is_duration(value: Any) -> bool:
-    """As Lightning takes it: "DD:HH:MM:SS", or {hours: 1, minutes: 30}."""
+    """As Lightning takes it, and longer than nothing: "DD:HH:MM:SS", or {hours: 1, minutes: 30}."""
     if isinstance(value, Mapping):
         units = ("days", "hours", "minutes", "seconds", "weeks")
-        return bool(value) and all(unit in units and is_number(n) and 0 <= n < 1e6 for unit, n in value.items())
+        known = all(unit in units and is_number(n) and 0 <= n < 1e6 for unit, n in value.items())
+        return known and any(value.values())
     parts = value.split(":") if isinstance(value, str) else []
-    return len(parts) == 4 and all(part.isdecimal() and len(part) <= 6 for part in parts)
+    return len(parts) == 4 and all(part.isdecimal() and len(part) <= 6 for part in parts) and any(map(int, parts))
 
 
 _BATCHES_SAID = "a share above 0 such as 0.1, a number of batches from 1, or null for all"
@@ -79,7 +84,7 @@ _ON_BAD = one_of("fail", "skip")
 # Lightning's Trainer: all its arguments but those that are Sensorium's to set.
 _TRAINER = {
     "accelerator": _ACCELERATOR,
-    "strategy": TEXT,
+    "strategy": one_of("auto", "ddp", "fsdp"),
     "devices": Rule(_is_devices, "a number from 1, -1, a list of devices", ("auto",)),
     "num_nodes": _ONE_UP,
     "precision": one_of("auto", *PRECISIONS),
@@ -93,8 +98,6 @@ _TRAINER = {
     "max_time": or_null(Rule(_is_duration, "DD:HH:MM:SS, or such as {hours:1,minutes:30}")),
     "limit_train_batches": _BATCHES,
     "limit_val_batches": _BATCHES_OR_NONE,
-    "limit_test_batches": _BATCHES_OR_NONE,
-    "limit_predict_batches": _BATCHES_OR_NONE,
     "overfit_batches": Rule(lambda value: value == 0 or _share_or_count(value), "0, a share, or a number of batches"),
     "val_check_interval": or_null(
         Rule(
@@ -114,9 +117,8 @@ _TRAINER = {
     "benchmark": or_null(SWITCH),
     "inference_mode": SWITCH,
     "use_distributed_sampler": SWITCH,
-    "profiler": or_null(one_of("simple", "advanced", "pytorch", "xla")),
+    "profiler": or_null(one_of("simple", "advanced", "pytorch")),
     "detect_anomaly": SWITCH,
-    "barebones": SWITCH,
     "sync_batchnorm": SWITCH,
     "reload_dataloaders_every_n_epochs": whole(0),
     "enable_autolog_hparams": SWITCH,
@@ -126,7 +128,7 @@ _DECODING = {
     "decoding.beam_size": or_null(_ONE_UP),
     "decoding.no_repeat_ngram": or_null(whole(0)),
     "decoding.copy_unknown": or_null(SWITCH),
-    "decoding.length_penalty": or_null(_NOT_NEGATIVE),
+    "decoding.length_penalty": or_null(replace(_NOT_NEGATIVE, limit=100)),
     "decoding.language_model": or_null(PATH),
     "decoding.language_weight": or_null(_NOT_NEGATIVE),
     "decoding.word_score": or_null(number(None, "a number")),
@@ -156,6 +158,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "test": SWITCH,
         "dataset.split_seed": whole(0),
         "optimizer.weight_decay": _NOT_NEGATIVE,
+        "task.label_smoothing": share("a number from 0 to below 1", zero=True, one=False),
         "model.pretrained": Rule(lambda value: isinstance(value, bool | str), "true or false"),
         "model.init": or_null(PATH),
         "model.vectors": or_null(PATH),
@@ -210,10 +213,11 @@ RULES: dict[str, dict[str, Rule]] = {
     "list": {
         "what": TEXT,
         "model": or_null(TEXT),
-        "image_size": _ONE_UP,
-        "in_channels": _ONE_UP,
-        "num_classes": _ONE_UP,
-        "vocab_size": _ONE_UP,
+        # A model of this size is built to count what it costs.
+        "image_size": whole(1, most=10_000),
+        "in_channels": whole(1, most=10_000),
+        "num_classes": whole(1, most=1_000_000),
+        "vocab_size": whole(1, most=10_000_000),
         "format": _FORMAT,
         "output": or_null(PATH),
     },
@@ -257,5 +261,7 @@ def _check_trainer_keys(trainer: Mapping[str, Any]) -> None:
     for key in trainer:
         if key in OWN_TRAINER_KEYS:
             raise RequestError(f"trainer.{key} is set by Sensorium itself. See the groups callbacks and logger.")
+        if key in UNREAD_TRAINER_KEYS:
+            raise RequestError(f"trainer.{key} means nothing here: eval and predict see every example. Leave it out.")
         if key not in _TRAINER:
             raise unknown("key in trainer (Lightning's Trainer)", str(key), _TRAINER)

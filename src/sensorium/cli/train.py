@@ -40,26 +40,42 @@ def run(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    arguments = _with_data(arguments)
+    if "-m" in arguments or "--multirun" in arguments:
+        if _resumed(arguments)[0] is not None:
+            raise RequestError("resume goes on with one run; it cannot be part of a sweep (-m).")
+        return sweep.run(arguments, _job)
+    resume, rest = _resumed(arguments)
+    if resume is not None:
+        _resume(resume, rest)
+    else:
+        run_hydra("train", arguments, _job)
+    return 0
+
+
+def _with_data(arguments: list[str]) -> list[str]:
+    """Arguments in which a path in the place of key=value has become overrides, which is said."""
     arguments, taken_for = guess.expanded(arguments)
     if taken_for is not None and distributed.rank() == 0:
         print(taken_for)
-    resume = next((a.partition("=")[2] for a in arguments if a.lstrip("+").startswith("resume=")), None)
-    if resume == "":
+    return arguments
+
+
+def _resumed(arguments: list[str]) -> tuple[Path | None, list[str]]:
+    """The run that resume= names, None for a new one; and the other arguments."""
+    given = next((a.partition("=")[2] for a in arguments if a.lstrip("+").startswith("resume=")), "null")
+    if given == "":
         raise RequestError("resume= names no run. Give a run folder, as printed at the end of its training.")
-    if resume not in (None, "null"):
-        rest = [a for a in arguments if not a.lstrip("+").startswith("resume=")]
-        if "-m" in rest or "--multirun" in rest:
-            raise RequestError("resume goes on with one run; it cannot be part of a sweep (-m).")
-        _resume(Path(str(resume)), rest)
-        return 0
-    if "-m" in arguments or "--multirun" in arguments:
-        return sweep.run(arguments, _job)
-    run_hydra("train", arguments, _job)
-    return 0
+    rest = [a for a in arguments if not a.lstrip("+").startswith("resume=")]
+    return (None, arguments) if given == "null" else (Path(given), rest)
 
 
 def train_once(overrides: list[str]) -> RunFolder:
     """One training, for the Python API; the run it left. Raises what the command would print."""
+    overrides = _with_data(overrides)
+    resume, rest = _resumed(overrides)
+    if resume is not None:
+        return _resume(resume, rest)
     finished: list[RunFolder] = []
     arguments, sys.argv = sys.argv, ["sensorium"]
     try:
@@ -115,7 +131,7 @@ def _with_choices(config: RunConfig, hydra: HydraConf) -> RunConfig:
     return replace(config, dataset_name=choices["dataset"], model_name=choices["model"], threads=threads)
 
 
-def _resume(path: Path, overrides: list[str]) -> None:
+def _resume(path: Path, overrides: list[str]) -> RunFolder:
     """Goes on with a run from its last checkpoint that can be read, or from its start when there is none."""
     find_own_modules()
     run = runs.find(path)
@@ -132,6 +148,7 @@ def _resume(path: Path, overrides: list[str]) -> None:
     if note and distributed.rank() == 0 and not launch.is_spawned(run):
         print(note)
     train(RunConfig.from_dict(config), run, resume=found)
+    return run
 
 
 def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:

@@ -7,6 +7,7 @@ in turn, so that each example is seen once and in the company it would have with
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -31,10 +32,12 @@ class BatchPlan:
 
 
 class Order(ABC):
-    """The batches of an epoch, by row numbers.
+    """The batches of an epoch, by row numbers. Their number is the same in every epoch.
 
-    Their number is the same in every epoch.
+    by_tokens: whether a batch can be limited by its tokens (`BatchPlan.tokens`).
     """
+
+    by_tokens: ClassVar[bool] = False
 
     def __init__(self, plan: BatchPlan) -> None:
         self.plan = plan
@@ -96,6 +99,8 @@ class LengthOrder(Order):
 
     lengths: (N,) int64 tokens of each example.
     """
+
+    by_tokens = True
 
     def __init__(self, *, lengths: np.ndarray, plan: BatchPlan) -> None:
         super().__init__(plan)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 from itertools import islice
+from numbers import Integral
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -17,6 +18,8 @@ from sensorium.errors import RequestError, RunError, missing_extra
 from sensorium.tasks.raw_inputs import audio_files
 
 CHUNK = 0.1  # seconds of audio that are processed at once
+LOWEST_RATE, HIGHEST_RATE = 1000, 1_000_000  # hertz of samples from memory; far beyond is a mistake
+MOST_CHANNELS = 64  # more are samples the other way round
 
 
 # str and Path: a file. bytes: its content. (samples, sample_rate): (N,) or (N, channels) float from -1 to 1 or int16.
@@ -37,23 +40,32 @@ def sources(recordings: Iterable[RawAudio]) -> Iterator[tuple[str, Source | Unre
 def _source(raw: RawAudio) -> Source:
     if isinstance(raw, str | Path):
         return Path(raw)
-    if isinstance(raw, bytes):
+    if isinstance(raw, bytes | bytearray | memoryview):
         return BytesIO(raw)
     if not isinstance(raw, tuple) or len(raw) != 2:
         raise UnreadableAudio(f"expected a path, bytes or (samples, sample_rate), got {type(raw).__name__}")
-    samples, rate = np.asarray(raw[0]), raw[1]
+    samples, rate = _array(raw[0]), raw[1]
     if samples.ndim not in (1, 2) or samples.dtype.kind not in "fi" or not samples.size:
         raise UnreadableAudio(f"{samples.dtype} of shape {samples.shape}: give (N,) or (N, channels), float or int16")
     if samples.dtype.kind == "i" and samples.dtype != np.int16:
         raise UnreadableAudio(f"{samples.dtype}: give float from -1 to 1, or int16")
-    if not isinstance(rate, int) or rate < 1:
-        raise UnreadableAudio(f"a sample rate of {rate!r} is not possible")
+    if not isinstance(rate, Integral) or not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise UnreadableAudio(f"a sample rate of {rate!r:.40} is not possible: {LOWEST_RATE} to {HIGHEST_RATE} hertz")
+    if samples.ndim == 2 and samples.shape[1] > MOST_CHANNELS:
+        raise UnreadableAudio(f"{samples.shape[1]} channels in {samples.shape}: samples are (N,) or (N, channels)")
     file = BytesIO()
     if samples.dtype.kind == "f":
-        soundfile.write(file, samples.astype(np.float32), rate, format="WAV", subtype="FLOAT")
+        soundfile.write(file, samples.astype(np.float32), int(rate), format="WAV", subtype="FLOAT")
     else:
-        soundfile.write(file, samples, rate, format="WAV", subtype="PCM_16")
+        soundfile.write(file, samples, int(rate), format="WAV", subtype="PCM_16")
     return file
+
+
+def _array(samples: Any) -> np.ndarray:
+    try:
+        return np.asarray(samples)
+    except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:  # of no one shape; a tensor elsewhere
+        raise UnreadableAudio(f"samples that are no array ({str(error).splitlines()[0]:.80})") from error
 
 
 def read_batches(

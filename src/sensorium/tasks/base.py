@@ -6,7 +6,7 @@ Nothing in this file or in a task's `task.py` imports Lightning, so that evaluat
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -16,7 +16,7 @@ from torch import nn
 
 from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
-from sensorium.errors import RequestError
+from sensorium.errors import RequestError, listing
 from sensorium.output import Record
 from sensorium.specs import Spec
 from sensorium.tasks.writers import FORMATS, Writer, standard_writer
@@ -161,6 +161,13 @@ class PredictOptions:
     seed: int = 0
     details: bool = True
 
+    def chosen(self) -> list[str]:
+        """The options that only some tasks have and that differ from what is usual."""
+        usual = PredictOptions()
+        shared = ("batch_size", "decoding", "details")
+        names = [one.name for one in fields(self) if one.name not in shared]
+        return [name for name in names if getattr(self, name) != getattr(usual, name)]
+
 
 class Predictor(ABC):
     """A model ready to predict, for raw inputs of its task."""
@@ -183,6 +190,8 @@ class Task(ABC, Generic[S]):
     input_keys: ClassVar[tuple[str, ...]] = ("input",)
     options: ClassVar[tuple[str, ...]] = ()
     formats: ClassVar[tuple[str, ...]] = FORMATS
+    smooths_labels: ClassVar[bool] = False  # whether its loss reads label_smoothing
+    resamples: ClassVar[bool] = False  # whether evaluations can be resampled and compared (bootstrap=, compare=)
     streams: ClassVar[bool] = False  # whether stream=true and input=mic work
     example_input: ClassVar[str] = "input=FILE"  # what to type behind `predict ckpt=...`
     # What a model for it must be, where inputs alone do not tell (`models.protocols`): itself named by such a model.
@@ -229,6 +238,13 @@ class Task(ABC, Generic[S]):
 
     def check_request(self, spec: S, decoding: Mapping[str, Any]) -> None:
         """Refuses what could not be evaluated, for want of a package or of sense, before hours of training."""
+        self.check_decoding(decoding)
+
+    def check_decoding(self, given: Mapping[str, Any]) -> None:
+        """Refuses a key of the section `decoding` that means nothing to this task. None counts as not given."""
+        for key, value in given.items():
+            if value is not None:
+                raise RequestError(f"decoding.{key} means nothing for {self.name}, which decodes no sequences.")
 
     def unfit_examples(self, model: Any, split: Any) -> dict[int, str]:
         """Rows of a split that this model cannot learn from, and why."""
@@ -266,6 +282,15 @@ class Task(ABC, Generic[S]):
         return []
 
     # -- prediction
+
+    def check_options(self, options: PredictOptions, spec: S) -> None:
+        """Refuses options, and keys of `decoding`, that mean nothing to this task."""
+        if strange := [name for name in options.chosen() if name not in self.options]:
+            raise RequestError(
+                f"{strange[0]}= means nothing to this checkpoint ({spec}). "
+                f"Its options: {listing(self.options) or 'none'}."
+            )
+        self.check_decoding(options.decoding)
 
     @abstractmethod
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Sequence[Any] | Iterable[Any]:

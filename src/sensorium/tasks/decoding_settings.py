@@ -79,4 +79,7 @@ def _read(given: str, key: str, more: str) -> str:
     path = Path(given).expanduser()
     if not path.is_file():
         raise RequestError(f"decoding.{key}={given}: there is no such file.{meant(path)}\nGive the path{more}.")
-    return path.read_text(encoding="utf-8")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise RequestError(f"decoding.{key}={given}: byte {error.start} is not UTF-8 text.") from error

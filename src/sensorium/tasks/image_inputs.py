@@ -17,6 +17,7 @@ from sensorium.vision.decode import UnreadableImage, decode_image, probe_size, r
 # str and Path: a file. bytes: its content. np.ndarray: (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) uint8, or float
 # from 0 to 1. Tensor: (C, H, W) of the same, C 1 or 3.
 RawImage = str | Path | bytes | np.ndarray | Image.Image | Tensor
+TENSOR_DTYPES = (torch.uint8, torch.float16, torch.float32, torch.float64)  # bfloat16 has no NumPy form
 
 
 class DecodedImage(NamedTuple):
@@ -57,8 +58,8 @@ def _encoded(name: str, raw: RawImage) -> bytes:
     """The content of an image file. What is in memory is encoded without loss, so that all images take one way."""
     if isinstance(raw, str | Path):
         return read_bytes(Path(raw))
-    if isinstance(raw, bytes):
-        return raw
+    if isinstance(raw, bytes | bytearray | memoryview):
+        return bytes(raw)
     image = raw if isinstance(raw, Image.Image) else _from_array(name, raw)
     file = BytesIO()
     try:
@@ -72,9 +73,11 @@ def _encoded(name: str, raw: RawImage) -> bytes:
 
 def _from_array(name: str, raw: np.ndarray | Tensor) -> Image.Image:
     if isinstance(raw, Tensor):
-        raw = (raw.float() if raw.is_floating_point() else raw).detach().cpu().numpy()
-        array = raw.transpose(1, 2, 0) if raw.ndim == 3 else raw
         wanted = "a tensor is (C, H, W) with C 1 or 3, uint8 or float from 0 to 1"
+        if raw.dtype not in TENSOR_DTYPES or raw.layout != torch.strided or raw.device.type == "meta":
+            raise UnreadableImage(name, f"{raw.dtype} of shape {tuple(raw.shape)}, while {wanted}")
+        raw = raw.detach().cpu().numpy()
+        array = raw.transpose(1, 2, 0) if raw.ndim == 3 else raw
     elif isinstance(raw, np.ndarray):
         array, wanted = raw, "an array is (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8 or float from 0 to 1"
     else:

@@ -15,6 +15,7 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from sensorium import checkpoint as files
+from sensorium.errors import RequestError
 from sensorium.runs import RunFolder
 from sensorium.training.interrupts import Interrupted, StopRequest
 
@@ -59,10 +60,11 @@ class Checkpoints(pl.Callback):
     """Keeps the best and the last state of a run.
 
     run: where. about: config and spec, stored in every checkpoint. monitor, mode: what best means ("max" or "min").
-    Of two that are equal by it, as accuracies of 1 are, the lower val/loss is better; of equal ones, the later.
-    started: when this process began with the run, by time.perf_counter.
+    Of two that are equal by it, as accuracies of 1 are, or for which it is undefined, the lower val/loss is better; of
+    equal ones, the later. started: when this process began with the run, by time.perf_counter.
     every_seconds, every_n_steps: how often last.ckpt is written inside an epoch; None for not by this clock.
-    keep_epochs: of how many of the newest epochs epoch_N.ckpt stays too, to be averaged.
+    keep_epochs: of how many of the newest epochs epoch_N.ckpt stays too, to be averaged. Raises RequestError for a
+    number below what it counts.
     """
 
     def __init__(
@@ -78,6 +80,11 @@ class Checkpoints(pl.Callback):
         every_n_steps: int | None,
         keep_epochs: int,
     ) -> None:
+        for name, value, least in (("every_seconds", every_seconds, 0), ("every_n_steps", every_n_steps, 1)):
+            if value is not None and value < least:
+                raise RequestError(f"callbacks.checkpoints.{name}={value} is not possible: from {least}, or null.")
+        if keep_epochs < 0:
+            raise RequestError(f"callbacks.checkpoints.keep_epochs={keep_epochs} is not possible: 0 or more.")
         self.run, self.about, self.stop = run, about, stop
         self.monitor, self.mode = monitor, mode
         self.every_seconds, self.every_n_steps = every_seconds, every_n_steps
@@ -138,13 +145,13 @@ class Checkpoints(pl.Callback):
             return
         value = float(trainer.callback_metrics[self.monitor])
         loss = float(trainer.callback_metrics.get("val/loss", math.inf))
-        if math.isfinite(value) and self._is_better(value, loss):
-            self._save_best(trainer, value, loss)
+        if self._is_better(value, loss):
+            self._save_best(trainer, value if math.isfinite(value) else None, loss)
         if self.keep_epochs:
             self._save_epoch(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self.best is None:  # nothing was validated: the last weights are all there is
+        if self.best is None and math.isinf(self.best_loss):  # nothing was validated: the last weights are all there is
             self._save_best(trainer, None, math.inf)
         self._save_last(trainer, at_epoch_start=True)
         self._stop_if_asked(trainer)
@@ -172,7 +179,13 @@ class Checkpoints(pl.Callback):
     # -- what
 
     def _is_better(self, value: float, loss: float) -> bool:
-        """Than the best so far, which came earlier. A loss that is NaN is no better than any."""
+        """Than the best so far, which came earlier. A loss that is NaN is no better than any.
+
+        A metric that is undefined on these examples (R² of equal targets, the precision of a tag that none has) leaves
+        it to the loss.
+        """
+        if not math.isfinite(value):
+            return self.best is None and math.isfinite(loss) and loss <= self.best_loss
         if self.best is None or value != self.best:
             return self.best is None or (value > self.best if self.mode == "max" else value < self.best)
         return loss <= self.best_loss
@@ -180,7 +193,7 @@ class Checkpoints(pl.Callback):
     def _save_best(self, trainer: pl.Trainer, value: float | None, loss: float) -> None:
         if _is_sound(trainer):
             self.best, self.best_loss = value, math.inf if math.isnan(loss) else loss
-            self.best_epoch = None if value is None else trainer.current_epoch + 1
+            self.best_epoch = None if value is None and math.isinf(loss) else trainer.current_epoch + 1
             self._save_for_prediction(trainer, self.run.best)
 
     def _save_epoch(self, trainer: pl.Trainer) -> None:

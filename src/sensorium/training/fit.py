@@ -5,7 +5,7 @@ import math
 import time
 import warnings
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 import lightning.pytorch as pl
 import numpy as np
@@ -25,6 +25,7 @@ from sensorium.randomness import generator
 from sensorium.run_config import RunConfig, Section
 from sensorium.runs import RunFolder, Summary
 from sensorium.specs import Spec
+from sensorium.targets import hints_of
 from sensorium.tasks import registry
 from sensorium.tasks.precision import MEMORY_FORMATS
 from sensorium.tasks.preprocessing import Preparation
@@ -85,6 +86,8 @@ class Training:
             self.trainer.fit(self.task, train, val, ckpt_path=resume)
         except SystemExit as stop:  # Lightning's answer to a second Ctrl+C
             raise KeyboardInterrupt from stop
+        except MisconfigurationException as error:  # what Lightning finds out once it sees the data
+            raise RequestError(f"trainer: {str(error).splitlines()[0]}") from error
         finally:
             self.stop.ignore()
         if table := self.trainer.profiler.summary():  # type: ignore[attr-defined]
@@ -115,9 +118,19 @@ class Training:
                 f"\nTake trainer.devices={max(1, min(len(train), len(val)))} or fewer."
             )
         for_val = replace(config, eval_batch_size=min(config.eval_batch_size, len(val) // processes))
-        return (
-            make_loader(config, train, shuffle=True, device=self.device, rank=rank, world_size=processes),
-            make_loader(for_val, val, shuffle=False, device=self.device, rank=rank, world_size=processes),
+        loader = make_loader(config, train, shuffle=True, device=self.device, rank=rank, world_size=processes)
+        _check_interval(self.trainer, len(loader))
+        return loader, make_loader(for_val, val, shuffle=False, device=self.device, rank=rank, world_size=processes)
+
+
+def _check_interval(trainer: pl.Trainer, batches: int) -> None:
+    """Refuses a validation every so many batches of an epoch that has fewer."""
+    limit, interval = trainer.limit_train_batches, trainer.val_check_interval
+    batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+    if isinstance(interval, int) and interval > batches and trainer.check_val_every_n_epoch is not None:
+        raise RequestError(
+            f"trainer.val_check_interval={interval} is more than the {batches:,} batches of an epoch.\n"
+            "Counted over epochs it is with trainer.check_val_every_n_epoch=null."
         )
 
 
@@ -167,8 +180,22 @@ def build_task(config: RunConfig, model: nn.Module, data: Data) -> TaskModule:
     if config.method is not None:
         return learning.build(config, data, offered)
     task: TaskModule = instantiate("task", config.task, **offered)
+    _check_batch(task, data)
     task.repeats = config.epoch_batches is not None
     return task
+
+
+def _check_batch(task: TaskModule, data: Data) -> None:
+    """Refuses the module of another task, which cannot read batches of this data. One that does not say what it reads
+    is taken at its word.
+    """
+    wanted = hints_of(type(task).step).get("batch")
+    kinds = get_args(wanted) or (wanted,)
+    batch = data.train.read(np.zeros(1, dtype=np.int64))
+    if all(isinstance(kind, type) for kind in kinds) and not isinstance(batch, kinds):
+        raise RequestError(
+            f"task: {type(task).__name__} is not for {data.spec}.\nLeave out task=...; the dataset names its own."
+        )
 
 
 def _check_criterion(config: RunConfig) -> None:
@@ -272,6 +299,8 @@ def _check_monitor(name: str, callback: pl.Callback, task: TaskModule) -> None:
     known = [name for stage in stages for name in task.logged(stage)]
     if monitor is not None and monitor not in known:
         raise unknown(f"metric for callbacks.{name}.monitor", str(monitor), known)
+    if getattr(callback, "patience", 0) < 0:
+        raise RequestError(f"callbacks.{name}.patience is {callback.patience}; it counts validations, from 0.")  # type: ignore[attr-defined]
     if mode not in ("max", "min"):
         raise unknown(f"mode for callbacks.{name}.mode", str(mode), ["max", "min"])
 

@@ -1,5 +1,7 @@
 """SIGTERM, SIGINT and SIGHUP ask the run to stop at the next point it can be resumed from exactly."""
 
+import errno
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +17,18 @@ def stop_signals() -> list[int]:
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # Windows has none
         found.append(signal.SIGHUP)
     return found
+
+
+def leave_closed_terminal() -> None:
+    """Sends output that was for a terminal that has been closed to nowhere: every write to it would fail."""
+    for stream in (1, 2):
+        try:
+            os.tcgetpgrp(stream)
+        except OSError as error:
+            if error.errno == errno.EIO:  # what is no terminal is ENOTTY
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream)
+                os.close(nowhere)
 
 
 class Interrupted(RunError):
@@ -58,5 +72,6 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _received(self, number: int, frame: FrameType | None) -> None:
+        leave_closed_terminal()
         self.signal_number = number
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -21,10 +21,10 @@ import torch.distributed
 
 from sensorium.build import device_of
 from sensorium.distributed import world_size
-from sensorium.errors import RequestError
+from sensorium.errors import RequestError, as_typed
 from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
-from sensorium.training.interrupts import stop_signals
+from sensorium.training.interrupts import leave_closed_terminal, stop_signals
 
 # Names, for a process that `spawn` started, the end of a pipe that closes when its parent is gone.
 _PARENT = "SENSORIUM_PARENT"
@@ -51,6 +51,8 @@ def wanted_processes(trainer: Mapping[str, Any]) -> int:
     if devices in ("auto", -1, "-1"):
         return max(1, torch.cuda.device_count()) if device == "cuda" else 1
     if isinstance(devices, list):
+        if device == "cpu":
+            raise RequestError(f"trainer.devices={as_typed(devices)} names GPUs, and accelerator is cpu. Say a number.")
         wanted = len(devices)
     else:
         wanted = int(devices) if str(devices).isdecimal() else 0
@@ -94,9 +96,16 @@ def end_with_parent() -> None:
 
 
 def check_devices(trainer: Mapping[str, Any]) -> None:
-    """Refuses devices that this machine does not have, and a strategy that they cannot carry out."""
+    """Refuses devices that this machine does not have, nodes that nobody starts, and a strategy that they cannot carry
+    out.
+    """
     device = device_of(str(trainer["accelerator"]))
     wanted_processes(trainer)
+    if trainer.get("num_nodes", 1) != 1 and not is_launched():
+        raise RequestError(
+            f"trainer.num_nodes={trainer['num_nodes']}: several machines are started with torchrun, on each of them:\n"
+            "torchrun --nnodes=N --nproc_per_node=P -m sensorium train ..., without trainer.num_nodes."
+        )
     if trainer["strategy"] == "fsdp" and device.type != "cuda":
         raise RequestError(
             "strategy=fsdp needs a GPU (accelerator=gpu): it spreads the parameters of a model over several.\n"
@@ -154,6 +163,7 @@ def spawn(run: RunFolder, processes: int) -> int:
     group: list[subprocess.Popen[bytes]] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
+        leave_closed_terminal()
         for member in group:
             member.send_signal(number)
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from sensorium.build import device_of
 from sensorium.data.base import Data
+from sensorium.data.order import BatchPlan
 from sensorium.errors import RequestError, unknown
 from sensorium.nn.flops import count_flops
 from sensorium.run_config import RunConfig, Section
@@ -30,12 +31,24 @@ FINE_TUNED = 0.1  # learning rate of a backbone that begins with trained weights
 
 def resolve(config: RunConfig, *, data: Data, model: nn.Module, say: Callable[[str], None]) -> RunConfig:
     """The config with a value for everything that is "auto" or "find" in it. say: called with what was measured."""
+    _check_meaningful(config, data)
     if config.model.get("backbone_lr_scale") == "auto":
         config = config.with_values("model", backbone_lr_scale=_backbone_lr_scale(config.model))
     config = run_length.resolved(learning.with_strong_view(config, data.spec), data=data)
     config = replace(config, memory_format=_memory_format(config.memory_format, model))
     config = config.with_values("trainer", precision=_precision(config.trainer, model, data.spec))
     return tune.measured(config, data=data, say=say)
+
+
+def _check_meaningful(config: RunConfig, data: Data) -> None:
+    """Refuses keys of other tasks: they would be read by nobody."""
+    plan = BatchPlan(size=1, shuffle=False, seed=0)
+    if config.batch_tokens is not None and not data.train.order(plan).by_tokens:
+        raise RequestError(
+            f"batch_tokens is for examples of different lengths, not for {data.spec}.\nSay batch_tokens=null."
+        )
+    if config.label_smoothing and not registry.of(data.spec).smooths_labels:
+        raise RequestError(f"label_smoothing means nothing to the loss for {data.spec}.\nSay label_smoothing=0.")
 
 
 def _backbone_lr_scale(model: Section) -> float:

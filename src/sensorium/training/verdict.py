@@ -39,15 +39,19 @@ def verdict(evaluation: Evaluation, data: Data) -> Verdict:
 def untested(summary: Summary, data: Data) -> str:
     """The line of a training without a test (test=false)."""
     size = counted(len(data.val), registry.of(data.spec).example)
-    if summary.best is None:
+    if summary.best_epoch is None:
         return "neither validated nor tested: nothing says how good this model is"
+    if summary.best is None:
+        return f"{summary.monitor}: undefined ({size}, whose loss chose the checkpoint); test=false"
     return f"{summary.monitor}: {summary.best:.4g} ({size}, by which the checkpoint was chosen); test=false"
 
 
 def chosen(summary: Summary) -> str:
     """Which epoch the best checkpoint is from, and what is done with it."""
-    if summary.best is None or summary.best_epoch is None:
+    if summary.best_epoch is None:
         return "best.ckpt has the weights of the last epoch: nothing was validated"
     epoch = f"epoch {summary.best_epoch} of {summary.epochs}"
-    best = f"{summary.monitor} {output.shown(summary.best, summary.monitor)}"
+    best = f"the validation loss ({summary.monitor} was undefined)"
+    if summary.best is not None:
+        best = f"{summary.monitor} {output.shown(summary.best, summary.monitor)}"
     return f"best.ckpt is from {epoch}, by {best}; test metrics are those of best.ckpt"

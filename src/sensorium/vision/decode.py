@@ -147,6 +147,8 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UnreadableImage(str(path), (error.strerror or str(error)).lower()) from error
+    except ValueError as error:  # a path with a character that no path has
+        raise UnreadableImage(str(path), str(error)) from error
 
 
 @contextmanager

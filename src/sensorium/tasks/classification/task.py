@@ -24,6 +24,8 @@ class ClassificationTask(Task[C]):
 
     headline = Metric("accuracy")
     options: ClassVar[tuple[str, ...]] = ("top_k",)
+    resamples = True
+    smooths_labels = True
 
     def class_counts(self, split: Any, num_classes: int) -> np.ndarray | None:
         return np.bincount(split.labels[split.labels != IGNORED], minlength=num_classes)

@@ -26,6 +26,7 @@ class ImageTagging(Task[ImageTaggingSpec]):
 
     name = "image_tagging"
     headline = Metric("map")
+    smooths_labels = True
     options = ("threshold",)
     augmentation, fitting_augmentations = "images", "crop or none"
     uses_memory_format = True

@@ -11,6 +11,7 @@ from sensorium.errors import RequestError
 from sensorium.output import Record
 from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor
 from sensorium.tasks.precision import autocast
+from sensorium.tasks.text_inputs import as_text
 from sensorium.text.build_tokenizer import tokenizer_from_dict
 from sensorium.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
 
@@ -24,7 +25,8 @@ class Continuation(Prediction):
     pieces: Iterator[str]
 
     def to_dict(self) -> Record:
-        return {"prompt": self.input, "text": "".join(self.pieces)}
+        found = {"prompt": self.input, "text": "".join(self.pieces)}
+        return found | ({"error": self.error} if self.error else {})
 
     def rows(self) -> list[Record]:
         return [self.to_dict()]
@@ -44,9 +46,10 @@ class TextGenerator(Predictor):
         self.context = None if self.model.carries_state else int(model.spec.context)
         self.forgotten = 0  # the most tokens of a prompt that were out of its sight
 
-    def predict(self, inputs: Iterable[str]) -> Iterator[Continuation]:
-        for prompt in inputs:
-            yield Continuation(prompt, self.generate(prompt))
+    def predict(self, inputs: Iterable[str | bytes]) -> Iterator[Continuation]:
+        for raw in inputs:
+            prompt, error = as_text(raw)
+            yield Continuation(prompt, iter(()), error=error) if error else Continuation(prompt, self.generate(prompt))
 
     def notes(self) -> list[str]:
         if not self.forgotten:

@@ -36,7 +36,7 @@ class LanguageModeling(Task[LanguageModelingSpec]):
     headline = Metric("perplexity", higher_is_better=False)
     input_keys = ("prompt",)
     formats = ("table", "json", "jsonl")
-    options = ("top_k",)
+    options = ("length", "temperature", "top_k", "top_p", "seed")
     example = "token"
     example_input = 'prompt="..."'
     bf16_always = True

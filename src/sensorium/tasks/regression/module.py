@@ -29,7 +29,7 @@ class RegressionModule(TaskModule):
 
     totals = ("loss",)
     validation_metric_names = ("mae", "rmse", "r2")
-    best = ("val/loss", "min")
+    best = ("val/r2", "max")  # the same whatever the loss and the units of the targets
     target_std: Tensor
 
     def __init__(

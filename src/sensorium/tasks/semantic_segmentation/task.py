@@ -30,6 +30,7 @@ class SemanticSegmentation(Task[SemanticSegmentationSpec]):
     name = "semantic_segmentation"
     protocol = protocols.Segmenter
     headline = Metric("miou")
+    smooths_labels = True
     options = ("masks", "overlay", "top_k")
     augmentation, fitting_augmentations = "images with boxes or masks", "scene or none"
     uses_memory_format = True

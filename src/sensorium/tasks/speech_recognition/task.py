@@ -49,6 +49,9 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
         chosen.arpa(spec.language_model)
         chosen.words()
 
+    def check_decoding(self, given: Mapping[str, Any]) -> None:
+        settings_from(CTCSettings, given)
+
     def facts(self, split: Any, spec: SpeechRecognitionSpec) -> SplitFacts:
         return SplitFacts(lengths=split.durations, unit="seconds", unknown=token_facts(split.targets)["unknown"])
 

@@ -34,7 +34,7 @@ class TextClassification(ClassificationTask[TextClassificationSpec]):
 
     name = "text_classification"
     input_keys = ("input", "text")
-    options = READING
+    options = ("top_k", *READING)
     example_input = 'text="..."'
     augmentation, fitting_augmentations = "texts", "tokens or none"
     strong_view = STRONG_VIEW

@@ -33,6 +33,7 @@ class Translation(Task[TranslationSpec]):
 
     name = "translation"
     headline = Metric("bleu")
+    smooths_labels = True
     input_keys = ("input", "text")
     options = ("attention", *READING)
     example_input = "input=-"
@@ -45,7 +46,10 @@ class Translation(Task[TranslationSpec]):
 
     def check_request(self, spec: TranslationSpec, decoding: Mapping[str, Any]) -> None:
         sacrebleu_package()
-        settings_from(BeamSettings, decoding)
+        self.check_decoding(decoding)
+
+    def check_decoding(self, given: Mapping[str, Any]) -> None:
+        settings_from(BeamSettings, given)
 
     def facts(self, split: Any, spec: TranslationSpec) -> SplitFacts:
         source, target = token_facts(split.source), token_facts(split.target)
