@@ -16,7 +16,7 @@ from sensorium.nn.spiking import spike
 from sensorium.tasks import registry
 from sensorium.tasks.classification.module import ClassificationModule
 from sensorium.tasks.preprocessing import Preparation
-from sensorium.training import trace
+from sensorium.training import settings, trace
 from sensorium.vision.augment import Augment
 from trainings import config_of, data_of, model_for
 
@@ -113,7 +113,9 @@ def shown(*overrides: str) -> str:
     config = config_of("dataset=logic", "debug=trace", "accelerator=cpu", "workers=0", *overrides)
     data = data_of(config)
     lines: list[str] = []
-    trace.show(config, data=data, model=model_for(config, data.spec), say=lines.append)
+    model = model_for(config, data.spec)
+    config = settings.resolve(config, data=data, model=model, say=lines.append)
+    trace.show(config, data=data, model=model, say=lines.append)
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ from sensorium.files import is_folder
 from sensorium.output import complain
 from sensorium.tasks import registry
 from sensorium.tasks.base import LoadedModel, PredictOptions, Task
+from sensorium.tasks.text_sources import READING
 
 INPUTS = ("input", *WORDS)
 

@@ -40,6 +40,7 @@ from sensorium.training.samples import TextSamples
 from sensorium.training.unfreeze import Unfreezing
 
 # How warnings of ordinary trainings begin: those recorded on CPUs, and two of machines with a GPU. Others are shown.
+FINE_TUNED = 0.1  # learning rate of a backbone that begins with trained weights, as a share of the head's
 EXPECTED_WARNINGS = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning's own use of torch, in every training
     "You requested to overfit but enabled (train|val) dataloader shuffling",  # debug=overfit
@@ -155,6 +156,17 @@ def _steps(trainer: pl.Trainer, batches: int) -> tuple[float, int]:
     return (total if trainer.max_steps == -1 else min(total, trainer.max_steps)), per_epoch
 
 
+def backbone_lr_scale(model: Section) -> float:
+    """What "auto" stands for: trained weights are corrected in small steps while a new head learns; layer_lr_decay sees
+    to that itself.
+    """
+    given = model["backbone_lr_scale"]
+    if given != "auto":
+        return float(given)
+    begun = model.get("pretrained") or model.get("init") is not None
+    return FINE_TUNED if begun and model.get("layer_lr_decay") is None else 1.0
+
+
 def build_task(config: RunConfig, model: nn.Module, data: Data) -> TaskModule:
     """The task of a config around a built model; the model comes out in the config's memory format."""
     memory_format = MEMORY_FORMATS[config.memory_format]
@@ -170,7 +182,7 @@ def build_task(config: RunConfig, model: nn.Module, data: Data) -> TaskModule:
         scheduler=instantiate("scheduler", config.scheduler),
         lr=lr,
         weight_decay=float(config.optimizer.get("weight_decay", 0.0)),
-        backbone_lr_scale=float(config.model["backbone_lr_scale"]),
+        backbone_lr_scale=backbone_lr_scale(config.model),
         seed=config.seed,
         layer_lr_decay=config.model.get("layer_lr_decay"),
     )

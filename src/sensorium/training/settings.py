@@ -21,19 +21,19 @@ from sensorium.specs import Spec
 from sensorium.tasks import registry
 from sensorium.tasks.precision import MEMORY_FORMATS
 from sensorium.training import learning, run_length, tune
+from sensorium.training.fit import backbone_lr_scale
 from sensorium.training.launch import cores
 
 # Measured on cores with AVX512-BF16 (docs/decisions/0005, 0011): below this, casting costs more than bfloat16 saves;
 # for texts and speech it always pays.
 BF16_PAYS_FROM_FLOPS = 20e6
-FINE_TUNED = 0.1  # learning rate of a backbone that begins with trained weights, as a share of the head's
 
 
 def resolve(config: RunConfig, *, data: Data, model: nn.Module, say: Callable[[str], None]) -> RunConfig:
     """The config with a value for everything that is "auto" or "find" in it. say: called with what was measured."""
     _check_meaningful(config, data)
     if config.model.get("backbone_lr_scale") == "auto":
-        config = config.with_values("model", backbone_lr_scale=_backbone_lr_scale(config.model))
+        config = config.with_values("model", backbone_lr_scale=backbone_lr_scale(config.model))
     config = run_length.resolved(learning.with_strong_view(config, data.spec), data=data)
     config = replace(config, memory_format=_memory_format(config.memory_format, model))
     config = config.with_values("trainer", precision=_precision(config.trainer, model, data.spec))
@@ -49,12 +49,6 @@ def _check_meaningful(config: RunConfig, data: Data) -> None:
         )
     if config.label_smoothing and not registry.of(data.spec).smooths_labels:
         raise RequestError(f"label_smoothing means nothing to the loss for {data.spec}.\nSay label_smoothing=0.")
-
-
-def _backbone_lr_scale(model: Section) -> float:
-    """Trained weights are corrected in small steps while a new head learns; layer_lr_decay sees to that itself."""
-    begun = model.get("pretrained") or model.get("init") is not None
-    return FINE_TUNED if begun and model.get("layer_lr_decay") is None else 1.0
 
 
 def _memory_format(given: str, model: nn.Module) -> str:
