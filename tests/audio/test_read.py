@@ -6,7 +6,8 @@ import soundfile
 import torch
 import torchaudio.functional
 
-from sensorium.audio.read import UnreadableAudio, check, chunks, decode_pcm, list_sounds, probe, read
+from sensorium.audio.quality import check, check_file
+from sensorium.audio.read import UnreadableAudio, chunks, decode_pcm, list_sounds, probe, read
 from sensorium.audio.resample import Rates
 from sensorium.errors import RequestError
 
@@ -181,6 +182,14 @@ def test_what_is_wrong_with_samples_is_said_in_words():
     assert 0.5 < flat < 0.9
 
 
+def test_a_file_in_windows_is_checked_as_its_samples_are(tmp_path):
+    sound = sine(8000, seconds=25)
+    sound[[90_000, 180_000]] = np.inf
+    path = written(tmp_path, sound, 8000, subtype="FLOAT")
+    assert check_file(path, sample_rate=8000) == check(sound, sample_rate=8000)
+    assert check(sound, sample_rate=8000) == "2 samples are not a number or infinite, the first at 11.250 s"
+
+
 def test_loud_is_not_clipped():
     assert check(sine(8000, loudness=1.0), sample_rate=8000) is None
     peaks = np.zeros(1000, np.float32)
@@ -191,4 +200,4 @@ def test_loud_is_not_clipped():
         tops[place : place + 47] = 1.0  # 4.7 %
         assert check(tops, sample_rate=8000) is None
         tops[(place + 60) % 900 : (place + 60) % 900 + 3] = -1.0  # and 3 samples more
-        assert check(tops, sample_rate=8000) == "clipped: 5.0% of the samples are cut off at full scale"
+        assert check(tops, sample_rate=8000) == "clipped: 5.0 % of the samples are cut off at full scale"

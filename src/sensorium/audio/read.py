@@ -21,11 +21,6 @@ from sensorium.files import walk
 from sensorium.suffixes import AUDIO_SUFFIXES
 
 _BLOCK = 1 << 20  # samples of the result made at once
-_FULL_SCALE = 0.999  # from here on a sample is as loud as it can be
-_SILENT = 1e-4
-_RUN = 3  # so many of them in a row make a flat top
-_CLIPPED = 0.05  # share of samples in flat tops that spoils a recording
-_WRONG_SCALE = 4.0  # decoders and resampling overshoot 1, but never by this much
 # What libsndfile notes where a header says how much follows, and something else does.
 _CUT_OFF = re.compile(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 _UNKNOWN_SIZE = 0x7FFF0000  # bytes; written by programs that could not know the length in advance
@@ -116,38 +111,6 @@ def list_sounds(folder: Path) -> list[Path]:
     Told by suffix, in upper or lower case. Hidden files and folders, and what file browsers leave behind, are ignored.
     """
     return [path for path in walk(folder)[0] if path.suffix.lower() in AUDIO_SUFFIXES]
-
-
-def check(samples: np.ndarray, *, sample_rate: int) -> str | None:
-    """What is wrong with samples (N,), in plain words, or None. sample_rate: hertz.
-
-    Silent: between the lowest and the highest are less than 1e-4, three steps of 16 bits. Clipped: at least 5 % of the
-    samples are in flat tops, three or more in a row at full scale; that message begins with "clipped".
-    """
-    if not len(samples):
-        return "empty: it has no samples"
-    low, high = float(samples.min()), float(samples.max())  # NaN when one sample is
-    if not np.isfinite(low) or not np.isfinite(high):
-        bad = np.flatnonzero(~np.isfinite(samples))
-        what = "sample is" if len(bad) == 1 else "samples are"
-        return f"{len(bad):,} {what} not a number or infinite, the first at {bad[0] / sample_rate:.3f} s"
-    if high - low < _SILENT:
-        return "silent: " + ("all samples are zero" if low == high == 0 else f"all samples are near {low:g}")
-    peak = max(-low, high)
-    if peak > _WRONG_SCALE:
-        return f"samples reach {peak:g}, where 1 is as loud as can be: it was saved at another scale"
-    if peak >= _FULL_SCALE:
-        share = _in_flat_tops(np.abs(samples) >= _FULL_SCALE) / len(samples)
-        if share >= _CLIPPED:
-            return f"clipped: {100 * share:.1f} % of the samples are cut off at full scale"
-    return None
-
-
-def _in_flat_tops(loud: np.ndarray) -> int:
-    """How many of (N,) bool are in a run of at least _RUN true ones."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], loud, [False]))))
-    runs = edges[1::2] - edges[::2]
-    return int(runs[runs >= _RUN].sum())
 
 
 class _Sound:

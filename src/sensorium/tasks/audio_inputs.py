@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from sensorium.audio.quality import check, check_file, is_clipped
 from sensorium.audio.read import UnreadableAudio, chunks, decode_pcm, read
+from sensorium.data.base import counted
 from sensorium.errors import RequestError, RunError, missing_extra
 from sensorium.tasks.raw_inputs import audio_files
 
@@ -68,24 +70,46 @@ def _array(samples: Any) -> np.ndarray:
         raise UnreadableAudio(f"samples that are no array ({str(error).splitlines()[0]:.80})") from error
 
 
-def read_batches(
-    recordings: Iterable[tuple[str, Source | UnreadableAudio]], *, sample_rate: int, batch_size: int
-) -> Iterator[list[tuple[str, np.ndarray | UnreadableAudio]]]:
-    """batch_size recordings at a time, each with its samples (N,) float32, or with why it has none."""
-    remaining = iter(recordings)
-    while batch := list(islice(remaining, batch_size)):
-        yield [(name, samples_of(source, sample_rate=sample_rate)) for name, source in batch]
+class AudioReader:
+    """Recordings at sample_rate hertz, refused for what training refuses; those that are clipped are read and noted."""
 
+    def __init__(self, *, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self._clipped: list[str] = []
 
-def samples_of(source: Source | UnreadableAudio, *, sample_rate: int) -> np.ndarray | UnreadableAudio:
-    """(N,) float32, or why there are none."""
-    if isinstance(source, UnreadableAudio):
-        return source
-    try:
-        samples = read(source, sample_rate=sample_rate)
-    except UnreadableAudio as error:
-        return error
-    return samples if len(samples) else UnreadableAudio("no samples")
+    def batches(
+        self, recordings: Iterable[tuple[str, Source | UnreadableAudio]], *, batch_size: int
+    ) -> Iterator[list[tuple[str, np.ndarray | UnreadableAudio]]]:
+        """batch_size recordings at a time, each with its samples (N,) float32, or with why it has none."""
+        remaining = iter(recordings)
+        while batch := list(islice(remaining, batch_size)):
+            yield [(name, self._samples(name, source)) for name, source in batch]
+
+    def check(self, name: str, source: Source) -> None:
+        """Of a recording that is too long for memory. Raises UnreadableAudio."""
+        self._refuse(name, check_file(source, sample_rate=self.sample_rate))
+
+    def notes(self) -> list[str]:
+        """What is to be said when all are read."""
+        if not self._clipped:
+            return []
+        return [f"clipped: {counted(len(self._clipped), 'recording')}, such as {self._clipped[0]}; used as they are"]
+
+    def _samples(self, name: str, source: Source | UnreadableAudio) -> np.ndarray | UnreadableAudio:
+        if isinstance(source, UnreadableAudio):
+            return source
+        try:
+            samples = read(source, sample_rate=self.sample_rate)
+            self._refuse(name, check(samples, sample_rate=self.sample_rate))
+        except UnreadableAudio as error:
+            return error
+        return samples
+
+    def _refuse(self, name: str, wrong: str | None) -> None:
+        if is_clipped(wrong):
+            self._clipped.append(name)
+        elif wrong is not None:
+            raise UnreadableAudio(wrong)
 
 
 # -- audio in chunks
