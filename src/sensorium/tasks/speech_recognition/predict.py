@@ -92,7 +92,7 @@ class SpeechPredictor(Predictor):
         yield from self._short(waiting)
 
     def notes(self) -> list[str]:
-        return self.reader.notes()
+        return [*self.transcriber.notes, *self.reader.notes()]
 
     def _short(self, recordings: list[tuple[str, Source | UnreadableAudio]]) -> Iterator[Transcript]:
         for found in self.reader.batches(recordings, batch_size=self.batch_size):
