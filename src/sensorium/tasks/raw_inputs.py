@@ -4,6 +4,7 @@ import glob
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,8 @@ def image_files(given: Any) -> Iterator[Path]:
 
 
 def audio_files(given: Any) -> Iterator[Path]:
-    """The audio files that are meant: see `_files`."""
-    return _files(given, list_sounds, "audio files")
+    """The audio files that are meant: see `_files`. Those in known formats that are not read are among them."""
+    return _files(given, partial(list_sounds, unread=True), "audio files")
 
 
 def _files(given: Any, files_in: Callable[[Path], list[Path]], what: str) -> Iterator[Path]:
