@@ -17,7 +17,7 @@ from sensorium.audio.quality import check, check_file, is_clipped
 from sensorium.audio.read import UnreadableAudio, chunks, decode_pcm, read
 from sensorium.data.base import counted
 from sensorium.errors import RequestError, RunError, missing_extra
-from sensorium.tasks.raw_inputs import audio_files
+from sensorium.tasks.raw_inputs import Piped, audio_files, piped_format
 
 CHUNK = 0.1  # seconds of audio that are processed at once
 LOWEST_RATE, HIGHEST_RATE = 1000, 1_000_000  # hertz of samples from memory; far beyond is a mistake
@@ -33,6 +33,7 @@ def sources(recordings: Iterable[RawAudio]) -> Iterator[tuple[str, Source | Unre
     """Each recording behind its name, as what `audio.read` reads."""
     for number, raw in enumerate(recordings):
         name = str(raw) if isinstance(raw, str | Path) else f"recording {number}"
+        name = "standard input" if isinstance(raw, Piped) else name
         try:
             yield name, _source(raw)
         except UnreadableAudio as error:
@@ -122,8 +123,14 @@ def audio_chunks(given: Any, sample_rate: int) -> Iterator[np.ndarray]:
     if given == "mic":
         return _microphone(sample_rate)
     if given == "-":
+        if kind := piped_format():
+            raise RequestError(
+                f"stream=true input=- takes raw samples (16 bits, little-endian, one channel, {sample_rate:,} Hz), and"
+                f" this is a file ({kind}).\nLeave stream=true out, or convert it on the way: "
+                f"ffmpeg -i FILE -f s16le -ac 1 -ar {sample_rate} - | sensorium predict ..."
+            )
         return _standard_input(sample_rate)
-    paths = list(audio_files(given))
+    paths = [path for path in audio_files(given) if isinstance(path, Path)]
     if len(paths) != 1:
         raise RequestError(f"stream=true takes one recording at a time, and input={given} has {len(paths)}.")
     return _of_file(paths[0], sample_rate)

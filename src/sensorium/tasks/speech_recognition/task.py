@@ -18,7 +18,7 @@ from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.audio_inputs import audio_chunks
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
-from sensorium.tasks.raw_inputs import audio_files
+from sensorium.tasks.raw_inputs import Piped, audio_files
 from sensorium.tasks.speech_recognition.evaluate import RecognitionEvaluation, Transcriber, evaluate
 from sensorium.tasks.speech_recognition.predict import SpeechPredictor
 from sensorium.tasks.speech_recognition.report import write_transcripts
@@ -95,7 +95,7 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
             speakers=evaluation.speakers,
         )
 
-    def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
+    def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path | Piped]:
         return list(audio_files(given["input"]))
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> SpeechPredictor:
