@@ -70,7 +70,8 @@ def audio_files(given: Any) -> Iterator[Path | Piped]:
 
 def piped_format() -> str | None:
     """The format of the recording that waits on standard input; None where no known one begins there."""
-    start = sys.stdin.buffer.peek(START)[:START]  # type: ignore[attr-defined] (a BufferedReader)
+    buffer: Any = sys.stdin.buffer  # a BufferedReader
+    start = buffer.peek(START)[:START]
     if b"\0" not in start:  # paths may begin like a format: "ID3/a.wav"
         return None
     return read_format(start) or unread_format(start)
