@@ -1,12 +1,16 @@
 """Sound files of every kind against what was written, pieces against the whole, and a refusal of everything else."""
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 import soundfile
 import torch
 import torchaudio.functional
 
-from sensorium.audio.read import UnreadableAudio, check, chunks, decode_pcm, list_sounds, probe, read
+from sensorium.audio.formats import START, read_format, unread_format
+from sensorium.audio.quality import check, check_file
+from sensorium.audio.read import UnreadableAudio, chunks, decode_pcm, list_sounds, probe, read
 from sensorium.audio.resample import Rates
 from sensorium.errors import RequestError
 
@@ -148,6 +152,63 @@ def test_a_file_written_to_a_pipe_has_no_length_in_its_head(tmp_path):
     assert len(read(path, sample_rate=8000)) == 8000
 
 
+def test_a_flac_written_to_a_pipe_states_no_length(tmp_path):
+    sound = noise(70_000)
+    path = written(tmp_path, sound, 8000, "a.flac")
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0  # the 36 bits of the number of samples
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    for source in (path, BytesIO(content)):
+        assert probe(source) == (8000, 70_000, 1)
+        assert np.abs(read(source, sample_rate=8000) - sound).max() <= 2**-15
+        assert len(read(source, sample_rate=8000, start=8.0)) == 6000
+
+
+@pytest.mark.parametrize("name", ["a.mp3", "a.ogg"])
+def test_recordings_one_behind_the_other_are_no_recording(tmp_path, name):
+    """Also the very same one twice, and from memory; one alone, with tags around it, is read."""
+    parts = [written(tmp_path, noise(count), 8000, name).read_bytes() for count in (5000, 9600)]
+    tags = (b"ID3\4\0\0\0\0\0\4abcd", b"TAG" + bytes(125)) if name == "a.mp3" else (b"", b"")
+    for order in ((0, 1), (1, 0), (0, 0)):
+        joined = tags[0].join(parts[number] for number in order)
+        (tmp_path / name).write_bytes(joined)
+        for source in (tmp_path / name, BytesIO(joined)):
+            with pytest.raises(UnreadableAudio, match=r"^goes on after its stated end: .*ffmpeg -i "):
+                read(source, sample_rate=8000)
+    alone = tags[0] + parts[1] + tags[1]
+    (tmp_path / name).write_bytes(alone)
+    for source in (tmp_path / name, BytesIO(alone)):
+        assert len(read(source, sample_rate=8000)) == 9600
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "said"),
+    [
+        ("a b.m4a", b"\0\0\0\x20ftypM4A ", "MPEG-4 is not read here; convert it first: ffmpeg -i 'a b.m4a' 'a b.wav'"),
+        ("plain", b"\x1aE\xdf\xa3", "WebM or Matroska is not read here; convert it first: ffmpeg -i plain plain.wav"),
+        ("a.aac", b"\xff\xf1\x50\x80", "AAC is not read here; convert it first: ffmpeg -i a.aac a.wav"),
+        ("a.WMA", b"?", ".wma is not read here; convert it first: ffmpeg -i a.WMA a.wav"),
+    ],
+)
+def test_known_formats_that_are_not_read_are_refused_by_name(tmp_path, name, start, said):
+    (tmp_path / name).write_bytes(start + bytes(100))
+    for refusing in (probe, lambda path: read(path, sample_rate=8000)):
+        with pytest.raises(UnreadableAudio) as caught:
+            refusing(tmp_path / name)
+        assert str(caught.value) == said
+    assert list_sounds(tmp_path) == []
+    assert len(list_sounds(tmp_path, unread=True)) == (name != "plain")
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "aiff", "au", "caf", "w64", "rf64"])
+def test_a_format_is_told_by_how_a_file_begins(tmp_path, suffix):
+    start = written(tmp_path, noise(8000), 8000, f"a.{suffix}").read_bytes()[:START]
+    assert read_format(start) == suffix.upper()
+    assert unread_format(start) is None
+    assert read_format(b"\xff\xfb" + bytes(START)) is None  # a sample of 16 bits
+
+
 def test_raw_samples_are_little_endian_and_whole():
     assert decode_pcm(b"\x00\x00\x00\x40\x00\x80\xff\xff").tolist() == [0, 0.5, -1, -1 / 32768]
     with pytest.raises(RequestError, match="3 bytes of raw sound end inside a sample"):
@@ -181,6 +242,14 @@ def test_what_is_wrong_with_samples_is_said_in_words():
     assert 0.5 < flat < 0.9
 
 
+def test_a_file_in_windows_is_checked_as_its_samples_are(tmp_path):
+    sound = sine(8000, seconds=25)
+    sound[[90_000, 180_000]] = np.inf
+    path = written(tmp_path, sound, 8000, subtype="FLOAT")
+    assert check_file(path, sample_rate=8000) == check(sound, sample_rate=8000)
+    assert check(sound, sample_rate=8000) == "2 samples are not a number or infinite, the first at 11.250 s"
+
+
 def test_loud_is_not_clipped():
     assert check(sine(8000, loudness=1.0), sample_rate=8000) is None
     peaks = np.zeros(1000, np.float32)
@@ -191,4 +260,4 @@ def test_loud_is_not_clipped():
         tops[place : place + 47] = 1.0  # 4.7 %
         assert check(tops, sample_rate=8000) is None
         tops[(place + 60) % 900 : (place + 60) % 900 + 3] = -1.0  # and 3 samples more
-        assert check(tops, sample_rate=8000) == "clipped: 5.0% of the samples are cut off at full scale"
+        assert check(tops, sample_rate=8000) == "clipped: 5.0 % of the samples are cut off at full scale"

@@ -6,26 +6,25 @@ told by their content: WAV, FLAC, OGG, MP3, AIFF, AU and, where it is not compre
 
 import os
 import re
+import shlex
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import BinaryIO, NamedTuple, Self
 
 import numpy as np
 import soundfile
 
 from sensorium.audio.checks import number
+from sensorium.audio.formats import START, unread_format
+from sensorium.audio.lengths import chained_ogg, has_no_length, joined_mp3, with_length
 from sensorium.audio.resample import Rates
 from sensorium.errors import RequestError
 from sensorium.files import walk
-from sensorium.suffixes import AUDIO_SUFFIXES
+from sensorium.suffixes import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES
 
 _BLOCK = 1 << 20  # samples of the result made at once
-_FULL_SCALE = 0.999  # from here on a sample is as loud as it can be
-_SILENT = 1e-4
-_RUN = 3  # so many of them in a row make a flat top
-_CLIPPED = 0.05  # share of samples in flat tops that spoils a recording
-_WRONG_SCALE = 4.0  # decoders and resampling overshoot 1, but never by this much
 # What libsndfile notes where a header says how much follows, and something else does.
 _CUT_OFF = re.compile(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 _UNKNOWN_SIZE = 0x7FFF0000  # bytes; written by programs that could not know the length in advance
@@ -110,44 +109,14 @@ def decode_pcm(data: bytes) -> np.ndarray:
     return np.frombuffer(data, "<i2").astype(np.float32) / 32768
 
 
-def list_sounds(folder: Path) -> list[Path]:
+def list_sounds(folder: Path, *, unread: bool = False) -> list[Path]:
     """Every sound file in a folder and its sub-folders, sorted by name.
 
     Told by suffix, in upper or lower case. Hidden files and folders, and what file browsers leave behind, are ignored.
+    unread: those in known formats that are not read too, to be refused by name.
     """
-    return [path for path in walk(folder)[0] if path.suffix.lower() in AUDIO_SUFFIXES]
-
-
-def check(samples: np.ndarray, *, sample_rate: int) -> str | None:
-    """What is wrong with samples (N,), in plain words, or None. sample_rate: hertz.
-
-    Silent: between the lowest and the highest are less than 1e-4, three steps of 16 bits. Clipped: at least 5 % of the
-    samples are in flat tops, three or more in a row at full scale; that message begins with "clipped".
-    """
-    if not len(samples):
-        return "empty: it has no samples"
-    low, high = float(samples.min()), float(samples.max())  # NaN when one sample is
-    if not np.isfinite(low) or not np.isfinite(high):
-        bad = np.flatnonzero(~np.isfinite(samples))
-        what = "sample is" if len(bad) == 1 else "samples are"
-        return f"{len(bad):,} {what} not a number or infinite, the first at {bad[0] / sample_rate:.3f} s"
-    if high - low < _SILENT:
-        return "silent: " + ("all samples are zero" if low == high == 0 else f"all samples are near {low:g}")
-    peak = max(-low, high)
-    if peak > _WRONG_SCALE:
-        return f"samples reach {peak:g}, where 1 is as loud as can be: it was saved at another scale"
-    if peak >= _FULL_SCALE:
-        share = _in_flat_tops(np.abs(samples) >= _FULL_SCALE) / len(samples)
-        if share >= _CLIPPED:
-            return f"clipped: {100 * share:.1f} % of the samples are cut off at full scale"
-    return None
-
-
-def _in_flat_tops(loud: np.ndarray) -> int:
-    """How many of (N,) bool are in a run of at least _RUN true ones."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], loud, [False]))))
-    runs = edges[1::2] - edges[::2]
-    return int(runs[runs >= _RUN].sum())
+    suffixes = (*AUDIO_SUFFIXES, *UNREAD_AUDIO_SUFFIXES) if unread else AUDIO_SUFFIXES
+    return [path for path in walk(folder)[0] if path.suffix.lower() in suffixes]
 
 
 class _Sound:
@@ -155,6 +124,9 @@ class _Sound:
 
     def __init__(self, path: Source, sample_rate: int) -> None:
         self._file = _opened(path)
+        if wrong := _several(path, self._file.format):
+            self._file.close()
+            raise UnreadableAudio(wrong)
         self._rates = Rates(self._file.samplerate, sample_rate)
         self._frames = self._file.frames
 
@@ -204,10 +176,13 @@ def _opened(path: Source) -> soundfile.SoundFile:
         if not _size(path):
             raise UnreadableAudio("the file is empty")
         file = soundfile.SoundFile(path)
+        if has_no_length(file):
+            file.close()
+            file = soundfile.SoundFile(with_length(path))
     except OSError as error:
         raise UnreadableAudio((error.strerror or str(error)).lower()) from error
     except soundfile.SoundFileError as error:
-        raise UnreadableAudio(f"not a readable sound: {_reason(error)}") from error
+        raise UnreadableAudio(_known(path) or f"not a readable sound: {_reason(error)}") from error
     except ValueError as error:  # a path with a character that no path has
         raise UnreadableAudio(str(error)) from error
     except TypeError as error:  # a name that ends in .raw
@@ -217,6 +192,45 @@ def _opened(path: Source) -> soundfile.SoundFile:
             file.close()
             raise _cut_off(int(claimed), int(there), "bytes")
     return file
+
+
+def _known(path: Source) -> str | None:
+    """What to do with a recording in a format that is known and not read; None for anything else."""
+    with _content(path) as file:
+        name = unread_format(file.read(START))
+    suffix = "" if isinstance(path, BytesIO) else Path(path).suffix.lower()
+    if not name and suffix not in UNREAD_AUDIO_SUFFIXES:
+        return None
+    return f"{name or suffix} is not read here; {_convert(path)}"
+
+
+def _several(path: Source, kind: str) -> str | None:
+    """What to do with recordings put one behind the other, of which only the first would be read; None for one."""
+    if kind not in ("MP3", "OGG"):
+        return None
+    with _content(path) as file:
+        if not (joined_mp3(file) if kind == "MP3" else chained_ogg(file)):
+            return None
+    return f"goes on after its stated end: several {kind} recordings in one file; {_convert(path)}"
+
+
+def _convert(path: Source) -> str:
+    """The command that makes a WAV file of a recording."""
+    given = Path("FILE" if isinstance(path, BytesIO) else path)
+    return f"convert it first: ffmpeg -i {shlex.quote(given.name)} {shlex.quote(f'{given.stem}.wav')}"
+
+
+@contextmanager
+def _content(path: Source) -> Iterator[BinaryIO]:
+    """The bytes, from the beginning; a file in memory is set back to where it was."""
+    if isinstance(path, BytesIO):
+        place = path.tell()
+        path.seek(0)
+        yield path
+        path.seek(place)
+    else:
+        with Path(path).open("rb") as file:
+            yield file
 
 
 def _size(path: Source) -> int:

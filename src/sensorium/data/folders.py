@@ -1,6 +1,7 @@
 """Folders with one folder for each class, in splits or as a whole."""
 
 import re
+import shlex
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from sensorium.data.base import Problem, counted
 from sensorium.data.listing import SPLIT_NAMES, Listing
 from sensorium.errors import RequestError, listing
 from sensorium.files import visible, walk
+from sensorium.suffixes import UNREAD_AUDIO_SUFFIXES
 
 # What people put before and behind the name of a split: seg_train, train2017, train_set.
 _AFFIXED = re.compile(r"(.*?[_\-. ])??(" + "|".join(sorted(SPLIT_NAMES, key=len, reverse=True)) + r")([_\-. ]?\w*)?")
@@ -111,6 +113,11 @@ def note_others(found: Listing, folder: Path, others: Sequence[Path], loops: Seq
         kinds = ", ".join(sorted({path.suffix.lower() or "no suffix" for path in others}))
         what = counted(len(others), "file")
         found.notes.append(f"{folder}: {what} not read as {found.unit}s ({kinds}), such as {others[0]}")
+        recordings = [path for path in others if path.suffix.lower() in UNREAD_AUDIO_SUFFIXES]
+        if recordings and found.unit == "recording":
+            what, path = counted(len(recordings), "recording"), recordings[0]
+            command = f"ffmpeg -i {shlex.quote(path.name)} {shlex.quote(f'{path.stem}.wav')}"
+            found.notes.append(f"{folder}: {what} in a format that is not read; convert first: {command}")
     found.notes += [f"{link}: a link that leads back to a folder it lies in; not followed" for link in loops]
 
 

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from sensorium.audio.quality import check, check_file, is_clipped
 from sensorium.audio.read import UnreadableAudio, chunks, decode_pcm, read
+from sensorium.data.base import counted
 from sensorium.errors import RequestError, RunError, missing_extra
-from sensorium.tasks.raw_inputs import audio_files
+from sensorium.tasks.raw_inputs import Piped, audio_files, piped_format
 
 CHUNK = 0.1  # seconds of audio that are processed at once
 LOWEST_RATE, HIGHEST_RATE = 1000, 1_000_000  # hertz of samples from memory; far beyond is a mistake
@@ -31,6 +33,7 @@ def sources(recordings: Iterable[RawAudio]) -> Iterator[tuple[str, Source | Unre
     """Each recording behind its name, as what `audio.read` reads."""
     for number, raw in enumerate(recordings):
         name = str(raw) if isinstance(raw, str | Path) else f"recording {number}"
+        name = "standard input" if isinstance(raw, Piped) else name
         try:
             yield name, _source(raw)
         except UnreadableAudio as error:
@@ -68,24 +71,46 @@ def _array(samples: Any) -> np.ndarray:
         raise UnreadableAudio(f"samples that are no array ({str(error).splitlines()[0]:.80})") from error
 
 
-def read_batches(
-    recordings: Iterable[tuple[str, Source | UnreadableAudio]], *, sample_rate: int, batch_size: int
-) -> Iterator[list[tuple[str, np.ndarray | UnreadableAudio]]]:
-    """batch_size recordings at a time, each with its samples (N,) float32, or with why it has none."""
-    remaining = iter(recordings)
-    while batch := list(islice(remaining, batch_size)):
-        yield [(name, samples_of(source, sample_rate=sample_rate)) for name, source in batch]
+class AudioReader:
+    """Recordings at sample_rate hertz, refused for what training refuses; those that are clipped are read and noted."""
 
+    def __init__(self, *, sample_rate: int) -> None:
+        self.sample_rate = sample_rate
+        self._clipped: list[str] = []
 
-def samples_of(source: Source | UnreadableAudio, *, sample_rate: int) -> np.ndarray | UnreadableAudio:
-    """(N,) float32, or why there are none."""
-    if isinstance(source, UnreadableAudio):
-        return source
-    try:
-        samples = read(source, sample_rate=sample_rate)
-    except UnreadableAudio as error:
-        return error
-    return samples if len(samples) else UnreadableAudio("no samples")
+    def batches(
+        self, recordings: Iterable[tuple[str, Source | UnreadableAudio]], *, batch_size: int
+    ) -> Iterator[list[tuple[str, np.ndarray | UnreadableAudio]]]:
+        """batch_size recordings at a time, each with its samples (N,) float32, or with why it has none."""
+        remaining = iter(recordings)
+        while batch := list(islice(remaining, batch_size)):
+            yield [(name, self._samples(name, source)) for name, source in batch]
+
+    def check(self, name: str, source: Source) -> None:
+        """Of a recording that is too long for memory. Raises UnreadableAudio."""
+        self._refuse(name, check_file(source, sample_rate=self.sample_rate))
+
+    def notes(self) -> list[str]:
+        """What is to be said when all are read."""
+        if not self._clipped:
+            return []
+        return [f"clipped: {counted(len(self._clipped), 'recording')}, such as {self._clipped[0]}; used as they are"]
+
+    def _samples(self, name: str, source: Source | UnreadableAudio) -> np.ndarray | UnreadableAudio:
+        if isinstance(source, UnreadableAudio):
+            return source
+        try:
+            samples = read(source, sample_rate=self.sample_rate)
+            self._refuse(name, check(samples, sample_rate=self.sample_rate))
+        except UnreadableAudio as error:
+            return error
+        return samples
+
+    def _refuse(self, name: str, wrong: str | None) -> None:
+        if is_clipped(wrong):
+            self._clipped.append(name)
+        elif wrong is not None:
+            raise UnreadableAudio(wrong)
 
 
 # -- audio in chunks
@@ -98,8 +123,14 @@ def audio_chunks(given: Any, sample_rate: int) -> Iterator[np.ndarray]:
     if given == "mic":
         return _microphone(sample_rate)
     if given == "-":
+        if kind := piped_format():
+            raise RequestError(
+                f"stream=true input=- takes raw samples (16 bits, little-endian, one channel, {sample_rate:,} Hz), and"
+                f" this is a file ({kind}).\nLeave stream=true out, or convert it on the way: "
+                f"ffmpeg -i FILE -f s16le -ac 1 -ar {sample_rate} - | sensorium predict ..."
+            )
         return _standard_input(sample_rate)
-    paths = list(audio_files(given))
+    paths = [path for path in audio_files(given) if isinstance(path, Path)]
     if len(paths) != 1:
         raise RequestError(f"stream=true takes one recording at a time, and input={given} has {len(paths)}.")
     return _of_file(paths[0], sample_rate)

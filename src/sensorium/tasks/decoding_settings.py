@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sensorium.errors import RequestError, listing
-from sensorium.files import meant
+from sensorium.tasks.word_files import read_language_model, read_lexicon
+from sensorium.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,24 +38,35 @@ class CTCSettings:
     lexicon: str | None = None
     n_best: int = 1
 
-    def arpa(self, own: str) -> str:
-        """The language model as a text in ARPA's format, "" for none. own: what the checkpoint holds."""
-        if self.language_model in (None, "none"):
-            return ""
-        if self.language_model != "own":
-            return _read(str(self.language_model), "language_model", " of an ARPA model, or own")
-        if not own:
-            raise RequestError(
-                "decoding.language_model=own: this model was trained without one.\n"
-                "Train with dataset.language_model=3 (trigrams), or give the path of an ARPA file."
-            )
-        return own
+    def read(self, own: str, tokenizer: Tokenizer) -> "SearchWords":
+        """The files that are named. own: the language model that the checkpoint holds, in ARPA's format, or "".
 
-    def words(self) -> list[str] | None:
-        """The only words there are, or None for all."""
-        if self.lexicon is None:
-            return None
-        return [line.split()[0] for line in _read(self.lexicon, "lexicon", "").splitlines() if line.strip()]
+        Raises RequestError for what cannot be read or used with this tokenizer.
+        """
+        arpa, lexicon, notes = "", None, list[str]()
+        if self.language_model == "own":
+            arpa = own
+            if not own:
+                raise RequestError(
+                    "decoding.language_model=own: this model was trained without one.\n"
+                    "Train with dataset.language_model=3 (trigrams), or give the path of an ARPA file."
+                )
+        elif self.language_model not in (None, "none"):
+            arpa, notes = read_language_model(str(self.language_model), tokenizer)
+        if self.lexicon is not None:
+            lexicon, more = read_lexicon(str(self.lexicon), tokenizer)
+            notes = notes + more
+        return SearchWords(arpa, lexicon, notes)
+
+
+class SearchWords(NamedTuple):
+    """arpa: the language model as a text in ARPA's format, "" for none. lexicon: the only words there are, or None for
+    all. notes: what a person should know of the files, a line each.
+    """
+
+    arpa: str
+    lexicon: list[str] | None
+    notes: list[str]
 
 
 S = TypeVar("S", BeamSettings, CTCSettings)
@@ -73,13 +84,3 @@ def settings_from(kind: type[S], given: Mapping[str, Any]) -> S:
             what = "translations" if kind is BeamSettings else "transcripts"
             raise RequestError(f"decoding.{key} means nothing for {what}. For them there are: {listing(allowed)}.")
     return kind(**chosen)
-
-
-def _read(given: str, key: str, more: str) -> str:
-    path = Path(given).expanduser()
-    if not path.is_file():
-        raise RequestError(f"decoding.{key}={given}: there is no such file.{meant(path)}\nGive the path{more}.")
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise RequestError(f"decoding.{key}={given}: byte {error.start} is not UTF-8 text.") from error

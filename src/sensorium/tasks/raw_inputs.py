@@ -4,9 +4,11 @@ import glob
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sensorium.audio.formats import START, read_format, unread_format
 from sensorium.audio.read import list_sounds
 from sensorium.errors import RequestError, cut
 from sensorium.files import exists, is_file, is_folder, meant
@@ -52,9 +54,27 @@ def image_files(given: Any) -> Iterator[Path]:
     return _files(given, list_images, "images")
 
 
-def audio_files(given: Any) -> Iterator[Path]:
-    """The audio files that are meant: see `_files`."""
-    return _files(given, list_sounds, "audio files")
+class Piped(bytes):
+    """The content of a recording that came on standard input."""
+
+
+def audio_files(given: Any) -> Iterator[Path | Piped]:
+    """The audio files that are meant: see `_files`. Those in known formats that are not read are among them.
+
+    On standard input (-) is one recording, known by how it begins, or paths.
+    """
+    if given == "-" and piped_format() is not None:
+        return iter([Piped(sys.stdin.buffer.read())])
+    return _files(given, partial(list_sounds, unread=True), "audio files")
+
+
+def piped_format() -> str | None:
+    """The format of the recording that waits on standard input; None where no known one begins there."""
+    buffer: Any = sys.stdin.buffer  # a BufferedReader
+    start = buffer.peek(START)[:START]
+    if b"\0" not in start:  # paths may begin like a format: "ID3/a.wav"
+        return None
+    return read_format(start) or unread_format(start)
 
 
 def _files(given: Any, files_in: Callable[[Path], list[Path]], what: str) -> Iterator[Path]:
@@ -63,11 +83,20 @@ def _files(given: Any, files_in: Callable[[Path], list[Path]], what: str) -> Ite
     A missing file, an empty folder or a glob without matches is a RequestError, before any is read.
     """
     if given == "-":
-        return (Path(line.rstrip("\n")) for line in sys.stdin if line.strip())
+        return _piped_paths(what)
     found: list[Path] = []
     for item in given if isinstance(given, list) else [given]:
         found += _expand(str(item), files_in, what)
     return iter(found)
+
+
+def _piped_paths(what: str) -> Iterator[Path]:
+    """The lines of standard input, each when it comes."""
+    for line in sys.stdin.buffer:
+        if b"\0" in line:
+            raise RequestError(f"input=- takes paths of {what}, one a line; what came on standard input is no text.")
+        if line.strip():
+            yield Path(os.fsdecode(line.rstrip(b"\r\n")))
 
 
 def _glob(pattern: str) -> list[str]:

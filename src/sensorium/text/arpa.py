@@ -66,6 +66,13 @@ def read_arpa(text: str) -> Tables:
     return tables._replace(order=len(found))
 
 
+def listed_words(text: str) -> list[str]:
+    """The words in the text of a file, without those in angle brackets (<s>, </s>, <unk>); unchecked."""
+    section = text.partition("\\1-grams:")[2].partition("\n\\")[0]
+    words = [line.split()[1] for line in section.split("\n") if len(line.split()) > 1]
+    return [word for word in words if not (word.startswith("<") and word.endswith(">"))]
+
+
 def _count(number: int, line: str, length: int) -> int:
     """The number in "ngram 2=17"."""
     name, _, count = line.partition("=")

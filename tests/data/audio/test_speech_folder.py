@@ -70,6 +70,16 @@ def test_every_format_in_folders_below(root):
     assert sum(map(len, found.values())) == 8
 
 
+def test_recordings_in_formats_that_are_not_read_are_named_as_such(root):
+    fill(root)
+    (root / "no" / "a b.m4a").write_bytes(b"")
+    (root / "no" / "c.txt").write_bytes(b"")
+    notes = load(root).notes
+    assert f"{root / 'no'}: 2 files not read as recordings (.m4a, .txt), such as {root / 'no' / 'a b.m4a'}" in notes
+    command = "ffmpeg -i 'a b.m4a' 'a b.wav'"
+    assert f"{root / 'no'}: 1 recording in a format that is not read; convert first: {command}" in notes
+
+
 def test_background_noise_is_left_aside(root):
     fill(root)
     write(root / "_background_noise_" / "hum.wav", tone(50, 5.0))

@@ -103,3 +103,28 @@ def test_a_model_that_hears_the_whole_cannot_stream() -> None:
     )
     with pytest.raises(RequestError, match="needs the whole recording"):
         LiveTranscriber(opened)
+
+
+def test_what_training_refuses_prediction_refuses_in_the_same_words(tmp_path: Path) -> None:
+    """Short and long (in windows): a NaN, silence after mixing, nothing at all; clipping is only noted."""
+    tone, long = spoken("hl").astype(np.float32), spoken("h" * 120).astype(np.float32)
+    for name, sound, place in (("short", tone, 200), ("long", long, 70_000)):
+        damaged = sound.copy()
+        damaged[place] = np.nan
+        soundfile.write(tmp_path / f"{name}_nan.wav", damaged, RATE, subtype="FLOAT")
+        soundfile.write(tmp_path / f"{name}_opposite.wav", np.stack([sound, -sound], axis=1), RATE, subtype="FLOAT")
+        soundfile.write(tmp_path / f"{name}_clipped.wav", (9 * sound).clip(-1, 1), RATE)
+    soundfile.write(tmp_path / "nothing.wav", tone[:0], RATE)
+    found = predictor()
+    answers = {Path(a.input).name: a.error and a.error.split(": ", 1)[1] for a in found.predict(tmp_path.glob("*"))}
+    assert answers == {
+        "short_nan.wav": "1 sample is not a number or infinite, the first at 0.100 s",
+        "long_nan.wav": "1 sample is not a number or infinite, the first at 35.000 s",
+        "short_opposite.wav": "silent: all samples are zero",
+        "long_opposite.wav": "silent: all samples are zero",
+        "nothing.wav": "empty: it has no samples",
+        "short_clipped.wav": None,
+        "long_clipped.wav": None,
+    }
+    (note,) = found.notes()
+    assert note.startswith("clipped: 2 recordings, such as ")

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from sensorium.audio.features import Features
-from sensorium.audio.read import Info, UnreadableAudio, check, probe, read
+from sensorium.audio.quality import check, is_clipped
+from sensorium.audio.read import Info, UnreadableAudio, probe, read
 from sensorium.data.audio.listing import AudioListing, Recording
 from sensorium.data.audio.store import packed, padded
 from sensorium.data.prefetch import in_order
@@ -81,7 +82,7 @@ class Decoder:
         except UnreadableAudio as error:
             return _One(rate, str(error) or "cannot be read", _NOTHING)
         said = check(samples, sample_rate=self.sample_rate) or ""
-        clipped = said.startswith("clipped")
+        clipped = is_clipped(said)
         return _One(rate, "" if clipped else said, _NOTHING if said and not clipped else samples, clipped)
 
     def scan(self, keep: Callable[[np.ndarray], None] | None = None, *, features: Features | None = None) -> Facts:

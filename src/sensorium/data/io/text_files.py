@@ -1,7 +1,8 @@
 """Files of text as they lie on disk: packed or not, in which encoding, and what of them is not text.
 
 One reader for training and prediction. A byte that is not text in the file's encoding is kept apart as U+DC00 plus
-its value, to be found and named by `wrong_bytes`. key, everywhere: the setting that names the encoding, for errors.
+its value, to be found and named by `wrong_bytes`. key, everywhere: the setting that names the encoding, for errors;
+None where there is none, and UTF-8 or a byte order mark is needed.
 """
 
 import codecs
@@ -94,7 +95,7 @@ def has_mark(path: Path) -> bool:
 
 
 def decoded(
-    source: Path | IO[bytes], encoding: str | None, *, newline: str | None = None, key: str = KEY
+    source: Path | IO[bytes], encoding: str | None, *, newline: str | None = None, key: str | None = KEY
 ) -> TextIOWrapper:
     """The text in a file or stream, packed or not. encoding: None for UTF-8, or what its byte order mark says.
 
@@ -110,7 +111,7 @@ def decoded(
     return TextIOWrapper(file, encoding=chosen, errors=_KEEP, newline=newline)
 
 
-def _encoding(name: str, start: bytes, given: str | None, key: str) -> str:
+def _encoding(name: str, start: bytes, given: str | None, key: str | None) -> str:
     """By its byte order mark, else what is given, else UTF-8."""
     marked = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None)
     if given is not None:
@@ -123,12 +124,12 @@ def _encoding(name: str, start: bytes, given: str | None, key: str) -> str:
         side = "le" if start[1::2].count(0) >= start[::2].count(0) else "be"
         raise NotText(
             f"{name} is not UTF-8 text: it is full of zero bytes, as UTF-16 without a byte order mark is.\n"
-            f"{key}=utf-16-{side} reads it as such."
+            + (f"{key}=utf-16-{side} reads it as such." if key else _convert(f"utf-16{side}"))
         )
     return marked or "utf-8-sig"
 
 
-def _known(given: str, key: str) -> str:
+def _known(given: str, key: str | None) -> str:
     """Python's name of an encoding. Raises RequestError for an unknown one, and for one that makes no text of bytes."""
     if not is_encoding(given):
         raise RequestError(f"{key}={given} is no encoding that Python knows. Give one such as utf-8 or latin-1.")
@@ -137,27 +138,35 @@ def _known(given: str, key: str) -> str:
 
 
 @contextmanager
-def readable(source: Path | str, *, key: str = KEY) -> Iterator[None]:
+def readable(source: Path | str, *, key: str | None = KEY) -> Iterator[None]:
     """Around the reading of a file: a RequestError when it is not in its encoding, damaged or not readable."""
     try:
         yield
     except UnicodeError as error:
-        raise RequestError(f"{source} cannot be decoded: {error}.\n{key}=NAME names its encoding.") from error
+        raise RequestError(
+            f"{source} cannot be decoded: {error}.\n" + (f"{key}=NAME names its encoding." if key else _convert("NAME"))
+        ) from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise RequestError(f"{source} is not a complete .gz file ({error}).\nFetch or pack it again.") from error
     except OSError as error:
         raise RequestError(f"{source} cannot be read: {error.strerror or error}.") from error
 
 
-def wrong_bytes(text: str, *, encoding: str = "utf-8", key: str = KEY) -> str | None:
+def wrong_bytes(text: str, *, encoding: str = "utf-8", key: str | None = KEY) -> str | None:
     """What to say of a text that has bytes which are none in its encoding; None for a valid one."""
     if text.isascii() or (found := _WRONG_BYTE.search(text)) is None:
         return None
     byte, name = ord(found.group()) - 0xDC00, encoding.removesuffix("-sig").upper()
-    return f"not {name} (byte {byte:#04x}); if it is in another encoding, {key}=NAME says so (latin-1 ...)"
+    remedy = f"if it is in another encoding, {key}=NAME says so (latin-1 ...)" if key else _convert("latin1")
+    return f"not {name} (byte {byte:#04x}); {remedy}"
 
 
-def read_lines(source: Path | IO[bytes], *, encoding: str | None = None, key: str = KEY) -> Iterator[str]:
+def _convert(encoding: str) -> str:
+    """How to make UTF-8 of a file where no key names its encoding."""
+    return f"make it UTF-8 first: iconv -f {encoding} -t utf-8 FILE"
+
+
+def read_lines(source: Path | IO[bytes], *, encoding: str | None = None, key: str | None = KEY) -> Iterator[str]:
     """The lines of a file, plain or packed, without their ends: a line feed, and a return before it. A return alone is
     text.
 

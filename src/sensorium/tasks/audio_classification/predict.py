@@ -8,7 +8,7 @@ import torch
 from sensorium.audio.read import UnreadableAudio
 from sensorium.data.audio.store import padded
 from sensorium.specs import AudioClassificationSpec
-from sensorium.tasks.audio_inputs import RawAudio, read_batches, sources
+from sensorium.tasks.audio_inputs import AudioReader, RawAudio, sources
 from sensorium.tasks.base import LoadedModel, PredictOptions, Predictor
 from sensorium.tasks.classification.evaluate import Classifier
 from sensorium.tasks.classification.predict import ClassPrediction, checked_top_k, class_predictions
@@ -20,14 +20,17 @@ class AudioPredictor(Predictor):
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
         self.spec: AudioClassificationSpec = model.spec
         self.top_k, self.batch_size = checked_top_k(options.top_k), options.batch_size
+        self.reader = AudioReader(sample_rate=self.spec.features["sample_rate"])
         self.classifier = Classifier(spec=self.spec, **model.model_arguments)
 
     def predict(self, inputs: Iterable[RawAudio]) -> Iterator[ClassPrediction]:
-        sample_rate = self.spec.features["sample_rate"]
-        for read in read_batches(sources(inputs), sample_rate=sample_rate, batch_size=self.batch_size):
+        for read in self.reader.batches(sources(inputs), batch_size=self.batch_size):
             waveforms = [samples for _, samples in read if isinstance(samples, np.ndarray)]
             found = self.classifier.probabilities(*map(torch.from_numpy, padded(waveforms))) if waveforms else None
             named = [
                 (name, f"{name}: {samples}" if isinstance(samples, UnreadableAudio) else None) for name, samples in read
             ]
             yield from class_predictions(named, found, self.spec.class_names, self.top_k)
+
+    def notes(self) -> list[str]:
+        return self.reader.notes()

@@ -16,7 +16,7 @@ from sensorium.tasks.audio_classification.stream import THRESHOLD, KeywordSpotte
 from sensorium.tasks.audio_inputs import audio_chunks
 from sensorium.tasks.base import LoadedModel, PredictOptions, SplitFacts
 from sensorium.tasks.classification.task import ClassificationTask
-from sensorium.tasks.raw_inputs import audio_files
+from sensorium.tasks.raw_inputs import Piped, audio_files
 
 # What learning.strong=auto adds to the run's own augmentation.
 STRONG_VIEW: dict[str, Any] = {
@@ -64,7 +64,7 @@ class AudioClassification(ClassificationTask[AudioClassificationSpec]):
     def facts(self, split: Any, spec: AudioClassificationSpec) -> SplitFacts:
         return replace(super().facts(split, spec), lengths=split.durations, unit="seconds")
 
-    def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
+    def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path | Piped]:
         return audio_files(given["input"])
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> AudioPredictor:

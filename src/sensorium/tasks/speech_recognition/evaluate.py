@@ -67,7 +67,7 @@ class RecognitionEvaluation(Evaluation):
 
 
 class Transcriber:
-    """A model ready to recognize speech: on its device, in evaluation mode."""
+    """A model ready to recognize speech: on its device, in evaluation mode. notes: on the words it may write."""
 
     def __init__(
         self,
@@ -82,14 +82,16 @@ class Transcriber:
         self.model = model.to(device).eval()
         self.prepare = Features(**spec.features).to(device)
         self.tokenizer = tokenizer_from_dict(spec.tokenizer)
+        words = settings.read(spec.language_model, self.tokenizer)
+        self.notes = words.notes
         self.decoder = CTCDecoder(
             tokens=self.tokenizer.tokens,
             decode=lambda ids: self.tokenizer.decode(list(ids)),
             beam_size=settings.beam_size,
-            language_model=settings.arpa(spec.language_model),
+            language_model=words.arpa,
             language_weight=settings.language_weight,
             word_score=settings.word_score,
-            lexicon=settings.words(),
+            lexicon=words.lexicon,
             n_best=settings.n_best,
         )
 

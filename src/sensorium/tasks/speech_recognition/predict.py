@@ -16,7 +16,7 @@ from sensorium.decoding.ctc import BLANK, CTCHypothesis
 from sensorium.models.protocols import CTCRecognizer
 from sensorium.output import Record
 from sensorium.specs import SpeechRecognitionSpec
-from sensorium.tasks.audio_inputs import RawAudio, Source, read_batches, sources
+from sensorium.tasks.audio_inputs import AudioReader, RawAudio, Source, sources
 from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor, not_finite
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
 from sensorium.tasks.speech_recognition.evaluate import Transcriber
@@ -74,6 +74,7 @@ class SpeechPredictor(Predictor):
             precision=model.precision,
             settings=settings_from(CTCSettings, {**model.decoding, **options.decoding}),
         )
+        self.reader = AudioReader(sample_rate=self.sample_rate)
         self.frame = frame_seconds(self.transcriber.model, self.transcriber.prepare)
 
     def predict(self, inputs: Iterable[RawAudio]) -> Iterator[Transcript]:
@@ -90,8 +91,11 @@ class SpeechPredictor(Predictor):
                     waiting = []
         yield from self._short(waiting)
 
+    def notes(self) -> list[str]:
+        return [*self.transcriber.notes, *self.reader.notes()]
+
     def _short(self, recordings: list[tuple[str, Source | UnreadableAudio]]) -> Iterator[Transcript]:
-        for found in read_batches(recordings, sample_rate=self.sample_rate, batch_size=self.batch_size):
+        for found in self.reader.batches(recordings, batch_size=self.batch_size):
             sounds = [sound for _, sound in found if isinstance(sound, np.ndarray)]
             answers: Iterator[tuple[Tensor, list[CTCHypothesis]]] = iter(())
             if sounds:
@@ -120,6 +124,7 @@ class SpeechPredictor(Predictor):
         texts: list[str] = []
         words: list[Word] = []
         try:
+            self.reader.check(name, source)
             for start, log_probs in self._utterances(self._frames_of(source)):
                 best = self.transcriber.search(log_probs[None], torch.tensor([len(log_probs)]))[0][0]
                 texts.append(self.transcriber.text(best))

@@ -1,5 +1,6 @@
 """Speech recognition: recordings into transcripts."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.audio_inputs import audio_chunks
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
-from sensorium.tasks.raw_inputs import audio_files
+from sensorium.tasks.raw_inputs import Piped, audio_files
 from sensorium.tasks.speech_recognition.evaluate import RecognitionEvaluation, Transcriber, evaluate
 from sensorium.tasks.speech_recognition.predict import SpeechPredictor
 from sensorium.tasks.speech_recognition.report import write_transcripts
@@ -25,6 +26,9 @@ from sensorium.tasks.speech_recognition.stream import LiveTranscriber, write_par
 from sensorium.tasks.speech_recognition.writer import SUBTITLES, SubtitleFiles, subtitle_line, transcript_line
 from sensorium.tasks.token_facts import token_facts
 from sensorium.tasks.writers import FORMATS, LineWriter, Writer
+from sensorium.text.build_tokenizer import tokenizer_from_dict
+
+_log = logging.getLogger(__name__)
 
 
 class SpeechRecognition(Task[SpeechRecognitionSpec]):
@@ -45,9 +49,7 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
 
     def check_request(self, spec: SpeechRecognitionSpec, decoding: Mapping[str, Any]) -> None:
         jiwer_package()
-        chosen = settings_from(CTCSettings, decoding)
-        chosen.arpa(spec.language_model)
-        chosen.words()
+        settings_from(CTCSettings, decoding).read(spec.language_model, tokenizer_from_dict(spec.tokenizer))
 
     def check_decoding(self, given: Mapping[str, Any]) -> None:
         settings_from(CTCSettings, given)
@@ -71,6 +73,8 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
             precision=model.precision,
             settings=settings_from(CTCSettings, model.decoding),
         )
+        for note in transcriber.notes:
+            _log.warning("%s", note)
         return evaluate(transcriber, loader_of(split))
 
     def report(
@@ -91,7 +95,7 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
             speakers=evaluation.speakers,
         )
 
-    def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
+    def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path | Piped]:
         return list(audio_files(given["input"]))
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> SpeechPredictor:

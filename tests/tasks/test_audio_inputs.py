@@ -1,0 +1,65 @@
+"""Recordings on standard input: whole files are read as such, and never taken for raw samples."""
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from sensorium.errors import RequestError
+from sensorium.tasks.audio_inputs import AudioReader, audio_chunks, sources
+from sensorium.tasks.raw_inputs import audio_files, image_files
+
+RATE = 8000  # hertz
+TONE = 0.5 * np.sin(np.arange(RATE) / 3)
+
+
+def pipe(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content))))
+
+
+def recording(suffix: str) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, TONE, RATE, format=suffix)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("suffix", ["WAV", "FLAC", "OGG", "MP3"])
+def test_a_recording_on_standard_input_is_read(monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    pipe(monkeypatch, recording(suffix))
+    (batch,) = AudioReader(sample_rate=RATE).batches(sources(audio_files("-")), batch_size=4)
+    ((name, samples),) = batch
+    assert name == "standard input"
+    assert isinstance(samples, np.ndarray)
+    assert len(samples) == RATE
+
+
+@pytest.mark.parametrize("suffix", ["WAV", "FLAC", "OGG", "MP3"])
+def test_a_file_is_not_streamed_as_raw_samples(monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    pipe(monkeypatch, recording(suffix))
+    with pytest.raises(RequestError, match=rf"raw samples \(16 bits.* 8,000 Hz\), and this is a file \({suffix}\)"):
+        audio_chunks("-", RATE)
+
+
+def test_raw_samples_are_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the first of them looks like a frame of MP3."""
+    pipe(monkeypatch, b"\xff\xfb" + np.zeros(999, "<i2").tobytes())
+    (first, *_) = found = list(audio_chunks("-", RATE))
+    assert [len(chunk) for chunk in found] == [800, 200]
+    assert first[0] == -1025 / 32768
+
+
+def test_paths_are_still_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe(monkeypatch, b"ID3/a.wav\n\nRIFF.wav\r\n")
+    assert list(audio_files("-")) == [Path("ID3/a.wav"), Path("RIFF.wav")]
+
+
+def test_what_is_neither_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe(monkeypatch, b"\x89PNG\r\n\x1a\n\0\0")
+    with pytest.raises(RequestError, match="input=- takes paths of audio files, one a line"):
+        list(audio_files("-"))
+    pipe(monkeypatch, b"RIFF\0\0\n")
+    with pytest.raises(RequestError, match="input=- takes paths of images, one a line"):
+        list(image_files("-"))
