@@ -1,7 +1,7 @@
 """A split of the data made of columns: arrays, strings and stores with an entry for each example."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import chain
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
@@ -24,6 +24,7 @@ class Store(Protocol):
 class Columns:
     """The base of splits, which are dataclasses. constants: the fields that are not columns."""
 
+    __dataclass_fields__: ClassVar[dict[str, Any]]
     constants: ClassVar[tuple[str, ...]] = ()
 
     def subset(self, rows: np.ndarray) -> Self:
@@ -36,10 +37,10 @@ class Columns:
         return self._with({name: _joined([getattr(split, name) for split in splits]) for name in self._names()})
 
     def _names(self) -> list[str]:
-        return [field.name for field in fields(self) if field.name not in self.constants]  # type: ignore[arg-type]
+        return [name for name in self.__dataclass_fields__ if name not in self.constants]
 
     def _with(self, values: dict[str, Any]) -> Self:
-        return replace(self, **values)  # type: ignore[type-var]
+        return replace(self, **values)
 
 
 def _subset(values: Any, rows: np.ndarray) -> Any:

@@ -141,31 +141,7 @@ def prepare(
     Raises RequestError for problems with on_bad="fail", and for data from which nothing can be learned.
     """
     check_on_bad(on_bad)
-    bad = {**targets.check(inputs), **inputs.unusable}
-    listed = without(np.arange(len(found)), bad)
-    conflict_notes: list[str] = []
-    if targets.duplicates is not None:
-        listed, conflict_notes = settle_conflicts(
-            digests=inputs.digests,
-            labels=targets.duplicates,
-            splits=found.splits,
-            places=found.places,
-            rows=listed,
-            on_conflict=settings.conflicts,
-            examples=f"{found.unit}s",
-        )
-    duplicates, notes = find_duplicates(
-        digests=inputs.digests,
-        labels=targets.duplicates,
-        splits=found.splits,
-        places=found.places,
-        rows=listed,
-        content=inputs.shared,
-        copies=targets.copies or f"{found.unit}s that are copies of another of the same split",
-    )
-    bad |= duplicates
-    unknown, unknown_notes = targets.unknown(without(listed, bad))
-    bad |= unknown
+    bad, listed, notes = _compared(found, inputs, targets, settings)
     problems = _refused(found, bad, on_bad)
     usable = without(listed, bad)
     rows = {name: usable[found.splits[usable] == number] for number, name in enumerate(SPLITS)}
@@ -188,14 +164,42 @@ def prepare(
         notes=(
             *found.notes,
             *inputs.notes,
-            *conflict_notes,
             *notes,
-            *unknown_notes,
             *split_notes,
             *inputs.notes_on(rows),
             *targets.notes_on(rows),
         ),
     )
+
+
+def _compared(
+    found: Listing, inputs: Inputs, targets: Targets, settings: Settings
+) -> tuple[dict[int, Any], np.ndarray, list[str]]:
+    """Row -> why, of the unusable examples; the rows that are left after conflicts are settled, some of them unusable;
+    and notes.
+    """
+    bad = {**targets.check(inputs), **inputs.unusable}
+    listed = without(np.arange(len(found)), bad)
+    conflicts: list[str] = []
+    shared: dict[str, Any] = {"digests": inputs.digests, "splits": found.splits, "places": found.places}
+    if targets.duplicates is not None:
+        listed, conflicts = settle_conflicts(
+            **shared,
+            labels=targets.duplicates,
+            rows=listed,
+            on_conflict=settings.conflicts,
+            examples=f"{found.unit}s",
+        )
+    duplicates, notes = find_duplicates(
+        **shared,
+        labels=targets.duplicates,
+        rows=listed,
+        content=inputs.shared,
+        copies=targets.copies or f"{found.unit}s that are copies of another of the same split",
+    )
+    bad |= duplicates
+    unknown, unknown_notes = targets.unknown(without(listed, bad))
+    return bad | unknown, listed, [*conflicts, *notes, *unknown_notes]
 
 
 def _refused(found: Listing, bad: Mapping[int, Any], on_bad: OnBad) -> list[Problem]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from sensorium.data.settings import Settings
 from sensorium.data.text.tokens import TokenStore
@@ -42,7 +42,7 @@ class TokenizerSettings(Settings):
         if not isinstance(tokenizer, str):
             return tokenizer_from_dict(tokenizer)
         return train_tokenizer(
-            tokenizer,  # type: ignore[arg-type]
+            cast(TokenizerKind, tokenizer),  # checked when the settings were made
             texts,
             vocab_size=self.vocab_size,
             min_count=self.min_count,

@@ -177,8 +177,9 @@ def _hashable(entry: Any) -> bool:
 def _size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
     """(height, width); None where it is not said, or 0 or -1, which exporters write for unknown."""
     height, width = entry.get("height"), entry.get("width")
-    known = isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0
-    return (height, width) if known else None  # type: ignore[return-value]
+    if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
+        return height, width
+    return None
 
 
 def _bbox(entry: Mapping[str, Any]) -> list[float]:
