@@ -7,7 +7,7 @@ import pytest
 
 from sensorium.data.base import Problem, refuse
 from sensorium.data.settings import HoldOut
-from sensorium.data.vision.settings import ImageSettings, parse_size
+from sensorium.data.vision.image_settings import ImageSettings, parse_size
 from sensorium.data.vision.store import ArrayStore, channel_statistics
 from sensorium.errors import RequestError
 

@@ -8,8 +8,8 @@ import numpy as np
 import soundfile
 
 from sensorium.data.audio import recordings
+from sensorium.data.audio.audio_settings import AudioSettings, SpeechSettings
 from sensorium.data.audio.listing import AudioListing
-from sensorium.data.audio.settings import AudioSettings, SpeechSettings
 from sensorium.data.base import Data, OnBad
 from sensorium.data.settings import HoldOut
 

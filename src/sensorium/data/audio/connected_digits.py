@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from sensorium.audio.read import UnreadableAudio, read
+from sensorium.data.audio.audio_settings import SpeechSettings
 from sensorium.data.audio.fsdd import Digit, fsdd_folder, list_digits, official_test, with_validation
 from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.recordings import transcribed
-from sensorium.data.audio.settings import SpeechSettings
 from sensorium.data.base import SPLITS, Data, OnBad, Problem
 from sensorium.data.settings import HoldOutVal, check_counts
 from sensorium.errors import RequestError

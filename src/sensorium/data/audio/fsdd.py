@@ -12,9 +12,9 @@ from typing import Literal
 
 import numpy as np
 
+from sensorium.data.audio.audio_settings import AudioSettings
 from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.recordings import audio_classes
-from sensorium.data.audio.settings import AudioSettings
 from sensorium.data.base import Data, OnBad, Problem, counted
 from sensorium.data.hold_out import hold_out
 from sensorium.data.locate import published

@@ -9,9 +9,9 @@ import torch
 
 from sensorium.audio.features import Features
 from sensorium.audio.read import UnreadableAudio, probe
+from sensorium.data.audio.audio_settings import AudioSettings
 from sensorium.data.audio.cache import decode_all
 from sensorium.data.audio.listing import AudioListing
-from sensorium.data.audio.settings import AudioSettings
 from sensorium.data.audio.store import AudioStore
 from sensorium.data.base import counted, first_problem
 from sensorium.data.pipeline import Rows

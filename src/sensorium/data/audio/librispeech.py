@@ -9,9 +9,9 @@ from pathlib import Path
 
 from torchaudio.datasets import LIBRISPEECH
 
+from sensorium.data.audio.audio_settings import SpeechSettings
 from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.recordings import transcribed
-from sensorium.data.audio.settings import SpeechSettings
 from sensorium.data.base import Data, OnBad, Problem
 from sensorium.data.locate import published
 from sensorium.errors import RequestError, unknown

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from sensorium.data.audio.audio_settings import AudioSettings, SpeechSettings
 from sensorium.data.audio.inputs import AudioInputs
 from sensorium.data.audio.listing import AudioListing
-from sensorium.data.audio.settings import AudioSettings, SpeechSettings
 from sensorium.data.audio.splits import AudioSplit, SpeechSplit
 from sensorium.data.audio.transcripts import TranscriptTargets
 from sensorium.data.base import Data, OnBad

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from torchaudio.datasets import SPEECHCOMMANDS
 
 from sensorium.audio.read import UnreadableAudio, probe
+from sensorium.data.audio.audio_settings import AudioSettings
 from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.recordings import audio_classes
-from sensorium.data.audio.settings import AudioSettings
 from sensorium.data.base import SPLITS, Data, OnBad, Problem, counted
 from sensorium.data.locate import published
 from sensorium.errors import RequestError, unknown

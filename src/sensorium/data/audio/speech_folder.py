@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from sensorium.data.audio.audio_settings import AudioSettings
 from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.recordings import audio_classes
-from sensorium.data.audio.settings import AudioSettings
 from sensorium.data.base import Data, OnBad
 from sensorium.data.folders import class_files
 from sensorium.data.io.paths import existing

@@ -4,9 +4,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from sensorium.data.audio.audio_settings import SpeechSettings
 from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.recordings import transcribed
-from sensorium.data.audio.settings import SpeechSettings
 from sensorium.data.base import Data, OnBad
 from sensorium.data.io.paths import existing
 from sensorium.data.settings import HoldOut

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sensorium.data.audio.audio_settings import AudioSettings
 from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.recordings import audio_classes
-from sensorium.data.audio.settings import AudioSettings
 from sensorium.data.audio.speech_commands import SILENCE, UNKNOWN
 from sensorium.data.audio.voices import drawn_voice, spoken
 from sensorium.data.base import SPLITS, Data, OnBad

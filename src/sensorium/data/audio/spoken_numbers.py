@@ -11,9 +11,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from sensorium.audio.espeak import Utterance
+from sensorium.data.audio.audio_settings import SpeechSettings
 from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.recordings import transcribed
-from sensorium.data.audio.settings import SpeechSettings
 from sensorium.data.audio.voices import drawn_voice, spoken
 from sensorium.data.base import SPLITS, Data, OnBad
 from sensorium.data.settings import check_counts

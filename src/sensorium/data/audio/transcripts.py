@@ -4,15 +4,15 @@ from typing import Any
 
 import numpy as np
 
+from sensorium.data.audio.audio_settings import SpeechSettings
 from sensorium.data.audio.inputs import AudioInputs
 from sensorium.data.audio.listing import AudioListing
-from sensorium.data.audio.settings import SpeechSettings
 from sensorium.data.audio.splits import frames_needed
 from sensorium.data.base import counted
 from sensorium.data.duplicates import without
 from sensorium.data.pipeline import NoTargets, Rows
 from sensorium.data.strings import Picked
-from sensorium.data.text.settings import unknown_note, vocabulary_note
+from sensorium.data.text.text_settings import unknown_note, vocabulary_note
 from sensorium.data.text.texts import Texts, TextWriter
 from sensorium.data.text.tokens import TokenStore, encode_texts
 from sensorium.text import ngram

@@ -6,9 +6,9 @@ The files are named by what he says. openslr.org/1.
 import re
 from dataclasses import dataclass
 
+from sensorium.data.audio.audio_settings import SpeechSettings
 from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.recordings import transcribed
-from sensorium.data.audio.settings import SpeechSettings
 from sensorium.data.base import Data, OnBad, Problem
 from sensorium.data.locate import published
 from sensorium.data.settings import HoldOut

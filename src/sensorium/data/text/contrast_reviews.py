@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sensorium.data.base import Data, OnBad
 from sensorium.data.settings import check_counts
 from sensorium.data.text.labeled import TextListing, text_classes
-from sensorium.data.text.settings import TextSettings
+from sensorium.data.text.text_settings import TextSettings
 from sensorium.synthetic.contrast_reviews import reviews
 
 _NAME = "contrast_reviews"

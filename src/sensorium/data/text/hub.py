@@ -8,7 +8,7 @@ from sensorium.data.base import Data, OnBad
 from sensorium.data.download import cache_folder
 from sensorium.data.settings import HoldOutVal
 from sensorium.data.text.labeled import TextListing, text_classes
-from sensorium.data.text.settings import TextSettings
+from sensorium.data.text.text_settings import TextSettings
 from sensorium.errors import RequestError, missing_extra, unknown
 
 

@@ -13,8 +13,8 @@ from sensorium.data.pipeline import Rows, prepare
 from sensorium.data.strings import Picked
 from sensorium.data.targets.classes import ClassTargets
 from sensorium.data.targets.numbers import NumberTargets
-from sensorium.data.text.settings import TextSettings, unknown_note, vocabulary_note
 from sensorium.data.text.splits import TextRegressionSplit, TextSplit
+from sensorium.data.text.text_settings import TextSettings, unknown_note, vocabulary_note
 from sensorium.data.text.texts import Texts, TextWriter
 from sensorium.data.text.tokens import TokenStore, encode_texts
 from sensorium.specs import TextClassificationSpec, TextRegressionSpec

@@ -13,7 +13,7 @@ from sensorium.data.base import Data, OnBad
 from sensorium.data.io.paths import existing
 from sensorium.data.settings import HoldOutVal
 from sensorium.data.text.labeled import TextListing, text_classes
-from sensorium.data.text.settings import TextSettings
+from sensorium.data.text.text_settings import TextSettings
 from sensorium.errors import RequestError
 
 _FILES = {"negative": "rt-polarity.neg", "positive": "rt-polarity.pos"}

@@ -10,7 +10,7 @@ from sensorium.data.base import Data, OnBad
 from sensorium.data.io.paths import existing
 from sensorium.data.text.pairs import PairListing, translated
 from sensorium.data.text.parallel_text import add_files
-from sensorium.data.text.settings import PairSettings
+from sensorium.data.text.text_settings import PairSettings
 from sensorium.errors import RequestError, unknown
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sensorium.data.base import Data, OnBad
 from sensorium.data.settings import check_counts
 from sensorium.data.text.pairs import PairListing, translated
-from sensorium.data.text.settings import PairSettings
+from sensorium.data.text.text_settings import PairSettings
 from sensorium.errors import RequestError, unknown
 from sensorium.randomness import generator
 from sensorium.synthetic.number_words import NumberWriter

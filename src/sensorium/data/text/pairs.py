@@ -14,8 +14,8 @@ from sensorium.data.listing import Listing
 from sensorium.data.pipeline import NoTargets, Rows, prepare
 from sensorium.data.strings import Picked
 from sensorium.data.text.labeled import cut_note
-from sensorium.data.text.settings import PairSettings, unknown_note, vocabulary_note
 from sensorium.data.text.splits import TranslationSplit
+from sensorium.data.text.text_settings import PairSettings, unknown_note, vocabulary_note
 from sensorium.data.text.texts import Texts, TextWriter
 from sensorium.data.text.tokens import TokenStore, encode_texts
 from sensorium.specs import TranslationSpec

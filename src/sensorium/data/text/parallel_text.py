@@ -9,7 +9,7 @@ from sensorium.data.base import Data, OnBad
 from sensorium.data.io.text_files import read_lines
 from sensorium.data.settings import HoldOut
 from sensorium.data.text.pairs import PairListing, translated
-from sensorium.data.text.settings import PairSettings
+from sensorium.data.text.text_settings import PairSettings
 from sensorium.errors import RequestError
 from sensorium.files import meant
 

@@ -8,7 +8,7 @@ from sensorium.data.io.paths import existing
 from sensorium.data.io.text_files import read_lines
 from sensorium.data.settings import HoldOut
 from sensorium.data.text.pairs import PairListing, translated
-from sensorium.data.text.settings import PairSettings
+from sensorium.data.text.text_settings import PairSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sensorium.data.base import Data, OnBad
 from sensorium.data.settings import check_counts
 from sensorium.data.text.labeled import TextListing, text_numbers
-from sensorium.data.text.settings import TextSettings
+from sensorium.data.text.text_settings import TextSettings
 from sensorium.errors import RequestError
 from sensorium.synthetic.price_texts import MOST, offers
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from sensorium.data.base import Data, OnBad, counted
 from sensorium.data.settings import check_fractions
 from sensorium.data.text.running import RunningText, make_language_data
-from sensorium.data.text.settings import RunningTextSettings
+from sensorium.data.text.text_settings import RunningTextSettings
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from sensorium.data.base import SPLITS, Data, OnBad, Problem, counted, refuse
 from sensorium.data.io.text_files import read_pieces
-from sensorium.data.text.settings import RunningTextSettings, unknown_note, vocabulary_note
 from sensorium.data.text.splits import LanguageSplit
+from sensorium.data.text.text_settings import RunningTextSettings, unknown_note, vocabulary_note
 from sensorium.data.text.texts import Texts, TextWriter
 from sensorium.data.text.tokens import TokenStore, encode_texts
 from sensorium.errors import RequestError

@@ -7,7 +7,7 @@ from sensorium.data.base import Data, OnBad
 from sensorium.data.settings import ConflictSettings, HoldOut
 from sensorium.data.table_rows import TablesSettings, table_rows
 from sensorium.data.text.labeled import TextListing, text_classes
-from sensorium.data.text.settings import TextSettings
+from sensorium.data.text.text_settings import TextSettings
 
 
 @dataclass(frozen=True, kw_only=True)

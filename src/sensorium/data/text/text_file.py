@@ -9,7 +9,7 @@ from sensorium.data.base import Data, OnBad
 from sensorium.data.io.paths import existing
 from sensorium.data.settings import check_fractions
 from sensorium.data.text.running import RunningText, make_language_data
-from sensorium.data.text.settings import RunningTextSettings
+from sensorium.data.text.text_settings import RunningTextSettings
 from sensorium.errors import RequestError
 
 

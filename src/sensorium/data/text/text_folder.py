@@ -11,7 +11,7 @@ from sensorium.data.io.paths import existing
 from sensorium.data.io.text_files import read_pieces
 from sensorium.data.settings import ConflictSettings, HoldOut
 from sensorium.data.text.labeled import TextListing, text_classes
-from sensorium.data.text.settings import TextSettings
+from sensorium.data.text.text_settings import TextSettings
 
 _UNLABELED = "unsup"  # aclImdb's reviews without a label
 

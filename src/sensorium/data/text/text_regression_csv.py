@@ -9,7 +9,7 @@ from sensorium.data.settings import ConflictSettings, HoldOut
 from sensorium.data.table_rows import TablesSettings, table_rows
 from sensorium.data.targets.numbers import check_target_columns, read_targets, target_columns
 from sensorium.data.text.labeled import TextListing, text_numbers
-from sensorium.data.text.settings import TextSettings
+from sensorium.data.text.text_settings import TextSettings
 
 
 @dataclass(frozen=True, kw_only=True)

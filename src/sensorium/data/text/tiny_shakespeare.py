@@ -6,7 +6,7 @@ from pathlib import Path
 from sensorium.data.base import Data, OnBad
 from sensorium.data.io.paths import existing
 from sensorium.data.text.running import RunningText, make_language_data
-from sensorium.data.text.settings import RunningTextSettings
+from sensorium.data.text.text_settings import RunningTextSettings
 
 _CUTS = (0.9 * 0.95, 0.9)
 

@@ -8,7 +8,7 @@ import numpy as np
 from sensorium.data.base import Data, OnBad, check_on_bad
 from sensorium.data.hold_out import hold_out
 from sensorium.data.settings import HoldOutVal
-from sensorium.data.vision.settings import ImageSettings
+from sensorium.data.vision.image_settings import ImageSettings
 from sensorium.data.vision.splits import ImageSplit
 from sensorium.data.vision.store import ArrayStore, channel_statistics
 from sensorium.specs import ImageClassificationSpec

@@ -13,9 +13,9 @@ from typing import Any
 from sensorium.data.base import Data, OnBad, Problem, counted
 from sensorium.data.io.paths import existing
 from sensorium.data.vision.box_targets import Annotation, Box
+from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_boxes
 from sensorium.data.vision.listing import ImageListing, image_root
-from sensorium.data.vision.settings import ImageFileSettings
 from sensorium.errors import RequestError, as_typed, listing
 
 _LARGEST = 10**12  # pixels; an integer of JSON may have 400 digits, more than a float

@@ -15,8 +15,8 @@ from sklearn.datasets import load_digits
 from sensorium.data.base import SPLITS, Data, OnBad, check_on_bad
 from sensorium.data.hold_out import hold_out
 from sensorium.data.settings import check_counts
+from sensorium.data.vision.image_settings import ImageSettings
 from sensorium.data.vision.scenes import ArrayMasks, DetectionSplit, MaskRows, MaskSplit
-from sensorium.data.vision.settings import ImageSettings
 from sensorium.data.vision.store import ArrayStore, channel_statistics
 from sensorium.randomness import generator
 from sensorium.specs import ObjectDetectionSpec, SemanticSegmentationSpec

@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from sensorium.data.base import SPLITS, Data, OnBad, check_on_bad
 from sensorium.data.hold_out import hold_out
 from sensorium.data.settings import check_counts
-from sensorium.data.vision.settings import ImageSettings
+from sensorium.data.vision.image_settings import ImageSettings
 from sensorium.data.vision.splits import TagSplit
 from sensorium.data.vision.store import ArrayStore, channel_statistics
 from sensorium.errors import RequestError

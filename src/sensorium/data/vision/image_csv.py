@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from sensorium.data.base import Data, OnBad
 from sensorium.data.settings import ConflictSettings
 from sensorium.data.table_rows import TableSettings, table_rows
+from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_classes
 from sensorium.data.vision.listing import ImageListing
-from sensorium.data.vision.settings import ImageFileSettings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from sensorium.data.base import Data, OnBad
 from sensorium.data.folders import class_files
 from sensorium.data.settings import ConflictSettings
+from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_classes
 from sensorium.data.vision.listing import ImageListing, image_root
-from sensorium.data.vision.settings import ImageFileSettings
 from sensorium.vision.decode import IMAGE_SUFFIXES
 
 

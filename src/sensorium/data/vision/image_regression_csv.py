@@ -7,9 +7,9 @@ from sensorium.data.base import Data, OnBad
 from sensorium.data.settings import ConflictSettings
 from sensorium.data.table_rows import TableSettings, table_rows
 from sensorium.data.targets.numbers import check_target_columns, read_targets, target_columns
+from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_numbers
 from sensorium.data.vision.listing import ImageListing
-from sensorium.data.vision.settings import ImageFileSettings
 
 
 @dataclass(frozen=True, kw_only=True)

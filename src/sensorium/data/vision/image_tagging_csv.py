@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from sensorium.data.base import Data, OnBad
 from sensorium.data.settings import ConflictSettings
 from sensorium.data.table_rows import TableSettings, table_rows
+from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_tags
 from sensorium.data.vision.listing import ImageListing
-from sensorium.data.vision.settings import ImageFileSettings
 from sensorium.errors import RequestError, listing
 
 _YES_OR_NO = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}

@@ -8,11 +8,11 @@ from sensorium.data.targets.classes import ClassTargets
 from sensorium.data.targets.numbers import NumberTargets
 from sensorium.data.targets.tags import TagTargets
 from sensorium.data.vision.box_targets import BoxTargets
+from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.inputs import ImageInputs, SceneInputs
 from sensorium.data.vision.listing import ImageListing
 from sensorium.data.vision.mask_targets import MaskTargets
 from sensorium.data.vision.scenes import DetectionSplit, MaskSplit
-from sensorium.data.vision.settings import ImageFileSettings
 from sensorium.data.vision.splits import ImageRegressionSplit, ImageSplit, TagSplit
 from sensorium.specs import (
     ImageClassificationSpec,

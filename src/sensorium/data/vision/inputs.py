@@ -10,8 +10,8 @@ import numpy as np
 
 from sensorium.data.cache import cached_images
 from sensorium.data.pipeline import Rows
+from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.listing import ImageListing
-from sensorium.data.vision.settings import ImageFileSettings
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
 from sensorium.vision.decode import UnreadableImage, is_grey, probe_size

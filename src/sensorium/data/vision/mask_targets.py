@@ -20,7 +20,7 @@ from sensorium.vision.masks import MOST_CLASSES, BadMask, MaskCode, file_palette
 from sensorium.vision.palette import distinct_palette
 
 
-class MaskFiles:
+class DecodedMasks:
     """Masks decoded at each read. table: (256,) uint8, the class of each pixel number."""
 
     def __init__(self, paths: Sequence[Path], code: MaskCode, table: np.ndarray) -> None:
@@ -55,7 +55,7 @@ class MaskTargets(NoTargets):
         self._names = self._class_names()
         table, known = self._code.table(len(self._names))
         bad |= self._unknown_numbers(known)
-        self._masks = MaskFiles(self._paths, self._code, table)
+        self._masks = DecodedMasks(self._paths, self._code, table)
         return {row: Problem(str(self._paths[row]), what) for row, what in bad.items()}
 
     def _scanned(self, inputs: SceneInputs) -> dict[int, str]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from sensorium.data.base import Data, OnBad, Problem
 from sensorium.data.folders import note_others, split_folders
+from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_masks
 from sensorium.data.vision.listing import ImageListing, image_root
-from sensorium.data.vision.settings import ImageFileSettings
 from sensorium.errors import RequestError
 from sensorium.files import visible
 from sensorium.vision.decode import IMAGE_SUFFIXES

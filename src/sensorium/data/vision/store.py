@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sensorium.data.vision.settings import Channels
+from sensorium.data.vision.image_settings import Channels
 from sensorium.randomness import generator
 from sensorium.specs import Resize
 from sensorium.vision.decode import fit_pixels

@@ -10,10 +10,10 @@ from xml.etree.ElementTree import Element
 
 from sensorium.data.base import Data, OnBad, Problem
 from sensorium.data.vision.box_targets import Annotation, Box
+from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_boxes
 from sensorium.data.vision.line_xml import LINE, UnreadableXml, read_xml
 from sensorium.data.vision.listing import ImageListing, image_root
-from sensorium.data.vision.settings import ImageFileSettings
 from sensorium.data.vision.voc_lists import Listed, images_by_stem, listed_stems, missing_image, need_folders
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sensorium.data.base import Data, OnBad, Problem
+from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_masks
 from sensorium.data.vision.listing import ImageListing, image_root
-from sensorium.data.vision.settings import ImageFileSettings
 from sensorium.data.vision.voc_lists import images_by_stem, listed_stems, missing_image, need_folders
 from sensorium.vision.masks import MaskCode
 

@@ -10,9 +10,9 @@ import yaml
 from sensorium.data.base import Data, OnBad, Problem
 from sensorium.data.folders import split_folders
 from sensorium.data.vision.box_targets import Annotation, Box
+from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_boxes
 from sensorium.data.vision.listing import ImageListing, image_root
-from sensorium.data.vision.settings import ImageFileSettings
 from sensorium.errors import RequestError
 from sensorium.files import visible
 from sensorium.vision.decode import IMAGE_SUFFIXES, list_images

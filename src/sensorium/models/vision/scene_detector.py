@@ -32,7 +32,7 @@ PRIOR = 0.02  # what a cell believes at the start
 BOX_WEIGHT = 2.0  # of the loss of the sides beside that of the heat maps
 
 
-class Targets(NamedTuple):
+class SceneTargets(NamedTuple):
     """What the cells of a batch are to say.
 
     heat: (B, K, h, w) from 0 to 1, 1 at the middle of a box, the difficult ones too. middles: (B, K, h, w) bool, of
@@ -194,13 +194,13 @@ class SceneDetector(nn.Module, Detector):
         return boxes.flatten(1, 2).gather(1, places[:, :, None].expand(-1, -1, 4))
 
 
-def assign(targets: Boxes, *, shape: torch.Size, stride: int) -> Targets:
+def assign(targets: Boxes, *, shape: torch.Size, stride: int) -> SceneTargets:
     """What each cell is to say of the boxes in the pictures. shape: (B, K, h, w) of the maps."""
     batch, _, height, width = shape
     boxes, labels = targets.boxes.float(), targets.labels
     if labels.shape[1] == 0:  # not one box in the batch
         empty = boxes.new_zeros(shape)
-        return Targets(empty, empty.bool(), boxes.new_zeros(batch, height, width, 4), empty[:, 0])
+        return SceneTargets(empty, empty.bool(), boxes.new_zeros(batch, height, width, 4), empty[:, 0])
     there = labels != IGNORED
     learnt = there & ~targets.difficult
     sizes = (boxes[:, :, 2:] - boxes[:, :, :2]).clamp(min=1e-3)  # (B, M, 2)
@@ -222,7 +222,7 @@ def assign(targets: Boxes, *, shape: torch.Size, stride: int) -> Targets:
     owned = bumps * (mine & (owner[:, None] == torch.arange(labels.shape[1], device=boxes.device)[:, None, None]))
     weights = (owned / owned.sum((2, 3), keepdim=True).clamp(min=1e-6)).sum(1)
     wanted = boxes.gather(1, owner.flatten(1)[:, :, None].expand(-1, -1, 4)).view(batch, height, width, 4)
-    return Targets(heat, exact, wanted, weights)
+    return SceneTargets(heat, exact, wanted, weights)
 
 
 def _bump(middles: Tensor, sizes: Tensor, cells: int) -> Tensor:
@@ -232,7 +232,7 @@ def _bump(middles: Tensor, sizes: Tensor, cells: int) -> Tensor:
     return torch.exp(-away.square() / 2) * (away.abs() <= 3)
 
 
-def losses(logits: Tensor, boxes: Tensor, targets: Targets) -> dict[str, Tensor]:
+def losses(logits: Tensor, boxes: Tensor, targets: SceneTargets) -> dict[str, Tensor]:
     """The penalty-reduced focal loss of the heat maps, and 1 - GIoU of the boxes, both for one box on average.
 
     logits: (B, K, h, w). boxes: (B, h, w, 4).

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 
 from sensorium.audio.features import Features
 from sensorium.data.settings import Settings
-from sensorium.data.text.settings import TokenizerSettings
+from sensorium.data.text.text_settings import TokenizerSettings
 from sensorium.errors import RequestError, unknown
 
 Cache = Literal["samples", "features", "none"]
