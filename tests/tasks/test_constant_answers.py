@@ -41,15 +41,15 @@ def test_tagging_gets_the_mean_share_of_the_tags() -> None:
     assert 0.25 <= low < 0.5 < high <= 1
 
 
-def test_regression_gets_the_error_of_the_training_mean() -> None:
+def test_regression_gets_the_r2_of_the_training_mean() -> None:
     targets = np.array([[1.0], [5.0]])
     found = RegressionEvaluation(targets.copy(), targets, np.ones(1), 1.0)
     data = stub(train=SimpleNamespace(targets=np.array([[0.0], [2.0], [4.0]])))
     constant = task("regression/image").constant_answer(data, found)
-    assert constant.value == pytest.approx(math.sqrt((1 + 9) / 2))
-    assert found.headline_interval() == (0.0, 0.0)
+    assert constant.value == pytest.approx(1 - (1 + 9) / (4 + 4))
+    assert found.headline_interval() == (1.0, 1.0)
     wrong = RegressionEvaluation(targets + np.array([[1.0], [2.0]]), targets, np.ones(1), 1.0)
-    assert wrong.headline_interval() == (1.0, 2.0)  # one of the two alone, at both ends
+    assert wrong.headline_interval() == (0.375, 0.375)  # of both; of one of the two alone it is undefined
 
 
 def test_language_gets_the_perplexity_of_frequencies() -> None:

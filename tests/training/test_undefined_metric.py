@@ -21,8 +21,8 @@ class Recorded(Checkpoints):
 def best_epoch(tmp_path, *validations: tuple[float, float], mode: str = "max") -> tuple[int, float | None]:
     """Of (metric, loss) of each epoch: the best one, from 0, and its metric."""
     kept = Recorded(
-        run=RunFolder(tmp_path), about={}, stop=StopRequest(), monitor="val/r2", mode=mode, every_seconds=None,
-        every_n_steps=None, keep_epochs=0,
+        run=RunFolder(tmp_path), about={}, stop=StopRequest(), started=0.0, monitor="val/r2", mode=mode,
+        every_seconds=None, every_n_steps=None, keep_epochs=0,
     )  # fmt: skip
     ready = SimpleNamespace(total=SimpleNamespace(ready=1))
     loop = SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=ready))
