@@ -11,6 +11,7 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from sensorium.build import MODEL_TREATMENT
 from sensorium.models.protocols import Detector, Segmenter
 
 MODELS = Path(__file__).parents[1] / "configs" / "model"
@@ -82,6 +83,8 @@ def assert_defaults_agree(name: str, data: dict[str, Any], *, differing: tuple[s
     """
     config = OmegaConf.to_container(OmegaConf.load(MODELS / f"{name}.yaml"))
     assert isinstance(config, dict)
+    for key in MODEL_TREATMENT:  # what happens to a model once it is built
+        config.pop(key, None)
     parameters = inspect.signature(get_object(config.pop("_target_"))).parameters
     assert config.keys() == parameters.keys() - data.keys()
     for key, value in config.items():

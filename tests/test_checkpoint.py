@@ -19,7 +19,12 @@ from sensorium.errors import RequestError, RunError
 from sensorium.specs import ImageClassificationSpec
 
 SPEC = ImageClassificationSpec(class_names=("cat", "dog"), in_channels=1, image_size=(2, 2), mean=(0.5,), std=(0.25,))
-CONFIG = {"model": {"_target_": "sensorium.models.vision.perceptron.Perceptron"}, "memory_format": "contiguous"}
+CONFIG = {
+    "dataset": {},
+    "model": {"_target_": "sensorium.models.vision.perceptron.Perceptron"},
+    "trainer": {"precision": "32-true"},
+    "memory_format": "contiguous",
+}
 
 
 def payload(**changes: Any) -> dict[str, Any]:
@@ -241,7 +246,7 @@ def test_weights_that_are_not_numbers_are_refused(tmp_path: Path) -> None:
 def test_own_targets_are_built_and_others_only_when_trusted(tmp_path: Path) -> None:
     check_targets("model", CONFIG["model"])
     whole = payload()
-    whole[KEY]["config"] = {"model": {"_target_": "torch.nn.Linear", "in_features": 4, "out_features": 2}}
+    whole[KEY]["config"] = CONFIG | {"model": {"_target_": "torch.nn.Linear", "in_features": 4, "out_features": 2}}
     whole["state_dict"] = {"model.weight": torch.ones(2, 4), "model.bias": torch.zeros(2)}
     checkpoint.save_atomically(whole, tmp_path / "best.ckpt")
     loaded = checkpoint.read(tmp_path / "best.ckpt")

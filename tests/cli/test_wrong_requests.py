@@ -470,7 +470,7 @@ def test_what_would_mean_nothing_or_hang_is_refused(command: str, parts: list[st
         ("translation", ["text=one", "decoding.length_penalty=1e300"]),
         ("boxes", ["input=photos", "top_k=3"]),
         ("speech", ["input=photos", "top_k=3"]),
-        ("speech", ["input=list.csv", "decoding.lexicon=good.ckpt"]),
+        ("speech", ["input=list.csv", "decoding.language_model=nowhere.arpa"]),
         ("text", ["text=a", "temperature=5"]),
     ],
 )

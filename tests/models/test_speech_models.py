@@ -19,6 +19,7 @@ from model_contract import (
     assert_weights_are_all,
     yamls_of,
 )
+from sensorium.build import MODEL_TREATMENT
 from sensorium.errors import RequestError
 from sensorium.models.audio.deep_rnn import DeepRNN
 from sensorium.models.audio.deepspeech2 import DeepSpeech2
@@ -68,7 +69,10 @@ def test_every_yaml_of_a_recogniser_has_a_case() -> None:
 
 def build(name: str, **overrides: object) -> nn.Module:
     torch.manual_seed(0)
-    return instantiate(OmegaConf.load(MODELS / f"{name}.yaml"), **{**DATA, **overrides})
+    section = {
+        key: value for key, value in OmegaConf.load(MODELS / f"{name}.yaml").items() if key not in MODEL_TREATMENT
+    }
+    return instantiate(section, **{**DATA, **overrides})
 
 
 def tiny(name: str, **overrides: object) -> nn.Module:

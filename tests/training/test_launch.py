@@ -24,7 +24,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch, "cores", lambda: 4)
 
 
-@pytest.mark.parametrize(("devices", "expected"), [(1, 1), (3, 3), ("2", 2), ([0, 1], 2), ("auto", 1), (-1, 1)])
+@pytest.mark.parametrize(("devices", "expected"), [(1, 1), (3, 3), ("2", 2), ("auto", 1), (-1, 1)])
 def test_processes_asked_for(devices: object, expected: int) -> None:
     assert launch.wanted_processes({"devices": devices, "accelerator": "cpu"}) == expected
 
@@ -35,7 +35,7 @@ def test_impossible_numbers_of_processes(devices: object) -> None:
         launch.wanted_processes({"devices": devices, "accelerator": "cpu"})
 
 
-@pytest.mark.parametrize("devices", [5, "99", [0, 1, 2, 3, 4]])
+@pytest.mark.parametrize("devices", [5, "99"])
 def test_more_processes_than_cores(devices: object) -> None:
     message = rf"trainer.devices={re.escape(str(devices))} is not possible: there are 4 CPU cores. "
     with pytest.raises(RequestError, match=message + r"Allowed: auto or a number from 1 to 4\."):

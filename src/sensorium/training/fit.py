@@ -31,6 +31,7 @@ from sensorium.tasks.precision import MEMORY_FORMATS
 from sensorium.tasks.preprocessing import Preparation
 from sensorium.tasks.training_module import OptimizationConfig, TaskModule
 from sensorium.training import learning
+from sensorium.training.backbone import backbone_lr_scale
 from sensorium.training.checkpoints import AtomicCheckpointIO, Checkpoints
 from sensorium.training.guard import LossGuard
 from sensorium.training.history import History
@@ -40,7 +41,6 @@ from sensorium.training.samples import TextSamples
 from sensorium.training.unfreeze import Unfreezing
 
 # How warnings of ordinary trainings begin: those recorded on CPUs, and two of machines with a GPU. Others are shown.
-FINE_TUNED = 0.1  # learning rate of a backbone that begins with trained weights, as a share of the head's
 EXPECTED_WARNINGS = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning's own use of torch, in every training
     "You requested to overfit but enabled (train|val) dataloader shuffling",  # debug=overfit
@@ -154,17 +154,6 @@ def _steps(trainer: pl.Trainer, batches: int) -> tuple[float, int]:
     epochs = trainer.max_epochs
     total = math.inf if epochs is None or epochs == -1 else per_epoch * epochs
     return (total if trainer.max_steps == -1 else min(total, trainer.max_steps)), per_epoch
-
-
-def backbone_lr_scale(model: Section) -> float:
-    """What "auto" stands for: trained weights are corrected in small steps while a new head learns; layer_lr_decay sees
-    to that itself.
-    """
-    given = model["backbone_lr_scale"]
-    if given != "auto":
-        return float(given)
-    begun = model.get("pretrained") or model.get("init") is not None
-    return FINE_TUNED if begun and model.get("layer_lr_decay") is None else 1.0
 
 
 def build_task(config: RunConfig, model: nn.Module, data: Data) -> TaskModule:

@@ -21,7 +21,7 @@ from sensorium.specs import Spec
 from sensorium.tasks import registry
 from sensorium.tasks.precision import MEMORY_FORMATS
 from sensorium.training import learning, run_length, tune
-from sensorium.training.fit import backbone_lr_scale
+from sensorium.training.backbone import backbone_lr_scale
 from sensorium.training.launch import cores
 
 # Measured on cores with AVX512-BF16 (docs/decisions/0005, 0011): below this, casting costs more than bfloat16 saves;
