@@ -19,7 +19,6 @@ from model_contract import (
     assert_weights_are_all,
     yamls_of,
 )
-from sensorium.build import MODEL_TREATMENT
 from sensorium.errors import RequestError
 from sensorium.models.audio.deep_rnn import DeepRNN
 from sensorium.models.audio.deepspeech2 import DeepSpeech2
