@@ -68,9 +68,8 @@ def test_every_yaml_of_a_recogniser_has_a_case() -> None:
 
 def build(name: str, **overrides: object) -> nn.Module:
     torch.manual_seed(0)
-    section = {
-        key: value for key, value in OmegaConf.load(MODELS / f"{name}.yaml").items() if key not in MODEL_TREATMENT
-    }
+    section = OmegaConf.load(MODELS / f"{name}.yaml")
+    section.pop("adamw_lr", None)  # for the optimizer
     return instantiate(section, **{**DATA, **overrides})
 
 
