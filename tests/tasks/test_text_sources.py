@@ -126,7 +126,11 @@ def test_several_files_globs_and_what_is_not_there(tmp_path: Path) -> None:
     assert "is a folder. Give a file" in told(tmp_path)
 
 
-@pytest.mark.parametrize("raw", [LINES.encode(), LINES.encode("utf-16"), gzip.compress(LINES.encode())])
+@pytest.mark.parametrize(
+    "raw",
+    [LINES.encode(), LINES.encode("utf-16"), gzip.compress(LINES.encode(), mtime=0)],
+    ids=["utf-8", "utf-16", "gzip"],
+)
 def test_standard_input(monkeypatch: pytest.MonkeyPatch, raw: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
     assert read("-") == ["un café", "", "à la carte\rnow"]
