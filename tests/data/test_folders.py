@@ -35,6 +35,8 @@ def listed(root: Path) -> tuple[ImageListing, list[tuple[str, str, str]]]:
         (("train", "dev", "test"), {"train": "train", "val": "dev", "test": "test"}),
         (("crash_test", "rollover"), {"": ""}),
         (("train_track", "test_tube"), {"": ""}),
+        (("trainer", "tester"), {"": ""}),
+        (("trainset", "testset"), {"train": "trainset", "test": "testset"}),
         (("cat", "dog"), {"": ""}),
     ],
 )
@@ -95,3 +97,11 @@ def test_a_link_that_leads_back_is_named_once_and_others_are_followed(tmp_path):
     link = tmp_path / "root" / "cat" / "again"
     assert found.notes == [f"{link}: a link that leads back to a folder it lies in; not followed"]
     assert walk(tmp_path / "root" / "cat") == ([tmp_path / "root" / "cat" / "0.png"], [link])
+
+
+def test_links_that_lead_back_through_each_other(tmp_path):
+    made(tmp_path, "root/a/0.png", "root/b/1.png")
+    (tmp_path / "root" / "a" / "to_b").symlink_to(tmp_path / "root" / "b")
+    (tmp_path / "root" / "b" / "to_a").symlink_to(tmp_path / "root" / "a")
+    a = tmp_path / "root" / "a"
+    assert walk(a) == ([a / "0.png", a / "to_b" / "1.png"], [a / "to_b" / "to_a"])

@@ -12,7 +12,8 @@ from sensorium.files import visible, walk
 from sensorium.suffixes import UNREAD_AUDIO_SUFFIXES
 
 # What people put before and behind the name of a split: seg_train, train2017, train_set.
-_AFFIXED = re.compile(r"(.*?[_\-. ])??(" + "|".join(sorted(SPLIT_NAMES, key=len, reverse=True)) + r")([_\-. ]?\w*)?")
+_SPLIT = "|".join(sorted(SPLIT_NAMES, key=len, reverse=True))
+_AFFIXED = re.compile(rf"(.*?[_\-. ])??({_SPLIT})([_\-. ]\w+|[_\-. ]?(?:\d+|set|data|images|imgs))?")
 
 
 def inner_folders(folder: Path) -> list[Path]:

@@ -123,8 +123,7 @@ def test_what_is_not_a_number_is_an_error_that_names_the_text() -> None:
     for weight in found.translator.model.parameters():
         weight.data.fill_(torch.nan)
     first, empty = found.predict(["ab", ""])
-    assert first.error is not None
-    assert first.error.startswith("ab: the model's output is not a number")
+    assert str(first.error).startswith("ab: the model's output is not a number")
     assert (first.translations, empty.error) == ((), None)
     assert first.rows() == [{"input": "ab", "rank": "", "translation": "", "score": ""}]
     assert [_lines(one, False) for one in (first, empty)] == ["\n", "\n"]

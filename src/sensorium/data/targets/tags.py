@@ -48,6 +48,13 @@ class TagTargets(NoTargets):
         """By the rarest tag of each example, so that rare tags are in every split."""
         return rarest_tags(self._matrix(rows)), [*self._numbers, "no tag"], " by rarest tag"
 
+    def fit(self, rows: Rows) -> dict[int, str]:
+        """Every split needs an example with a tag: without one there is nothing to measure."""
+        for split, of in rows.items():
+            if not any(self._found.targets[row] for row in of.tolist()):
+                raise RequestError(f"{self._found.source} has no usable {self._found.unit} with a tag in {split}.")
+        return {}
+
     def columns(self, rows: np.ndarray) -> dict[str, Any]:
         """Targets (M, K) uint8."""
         return {"targets": self._matrix(rows)}
@@ -60,9 +67,7 @@ class TagTargets(NoTargets):
         """Tags that a split has no example of: training cannot learn them, evaluation cannot measure them."""
         notes = []
         for split, of in rows.items():
-            there = self._matrix(of).sum(axis=0, dtype=np.int64) > 0
-            if not there.any():
-                raise RequestError(f"{self._found.source} has no usable {self._found.unit} with a tag in {split}.")
+            there: np.ndarray = self._matrix(of).max(axis=0)
             absent = [name for name, found in zip(self._numbers, there.tolist(), strict=True) if not found]
             if absent:
                 notes.append(f"{split} has no {self._found.unit} of: {listing(absent, limit=10)}")
