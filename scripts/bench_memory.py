@@ -1,6 +1,6 @@
 """Peak memory of a training on an image folder ten and forty times larger than dataset.cache_bytes.
 
-Flat means: four times the pictures need no more memory. One as large as the cache, of which nothing is decoded while
+Flat means: four times the images need no more memory. One as large as the cache, of which nothing is decoded while
 training, is there for comparison.
 """
 
@@ -53,9 +53,7 @@ def main() -> None:
             root = Path(folder) / f"times_{times}"
             write(root, times * CACHE // bytes_each)
             peaks[times] = peak_megabytes(root)
-            print(
-                f"{times * CACHE / 1e6:.0f} MB of pictures, {CACHE / 1e6:.0f} MB of cache: peak {peaks[times]:.0f} MB"
-            )
+            print(f"{times * CACHE / 1e6:.0f} MB of images, {CACHE / 1e6:.0f} MB of cache: peak {peaks[times]:.0f} MB")
     print(f"40 times against 10 times: ratio {peaks[40] / peaks[10]:.2f}")
 
 

@@ -1,7 +1,7 @@
 """Fashion-MNIST with LeNet, batch 64: Sensorium against a plain PyTorch loop, and where a step's time goes.
 
 The plain loop reads through torchvision's usual transforms and a DataLoader with its best number of workers; a second
-one cuts batches straight from a tensor. Random pictures of the same size stand in where Fashion-MNIST is missing.
+one cuts batches straight from a tensor. Random images of the same size stand in where Fashion-MNIST is missing.
 """
 
 import copy
@@ -28,7 +28,7 @@ OVERRIDES = (
 
 
 class Pictures(Dataset[Any]):
-    """As torchvision's own datasets: an array, a PIL picture for each example, transforms."""
+    """As torchvision's own datasets: an array, a PIL image for each example, transforms."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, transform: v2.Transform) -> None:
         self.images, self.labels, self.transform = images, labels, transform
@@ -148,7 +148,7 @@ def show_evaluation(contender: Contender, usual: v2.Transform) -> None:
         return evaluate(classifier, loader).seconds
 
     seconds = alternate({"plain loop, DataLoader": plain, "Sensorium": own}, rounds=5)
-    show("evaluation of 10,000 test pictures", seconds, baseline="plain loop, DataLoader")
+    show("evaluation of 10,000 test images", seconds, baseline="plain loop, DataLoader")
 
 
 if __name__ == "__main__":

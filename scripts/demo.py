@@ -1,4 +1,4 @@
-"""make demo: trains on scanned digits, evaluates the checkpoint, predicts three picture files."""
+"""make demo: trains on scanned digits, evaluates the checkpoint, predicts three image files."""
 
 import subprocess
 import sys

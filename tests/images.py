@@ -1,4 +1,4 @@
-"""Small folders of pictures for tests of everything that reads pictures."""
+"""Small folders of images for tests of everything that reads images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ def write_picture_folder(
     parts: Sequence[str] = (),
     suffix: str = ".png",
 ) -> Path:
-    """Writes root/class_0/000.png ... or, with parts, root/PART/class_0/000.png ...; no picture is there twice.
+    """Writes root/class_0/000.png ... or, with parts, root/PART/class_0/000.png ...; no image is there twice.
 
     Returns root.
     """

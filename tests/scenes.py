@@ -1,4 +1,4 @@
-"""Small folders of pictures with boxes and masks for tests of everything that reads them."""
+"""Small folders of images with boxes and masks for tests of everything that reads them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-# What every data set of picture files with boxes or masks has to be told.
+# What every data set of image files with boxes or masks has to be told.
 COMMON: dict[str, Any] = {
     "image_size": None,
     "resize": "stretch",
@@ -28,7 +28,7 @@ def write_picture(path: Path, number: int, *, size: tuple[int, int] = (24, 32)) 
 
 
 def write_mask(path: Path, values: Any, *, palette: Sequence[int] | None = None) -> Path:
-    """(H, W) or (H, W, 3) numbers as a picture file; with a palette, as numbers into it. Returns the path."""
+    """(H, W) or (H, W, 3) numbers as an image file; with a palette, as numbers into it. Returns the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(np.array(values, dtype=np.uint8))
     if palette is not None:

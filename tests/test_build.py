@@ -135,16 +135,16 @@ class Strange(nn.Module):
 
 def test_a_model_that_does_not_fit_the_data_is_refused() -> None:
     target = {"_target_": f"{HERE}.Strange"}
-    with pytest.raises(RequestError, match=r"Strange gives \(1, 5\) for one picture, not \(1, 3\)"):
+    with pytest.raises(RequestError, match=r"Strange gives \(1, 5\) for one image, not \(1, 3\)"):
         build_model(target | {"outputs": 5, "inputs": 64}, SPEC, seed=0)
-    with pytest.raises(RequestError, match="cannot work on pictures of 8x8 with 1 channel, 3 classes: "):
+    with pytest.raises(RequestError, match="cannot work on images of 8x8 with 1 channel, 3 classes: "):
         build_model(target | {"outputs": 3, "inputs": 65}, SPEC, seed=0)
 
 
 def test_pictures_that_are_too_small_for_a_published_model_are_refused() -> None:
     section = {"_target_": "sensorium.models.vision.torchvision.TorchvisionClassifier", "name": "squeezenet1_0"}
     tiny = replace(SPEC, image_size=(2, 2))
-    with pytest.raises(Misfit, match=r"squeezenet1_0 cannot work on pictures of 2x2 .*: .*too small"):
+    with pytest.raises(Misfit, match=r"squeezenet1_0 cannot work on images of 2x2 .*: .*too small"):
         build_model(section, tiny, seed=0, name="squeezenet1_0")
 
 
@@ -157,7 +157,7 @@ class Asserting(Strange):
 
 def test_an_assertion_of_a_model_is_a_refusal() -> None:
     target = {"_target_": f"{HERE}.Asserting", "outputs": 3, "inputs": 64}
-    with pytest.raises(Misfit, match="cannot work on pictures of 8x8 with 1 channel, 3 classes: AssertionError"):
+    with pytest.raises(Misfit, match="cannot work on images of 8x8 with 1 channel, 3 classes: AssertionError"):
         build_model(target, SPEC, seed=0)
 
 
@@ -174,7 +174,7 @@ def test_published_weights_that_nobody_published() -> None:
 
 
 class Measured(nn.Module):
-    """Computes its first filters from pictures."""
+    """Computes its first filters from images."""
 
     def initialize(self, pictures: Tensor) -> None:
         self.pictures = pictures
@@ -260,7 +260,7 @@ def test_a_model_fits_by_the_names_of_what_it_asks_for() -> None:
     assert (fits(reader, text), fits(reader, SPEC)) == (True, False)
     assert (fits(MODEL, SPEC), fits(MODEL, text)) == (True, False)
     assert fits(own, SPEC)
-    with pytest.raises(Misfit, match="Reader does not take pictures of 8x8 with 1 channel, 3 classes"):
+    with pytest.raises(Misfit, match="Reader does not take images of 8x8 with 1 channel, 3 classes"):
         build_model(reader, SPEC, seed=0)
     built = build_model(reader, text, seed=0)
     assert built(torch.tensor([[1, 2]]), torch.tensor([2])).shape == (1, 2)

@@ -91,7 +91,7 @@ def test_a_choice_composes_and_everything_in_it_is_built(group, choice, tmp_path
     assert 0 < optimizer.param_groups[0]["lr"] <= 0.1
     assert scheduler.optimizer is optimizer
     augment = instantiate("augment", config["augment"])
-    for part in ("transforms", "waves", "features"):  # of pictures, of sound
+    for part in ("transforms", "waves", "features"):  # of images, of sound
         chosen = config["augment"].get(part) or {}
         assert len(getattr(augment, part, ())) == sum(value is not None for value in chosen.values())
     run = runs.RunFolder(tmp_path)

@@ -57,9 +57,9 @@ def test_tags_are_logits_of_one_row() -> None:
     )
     assert spec_from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
     assert (spec.task, spec.offers["num_classes"]) == ("image_tagging", 2)
-    assert str(spec) == "pictures of 4x6 with 3 channels, 2 tags"
+    assert str(spec) == "images of 4x6 with 3 channels, 2 tags"
     assert spec.fault(torch.zeros(1, 2)) is None
-    assert spec.fault(torch.zeros(1, 3)) == "gives (1, 3) for one picture, not (1, 2)"
+    assert spec.fault(torch.zeros(1, 3)) == "gives (1, 3) for one image, not (1, 2)"
 
 
 def test_regression_of_images_and_of_texts_are_told_apart() -> None:

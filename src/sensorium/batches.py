@@ -12,7 +12,7 @@ IGNORED = -100  # a target that counts for nothing; what torch's losses leave ou
 
 
 class ImageBatch(NamedTuple):
-    """A batch of labelled pictures.
+    """A batch of labelled images.
 
     images: (B, C, H, W) uint8 as cut from the store.
     labels: (B,) int64 class numbers.
@@ -45,9 +45,9 @@ class TagBatch(NamedTuple):
 
 
 class Boxes(NamedTuple):
-    """What there is to find in a batch of pictures, each list filled up to the longest.
+    """What there is to find in a batch of images, each list filled up to the longest.
 
-    boxes: (B, M, 4) float32, left, top, right and bottom in pixels of the picture as it is in the batch, from its upper
+    boxes: (B, M, 4) float32, left, top, right and bottom in pixels of the image as it is in the batch, from its upper
     left corner. labels: (B, M) int64 class numbers; IGNORED where there is no box. difficult: (B, M) bool, boxes that
     count neither for nor against a detector (a crowd, or marked difficult).
     """
@@ -58,7 +58,7 @@ class Boxes(NamedTuple):
 
 
 class DetectionBatch(NamedTuple):
-    """A batch of pictures and the boxes in them.
+    """A batch of images and the boxes in them.
 
     images: (B, C, H, W) uint8. boxes, labels, difficult: as in `Boxes`. indices: (B,) int64 row of each example in its
     split.
@@ -80,7 +80,7 @@ class DetectionBatch(NamedTuple):
 
 
 class MaskBatch(NamedTuple):
-    """A batch of pictures with a class for every pixel.
+    """A batch of images with a class for every pixel.
 
     images: (B, C, H, W) uint8. masks: (B, H, W) uint8 class numbers, or VOID. indices: (B,) int64 row of each
     example in its split.

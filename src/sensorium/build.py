@@ -231,9 +231,9 @@ def fits(section: Config, spec: Spec) -> bool:
         return False
     forward = getattr(built, "forward", None)
     names = tuple(inspect.signature(forward).parameters)[1:] if forward else ()
-    # A forward with names of its own choice is tried, not judged.
-    judged = any(name in INPUTS for name in names)
-    return needed <= set(spec.offers) and (not judged or names[: len(spec.inputs)] == spec.inputs)
+    # A forward with names of its own choice is tried, not evaluated.
+    positional = any(name in INPUTS for name in names)
+    return needed <= set(spec.offers) and (not positional or names[: len(spec.inputs)] == spec.inputs)
 
 
 def _try(name: str, model: nn.Module, spec: Spec) -> None:

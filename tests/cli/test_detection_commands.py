@@ -28,7 +28,7 @@ def run(home: Path, *arguments: str, status: int = 0) -> str:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run, `run`, and two scenes as pictures of twice the size."""
+    """A run, `run`, and two scenes as images of twice the size."""
     root = tmp_path_factory.mktemp("detection")
     run(root, "train", *TINY)
     (checkpoint,) = root.glob("runs/*/*/checkpoints/best.ckpt")

@@ -44,8 +44,8 @@ def test_a_checkpoint_of_format_1_is_judged_as_before(best, tmp_path):
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory) -> Path:
-    """A folder with three classes of pictures, `photos`, and a perceptron trained on it."""
-    root = tmp_path_factory.mktemp("pictures")
+    """A folder with three classes of images, `photos`, and a perceptron trained on it."""
+    root = tmp_path_factory.mktemp("images")
     write_picture_folder(root / "photos", classes=3, per_class=20, size=8)
     arguments = ["dataset=image_folder", "dataset.root=photos", "model=perceptron", "trainer.max_epochs=6", "lr=0.03"]
     result = run_command(["train", *arguments, "augment=none", "batch_size=16"], root)
@@ -134,7 +134,7 @@ def test_another_kind_of_dataset(pictures):
 
 def test_bad_pictures_are_named_or_left_out(pictures):
     write_picture_folder(pictures / "broken", classes=3, per_class=5, size=8)
-    (pictures / "broken" / "class_2" / "004.png").write_bytes(b"no picture")
+    (pictures / "broken" / "class_2" / "004.png").write_bytes(b"no image")
     result = run_command(["eval", "ckpt=run", "dataset.root=broken"], pictures)
     assert result.status == 2
     assert "broken/class_2/004.png: not a readable image" in result.stderr

@@ -20,7 +20,7 @@ SETTINGS = (*SMALL, *SIZE, "batch_size=8", "eval_batch_size=8", "threads=1", "ac
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run of two epochs, `best.ckpt` of it, and pictures in `photos`."""
+    """A folder with a run of two epochs, `best.ckpt` of it, and images in `photos`."""
     root = tmp_path_factory.mktemp("masks")
     more = ("trainer.max_epochs=2", "task.loss=cross_entropy_dice", "class_weights=balanced")
     result = run_command(["train", *SETTINGS, *more], root)
@@ -53,17 +53,17 @@ def test_a_run_is_judged_by_its_mean_iou(home: Path) -> None:
 
 
 def test_eval_finds_the_same(home: Path) -> None:
-    result = run_command(["eval", "ckpt=best.ckpt", "format=json", "folder=judged", "batch_size=3"], home)
+    result = run_command(["eval", "ckpt=best.ckpt", "format=json", "folder=evaluated", "batch_size=3"], home)
     assert (result.status, result.stderr) == (0, ""), result
     metrics = json.loads((run_of(home) / "metrics.json").read_text())
     assert json.loads(result.stdout) == pytest.approx(metrics)
-    assert (home / "judged" / "plots" / "worst.png").exists()
+    assert (home / "evaluated" / "plots" / "worst.png").exists()
 
 
 def test_eval_refuses_other_classes(home: Path) -> None:
     result = run_command(["eval", "ckpt=best.ckpt", *SMALL[1:], "dataset=digit_scenes"], home)
     assert result.status == 2
-    assert "This checkpoint was trained on pictures of 32x32 with 1 channel, 11 classes of pixels" in result.stderr
+    assert "This checkpoint was trained on images of 32x32 with 1 channel, 11 classes of pixels" in result.stderr
 
 
 def predicted(home: Path, *arguments: str) -> list[dict]:
@@ -99,7 +99,7 @@ def test_other_formats(home: Path) -> None:
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_answered(home: Path) -> None:
-    (home / "bad.png").write_bytes(b"no picture")
+    (home / "bad.png").write_bytes(b"no image")
     result = run_command(["predict", "ckpt=best.ckpt", "input=[bad.png,photos/a]", "masks=rest"], home)
     assert result.status == 1
     assert "bad.png: not a readable image" in result.stderr

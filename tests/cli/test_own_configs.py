@@ -8,7 +8,7 @@ import pytest
 from command import Result, run_command
 
 MODULE = '''
-"""Two classes of pictures, dark and bright, and a model that looks at the mean."""
+"""Two classes of images, dark and bright, and a model that looks at the mean."""
 import numpy as np
 import torch
 from torch import nn
@@ -49,7 +49,7 @@ class Mean(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.head(self.gain * images.mean((2, 3)))
 '''
-DATASET = """# Dark and bright pictures
+DATASET = """# Dark and bright images
 defaults: [/task@_global_.task: classification, _self_]
 _target_: my_shades.Shades
 per_class: 40  # of each

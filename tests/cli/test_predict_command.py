@@ -1,4 +1,4 @@
-"""sensorium predict: every way to name pictures, every format, and what cannot be read."""
+"""sensorium predict: every way to name images, every format, and what cannot be read."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from images import write_picture_folder
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory) -> Path:
-    """A perceptron that tells three classes apart, `best.ckpt`, and new pictures to show it: `new/class_N/000.png`."""
+    """A perceptron that tells three classes apart, `best.ckpt`, and new images to show it: `new/class_N/000.png`."""
     root = tmp_path_factory.mktemp("predict")
     write_picture_folder(root / "photos", classes=3, per_class=20, size=8)
     arguments = ["dataset=image_folder", "dataset.root=photos", "model=perceptron", "trainer.max_epochs=6", "lr=0.03"]
@@ -89,9 +89,9 @@ def test_classes_and_probabilities(home):
 
 
 def test_predict_agrees_with_eval(home):
-    evaluation = ["eval", "ckpt=best.ckpt", "dataset.root=new", "folder=judged"]
+    evaluation = ["eval", "ckpt=best.ckpt", "dataset.root=new", "folder=evaluated"]
     assert run_command(evaluation, home).status == 0
-    rows = {row["name"]: row for row in csv.DictReader((home / "judged" / "predictions.csv").open())}
+    rows = {row["name"]: row for row in csv.DictReader((home / "evaluated" / "predictions.csv").open())}
     for answer in answers(home, "new"):
         row, best = rows[answer["input"]], answer["classes"][0]
         assert (row["prediction"], float(row["confidence"])) == (
@@ -141,7 +141,7 @@ def test_what_cannot_be_read_is_reported_and_the_rest_answered(kind, home):
     bad = home / "bad"
     if not bad.exists():
         write_picture_folder(bad, classes=1, per_class=2, size=8)
-        (bad / "text.png").write_text("not a picture")
+        (bad / "text.png").write_text("not an image")
         (bad / "void.png").touch()
     stdin = "bad/class_0/000.png\nbad/text.png\nbad/lost.png\nbad/void.png\nbad/class_0/001.png\n"
     arguments = ["predict", "ckpt=best.ckpt", "input=-", f"format={kind}"]

@@ -154,7 +154,7 @@ def test_an_image_that_cannot_be_read_is_named(home: Path) -> None:
         (["train", *SETTINGS, "learning=fixmatch"], "FixMatch is for the classification of"),
         (["train", *SETTINGS, "model=unet"], "Models that take such data: "),
         (["train", *SETTINGS, "augment=scene"], "Say augment=crop or none."),
-        (["eval", "ckpt=best.ckpt", "dataset=digits"], "This checkpoint was trained on pictures of 24x24"),
+        (["eval", "ckpt=best.ckpt", "dataset=digits"], "This checkpoint was trained on images of 24x24"),
     ],
 )
 def test_requests_that_are_refused(home: Path, arguments: list[str], message: str) -> None:

@@ -58,7 +58,7 @@ def test_the_run_folder(trained_run):
 
 def test_history_and_metrics_agree_with_what_is_printed(trained_run):
     (row,) = csv.DictReader((trained_run / "metrics.csv").open())
-    assert (row["epoch"], row["step"]) == ("1", "21")  # 1,295 pictures in batches of 64
+    assert (row["epoch"], row["step"]) == ("1", "21")  # 1,295 images in batches of 64
     text = printed(trained_run)
     (line,) = (line for line in text.splitlines() if line.startswith("epoch 1/1 "))
     for name in ("train/accuracy", "train/loss", "val/accuracy", "val/loss"):

@@ -277,7 +277,7 @@ DEVICES = [
 ]
 TEXTS = [
     ("train resume=earlier", ["earlier was begun with an earlier Sensorium", "train anew"]),
-    ("train model=lstm_classifier", ["lstm_classifier does not take pictures of 8x8", "small_cnn"]),
+    ("train model=lstm_classifier", ["lstm_classifier does not take images of 8x8", "small_cnn"]),
     ("train dataset=contrast_reviews model=lenet", ["lenet does not take texts", "Models that take such data: bag"]),
     ("train dataset=contrast_reviews model=lstm_lm", ["lstm_lm does not take texts", "lstm_classifier"]),
     ("train dataset=number_words model=lstm_lm", ["lstm_lm does not take sentence pairs", "rnn_seq2seq"]),
@@ -294,7 +294,7 @@ TEXTS = [
     ("train class_weights=blanced", ["class_weights=blanced", "Did you mean balanced?"]),
     ("train batch_tokens=0", ["batch_tokens=0 is not possible", "a whole number from 1, or null"]),
     ("train decoding.beam_size=0", ["decoding.beam_size=0 is not possible"]),
-    ("predict ckpt=good.ckpt text=hello", ["text= means nothing to this checkpoint (pictures", "input="]),
+    ("predict ckpt=good.ckpt text=hello", ["text= means nothing to this checkpoint (images", "input="]),
     ("predict ckpt=good.ckpt input=photos prompt=The", ["prompt= means nothing to this checkpoint"]),
     ("predict ckpt=good.ckpt input=photos temperature=-1", ["temperature=-1 is not possible"]),
     ("eval ckpt=good.ckpt,good.ckpt", ["average=true", "compare=OTHER"]),
@@ -330,7 +330,7 @@ def world(tmp_path_factory, trained_run) -> Path:
     write_picture_folder(root / "tiny", size=2)
     write_picture_folder(root / "unlike", parts=["train", "test"], per_class=4)
     (root / "unlike" / "test" / "class_1").rename(root / "unlike" / "test" / "clas_2")
-    (write_picture_folder(root / "text") / "class_0" / "000.png").write_text("not a picture")
+    (write_picture_folder(root / "text") / "class_0" / "000.png").write_text("not an image")
     (write_picture_folder(root / "zero") / "class_0" / "000.png").write_bytes(b"")
     (root / "empty").mkdir()
     (root / "list.csv").write_text("file,class\na.png,a\n")
@@ -422,8 +422,8 @@ MEANINGLESS = [
     ("train batch_tokens=5", ["batch_tokens is for examples of different lengths", "batch_tokens=null"]),
     ("train decoding.beam_size=5", ["decoding.beam_size means nothing for image_classification"]),
     ("train dataset=digit_pose label_smoothing=0.1", ["label_smoothing means nothing", "label_smoothing=0"]),
-    ("train task=translation model=mlp", ["task: TranslationModule is not for pictures", "Leave out task="]),
-    ("train task=image_tagging", ["task: ImageTaggingModule is not for pictures"]),
+    ("train task=translation model=mlp", ["task: TranslationModule is not for images", "Leave out task="]),
+    ("train task=image_tagging", ["task: ImageTaggingModule is not for images"]),
     ("train task.label_smoothing=2", ["task.label_smoothing=2 is not possible", "from 0 to below 1"]),
     ("train trainer.num_nodes=2", ["trainer.num_nodes=2", "torchrun"]),
     ("train trainer.strategy=ddp_spawn", ["trainer.strategy=ddp_spawn is not possible", "auto, ddp, fsdp"]),

@@ -23,7 +23,7 @@ PLENTY = 1 << 30
 
 @pytest.fixture
 def files(tmp_path):
-    return list_images(write_picture_folder(tmp_path / "pictures", per_class=10, size=12))
+    return list_images(write_picture_folder(tmp_path / "images", per_class=10, size=12))
 
 
 @pytest.fixture

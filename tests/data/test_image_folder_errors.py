@@ -63,8 +63,8 @@ def test_a_root_without_class_folders(tmp_path):
 def test_a_root_one_folder_too_high(tmp_path):
     write_picture_folder(tmp_path / "photos" / "set", parts=("train", "test"))
     assert told(tmp_path / "photos").endswith(f"Did you mean dataset.root={tmp_path}/photos/set?")
-    write_picture_folder(tmp_path / "pictures" / "set")
-    assert told(tmp_path / "pictures").endswith(f"Did you mean dataset.root={tmp_path}/pictures/set?")
+    write_picture_folder(tmp_path / "images" / "set")
+    assert told(tmp_path / "images").endswith(f"Did you mean dataset.root={tmp_path}/images/set?")
 
 
 def test_one_class_is_not_enough(tmp_path):

@@ -19,7 +19,7 @@ COLOURS = {"road": [128, 64, 128], "void": [0, 0, 0], "car": [0, 0, 142]}
 
 
 def write(root, masks, **how):
-    """masks: part -> the mask of each picture."""
+    """masks: part -> the mask of each image."""
     for number, (part, of) in enumerate(masks.items()):
         for i, mask in enumerate(of):
             write_picture(root / part / "images" / f"{i}.png", 100 * number + i, size=SIZE)

@@ -14,7 +14,7 @@ SECOND = ("{part}/images", "{part}/labels")
 
 
 def write(root, lines, layout=FIRST, names="names: [cat, dog]\n"):
-    """lines: part -> the lines of each picture, None for no file."""
+    """lines: part -> the lines of each image, None for no file."""
     for number, (part, of) in enumerate(lines.items()):
         images, labels = (root / folder.format(part=part) for folder in layout)
         labels.mkdir(parents=True, exist_ok=True)

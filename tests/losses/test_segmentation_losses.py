@@ -1,4 +1,4 @@
-"""Losses over pixels, on a picture of 2x2 by hand, and against torch's and torchvision's own."""
+"""Losses over pixels, on an image of 2x2 by hand, and against torch's and torchvision's own."""
 
 import math
 

@@ -118,7 +118,7 @@ def test_the_better_of_two_is_the_right_one() -> None:
 
 
 def test_the_map_of_rows_is_that_of_these_pictures() -> None:
-    """One picture all found, one with a class missed, one with nothing: any choice of them is scored as it is alone."""
+    """One image all found, one with a class missed, one with nothing: any choice of them is scored as it is alone."""
     answers = [found([A, B], [0, 1], [0.9, 0.8]), found([A], [0], [0.7]), found([C], [1], [0.6])]
     truths = [truth([A, B], [0, 1]), truth([A, B], [0, 1]), truth([], [])]
     score = map_of_rows(answers, truths, num_classes=2)

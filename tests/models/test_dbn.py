@@ -1,4 +1,4 @@
-"""The deep belief network for pictures: what it learns before any label, and what each part does."""
+"""The deep belief network for images: what it learns before any label, and what each part does."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ SMALL = {"in_channels": 1, "num_classes": 2, "image_size": (4, 4)}
 
 
 def bars(count: int) -> tuple[Tensor, Tensor]:
-    """Pictures of 4x4 pixels with one lit row (class 0) or one lit column (class 1), under noise."""
+    """Images of 4x4 pixels with one lit row (class 0) or one lit column (class 1), under noise."""
     classes, places = torch.randint(0, 2, (count,)), torch.randint(0, 4, (count,))
     images = torch.zeros(count, 1, 4, 4)
     images[torch.arange(count), 0, places] = 1.0

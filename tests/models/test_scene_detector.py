@@ -15,7 +15,7 @@ from sensorium.nn.flops import count_parameters
 
 
 def boxes_of(*pictures: list[tuple[int, list[float], bool]]) -> Boxes:
-    """Class, sides and difficulty of each box of each picture, filled up."""
+    """Class, sides and difficulty of each box of each image, filled up."""
     most = max(1, *map(len, pictures))
     boxes, labels = torch.zeros(len(pictures), most, 4), torch.full((len(pictures), most), IGNORED)
     difficult = torch.zeros(len(pictures), most, dtype=torch.bool)
@@ -98,7 +98,7 @@ def test_pictures_of_any_size_one_by_one_and_together(stride: int) -> None:
 
 
 def squares(count: int) -> tuple[Tensor, Boxes]:
-    """A bright square in each dark picture but the last: of class 0 or, with a hole, of class 2."""
+    """A bright square in each dark image but the last: of class 0 or, with a hole, of class 2."""
     images = torch.randn(count, 1, 48, 48, generator=torch.Generator().manual_seed(0)) * 0.1
     pictures: list[list[tuple[int, list[float], bool]]] = []
     for row in range(count - 1):

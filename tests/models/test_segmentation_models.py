@@ -65,7 +65,7 @@ def test_contract(name: str) -> None:
         torch.testing.assert_close(model(images[1:2]), logits[1:2], atol=1e-5, rtol=1e-4)
         assert model(images[:1, :, :9, :7]).shape == (1, 5, 9, 7)
     assert_weights_are_all(model, build(name), images)
-    assert build(name, in_channels=1)(torch.randn(1, 1, 32, 32)).shape == (1, 5, 32, 32)  # learns from one picture too
+    assert build(name, in_channels=1)(torch.randn(1, 1, 32, 32)).shape == (1, 5, 32, 32)  # learns from one image too
     freeze_backbone(model)
     assert [key for key, value in model.named_parameters() if value.requires_grad] == ["head.weight", "head.bias"]
 
@@ -95,7 +95,7 @@ def test_a_unet_gives_every_size_its_own(changes: dict[str, Any]) -> None:
 
 
 def test_what_a_unet_says_inside_does_not_depend_on_the_size() -> None:
-    """A pixel 20 or more from every edge sees nothing but the picture: more rows and columns change nothing there."""
+    """A pixel 20 or more from every edge sees nothing but the image: more rows and columns change nothing there."""
     model, picture = small_unet(), torch.randn(1, 1, 53, 49)
     with torch.no_grad():
         whole, part = model(picture), model(picture[..., :46, :42])

@@ -1,4 +1,4 @@
-"""The spiking network: what it counts, and what it makes of the picture."""
+"""The spiking network: what it counts, and what it makes of the image."""
 
 import pytest
 import torch
@@ -43,7 +43,7 @@ def test_brightness_becomes_a_rate_of_spikes() -> None:
     """A constant current of 0.75 with a decay of 0.5: u = 0.75, 1.125 (spike), 0.8125, 1.15625 (spike)."""
     layer = SpikingConv(in_channels=1, out_channels=1, pool=True, decay=0.5, threshold=1.0, slope=5.0).eval()
     layer.norm = nn.Identity()
-    nn.init.dirac_(layer.conv.weight)  # the picture itself is the current
+    nn.init.dirac_(layer.conv.weight)  # the image itself is the current
     images = torch.zeros(1, 1, 1, 2, 2)
     images[..., 0, 0] = 0.75
     spikes, count = layer(images, 4)

@@ -55,7 +55,7 @@ def test_other_families_work_on_small_pictures(name: str) -> None:
     ("name", "size", "message"),
     [
         ("resnet81", 32, "no torchvision model 'resnet81'. Did you mean resnet18"),
-        ("vit_b_16", 28, "square pictures whose side divides by 16, not 28x28.\nUse pictures of 32x32"),
+        ("vit_b_16", 28, "square images whose side divides by 16, not 28x28.\nUse images of 32x32"),
         ("maxvit_t", 32, "sides divide by 224, not 32x32"),
     ],
 )
@@ -101,7 +101,7 @@ def test_weights_that_cannot_be_fetched(weights_folder: Path, monkeypatch: pytes
     ) as caught:
         torchvision_model("resnet18", 32, pretrained=True)
     assert str(weights_folder / "resnet18-f37072fd.pth") in str(caught.value)
-    with pytest.raises(RequestError, match="weights of vit_b_16 are for pictures of 224x224, not 32x32"):
+    with pytest.raises(RequestError, match="weights of vit_b_16 are for images of 224x224, not 32x32"):
         torchvision_model("vit_b_16", 32, pretrained=True)
 
 
@@ -109,9 +109,9 @@ def test_timm_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     shape = {"in_channels": 3, "num_classes": 4}
     with pytest.raises(RequestError, match=r"no timm model 'resnet118'. Did you mean resnet18"):
         TimmClassifier(name="resnet118", image_size=(32, 32), **shape)
-    with pytest.raises(RequestError, match=r"test_vit cannot take pictures of 28x28 pixels: .*divisible by patch size"):
+    with pytest.raises(RequestError, match=r"test_vit cannot take images of 28x28 pixels: .*divisible by patch size"):
         TimmClassifier(name="test_vit", image_size=(28, 28), **shape)
-    with pytest.raises(RequestError, match="cannot build xcit_nano_12_p16_224 for pictures of 28x28"):
+    with pytest.raises(RequestError, match="cannot build xcit_nano_12_p16_224 for images of 28x28"):
         TimmClassifier(name="xcit_nano_12_p16_224", image_size=(28, 28), **shape)
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(RequestError, match=r"'timm', which is not installed.\nType: pip install 'sensorium\[timm\]'"):

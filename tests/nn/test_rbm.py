@@ -1,4 +1,4 @@
-"""Restricted Boltzmann machines against brute force over every state, and contrastive divergence on toy pictures."""
+"""Restricted Boltzmann machines against brute force over every state, and contrastive divergence on toy images."""
 
 import itertools
 import math
@@ -10,7 +10,7 @@ from torch import Tensor
 from sensorium.errors import RequestError
 from sensorium.nn.rbm import DeepBeliefStack, RestrictedBoltzmannMachine
 
-# Pictures of 2x3 pixels: one lit column, or the whole upper or lower row.
+# Images of 2x3 pixels: one lit column, or the whole upper or lower row.
 PICTURES = torch.tensor(
     [[1, 0, 0, 1, 0, 0], [0, 1, 0, 0, 1, 0], [0, 0, 1, 0, 0, 1], [1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]]
 ).float()
@@ -114,7 +114,7 @@ def test_contrastive_divergence_lowers_the_exact_negative_log_likelihood(steps: 
 
     settings = {"learning_rate": 0.1, "batch_size": 10, "steps": steps, "weight_decay": 0.0}
     rbm.fit(PICTURES.repeat(20, 1), epochs=0, **settings)
-    # Each pixel is lit in two of five pictures; without weights the pixels are independent coins.
+    # Each pixel is lit in two of five images; without weights the pixels are independent coins.
     coins = -6 * (0.4 * math.log(0.4) + 0.6 * math.log(0.6))
     assert nats() == pytest.approx(coins, abs=0.02)
     errors = rbm.fit(PICTURES.repeat(20, 1), epochs=40, **settings)

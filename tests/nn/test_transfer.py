@@ -162,7 +162,7 @@ def test_the_same_network_under_another_name_is_found() -> None:
 
 
 def test_a_first_convolution_goes_from_grey_to_colour_and_back() -> None:
-    """The answer to a grey picture is the same."""
+    """The answer to a gray image is the same."""
     grey = nn.Sequential(nn.Conv2d(1, 4, 3))
     colour = nn.Sequential(nn.Conv2d(3, 4, 3))
     report = load_weights(colour, grey.state_dict())

@@ -132,7 +132,7 @@ def test_init_takes_the_weights_of_a_checkpoint_and_says_what_it_left_out(
 
 
 def test_digits_start_clothes_whatever_the_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """8x8 grey to 16x16 colour with as many classes: all but the head, the first filters shared out."""
+    """8x8 gray to 16x16 colour with as many classes: all but the head, the first filters shared out."""
     few = [item for item in STEP if not item.startswith("model")]
     few += ["model=small_cnn", "model.width=4", "trainer.max_epochs=1", "optimizer.lr=1e-30"]
     first = trained(tmp_path, *few)

@@ -1,4 +1,4 @@
-"""The group `learning`: what it makes of data and task, for pictures, texts and sounds, and what it refuses."""
+"""The group `learning`: what it makes of data and task, for images, texts and sounds, and what it refuses."""
 
 import csv
 from pathlib import Path

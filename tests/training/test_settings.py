@@ -46,7 +46,7 @@ def resolved(model: nn.Module, spec: Spec, *, memory_format: str = "auto", preci
 
 
 def flat(outputs: int) -> nn.Module:
-    """2 * 100 * 100 * outputs operations for a picture of 100 x 100."""
+    """2 * 100 * 100 * outputs operations for an image of 100 x 100."""
     return nn.Sequential(nn.Flatten(), nn.Linear(10_000, outputs))
 
 

@@ -19,7 +19,7 @@ def affine(images, *, translate=(0, 0), slopes=(0.0, 0.0), center=None):
     return published.affine(images, angle=0.0, translate=list(translate), scale=1.0, shear=shear, center=center, **KEYS)
 
 
-# Level 10 of 30, sign negative, on pictures of 30x30: TrivialAugment, then where RandAugment differs.
+# Level 10 of 30, sign negative, on images of 30x30: TrivialAugment, then where RandAugment differs.
 EXPECTED_TRIVIAL = {
     "identity": lambda x: x,
     "shear_x": lambda x: affine(x, slopes=(-0.33, 0.0), center=[0, 0]),

@@ -32,7 +32,7 @@ CASES = [
 @pytest.mark.parametrize(("ours", "theirs", "amounts"), CASES, ids=[ours.__name__ for ours, _, _ in CASES])
 def test_equals_torchvision_with_an_amount_for_each_picture(ours, theirs, amounts, channels):
     images = noise(4, (channels, 9, 12))
-    images[:, :, 0, :4] = torch.tensor([0.0, 0.0, 1.0, 0.25])  # grey and extreme pixels too
+    images[:, :, 0, :4] = torch.tensor([0.0, 0.0, 1.0, 0.25])  # gray and extreme pixels too
     changed = ours(images, torch.tensor(amounts, dtype=torch.float32))
     for i, amount in enumerate(amounts):
         assert torch.allclose(changed[i], theirs(images[i], amount), atol=1e-5)
@@ -52,7 +52,7 @@ def test_a_pixel_by_hand():
 
 def test_contrast_of_a_large_picture_does_not_depend_on_the_batch():
     images, threads = noise(24, (1, 256, 256)), torch.get_num_threads()
-    torch.set_num_threads(2)  # two threads share the sum over one picture, but not the sums over several
+    torch.set_num_threads(2)  # two threads share the sum over one image, but not the sums over several
     try:
         together = colour.contrast(images, torch.zeros(24))
         alone = [colour.contrast(images[i : i + 1], torch.zeros(1))[0] for i in range(24)]

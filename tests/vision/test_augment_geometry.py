@@ -24,7 +24,7 @@ def random_of(count, epoch=0):
 
 
 def ramp(count, height=3, width=4):
-    """Every pixel of a picture another value, from 1."""
+    """Every pixel of an image another value, from 1."""
     return torch.arange(1, height * width + 1, dtype=torch.uint8).view(1, 1, height, width).repeat(count, 1, 1, 1)
 
 

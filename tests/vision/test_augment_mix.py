@@ -1,4 +1,4 @@
-"""MixUp and CutMix: pictures and targets are mixed by the same weights."""
+"""MixUp and CutMix: images and targets are mixed by the same weights."""
 
 import pytest
 import torch
@@ -15,13 +15,13 @@ def random_of(count=COUNT, batch=0):
 
 
 def batch():
-    """Picture i has the value i / 64 everywhere and the target i."""
+    """Image i has the value i / 64 everywhere and the target i."""
     values = torch.arange(COUNT) / COUNT
     return values.view(-1, 1, 1, 1).expand(-1, 3, 8, 6), torch.eye(COUNT)
 
 
 def others():
-    """Rows whose partner is another picture."""
+    """Rows whose partner is another image."""
     return random_of().permutation() != torch.arange(COUNT)
 
 

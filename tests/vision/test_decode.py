@@ -1,4 +1,4 @@
-"""Pixels checked by hand for every kind of picture, and a clear refusal of everything else."""
+"""Pixels checked by hand for every kind of image, and a clear refusal of everything else."""
 
 import io
 from pathlib import Path
@@ -18,21 +18,21 @@ from sensorium.vision.decode import (
 )
 
 
-def saved(image, name="picture.png", **options):
+def saved(image, name="image.png", **options):
     file = io.BytesIO()
     image.save(file, format=None if "." not in name else Image.registered_extensions()[Path(name).suffix], **options)
     file.seek(0)
     return file
 
 
-def decoded(image, channels, name="picture.png", **options):
+def decoded(image, channels, name="image.png", **options):
     """(C, H, W) at the size it has, through a file."""
     size = (image.height, image.width)
     return decode_image(saved(image, name, **options), image_size=size, in_channels=channels, resize="crop")
 
 
 def row(*values, mode):
-    """A picture of one row with these pixel values."""
+    """An image of one row with these pixel values."""
     image = Image.new(mode, (len(values), 1))
     image.putdata(values)
     return image
@@ -65,7 +65,7 @@ def test_colour_becomes_grey_by_its_luma():
         (row((0, 255), (0, 128), (200, 0), mode="LA"), [0, 127, 255]),  # on white: 0 * a + 255 * (1 - a)
         (row(0, 25700, 65535, mode="I;16"), [0, 100, 255]),  # 257 steps of 16 bit are one of 8
     ],
-    ids=["grey", "one bit", "grey with transparency", "16 bit"],
+    ids=["gray", "one bit", "gray with transparency", "16 bit"],
 )
 def test_grey_of_every_kind(image, expected, channels):
     assert decoded(image, channels).tolist() == [[expected]] * channels
@@ -221,7 +221,7 @@ def damaged(tmp_path, name, content):
     ("name", "content", "reason"),
     [
         ("empty.jpg", b"", "the file is empty"),
-        ("text.png", b"I am not a picture", "its content is none of JPEG, PNG, WEBP, BMP, TIFF, GIF, PPM"),
+        ("text.png", b"I am not an image", "its content is none of JPEG, PNG, WEBP, BMP, TIFF, GIF, PPM"),
         ("program.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "its content is none of"),
     ],
 )

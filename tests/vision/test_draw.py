@@ -1,4 +1,4 @@
-"""Boxes on a picture."""
+"""Boxes on an image."""
 
 import numpy as np
 

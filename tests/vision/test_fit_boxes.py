@@ -1,4 +1,4 @@
-"""Boxes and masks go where their pictures go, and come back."""
+"""Boxes and masks go where their images go, and come back."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Pictures with boxes or masks changed together: by hand, and against torchvision's transforms of tv_tensors."""
+"""Images with boxes or masks changed together: by hand, and against torchvision's transforms of tv_tensors."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def random_of(rows):
 
 
 def boxes_of(*lists, label=3):
-    """One picture for each list of boxes."""
+    """One image for each list of boxes."""
     most = max(len(boxes) for boxes in lists)
     boxes, labels = torch.zeros(len(lists), most, 4), torch.full((len(lists), most), IGNORED)
     for i, given in enumerate(lists):
@@ -46,7 +46,7 @@ def test_a_mirrored_picture_has_mirrored_boxes_and_masks():
     same, moved = flip(images, masks, random_of(range(400)))
     assert torch.equal(same, flipped)
     assert torch.equal(moved, same[:, 0].byte())
-    # The first pixel tells how a picture was turned.
+    # The first pixel tells how an image was turned.
     expected = {0: [0.5, 1, 2, 3], 3: [2, 1, 3.5, 3], 8: [0.5, 0, 2, 2], 11: [2, 0, 3.5, 2]}
     found = {int(corner): box for corner, box in zip(flipped[:, 0, 0, 0], boxes.boxes[:, 0].tolist(), strict=True)}
     assert found == expected
@@ -68,7 +68,7 @@ def test_zoom_equals_torchvision(scale, right, down, fill):
     pictures, boxes = module.zoomed(images, marks, *given)
     _, moved = module.zoomed(images, masks, *given)
     for i, image in enumerate(images):
-        # With its own `fill` torchvision darkens the border: there it weighs the picture by its cover twice.
+        # With its own `fill` torchvision darkens the border: there it weighs the image by its cover twice.
         colour = image.mean((1, 2), keepdim=True) if fill == "mean" else 0.0
         theirs = published.affine(image - colour, **how, interpolation=InterpolationMode.BILINEAR) + colour
         torch.testing.assert_close(pictures[i], theirs, atol=1e-5, rtol=0)
@@ -82,7 +82,7 @@ def test_zoom_equals_torchvision(scale, right, down, fill):
 
 
 def test_what_is_left_of_a_box():
-    # Pictures of 20 x 20 moved right by 10: of boxes 10 wide, all, 60 %, 40 %, 2 pixels and nothing are left.
+    # Images of 20 x 20 moved right by 10: of boxes 10 wide, all, 60 %, 40 %, 2 pixels and nothing are left.
     lefts = [0, 4, 6, 8, 10]
     marks = boxes_of([[left, 0, left + 10, 10] for left in lefts])
     marks = marks._replace(difficult=torch.tensor([[True, False, True, False, False]]))

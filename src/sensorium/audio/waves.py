@@ -101,8 +101,8 @@ class Reverberation(nn.Module):
         # A product of spectra is a convolution; the size leaves room for the echo, so that it does not come round.
         size = samples.shape[1] + echo.shape[1]
         size += -size % 128  # of many small factors, for speed
-        heard = torch.fft.irfft(torch.fft.rfft(samples, size) * torch.fft.rfft(echo, size), size)
-        return cleared(samples + level[:, None] * heard[:, : samples.shape[1]], lengths), lengths
+        echoed = torch.fft.irfft(torch.fft.rfft(samples, size) * torch.fft.rfft(echo, size), size)
+        return cleared(samples + level[:, None] * echoed[:, : samples.shape[1]], lengths), lengths
 
     def _echo(self, place: Tensor, seconds: Tensor) -> Tensor:
         """What follows one click in each room: (B, L), of power 1, silent at the click itself."""

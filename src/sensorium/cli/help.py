@@ -7,7 +7,7 @@ from sensorium.errors import listing
 SUMMARIES = {
     "train": "train a model, evaluate it on the test split, leave a run folder",
     "eval": "evaluate a checkpoint, on its own test data or on other data",
-    "predict": "classify pictures or texts, translate, or go on with a text, with a checkpoint",
+    "predict": "classify images or texts, translate, or go on with a text, with a checkpoint",
     "list": "datasets, models, experiments, optimizers and every other choice",
 }
 

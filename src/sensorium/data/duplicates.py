@@ -1,6 +1,6 @@
 """What is wrong with examples in several splits: the same one twice, a class that training does not have.
 
-One set of rules for pictures, texts and recordings. Shapes: N examples, D bytes of a digest.
+One set of rules for images, texts and recordings. Shapes: N examples, D bytes of a digest.
 """
 
 from collections import Counter

@@ -184,7 +184,7 @@ class StreamOrder(Order):
                 f"A text of {num_tokens:,} tokens is too short for {processes} processes that read {context} at a time."
                 "\nTake fewer devices or a smaller context."
             )
-        # A stream is judged from an empty state on: few long ones say more of a model than many short ones.
+        # A stream is evaluated from an empty state on: few long ones say more of a model than many short ones.
         longest = stretches if plan.shuffle else stretches // _LONG
         self.streams = max(1, min(streams, longest)) // processes * processes
         self._per_stream = max(1, stretches // self.streams)

@@ -21,12 +21,12 @@ from torchvision.ops import box_iou
 
 OVERLAPS = np.linspace(0.5, 0.95, 10)
 AREAS = ("all", "small", "medium", "large")  # up to 32 x 32 pixels, up to 96 x 96, and above
-MOST = 100  # boxes of a class in a picture that count, the best ones
+MOST = 100  # boxes of a class in an image that count, the best ones
 RECALLS = np.linspace(0, 1, 101)
 
 
 class DetectedBoxes(NamedTuple):
-    """What is found in a picture. boxes: (N, 4) pixels. labels: (N,) class numbers. scores: (N,)."""
+    """What is found in an image. boxes: (N, 4) pixels. labels: (N,) class numbers. scores: (N,)."""
 
     boxes: np.ndarray
     labels: np.ndarray
@@ -34,7 +34,7 @@ class DetectedBoxes(NamedTuple):
 
 
 class GroundTruth(NamedTuple):
-    """What there is in a picture. boxes: (N, 4) pixels. labels: (N,) class numbers. difficult: (N,) bool."""
+    """What there is in an image. boxes: (N, 4) pixels. labels: (N,) class numbers. difficult: (N,) bool."""
 
     boxes: np.ndarray
     labels: np.ndarray
@@ -52,7 +52,7 @@ class DetectionScores:
     counts: np.ndarray
 
     def summary(self) -> dict[str, float]:
-        """map (over all overlaps), map50, map75, recall (at most 100 boxes a class and picture), and map_small,
+        """map (over all overlaps), map50, map75, recall (at most 100 boxes a class and image), and map_small,
         map_medium and map_large for the areas that have boxes.
         """
         found = {
@@ -77,7 +77,7 @@ class DetectionScores:
 def detection_scores(
     found: Sequence[DetectedBoxes], truths: Sequence[GroundTruth], *, num_classes: int, areas: bool = True
 ) -> DetectionScores:
-    """Of N pictures. areas: whether small, medium and large boxes are scored too, which takes four times as long."""
+    """Of N images. areas: whether small, medium and large boxes are scored too, which takes four times as long."""
     with contextlib.redirect_stdout(io.StringIO()):  # it tells how long it took
         evaluator = _matched(found, truths, num_classes=num_classes, areas=areas)
         evaluator.accumulate()
@@ -91,7 +91,7 @@ def detection_scores(
 def map_of_rows(
     found: Sequence[DetectedBoxes], truths: Sequence[GroundTruth], *, num_classes: int
 ) -> Callable[[np.ndarray], float]:
-    """A function from N rows, which may repeat, to the mAP of these pictures; boxes are matched once."""
+    """A function from N rows, which may repeat, to the mAP of these images; boxes are matched once."""
     with contextlib.redirect_stdout(io.StringIO()):
         evaluator = _matched(found, truths, num_classes=num_classes, areas=False)
     matches = np.array([*evaluator.evalImgs, None], dtype=object)[:-1].reshape(num_classes, len(truths))
@@ -124,30 +124,30 @@ def _mean(values: np.ndarray) -> float:
     return 0.0 if np.isnan(values).all() else float(np.nanmean(values))
 
 
-def _coco(rows: Iterable[dict[str, Any]], pictures: int) -> COCO:
+def _coco(rows: Iterable[dict[str, Any]], num_images: int) -> COCO:
     coco = COCO()
     # Numbers from 1 on: the evaluator takes 0 for "no match".
     annotations = [row | {"id": number} for number, row in enumerate(rows, start=1)]
-    coco.dataset = {"images": [{"id": row} for row in range(pictures)], "annotations": annotations, "categories": []}
+    coco.dataset = {"images": [{"id": row} for row in range(num_images)], "annotations": annotations, "categories": []}
     coco.createIndex()
     return coco
 
 
 def _truth_rows(truths: Sequence[GroundTruth]) -> Iterable[dict[str, Any]]:
-    for picture, truth in enumerate(truths):
+    for row, truth in enumerate(truths):
         for box, label, difficult in zip(truth.boxes, truth.labels, truth.difficult, strict=True):
-            yield _row(picture, box, label) | {"iscrowd": int(difficult)}
+            yield _row(row, box, label) | {"iscrowd": int(difficult)}
 
 
 def _found_rows(found: Sequence[DetectedBoxes]) -> Iterable[dict[str, Any]]:
-    for picture, one in enumerate(found):
+    for row, one in enumerate(found):
         for box, label, score in zip(one.boxes, one.labels, one.scores, strict=True):
-            yield _row(picture, box, label) | {"iscrowd": 0, "score": float(score)}
+            yield _row(row, box, label) | {"iscrowd": 0, "score": float(score)}
 
 
-def _row(picture: int, box: np.ndarray, label: int) -> dict[str, Any]:
+def _row(row: int, box: np.ndarray, label: int) -> dict[str, Any]:
     left, top, width, height = as_coco(box)
-    return {"image_id": picture, "category_id": int(label), "bbox": [left, top, width, height], "area": width * height}
+    return {"image_id": row, "category_id": int(label), "bbox": [left, top, width, height], "area": width * height}
 
 
 def as_coco(box: np.ndarray) -> tuple[float, float, float, float]:
@@ -166,7 +166,7 @@ class DetectionErrors(NamedTuple):
 
 
 def errors(found: DetectedBoxes, truth: GroundTruth, *, threshold: float, overlap: float = 0.5) -> DetectionErrors:
-    """Of one picture, of the boxes that score at least `threshold`: each, the best first, takes the box of its class
+    """Of one image, of the boxes that score at least `threshold`: each, the best first, takes the box of its class
     that it overlaps most and that is not taken, by at least `overlap`. Difficult boxes are not missed, and not wrong.
     """
     free = np.ones(len(truth.labels), dtype=bool)

@@ -91,11 +91,11 @@ def alignment(reference: str, hypothesis: str) -> str:
     Stars stand where a word is missing.
     """
     output = jiwer_package().process_words([_even(reference)], [_even(hypothesis)])
-    said, heard = output.references[0], output.hypotheses[0]
+    said, written = output.references[0], output.hypotheses[0]
     columns: list[tuple[str, str, str]] = []
     for chunk in output.alignments[0]:
         left = said[chunk.ref_start_idx : chunk.ref_end_idx]
-        right = heard[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        right = written[chunk.hyp_start_idx : chunk.hyp_end_idx]
         mark = "" if chunk.type == "equal" else chunk.type[0].upper()
         for place in range(max(len(left), len(right))):
             word = left[place] if left else "*" * len(right[place])

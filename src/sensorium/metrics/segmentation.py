@@ -35,8 +35,8 @@ def confusion_matrices(predicted: Tensor, masks: Tensor, *, num_classes: int) ->
     Row: class of the reference, column: class found.
     """
     counted = masks != VOID
-    picture = torch.arange(len(masks), device=masks.device).view(-1, 1, 1)
-    cells = (picture * num_classes + masks) * num_classes + predicted
+    image = torch.arange(len(masks), device=masks.device).view(-1, 1, 1)
+    cells = (image * num_classes + masks) * num_classes + predicted
     counts = torch.bincount(cells[counted], minlength=len(masks) * num_classes**2)
     return counts.view(len(masks), num_classes, num_classes)
 
@@ -75,6 +75,6 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
-    """Over the last dimension, without what is NaN; np.nanmean would warn of a picture that is VOID all over."""
+    """Over the last dimension, without what is NaN; np.nanmean would warn of an image that is VOID all over."""
     defined = ~np.isnan(values)
     return _ratio(np.where(defined, values, 0).sum(-1), defined.sum(-1))

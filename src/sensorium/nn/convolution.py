@@ -6,7 +6,7 @@ from torch import Tensor, nn
 class ConvBatchNorm(nn.Module):
     """Convolution without bias, batch normalisation (Ioffe and Szegedy 2015, arXiv 1502.03167), optional ReLU.
 
-    The picture keeps its size when stride is 1 and the kernel is odd.
+    The image keeps its size when stride is 1 and the kernel is odd.
     """
 
     def __init__(

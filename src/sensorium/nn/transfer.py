@@ -184,7 +184,7 @@ def _under_our_names(ours: Mapping[str, Tensor], state: Mapping[str, Tensor]) ->
 
 
 def _first_convolution(model: nn.Module) -> str:
-    """The name of the weight that meets the pictures; "" when there is none."""
+    """The name of the weight that meets the images; "" when there is none."""
     layers = (name for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d) and layer.groups == 1)
     name = next(layers, None)
     return "" if name is None else f"{name}.weight".lstrip(".")

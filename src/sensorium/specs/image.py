@@ -1,4 +1,4 @@
-"""Pictures: with a class each, with boxes, or with a class for every pixel."""
+"""Images: with a class each, with boxes, or with a class for every pixel."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,12 +16,12 @@ class ImageInputSpec(AnySpec):
     """Images of one size, whatever a model answers.
 
     image_size: (height, width) in pixels.
-    resize: how a picture of another size is brought to image_size: "crop" scales the shorter side and cuts the
+    resize: how an image of another size is brought to image_size: "crop" scales the shorter side and cuts the
         middle, "pad" scales the longer side and fills with black, "stretch" ignores the aspect ratio.
     mean, std: per channel, of pixel values scaled to [0, 1], over the training split.
     """
 
-    unit = "picture"
+    unit = "image"
     inputs = ("images",)
 
     in_channels: int
@@ -35,7 +35,7 @@ class ImageInputSpec(AnySpec):
         return {"image_size": list(self.image_size), "channels": self.in_channels, "resize": self.resize}
 
     def example(self, length: int = 0) -> tuple[Tensor, ...]:
-        """One black picture."""
+        """One black image."""
         return (torch.zeros(1, self.in_channels, *self.image_size),)
 
     def example_size(self, length: int) -> str:
@@ -43,7 +43,7 @@ class ImageInputSpec(AnySpec):
 
     def __str__(self) -> str:
         height, width = self.image_size
-        return f"pictures of {height}x{width} with {self.in_channels} channel{'' if self.in_channels == 1 else 's'}"
+        return f"images of {height}x{width} with {self.in_channels} channel{'' if self.in_channels == 1 else 's'}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class ImageClassesSpec(ImageInputSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageClassificationSpec(ImageClassesSpec, LogitsSpec):
-    """Pictures with a class each."""
+    """Images with a class each."""
 
     task = "image_classification"
 
@@ -93,7 +93,7 @@ class ImageTaggingSpec(ImageClassesSpec, LogitsSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectDetectionSpec(ImageClassesSpec):
-    """Pictures with boxes around things of these classes. Class numbers begin at 0; there is none for background."""
+    """Images with boxes around things of these classes. Class numbers begin at 0; there is none for background."""
 
     task = "object_detection"
 
@@ -108,7 +108,7 @@ class ObjectDetectionSpec(ImageClassesSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class SemanticSegmentationSpec(ImageClassesSpec, LogitsSpec):
-    """Pictures with a class for every pixel.
+    """Images with a class for every pixel.
 
     palette: red, green and blue from 0 to 255 for each class in turn, 3K numbers; what masks and overlays are drawn in.
     """

@@ -1,4 +1,4 @@
-"""An average of the weights, used wherever the model is judged or saved (Polyak and Juditsky 1992).
+"""An average of the weights, used wherever the model is evaluated or saved (Polyak and Juditsky 1992).
 
 Not Lightning's EMAWeightAveraging: docs/decisions/0016.
 """

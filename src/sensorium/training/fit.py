@@ -296,7 +296,7 @@ def judged_by(best: tuple[str, str], section: Section) -> dict[str, Any]:
 def _check_monitor(name: str, callback: pl.Callback, task: TaskModule) -> None:
     """Refuses a metric that nobody computes, and a mode that is none, before training instead of after an epoch."""
     monitor, mode = getattr(callback, "monitor", None), getattr(callback, "mode", "max")
-    stages = ("val",) if name == "checkpoints" else ("val", "train")  # best is judged when validation is over
+    stages = ("val",) if name == "checkpoints" else ("val", "train")  # best is evaluated when validation is over
     known = [name for stage in stages for name in task.logged(stage)]
     if monitor is not None and monitor not in known:
         raise unknown(f"metric for callbacks.{name}.monitor", str(monitor), known)

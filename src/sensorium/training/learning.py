@@ -19,7 +19,10 @@ from sensorium.tasks.learning.semi_supervised import Method, SemiSupervised
 from sensorium.tasks.preprocessing import Preparation
 from sensorium.tasks.training_module import TaskModule
 
-_REFERENCE, _CHUNK = 2000, 250  # labelled training examples that features are judged by, and how many are read at once
+_REFERENCE, _CHUNK = (
+    2000,
+    250,
+)  # labelled training examples that features are evaluated by, and how many are read at once
 
 
 def with_labels(config: RunConfig, data: Data) -> Data:

@@ -86,8 +86,8 @@ class ProgressReport(pl.Callback):
             self._drawn_at = now
             speed = self._done / (now - self._epoch_started) if self._epoch_started else 0.0
             loss = float(outputs["loss"] if isinstance(outputs, dict) else outputs)
-            judged = trainer.callback_metrics.get(self.metric)
-            metric = f"  {self.metric} {float(judged):z.4f}" if judged is not None else ""
+            reached = trainer.callback_metrics.get(self.metric)
+            metric = f"  {self.metric} {float(reached):z.4f}" if reached is not None else ""
             self.bar.update(
                 self._task, completed=batch_idx + 1, detail=f"loss {loss:z.4f}{metric}  {speed:,.0f} {self._unit}/s"
             )

@@ -1,4 +1,4 @@
-"""debug=trace: every activation, gradient and update of a small net's first step on one picture, by number.
+"""debug=trace: every activation, gradient and update of a small net's first step on one image, by number.
 
 Computed in float64, so that the gradients of backpropagation (D. Rumelhart, G. Hinton and R. Williams, "Learning
 representations by back-propagating errors", Nature 323, 1986) can be held against finite differences of the loss.
@@ -53,7 +53,7 @@ def show(config: RunConfig, *, data: Data, model: nn.Module, say: Callable[[str]
     """Says it all, a line or a block of numbers at a time, for the row config.trace; the model stays as it is.
 
     Raises RequestError for a row that is not there, for a model with too many weights or none that learn, and for data
-    other than pictures.
+    other than images.
     """
     _check_small(config, data, model)
     model = _without_overwriting(copy.deepcopy(model))
@@ -223,7 +223,7 @@ def _block(name: str, values: Tensor | None) -> str:
     """A name with its shape, and the numbers of the one example, (1, ...) or (steps, ...), below."""
     if values is None:
         return f"{name}: none"
-    # Of a net that looks at its picture for several steps, all of them.
+    # Of a net that looks at its image for several steps, all of them.
     numbers = (values[0] if len(values) == 1 else values).detach().numpy() + 0.0  # no -0
     shape = "x".join(map(str, numbers.shape)) or "1"
     rows = numbers.reshape(-1, numbers.shape[-1]) if numbers.ndim else numbers.reshape(1, 1)

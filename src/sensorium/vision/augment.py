@@ -1,6 +1,6 @@
 """Augmentation of a whole batch, on the device where the batch is.
 
-Workers only cut stored pixels; everything random happens here, at once for all pictures, from the numbers of
+Workers only cut stored pixels; everything random happens here, at once for all images, from the numbers of
 `ExampleRandom`. The same (seed, epoch, example) gives the same image on any number of workers.
 """
 
@@ -14,7 +14,7 @@ from sensorium.vision.normalise import as_float
 
 
 class Augment(nn.Module):
-    """Transforms of each picture, in order, then a mix of two.
+    """Transforms of each image, in order, then a mix of two.
 
     transforms: modules forward(images, random) -> images, by name or in a list; a name set to None is left out. Those
     with `any_dtype = True` that come first work on the stored uint8 pixels, the others get float in [0, 1].

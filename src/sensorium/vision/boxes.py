@@ -15,7 +15,7 @@ def random_boxes(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """One box inside each image (B, C, H, W): top, left, height, width, each (B,) in whole pixels, as float.
 
-    scale: smallest and largest area, as a share of the picture. ratio: smallest and largest width / height, on top of
+    scale: smallest and largest area, as a share of the image. ratio: smallest and largest width / height, on top of
     the image's own, even on a logarithmic scale. A side longer than the image is cut to it.
     """
     area, shape, down, right = random.uniform(4).unbind(1)
@@ -45,7 +45,7 @@ def _paint(images: Tensor, mask: Tensor, fill: float) -> Tensor:
 class Erasing(nn.Module):
     """Paints over one box of random area and shape (Zhong 2017, arXiv 1708.04896).
 
-    probability: that an image gets a box. scale: smallest and largest area of the box, as a share of the picture.
+    probability: that an image gets a box. scale: smallest and largest area of the box, as a share of the image.
     ratio: smallest and largest width / height of the box. fill: the paint, 0 black to 1 white.
     """
 

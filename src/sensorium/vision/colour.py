@@ -1,4 +1,4 @@
-"""Changing the colours of a batch of pictures, each by amounts of its own.
+"""Changing the colours of a batch of images, each by amounts of its own.
 
 Images are (B, C, H, W) float in [0, 1] and stay so, amounts are (B,). An image without three channels has no
 saturation and no hue: it comes back as it is. Each function equals its counterpart adjust_... or namesake in
@@ -19,7 +19,7 @@ def _spread(amounts: Tensor) -> Tensor:
 
 
 def _blend(images: Tensor, others: Tensor, weight: Tensor) -> Tensor:
-    """weight = 1 is the picture, 0 the other one, above 1 beyond the picture."""
+    """weight = 1 is the image, 0 the other one, above 1 beyond the image."""
     return (others + (images - others) * _spread(weight)).clamp_(0, 1)
 
 
@@ -34,12 +34,12 @@ def gray(images: Tensor) -> Tensor:
 
 
 def brightness(images: Tensor, factor: Tensor) -> Tensor:
-    """factor: 0 is black, 1 the picture."""
+    """factor: 0 is black, 1 the image."""
     return (images * _spread(factor)).clamp_(0, 1)
 
 
 def contrast(images: Tensor, factor: Tensor) -> Tensor:
-    """factor: 0 is even gray of the picture's mean luma, 1 the picture."""
+    """factor: 0 is even gray of the image's mean luma, 1 the image."""
     luma = gray(images)
     # A sum of integers has no rounding, hence no order: a float mean may differ with the batch and the device.
     total = (luma * 2**24).long().sum((1, 2, 3), keepdim=True)
@@ -47,7 +47,7 @@ def contrast(images: Tensor, factor: Tensor) -> Tensor:
 
 
 def saturation(images: Tensor, factor: Tensor) -> Tensor:
-    """factor: 0 is gray, 1 the picture."""
+    """factor: 0 is gray, 1 the image."""
     return _blend(images, gray(images), factor) if images.shape[1] == 3 else images
 
 

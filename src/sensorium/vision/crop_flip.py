@@ -48,7 +48,7 @@ class RandomCrop(nn.Module):
 
 
 class RandomFlip(nn.Module):
-    """Mirrors every other picture, by chance.
+    """Mirrors every other image, by chance.
 
     horizontal, vertical: which mirrors; each is applied with probability 0.5.
     """
@@ -85,7 +85,7 @@ class AlternatingFlip(nn.Module):
 class RandomResizedCrop(nn.Module):
     """Cuts a box of random area and shape and stretches it to the full size (Szegedy 2015, section 6).
 
-    scale: smallest and largest area of the box, as a share of the picture. ratio: smallest and largest width / height
+    scale: smallest and largest area of the box, as a share of the image. ratio: smallest and largest width / height
     of the box, on top of the image's own; even on a logarithmic scale. A side that would be too long is cut short.
     """
 

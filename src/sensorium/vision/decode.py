@@ -33,7 +33,7 @@ from sensorium.specs import Resize
 from sensorium.suffixes import IMAGE_SUFFIXES
 
 # Only these are tried, whatever the file is called: other readers of Pillow start other programs (EPS).
-# Their modules are imported here, because Pillow would import them at the first picture, in many threads at once.
+# Their modules are imported here, because Pillow would import them at the first image, in many threads at once.
 _READERS = (
     JpegImagePlugin.JpegImageFile,  # also MPO, which many phones write as .jpg
     PngImagePlugin.PngImageFile,
@@ -78,7 +78,7 @@ def decode_image(source: Source, *, image_size: tuple[int, int], in_channels: in
     a float TIFF from 0..1 (or, when a value is above 1, taken as 0..255). Of an animation, the first frame counts.
     Shrinking and enlarging are bilinear and antialiased.
 
-    Raises UnreadableImage for a missing, empty, damaged or too large file, or one that is no picture.
+    Raises UnreadableImage for a missing, empty, damaged or too large file, or one that is no image.
     """
     with opened(source) as image:
         # A JPEG decoder shrinks by 2, 4 or 8 for next to nothing; twice the wanted size is left to the good filter.
@@ -153,7 +153,7 @@ def read_bytes(path: Path) -> bytes:
 
 @contextmanager
 def opened(source: Source) -> Iterator[Image.Image]:
-    """The picture, not yet decoded. Whatever goes wrong with it inside is an UnreadableImage that names the file."""
+    """The image, not yet decoded. Whatever goes wrong with it inside is an UnreadableImage that names the file."""
     name = str(source) if isinstance(source, Path) else str(getattr(source, "name", "image"))
     data = BytesIO(read_bytes(source)) if isinstance(source, Path) else source
     try:

@@ -1,7 +1,7 @@
 """Boxes and masks brought to another size in the same way as their images (`decode.fit_image`), and back.
 
 Everything here works on numpy arrays. Sizes are (height, width) in pixels; a box is left, top, right and bottom in
-pixels from the upper left corner of the picture, so the whole picture is (0, 0, width, height).
+pixels from the upper left corner of the image, so the whole image is (0, 0, width, height).
 """
 
 from typing import NamedTuple, get_args
@@ -25,7 +25,7 @@ class _Window(NamedTuple):
 def fit_boxes(boxes: np.ndarray, *, size: tuple[int, int], image_size: tuple[int, int], resize: Resize) -> np.ndarray:
     """Boxes (N, 4) of an image of `size` -> the same in the image fitted to `image_size`, (N, 4) float32.
 
-    With "crop" a box may reach beyond the picture, or lie outside: nothing is cut here.
+    With "crop" a box may reach beyond the image, or lie outside: nothing is cut here.
     """
     source, target = _windows(size, image_size, resize)
     return _moved(boxes, source, target)

@@ -1,4 +1,4 @@
-"""Moving the pixels of a batch of pictures, each by amounts of its own.
+"""Moving the pixels of a batch of images, each by amounts of its own.
 
 Images are (B, C, H, W), amounts (B,). Nothing here sums over the batch or over an image, so that the result for a
 image is the same, bit for bit, in every batch.
@@ -40,7 +40,7 @@ def windows(images: Tensor, top: Tensor, left: Tensor, height: int, width: int) 
 
 
 def flip(images: Tensor, chosen: Tensor, dim: int) -> Tensor:
-    """Mirrors the chosen pictures, (B,) bool, along one dimension of (B, C, H, W)."""
+    """Mirrors the chosen images, (B,) bool, along one dimension of (B, C, H, W)."""
     # Picking whole images from both versions copies memory in one piece each; torch.where goes pixel by pixel.
     both = torch.cat((images, images.flip(dim)))
     number = torch.arange(len(images), device=images.device)
@@ -99,7 +99,7 @@ def translate_y(images: Tensor, share: Tensor) -> Tensor:
 
 
 def resized_crop(images: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor) -> Tensor:
-    """One box of each picture, in pixels (B,), stretched to the full size (bilinear)."""
+    """One box of each image, in pixels (B,), stretched to the full size (bilinear)."""
     x, y = centres(images)
     top, left, height, width = (box[:, None, None] for box in (top, left, height, width))
     # A box is read up to the centres of its outermost pixels, as if it had been cut out first.

@@ -19,7 +19,7 @@ def _mixed(values: Tensor, partner: Tensor, keep: Tensor) -> Tensor:
 class MixUp(nn.Module):
     """A weighted mean of two images and of their targets (Zhang 2018, arXiv 1710.09412).
 
-    alpha: the weight comes from Beta(alpha, alpha), one for each example: near 0 almost always one picture, 1 any
+    alpha: the weight comes from Beta(alpha, alpha), one for each example: near 0 almost always one image, 1 any
     weight alike.
     """
 

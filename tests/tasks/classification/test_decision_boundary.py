@@ -1,4 +1,4 @@
-"""The decision boundary of a model of two inputs, read back from the picture."""
+"""The decision boundary of a model of two inputs, read back from the image."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def pixels_of(path: Path) -> np.ndarray:
 
 
 def of_class_one(pixels: np.ndarray) -> np.ndarray:
-    """Orange, pale or not: more red than blue. Class 0 is blue, everything else is grey."""
+    """Orange, pale or not: more red than blue. Class 0 is blue, everything else is gray."""
     return pixels[:, :, 0] - pixels[:, :, 2] > 20
 
 

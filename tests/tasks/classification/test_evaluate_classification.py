@@ -45,7 +45,7 @@ def loader_of(split: ImageSplit, batch_size: int, *, rank: int = 0, world_size: 
 
 
 class Mean(nn.Module):
-    """Logits from the mean of the picture as the model gets it."""
+    """Logits from the mean of the image as the model gets it."""
 
     def forward(self, images: Tensor) -> Tensor:
         mean = images.mean(dim=(1, 2, 3))
@@ -134,7 +134,7 @@ def test_unknown_precision() -> None:
 
 
 class Counting(Mean):
-    """Counts the bright pixels of every picture, beside the logits."""
+    """Counts the bright pixels of every image, beside the logits."""
 
     def counted(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         return self(images), {"bright": (images > 0.5).sum((1, 2, 3))}
@@ -142,7 +142,7 @@ class Counting(Mean):
 
 @pytest.mark.parametrize("batch_size", [3, 100])
 def test_what_a_model_counts_is_reported_beside_accuracy(batch_size: int) -> None:
-    """Of a picture, as it is normalised here, a pixel is above 0.5 from 0.5 * 0.5 + 0.25 = 0.5 of the way on."""
+    """Of an image, as it is normalised here, a pixel is above 0.5 from 0.5 * 0.5 + 0.25 = 0.5 of the way on."""
     split = split_of(20)
     found = evaluate(classifier_of(Counting()), loader_of(split, batch_size))
     bright = (split.images.read(np.arange(20)) > 127.5).sum((1, 2, 3))

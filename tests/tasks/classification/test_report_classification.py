@@ -1,4 +1,4 @@
-"""The files of an evaluation, read back; pictures opened and looked into."""
+"""The files of an evaluation, read back; images opened and looked into."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ PROBABILITIES = torch.tensor(
 )
 LABELS = torch.tensor([0, 1, 1, 1, 2, 2])  # wrong: rows 2 (confidence 0.6) and 5 (0.9)
 CLASSES = ("cat", "dog, wet", "$5 and $10", "never")
-NAMES = [f"pictures/{i}.png" for i in range(6)]
+NAMES = [f"images/{i}.png" for i in range(6)]
 
 
 def write(folder, predictions_format="csv", read_images=lambda rows: np.zeros((len(rows), 3, 8, 8), np.uint8)):
@@ -87,13 +87,13 @@ def test_predictions_parse_back(report, tmp_path):
     header, *rows = read_csv(folder / "predictions.csv")
     assert header == ["index", "name", "label", "prediction", "correct", "confidence", "label_probability"]
     assert len(rows) == 6
-    assert rows[0] == ["0", "pictures/0.png", "cat", "cat", "true", "0.7", "0.7"]
-    assert rows[2] == ["2", "pictures/2.png", "dog, wet", "cat", "false", "0.6", "0.3"]
+    assert rows[0] == ["0", "images/0.png", "cat", "cat", "true", "0.7", "0.7"]
+    assert rows[2] == ["2", "images/2.png", "dog, wet", "cat", "false", "0.6", "0.3"]
     write(tmp_path, predictions_format="jsonl")
     lines = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text().splitlines()]
     assert lines[2] == {
         "index": 2,
-        "name": "pictures/2.png",
+        "name": "images/2.png",
         "label": "dog, wet",
         "prediction": "cat",
         "correct": False,

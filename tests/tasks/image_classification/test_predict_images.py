@@ -1,4 +1,4 @@
-"""Raw pictures in, class names out: in order, a batch at a time, and the same in any company."""
+"""Raw images in, class names out: in order, a batch at a time, and the same in any company."""
 
 import shutil
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def predictor_of(model: LoadedModel, **options: Any) -> ImagePredictor:
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Twenty digits as files; number 3 is text and number 10 is cut short."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     paths = [folder / f"{number:02d}.png" for number in range(20)]
     for path, pixels in zip(paths, load_digits().images, strict=False):
         Image.fromarray(np.rint(pixels * (255 / 16)).astype(np.uint8)).save(path)

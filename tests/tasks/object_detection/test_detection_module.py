@@ -37,7 +37,7 @@ class Fixed(nn.Module):
 
 
 class Doubled(nn.Module):
-    """An augmentation that makes pictures twice as bright and forgets all boxes but the first."""
+    """An augmentation that makes images twice as bright and forgets all boxes but the first."""
 
     takes, active = "images with boxes or masks", True
 

@@ -1,4 +1,4 @@
-"""A detector over a whole split: every picture once, in pixels of the original."""
+"""A detector over a whole split: every image once, in pixels of the original."""
 
 from typing import Any
 
@@ -27,14 +27,14 @@ class Brightest(nn.Module):
         for picture in images[:, 0]:
             rows, columns = (picture > 0.5).nonzero(as_tuple=True)
             box = torch.tensor([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]]).float()
-            border = torch.tensor([[0.0, 0, 16, 2]])  # in what "pad" adds above a wide picture
+            border = torch.tensor([[0.0, 0, 16, 2]])  # in what "pad" adds above a wide image
             labels = torch.tensor([int(box[0, 0] >= 8), 1])
             found.append({"boxes": torch.cat([box, border]), "labels": labels, "scores": torch.tensor([0.8, 0.3])})
         return found
 
 
 def split_of(*, wrong: bool = False) -> DetectionSplit:
-    """Three pictures of 20 x 40, seen as 8 x 16 between two borders of 4 rows."""
+    """Three images of 20 x 40, seen as 8 x 16 between two borders of 4 rows."""
     pixels = np.zeros((3, 1, 16, 16), dtype=np.uint8)
     boxes = [np.array([[5.0, 5, 15, 10]]), np.array([[30.0, 0, 40, 20]]), np.array([[0.0, 0, 40, 20]])]
     for picture, ((left, top, right, bottom),) in zip(pixels, boxes, strict=True):

@@ -21,7 +21,7 @@ def arrays(boxes: list[list[float]], labels: list[int], third: list[float]) -> t
 
 
 def case(*, right: bool = False) -> tuple[DetectionEvaluation, DetectionSplit]:
-    """Two pictures of 20 x 40. In the first A is found and B missed, and something is found where nothing is; with too
+    """Two images of 20 x 40. In the first A is found and B missed, and something is found where nothing is; with too
     low a score it is no error. The second has nothing.
     """
     easy = [np.zeros(count, dtype=bool) for count in (2, 0)]
@@ -60,7 +60,7 @@ def test_tables_and_results(tmp_path: Path) -> None:
         rows = {row.pop("class"): row for row in csv.DictReader(file)}
     cat, dog = rows["$cat$"], rows["dog"]
     assert (cat["boxes"], cat["found"], cat["precision"], cat["recall"]) == ("1", "2", "0.5", "1.0")
-    # B was found with a score of 0.2: enough for the average precision, not for a picture.
+    # B was found with a score of 0.2: enough for the average precision, not for an image.
     assert (round(float(dog["ap50"]), 6), dog["found"], dog["precision"], dog["recall"]) == (1, "0", "", "0.0")
     assert rows["never"] == {"boxes": "0", "ap": "", "ap50": "", "found": "0", "precision": "", "recall": ""}
     assert json.loads(paths[1].read_text())[0] == {

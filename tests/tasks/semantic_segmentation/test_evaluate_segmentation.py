@@ -1,4 +1,4 @@
-"""A segmenter over a whole split: every pixel once, whatever the batches, and the worst pictures kept."""
+"""A segmenter over a whole split: every pixel once, whatever the batches, and the worst images kept."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def segmenter_of(model: nn.Module) -> SegmentationInference:
 
 
 def split_of(count: int) -> MaskSplit:
-    """Picture n is bright in its first n pixels, and its mask says so; but its last row is VOID."""
+    """Image n is bright in its first n pixels, and its mask says so; but its last row is VOID."""
     masks = (np.arange(24) < np.arange(count)[:, None]).astype(np.uint8).reshape(count, 4, 6)
     pixels = masks[:, None] * 255
     masks[:, 3] = VOID

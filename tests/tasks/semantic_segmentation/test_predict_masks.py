@@ -1,4 +1,4 @@
-"""Raw pictures to masks: at the pictures' own size, VOID where the model does not look."""
+"""Raw images to masks: at the images' own size, VOID where the model does not look."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def test_what_a_crop_cuts_is_void(picture: Path) -> None:
 
 def test_answers_come_in_order_with_what_cannot_be_read(picture: Path, tmp_path: Path) -> None:
     Image.new("L", (5, 3), 255).save(tmp_path / "bright.png")
-    (tmp_path / "broken.png").write_bytes(b"no picture")
+    (tmp_path / "broken.png").write_bytes(b"no image")
     paths = [picture, tmp_path / "broken.png", tmp_path / "bright.png", tmp_path / "missing.png"]
     answers = list(predictor_of("stretch", batch_size=2).predict(iter(paths)))
     assert [answer.input for answer in answers] == [str(path) for path in paths]

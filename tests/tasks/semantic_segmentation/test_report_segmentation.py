@@ -1,4 +1,4 @@
-"""What an evaluation of a segmenter leaves: tables with its numbers, and pictures that can be opened."""
+"""What an evaluation of a segmenter leaves: tables with its numbers, and images that can be opened."""
 
 import csv
 import json

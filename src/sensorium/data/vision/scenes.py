@@ -57,7 +57,7 @@ class DetectionSplit(Columns):
         return DetectionBatch(images, *(torch.from_numpy(array) for array in arrays))
 
     def _fitted(self, row: int) -> tuple[np.ndarray, np.ndarray]:
-        """The boxes (n, 4) in the fitted picture, and which of them (n,) a crop has left."""
+        """The boxes (n, 4) in the fitted image, and which of them (n,) a crop has left."""
         image_size = self.images.shape[1:]
         height, width = self.sizes[row].tolist()
         boxes = fit_boxes(self.boxes[row], size=(height, width), image_size=image_size, resize=self.resize)

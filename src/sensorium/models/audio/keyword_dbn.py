@@ -4,7 +4,7 @@ G. Hinton, S. Osindero and Y. Teh, "A fast learning algorithm for deep belief ne
 G. Dahl and G. Hinton, "Acoustic modeling using deep belief networks", 2012: a Gaussian machine reads the features, the
 ones above are Bernoulli (`nn/rbm.py`).
 
-What differs: the network sees a whole word at once, as a picture of `frames` x F, not a few frames of running speech;
+What differs: the network sees a whole word at once, as an image of `frames` x F, not a few frames of running speech;
 a longer or shorter recording is stretched to it by linear interpolation.
 """
 

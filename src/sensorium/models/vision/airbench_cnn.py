@@ -5,12 +5,12 @@ a 2x2 convolution that whitens patches (frozen weights, trained bias), three gro
 normalisation and GELU, a pooling in each group, max pooling to one pixel, and logits scaled by 1/9. Normalisation has
 a trained bias and no trained scale; convolutions start as the identity on their first channels (Dirac).
 
-What differs: the last pooling takes whatever is left of the picture (3x3 at 28x28 and 32x32, as in the paper), so
-larger pictures work too; batch normalisation keeps PyTorch's epsilon. The paper's training (alternating flip,
+What differs: the last pooling takes whatever is left of the image (3x3 at 28x28 and 32x32, as in the paper), so
+larger images work too; batch normalisation keeps PyTorch's epsilon. The paper's training (alternating flip,
 lookahead, a larger learning rate for biases) belongs to a recipe, not to the network; of its averaging over several
-views when judging, the mirror image is here (`mirrored`).
+views when evaluating, the mirror image is here (`mirrored`).
 
-`initialize` sets the whitening from training pictures, as the paper does from 5000. Without it the first layer is
+`initialize` sets the whitening from training images, as the paper does from 5000. Without it the first layer is
 the identity on each patch and its negative: a network that works, and learns more slowly.
 Three channels and ten classes: 1,972,504 parameters and 288 frozen whitening weights.
 """
@@ -74,8 +74,8 @@ class ConvGroup(nn.Module):
 
 
 class AirbenchCNN(nn.Module):
-    """widths: channels of the three groups. mirrored: when judging, logits are the mean over the picture and its
-    mirror image (section 3.5); off for pictures with a left and a right."""
+    """widths: channels of the three groups. mirrored: when evaluating, logits are the mean over the image and its
+    mirror image (section 3.5); off for images with a left and a right."""
 
     def __init__(
         self,
@@ -89,8 +89,8 @@ class AirbenchCNN(nn.Module):
         super().__init__()
         if min(image_size) < MIN_SIDE:
             raise RequestError(
-                f"Model airbench_cnn takes pictures of at least {MIN_SIDE}x{MIN_SIDE} pixels, not "
-                f"{image_size[0]}x{image_size[1]}.\nUse larger pictures, or model=small_cnn."
+                f"Model airbench_cnn takes images of at least {MIN_SIDE}x{MIN_SIDE} pixels, not "
+                f"{image_size[0]}x{image_size[1]}.\nUse larger images, or model=small_cnn."
             )
         if len(widths) != 3:
             raise RequestError(f"widths of airbench_cnn are three numbers, such as [64,256,256], not {list(widths)}.")
@@ -103,7 +103,7 @@ class AirbenchCNN(nn.Module):
         self.head = nn.Linear(channels[-1], num_classes, bias=False)
 
     def initialize(self, images: Tensor) -> None:
-        """Set the frozen whitening filters from training pictures, before the first step.
+        """Set the frozen whitening filters from training images, before the first step.
 
         images: (N, C, H, W) normalised as in training; a few thousand are enough.
         """

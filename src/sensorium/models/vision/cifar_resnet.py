@@ -1,4 +1,4 @@
-"""Residual networks for small pictures.
+"""Residual networks for small images.
 
 K. He, X. Zhang, S. Ren and J. Sun, "Deep residual learning for image recognition", 2016, arXiv 1512.03385,
 section 4.2: depth 6n+2, three stages of n blocks with 16, 32 and 64 channels, no pooling but the last average.

@@ -45,7 +45,7 @@ class DeepBeliefNet(nn.Module):
         self.head = nn.Linear(self.stack.output_size, num_classes)
 
     def initialize(self, images: Tensor) -> None:
-        """Train the layers one by one on training pictures, without labels, before the first step.
+        """Train the layers one by one on training images, without labels, before the first step.
 
         images: (N, C, H, W) normalised as in training; a few thousand are enough.
         """

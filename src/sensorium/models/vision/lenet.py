@@ -6,8 +6,8 @@ Proceedings of the IEEE 86(11), 1998, section II.B.
 What differs: ReLU instead of tanh, max pooling instead of trained averages, every map of the second convolution sees
 all six of the first, and a linear layer instead of radial basis functions, as LeNet is commonly trained today. At
 28x28 and 32x32 these are the paper's shapes: 6 maps of 28x28, 16 of 10x10, 400-120-84-K; 61,706 parameters for one
-channel and ten classes. Other sizes: pictures under 16 pixels skip the first pooling, and the second pooling always
-ends at 5x5 or less, so that the linear layers do not grow with the picture.
+channel and ten classes. Other sizes: images under 16 pixels skip the first pooling, and the second pooling always
+ends at 5x5 or less, so that the linear layers do not grow with the image.
 """
 
 from torch import Tensor, nn
@@ -23,8 +23,8 @@ class LeNet(nn.Module):
         super().__init__()
         if min(image_size) < 5:
             raise RequestError(
-                f"Model lenet takes pictures of at least 5x5 pixels, not {image_size[0]}x{image_size[1]}.\n"
-                "Use larger pictures, or model=mlp."
+                f"Model lenet takes images of at least 5x5 pixels, not {image_size[0]}x{image_size[1]}.\n"
+                "Use larger images, or model=mlp."
             )
         padding = 0 if min(image_size) >= 32 else 2  # the paper's 32x32 is a 28x28 digit with a border of 2
         pool = 1 if min(image_size) < 16 else 2

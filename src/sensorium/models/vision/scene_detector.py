@@ -94,7 +94,7 @@ class SceneDetector(nn.Module, Detector):
     """width: channels of the first stage; cost grows with its square. blocks: of each of the four stages. stride:
     pixels of a cell, 4 for things from about 8 pixels, or 8, which is faster. score_threshold: what scores less is not
     found. nms_threshold: overlap from which the weaker of two boxes of a class is dropped. max_detections: boxes of a
-    picture at most.
+    image at most.
 
     Raises RequestError for a stride that is neither 4 nor 8.
     """
@@ -173,7 +173,7 @@ class SceneDetector(nn.Module, Detector):
         return torch.stack([x - left, y - top, x + right, y + bottom], dim=-1)
 
     def _found(self, scores: Tensor, boxes: Tensor, *, size: tuple[int, int]) -> list[dict[str, Tensor]]:
-        """scores: (B, K, h, w). boxes: (B, h, w, 4). size: of the picture."""
+        """scores: (B, K, h, w). boxes: (B, h, w, 4). size: of the image."""
         peaks = scores * (F.max_pool2d(scores, 3, stride=1, padding=1) == scores)
         best, places = peaks.flatten(1).topk(min(2 * self.max_detections, peaks[0].numel()))
         cells = scores.shape[-2] * scores.shape[-1]
@@ -195,7 +195,7 @@ class SceneDetector(nn.Module, Detector):
 
 
 def assign(targets: Boxes, *, shape: torch.Size, stride: int) -> SceneTargets:
-    """What each cell is to say of the boxes in the pictures. shape: (B, K, h, w) of the maps."""
+    """What each cell is to say of the boxes in the images. shape: (B, K, h, w) of the maps."""
     batch, _, height, width = shape
     boxes, labels = targets.boxes.float(), targets.labels
     if labels.shape[1] == 0:  # not one box in the batch

@@ -3,13 +3,13 @@
 E. Neftci, H. Mostafa and F. Zenke, "Surrogate gradient learning in spiking neural networks", IEEE Signal Processing
 Magazine 36(6), 2019, arXiv 1901.09948; see `sensorium.nn.spiking` for the neuron.
 
-The picture is a constant current into the first layer for a number of steps, so brightness becomes a rate of spikes
+The image is a constant current into the first layer for a number of steps, so brightness becomes a rate of spikes
 ("direct encoding": N. Rathi and K. Roy, "DIET-SNN", 2020, arXiv 2008.03658). Convolutions are normalised over batch
 and steps together (H. Zheng et al., "Going deeper with directly-trained larger spiking neural networks", 2020, arXiv
 2011.05280), and logits come from the rates of the last layer. Pooling takes the maximum: a pool fires if one of its
 neurons does, and everything between the layers stays 0 or 1.
 
-Every spike costs energy on hardware made for them, so the network counts them: their number for each picture is
+Every spike costs energy on hardware made for them, so the network counts them: their number for each image is
 reported beside accuracy.
 """
 
@@ -45,7 +45,7 @@ class SpikingConv(nn.Module):
 
 
 class SpikingCNN(nn.Module):
-    """width: channels of the first layer; the others have twice and four times as many. steps: how long each picture is
+    """width: channels of the first layer; the others have twice and four times as many. steps: how long each image is
     looked at; cost grows with it. decay, threshold, slope: of the neurons, see `LeakyIntegrateAndFire`.
     """
 
@@ -88,7 +88,7 @@ class SpikingCNN(nn.Module):
         return self.counted(images)[0]
 
     def counted(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """images: (B, C, H, W); returns logits (B, K), and "spikes": how many each picture took, (B,)."""
+        """images: (B, C, H, W); returns logits (B, K), and "spikes": how many each image took, (B,)."""
         spikes, counts = images[None], []
         for layer in self.layers:
             spikes, count = layer(spikes, self.steps)

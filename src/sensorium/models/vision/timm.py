@@ -4,8 +4,8 @@ R. Wightman, "PyTorch Image Models", https://github.com/huggingface/pytorch-imag
 paper. Needs the optional package `timm`.
 
 What differs: the last layer is a new linear layer under `head`. The rest is as timm builds it: the first convolution
-is timm's for the data's channels, nothing is adapted to small pictures, and patches that do not divide a picture leave
-its right and bottom border unread. For pictures of 64 pixels and less take a model of Sensorium's own.
+is timm's for the data's channels, nothing is adapted to small images, and patches that do not divide an image leave
+its right and bottom border unread. For images of 64 pixels and less take a model of Sensorium's own.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ class TimmClassifier(nn.Module):
 
     pretrained: start from the published weights, fetched when not yet on this computer; only the head starts fresh.
 
-    Raises RequestError when timm is not installed, for an unknown name, for pictures of a size the network cannot
+    Raises RequestError when timm is not installed, for an unknown name, for images of a size the network cannot
     take, and for weights that cannot be fetched.
     """
 
@@ -35,8 +35,8 @@ class TimmClassifier(nn.Module):
             features = dry_run(self.backbone, torch.zeros(1, in_channels, *image_size))  # (1, F)
         except REFUSALS as error:
             raise RequestError(
-                f"Model {name} cannot take pictures of {image_size[0]}x{image_size[1]} pixels: {reason(error)}.\n"
-                "Use larger pictures, or a model for small ones: small_cnn, resnet8, resnet20."
+                f"Model {name} cannot take images of {image_size[0]}x{image_size[1]} pixels: {reason(error)}.\n"
+                "Use larger images, or a model for small ones: small_cnn, resnet8, resnet20."
             ) from error
         self.head = nn.Linear(features.shape[1], num_classes)
 
@@ -46,7 +46,7 @@ class TimmClassifier(nn.Module):
 
 
 def _build(name: str, in_channels: int, image_size: tuple[int, int], pretrained: bool) -> nn.Module:
-    """timm's network without its last layer: pictures in, features (B, F) out."""
+    """timm's network without its last layer: images in, features (B, F) out."""
     try:
         import timm
     except ImportError as error:
@@ -62,8 +62,8 @@ def _build(name: str, in_channels: int, image_size: tuple[int, int], pretrained:
     except (AssertionError, ArithmeticError, TypeError, ValueError) as error:
         height, width = image_size
         raise RequestError(
-            f"timm cannot build {name} for pictures of {height}x{width} pixels: {error}.\n"
-            "Use pictures of 224x224, or a model for small ones: small_cnn, resnet8, resnet20."
+            f"timm cannot build {name} for images of {height}x{width} pixels: {error}.\n"
+            "Use images of 224x224, or a model for small ones: small_cnn, resnet8, resnet20."
         ) from error
     except (OSError, RuntimeError) as error:
         if not pretrained:

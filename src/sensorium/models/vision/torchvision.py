@@ -4,7 +4,7 @@ The networks are torchvision's own, each with its paper: https://docs.pytorch.or
 
 What differs: the first convolution takes as many channels as the data has; the last layer is new and lives under
 `head`; blocks of ResNets start as the identity; Inception and GoogLeNet come without their auxiliary classifiers.
-For pictures of at most 64 pixels, networks made for 224 lose the start that shrinks them: the first convolution
+For images of at most 64 pixels, networks made for 224 lose the start that shrinks them: the first convolution
 steps by one pixel with a kernel of at most 3x3, and a max pooling right behind it is left out. (The patches of a
 vision transformer are not a start of this kind and stay.) SqueezeNet averages before its last layer, not after.
 """
@@ -17,7 +17,7 @@ from torchvision import models
 
 from sensorium.errors import RequestError, unknown
 
-SMALL = 64  # pixels; pictures up to this size get a stem that does not shrink them
+SMALL = 64  # pixels; images up to this size get a stem that does not shrink them
 
 
 class TorchvisionClassifier(nn.Module):
@@ -27,7 +27,7 @@ class TorchvisionClassifier(nn.Module):
     head starts fresh. Where the stem is adapted, its weights are the published ones averaged over channels and cut to
     the middle of the kernel.
 
-    Raises RequestError for an unknown name, for pictures of a size the network cannot be built for, and for weights
+    Raises RequestError for an unknown name, for images of a size the network cannot be built for, and for weights
     that cannot be fetched.
     """
 
@@ -68,15 +68,15 @@ def _options(name: str, image_size: tuple[int, int]) -> dict[str, Any]:
         if height != width or height % patch:
             near = max(patch, round(max(image_size) / patch) * patch)
             raise RequestError(
-                f"Model {name} takes square pictures whose side divides by {patch}, not {height}x{width}.\n"
-                f"Use pictures of {near}x{near}, or model=vit_tiny, which takes small ones."
+                f"Model {name} takes square images whose side divides by {patch}, not {height}x{width}.\n"
+                f"Use images of {near}x{near}, or model=vit_tiny, which takes small ones."
             )
         return {"image_size": height}
     if family == "maxvit":
         if height % 224 or width % 224:
             raise RequestError(
-                f"Model {name} takes pictures whose sides divide by 224, not {height}x{width}.\n"
-                "Use pictures of 224x224, or another model, such as convnext_tiny."
+                f"Model {name} takes images whose sides divide by 224, not {height}x{width}.\n"
+                "Use images of 224x224, or another model, such as convnext_tiny."
             )
         return {"input_size": image_size}
     return {}
@@ -95,8 +95,8 @@ def _published(name: str, options: dict[str, Any], *, in_channels: int, image_si
     height, width = weights.meta["min_size"]
     if _family(name) in ("vision_transformer", "maxvit") and (height, width) != tuple(image_size):
         raise RequestError(
-            f"The weights of {name} are for pictures of {height}x{width}, not {image_size[0]}x{image_size[1]}.\n"
-            f"Use pictures of {height}x{width}, or model.pretrained=false."
+            f"The weights of {name} are for images of {height}x{width}, not {image_size[0]}x{image_size[1]}.\n"
+            f"Use images of {height}x{width}, or model.pretrained=false."
         )
     if _family(name) in ("googlenet", "inception"):
         # These weights expect pixels scaled to [-1, 1]; torchvision converts three channels, and only those.
@@ -139,7 +139,7 @@ def _cut_head(network: nn.Module) -> int:
 
 
 def adapt_stem(network: nn.Module, *, name: str, in_channels: int, small: bool, keep: bool) -> None:
-    """Fit the first convolution to the channels and, for small pictures, stop it and the next pooling from shrinking.
+    """Fit the first convolution to the channels and, for small images, stop it and the next pooling from shrinking.
 
     keep: carry the weights over, else start anew with He's.
     """

@@ -4,9 +4,9 @@ The networks are torchvision's own: https://docs.pytorch.org/vision/stable/model
 al. 2016, arXiv 1512.02325, in the form of M. Sandler et al. 2018, arXiv 1801.04381. Faster R-CNN: S. Ren et al. 2015,
 arXiv 1506.01497. FCOS: Z. Tian et al. 2019, arXiv 1904.01355. RetinaNet: T.-Y. Lin et al. 2017, arXiv 1708.02002.
 
-What differs: pictures come as they are, neither scaled nor normalised once more; a grey one is repeated for all three
-channels; anchors are made for pictures of 800 pixels and shrink with smaller ones; the MobileNet of Faster R-CNN hands
-on cells of 8, 16 and 32 pixels instead of 32 alone, and fewer proposals are looked at, which small pictures allow;
+What differs: images come as they are, neither scaled nor normalised once more; a gray one is repeated for all three
+channels; anchors are made for images of 800 pixels and shrink with smaller ones; the MobileNet of Faster R-CNN hands
+on cells of 8, 16 and 32 pixels instead of 32 alone, and fewer proposals are looked at, which small images allow;
 boxes and losses are computed in float32; all that scores at least score_threshold is kept, for the mean average
 precision asks for it.
 """
@@ -37,7 +37,7 @@ class _AsTheyAre(nn.Module):
         return ImageList(images, [tuple(images.shape[-2:])] * len(images)), targets
 
     def postprocess(self, answers: Any, image_shapes: Any, original_image_sizes: Any) -> Any:
-        """Boxes are in pixels of the picture already."""
+        """Boxes are in pixels of the image already."""
         return answers
 
 
@@ -57,7 +57,7 @@ class TorchvisionDetector(nn.Module, Detector):
     ) -> None:
         super().__init__()
         if in_channels not in (1, 3):
-            raise RequestError(f"torchvision's detectors take pictures of 1 or 3 channels, not {in_channels}.")
+            raise RequestError(f"torchvision's detectors take images of 1 or 3 channels, not {in_channels}.")
         self.loss_names, self.background = loss_names, int(background)
         detector.transform = _AsTheyAre()
         for part in (detector.get_submodule("backbone"), *heads):
@@ -81,7 +81,7 @@ class TorchvisionDetector(nn.Module, Detector):
         return [one | {"boxes": one["boxes"].float(), "labels": one["labels"] - self.background} for one in found]
 
     def _as_torchvision(self, targets: Boxes) -> list[dict[str, Tensor]]:
-        """The boxes of each picture that are there, that are to be learnt and that have an area."""
+        """The boxes of each image that are there, that are to be learnt and that have an area."""
         sides = targets.boxes[:, :, 2:] - targets.boxes[:, :, :2]
         learnt = (targets.labels != IGNORED) & ~targets.difficult & (sides > 0).all(2)
         rows = zip(targets.boxes.float(), targets.labels + self.background, learnt, strict=True)
@@ -98,7 +98,7 @@ def _in_float32(module: nn.Module, inputs: Any, output: Any) -> Any:
 
 
 def _anchors(image_size: tuple[int, int], sizes: Sequence[tuple[float, ...]]) -> AnchorGenerator:
-    """sizes: in pixels of a picture of full size, of each map."""
+    """sizes: in pixels of an image of full size, of each map."""
     scale = min(1.0, max(image_size) / FULL_SIZE)
     scaled = tuple(tuple(size * scale for size in level) for level in sizes)
     return AnchorGenerator(scaled, ((0.5, 1.0, 2.0),) * len(scaled))
@@ -123,7 +123,7 @@ def ssdlite(
     max_detections: int = 100,
     pretrained: bool = False,
 ) -> TorchvisionDetector:
-    """SSDlite on a MobileNetV3, whose boxes are shares of the picture; 2,331,260 parameters for 10 classes."""
+    """SSDlite on a MobileNetV3, whose boxes are shares of the image; 2,331,260 parameters for 10 classes."""
     detector = detection.ssdlite320_mobilenet_v3_large(
         weights=None,
         weights_backbone=None,

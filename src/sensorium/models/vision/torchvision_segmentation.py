@@ -6,7 +6,7 @@ A. Howard et al., "Searching for MobileNetV3", ICCV 2019, arXiv 1905.02244, sect
 
 What differs: the first convolution takes as many channels as the data has; the last layer is new and lives under
 `head`, for LR-ASPP as one convolution over what its two classify, joined; there is no auxiliary loss. DeepLabV3 learns
-from a batch of one picture too.
+from a batch of one image too.
 """
 
 import torch
@@ -76,7 +76,7 @@ class _PlainNeck(nn.Module):
 
 
 class _JoinedNeck(nn.Module):
-    """LR-ASPP's: fine features, and coarse ones gated by what the whole picture shows."""
+    """LR-ASPP's: fine features, and coarse ones gated by what the whole image shows."""
 
     features: int
 
@@ -93,7 +93,7 @@ class _JoinedNeck(nn.Module):
 
 
 class _PooledNorm(nn.BatchNorm2d):
-    """Batch normalisation of one position a picture, of which a single picture has no variance: running values then."""
+    """Batch normalisation of one position an image, of which a single image has no variance: running values then."""
 
     @classmethod
     def like(cls, norm: nn.BatchNorm2d) -> "_PooledNorm":

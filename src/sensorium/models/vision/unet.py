@@ -3,9 +3,9 @@
 O. Ronneberger, P. Fischer and T. Brox, "U-Net: Convolutional networks for biomedical image segmentation", MICCAI 2015,
 arXiv 1505.04597, figure 1.
 
-What differs: convolutions are padded, so that the picture keeps its size, and normalised by batch; blocks may be
+What differs: convolutions are padded, so that the image keeps its size, and normalised by batch; blocks may be
 residual; above the first level there may be a thin one, of one convolution each way and half as many channels, so that
-the first one works on half a picture at a quarter of the cost. Pictures of any size: a half is rounded up, and what
+the first one works on half an image at a quarter of the cost. Images of any size: a half is rounded up, and what
 comes back a pixel too large is cut. So nothing is ever filled up but the borders of convolutions, with zeros.
 """
 
@@ -40,7 +40,7 @@ class DoubleConv(nn.Module):
 
 
 class Up(nn.Module):
-    """Doubles the picture, joins it to the one of the contracting path, and convolves both with the module convs."""
+    """Doubles the image, joins it to the one of the contracting path, and convolves both with the module convs."""
 
     def __init__(self, *, in_channels: int, out_channels: int, convs: nn.Module) -> None:
         super().__init__()
@@ -56,10 +56,10 @@ class Up(nn.Module):
 class UNet(nn.Module, Segmenter):
     """width: channels of the first level; each further one has twice as many; cost grows with its square.
 
-    depth: how often the picture is halved below the first level. thin: a level of half the channels and half the
+    depth: how often the image is halved below the first level. thin: a level of half the channels and half the
     convolutions above the first. residual: blocks add to what comes in. dropout: share of the lowest level's numbers
-    set to zero in training. mirrored: when judging, logits are the mean over the picture and its mirror image; off for
-    pictures with a left and a right.
+    set to zero in training. mirrored: when evaluating, logits are the mean over the image and its mirror image; off for
+    images with a left and a right.
     """
 
     def __init__(

@@ -1,13 +1,13 @@
 """The vision transformer.
 
-A. Dosovitskiy et al., "An image is worth 16x16 words", 2021, arXiv 2010.11929: the picture is cut into patches, each
+A. Dosovitskiy et al., "An image is worth 16x16 words", 2021, arXiv 2010.11929: the image is cut into patches, each
 patch is a token, a class token is put in front, and a transformer with layer normalisation before each part reads
 them all. The default sizes (width 192, 3 heads, 12 layers) are the "tiny" of H. Touvron et al. 2021, arXiv 2012.12877.
 
-What differs: the patch follows the picture, so that small pictures too give 49 tokens or more: 4 pixels for 28x28 and
+What differs: the patch follows the image, so that small images too give 49 tokens or more: 4 pixels for 28x28 and
 32x32, 8 for 64x64, 16 for 224x224. All weights start as a normal of standard deviation 0.02 cut at two, the last
 layer too, which starts at zero in the paper. `configs/model/vit_tiny.yaml` asks for 6 layers instead of 12, which
-halves the cost and suits pictures of up to 64 pixels.
+halves the cost and suits images of up to 64 pixels.
 """
 
 import torch
@@ -61,7 +61,7 @@ class EncoderBlock(nn.Module):
 
 
 class ViT(nn.Module):
-    """patch_size: side of a patch in pixels; None chooses it from the picture's size.
+    """patch_size: side of a patch in pixels; None chooses it from the image's size.
 
     width: of a token. depth: number of blocks. heads: of attention; width divides by it. dropout: share set to zero.
     """
@@ -103,18 +103,18 @@ class ViT(nn.Module):
 
 
 def _count_tokens(image_size: tuple[int, int], patch: int) -> int:
-    """Patches in a picture; a RequestError when they do not fit or are too many."""
+    """Patches in an image; a RequestError when they do not fit or are too many."""
     height, width = image_size
     if height % patch or width % patch:
         raise RequestError(
-            f"A picture of {height}x{width} pixels cannot be cut into patches of {patch}x{patch}.\n"
+            f"An image of {height}x{width} pixels cannot be cut into patches of {patch}x{patch}.\n"
             f"Leave model.patch_size out, or give a number that divides both, such as {choose_patch_size(image_size)}."
         )
     tokens = (height // patch) * (width // patch)
     if tokens > MAX_TOKENS:
         raise RequestError(
-            f"Patches of {patch}x{patch} cut a picture of {height}x{width} into {tokens} tokens; at most {MAX_TOKENS} "
-            "are allowed.\nUse pictures whose sides divide by 16 (such as "
+            f"Patches of {patch}x{patch} cut an image of {height}x{width} into {tokens} tokens; at most {MAX_TOKENS} "
+            "are allowed.\nUse images whose sides divide by 16 (such as "
             f"{max(16, round(height / 16) * 16)}x{max(16, round(width / 16) * 16)}), or a larger model.patch_size."
         )
     return tokens

@@ -1,4 +1,4 @@
-"""Wide residual networks for small pictures.
+"""Wide residual networks for small images.
 
 S. Zagoruyko and N. Komodakis, "Wide residual networks", 2016, arXiv 1605.07146, table 1: WRN-depth-factor, three
 stages of (depth - 4) / 6 blocks with 16, 32 and 64 times `widen_factor` channels. Blocks normalise before they
