@@ -99,6 +99,8 @@ def test_bad_boxes_are_named_and_left_out(tmp_path, box, line, what):
         left, top, right, bottom = data.train.boxes[0][0].tolist()
         assert (left, top) == (0, 0)
         assert (right, bottom) == (min(box[3], 32), 9)
+    elif what.startswith("empty"):  # it hides nothing
+        assert ([len(labels) for labels in data.train.labels], len(data.problems)) == ([1, 1], 1)
     else:  # an image with a box less would teach that there is nothing
         assert (data.train.names[0][-5:], len(data.train), len(data.problems)) == ("d.png", 1, 1)
 

@@ -105,6 +105,8 @@ def test_bad_lines_are_named_and_left_out(tmp_path, line, what):
     data = load(tmp_path, on_bad="skip")
     if what.startswith("box outside"):  # clipped
         assert (data.train.boxes[0].tolist()[1][2], data.problems) == (32, ())
+    elif what.startswith("empty"):  # it hides nothing
+        assert ([len(labels) for labels in data.train.labels], len(data.problems)) == ([1, 1], 1)
     else:  # an image with a box less would teach that there is nothing
         assert (len(data.train), len(data.problems)) == (1, 1)
         assert data.train.names[0].endswith("1.png")

@@ -106,7 +106,7 @@ def plot_worst(
         f"{shown(label, 22)}{gap}\N{RIGHTWARDS ARROW} {shown(predicted, 16)} ({confidence:.2f})"
         for label, predicted, confidence in zip(labels, predictions, confidences, strict=True)
     ]
-    heading = "surest errors: true \N{RIGHTWARDS ARROW} predicted (probability)"
+    heading = "most confident errors: true \N{RIGHTWARDS ARROW} predicted (probability)"
     plot_gallery(images=images, titles=titles, heading=heading, path=path)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from sensorium.audio.features import Features
-from sensorium.data.settings import Settings
+from sensorium.data.settings import Settings, check_counts
 from sensorium.data.text.text_settings import TokenizerSettings
 from sensorium.errors import RequestError, unknown
 
@@ -65,3 +65,22 @@ class SpeechSettings(AudioSettings, TokenizerSettings):
         super().check()
         if type(self.language_model) is not int or self.language_model < 0:
             raise RequestError(f"dataset.language_model={self.language_model}: give a number of words such as 3, or 0.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnAudio(Settings):
+    """Of synthetic recordings. train_size, val_size, test_size: how many each split has. data_seed: which are drawn."""
+
+    train_size: int
+    val_size: int
+    test_size: int
+    data_seed: int
+
+    def check(self) -> None:
+        super().check()
+        check_counts(train_size=self.train_size, val_size=self.val_size, test_size=self.test_size)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many recordings each split has."""
+        return {"train": self.train_size, "val": self.val_size, "test": self.test_size}

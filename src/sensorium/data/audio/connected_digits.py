@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from sensorium.audio.read import UnreadableAudio, read
-from sensorium.data.audio.audio_settings import SpeechSettings
+from sensorium.data.audio.audio_settings import DrawnAudio, SpeechSettings
 from sensorium.data.audio.fsdd import Digit, fsdd_folder, list_digits, official_test, with_validation
 from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.recordings import transcribed
 from sensorium.data.base import SPLITS, Data, OnBad, Problem
-from sensorium.data.settings import HoldOutVal, check_counts
+from sensorium.data.settings import HoldOutVal
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
 from sensorium.synthetic.audio import quantize_int16
@@ -31,7 +31,7 @@ _Pool = Mapping[tuple[str, int], Sequence[np.ndarray]]  # the recordings of a di
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConnectedDigits(SpeechSettings, HoldOutVal):
+class ConnectedDigits(SpeechSettings, DrawnAudio, HoldOutVal):
     """root: the folder of `DIGIT_SPEAKER_INDEX.wav`, or the one around it.
 
     train_size, val_size, test_size: sequences in each split. min_digits, max_digits: digits of a sequence.
@@ -43,13 +43,9 @@ class ConnectedDigits(SpeechSettings, HoldOutVal):
     task = "recognition"
 
     root: str | None
-    train_size: int
-    val_size: int
-    test_size: int
     min_digits: int
     max_digits: int
     mixed_speakers: bool
-    data_seed: int
 
     def check(self) -> None:
         super().check()
@@ -58,7 +54,6 @@ class ConnectedDigits(SpeechSettings, HoldOutVal):
                 f"dataset.min_digits={self.min_digits} and max_digits={self.max_digits}: give 1 or more, the first not"
                 " larger."
             )
-        check_counts(train_size=self.train_size, val_size=self.val_size, test_size=self.test_size)
 
     def load(self, *, on_bad: OnBad) -> Data:
         folder = fsdd_folder(self.root)
@@ -71,7 +66,7 @@ class ConnectedDigits(SpeechSettings, HoldOutVal):
             if not pool:
                 raise RequestError(f"{folder} has no recordings for {split}; test are those of index 0 to 4.")
             found.notes.append(f"{split}: made of {sum(map(len, pool.values())):,} recordings of digits")
-            for row in range(getattr(self, f"{split}_size")):
+            for row in range(self.counts[split]):
                 samples, text, speaker = self._sequence(pool, generator(self.data_seed, number, row))
                 place = f"connected_digits:{split}:{row}"
                 found.add(samples, text, split=split, speaker=speaker, source=place)

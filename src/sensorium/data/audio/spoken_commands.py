@@ -9,13 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sensorium.data.audio.audio_settings import AudioSettings
+from sensorium.data.audio.audio_settings import AudioSettings, DrawnAudio
 from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.recordings import audio_classes
 from sensorium.data.audio.speech_commands import SILENCE, UNKNOWN
 from sensorium.data.audio.voices import drawn_voice, spoken
 from sensorium.data.base import SPLITS, Data, OnBad
-from sensorium.data.settings import check_counts
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
 from sensorium.synthetic.audio import add_noise
@@ -35,7 +34,7 @@ _SECONDS = 1.0  # of a recording, unless the word is longer
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpokenCommands(AudioSettings):
+class SpokenCommands(AudioSettings, DrawnAudio):
     """commands: words that are classes; "unknown" is for other words, "silence" for nothing but noise.
 
     train_size, val_size, test_size: recordings in each split, all classes about equally often. data_seed: which words
@@ -45,10 +44,6 @@ class SpokenCommands(AudioSettings):
     task = "classification"
 
     commands: Sequence[str]
-    train_size: int
-    val_size: int
-    test_size: int
-    data_seed: int
 
     def check(self) -> None:
         super().check()
@@ -62,7 +57,6 @@ class SpokenCommands(AudioSettings):
             raise RequestError(
                 f"dataset.commands={list(commands)}: give each word once; {UNKNOWN} and {SILENCE} are there anyway."
             )
-        check_counts(train_size=self.train_size, val_size=self.val_size, test_size=self.test_size)
 
     def load(self, *, on_bad: OnBad) -> Data:
         found = AudioListing("spoken_commands")
@@ -76,7 +70,7 @@ class SpokenCommands(AudioSettings):
         return (*self.commands, UNKNOWN, SILENCE)
 
     def _add(self, found: AudioListing, split: str, number: int) -> None:
-        randoms = [generator(self.data_seed, number, row) for row in range(getattr(self, f"{split}_size"))]
+        randoms = [generator(self.data_seed, number, row) for row in range(self.counts[split])]
         labels = [self._classes[row % len(self._classes)] for row in range(len(randoms))]
         others = [word for word in _OTHERS[split] if word not in self._classes]
         # Silence too is given a voice, which says nothing.

@@ -11,12 +11,11 @@ from typing import Literal, get_args
 import numpy as np
 
 from sensorium.audio.espeak import Utterance
-from sensorium.data.audio.audio_settings import SpeechSettings
+from sensorium.data.audio.audio_settings import DrawnAudio, SpeechSettings
 from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.recordings import transcribed
 from sensorium.data.audio.voices import drawn_voice, spoken
 from sensorium.data.base import SPLITS, Data, OnBad
-from sensorium.data.settings import check_counts
 from sensorium.errors import unknown
 from sensorium.randomness import generator
 from sensorium.synthetic.audio import add_noise
@@ -30,7 +29,7 @@ _NOISE = 0.001  # of full scale, in amplitude
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpokenNumbers(SpeechSettings):
+class SpokenNumbers(SpeechSettings, DrawnAudio):
     """kind: "cardinals" from 0 to 9999, "digits" one by one, or "mixed", half of each.
 
     train_size, val_size, test_size: utterances in each split. data_seed: which numbers are said, and how.
@@ -39,22 +38,17 @@ class SpokenNumbers(SpeechSettings):
     task = "recognition"
 
     kind: Kind
-    train_size: int
-    val_size: int
-    test_size: int
-    data_seed: int
 
     def check(self) -> None:
         super().check()
         if self.kind not in get_args(Kind):
             raise unknown("kind of spoken numbers", str(self.kind), get_args(Kind))
-        check_counts(train_size=self.train_size, val_size=self.val_size, test_size=self.test_size)
 
     def load(self, *, on_bad: OnBad) -> Data:
         found = AudioListing("spoken_numbers")
         found.notes.append("spoken_numbers is synthetic: said by eSpeak NG, in val and test by voices not in train")
         for number, split in enumerate(SPLITS):
-            randoms = [generator(self.data_seed, number, row) for row in range(getattr(self, f"{split}_size"))]
+            randoms = [generator(self.data_seed, number, row) for row in range(self.counts[split])]
             said = [self._drawn(split, random) for random in randoms]
             utterances = [utterance for _, utterance in said]
             sounds = spoken(utterances, sample_rate=self.rate)

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from sensorium.data.base import Data, OnBad
-from sensorium.data.settings import check_counts
 from sensorium.data.text.labeled import TextListing, text_classes
-from sensorium.data.text.text_settings import TextSettings
+from sensorium.data.text.text_settings import DrawnTexts, TextSettings
 from sensorium.synthetic.contrast_reviews import reviews
 
 _NAME = "contrast_reviews"
@@ -13,25 +12,16 @@ _CLASSES = ("negative", "positive")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContrastReviews(TextSettings):
+class ContrastReviews(TextSettings, DrawnTexts):
     """train, val, test: number of sentences in each part; no sentence is in two. data_seed: which ones are drawn."""
 
     task = "classification"
-
-    train: int
-    val: int
-    test: int
-    data_seed: int
-
-    def check(self) -> None:
-        super().check()
-        check_counts(train=self.train, val=self.val, test=self.test)
 
     def load(self, *, on_bad: OnBad) -> Data:
         found = TextListing(_NAME)
         found.notes.append(f"{_NAME} is synthetic: sentences from a grammar, not written by people")
         sentences = reviews(self.data_seed)
-        for split, count in (("train", self.train), ("val", self.val), ("test", self.test)):
+        for split, count in self.counts.items():
             for number in range(1, count + 1):
                 text, label = next(sentences)
                 found.add(text, _CLASSES[label], source=f"{_NAME}/{split}", line=number, split=split)

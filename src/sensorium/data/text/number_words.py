@@ -8,10 +8,9 @@ The numbers of val and test are not in train: what has to be learned is how numb
 from dataclasses import dataclass
 
 from sensorium.data.base import Data, OnBad
-from sensorium.data.settings import check_counts
 from sensorium.data.text.pairs import PairListing, translated
-from sensorium.data.text.text_settings import PairSettings
-from sensorium.errors import RequestError, unknown
+from sensorium.data.text.text_settings import DrawnTexts, PairSettings
+from sensorium.errors import unknown
 from sensorium.randomness import generator
 from sensorium.synthetic.number_words import NumberWriter
 
@@ -21,33 +20,25 @@ _NUMBERS = 1_000_000  # from 0 to one below
 
 
 @dataclass(frozen=True, kw_only=True)
-class NumberWords(PairSettings):
+class NumberWords(PairSettings, DrawnTexts):
     """target: de or fr. train, val, test: different numbers in each part. data_seed: which numbers are drawn."""
 
     task = "translation"
+    most = _NUMBERS
 
     target: str
-    train: int
-    val: int
-    test: int
-    data_seed: int
 
     def check(self) -> None:
         super().check()
         if self.target not in _TARGETS:
             raise unknown("target language of number words", self.target, _TARGETS)
-        check_counts(train=self.train, val=self.val, test=self.test)
-        if self.train + self.val + self.test > _NUMBERS:
-            raise RequestError(
-                f"dataset.train={self.train}, val={self.val}, test={self.test}: give {_NUMBERS:,} together at most."
-            )
 
     def load(self, *, on_bad: OnBad) -> Data:
         source, target = NumberWriter("en"), NumberWriter(self.target)
         found = PairListing(_NAME)
         found.notes.append(f"{_NAME} is synthetic: numbers below {_NUMBERS:,} in words, made by a program")
-        numbers = iter(generator(self.data_seed).permutation(_NUMBERS)[: self.train + self.val + self.test].tolist())
-        for split, count in (("train", self.train), ("val", self.val), ("test", self.test)):
+        numbers = iter(generator(self.data_seed).permutation(_NUMBERS)[: sum(self.counts.values())].tolist())
+        for split, count in self.counts.items():
             for line in range(1, count + 1):
                 number = next(numbers)
                 place = f"{_NAME}/{split}"

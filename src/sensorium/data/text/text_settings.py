@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast, get_args
+from typing import Any, ClassVar, cast, get_args
 
-from sensorium.data.settings import Settings
+from sensorium.data.settings import Settings, check_counts
 from sensorium.data.text.tokens import TokenStore
 from sensorium.errors import RequestError, unknown
 from sensorium.text.build_tokenizer import tokenizer_from_dict, train_tokenizer
@@ -99,6 +99,32 @@ class PairSettings(TextSettings):
                 "Give one kind (word, char, bpe) for both sides, or {source: KIND, target: KIND}."
             )
         return pair
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnTexts(Settings):
+    """Of synthetic texts, no one of which is in two splits. train, val, test: how many each has, `most` together at
+    most; None for no limit. data_seed: which ones are drawn.
+    """
+
+    most: ClassVar[int | None] = None
+
+    train: int
+    val: int
+    test: int
+    data_seed: int
+
+    def check(self) -> None:
+        super().check()
+        check_counts(**self.counts)
+        if self.most is not None and sum(self.counts.values()) > self.most:
+            given = ", ".join(f"{split}={count}" for split, count in self.counts.items())
+            raise RequestError(f"dataset.{given}: give {self.most:,} together at most.")
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many texts each split has."""
+        return {"train": self.train, "val": self.val, "test": self.test}
 
 
 @dataclass(frozen=True, kw_only=True)

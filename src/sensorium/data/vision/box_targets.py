@@ -55,8 +55,9 @@ class BoxTargets(NoTargets):
     """Boxes of the classes `class_names`; None takes those of the boxes in train. category_ids: what the source calls
     the classes; () for their numbers from 1 on.
 
-    A box that cannot be used is a problem. With on_bad="skip" one that reaches beyond the edge is clipped, and any
-    other takes its image with it: an image without one of its boxes would teach that there is only background.
+    A box that cannot be used is a problem. With on_bad="skip" one that reaches beyond the edge is clipped, an empty one
+    is skipped, and any other takes its image with it: an image without one of its boxes would teach that there is only
+    background.
     """
 
     copies = "images that are copies of another of the same split"
@@ -88,24 +89,27 @@ class BoxTargets(NoTargets):
             if row in bad:
                 self._boxes.append([])
                 continue
-            usable, problems = self._checked(annotation, size)
+            usable, empty, problems = self._checked(annotation, size)
             self._boxes.append(usable)
-            self._found.problems += problems[1:]
+            self._found.problems += [*empty, *problems[1:]]
             if problems:
                 bad[row] = problems[0]
         return bad
 
-    def _checked(self, annotation: Annotation, size: Sequence[int]) -> tuple[list[Box], list[Problem]]:
-        """The usable boxes of an image of (height, width), in pixels, inside it; and what is wrong with others."""
+    def _checked(self, annotation: Annotation, size: Sequence[int]) -> tuple[list[Box], list[Problem], list[Problem]]:
+        """The usable boxes of an image of (height, width), in pixels, inside it; the empty ones, which hide nothing;
+        and what is wrong with others.
+        """
         height, width = size
         scale = np.array([width, height] * 2 if annotation.relative else [1] * 4)
         usable: dict[tuple[str, Corners], Box] = {}
+        empty: list[Problem] = []
         problems = list(annotation.problems)
         for box in annotation.boxes:
             corners = np.array(box.corners, dtype=np.float64) * scale
             what = self._fault(box, corners, height, width)
             if what:
-                problems.append(Problem(box.place, what))
+                (empty if what.startswith("empty") else problems).append(Problem(box.place, what))
                 continue
             inside = clip_boxes(corners, (height, width))
             if (inside != corners).any() and not np.allclose(inside, corners, rtol=0, atol=1e-3):
@@ -114,7 +118,7 @@ class BoxTargets(NoTargets):
             found = Box(box.place, box.label, (left, top, right, bottom), box.written, box.difficult)
             if usable.setdefault((found.label, found.corners), found) is not found:
                 self._repeated.append(box.place)
-        return list(usable.values()), problems
+        return list(usable.values()), empty, problems
 
     def _fault(self, box: Box, corners: np.ndarray, height: int, width: int) -> str | None:
         if not np.isfinite(corners).all():

@@ -4,17 +4,13 @@ Train, validation and test are drawn from digits that the others do not have, ea
 of a split is the same however many there are.
 """
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.datasets import load_digits
 
-from sensorium.data.base import SPLITS, Data, OnBad, check_on_bad
-from sensorium.data.hold_out import hold_out
-from sensorium.data.settings import check_counts
+from sensorium.data.base import Data, OnBad, check_on_bad
 from sensorium.data.targets.numbers import statistics
-from sensorium.data.vision.image_settings import ImageSettings
+from sensorium.data.vision.drawn import DrawnImages
 from sensorium.data.vision.splits import ImageRegressionSplit
 from sensorium.data.vision.store import ArrayStore, channel_statistics
 from sensorium.errors import RequestError
@@ -24,43 +20,31 @@ from sensorium.synthetic.poses import SIDE, draw_digit
 
 SIZES = (10.0, 18.0)  # pixels of a digit as it is drawn
 TARGETS = ("angle", "size")
-_HELD_OUT = {"test": 0.2, "val": 0.1}  # of the digits of every class
 
 
 @dataclass(frozen=True, kw_only=True)
-class DigitPose(ImageSettings):
+class DigitPose(DrawnImages):
     """Images of 24 x 24 gray pixels with a digit in the middle. Targets: its angle in degrees, positive
     counterclockwise, and the side in pixels of the square that the digit was scanned in.
 
-    num_train, num_val, num_test: images of each split. max_angle: degrees to either side, up to 90. split_seed: which
-    digits go to which split, and what the images look like.
+    max_angle: degrees to either side, up to 90.
     """
 
     task = "regression"
 
-    num_train: int
-    num_val: int
-    num_test: int
     max_angle: float
-    split_seed: int
 
     def check(self) -> None:
         super().check()
-        check_counts(num_train=self.num_train, num_val=self.num_val, num_test=self.num_test)
         if not 0 < self.max_angle <= 90:
             raise RequestError(f"dataset.max_angle={self.max_angle}: give degrees above 0, up to 90.")
 
     def load(self, *, on_bad: OnBad) -> Data:
         check_on_bad(on_bad)
-        digits = load_digits()
-        rows = hold_out(
-            labels=digits.target.astype(np.int64),
-            keys=[hashlib.sha256(image.tobytes()).hexdigest() for image in digits.images],
-            fractions=_HELD_OUT,
-            seed=self.split_seed,
-            class_names=tuple("0123456789"),
-        )
-        drawn = {split: self._draw(number, split, digits.images[rows[split]]) for number, split in enumerate(SPLITS)}
+        scanned = self.scanned_digits()
+        drawn = {
+            split: self._draw(number, split, digits.images) for number, (split, digits) in enumerate(scanned.items())
+        }
         target_mean, target_std = statistics("digit_pose", TARGETS, drawn["train"][1])
         splits = {
             split: ImageRegressionSplit(
@@ -86,7 +70,7 @@ class DigitPose(ImageSettings):
     def _draw(self, number: int, split: str, digits: np.ndarray) -> tuple[ArrayStore, np.ndarray]:
         """The images of a split, and their targets (N, 2) float64."""
         drawn, targets = [], []
-        for row in range(getattr(self, f"num_{split}")):
+        for row in range(self.counts[split]):
             random = generator(self.split_seed, number, row)
             digit = digits[random.integers(len(digits))]
             angle, size = random.uniform(-self.max_angle, self.max_angle), random.uniform(*SIZES)

@@ -4,18 +4,15 @@ Train, validation and test are drawn from digits that the others do not have, ea
 17 of a split is the same however many there are.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.datasets import load_digits
 
-from sensorium.data.base import SPLITS, Data, OnBad, check_on_bad
-from sensorium.data.hold_out import hold_out
+from sensorium.data.base import Data, OnBad, check_on_bad
 from sensorium.data.settings import check_counts
-from sensorium.data.vision.image_settings import ImageSettings
+from sensorium.data.vision.drawn import CLASSES, DrawnImages
 from sensorium.data.vision.scenes import ArrayMasks, DetectionSplit, MaskRows, MaskSplit
 from sensorium.data.vision.store import ArrayStore, channel_statistics
 from sensorium.randomness import generator
@@ -23,29 +20,21 @@ from sensorium.specs import ObjectDetectionSpec, SemanticSegmentationSpec
 from sensorium.synthetic.scenes import SIDE, Scene, draw_scene
 from sensorium.vision.palette import distinct_palette
 
-_CLASSES = tuple("0123456789")
-_HELD_OUT = {"test": 0.2, "val": 0.1}  # of the digits of every class
-
 
 @dataclass(frozen=True, kw_only=True)
-class DigitScenes(ImageSettings):
+class DigitScenes(DrawnImages):
     """Scenes of 128 x 128 gray pixels with a box around every whole digit.
 
-    num_train, num_val, num_test: scenes of each split. max_digits: of a scene; it has at least one. split_seed: which
-    digits go to which split, and what the scenes look like.
+    max_digits: of a scene; it has at least one.
     """
 
     task = "detection"
 
-    num_train: int
-    num_val: int
-    num_test: int
     max_digits: int
-    split_seed: int
 
     def check(self) -> None:
         super().check()
-        check_counts(num_train=self.num_train, num_val=self.num_val, num_test=self.num_test, max_digits=self.max_digits)
+        check_counts(max_digits=self.max_digits)
 
     def load(self, *, on_bad: OnBad) -> Data:
         check_on_bad(on_bad)
@@ -64,26 +53,17 @@ class DigitScenes(ImageSettings):
         )
 
     def _draw(self) -> dict[str, list[Scene]]:
-        digits = load_digits()
-        labels = digits.target.astype(np.int64)
-        rows = hold_out(
-            labels=labels,
-            keys=[hashlib.sha256(image.tobytes()).hexdigest() for image in digits.images],
-            fractions=_HELD_OUT,
-            seed=self.split_seed,
-            class_names=_CLASSES,
-        )
         return {
             split: [
                 draw_scene(
-                    digits.images[rows[split]],
-                    labels[rows[split]],
+                    digits.images,
+                    digits.labels,
                     max_digits=self.max_digits,
                     random=generator(self.split_seed, number, scene),
                 )
-                for scene in range(getattr(self, f"num_{split}"))
+                for scene in range(self.counts[split])
             ]
-            for number, split in enumerate(SPLITS)
+            for number, (split, digits) in enumerate(self.scanned_digits().items())
         }
 
     def _store(self, scenes: Sequence[Scene]) -> ArrayStore:
@@ -100,7 +80,7 @@ class DigitScenes(ImageSettings):
         }
 
     def _spec(self, images: dict[str, Any]) -> ObjectDetectionSpec | SemanticSegmentationSpec:
-        return ObjectDetectionSpec(class_names=_CLASSES, **images)
+        return ObjectDetectionSpec(class_names=CLASSES, **images)
 
     def _split(self, split: str, store: ArrayStore, scenes: Sequence[Scene]) -> DetectionSplit | MaskSplit:
         return DetectionSplit(
@@ -109,7 +89,7 @@ class DigitScenes(ImageSettings):
             labels=[scene.labels for scene in scenes],
             difficult=[np.zeros(len(scene.labels), dtype=bool) for scene in scenes],
             image_ids=list(range(len(scenes))),
-            category_ids=tuple(range(1, len(_CLASSES) + 1)),
+            category_ids=tuple(range(1, len(CLASSES) + 1)),
         )
 
 
@@ -119,7 +99,7 @@ class DigitSceneMasks(DigitScenes):
     task = "segmentation"
 
     def _spec(self, images: dict[str, Any]) -> SemanticSegmentationSpec:
-        names = ("background", *_CLASSES)
+        names = ("background", *CLASSES)
         return SemanticSegmentationSpec(
             class_names=names, palette=distinct_palette(len(names), background=True), **images
         )

@@ -4,16 +4,13 @@ Train, validation and test are drawn from digits that the others do not have, ea
 17 of a split is the same however many there are.
 """
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.datasets import load_digits
 
-from sensorium.data.base import SPLITS, Data, OnBad, check_on_bad
-from sensorium.data.hold_out import hold_out
+from sensorium.data.base import Data, OnBad, check_on_bad
 from sensorium.data.settings import check_counts
-from sensorium.data.vision.image_settings import ImageSettings
+from sensorium.data.vision.drawn import CLASSES, DrawnImages, ScannedDigits
 from sensorium.data.vision.splits import TagSplit
 from sensorium.data.vision.store import ArrayStore, channel_statistics
 from sensorium.errors import RequestError
@@ -21,50 +18,34 @@ from sensorium.randomness import generator
 from sensorium.specs import ImageTaggingSpec
 from sensorium.synthetic.canvases import MOST_DIGITS, draw_canvas
 
-_TAGS = tuple("0123456789")
-_HELD_OUT = {"test": 0.2, "val": 0.1}  # of the digits of every class
-
 
 @dataclass(frozen=True, kw_only=True)
-class DigitTags(ImageSettings):
+class DigitTags(DrawnImages):
     """Canvases of 24 x 24 gray pixels with 0 to max_digits different digits; the tags are the digits there.
 
-    num_train, num_val, num_test: canvases of each split. max_digits: from 1 to 4. split_seed: which digits go to which
-    split, and what the canvases look like.
+    max_digits: from 1 to 4.
     """
 
     task = "image_tagging"
 
-    num_train: int
-    num_val: int
-    num_test: int
     max_digits: int
-    split_seed: int
 
     def check(self) -> None:
         super().check()
-        check_counts(num_train=self.num_train, num_val=self.num_val, num_test=self.num_test, max_digits=self.max_digits)
+        check_counts(max_digits=self.max_digits)
         if self.max_digits > MOST_DIGITS:
             raise RequestError(f"dataset.max_digits={self.max_digits}: a canvas has room for {MOST_DIGITS}.")
 
     def load(self, *, on_bad: OnBad) -> Data:
         check_on_bad(on_bad)
-        digits = load_digits()
-        rows = hold_out(
-            labels=digits.target.astype(np.int64),
-            keys=[hashlib.sha256(image.tobytes()).hexdigest() for image in digits.images],
-            fractions=_HELD_OUT,
-            seed=self.split_seed,
-            class_names=_TAGS,
-        )
         splits = {
-            split: self._split(number, split, digits.images[rows[split]], digits.target[rows[split]])
-            for number, split in enumerate(SPLITS)
+            split: self._split(number, split, digits)
+            for number, (split, digits) in enumerate(self.scanned_digits().items())
         }
         mean, std = channel_statistics(splits["train"].images)
         channels, height, width = splits["train"].images.shape
         spec = ImageTaggingSpec(
-            class_names=_TAGS,
+            class_names=CLASSES,
             in_channels=channels,
             image_size=(height, width),
             mean=mean,
@@ -74,14 +55,14 @@ class DigitTags(ImageSettings):
         note = f"synthetic canvases, of digits that no other split has (split_seed {self.split_seed})"
         return Data(spec=spec, train=splits["train"], val=splits["val"], test=splits["test"], notes=(note,))
 
-    def _split(self, number: int, split: str, digits: np.ndarray, labels: np.ndarray) -> TagSplit:
+    def _split(self, number: int, split: str, digits: ScannedDigits) -> TagSplit:
         drawn = [
-            draw_canvas(digits, labels, max_digits=self.max_digits, random=generator(self.split_seed, number, row))
-            for row in range(getattr(self, f"num_{split}"))
+            draw_canvas(*digits, max_digits=self.max_digits, random=generator(self.split_seed, number, row))
+            for row in range(self.counts[split])
         ]
         pixels = np.stack([canvas for canvas, _ in drawn])[:, None]
         store = ArrayStore(pixels, image_size=self.size, channels=self.channels, resize=self.resize)
-        targets = np.zeros((len(drawn), len(_TAGS)), dtype=np.uint8)
+        targets = np.zeros((len(drawn), len(CLASSES)), dtype=np.uint8)
         for row, (_, tags) in enumerate(drawn):
             targets[row, tags] = 1
         return TagSplit(store, targets, [f"digit_tags/{split}[{row}]" for row in range(len(drawn))])

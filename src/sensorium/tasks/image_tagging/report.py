@@ -52,7 +52,7 @@ def write_tagging_report(
     plot_gallery(
         images=read_images(worst) if len(worst) else np.empty((0, 1, 1, 1), np.uint8),
         titles=[mistakes(found, row, class_names) for row in worst.tolist()],
-        heading="surest errors: tags missed and wrongly added (probability)",
+        heading="most confident errors: tags missed and wrongly added (probability)",
         path=plots / "worst.png",
     )
     return [folder / "per_class.csv", predictions, plots / "precision_recall.png", plots / "worst.png"]
