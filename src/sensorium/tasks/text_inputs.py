@@ -1,13 +1,47 @@
 """Raw texts as batches of about one length."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from sensorium.data.base import counted
+from sensorium.data.text.labeled import cut_note
+from sensorium.text.build_tokenizer import tokenizer_from_dict
+from sensorium.text.tokenizer import UNK
+
 READ_AHEAD = 20  # batches of texts that are sorted by length together
+
+
+class TextEncoder:
+    """Texts as the token ids that a model reads, cut to max_length; counts what was cut, and what it does not know.
+
+    tokenizer: what `Tokenizer.to_dict` gave. A text without any token is one unknown token.
+    """
+
+    def __init__(self, tokenizer: Mapping[str, Any], max_length: int) -> None:
+        self._tokenizer, self._max_length = tokenizer_from_dict(tokenizer), max_length
+        self._cut = self._unknown = self._total = 0
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        """The ids of each text."""
+        encoded = self._tokenizer.encode_many(texts)
+        self._cut += sum(len(ids) > self._max_length for ids in encoded)
+        kept = [ids[: self._max_length] or [UNK] for ids in encoded]
+        for ids in encoded:  # before an empty text, or one that could not be read, is made an unknown token
+            self._unknown += ids.count(UNK)
+            self._total += len(ids)
+        return kept
+
+    def notes(self) -> list[str]:
+        """How many texts were cut; and a warning where most tokens are unknown, for predictions then mean little."""
+        notes = cut_note(self._cut, self._max_length)
+        if 2 * self._unknown > self._total:
+            known = f"{self._unknown:,} of {counted(self._total, 'token')}"
+            notes.append(f"{known} are unknown to the model; predictions mean little")
+        return notes
 
 
 def padded(sequences: list[list[int]], pad_id: int) -> tuple[Tensor, Tensor]:

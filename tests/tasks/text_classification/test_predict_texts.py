@@ -54,5 +54,12 @@ def test_truncated_texts_are_counted() -> None:
     found = predictor()
     assert found.notes() == []
     assert len(list(found.predict(["abcabcabc", "abcabcabca", "a", "abcabcabcabc"]))) == 4  # 9, 10, 1, 12 characters
-    assert found.truncated == 2
     assert found.notes() == ["cut to 9 tokens (dataset.max_length): 2 texts"]
+
+
+def test_tokens_that_are_mostly_unknown_are_noted() -> None:
+    found = predictor()
+    list(found.predict(["abc", "xyz", ""]))  # three of six: no majority
+    assert found.notes() == []
+    list(found.predict(["x"]))
+    assert found.notes() == ["4 of 7 tokens are unknown to the model; predictions mean little"]

@@ -6,15 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sensorium.data.text.labeled import cut_note
 from sensorium.output import Record
 from sensorium.specs import ImageRegressionSpec, TextRegressionSpec
 from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor, not_finite
 from sensorium.tasks.image_inputs import RawImage, read_batches, stacked
 from sensorium.tasks.regression.evaluate import Regressor
-from sensorium.tasks.text_inputs import READ_AHEAD, by_length, groups, padded
-from sensorium.text.build_tokenizer import tokenizer_from_dict
-from sensorium.text.tokenizer import UNK
+from sensorium.tasks.text_inputs import READ_AHEAD, TextEncoder, by_length, groups, padded
 from sensorium.vision.decode import UnreadableImage
 
 _WIDEST = 100  # characters of an input that a table shows
@@ -78,23 +75,18 @@ class ImageRegressionPredictor(Predictor):
 
 
 class TextRegressionPredictor(Predictor):
-    """A regressor of texts ready to predict. A text without any token is one unknown word.
-
-    truncated: how many texts so far were longer than the model reads; their ends were dropped.
-    """
+    """A regressor of texts ready to predict. A text without any token is one unknown word."""
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
         self.spec: TextRegressionSpec = model.spec
-        self.batch_size, self.truncated = options.batch_size, 0
+        self.batch_size = options.batch_size
         self.regressor = Regressor(spec=self.spec, **model.model_arguments)
-        self.tokenizer = tokenizer_from_dict(self.spec.tokenizer)
+        self.encoder = TextEncoder(self.spec.tokenizer, self.spec.max_length)
 
     def predict(self, inputs: Iterable[str | bytes]) -> Iterator[RegressionPrediction]:
         spec = self.spec
         for group in groups(inputs, self.batch_size * READ_AHEAD):
-            encoded = self.tokenizer.encode_many([text for text, _ in group])
-            self.truncated += sum(len(ids) > spec.max_length for ids in encoded)
-            tokens = [ids[: spec.max_length] or [UNK] for ids in encoded]
+            tokens = self.encoder.encode([text for text, _ in group])
             values = np.empty((len(group), spec.num_classes))
             for rows in by_length(tokens, self.batch_size):
                 batch, lengths = padded([tokens[row] for row in rows], spec.pad_id)
@@ -103,4 +95,4 @@ class TextRegressionPredictor(Predictor):
                 yield _prediction(text, tuple(row), spec.target_names, error)
 
     def notes(self) -> list[str]:
-        return cut_note(self.truncated, self.spec.max_length)
+        return self.encoder.notes()

@@ -2,36 +2,28 @@
 
 from collections.abc import Iterable, Iterator
 
-from sensorium.data.text.labeled import cut_note
 from sensorium.specs import TextClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions, Predictor
 from sensorium.tasks.classification.evaluate import Classifier
 from sensorium.tasks.classification.predict import ClassPrediction, checked_top_k, class_prediction, top_classes
-from sensorium.tasks.text_inputs import READ_AHEAD, by_length, groups, padded
-from sensorium.text.build_tokenizer import tokenizer_from_dict
-from sensorium.text.tokenizer import UNK
+from sensorium.tasks.text_inputs import READ_AHEAD, TextEncoder, by_length, groups, padded
 
 
 class TextPredictor(Predictor):
-    """A text classifier ready to predict. A text without any token is one unknown word.
-
-    truncated: how many texts so far were longer than the model reads; their ends were dropped.
-    """
+    """A text classifier ready to predict. A text without any token is one unknown word."""
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
         self.spec: TextClassificationSpec = model.spec
         self.top_k = min(checked_top_k(options.top_k), self.spec.num_classes)
-        self.batch_size, self.truncated = options.batch_size, 0
+        self.batch_size = options.batch_size
         self.classifier = Classifier(spec=self.spec, **model.model_arguments)
-        self.tokenizer = tokenizer_from_dict(self.spec.tokenizer)
+        self.encoder = TextEncoder(self.spec.tokenizer, self.spec.max_length)
 
     def predict(self, inputs: Iterable[str | bytes]) -> Iterator[ClassPrediction]:
         spec = self.spec
         for group in groups(inputs, self.batch_size * READ_AHEAD):
             classes: dict[int, tuple[tuple[str, float], ...]] = {}
-            encoded = self.tokenizer.encode_many([text for text, _ in group])
-            self.truncated += sum(len(ids) > spec.max_length for ids in encoded)
-            tokens = [ids[: spec.max_length] or [UNK] for ids in encoded]
+            tokens = self.encoder.encode([text for text, _ in group])
             for rows in by_length(tokens, self.batch_size):
                 batch, lengths = padded([tokens[row] for row in rows], spec.pad_id)
                 found = self.classifier.probabilities(batch, lengths)
@@ -40,4 +32,4 @@ class TextPredictor(Predictor):
                 yield class_prediction(text, classes[row], self.top_k, error)
 
     def notes(self) -> list[str]:
-        return cut_note(self.truncated, self.spec.max_length)
+        return self.encoder.notes()
