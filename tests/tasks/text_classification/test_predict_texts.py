@@ -62,4 +62,4 @@ def test_tokens_that_are_mostly_unknown_are_noted() -> None:
     list(found.predict(["abc", "xyz", ""]))  # three of six: no majority
     assert found.notes() == []
     list(found.predict(["x"]))
-    assert found.notes() == ["4 of 7 tokens are unknown to the model; predictions mean little"]
+    assert found.notes() == ["unknown to the model: 4 of 7 tokens; predictions mean little"]
