@@ -20,7 +20,7 @@ from sensorium import checkpoint, distributed, evaluation, output, runs
 from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_classes
 from sensorium.cli import configs, guess, schema, sweep
 from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra, typed
-from sensorium.data.base import Data, Problem, counted, refuse
+from sensorium.data.base import SPLITS, Data, Problem, counted, refuse
 from sensorium.errors import RequestError, RunError, SensoriumError, listing
 from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
@@ -273,7 +273,7 @@ def _without_unfit(model: torch.nn.Module, data: Data, on_bad: Literal["fail", "
     """The data without examples that this model cannot learn from, which are problems of the data."""
     task = registry.of(data.spec)
     splits, problems = {}, list(data.problems)
-    for part in ("train", "val", "test"):
+    for part in SPLITS:
         split = getattr(data, part)
         bad = task.unfit_examples(model, split)
         problems += [Problem(split.names[row], what) for row, what in bad.items()]

@@ -6,12 +6,12 @@ Those about the data are shown before training, and again with the others below 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from sensorium.data.base import Data, counted
+from sensorium.data.base import SPLITS, Data, counted
 from sensorium.errors import listing
 from sensorium.run_config import RunConfig
 from sensorium.tasks import registry
 from sensorium.training.history import Row
-from sensorium.training.overview import SPLITS, Facts
+from sensorium.training.overview import Facts
 from sensorium.training.verdict import Verdict
 
 FEW_VALIDATED = 30  # examples; with fewer, one more or less right moves a metric by over three points

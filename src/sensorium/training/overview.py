@@ -6,11 +6,10 @@ import numpy as np
 from rich.table import Table
 
 from sensorium import output
-from sensorium.data.base import Data
+from sensorium.data.base import SPLITS, Data
 from sensorium.tasks import registry
 from sensorium.tasks.base import SplitFacts
 
-SPLITS = ("train", "val", "test")
 _MOST_CLASSES = 6  # that are shown one by one
 _FREQUENT, _RARE = 3, 2  # of more, so many of each
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sensorium.data.base import Data, OnBad, Problem, counted
+from sensorium.data.base import SPLITS, Data, OnBad, Problem, counted
 from sensorium.data.io.paths import existing
 from sensorium.data.vision.box_targets import Annotation, Box
 from sensorium.data.vision.image_settings import ImageFileSettings
@@ -45,7 +45,7 @@ class Coco(ImageFileSettings):
     def load(self, *, on_bad: OnBad) -> Data:
         found = ImageListing(existing("train_json", self.train_json))
         ids: dict[str, Id] = {}
-        for split in ("train", "val", "test"):
+        for split in SPLITS:
             given, folder = getattr(self, f"{split}_json"), getattr(self, f"{split}_images")
             if split != "train" and given is None:
                 continue
