@@ -72,9 +72,9 @@ def test_a_quoted_answer_is_given(command, answer, tmp_path):
         assert re.search(f"^{pattern}$", whole, re.MULTILINE), whole
 
 
-def choices_in_the_readme() -> dict[str, set[str]]:
-    """Of the table "What there is", the names in each group; in a row of two groups a semicolon parts them."""
-    table = (REPOSITORY / "README.md").read_text().partition("## What there is")[2].partition("\n## ")[0]
+def choices_in_the_manual() -> dict[str, set[str]]:
+    """Of the tables of choices.md, the names in each group; in a row of two groups a semicolon parts them."""
+    table = (REPOSITORY / "docs" / "choices.md").read_text()
     found: dict[str, set[str]] = {}
     for groups, choices in re.findall(r"^\| (`.*?) \| (.*) \|$", table, re.MULTILINE):
         names = re.findall("`([a-z]+)`", groups)
@@ -84,12 +84,12 @@ def choices_in_the_readme() -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("group", sorted(set(configs.groups()) - {"task", "experiment"}))
-def test_the_readme_names_every_choice(group):
+def test_the_manual_names_every_choice(group):
     """So a yaml that is lost is noticed. What adds a dataset or a model is noticed by its contract test instead."""
-    named, there = choices_in_the_readme()[group], set(configs.options(group))
-    assert named - there == set(), "named in README.md without a yaml"
+    named, there = choices_in_the_manual()[group], set(configs.options(group))
+    assert named - there == set(), "named in docs/choices.md without a yaml"
     if group not in ("dataset", "model"):
-        assert there - named - {"none"} == set(), "a yaml that README.md does not name"
+        assert there - named - {"none"} == set(), "a yaml that docs/choices.md does not name"
 
 
 def test_every_experiment_that_a_page_names_is_there():
