@@ -97,7 +97,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = run_command(["train", *TWO, *SETTINGS, "batch_size=16", WATCHED], folder)
     assert result.status == 0, result.stderr
     assert result.stderr == ""
-    assert result.stdout.count("epoch 1/2") == result.stdout.count("run folder: ") == 1
+    assert result.stdout.count("\n  1/2 ") == result.stdout.count("run folder: ") == 1
     return folder
 
 

@@ -10,32 +10,87 @@ import torch
 from rich.console import Console
 
 from sensorium.batches import ImageBatch, LanguageBatch, amount_in
-from sensorium.training.progress import ProgressReport, epoch_line, resumed
+from sensorium.training.progress import EpochTable, ProgressReport, clock, resumed
 from trainings import TINY, trained
 
 ROW = {"epoch": 3, "step": 30, "train/loss": 0.41237, "val/accuracy": 0.9534, "lr": 0.1}
 
 
-def test_an_epoch_in_one_line() -> None:
-    line = epoch_line(ROW, epochs=10, seconds=12.06, speed=4960.4, unit="samples")
-    assert line == "epoch  3/10  train/loss 0.4124  val/accuracy 0.9534  12.1 s  4,960 samples/s"
+def table(**given: object) -> EpochTable:
+    return EpochTable(**({"metric": "val/accuracy", "epochs": 10, "unit": "samples"} | given))
+
+
+def test_a_row_below_its_header() -> None:
+    header, row = table().lines(ROW, best=True, seconds=12.06, speed=4960.4)
+    assert header == "epoch  train/loss  val/accuracy  best  seconds  samples/s     left"
+    assert row == " 3/10      0.4124        0.9534     *     12.1      4,960     1:24"  # 7 epochs of 12.06 s
+
+
+def test_the_header_comes_once_and_a_star_only_for_the_best() -> None:
+    shown = table()
+    shown.lines(ROW, best=True, seconds=1.0, speed=1.0)
+    (row,) = shown.lines(ROW | {"epoch": 4}, best=False, seconds=1.0, speed=1.0)
+    assert row.split() == ["4/10", "0.4124", "0.9534", "1.0", "1", "0:06"]
+
+
+def test_of_quick_epochs_about_twenty_have_a_row_and_the_last_one_has() -> None:
+    shown = table(epochs=65)
+    with_row = [e for e in range(1, 66) if shown.lines(ROW | {"epoch": e}, best=False, seconds=0.5, speed=1.0)]
+    assert with_row == [1, *range(4, 65, 4), 65]
+
+
+def test_every_long_epoch_has_a_row() -> None:
+    shown = table(epochs=65)
+    assert all(shown.lines(ROW | {"epoch": e}, best=False, seconds=10.0, speed=1.0) for e in range(1, 66))
+
+
+def test_without_a_number_of_epochs_there_is_no_time_left() -> None:
+    _, row = table(epochs=-1).lines(ROW, best=False, seconds=1.0, speed=1.0)
+    assert row.split() == ["3", "0.4124", "0.9534", "1.0", "1"]
+
+
+@pytest.mark.parametrize("epochs", [3, 1000])
+def test_many_metrics_leave_room_for_80_columns(epochs: int) -> None:
+    metrics = {f"train/part_{n}": 0.5 for n in range(5)} | {"train/loss": 1.0, "val/loss": 2.0}
+    row = {"epoch": 1, "step": 30, **metrics, "val/word_error_rate": 0.25, "lr": 0.1}
+    lines = table(metric="val/word_error_rate", epochs=epochs).lines(row, best=True, seconds=1.0, speed=12345.6)
+    assert [len(line) <= 80 for line in lines] == [True, True]
+    assert {"train/loss", "val/word_error_rate"} <= set(lines[0].split())
+
+
+def test_names_of_trackers_stay_out() -> None:
+    header, _ = table().lines(ROW | {"lr-SGD/head.decay": 1.0, "step": 4}, best=False, seconds=1.0, speed=1.0)
+    assert header.split() == ["epoch", "train/loss", "val/accuracy", "best", "seconds", "samples/s", "left"]
 
 
 def test_a_loss_that_rounds_to_nothing_has_no_sign() -> None:
-    assert "val/loss 0.0000" in epoch_line(ROW | {"val/loss": -1e-9}, epochs=10, seconds=1.0, speed=1.0, unit="samples")
+    _, row = table().lines({"epoch": 1, "val/loss": -1e-9}, best=False, seconds=1.0, speed=1.0)
+    assert row.split()[1] == "0.0000"
 
 
-def test_a_training_prints_one_plain_line_an_epoch(tmp_path: Path, capsys: object) -> None:
+@pytest.mark.parametrize(("seconds", "shown"), [(0.4, "0:00"), (7, "0:07"), (754, "12:34"), (3723, "1:02:03")])
+def test_a_duration(seconds: float, shown: str) -> None:
+    assert clock(seconds) == shown
+
+
+def test_a_training_prints_a_plain_table(tmp_path: Path, capsys: object) -> None:
     trained(tmp_path, *TINY, "trainer.max_epochs=2")
     out = capsys.readouterr().out
-    lines = [line for line in out.splitlines() if line.startswith("epoch")]
+    lines = [line for line in out.splitlines() if re.match(r"epoch|[12]/2", line.strip())]
+    assert lines[0].split() == [
+        "epoch",
+        "train/loss",
+        "val/accuracy",
+        "val/loss",
+        "best",
+        "seconds",
+        "samples/s",
+        "left",
+    ]
     number = r"\d+\.\d{4}"
-    pattern = (
-        rf"epoch [12]/2  train/accuracy {number}  train/loss {number}  val/accuracy {number}  val/loss {number}"
-        r"  \d+\.\d s  [\d,]+ samples/s"
-    )
-    assert len(lines) == 2
-    assert all(re.fullmatch(pattern, line) for line in lines), lines
+    pattern = rf" *[12]/2 +{number} +{number} +{number} +\*? +\d+\.\d +[\d,]+ +\d:\d\d"
+    assert len(lines) == 3
+    assert all(re.fullmatch(pattern, line) for line in lines[1:]), lines
     assert "\x1b" not in out
     assert "\r" not in out
 
@@ -60,13 +115,13 @@ def test_on_a_terminal_a_bar_shows_step_loss_metric_and_speed() -> None:
     batch = SimpleNamespace(indices=torch.zeros(16))
     report.on_train_batch_end(trainer_at(1), None, {"loss": torch.tensor(0.5)}, batch, 3)
     (task,) = report.bar.tasks
-    assert (task.description, task.completed, task.total) == ("epoch 2/3", 4, 5)
+    assert (task.description, task.completed, task.total) == ("epoch 2/3", 9, 15)  # of the whole training
     assert re.fullmatch(r"loss 0\.5000  val/accuracy 0\.8750  [\d,]+ samples/s", task.fields["detail"])
-    report.report(ROW, epochs=3, processes=1)
+    report.report(ROW, epochs=3, processes=1, best=True)
     report.on_exception(trainer_at(1), None, RuntimeError())
     assert report.bar is None
     shown = screen.getvalue()
-    assert "epoch 3/3" in shown
+    assert "3/3" in shown
     assert "\x1b[?25h" in shown  # the cursor is back
 
 
@@ -86,8 +141,8 @@ def test_the_speed_counts_every_process() -> None:
     report.on_train_epoch_start(trainer_at(0), None)
     report._done = 1000
     report._epoch_started -= 10.0
-    report.report(ROW, epochs=3, processes=4)
-    assert re.search(r"10\.0 s  (400|39\d) samples/s", out.getvalue())
+    report.report(ROW, epochs=3, processes=4, best=False)
+    assert re.search(r" 10\.0 +(400|39\d) ", out.getvalue())
 
 
 @pytest.mark.parametrize(

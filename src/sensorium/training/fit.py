@@ -34,7 +34,7 @@ from sensorium.training import learning
 from sensorium.training.backbone import backbone_lr_scale
 from sensorium.training.checkpoints import AtomicCheckpointIO, Checkpoints
 from sensorium.training.guard import LossGuard
-from sensorium.training.history import History
+from sensorium.training.history import History, Row
 from sensorium.training.interrupts import StopRequest
 from sensorium.training.progress import ProgressReport
 from sensorium.training.samples import TextSamples
@@ -76,9 +76,8 @@ class Training:
     def run(self, resume: Any | None) -> None:
         """Trains; `resume` is the path of the checkpoint to go on from, or None."""
         train, val = self._loaders()
-        epochs, processes = self.trainer.max_epochs or 0, distributed.world_size()
         if distributed.rank() == 0:
-            self.history.listeners.append(lambda row: self.progress.report(row, epochs=epochs, processes=processes))
+            self.history.listeners.append(self._report)
         if isinstance(train.sampler, LengthOrder) and distributed.rank() == 0:
             unit, share = registry.of(self.data.spec).length_unit, 100 * train.sampler.padding()
             self.progress.console.print(f"padding: {share:.1f} % of the {unit} of a training batch")
@@ -94,9 +93,20 @@ class Training:
         if table := self.trainer.profiler.summary():  # type: ignore[attr-defined]
             self.progress.console.print(table, highlight=False, soft_wrap=True)
 
+    def _report(self, row: Row) -> None:
+        self.progress.report(
+            row,
+            epochs=self.trainer.max_epochs or 0,
+            processes=distributed.world_size(),
+            best=self._checkpoints().best_epoch == row["epoch"],
+        )
+
+    def _checkpoints(self) -> Checkpoints:
+        return next(callback for callback in self.trainer.callbacks if isinstance(callback, Checkpoints))  # type: ignore[attr-defined]
+
     def summary(self, *, seconds: float) -> Summary:
-        """What the training came to, once it has run. seconds: since it was begun, or gone on with."""
-        kept = next(callback for callback in self.trainer.callbacks if isinstance(callback, Checkpoints))  # type: ignore[attr-defined]
+        """What the training came to, once it has run. seconds: since it was begun or resumed."""
+        kept = self._checkpoints()
         return Summary(
             monitor=kept.monitor,
             mode=kept.mode,
