@@ -26,7 +26,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for group in configs.groups():
         files.append(File.generated(config, f"configuration/{group}.md", content=group_page(group)))
     rows = "".join(f"| [{title(path)}](decisions/{path.name}) |\n" for path in _decisions())
-    page = f"# Decisions\n\nChoices that someone may question, each with context, choice and consequence.\n\n| decision |\n|---|\n{rows}"
+    about = "Choices that someone may question, each with context, choice and consequence."
+    page = f"# Decisions\n\n{about}\n\n| decision |\n|---|\n{rows}"
     files.append(File.generated(config, "decisions.md", content=page))
     return files
 
