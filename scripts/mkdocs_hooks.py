@@ -1,6 +1,5 @@
 """Pages of the manual that are generated: a page for each config group, from the yamls, and the list of decisions."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +7,8 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from sensorium.cli import configs
+from sensorium.cli.help import documented
 
-_KEY = re.compile(r"(?P<indent> *)(?P<key>[\w.-]+):(?P<value>.*)")
 _DECISIONS = Path(__file__).parents[1] / "docs" / "decisions"
 
 
@@ -37,34 +36,15 @@ def group_page(group: str) -> str:
     parts = [f"# `{group}`\n"]
     for name, description in configs.options(group).items():
         parts.append(f"## {name}\n\n{_text(description)}\n\n```bash\nsensorium train {group}={name}\n```\n")
-        rows = [f"| `{key}` | {_code(value)} | {_text(comment)} |" for key, value, comment in keys(group, name)]
+        lines = configs.path_of(group, name).read_text(encoding="utf-8").splitlines()[1:]
+        rows = [
+            f"| `{key}` | {_code(value)} | {_text(comment)} |"
+            for key, (value, comment) in documented(lines).items()
+            if key.partition(".")[0] not in ("defaults", "_target_", "_partial_") and (value or comment)
+        ]
         if rows:
             parts.append("\n".join(["| key | default | meaning |", "|---|---|---|", *rows]) + "\n")
     return "\n".join(parts)
-
-
-def keys(group: str, name: str) -> list[tuple[str, str, str]]:
-    """(key, default, comment) of each line of a yaml that sets a value; nested keys are joined by dots."""
-    found: list[tuple[str, str, str]] = []
-    sections: list[tuple[int, str]] = []
-    above: list[str] = []  # comment lines above a key belong to it
-    for line in configs.path_of(group, name).read_text(encoding="utf-8").splitlines()[1:]:
-        if line.lstrip().startswith("#"):
-            above.append(line.strip().lstrip("# "))
-            continue
-        parsed = _KEY.fullmatch(line)
-        comment, above = " ".join(above), []
-        if parsed is None:
-            continue
-        value, _, beside = parsed["value"].partition(" #")
-        indent = len(parsed["indent"])
-        sections = [*((at, key) for at, key in sections if at < indent), (indent, parsed["key"])]
-        if parsed["key"] in ("defaults", "_target_", "_partial_") or (indent and sections[0][1] == "defaults"):
-            continue
-        path = ".".join(key for _, key in sections)
-        if value.strip() or beside:
-            found.append((path, value.strip(), " ".join(filter(None, (comment, beside.strip())))))
-    return found
 
 
 def title(path: Path) -> str:

@@ -1,5 +1,6 @@
 """Where the Hydra configs are, and their first lines, read as text: no Hydra, no torch, so help is instant."""
 
+import re
 from pathlib import Path
 
 import sensorium
@@ -34,6 +35,14 @@ def options(group: str) -> dict[str, str]:
             if not path.name.startswith("_"):
                 found[path.stem] = first_comment(path)
     return dict(sorted(found.items()))
+
+
+def dataset_facts(name: str) -> dict[str, str]:
+    """The task of a dataset, and whether it has to be downloaded: "" for no, such as a person's own files."""
+    text = path_of("dataset", name).read_text(encoding="utf-8")
+    task = re.search(r"/task@_global_\.task: (\w+)", text)
+    download = re.search(r"^download:", text, re.MULTILINE) or "through the package datasets" in text
+    return {"task": task[1] if task else "", "download": "yes" if download else ""}
 
 
 def path_of(group: str, name: str) -> Path:

@@ -1,13 +1,15 @@
 """Help pages, made from the yaml files themselves: the config tree is the manual."""
 
+import re
+import textwrap
+
 import sensorium
 from sensorium.cli import configs
-from sensorium.errors import listing
 
 SUMMARIES = {
-    "train": "train a model, evaluate it on the test split, leave a run folder",
-    "eval": "evaluate a checkpoint, on its own test data or on other data",
-    "predict": "classify images or texts, translate, or go on with a text, with a checkpoint",
+    "train": "train a model, evaluate it on the test split, write a run folder",
+    "eval": "evaluate a checkpoint on its own test split or on other data",
+    "predict": "classify, detect, segment, translate, transcribe or generate with a checkpoint",
     "list": "datasets, models, experiments, optimizers and every other choice",
 }
 
@@ -35,6 +37,41 @@ EXAMPLES = {
     "list": ("sensorium list", "sensorium list what=models", "sensorium list model=resnet18"),
 }
 
+# The keys that a verb's help shows first. `--help all` has every key.
+COMMON = {
+    "train": (
+        "lr",
+        "batch_size",
+        "trainer.max_epochs",
+        "seed",
+        "model.pretrained",
+        "model.init",
+        "model.freeze",
+        "on_bad",
+        "class_weights",
+        "threads",
+        "resume",
+        "run_root",
+    ),
+    "eval": ("ckpt", "split", "folder", "predictions", "bootstrap", "compare", "format", "output", "trust"),
+    "predict": (
+        "ckpt",
+        "input",
+        "text",
+        "prompt",
+        "stream",
+        "threshold",
+        "top_k",
+        "overlay",
+        "masks",
+        "format",
+        "output",
+        "trust",
+    ),
+    "list": ("what", "model", "format", "output"),
+}
+_WIDTH = 80
+
 
 def version() -> str:
     """`sensorium --version`."""
@@ -43,27 +80,68 @@ def version() -> str:
 
 def overview(verbs: dict[str, str]) -> str:
     """`sensorium --help`."""
-    lines = ["Train, evaluate and use models with one command.", "", "usage: sensorium VERB [key=value ...]", ""]
+    lines = ["Train, evaluate and use deep learning models with one command.", ""]
+    lines += ["usage: sensorium VERB [key=value ...]", ""]
     lines += [f"  {name:<9} {SUMMARIES[name]}" for name in verbs]
-    lines += ["", "sensorium VERB --help shows the keys and choices of a verb. Try: sensorium train"]
+    lines += ["", "sensorium VERB --help shows the keys of a verb. Try: sensorium train"]
     return "\n".join(lines)
 
 
-def verb(name: str) -> str:
-    """`sensorium VERB --help`: the verb's own keys with their comments, the groups with their choices, examples."""
-    lines = [f"sensorium {name}: {SUMMARIES[name]}", "", f"usage: sensorium {name} [key=value ...]", ""]
+def verb(name: str, *, every_key: bool) -> str:
+    """`sensorium VERB --help`: groups, the keys that are set most often, examples; fits a screen. every_key: `--help
+    all`, with all keys as the yaml file has them.
+    """
     body, chosen = _primary(name)
+    usage = "[PATH] [key=value ...]" if name == "train" else "[key=value ...]"
+    lines = [f"sensorium {name}: {SUMMARIES[name]}", "", f"usage: sensorium {name} {usage}", ""]
     if chosen:
-        lines.append("Groups, with what they are by default (sensorium list what=GROUP describes the choices):")
-        for group, default in chosen.items():
-            names = [option for option in configs.options(group) if option != default]
-            lines.append(f"  {group}={default}" + (f"   or {listing(names, limit=12)}" if names else ""))
-        lines.append("")
-    lines += ["Keys:", *(f"  {line}" for line in body), "", "Examples:"]
-    lines += [f"  {example}" for example in EXAMPLES[name]]
-    lines += ["", "-m for a sweep over several values, --cfg job to print the config, --config-dir DIR for your own,"]
-    lines += ["--hydra-help for Hydra's own options. debug=true shows where an error comes from."]
+        groups = "  ".join(f"{group}={default}" for group, default in chosen.items())
+        lines += ["Groups and their defaults (sensorium list GROUP shows the choices):"]
+        lines += [*textwrap.wrap(groups, _WIDTH, initial_indent="  ", subsequent_indent="  "), ""]
+    if every_key:
+        lines += ["Keys:", *(f"  {line}" for line in body)]
+    else:
+        lines += [f"Keys that are set most often (all of them: sensorium {name} --help all):"]
+        lines += _explained(COMMON[name], documented(body))
+    lines += ["", "Examples:", *(f"  {example}" for example in EXAMPLES[name])]
+    lines += ["", "-m runs a sweep, --cfg job prints the config, --config-dir DIR adds your configs,"]
+    lines += ["--hydra-help shows Hydra's options, debug=true shows where an error comes from."]
     return "\n".join(lines)
+
+
+def documented(body: list[str]) -> dict[str, tuple[str, str]]:
+    """Dotted key -> (default, comment), of the lines of a yaml file. A comment stands beside its key or above it."""
+    found: dict[str, tuple[str, str]] = {}
+    sections: list[tuple[int, str]] = []
+    above: list[str] = []
+    for line in body:
+        if line.lstrip().startswith("#"):
+            above.append(line.strip().lstrip("# "))
+            continue
+        parsed = re.fullmatch(r"( *)([\w.-]+):(.*)", line)
+        if parsed is None:
+            continue
+        value, _, beside = parsed[3].partition(" #")
+        sections = [
+            *((indent, name) for indent, name in sections if indent < len(parsed[1])),
+            (len(parsed[1]), parsed[2]),
+        ]
+        comment = " ".join(filter(None, (*above, beside.strip())))
+        found[".".join(name for _, name in sections)] = (value.strip(), comment)
+        above = []
+    return found
+
+
+def _explained(keys: tuple[str, ...], entries: dict[str, tuple[str, str]]) -> list[str]:
+    """Keys with their defaults beside their comments, which are wrapped."""
+    labels = {key: f"{key}={value}" if (value := entries[key][0]).isalnum() else key for key in keys}
+    column = 2 + max(map(len, labels.values())) + 2
+    lines: list[str] = []
+    for key, label in labels.items():
+        words = textwrap.wrap(entries[key][1], _WIDTH - column)
+        lines.append(f"  {label:<{column - 2}}{words[0]}")
+        lines += [" " * column + line for line in words[1:]]
+    return lines
 
 
 def _primary(name: str) -> tuple[list[str], dict[str, str]]:

@@ -15,6 +15,7 @@ PLURALS = {"datasets": "dataset", "models": "model", "experiments": "experiment"
 
 def run(arguments: list[str]) -> int:
     """Lists one group or all, or says what one model costs."""
+    arguments = [f"what={argument}" if argument.isidentifier() else argument for argument in arguments]
     asked = _plainly(arguments)
     if asked is not None:
         _list(asked["what"], format=asked["format"])
@@ -50,12 +51,11 @@ def _list(what: str, *, format: str, output_file: str | None = None) -> None:  #
     groups = configs.groups()
     if group != "all" and group not in groups:
         raise unknown("group", group, ["all", *groups])
-    records = [
-        {"group": name, "name": choice, "what": line}
-        for name in groups
-        if group in ("all", name)
-        for choice, line in configs.options(name).items()
-    ]
+    records: list[output.Record] = []
+    for name in groups if group == "all" else [group]:
+        for choice, line in configs.options(name).items():
+            extra = configs.dataset_facts(choice) if group == "dataset" else {}
+            records.append({"group": name, "name": choice, **extra, "what": line})
     output.write_records(records, format=format, output=output_file)
 
 
