@@ -25,7 +25,7 @@ from sensorium.errors import RequestError, RunError
 from sensorium.files import json_text, meant, write_atomically
 from sensorium.run_folder import RunFolder
 
-PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "pillow")
+PACKAGES = ("torch", "torchvision", "torchaudio", "lightning", "hydra-core", "numpy", "pillow", "soundfile")
 
 
 def create(root: Path, name: str) -> RunFolder:

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+import sensorium
 from command import run_command
 from sensorium.cli import configs
 from sensorium.cli import help as help_pages
@@ -92,6 +93,13 @@ def test_eval_and_predict_do_without_lightning():
     found = modules_after("import sensorium.cli.eval, sensorium.cli.predict, sensorium.cli.model_cost")
     assert "torch" in found
     assert "lightning" not in found
+
+
+def test_the_full_version_is_what_a_bug_report_needs(tmp_path):
+    lines = dict(line.split(": ", 1) for line in run_command(["--version", "full"], tmp_path).stdout.splitlines())
+    assert lines["sensorium"] == sensorium.__version__
+    assert lines["torch"].startswith("2.11")
+    assert int(lines["cpu_cores"]) >= 1
 
 
 def test_help_names_verbs_and_groups(tmp_path):

@@ -1,5 +1,6 @@
 """Help pages, made from the yaml files themselves: the config tree is the manual."""
 
+import importlib
 import re
 import textwrap
 
@@ -34,7 +35,7 @@ EXAMPLES = {
         "sensorium predict ckpt=best.ckpt prompt='ROMEO:' length=300 temperature=0.8 seed=1",
         "find photos -name '*.jpg' | sensorium predict ckpt=best.ckpt input=- format=jsonl",
     ),
-    "list": ("sensorium list", "sensorium list what=models", "sensorium list model=resnet18"),
+    "list": ("sensorium list", "sensorium list datasets", "sensorium list runs", "sensorium list model=resnet18"),
 }
 
 # The keys that a verb's help shows first. `--help all` has every key.
@@ -73,9 +74,15 @@ COMMON = {
 _WIDTH = 80
 
 
-def version() -> str:
-    """`sensorium --version`."""
-    return f"sensorium {sensorium.__version__}"
+def version(*, full: bool) -> str:
+    """`sensorium --version`; full: with versions, hardware and threads, as a bug report needs them."""
+    if not full:
+        return f"sensorium {sensorium.__version__}"
+    found = importlib.import_module("sensorium.runs").environment()
+    lines = {name: value for name, value in found.items() if name != "packages"} | found["packages"]
+    return "\n".join(
+        f"{name}: {', '.join(value) if isinstance(value, list) else value}" for name, value in lines.items()
+    )
 
 
 def overview(verbs: dict[str, str]) -> str:

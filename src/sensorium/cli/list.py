@@ -1,12 +1,14 @@
-"""sensorium list: what there is to choose from, with a line each; for a model its size and cost."""
+"""sensorium list: every choice with a line each, the runs there are, or the size and cost of a model."""
 
 import importlib
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from sensorium import output
 from sensorium.cli import configs
+from sensorium.cli.list_runs import list_runs
 from sensorium.cli.loading import loading
 from sensorium.errors import unknown
 
@@ -18,7 +20,7 @@ def run(arguments: list[str]) -> int:
     arguments = [f"what={argument}" if argument.isidentifier() else argument for argument in arguments]
     asked = _plainly(arguments)
     if asked is not None:
-        _list(asked["what"], format=asked["format"])
+        _list(asked["what"], format=asked["format"], run_root="runs")
         return 0
     importlib.import_module("sensorium.cli.app").run_hydra("list", arguments, _job)
     return 0
@@ -29,7 +31,7 @@ def _plainly(arguments: list[str]) -> dict[str, str] | None:
     and a format by their names, or nothing at all. None for any other, wrong ones included.
     """
     asked = {"what": "all", "format": "table"}  # as in list.yaml
-    allowed = {"what": ["all", *PLURALS, *configs.groups()], "format": ["table", "csv", "json", "jsonl"]}
+    allowed = {"what": ["all", "runs", *PLURALS, *configs.groups()], "format": ["table", "csv", "json", "jsonl"]}
     for argument in arguments:
         given = re.fullmatch(r"(what|format)=(\w+)", argument)
         if given is None or given[2] not in allowed[given[1]]:
@@ -41,16 +43,20 @@ def _plainly(arguments: list[str]) -> dict[str, str] | None:
 def _job(config: Mapping[str, Any]) -> None:
     importlib.import_module("sensorium.cli.app").check("list", config)
     if config["model"] is None:
-        _list(str(config["what"]), format=config["format"], output_file=config["output"])
+        what, root = str(config["what"]), str(config["run_root"])
+        _list(what, format=config["format"], run_root=root, output_file=config["output"])
         return
     output.write_records([_cost(str(config["model"]), config)], format=config["format"], output=config["output"])
 
 
-def _list(what: str, *, format: str, output_file: str | None = None) -> None:  # noqa: A002 (the name of the key)
+def _list(what: str, *, format: str, run_root: str, output_file: str | None = None) -> None:  # noqa: A002 (the key)
+    if what == "runs":
+        output.write_records(list_runs(Path(run_root)), format=format, output=output_file)
+        return
     group = PLURALS.get(what, what)
     groups = configs.groups()
     if group != "all" and group not in groups:
-        raise unknown("group", group, ["all", *groups])
+        raise unknown("group", group, ["all", "runs", *groups])
     records: list[output.Record] = []
     for name in groups if group == "all" else [group]:
         for choice, line in configs.options(name).items():

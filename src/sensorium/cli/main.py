@@ -89,7 +89,7 @@ def _run(arguments: list[str]) -> int:
         print(help_pages.overview(VERBS))
         return 0
     if arguments[0] in ("-V", "--version"):
-        print(help_pages.version())
+        print(help_pages.version(full=arguments[1:] == ["full"]))
         return 0
     if arguments[0] in ("-sc", "--shell-completion"):
         return importlib.import_module("sensorium.cli.completion").run(arguments, tuple(VERBS))

@@ -1,0 +1,59 @@
+"""sensorium list runs: what the small files of run folders say."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from command import run_command
+from sensorium.cli.list_runs import list_runs
+from sensorium.errors import RequestError
+
+SUMMARY = {"monitor": "val/accuracy", "best": 0.9, "epochs": 3, "headline": "test/accuracy", "seconds": 12.5}
+
+
+def write_run(folder: Path, **files: object) -> None:
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text("seed: 0\n")
+    for name, content in files.items():
+        (folder / f"{name}.json").write_text(content if isinstance(content, str) else json.dumps(content))
+
+
+def test_the_newest_run_comes_first_with_its_metrics(tmp_path):
+    write_run(tmp_path / "digits_lenet" / "2026-01-02_00-00-00_aaaa", summary=SUMMARY, metrics={"test/accuracy": 0.875})
+    write_run(tmp_path / "reviews_lstm" / "2026-03-01_00-00-00_bbbb")
+    newest, older = list_runs(tmp_path)
+    assert newest["run"].endswith("2026-03-01_00-00-00_bbbb")
+    assert newest["seconds"] == "not finished"
+    assert (older["validation"], older["test"]) == ("val/accuracy 0.9000", "test/accuracy 0.8750")
+    assert (older["epochs"], older["seconds"]) == (3, 12.5)
+
+
+def test_a_damaged_file_counts_as_not_written(tmp_path):
+    write_run(tmp_path / "a" / "b", summary='{"monitor": "val/lo', metrics="[1]")
+    (run,) = list_runs(tmp_path)
+    assert (run["validation"], run["test"], run["seconds"]) == ("", "", "not finished")
+
+
+def test_an_undefined_metric_is_not_shown(tmp_path):
+    write_run(tmp_path / "a" / "b", summary=SUMMARY | {"best": None}, metrics={"test/accuracy": None})
+    (run,) = list_runs(tmp_path)
+    assert (run["validation"], run["test"], run["seconds"]) == ("", "", 12.5)
+
+
+def test_other_folders_are_no_runs(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert list_runs(tmp_path) == []
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(RequestError, match=r"run_root=.*nowhere: there is no such folder"):
+        list_runs(tmp_path / "nowhere")
+
+
+def test_the_command(tmp_path):
+    write_run(tmp_path / "runs" / "a" / "b", summary=SUMMARY)
+    for arguments in (["runs"], ["what=runs"], ["runs", "run_root='runs'"]):
+        result = run_command(["list", *arguments, "format=jsonl"], tmp_path)
+        assert (result.status, result.stderr) == (0, "")
+        assert json.loads(result.stdout)["run"] == "runs/a/b"
