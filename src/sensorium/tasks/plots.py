@@ -28,8 +28,8 @@ DARK, LIGHT, GREY, RED = "#1f4e8c", "#8fb0d9", "#777777", "#c0392b"
 
 
 def plot_confusion(*, matrix: np.ndarray, class_names: Sequence[str], path: Path) -> None:
-    """Confusion matrix (K, K), rows the true classes, colored by share of the row; counts in the cells up to K = 20,
-    a root scale beyond.
+    """Confusion matrix (K, K), rows the true classes, colored by share of the row; counts and percent in the cells up to
+    K = 20, a root scale beyond.
 
     The row of a class without examples is gray. With over 100 classes only some are named. The image is as large as
     the matrix and its names need.
@@ -95,16 +95,25 @@ def ranked_errors(outcomes: Outcomes) -> np.ndarray:
 
 
 def plot_worst(
-    *, images: np.ndarray, labels: Sequence[str], predictions: Sequence[str], confidences: Sequence[float], path: Path
+    *,
+    images: np.ndarray,
+    labels: Sequence[str],
+    predictions: Sequence[str],
+    confidences: Sequence[float],
+    names: Sequence[str],
+    path: Path,
 ) -> None:
-    """A gallery of wrongly classified images (B, C, H, W) uint8, with true class, prediction and confidence."""
+    """A gallery of wrongly classified images (B, C, H, W) uint8, with true class, prediction, confidence and the name of
+    the file.
+    """
     longest = max(
         (len(label) + len(predicted) for label, predicted in zip(labels, predictions, strict=True)), default=0
     )
     gap = " " if longest <= 14 else "\n"
     titles = [
         f"{shown(label, 22)}{gap}\N{RIGHTWARDS ARROW} {shown(predicted, 16)} ({confidence:.2f})"
-        for label, predicted, confidence in zip(labels, predictions, confidences, strict=True)
+        f"\n{shown(Path(name).name, 24)}"
+        for label, predicted, confidence, name in zip(labels, predictions, confidences, names, strict=True)
     ]
     heading = "most confident errors: true \N{RIGHTWARDS ARROW} predicted (probability)"
     plot_gallery(images=images, titles=titles, heading=heading, path=path)
@@ -187,9 +196,10 @@ def _write_counts(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
     for (row, column), count in np.ndenumerate(matrix):
         if count:
             share = shares[row, column]
-            text = f"{count:,}\n{100 * share:.1f} %" if roomy else f"{count:,}"
-            size = 10 if roomy else 8 if count < 1000 else 6.5
-            axes.text(column, row, text, ha="center", va="center", fontsize=size, color="white" if share > 0.5 else "k")
+            percent = f"{100 * share:.1f} %" if roomy else f"{100 * share:.0f} %"
+            size = 10 if roomy else 6.5
+            text, color = f"{count:,}\n{percent}", "white" if share > 0.5 else "k"
+            axes.text(column, row, text, ha="center", va="center", fontsize=size, color=color, linespacing=1.1)
 
 
 def shown(name: str, limit: int) -> str:

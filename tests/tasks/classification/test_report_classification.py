@@ -141,6 +141,7 @@ def test_the_errors_have_their_names(tmp_path, monkeypatch):
     assert shown["labels"] == ["$5 and $10", "dog, wet"]
     assert shown["predictions"] == ["cat", "cat"]
     assert shown["confidences"] == pytest.approx([0.9, 0.6])
+    assert shown["names"] == ["images/5.png", "images/2.png"]
 
 
 def test_at_most_25_errors_are_shown():
@@ -154,9 +155,9 @@ def test_at_most_25_errors_are_shown():
     ("count", "shape", "size"),
     [
         (0, (1, 8, 8), (750, 240)),
-        (1, (1, 8, 8), (525, 378)),
-        (25, (3, 32, 32), (1312, 1650)),
-        (7, (4, 20, 40), (1312, 441)),
+        (1, (1, 8, 8), (525, 399)),
+        (25, (3, 32, 32), (1312, 1755)),
+        (7, (4, 20, 40), (1312, 483)),
     ],
 )
 def test_worst_has_a_page_for_any_number_of_errors(tmp_path, count, shape, size):
@@ -165,6 +166,7 @@ def test_worst_has_a_page_for_any_number_of_errors(tmp_path, count, shape, size)
         labels=[r"a very long name, no formula: $\broken{$"] * count,
         predictions=["b"] * count,
         confidences=[0.97] * count,
+        names=[r"photos/a_$x_$.png"] * count,
         path=tmp_path / "worst.png",
     )
     assert Image.open(tmp_path / "worst.png").size == size

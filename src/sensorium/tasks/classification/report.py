@@ -64,6 +64,7 @@ def write_classification_report(
             labels=[class_names[c] for c in measured.labels[worst]],
             predictions=[class_names[c] for c in measured.predicted[worst]],
             confidences=measured.confidence[worst].tolist(),
+            names=[names[row] for row in worst.tolist()],
             path=paths[-1],
         )
     if plane is not None and read_images is not None:
