@@ -28,8 +28,8 @@ DARK, LIGHT, GREY, RED = "#1f4e8c", "#8fb0d9", "#777777", "#c0392b"
 
 
 def plot_confusion(*, matrix: np.ndarray, class_names: Sequence[str], path: Path) -> None:
-    """Confusion matrix (K, K), rows the true classes, colored by share of the row; counts and percent in the cells up to
-    K = 20, a root scale beyond.
+    """Confusion matrix (K, K), rows the true classes, colored by share of the row; counts and percent in the cells
+    up to K = 20, a root scale beyond.
 
     The row of a class without examples is gray. With over 100 classes only some are named. The image is as large as
     the matrix and its names need.
@@ -49,7 +49,7 @@ def plot_confusion(*, matrix: np.ndarray, class_names: Sequence[str], path: Path
     if k <= NUMBERED:
         _write_counts(axes, matrix, shares.filled(0))
     right, total = int(np.trace(matrix)), int(matrix.sum())
-    axes.set_title(f"{right:,} of {total:,} right ({100 * right / total:.1f} %)", fontsize=10, loc="left")
+    axes.set_title(f"accuracy {100 * right / total:.1f} % ({right:,} of {total:,})", fontsize=10, loc="left")
     bar = figure.colorbar(image, cax=figure.add_axes((1 + 0.1 / side, 0, 0.12 / side, 1)), format=PercentFormatter(1))
     bar.set_label("share of the true class", fontsize=8)
     bar.ax.tick_params(labelsize=7, length=2)
@@ -103,8 +103,8 @@ def plot_worst(
     names: Sequence[str],
     path: Path,
 ) -> None:
-    """A gallery of wrongly classified images (B, C, H, W) uint8, with true class, prediction, confidence and the name of
-    the file.
+    """A gallery of wrongly classified images (B, C, H, W) uint8, with true class, prediction, confidence and file
+    name.
     """
     longest = max(
         (len(label) + len(predicted) for label, predicted in zip(labels, predictions, strict=True)), default=0
@@ -112,7 +112,7 @@ def plot_worst(
     gap = " " if longest <= 14 else "\n"
     titles = [
         f"{shown(label, 22)}{gap}\N{RIGHTWARDS ARROW} {shown(predicted, 16)} ({confidence:.2f})"
-        f"\n{shown(Path(name).name, 24)}"
+        f"\n{shown(Path(name).name, 22)}"
         for label, predicted, confidence, name in zip(labels, predictions, confidences, names, strict=True)
     ]
     heading = "most confident errors: true \N{RIGHTWARDS ARROW} predicted (probability)"
