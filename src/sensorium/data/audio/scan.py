@@ -60,11 +60,14 @@ class Decoder:
         self._recordings, self._in_memory = found.recordings, found.samples
         self.sample_rate, self.max_seconds = sample_rate, max_seconds
 
+    def __len__(self) -> int:
+        return len(self._recordings)
+
     def samples(self, row: int) -> np.ndarray:
         """(N,) float32. Raises UnreadableAudio."""
         recording = self._recordings[row]
         if isinstance(recording.audio, int):
-            return self._in_memory.read(recording.audio)
+            return self._in_memory.at(recording.audio)
         return read(recording.audio, sample_rate=self.sample_rate, start=recording.start, end=recording.end)
 
     def _one(self, row: int) -> _One:
@@ -91,7 +94,7 @@ class Decoder:
         keep: gets, row by row, `packed` samples, or (T, F) float32 features before normalisation where `features` is
         given; something empty for an unusable recording.
         """
-        count = len(self._recordings)
+        count = len(self)
         samples, rates = np.zeros(count, np.int64), np.zeros(count, np.int64)
         digests, clipped = np.zeros((count, _DIGEST_BYTES), np.uint8), np.zeros(count, bool)
         wrong: dict[int, str] = {}

@@ -11,7 +11,8 @@ from torchvision import datasets
 from torchvision.datasets.utils import check_integrity
 
 from sensorium.data.base import Data, OnBad
-from sensorium.data.download import cache_folder, fetched
+from sensorium.data.cache import cache_folder
+from sensorium.data.download import fetched
 from sensorium.data.vision.arrays import ArraySettings, LabeledArray, array_classes
 from sensorium.errors import RequestError, unknown
 

@@ -13,7 +13,7 @@ import numpy as np
 from sensorium.data.base import Data, OnBad, check_on_bad
 from sensorium.data.settings import check_counts
 from sensorium.data.vision.drawn import CLASSES, DrawnImages
-from sensorium.data.vision.scenes import ArrayMasks, DetectionSplit, MaskRows, MaskSplit
+from sensorium.data.vision.scenes import ArrayMasks, DetectionSplit, MaskSplit
 from sensorium.data.vision.store import ArrayStore, channel_statistics
 from sensorium.randomness import generator
 from sensorium.specs import ObjectDetectionSpec, SemanticSegmentationSpec
@@ -107,5 +107,5 @@ class DigitSceneMasks(DigitScenes):
     def _split(self, split: str, store: ArrayStore, scenes: Sequence[Scene]) -> MaskSplit:
         return MaskSplit(
             **self._common(split, store),
-            masks=MaskRows(ArrayMasks(np.stack([scene.mask for scene in scenes])), np.arange(len(scenes))),
+            masks=ArrayMasks(np.stack([scene.mask for scene in scenes])),
         )

@@ -15,7 +15,8 @@ import numpy as np
 from torchvision import datasets
 
 from sensorium.data.base import Data, OnBad
-from sensorium.data.download import cache_folder, fetched
+from sensorium.data.cache import cache_folder
+from sensorium.data.download import fetched
 from sensorium.data.vision.arrays import ArraySettings, LabeledArray, array_classes
 from sensorium.errors import RequestError, unknown
 

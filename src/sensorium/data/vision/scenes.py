@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -10,7 +9,7 @@ import torch
 from sensorium.batches import IGNORED, DetectionBatch, MaskBatch
 from sensorium.data.columns import Columns
 from sensorium.data.order import BatchOrder, BatchPlan
-from sensorium.data.vision.store import ImageStore
+from sensorium.data.rows import Ragged, Source
 from sensorium.specs import Resize
 from sensorium.vision.fit_boxes import clip_boxes, fit_boxes, fit_mask
 
@@ -28,7 +27,7 @@ class DetectionSplit(Columns):
 
     constants = ("resize", "category_ids")
 
-    images: ImageStore
+    images: Source
     names: Sequence[str]
     sizes: np.ndarray
     boxes: Sequence[np.ndarray]
@@ -70,16 +69,7 @@ class DetectionSplit(Columns):
         return BatchOrder(num_examples=len(self), plan=plan)
 
 
-class MaskStore(Protocol):
-    """N masks of any sizes, read by row number. Several threads may read at once."""
-
-    def __len__(self) -> int: ...
-
-    def read(self, row: int) -> np.ndarray:
-        """The mask (H, W) uint8 of class numbers, or VOID, as large as its image was before it was fitted."""
-
-
-class ArrayMasks:
+class ArrayMasks(Ragged):
     """Masks in memory. masks: (N, H, W) uint8."""
 
     def __init__(self, masks: np.ndarray) -> None:
@@ -88,51 +78,24 @@ class ArrayMasks:
     def __len__(self) -> int:
         return len(self._masks)
 
-    def read(self, row: int) -> np.ndarray:
+    def at(self, row: int) -> np.ndarray:
         return self._masks[row]
-
-
-class MaskRows:
-    """Some rows of stores of masks, in the order given. rows: (N,) int64."""
-
-    def __init__(self, store: MaskStore, rows: np.ndarray) -> None:
-        self._places: list[tuple[MaskStore, int]] = [(store, row) for row in rows.tolist()]
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def read(self, row: int) -> np.ndarray:
-        store, there = self._places[row]
-        return store.read(there)
-
-    def subset(self, rows: np.ndarray) -> "MaskRows":
-        """These rows alone."""
-        return self._of([self._places[row] for row in rows.tolist()])
-
-    def joined(self, others: Sequence["MaskRows"]) -> "MaskRows":
-        """This one's rows, then those of the others."""
-        return self._of([place for masks in (self, *others) for place in masks._places])
-
-    @staticmethod
-    def _of(places: list[tuple[MaskStore, int]]) -> "MaskRows":
-        found = MaskRows.__new__(MaskRows)
-        found._places = places
-        return found
 
 
 @dataclass(frozen=True)
 class MaskSplit(Columns):
     """One part of the data: images with a class for every pixel.
 
-    sizes: (N, 2) int64, height and width of each image before it was fitted. resize: how images were fitted.
+    sizes: (N, 2) int64, height and width of each image before it was fitted. masks: (H, W) uint8 each, class numbers or
+    VOID, as large as its image was then. resize: how images were fitted.
     """
 
     constants = ("resize",)
 
-    images: ImageStore
+    images: Source
     names: Sequence[str]
     sizes: np.ndarray
-    masks: MaskRows
+    masks: Source
     resize: Resize
 
     def __len__(self) -> int:
@@ -149,13 +112,14 @@ class MaskSplit(Columns):
 
     def read_masks(self, rows: np.ndarray) -> list[np.ndarray]:
         """The masks of these rows before they are fitted, (H, W) uint8 each, as large as `sizes` says."""
-        return [self.masks.read(int(row)) for row in rows]
+        return self.masks.read(rows)
 
     def class_counts(self, num_classes: int) -> np.ndarray:
         """(K,) int64: pixels of each class in all masks, before they are fitted."""
         counts = np.zeros(256, dtype=np.int64)
         for row in range(len(self)):
-            counts += np.bincount(self.masks.read(row).ravel(), minlength=256)
+            (mask,) = self.masks.read(np.array([row]))
+            counts += np.bincount(mask.ravel(), minlength=256)
         return counts[:num_classes]
 
     def order(self, plan: BatchPlan) -> BatchOrder:

@@ -9,15 +9,15 @@ import torch
 from sensorium.batches import ImageBatch, ImageRegressionBatch, TagBatch
 from sensorium.data.columns import Columns
 from sensorium.data.order import BatchOrder, BatchPlan
+from sensorium.data.rows import Source
 from sensorium.data.targets.numbers import standardized
-from sensorium.data.vision.store import ImageStore
 
 
 @dataclass(frozen=True)
 class ImageSplit(Columns):
     """Images with a class. labels: (N,) int64. names: a file's path, or "digits[17]"."""
 
-    images: ImageStore
+    images: Source
     labels: np.ndarray
     names: Sequence[str]
 
@@ -37,7 +37,7 @@ class ImageSplit(Columns):
 class TagSplit(Columns):
     """Images with any number of tags. targets: (N, K) uint8, 1 for each tag that an image has. names: of each."""
 
-    images: ImageStore
+    images: Source
     targets: np.ndarray
     names: Sequence[str]
 
@@ -61,7 +61,7 @@ class ImageRegressionSplit(Columns):
 
     constants = ("target_mean", "target_std")
 
-    images: ImageStore
+    images: Source
     targets: np.ndarray
     names: Sequence[str]
     target_mean: tuple[float, ...]
