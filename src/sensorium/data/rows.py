@@ -78,9 +78,15 @@ class _Joined(Source):
 
     def read(self, rows: np.ndarray) -> Any:
         owners = np.searchsorted(self._starts, rows, side="right") - 1
-        found = [part.read(rows[owners == number] - self._starts[number]) for number, part in enumerate(self._parts)]
-        places = np.argsort(np.argsort(owners, kind="stable"))  # of each row among those found
+        places = [np.flatnonzero(owners == number) for number in range(len(self._parts))]
+        found = [
+            part.read(rows[here] - start)
+            for part, here, start in zip(self._parts, places, self._starts[:-1], strict=True)
+        ]
         if isinstance(found[0], np.ndarray):
-            return np.concatenate(found).take(places, axis=0)
-        values = list(chain.from_iterable(found))
-        return [values[place] for place in places.tolist()]
+            values = np.empty((len(rows), *self.shape), found[0].dtype)
+            for here, of_part in zip(places, found, strict=True):
+                values[here] = of_part
+            return values
+        by_place = dict(zip(np.concatenate(places).tolist(), chain.from_iterable(found), strict=True))
+        return [by_place[place] for place in range(len(rows))]
