@@ -25,6 +25,9 @@ class Columns:
     __dataclass_fields__: ClassVar[dict[str, Any]]
     constants: ClassVar[tuple[str, ...]] = ()
 
+    def __len__(self) -> int:
+        return len(getattr(self, self._names()[0]))
+
     def subset(self, rows: np.ndarray) -> Self:
         """A split of these rows alone, in this order. rows: (M,) int64."""
         return self._with({name: _subset(getattr(self, name), rows) for name in self._names()})

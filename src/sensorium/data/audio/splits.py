@@ -30,9 +30,6 @@ class _Recorded(Columns):
     paths: Sequence[str]
     speakers: Sequence[str]
 
-    def __len__(self) -> int:
-        return len(self.frames)
-
     def order(self, plan: BatchPlan) -> LengthOrder:
         """Recordings of about one length together; a limit of tokens counts frames."""
         return LengthOrder(lengths=self.frames, plan=plan)

@@ -31,9 +31,6 @@ class TokenStore(Columns):
     lengths: np.ndarray
     full: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.lengths)
-
     @property
     def cut(self) -> int:
         """How many sequences were longer than they could be."""

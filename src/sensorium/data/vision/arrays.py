@@ -10,7 +10,7 @@ from sensorium.data.hold_out import hold_out
 from sensorium.data.settings import HoldOutVal
 from sensorium.data.vision.image_settings import ImageSettings
 from sensorium.data.vision.splits import ImageSplit
-from sensorium.data.vision.store import ArrayStore, channel_statistics
+from sensorium.data.vision.store import ArrayStore, image_fields
 from sensorium.specs import ImageClassificationSpec
 
 
@@ -57,16 +57,9 @@ def array_classes(
     splits = {split: _split(examples, chosen, settings) for split, chosen in rows.items()}
     if test is not None:
         splits["test"] = _split(test, np.arange(len(test.labels)), settings)
-    mean, std = channel_statistics(splits["train"].images)
-    channels, height, width = splits["train"].images.shape
     return Data(
         spec=ImageClassificationSpec(
-            class_names=tuple(class_names),
-            in_channels=channels,
-            image_size=(height, width),
-            mean=mean,
-            std=std,
-            resize=settings.resize,
+            class_names=tuple(class_names), **image_fields(splits["train"].images, resize=settings.resize)
         ),
         train=splits["train"],
         val=splits["val"],

@@ -11,9 +11,7 @@ An entry of SENSORIUM_CACHE/images keeps
 import hashlib
 import logging
 import os
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +21,7 @@ import numpy as np
 import PIL
 
 from sensorium.data.cache import Cache, Entry, FixedRows, file_sources, key_of, packed_reasons, reasons
+from sensorium.data.prefetch import in_chunks
 from sensorium.data.rows import Source
 from sensorium.data.vision.store import channel_statistics
 from sensorium.specs import Resize
@@ -117,8 +116,8 @@ class _Decoder:
         digests = np.zeros((len(self.files), _DIGEST_BYTES), dtype=np.uint8)
         unreadable: dict[int, str] = {}
 
-        def work(start: int) -> None:
-            for row in range(start, min(start + _CHUNK, len(self.files))):
+        def work(rows: range) -> None:
+            for row in rows:
                 try:
                     data = read_bytes(self.files[row])
                     digests[row] = np.frombuffer(hashlib.sha256(data).digest(), dtype=np.uint8)
@@ -126,15 +125,9 @@ class _Decoder:
                 except UnreadableImage as error:
                     unreadable[row] = error.what
 
-        pool = ThreadPoolExecutor(min(32, os.cpu_count() or 1))
-        try:
-            said = time.monotonic()
-            for done, _ in enumerate(pool.map(work, range(0, len(self.files), _CHUNK)), start=1):
-                if time.monotonic() - said > 10:
-                    said = time.monotonic()
-                    _log.info("decoded %s of %s images", f"{done * _CHUNK:,}", f"{len(self.files):,}")
-        finally:
-            pool.shutdown(cancel_futures=True)
+        threads = min(32, os.cpu_count() or 1)
+        for _ in in_chunks(work, len(self.files), size=_CHUNK, threads=threads, what="images"):
+            pass
         return digests, dict(sorted(unreadable.items()))
 
 

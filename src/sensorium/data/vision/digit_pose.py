@@ -12,7 +12,7 @@ from sensorium.data.base import Data, OnBad, check_on_bad
 from sensorium.data.targets.numbers import statistics
 from sensorium.data.vision.drawn import DrawnImages
 from sensorium.data.vision.splits import ImageRegressionSplit
-from sensorium.data.vision.store import ArrayStore, channel_statistics
+from sensorium.data.vision.store import ArrayStore, image_fields
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
 from sensorium.specs import ImageRegressionSpec
@@ -52,17 +52,11 @@ class DigitPose(DrawnImages):
             )
             for split, (store, targets) in drawn.items()
         }
-        mean, std = channel_statistics(splits["train"].images)
-        channels, height, width = splits["train"].images.shape
         spec = ImageRegressionSpec(
             target_names=TARGETS,
             target_mean=target_mean,
             target_std=target_std,
-            in_channels=channels,
-            image_size=(height, width),
-            mean=mean,
-            std=std,
-            resize=self.resize,
+            **image_fields(splits["train"].images, resize=self.resize),
         )
         note = f"synthetic images, of digits that no other split has (split_seed {self.split_seed})"
         return Data(spec=spec, train=splits["train"], val=splits["val"], test=splits["test"], notes=(note,))

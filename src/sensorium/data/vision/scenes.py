@@ -7,9 +7,8 @@ import numpy as np
 import torch
 
 from sensorium.batches import IGNORED, DetectionBatch, MaskBatch
-from sensorium.data.columns import Columns
-from sensorium.data.order import BatchOrder, BatchPlan
 from sensorium.data.rows import Ragged, Source
+from sensorium.data.vision.splits import ImageColumns
 from sensorium.specs import Resize
 from sensorium.vision.fit_boxes import clip_boxes, fit_boxes, fit_mask
 
@@ -17,7 +16,7 @@ _SMALLEST = 1.0  # pixels of a side; what a crop leaves of a box has to be as la
 
 
 @dataclass(frozen=True)
-class DetectionSplit(Columns):
+class DetectionSplit(ImageColumns):
     """One part of the data: images and the boxes in them.
 
     sizes: (N, 2) int64, height and width of each image before it was fitted. boxes, labels, difficult: for each
@@ -37,9 +36,6 @@ class DetectionSplit(Columns):
     category_ids: tuple[int | str, ...]
     resize: Resize
 
-    def __len__(self) -> int:
-        return len(self.names)
-
     def read(self, rows: np.ndarray) -> DetectionBatch:
         """The batch of these rows, with boxes in pixels of the fitted images; at least one place for a box."""
         most = max(1, *(len(self.labels[row]) for row in rows))
@@ -51,9 +47,8 @@ class DetectionSplit(Columns):
             boxes[i, :count], kept = self._fitted(row)
             labels[i, :count] = np.where(kept, self.labels[row], IGNORED)
             difficult[i, :count] = self.difficult[row] & kept
-        images = torch.from_numpy(self.images.read(rows))
         arrays = (boxes, labels, difficult, rows)
-        return DetectionBatch(images, *(torch.from_numpy(array) for array in arrays))
+        return DetectionBatch(self.read_images(rows), *(torch.from_numpy(array) for array in arrays))
 
     def _fitted(self, row: int) -> tuple[np.ndarray, np.ndarray]:
         """The boxes (n, 4) in the fitted image, and which of them (n,) a crop has left."""
@@ -64,9 +59,6 @@ class DetectionSplit(Columns):
             return boxes, np.ones(len(boxes), dtype=bool)
         boxes = clip_boxes(boxes, image_size)
         return boxes, (boxes[:, 2:] - boxes[:, :2] >= _SMALLEST).all(axis=1)
-
-    def order(self, plan: BatchPlan) -> BatchOrder:
-        return BatchOrder(num_examples=len(self), plan=plan)
 
 
 class ArrayMasks(Ragged):
@@ -83,7 +75,7 @@ class ArrayMasks(Ragged):
 
 
 @dataclass(frozen=True)
-class MaskSplit(Columns):
+class MaskSplit(ImageColumns):
     """One part of the data: images with a class for every pixel.
 
     sizes: (N, 2) int64, height and width of each image before it was fitted. masks: (H, W) uint8 each, class numbers or
@@ -98,17 +90,13 @@ class MaskSplit(Columns):
     masks: Source
     resize: Resize
 
-    def __len__(self) -> int:
-        return len(self.names)
-
     def read(self, rows: np.ndarray) -> MaskBatch:
         """The batch of these rows; images and masks fitted alike."""
         height, width = self.images.shape[1:]
         masks = np.empty((len(rows), height, width), dtype=np.uint8)
         for i, mask in enumerate(self.read_masks(rows)):
             masks[i] = fit_mask(mask, image_size=(height, width), resize=self.resize)
-        images = torch.from_numpy(self.images.read(rows))
-        return MaskBatch(images, torch.from_numpy(masks), torch.from_numpy(rows))
+        return MaskBatch(self.read_images(rows), torch.from_numpy(masks), torch.from_numpy(rows))
 
     def read_masks(self, rows: np.ndarray) -> list[np.ndarray]:
         """The masks of these rows before they are fitted, (H, W) uint8 each, as large as `sizes` says."""
@@ -121,6 +109,3 @@ class MaskSplit(Columns):
             (mask,) = self.masks.read(np.array([row]))
             counts += np.bincount(mask.ravel(), minlength=256)
         return counts[:num_classes]
-
-    def order(self, plan: BatchPlan) -> BatchOrder:
-        return BatchOrder(num_examples=len(self), plan=plan)

@@ -1,5 +1,7 @@
 """Images of one size, read by row number."""
 
+from typing import Any
+
 import numpy as np
 
 from sensorium.data.rows import Source
@@ -39,6 +41,13 @@ class ArrayStore(Source):
         for i, image in enumerate(pixels):
             fitted[i] = fit_pixels(image, image_size=(height, width), in_channels=channels, resize=self._resize)
         return fitted
+
+
+def image_fields(train: Source, *, resize: Resize) -> dict[str, Any]:
+    """What a spec says of the images, from those of train."""
+    mean, std = channel_statistics(train)
+    channels, height, width = train.shape
+    return {"in_channels": channels, "image_size": (height, width), "mean": mean, "std": std, "resize": resize}
 
 
 def channel_statistics(store: Source) -> tuple[tuple[float, ...], tuple[float, ...]]:
