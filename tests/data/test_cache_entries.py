@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import pytest
 
-from sensorium.data.cache import Cache, FixedRows, key_of
+from sensorium.data.cache import Cache, FixedRows, key_of, locked
 from sensorium.errors import RunError
 
 PLENTY = 1 << 30
@@ -106,7 +106,10 @@ def test_what_an_earlier_version_left_makes_room_first(things):
     (old / "pixels").write_bytes(bytes(20_000))
     for name in ("4567.flat", "4567.facts", ".89ab.flat.cdef.tmp"):
         (things.home / name).write_bytes(bytes(10_000))
-    things.of("a", limit=PLENTY)
+    with locked(things.home / "89ab.lock"):
+        things.of("a")
+        assert ".89ab.flat.cdef.tmp" in left(things)
+    things.of("a")
     assert left(things) == ["0123", "4567.facts", "4567.flat", "a"]  # nobody holds the lock of the half built one
     things.of("a", limit=15_000)
     assert len(left(things)) < 4
@@ -154,7 +157,8 @@ def test_a_build_that_fails_leaves_nothing(things):
     assert left(things) == []
 
 
-def test_of_rows_of_one_size_the_first_are_kept_with_all_facts(things):
+@pytest.mark.parametrize("spare", [0, PLENTY])
+def test_of_rows_of_one_size_the_first_are_kept_with_all_facts(things, spare):
     fixed = FixedRows(100, row_bytes=1000, facts_bytes=100)
     assert [fixed.within(room).count for room in (0, 1 << 14, fixed.total - 1, fixed.total, PLENTY)] == [
         0,
@@ -169,7 +173,7 @@ def test_of_rows_of_one_size_the_first_are_kept_with_all_facts(things):
             os.pwrite(file.fileno(), np.full(500, row, np.uint16).data, 1000 * row)
         return {"long": np.zeros(20_000, np.uint8)}  # which takes the room of the last rows
 
-    entry = things.entry("a", build, limit=fixed.total, fixed=fixed)
+    entry = things.entry("a", build, limit=fixed.total + spare, fixed=fixed)
     rows = entry.rows.view(np.uint16).reshape(-1, 500)
     assert 80 <= len(rows) < 90
     assert (rows == np.arange(len(rows))[:, None]).all()

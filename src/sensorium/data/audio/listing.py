@@ -69,7 +69,7 @@ class AudioListing(Listing):
     @cached_property
     def samples(self) -> Flat:
         """The samples in memory; nothing can be added after."""
-        return Flat(self._spill.finish(), **self._writer.where())
+        return Flat(self._spill.finish(), **self._writer.where(), width=0)
 
     @cached_property
     def names(self) -> Sequence[str]:

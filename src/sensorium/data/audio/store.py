@@ -23,7 +23,7 @@ class Flat(Ragged):
     """
 
     def __init__(
-        self, data: np.ndarray, *, starts: np.ndarray, lengths: np.ndarray, wide: np.ndarray, width: int = 0
+        self, data: np.ndarray, *, starts: np.ndarray, lengths: np.ndarray, wide: np.ndarray, width: int
     ) -> None:
         self.data, self.starts, self.lengths, self.wide = data, starts, lengths, wide
         self.shape = (width,) if width else ()

@@ -52,12 +52,11 @@ class DetectionSplit(ImageColumns):
 
     def _fitted(self, row: int) -> tuple[np.ndarray, np.ndarray]:
         """The boxes (n, 4) in the fitted image, and which of them (n,) a crop has left."""
-        image_size = self.images.shape[1:]
         height, width = self.sizes[row].tolist()
-        boxes = fit_boxes(self.boxes[row], size=(height, width), image_size=image_size, resize=self.resize)
+        boxes = fit_boxes(self.boxes[row], size=(height, width), image_size=self.image_size, resize=self.resize)
         if self.resize != "crop":
             return boxes, np.ones(len(boxes), dtype=bool)
-        boxes = clip_boxes(boxes, image_size)
+        boxes = clip_boxes(boxes, self.image_size)
         return boxes, (boxes[:, 2:] - boxes[:, :2] >= _SMALLEST).all(axis=1)
 
 
@@ -92,10 +91,9 @@ class MaskSplit(ImageColumns):
 
     def read(self, rows: np.ndarray) -> MaskBatch:
         """The batch of these rows; images and masks fitted alike."""
-        height, width = self.images.shape[1:]
-        masks = np.empty((len(rows), height, width), dtype=np.uint8)
+        masks = np.empty((len(rows), *self.image_size), dtype=np.uint8)
         for i, mask in enumerate(self.read_masks(rows)):
-            masks[i] = fit_mask(mask, image_size=(height, width), resize=self.resize)
+            masks[i] = fit_mask(mask, image_size=self.image_size, resize=self.resize)
         return MaskBatch(self.read_images(rows), torch.from_numpy(masks), torch.from_numpy(rows))
 
     def read_masks(self, rows: np.ndarray) -> list[np.ndarray]:

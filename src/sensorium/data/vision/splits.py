@@ -21,6 +21,12 @@ class ImageColumns(Columns):
     def order(self, plan: BatchPlan) -> BatchOrder:
         return BatchOrder(num_examples=len(self), plan=plan)
 
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) of all of them."""
+        _, height, width = self.images.shape
+        return height, width
+
     def read_images(self, rows: np.ndarray) -> torch.Tensor:
         """Those of a batch: (B,) -> (B, C, H, W) uint8."""
         return torch.from_numpy(self.images.read(rows))
