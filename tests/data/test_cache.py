@@ -122,13 +122,24 @@ def test_digests_tell_the_content(files):
 
 
 @pytest.mark.parametrize("rows", [0, 1, 7, 19])
-def test_what_does_not_fit_is_decoded_at_each_read(files, rows, cache_home):
+def test_what_does_not_fit_is_decoded_at_each_read(files, rows, cache_home, monkeypatch):
+    written = []
+    pwrite = os.pwrite
+    monkeypatch.setattr(
+        os, "pwrite", lambda file, data, start: written.append(start // ROW) or pwrite(file, data, start)
+    )
     images = cached_images(files, **SETTINGS, cache_bytes=FIXED + rows * ROW + ROW - 1)
     assert images.cached == rows
     assert size_of(cache_home) <= FIXED + rows * ROW + ROW - 1
+    assert sorted(written) == list(range(rows))
     np.testing.assert_array_equal(everything(images), expected(files))
     mixed = np.random.default_rng(0).permutation(20)
     np.testing.assert_array_equal(images.store.read(mixed), expected(files)[mixed])
+
+
+def test_more_room_than_before_keeps_more(files):
+    assert cached_images(files, **SETTINGS, cache_bytes=FIXED + 7 * ROW).cached == 7
+    assert cached_images(files, **SETTINGS, cache_bytes=PLENTY).cached == 20
 
 
 def test_zero_bytes_keep_nothing(files, cache_home):

@@ -22,9 +22,10 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -209,7 +210,8 @@ def _open(home: Path, key: str, limit: int) -> Entry | None:
                 mapping = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if size else None
         except _DAMAGE:
             return None
-        os.utime(folder)  # the entry used last is removed last
+        now = time.time_ns()  # the system's own times of change are a few milliseconds apart
+        os.utime(folder, ns=(now, now))  # the entry used last is removed last
         _make_room(home, 0, limit)
     return Entry(folder, mapping, facts)
 
@@ -266,7 +268,11 @@ def _make_room(home: Path, needed: int, limit: int) -> int:
 
 
 def _size(entry: Path) -> int:
-    return sum(file.stat().st_size for file in (entry, *entry.glob("*")) if file.is_file())
+    size = 0
+    for file in (entry, *entry.glob("*")):
+        with suppress(FileNotFoundError):  # one that its builder has just renamed
+            size += file.stat().st_size if file.is_file() else 0
+    return size
 
 
 def _removed(path: Path, lock: Path) -> bool:

@@ -33,6 +33,7 @@ def test_sixteen_bits_are_kept_as_such_and_everything_else_as_it_is():
     for row, samples in enumerate([EXACT, *OTHERS, EXACT[:3]]):
         assert np.array_equal(kept.at(row), samples)
         assert kept.at(row).dtype == np.float32
+        assert kept.at(row).flags.aligned
 
 
 def test_a_batch_is_padded_with_zeros():

@@ -5,6 +5,7 @@ of a split is the same however many there are.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class DigitPose(DrawnImages):
             split: self._draw(number, split, digits.images) for number, (split, digits) in enumerate(scanned.items())
         }
         target_mean, target_std = statistics("digit_pose", TARGETS, drawn["train"][1])
-        splits = {
+        splits: dict[str, Any] = {
             split: ImageRegressionSplit(
                 store, targets, [f"digit_pose/{split}[{row}]" for row in range(len(targets))], target_mean, target_std
             )
@@ -59,7 +60,7 @@ class DigitPose(DrawnImages):
             **image_fields(splits["train"].images, resize=self.resize),
         )
         note = f"synthetic images, of digits that no other split has (split_seed {self.split_seed})"
-        return Data(spec=spec, train=splits["train"], val=splits["val"], test=splits["test"], notes=(note,))
+        return Data(spec=spec, **splits, notes=(note,))
 
     def _draw(self, number: int, split: str, digits: np.ndarray) -> tuple[ArrayStore, np.ndarray]:
         """The images of a split, and their targets (N, 2) float64."""

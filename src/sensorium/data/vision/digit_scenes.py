@@ -40,12 +40,10 @@ class DigitScenes(DrawnImages):
         check_on_bad(on_bad)
         scenes = self._draw()
         stores = {split: self._store(drawn) for split, drawn in scenes.items()}
-        splits = {split: self._split(split, stores[split], drawn) for split, drawn in scenes.items()}
+        splits: dict[str, Any] = {split: self._split(split, stores[split], drawn) for split, drawn in scenes.items()}
         return Data(
             spec=self._spec(image_fields(stores["train"], resize=self.resize)),
-            train=splits["train"],
-            val=splits["val"],
-            test=splits["test"],
+            **splits,
             notes=(f"synthetic scenes, of digits that no other split has (split_seed {self.split_seed})",),
         )
 

@@ -5,6 +5,7 @@ Train, validation and test are drawn from digits that the others do not have, ea
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -38,13 +39,13 @@ class DigitTags(DrawnImages):
 
     def load(self, *, on_bad: OnBad) -> Data:
         check_on_bad(on_bad)
-        splits = {
+        splits: dict[str, Any] = {
             split: self._split(number, split, digits)
             for number, (split, digits) in enumerate(self.scanned_digits().items())
         }
         spec = ImageTaggingSpec(class_names=CLASSES, **image_fields(splits["train"].images, resize=self.resize))
         note = f"synthetic canvases, of digits that no other split has (split_seed {self.split_seed})"
-        return Data(spec=spec, train=splits["train"], val=splits["val"], test=splits["test"], notes=(note,))
+        return Data(spec=spec, **splits, notes=(note,))
 
     def _split(self, number: int, split: str, digits: ScannedDigits) -> TagSplit:
         drawn = [
