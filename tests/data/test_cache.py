@@ -11,7 +11,8 @@ from PIL import Image
 
 from images import write_picture_folder
 from sensorium.data import cache
-from sensorium.data.cache import cached_images
+from sensorium.data.vision import cache as images_cache
+from sensorium.data.vision.cache import cached_images
 from sensorium.errors import RunError
 from sensorium.vision.decode import UnreadableImage, decode_image, list_images
 
@@ -37,7 +38,7 @@ def decodings(monkeypatch):
             count[0] += 1
         return decode_image(*args, **kwargs)
 
-    monkeypatch.setattr(cache, "decode_image", counting)
+    monkeypatch.setattr(images_cache, "decode_image", counting)
     return count
 
 
@@ -121,13 +122,24 @@ def test_digests_tell_the_content(files):
 
 
 @pytest.mark.parametrize("rows", [0, 1, 7, 19])
-def test_what_does_not_fit_is_decoded_at_each_read(files, rows, cache_home):
+def test_what_does_not_fit_is_decoded_at_each_read(files, rows, cache_home, monkeypatch):
+    written = []
+    pwrite = os.pwrite
+    monkeypatch.setattr(
+        os, "pwrite", lambda file, data, start: written.append(start // ROW) or pwrite(file, data, start)
+    )
     images = cached_images(files, **SETTINGS, cache_bytes=FIXED + rows * ROW + ROW - 1)
     assert images.cached == rows
     assert size_of(cache_home) <= FIXED + rows * ROW + ROW - 1
+    assert sorted(written) == list(range(rows))
     np.testing.assert_array_equal(everything(images), expected(files))
     mixed = np.random.default_rng(0).permutation(20)
     np.testing.assert_array_equal(images.store.read(mixed), expected(files)[mixed])
+
+
+def test_more_room_than_before_keeps_more(files):
+    assert cached_images(files, **SETTINGS, cache_bytes=FIXED + 7 * ROW).cached == 7
+    assert cached_images(files, **SETTINGS, cache_bytes=PLENTY).cached == 20
 
 
 def test_zero_bytes_keep_nothing(files, cache_home):
@@ -194,17 +206,17 @@ def test_what_a_killed_process_left_is_not_used_and_removed(files, cache_home, d
     entry.rename(entry.with_name(f"{entry.name}.abcd.tmp"))
     other = entry.with_name("0123.efgh.tmp")
     other.mkdir()
-    (other / "pixels").write_bytes(b"half")
+    (other / "rows").write_bytes(b"half")
     np.testing.assert_array_equal(everything(cached_images(files, **SETTINGS, cache_bytes=PLENTY)), expected(files))
     assert decodings[0] == 40
     assert entries(cache_home) == [entry]
 
 
-@pytest.mark.parametrize("name", ["pixels", "facts.json"])
+@pytest.mark.parametrize("name", ["rows", "facts.npz"])
 def test_a_damaged_entry_is_built_anew(files, cache_home, decodings, name):
     cached_images(files, **SETTINGS, cache_bytes=PLENTY)
     path = entries(cache_home)[0] / name
-    if name == "pixels":
+    if name == "rows":
         os.truncate(path, 5 * ROW)
     else:
         path.unlink()
@@ -246,7 +258,7 @@ def test_threads_that_start_together_build_once(files, decodings):
 def load_in_process(files, barrier, results):
     barrier.wait()
     images = cached_images(files, **SETTINGS, cache_bytes=PLENTY)
-    results.put((everything(images).tobytes(), images.digests.tobytes(), (images.folder / "pixels").stat().st_ino))
+    results.put((everything(images).tobytes(), images.digests.tobytes(), (images.entry.folder / "rows").stat().st_ino))
 
 
 def test_processes_that_start_together_build_once(files):
@@ -302,5 +314,5 @@ def test_statistics_are_worked_out_once_for_the_rows_asked(files, monkeypatch):
     again = cached_images(files, **SETTINGS, cache_bytes=PLENTY)
     assert again.statistics(np.arange(6)) != (mean, std)
     assert again.statistics(rows) == (mean, std)
-    monkeypatch.setattr(cache, "channel_statistics", lambda store: pytest.fail("read again"))
+    monkeypatch.setattr(images_cache, "channel_statistics", lambda store: pytest.fail("read again"))
     assert again.statistics(rows) == (mean, std)

@@ -6,7 +6,7 @@ import pytest
 from sensorium.batches import IGNORED, VOID
 from sensorium.data.order import BatchPlan
 from sensorium.data.vision.inputs import scene_size
-from sensorium.data.vision.scenes import ArrayMasks, DetectionSplit, MaskRows, MaskSplit
+from sensorium.data.vision.scenes import ArrayMasks, DetectionSplit, MaskSplit
 from sensorium.data.vision.store import ArrayStore
 
 PIXELS = np.arange(3 * 4 * 8, dtype=np.uint8).reshape(3, 1, 4, 8)
@@ -72,7 +72,7 @@ def masked(resize="stretch", image_size=(4, 8)):
         images=store(resize, image_size),
         names=["a", "b", "c"],
         sizes=np.full((3, 2), (4, 8)),
-        masks=MaskRows(ArrayMasks(PIXELS[:, 0]), np.arange(3)),
+        masks=ArrayMasks(PIXELS[:, 0]),
         resize=resize,
     )
 

@@ -1,232 +1,302 @@
-"""Image files decoded once, into a memory-mapped file of unsigned bytes that every later run reads.
+"""One cache for what is prepared once and read by every later run: decoded images and recordings, tokens, speech.
 
-An entry of SENSORIUM_CACHE/images holds
+A cache is a folder of SENSORIUM_CACHE that several processes share and that never holds more than it was told:
 
-    pixels           (n, C, H, W) uint8: the first n images; of a set that is too large, the others are decoded at
-                     each read
-    digests.npy      (N, 32) uint8: SHA-256 of each file's content
-    facts.json       which files are unreadable, and why
-    statistics.json  mean and deviation of the channels, over the rows they were last asked for
+    lock             held while somebody looks for an entry, makes room, or puts an entry in place
+    KEY.lock         held by the one who opens or builds this entry
+    KEY.RANDOM.tmp/  being built; renamed to KEY when complete
+    KEY/rows         the rows, one behind the other; locked (shared) by everyone who reads them, so that they stay
+    KEY/facts.npz    arrays that belong to the rows, and the size of `rows`
+    KEY/NAME.json    what was worked out from the rows later
+
+Whoever wants both locks takes KEY.lock first. The locks belong to open files (flock; docs/decisions/0025), so a killed
+process holds none. Anything else that lies there, such as an entry of an earlier version, counts as an entry that
+nobody reads.
 """
 
+import fcntl
 import hashlib
 import json
-import logging
 import mmap
 import os
+import shutil
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from io import BytesIO
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
-import PIL
 
-from sensorium.data.download import cache_folder
-from sensorium.data.entries import file_facts, locked, make_room, map_pixels, new_entry
-from sensorium.data.vision.store import ImageStore, channel_statistics
 from sensorium.errors import RunError
 from sensorium.files import replacing, write_json
-from sensorium.specs import Resize
-from sensorium.vision.decode import UnreadableImage, decode_image, read_bytes
 
-_FORMAT = 1
-_DIGEST_BYTES = 32
-_SLACK = 1 << 14  # bytes set aside for the two small files
-_CHUNK = 64  # images a thread decodes before it asks for more
-_RESIDENT_BYTES = 1 << 28  # of the mapping, that may stay in a process before they are handed back
+_SLACK = 1 << 14  # bytes set aside for headers, and for what is worked out later
+_RESIDENT_BYTES = 1 << 28  # of a mapping, that may stay in a process before they are handed back
 _FAULT_BYTES = 1 << 15  # what the system maps around a row, on average
-_log = logging.getLogger(__name__)
+_DAMAGE = (FileNotFoundError, EOFError, KeyError, ValueError, zipfile.BadZipFile)  # what reading a cut off entry raises
+
+Build = Callable[[BinaryIO, int], Mapping[str, np.ndarray]]
+
+
+def cache_folder(name: str) -> Path:
+    """`name` inside SENSORIUM_CACHE (default ~/.cache/sensorium). The folder need not exist yet."""
+    home = os.environ.get("SENSORIUM_CACHE") or Path.home() / ".cache" / "sensorium"
+    return Path(home).expanduser() / name
+
+
+def key_of(settings: Any, sources: Iterable[bytes] = ()) -> str:
+    """The key of an entry. settings: as JSON can hold them. sources: what says that a source is still the same."""
+    hashed = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for source in sources:
+        hashed.update(source)
+    return hashed.hexdigest()[:32]
+
+
+def file_sources(paths: Iterable[str | Path]) -> Iterator[bytes]:
+    """Place, size and time of change of each file; an error's number for one that cannot be looked at."""
+    here = str(Path.cwd())
+    for path in paths:
+        try:
+            found = os.stat(path)  # noqa: PTH116 (half the time of a new Path)
+            facts = f"{found.st_size} {found.st_mtime_ns}"
+        except OSError as error:  # a link to nothing; whoever reads it says so
+            facts = str(error.errno)
+        yield os.fsencode(f"\n{os.path.join(here, path)}\n{facts}")  # noqa: PTH118
+
+
+def packed_reasons(reasons: Mapping[int, str]) -> np.ndarray:
+    """Row -> what is wrong with it, as a fact of an entry."""
+    return np.frombuffer(json.dumps(reasons).encode(), np.uint8)
+
+
+def reasons(packed: np.ndarray) -> dict[int, str]:
+    """What `packed_reasons` was given."""
+    return {int(row): what for row, what in json.loads(packed.tobytes()).items()}
 
 
 @dataclass(frozen=True)
-class CachedImages:
-    """The images of some files.
+class FixedRows:
+    """Rows of one size, of which the first are kept as far as there is room. facts_bytes: of the arrays beside them."""
 
-    store: row i is file i; an unreadable file has no meaningful pixels. digests: (N, 32) uint8, SHA-256 of each file's
-    content. unreadable: row -> what is wrong. cached: how many images, from the first, need no decoding. folder: the
-    entry, None when nothing is kept.
+    count: int
+    row_bytes: int
+    facts_bytes: int
+
+    @property
+    def total(self) -> int:
+        """Bytes of an entry of all rows."""
+        return self.facts_bytes + _SLACK + self.count * self.row_bytes
+
+    def within(self, room: int) -> "FixedRows":
+        """As many as so many bytes have room for."""
+        fit = (room - self.facts_bytes - _SLACK) // self.row_bytes
+        return replace(self, count=max(0, min(self.count, fit)))
+
+
+class Entry:
+    """What is kept for a key, as long as this object or an array of its rows lives.
+
+    rows: uint8, all bytes of the rows, memory-mapped and read-only. facts: arrays that belong to them.
     """
 
-    store: ImageStore
-    digests: np.ndarray
-    unreadable: dict[int, str]
-    cached: int
-    folder: Path | None
-
-    def statistics(self, rows: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and deviation of each channel over these rows, worked out once and kept with the entry."""
-        key = hashlib.sha256(rows.tobytes()).hexdigest()
-        path = self.folder / "statistics.json" if self.folder else None
-        if path and path.is_file():
-            known = json.loads(path.read_text())
-            if known["rows"] == key:
-                return tuple(known["mean"]), tuple(known["std"])
-        mean, std = channel_statistics(self.store.subset(rows))
-        if path:
-            with locked(path.parent.parent / "lock"):
-                if path.parent.is_dir():
-                    write_json(path, {"rows": key, "mean": mean, "std": std})
-        return mean, std
-
-
-def cached_images(
-    files: Sequence[Path], *, image_size: tuple[int, int], in_channels: int, resize: Resize, cache_bytes: int
-) -> CachedImages:
-    """The images of these files as (in_channels, *image_size) uint8, from the cache, which is filled first if needed.
-
-    An entry belongs to the places, sizes and times of change of the files and to all settings, so that it is built
-    anew when one of them changes. Of processes that start together one builds, the others wait for it.
-
-    cache_bytes: what the entries of all datasets together may hold; the longest unused ones that nobody reads make
-    room. 0 keeps nothing. Raises RunError when the folder cannot be written.
-    """
-    decoder = _Decoder(files, image_size=image_size, in_channels=in_channels, resize=resize)
-    wanted = min(len(files), (cache_bytes - decoder.fixed_bytes) // decoder.row_bytes)
-    if wanted <= 0:
-        digests, unreadable = decoder.scan(lambda row, pixels: None)
-        return CachedImages(_Pixels(decoder, None, 0), digests, unreadable, 0, None)
-    home, key = cache_folder("images"), decoder.key(wanted)
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        with locked(home / f"{key}.lock"):
-            found = _open(home, key, decoder, cache_bytes)
-            if found is None:
-                _build(home, key, decoder, wanted, cache_bytes)
-                found = _open(home, key, decoder, cache_bytes)
-    except OSError as error:
-        raise RunError(
-            f"Cannot keep images in {home}: {error.strerror or error}.\n"
-            "Set SENSORIUM_CACHE to a folder with room, or dataset.cache_bytes=0 to decode at each read."
-        ) from error
-    if found is None:
-        raise RunError(f"What was just written to {home / key} is not there. Does something else clean up this folder?")
-    return found
-
-
-class _Decoder:
-    """The files and how they are decoded."""
-
-    def __init__(self, files: Sequence[Path], *, image_size: tuple[int, int], in_channels: int, resize: Resize) -> None:
-        self.files, self.shape = files, (in_channels, *image_size)
-        self.row_bytes = in_channels * image_size[0] * image_size[1]
-        self.fixed_bytes = _SLACK + _DIGEST_BYTES * len(files)
-        self._settings: dict[str, Any] = {"image_size": image_size, "in_channels": in_channels, "resize": resize}
-
-    def key(self, wanted: int) -> str:
-        # Pillow is in it because another version may decode to other pixels.
-        settings = [_FORMAT, PIL.__version__, wanted, self._settings]
-        hashed, here = hashlib.sha256(json.dumps(settings).encode()), str(Path.cwd())
-        for path in self.files:
-            place = os.path.join(here, path)  # noqa: PTH118 (half the time of a new Path)
-            hashed.update(os.fsencode(f"\n{place}\n{file_facts(path)}"))
-        return hashed.hexdigest()[:32]
-
-    def decode(self, row: int) -> np.ndarray:
-        return decode_image(self.files[row], **self._settings)
-
-    def scan(self, keep: Callable[[int, np.ndarray], None]) -> tuple[np.ndarray, dict[int, str]]:
-        """Decodes every file, in threads, handing (row, pixels) to `keep`; returns digests and unreadable rows."""
-        digests = np.zeros((len(self.files), _DIGEST_BYTES), dtype=np.uint8)
-        unreadable: dict[int, str] = {}
-
-        def work(start: int) -> None:
-            for row in range(start, min(start + _CHUNK, len(self.files))):
-                try:
-                    data = read_bytes(self.files[row])
-                    digests[row] = np.frombuffer(hashlib.sha256(data).digest(), dtype=np.uint8)
-                    keep(row, decode_image(BytesIO(data), **self._settings))
-                except UnreadableImage as error:
-                    unreadable[row] = error.what
-
-        pool = ThreadPoolExecutor(min(32, os.cpu_count() or 1))
-        try:
-            said = time.monotonic()
-            for done, _ in enumerate(pool.map(work, range(0, len(self.files), _CHUNK)), start=1):
-                if time.monotonic() - said > 10:
-                    said = time.monotonic()
-                    _log.info("decoded %s of %s images", f"{done * _CHUNK:,}", f"{len(self.files):,}")
-        finally:
-            pool.shutdown(cancel_futures=True)
-        return digests, dict(sorted(unreadable.items()))
-
-
-class _Pixels(ImageStore):
-    """The store over an entry: the first rows from the mapping, the others decoded."""
-
-    def __init__(self, decoder: _Decoder, mapping: mmap.mmap | None, cached: int) -> None:
-        self.shape = decoder.shape
-        self._decoder, self._mapping, self._cached = decoder, mapping, cached
-        buffer = np.frombuffer(mapping, dtype=np.uint8) if mapping else np.empty(0, dtype=np.uint8)
-        self._pixels = buffer.reshape(cached, *self.shape)
+    def __init__(self, folder: Path, mapping: mmap.mmap | None, facts: Mapping[str, np.ndarray]) -> None:
+        self.folder, self.facts, self._mapping = folder, facts, mapping
+        self.rows = np.frombuffer(mapping or b"", np.uint8)
         self._touched, self._lock = 0, threading.Lock()
 
-    def __len__(self) -> int:
-        return len(self._decoder.files)
-
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        inside = rows < self._cached
-        if inside.all():
-            images = self._pixels.take(rows, axis=0)
-        else:
-            images = np.empty((len(rows), *self.shape), dtype=np.uint8)
-            images[inside] = self._pixels[rows[inside]]
-            for i in np.flatnonzero(~inside):
-                images[i] = self._decoder.decode(int(rows[i]))
-        self._hand_back(len(rows) * (self._decoder.row_bytes + _FAULT_BYTES))
-        return images
-
-    def _hand_back(self, touched: int) -> None:
-        """Now and then lets go of the mapping's pages, which then count for the system's file cache alone."""
-        if self._mapping is None or self._pixels.nbytes <= _RESIDENT_BYTES:
+    def touched(self, count: int, row_bytes: int) -> None:
+        """Says that so many rows were copied; now and then their pages are let go, which then count for the system's
+        file cache alone.
+        """
+        if self._mapping is None or self.rows.nbytes <= _RESIDENT_BYTES:
             return
         with self._lock:
-            self._touched += touched
+            self._touched += count * (row_bytes + _FAULT_BYTES)
             if self._touched < _RESIDENT_BYTES:
                 return
             self._touched = 0
         self._mapping.madvise(mmap.MADV_DONTNEED)
 
+    def worked_out(self, name: str, key: str, work: Callable[[], Any]) -> Any:
+        """What `work` returned for this key, as JSON has it: kept beside the rows under this name, for one key."""
+        path = self.folder / f"{name}.json"
+        if path.is_file():
+            known = json.loads(path.read_text())
+            if known["key"] == key:
+                return known["value"]
+        value = work()
+        with locked(self.folder.parent / "lock"):
+            if self.folder.is_dir():
+                write_json(path, {"key": key, "value": value})
+        return value
 
-def _open(home: Path, key: str, decoder: _Decoder, cache_bytes: int) -> CachedImages | None:
+
+@dataclass(frozen=True)
+class Cache:
+    """A folder of entries. name: of the folder. content: what is kept, for messages. instead: what to do where it
+    cannot be.
+    """
+
+    name: str
+    content: str
+    instead: str = ""
+
+    @property
+    def home(self) -> Path:
+        """The folder, which need not exist yet."""
+        return cache_folder(self.name)
+
+    def entry(self, key: str, build: Build, *, limit: int, fixed: FixedRows | None = None) -> Entry:
+        """The entry of this key, which is built first if there is none, or a damaged one. Of processes that start
+        together one builds, the others wait for it.
+
+        build: called with a file and a count, writes the rows and returns the facts: of fixed rows the first `count`,
+        each at its place, in any order; else all rows, one after the other. limit: bytes that all entries together may
+        take; the longest unused ones that nobody reads make room. fixed: of rows of one size, the first of which are
+        kept as far as there is room; rows of different sizes are all kept.
+
+        Raises RunError when the folder cannot be written.
+        """
+        home = self.home
+        try:
+            home.mkdir(parents=True, exist_ok=True)
+            with locked(home / f"{key}.lock"):
+                found = _open(home, key, limit)
+                if found is None:
+                    _build(home, key, build, limit, fixed)
+                    found = _open(home, key, limit)
+        except OSError as error:
+            raise self.failure(error) from error
+        if found is None:
+            raise RunError(
+                f"What was just written to {home / key} is not there. Does something else clean up this folder?"
+            )
+        return found
+
+    def failure(self, error: OSError) -> RunError:
+        """The error for a folder that cannot be written."""
+        instead = f", or {self.instead}" if self.instead else ""
+        return RunError(
+            f"Cannot keep {self.content} in {self.home}: {error.strerror or error}.\n"
+            f"Set SENSORIUM_CACHE to a folder with room{instead}."
+        )
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Waits until nobody else holds this lock file, then holds it."""
+    with path.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _open(home: Path, key: str, limit: int) -> Entry | None:
     """The entry; None when there is none, or a damaged one."""
-    entry = home / key
+    folder = home / key
     with locked(home / "lock"):
-        if not (entry / "facts.json").is_file():
+        try:
+            with np.load(folder / "facts.npz") as stored:
+                facts = {name: stored[name] for name in stored.files}
+            with (folder / "rows").open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size != int(facts.pop("size")):
+                    return None
+                fcntl.flock(file, fcntl.LOCK_SH)  # a mapping keeps the file open, and with it this lock
+                mapping = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if size else None
+        except _DAMAGE:
             return None
-        facts = json.loads((entry / "facts.json").read_text())
-        cached, digests = facts["cached"], np.load(entry / "digests.npy")
-        if (entry / "pixels").stat().st_size != cached * decoder.row_bytes:
-            return None
-        mapping = map_pixels(entry)
-        os.utime(entry)  # the entry used last is removed last
-        make_room(home, 0, cache_bytes)
-    unreadable = {int(row): what for row, what in facts["unreadable"].items()}
-    return CachedImages(_Pixels(decoder, mapping, cached), digests, unreadable, cached, entry)
+        now = time.time_ns()  # the system's own times of change are a few milliseconds apart
+        os.utime(folder, ns=(now, now))  # the entry used last is removed last
+        _make_room(home, 0, limit)
+    return Entry(folder, mapping, facts)
 
 
-def _build(home: Path, key: str, decoder: _Decoder, wanted: int, cache_bytes: int) -> None:
-    fixed, row_bytes = decoder.fixed_bytes, decoder.row_bytes
-    _log.info("decoding %s images into %s", f"{len(decoder.files):,}", home)
-    with new_entry(home, key, limit=cache_bytes, fixed=fixed, row_bytes=row_bytes, rows=wanted) as (folder, room):
-        with (folder / "pixels").open("r+b") as file:
-            cached = os.fstat(file.fileno()).st_size // row_bytes
-
-            def keep(row: int, pixels: np.ndarray) -> None:
-                if row < cached:
-                    # Written, not mapped: no pages in this process, and a full disk is an error instead of a signal.
-                    os.pwrite(file.fileno(), pixels.data, row * row_bytes)
-
-            digests, unreadable = decoder.scan(keep)
-            # A long list of unreadable files needs room too: it takes that of the last images.
-            words = max(0, 2 * len(json.dumps(unreadable)) - _SLACK // 2)
-            cached = max(0, min(cached, (room - fixed - words) // row_bytes))
-            file.truncate(cached * row_bytes)
+def _build(home: Path, key: str, build: Build, limit: int, fixed: FixedRows | None) -> None:
+    """Puts an entry in place. The caller holds KEY.lock."""
+    with locked(home / "lock"):
+        for old in (home / key, *home.glob(f"{key}.*.tmp")):  # a damaged one, and what a killed process left
+            _remove(old)
+        room = _make_room(home, fixed.total if fixed else 0, limit)
+        folder = Path(tempfile.mkdtemp(prefix=f"{key}.", suffix=".tmp", dir=home))
+        with (folder / "rows").open("wb") as file:
+            if fixed:
+                room = min(room, fixed.total)
+                fixed = fixed.within(room)
+                file.truncate(fixed.total)  # at once, so that others who make room count it
+    try:
+        with (folder / "rows").open("r+b") as file:
+            facts = build(file, fixed.count if fixed else 0)
+            if fixed:
+                # Facts of more bytes than expected, such as a long list of errors, take the room of the last rows.
+                facts_bytes = sum(array.nbytes for array in facts.values()) - _SLACK // 2
+                fixed = replace(fixed, facts_bytes=max(fixed.facts_bytes, facts_bytes)).within(room)
+                file.truncate(fixed.count * fixed.row_bytes)
+            file.flush()
             os.fsync(file.fileno())
-        with replacing(folder / "digests.npy") as array:
-            np.save(array, digests)
-        write_json(folder / "facts.json", {"cached": cached, "unreadable": unreadable})
+            size = os.fstat(file.fileno()).st_size
+        kept: dict[str, Any] = {**facts, "size": np.array(size)}
+        with replacing(folder / "facts.npz") as file:
+            np.savez(file, **kept)
+        _sync(folder)
+        with locked(home / "lock"):
+            folder.rename(home / key)
+            _sync(home)
+    finally:
+        with locked(home / "lock"):
+            _remove(folder)
+
+
+def _make_room(home: Path, needed: int, limit: int) -> int:
+    """Removes the oldest entries until `needed` more bytes fit; returns how many fit. HOME/lock must be held."""
+    for path in home.glob("*.tmp"):  # those that nobody builds any more; a living builder holds the lock of its key
+        _removed(path, home / f"{path.name.lstrip('.').split('.')[0]}.lock")
+    entries = [path for path in home.iterdir() if path.is_dir() or path.suffix not in ("", ".lock")]
+    entries.sort(key=lambda path: path.stat().st_mtime_ns)
+    used = {entry: _size(entry) for entry in entries}
+    total = sum(used.values())
+    for entry in entries:
+        if total + needed <= limit:
+            break
+        if entry.suffix != ".tmp" and _removed(entry, entry / "rows" if entry.is_dir() else entry):
+            total -= used[entry]
+    return limit - total
+
+
+def _size(entry: Path) -> int:
+    size = 0
+    for file in (entry, *entry.glob("*")):
+        with suppress(FileNotFoundError):  # one that its builder has just renamed
+            size += file.stat().st_size if file.is_file() else 0
+    return size
+
+
+def _removed(path: Path, lock: Path) -> bool:
+    """Removes what lies there unless somebody holds this lock; says whether it did."""
+    with lock.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        _remove(path)
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_file():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    """Makes the names in a folder as lasting as the bytes behind them."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -7,12 +7,10 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 
-from sensorium.data.strings import Picked
-
 
 @runtime_checkable
 class Store(Protocol):
-    """A column that is read by row number."""
+    """A column that knows how its rows are picked and joined: a `Source`, a `TokenStore`, `Strings`."""
 
     def subset(self, rows: np.ndarray) -> Any:
         """These rows alone."""
@@ -26,6 +24,9 @@ class Columns:
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
     constants: ClassVar[tuple[str, ...]] = ()
+
+    def __len__(self) -> int:
+        return len(getattr(self, self._names()[0]))
 
     def subset(self, rows: np.ndarray) -> Self:
         """A split of these rows alone, in this order. rows: (M,) int64."""
@@ -48,7 +49,7 @@ def _subset(values: Any, rows: np.ndarray) -> Any:
         return values[rows]
     if isinstance(values, Store):
         return values.subset(rows)
-    return [values[row] for row in rows.tolist()] if isinstance(values, list | tuple) else Picked(values, rows)
+    return [values[row] for row in rows.tolist()]
 
 
 def _joined(parts: Sequence[Any]) -> Any:

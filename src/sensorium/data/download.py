@@ -1,18 +1,11 @@
 """What is fetched once and kept."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sensorium.data.entries import locked
+from sensorium.data.cache import locked
 from sensorium.errors import RequestError
-
-
-def cache_folder(name: str) -> Path:
-    """`name` inside SENSORIUM_CACHE (default ~/.cache/sensorium). The folder need not exist yet."""
-    home = os.environ.get("SENSORIUM_CACHE") or Path.home() / ".cache" / "sensorium"
-    return Path(home).expanduser() / name
 
 
 @contextmanager

@@ -75,7 +75,7 @@ class Listing(ABC):
         return np.array(self._split_of, dtype=np.int64)
 
     @cached_property
-    def places(self) -> Sequence[str]:
+    def places(self) -> Places:
         """Where each example is written: file:line, or the file alone."""
         return Places(list(self._sources), np.array(self._source_of, np.int64), np.array(self._lines, np.int64))
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from sensorium.data.download import cache_folder
+from sensorium.data.cache import cache_folder
 from sensorium.errors import RequestError
 
 

@@ -157,9 +157,7 @@ def prepare(
     splits = {name: split(**inputs.columns(of), **targets.columns(of)) for name, of in rows.items()}
     return Data(
         spec=spec(**inputs.spec(), **targets.spec()),
-        train=splits["train"],
-        val=splits["val"],
-        test=splits["test"],
+        **splits,
         problems=tuple(problems),
         notes=(
             *found.notes,

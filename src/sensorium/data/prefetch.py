@@ -1,12 +1,30 @@
 """Work done in threads, a little ahead of the one who takes the results, and handed over in order."""
 
+import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+_SECONDS = 10  # from one line of the log to the next
+_log = logging.getLogger(__name__)
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def in_chunks(work: Callable[[range], Result], count: int, *, size: int, threads: int, what: str) -> Iterator[Result]:
+    """What `work` makes of each `size` of `count` rows, in order. what: the log says every ten seconds how many of
+    them are decoded.
+    """
+    chunks = [range(start, min(start + size, count)) for start in range(0, count, size)]
+    last = time.monotonic()
+    for rows, result in zip(chunks, in_order(work, chunks, threads=threads, name="decoder"), strict=True):
+        yield result
+        if time.monotonic() - last > _SECONDS:
+            last = time.monotonic()
+            _log.info("decoded %s of %s %s", f"{rows.stop:,}", f"{count:,}", what)
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, threads: int, name: str) -> Iterator[Result]:

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from itertools import chain
 from typing import overload
 
 import numpy as np
@@ -15,11 +16,19 @@ class Strings(Sequence[str]):
     @overload
     def __getitem__(self, row: slice) -> Sequence[str]: ...
     def __getitem__(self, row: int | slice) -> str | Sequence[str]:
-        return Picked(self, np.arange(len(self))[row]) if isinstance(row, slice) else self.at(row)
+        return self.subset(np.arange(len(self))[row]) if isinstance(row, slice) else self.at(row)
 
     @abstractmethod
     def at(self, row: int) -> str:
         """One of them."""
+
+    def subset(self, rows: np.ndarray) -> "Strings":
+        """These alone, in this order. rows: (M,) int64."""
+        return Picked(self, rows)
+
+    def joined(self, others: Sequence[Sequence[str]]) -> list[str]:
+        """These, then the others, in memory."""
+        return list(chain(self, *others))
 
 
 class Picked(Strings):
@@ -33,6 +42,9 @@ class Picked(Strings):
 
     def at(self, row: int) -> str:
         return self._values[int(self._rows[row])]
+
+    def subset(self, rows: np.ndarray) -> Strings:
+        return Picked(self._values, self._rows[rows])
 
 
 class Places(Strings):

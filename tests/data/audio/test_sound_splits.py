@@ -97,7 +97,7 @@ def test_subset_and_joined_keep_what_belongs_together():
         number = int(picked.names[row][5:-1])
         assert data.spec.class_names[picked.labels[row]] == found.targets[number]
         batch = picked.read(np.array([row]))
-        assert np.array_equal(batch.signal[0], found.samples.read(number))
+        assert np.array_equal(batch.signal[0], found.samples.at(number))
         assert picked.durations[row] * RATE == batch.lengths[0]
         assert (picked.speakers[row], picked.paths[row]) == ("ann", "")
 

@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 from tones import tone
 
-from sensorium.data.audio import store
+from sensorium.data import spill
 from sensorium.data.audio.listing import AudioListing
-from sensorium.data.audio.store import AudioStore, FlatWriter, packed
+from sensorium.data.audio.store import AUDIO, Flat, FlatWriter, packed, padded
+from sensorium.data.spill import Spill
 
 
-def written(arrays, **settings) -> AudioStore:
-    writer = FlatWriter(**settings)
+def written(arrays, *, width=0) -> Flat:
+    held = Spill(AUDIO)
+    writer = FlatWriter(held.add)
     for values in arrays:
-        writer.add(values if settings.get("width") else packed(values))
-    return AudioStore(writer.finish(), np.arange(len(arrays)))
+        writer.add(values if width else packed(values))
+    return Flat(held.finish(), **writer.where(), width=width)
 
 
 EXACT = np.array([-1.0, -0.5, 0.0, 1 / 32768, 32767 / 32768], np.float32)
@@ -29,13 +31,14 @@ def test_sixteen_bits_are_kept_as_such_and_everything_else_as_it_is():
         assert packed(samples).dtype == np.float32
     kept = written([EXACT, *OTHERS, EXACT[:3]])
     for row, samples in enumerate([EXACT, *OTHERS, EXACT[:3]]):
-        assert np.array_equal(kept.source.read(row), samples)
-        assert kept.source.read(row).dtype == np.float32
+        assert np.array_equal(kept.at(row), samples)
+        assert kept.at(row).dtype == np.float32
+        assert kept.at(row).flags.aligned
 
 
 def test_a_batch_is_padded_with_zeros():
     kept = written([EXACT, np.float32([0.1, 0.3]), np.empty(0, np.float32)])
-    signal, lengths = kept.gather(np.array([1, 0, 2]))
+    signal, lengths = padded(kept.read(np.array([1, 0, 2])))
     assert signal.dtype == np.float32
     assert lengths.tolist() == [2, 5, 0]
     expected = np.zeros((3, 5), np.float32)
@@ -45,34 +48,21 @@ def test_a_batch_is_padded_with_zeros():
 
 def test_features_are_padded_by_frames():
     frames = [np.arange(6, dtype=np.float32).reshape(3, 2), np.ones((1, 2), np.float32)]
-    signal, lengths = written(frames, width=2).gather(np.array([0, 1]))
+    signal, lengths = padded(written(frames, width=2).read(np.array([0, 1])))
     assert signal.shape == (2, 3, 2)
     assert lengths.tolist() == [3, 1]
     assert np.array_equal(signal[0], frames[0])
     assert signal[1].tolist() == [[1, 1], [0, 0], [0, 0]]
 
 
-def test_rows_are_picked_and_stores_joined():
-    one, other = written([EXACT[:n] for n in (1, 2, 3)]), written([EXACT[:n] for n in (4, 5)])
-    picked = one.subset(np.array([2, 0]))
-    assert picked.lengths.tolist() == [3, 1]
-    assert picked.joined([one.subset(np.array([1]))]).source is one.source
-    joined = picked.joined([other])
-    assert joined.lengths.tolist() == [3, 1, 4, 5]
-    signal, lengths = joined.subset(np.array([3, 1])).gather(np.array([0, 1]))
-    assert lengths.tolist() == [5, 1]
-    assert np.array_equal(signal[0], EXACT)
-    assert signal[1].tolist() == [-1, 0, 0, 0, 0]
-
-
 def test_many_samples_go_to_a_nameless_file(monkeypatch, cache_home):
-    monkeypatch.setattr(store, "IN_MEMORY", 1000)
+    monkeypatch.setattr(spill, "IN_MEMORY", 1000)
     sounds = [tone(100 * n, 0.05 * n) for n in (1, 2, 3)] + [np.float32([0.1])]
     kept = written(sounds)
     assert list((cache_home / "sounds").iterdir()) == []
-    assert isinstance(kept.source.data.base.obj, mmap.mmap)
+    assert isinstance(kept.data.base.obj, mmap.mmap)
     for row, samples in enumerate(sounds):
-        assert np.array_equal(kept.source.read(row), samples)
+        assert np.array_equal(kept.at(row), samples)
 
 
 def test_samples_at_hand_are_copied():
@@ -85,7 +75,7 @@ def test_samples_at_hand_are_copied():
         "made[0]",
         "made[0]",
     )
-    assert np.array_equal(found.samples.read(0), tone(100))
+    assert np.array_equal(found.samples.at(0), tone(100))
     assert found.given == {"train", "val"}
 
 

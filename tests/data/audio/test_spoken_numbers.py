@@ -72,7 +72,7 @@ def test_spoken_numbers(espeak, cache_home):
         words = np.array([len(text.split()) for text in split.texts])
         assert ((split.durations > 0.25 + 0.1 * words) & (split.durations < 1.3 + 0.8 * words)).all()
     assert not any(one & other for one, other in itertools.combinations(voices.values(), 2))
-    assert len(list((cache_home / "spoken").glob("*.npz"))) == 3
+    assert len(list((cache_home / "spoken").glob("*/rows"))) == 3
 
 
 def test_the_kinds(espeak):

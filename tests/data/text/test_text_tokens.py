@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sensorium.data import spill
 from sensorium.data.strings import Picked, Places
-from sensorium.data.text import texts as texts_module
 from sensorium.data.text import tokens as tokens_module
 from sensorium.data.text.texts import Texts, TextWriter
 from sensorium.data.text.tokens import TokenStore, encode_texts
@@ -63,7 +63,7 @@ def test_half_characters_are_replaced() -> None:
 
 
 def test_large_texts_go_to_a_file_that_leaves_nothing_behind(monkeypatch, cache_home) -> None:
-    monkeypatch.setattr(texts_module, "IN_MEMORY", 10)
+    monkeypatch.setattr(spill, "IN_MEMORY", 10)
     given_texts = ["äöü" * 3, "", "x" * 25, "end"]
     texts = texts_of(*given_texts)
     assert list(texts) == given_texts
@@ -126,7 +126,7 @@ def test_long_texts_are_cut_and_counted_and_empty_ones_are_unknown() -> None:
 def test_large_stores_are_built_once_and_mapped(monkeypatch, cache_home) -> None:
     texts = texts_of("abc" * 20, "", "j" * 70)
     small = encode_texts(texts, Letters(), max_length=50, never_empty=True)
-    monkeypatch.setattr(texts_module, "IN_MEMORY", 10)
+    monkeypatch.setattr(spill, "IN_MEMORY", 10)
     tokenizer = Letters()
     stores = [encode_texts(texts, tokenizer, max_length=50, never_empty=True) for _ in range(2)]
     assert tokenizer.asked == 1
@@ -137,11 +137,11 @@ def test_large_stores_are_built_once_and_mapped(monkeypatch, cache_home) -> None
     encode_texts(texts, tokenizer, max_length=40, never_empty=True)
     encode_texts(texts_of("abc" * 20, "", "j" * 71), tokenizer, max_length=50, never_empty=True)
     assert tokenizer.asked == 3  # other settings and other texts are other entries
-    assert len(list((cache_home / "text").glob("*.tokens"))) == 3
+    assert len(list((cache_home / "text").glob("*/rows"))) == 3
 
 
 def test_of_two_that_start_together_one_builds(monkeypatch) -> None:
-    monkeypatch.setattr(texts_module, "IN_MEMORY", 10)
+    monkeypatch.setattr(spill, "IN_MEMORY", 10)
     texts, tokenizer, found = texts_of("abc" * 20, "abc"), Letters(), []
     gate = threading.Barrier(4)
 
@@ -159,30 +159,31 @@ def test_of_two_that_start_together_one_builds(monkeypatch) -> None:
 
 
 def test_a_build_that_fails_leaves_no_entry(monkeypatch, cache_home) -> None:
-    monkeypatch.setattr(texts_module, "IN_MEMORY", 10)
+    monkeypatch.setattr(spill, "IN_MEMORY", 10)
     texts = texts_of("abc" * 20)
     broken = Letters()
     broken.encode_many = lambda texts: 1 / 0
     with pytest.raises(ZeroDivisionError):
         encode_texts(texts, broken)
-    assert {path.suffix for path in (cache_home / "text").iterdir()} == {".lock"}
+    assert all(path.name.endswith("lock") for path in (cache_home / "text").iterdir())
     assert rows_of(encode_texts(texts, Letters())) == [[4, 5, 6] * 20]
 
 
 def test_the_longest_unused_entries_make_room(monkeypatch, cache_home) -> None:
-    monkeypatch.setattr(texts_module, "IN_MEMORY", 10)
-    monkeypatch.setattr(tokens_module, "_KEPT", 250)  # bytes: two entries of 100 and not three
-    stores = [encode_texts(texts_of(letter * 50), Letters()) for letter in "abc"]
-    entries = list((cache_home / "text").glob("*.tokens"))
-    assert [path.stat().st_size for path in entries] == [100, 100]
-    assert [rows_of(store)[0][0] for store in stores] == [4, 5, 6]  # what is mapped stays readable
+    monkeypatch.setattr(spill, "IN_MEMORY", 10)
+    monkeypatch.setattr(tokens_module, "_LIMIT", 30_000)  # bytes: two entries of 10,000 and their facts, and not three
+    first = encode_texts(texts_of("a" * 5000), Letters())
+    for letter in "bcd":  # the first is the longest unused one, and yet somebody reads it
+        encode_texts(texts_of(letter * 5000), Letters())
+    assert [path.stat().st_size for path in (cache_home / "text").glob("*/rows")] == [10_000, 10_000]
     tokenizer = Letters()
-    encode_texts(texts_of("c" * 50), tokenizer)
+    encode_texts(texts_of("d" * 5000), tokenizer)
+    assert rows_of(encode_texts(texts_of("a" * 5000), tokenizer)) == rows_of(first)
     assert tokenizer.asked == 0
 
 
 def test_a_cache_that_cannot_be_written(monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(texts_module, "IN_MEMORY", 10)
+    monkeypatch.setattr(spill, "IN_MEMORY", 10)
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SENSORIUM_CACHE", str(tmp_path / "file"))
     with pytest.raises(RunError, match=r"Cannot keep texts in .*/file/text: Not a directory"):

@@ -95,7 +95,7 @@ def test_the_batches_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_picture_without_a_counted_pixel_is_not_judged() -> None:
     split = split_of(3)
-    split.masks.read(1)[:] = VOID
+    split.masks.at(1)[:] = VOID
     found = evaluated(Bright(), split, 2)
     assert np.isnan(found.iou).tolist() == [False, True, False]
     assert [one.row for one in found.worst] == [0, 2]

@@ -12,7 +12,6 @@ from sensorium.audio.read import UnreadableAudio, probe
 from sensorium.data.audio.audio_settings import AudioSettings
 from sensorium.data.audio.cache import decode_all
 from sensorium.data.audio.listing import AudioListing
-from sensorium.data.audio.store import AudioStore
 from sensorium.data.base import counted, first_problem
 from sensorium.data.pipeline import Rows
 from sensorium.errors import RequestError, listing
@@ -74,7 +73,7 @@ class AudioInputs:
     def columns(self, rows: np.ndarray) -> dict[str, Any]:
         chosen = [self._found.recordings[row] for row in rows.tolist()]
         return {
-            "audio": AudioStore(self._decoded.source, rows),
+            "audio": self._decoded.source.subset(rows),
             "frames": self.frames[rows],
             "durations": self.seconds[rows],
             "names": [self._found.names[row] for row in rows.tolist()],

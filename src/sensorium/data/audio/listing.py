@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sensorium.data.audio.store import Flat, FlatWriter, packed
+from sensorium.data.audio.store import AUDIO, Flat, FlatWriter, packed
 from sensorium.data.listing import Listing
+from sensorium.data.spill import Spill
 from sensorium.data.strings import Strings
 
 
@@ -32,7 +33,8 @@ class AudioListing(Listing):
     def __init__(self, source: str | Path) -> None:
         super().__init__(source)
         self.recordings: list[Recording] = []
-        self._writer = FlatWriter()
+        self._spill = Spill(AUDIO)
+        self._writer = FlatWriter(self._spill.add)
 
     def add(
         self,
@@ -67,7 +69,7 @@ class AudioListing(Listing):
     @cached_property
     def samples(self) -> Flat:
         """The samples in memory; nothing can be added after."""
-        return self._writer.finish()
+        return Flat(self._spill.finish(), **self._writer.where(), width=0)
 
     @cached_property
     def names(self) -> Sequence[str]:

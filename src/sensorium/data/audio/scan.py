@@ -1,9 +1,7 @@
 """Every recording decoded once, in threads: how long it is, its digest, and what is wrong with it."""
 
 import hashlib
-import logging
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,13 +14,12 @@ from sensorium.audio.quality import check, is_clipped
 from sensorium.audio.read import Info, UnreadableAudio, probe, read
 from sensorium.data.audio.listing import AudioListing, Recording
 from sensorium.data.audio.store import packed, padded
-from sensorium.data.prefetch import in_order
+from sensorium.data.prefetch import in_chunks
 
 _DIGEST_BYTES = 16
 _CHUNK = 8  # recordings a thread takes at a time
 _THREADS = 8  # at most; each may hold a chunk of long recordings
 _ROUNDED = 0.1  # seconds a piece may end behind its file: times in manifests are rounded
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,11 +57,14 @@ class Decoder:
         self._recordings, self._in_memory = found.recordings, found.samples
         self.sample_rate, self.max_seconds = sample_rate, max_seconds
 
+    def __len__(self) -> int:
+        return len(self._recordings)
+
     def samples(self, row: int) -> np.ndarray:
         """(N,) float32. Raises UnreadableAudio."""
         recording = self._recordings[row]
         if isinstance(recording.audio, int):
-            return self._in_memory.read(recording.audio)
+            return self._in_memory.at(recording.audio)
         return read(recording.audio, sample_rate=self.sample_rate, start=recording.start, end=recording.end)
 
     def _one(self, row: int) -> _One:
@@ -91,13 +91,12 @@ class Decoder:
         keep: gets, row by row, `packed` samples, or (T, F) float32 features before normalisation where `features` is
         given; something empty for an unusable recording.
         """
-        count = len(self._recordings)
+        count = len(self)
         samples, rates = np.zeros(count, np.int64), np.zeros(count, np.int64)
         digests, clipped = np.zeros((count, _DIGEST_BYTES), np.uint8), np.zeros(count, bool)
         wrong: dict[int, str] = {}
 
-        def work(start: int) -> list[np.ndarray]:
-            rows = range(start, min(start + _CHUNK, count))
+        def work(rows: range) -> list[np.ndarray]:
             ones = [self._one(row) for row in rows]
             for row, one in zip(rows, ones, strict=True):
                 samples[row], rates[row], clipped[row] = len(one.samples), one.rate, one.clipped
@@ -109,15 +108,10 @@ class Decoder:
                 return []
             return extract(features, [one.samples for one in ones]) if features else [packed(o.samples) for o in ones]
 
-        said = time.monotonic()
         threads = min(_THREADS, os.cpu_count() or 1)
-        chunks = in_order(work, range(0, count, _CHUNK), threads=threads, name="decoder")
-        for done, chunk in enumerate(chunks, start=1):
+        for chunk in in_chunks(work, count, size=_CHUNK, threads=threads, what="recordings"):
             for values in chunk:
                 keep(values)  # type: ignore[misc]
-            if time.monotonic() - said > 10:
-                said = time.monotonic()
-                _log.info("decoded %s of %s recordings", f"{min(count, done * _CHUNK):,}", f"{count:,}")
         return Facts(samples, rates, digests, dict(sorted(wrong.items())), clipped)
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 
 from sensorium.batches import AudioBatch, SpeechBatch
-from sensorium.data.audio.store import AudioStore
+from sensorium.data.audio.store import padded
 from sensorium.data.columns import Columns
 from sensorium.data.order import BatchPlan, LengthOrder
+from sensorium.data.rows import Source
 from sensorium.data.text.tokens import TokenStore
 
 
@@ -22,22 +23,19 @@ class _Recorded(Columns):
     nobody says.
     """
 
-    audio: AudioStore
+    audio: Source
     frames: np.ndarray
     durations: np.ndarray
     names: Sequence[str]
     paths: Sequence[str]
     speakers: Sequence[str]
 
-    def __len__(self) -> int:
-        return len(self.frames)
-
     def order(self, plan: BatchPlan) -> LengthOrder:
         """Recordings of about one length together; a limit of tokens counts frames."""
         return LengthOrder(lengths=self.frames, plan=plan)
 
     def _signal(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        signal, lengths = self.audio.gather(rows)
+        signal, lengths = padded(self.audio.read(rows))
         return torch.from_numpy(signal), torch.from_numpy(lengths)
 
 

@@ -11,7 +11,6 @@ from sensorium.data.audio.splits import frames_needed
 from sensorium.data.base import counted
 from sensorium.data.duplicates import without
 from sensorium.data.pipeline import NoTargets, Rows
-from sensorium.data.strings import Picked
 from sensorium.data.text.text_settings import unknown_note, vocabulary_note
 from sensorium.data.text.texts import Texts, TextWriter
 from sensorium.data.text.tokens import TokenStore, encode_texts
@@ -50,7 +49,7 @@ class TranscriptTargets(NoTargets):
 
     def columns(self, rows: np.ndarray) -> dict[str, Any]:
         """The tokens, and the transcripts as a recognizer can write them."""
-        return {"targets": self._tokens.subset(rows), "texts": Picked(self._texts, rows)}
+        return {"targets": self._tokens.subset(rows), "texts": self._texts.subset(rows)}
 
     def spec(self) -> dict[str, Any]:
         """The tokenizer and the language model."""

@@ -1,11 +1,9 @@
 """The voices of eSpeak NG, apart for each split, and what they say, kept in SENSORIUM_CACHE/spoken."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from itertools import islice
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -14,10 +12,7 @@ from torchaudio.transforms import Resample
 from sensorium.audio import espeak
 from sensorium.audio.espeak import Utterance
 from sensorium.data.audio.store import padded
-from sensorium.data.download import cache_folder
-from sensorium.data.entries import locked
-from sensorium.errors import RunError
-from sensorium.files import replacing
+from sensorium.data.cache import Cache, key_of
 from sensorium.synthetic.audio import quantize_int16
 
 _ACCENTS = ("en", "en-us", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029", "en-us-nyc")
@@ -30,7 +25,9 @@ _VARIANTS = {  # those that sound like people
     "test": ("m3", "m8", "f5", "Andrea", "Gene", "david"),
 }
 _SPEED, _PITCH = (130, 210), (25, 75)  # words a minute; eSpeak's own scale from 0 to 99
-_FORMAT = 1  # of what is kept
+_FORMAT = 2  # of what is kept
+_LIMIT = 1 << 34  # bytes of all entries together
+_SPOKEN = Cache("spoken", content="speech")
 _AT_ONCE = 64  # utterances resampled together
 
 
@@ -48,32 +45,27 @@ def spoken(utterances: Sequence[Utterance], *, sample_rate: int) -> Iterator[np.
     An entry belongs to all the utterances in their order. Raises RequestError when they are not there and the package
     espeakng-loader is neither, RunError when the cache cannot be written.
     """
-    asked = json.dumps([_FORMAT, sample_rate, [astuple(utterance) for utterance in utterances]])
-    home = cache_folder("spoken")
-    path = home / f"{hashlib.sha256(asked.encode()).hexdigest()[:32]}.npz"
-    if not path.is_file():
-        try:
-            home.mkdir(parents=True, exist_ok=True)
-            with locked(home / "lock"):
-                if not path.is_file():
-                    _say(path, utterances, sample_rate)
-        except OSError as error:
-            raise RunError(
-                f"Cannot keep speech in {home}: {error.strerror or error}.\nSet SENSORIUM_CACHE to a folder with room."
-            ) from error
-    with np.load(path) as kept:
-        samples, lengths = kept["samples"], kept["lengths"]
-    for piece in np.split(samples, np.cumsum(lengths)[:-1]):
+
+    def build(file: BinaryIO, _: int) -> dict[str, np.ndarray]:
+        lengths = []
+        for samples in _say(utterances, sample_rate):
+            file.write(samples.tobytes())
+            lengths.append(len(samples))
+        return {"lengths": np.array(lengths)}
+
+    key = key_of([_FORMAT, sample_rate, [astuple(utterance) for utterance in utterances]])
+    entry = _SPOKEN.entry(key, build, limit=_LIMIT)
+    for piece in np.split(entry.rows.view(np.int16), np.cumsum(entry.facts["lengths"])[:-1]):
         yield piece / np.float32(32768)
 
 
-def _say(path: Path, utterances: Sequence[Utterance], sample_rate: int) -> None:
+def _say(utterances: Sequence[Utterance], sample_rate: int) -> Iterator[np.ndarray]:
+    """(N,) int16 samples of each."""
     resample = Resample(espeak.SAMPLE_RATE, sample_rate)
-    said, pieces = espeak.speak(utterances), []
+    said = espeak.speak(utterances)
     while batch := list(islice(said, _AT_ONCE)):
         signal, lengths = padded([samples / np.float32(32768) for samples in batch])
         resampled = quantize_int16(resample(torch.from_numpy(signal)).numpy()) * 32768
         lengths = -(-lengths * sample_rate // espeak.SAMPLE_RATE)
-        pieces += [row[:length] for row, length in zip(resampled.astype(np.int16), lengths.tolist(), strict=True)]
-    with replacing(path) as file:
-        np.savez(file, samples=np.concatenate(pieces), lengths=np.array([len(piece) for piece in pieces]))
+        for row, length in zip(resampled.astype(np.int16), lengths.tolist(), strict=True):
+            yield row[:length]

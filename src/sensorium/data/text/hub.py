@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sensorium.data.base import Data, OnBad
-from sensorium.data.download import cache_folder
+from sensorium.data.cache import cache_folder
 from sensorium.data.settings import HoldOutVal
 from sensorium.data.text.labeled import TextListing, text_classes
 from sensorium.data.text.text_settings import TextSettings

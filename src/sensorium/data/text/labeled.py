@@ -10,7 +10,6 @@ import numpy as np
 from sensorium.data.base import Data, OnBad, counted
 from sensorium.data.listing import Listing
 from sensorium.data.pipeline import Rows, prepare
-from sensorium.data.strings import Picked
 from sensorium.data.targets.classes import ClassTargets
 from sensorium.data.targets.numbers import NumberTargets
 from sensorium.data.text.splits import TextRegressionSplit, TextSplit
@@ -77,8 +76,8 @@ class TextInputs:
     def columns(self, rows: np.ndarray) -> dict[str, Any]:
         return {
             "tokens": self.tokens.subset(rows),
-            "names": Picked(self._found.places, rows),
-            "texts": Picked(self._found.texts, rows),
+            "names": self._found.places.subset(rows),
+            "texts": self._found.texts.subset(rows),
         }
 
     def spec(self) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from sensorium.data.base import Data, OnBad, counted
 from sensorium.data.io.text_files import wrong_bytes
 from sensorium.data.listing import Listing
 from sensorium.data.pipeline import NoTargets, Rows, prepare
-from sensorium.data.strings import Picked
 from sensorium.data.text.labeled import cut_note
 from sensorium.data.text.splits import TranslationSplit
 from sensorium.data.text.text_settings import PairSettings, unknown_note, vocabulary_note
@@ -85,11 +84,11 @@ class PairInputs:
 
     def columns(self, rows: np.ndarray) -> dict[str, Any]:
         source, target = (tokens.subset(rows) for tokens in self.tokens)
-        source_texts, references = (Picked(texts, rows) for texts in self._found.texts)
+        source_texts, references = (texts.subset(rows) for texts in self._found.texts)
         return {
             "source": source,
             "target": target,
-            "names": Picked(self._found.places, rows),
+            "names": self._found.places.subset(rows),
             "source_texts": source_texts,
             "references": references,
         }

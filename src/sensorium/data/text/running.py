@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -80,7 +81,7 @@ def make_language_data(
     tokenizer = settings.build_tokenizer(pieces.subset(rows["train"]))
     tokens = encode_texts(pieces, tokenizer)
     stores = {split: tokens.subset(chosen) for split, chosen in rows.items()}
-    splits = {
+    splits: dict[str, Any] = {
         split: _split(text.name, pieces.subset(rows[split]), stores[split], tokenizer, split, settings.context)
         for split in SPLITS
     }
@@ -90,9 +91,7 @@ def make_language_data(
     sizes = ", ".join(f"{name} {len(split) + 1:,}" for name, split in splits.items())
     return Data(
         spec=spec,
-        train=splits["train"],
-        val=splits["val"],
-        test=splits["test"],
+        **splits,
         problems=tuple(text.problems),
         notes=(
             *text.notes,

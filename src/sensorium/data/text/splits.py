@@ -15,8 +15,22 @@ from sensorium.data.text.tokens import TokenStore
 from sensorium.text.tokenizer import BOS, EOS, PAD
 
 
+class _TextColumns(Columns):
+    """What splits of single texts share."""
+
+    tokens: TokenStore
+
+    @property
+    def cut(self) -> int:
+        """How many texts were longer than the limit."""
+        return self.tokens.cut
+
+    def order(self, plan: BatchPlan) -> LengthOrder:
+        return LengthOrder(lengths=self.tokens.lengths, plan=plan)
+
+
 @dataclass(frozen=True)
-class TextSplit(Columns):
+class TextSplit(_TextColumns):
     """Labelled texts. labels: (N,) int64. names: such as "reviews.csv:17". texts: as they were written."""
 
     tokens: TokenStore
@@ -24,26 +38,14 @@ class TextSplit(Columns):
     names: Sequence[str]
     texts: Sequence[str]
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def cut(self) -> int:
-        """How many texts were longer than the limit."""
-        return self.tokens.cut
-
     def read(self, rows: np.ndarray) -> TextBatch:
         """The batch of these rows (B,); tokens (B, T), T being the length of its longest text."""
-        tokens, lengths = self.tokens.gather(rows)
-        labels = torch.from_numpy(self.labels[rows])
-        return TextBatch(torch.from_numpy(tokens), torch.from_numpy(lengths), labels, torch.from_numpy(rows))
-
-    def order(self, plan: BatchPlan) -> LengthOrder:
-        return LengthOrder(lengths=self.tokens.lengths, plan=plan)
+        arrays = (*self.tokens.gather(rows), self.labels[rows], rows)
+        return TextBatch(*(torch.from_numpy(array) for array in arrays))
 
 
 @dataclass(frozen=True)
-class TextRegressionSplit(Columns):
+class TextRegressionSplit(_TextColumns):
     """Texts with numbers. targets: (N, K) float64 in their own units. names: such as "reviews.csv:17". texts: as they
     were written. target_mean, target_std: K each, that batches are standardized with.
     """
@@ -57,22 +59,11 @@ class TextRegressionSplit(Columns):
     target_mean: tuple[float, ...]
     target_std: tuple[float, ...]
 
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    @property
-    def cut(self) -> int:
-        """How many texts were longer than the limit."""
-        return self.tokens.cut
-
     def read(self, rows: np.ndarray) -> TextRegressionBatch:
         """The batch of these rows (B,); tokens (B, T), T being the length of its longest text."""
         targets = standardized(self.targets[rows], self.target_mean, self.target_std)
         arrays = (*self.tokens.gather(rows), targets, rows)
         return TextRegressionBatch(*(torch.from_numpy(array) for array in arrays))
-
-    def order(self, plan: BatchPlan) -> LengthOrder:
-        return LengthOrder(lengths=self.tokens.lengths, plan=plan)
 
 
 @dataclass(frozen=True)
@@ -87,9 +78,6 @@ class TranslationSplit(Columns):
     names: Sequence[str]
     source_texts: Sequence[str]
     references: Sequence[str]
-
-    def __len__(self) -> int:
-        return len(self.names)
 
     @property
     def cut(self) -> int:

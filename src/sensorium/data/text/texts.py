@@ -1,21 +1,17 @@
 """Texts on their way to tokens: UTF-8 in one flat array, which is in memory, or in a file when it is large."""
 
 import hashlib
-import mmap
-import tempfile
 from array import array
-from collections.abc import Iterator, Sequence
-from itertools import chain
-from typing import IO
+from collections.abc import Iterator
 
 import numpy as np
 
-from sensorium.data.download import cache_folder
+from sensorium.data.cache import Cache
+from sensorium.data.spill import Spill
 from sensorium.data.strings import Strings
-from sensorium.errors import RunError
 from sensorium.text.tokenizer import clean
 
-IN_MEMORY = 1 << 26  # bytes of text, or of their tokens, that are kept in memory
+TEXTS = Cache("text", content="texts")
 _CHUNK_TEXTS, _CHUNK_BYTES = 1024, 1 << 22
 
 
@@ -39,10 +35,6 @@ class Texts(Strings):
     def subset(self, rows: np.ndarray) -> "Texts":
         """These texts alone, over the same array."""
         return Texts(self.data, self.starts[rows], self.sizes[rows])
-
-    def joined(self, others: Sequence[Sequence[str]]) -> list[str]:
-        """These texts, then the others, in memory."""
-        return list(chain(self, *others))
 
     def chunks(self) -> Iterator[list[str]]:
         """All texts, so many at a time as can be held."""
@@ -79,15 +71,13 @@ class Texts(Strings):
 
 
 class TextWriter:
-    """Takes texts one by one; from IN_MEMORY bytes on they go to a nameless file in SENSORIUM_CACHE/text.
+    """Takes texts one by one; many of them go to a nameless file in SENSORIUM_CACHE/text.
 
     Halves of a character, which JSON and file names can hold, become U+FFFD (see `clean`).
     """
 
     def __init__(self) -> None:
-        self._held = bytearray()
-        self._sizes = array("q")
-        self._file: IO[bytes] | None = None
+        self._spill, self._sizes = Spill(TEXTS), array("q")
 
     def __len__(self) -> int:
         return len(self._sizes)
@@ -95,39 +85,10 @@ class TextWriter:
     def add(self, text: str) -> None:
         """The next text. Raises RunError when the file cannot be written."""
         encoded = clean(text, lowercase=False).encode()
-        self._held += encoded
         self._sizes.append(len(encoded))
-        if len(self._held) >= IN_MEMORY:
-            self._spill()
+        self._spill.add(encoded)
 
     def finish(self) -> Texts:
         """All texts; nothing can be added after."""
         sizes = np.array(self._sizes, dtype=np.int64)
-        starts = np.cumsum(sizes) - sizes
-        if self._file is None:
-            return Texts(np.frombuffer(bytes(self._held), np.uint8), starts, sizes)
-        self._spill()
-        # The mapping keeps the nameless file, which is gone when nobody reads it any more.
-        mapping = mmap.mmap(self._file.fileno(), 0, prot=mmap.PROT_READ)
-        self._file.close()
-        return Texts(np.frombuffer(mapping, np.uint8), starts, sizes)
-
-    def _spill(self) -> None:
-        home = cache_folder("text")
-        try:
-            if self._file is None:
-                home.mkdir(parents=True, exist_ok=True)
-                self._file = tempfile.TemporaryFile(dir=home)  # noqa: SIM115 (`finish` closes it)
-            self._file.write(self._held)
-            self._file.flush()
-        except OSError as error:
-            raise no_room(error) from error
-        self._held.clear()
-
-
-def no_room(error: OSError) -> RunError:
-    """The error for a cache that cannot be written."""
-    return RunError(
-        f"Cannot keep texts in {cache_folder('text')}: {error.strerror or error}.\n"
-        "Set SENSORIUM_CACHE to a folder with room."
-    )
+        return Texts(self._spill.finish(), np.cumsum(sizes) - sizes, sizes)

@@ -1,7 +1,8 @@
 """Datasets that are published as arrays: small enough for memory, taken as they are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -10,7 +11,8 @@ from sensorium.data.hold_out import hold_out
 from sensorium.data.settings import HoldOutVal
 from sensorium.data.vision.image_settings import ImageSettings
 from sensorium.data.vision.splits import ImageSplit
-from sensorium.data.vision.store import ArrayStore, channel_statistics
+from sensorium.data.vision.store import ArrayStore, image_fields
+from sensorium.errors import unknown
 from sensorium.specs import ImageClassificationSpec
 
 
@@ -31,6 +33,25 @@ class LabeledArray:
 @dataclass(frozen=True, kw_only=True)
 class ArraySettings(ImageSettings, HoldOutVal):
     """What `array_classes` needs to know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedArrays(ArraySettings):
+    """name: of a data set that is one of `published`. root: the folder of its files; None where it is usually kept.
+    download: whether it may be fetched.
+    """
+
+    task = "classification"
+    published: ClassVar[Mapping[str, Any]]
+
+    name: str
+    root: str | None
+    download: bool
+
+    def check(self) -> None:
+        super().check()
+        if self.name not in self.published:
+            raise unknown("data set of this kind", self.name, self.published)
 
 
 def array_classes(
@@ -54,23 +75,14 @@ def array_classes(
         seed=settings.split_seed,
         class_names=class_names,
     )
-    splits = {split: _split(examples, chosen, settings) for split, chosen in rows.items()}
+    splits: dict[str, Any] = {split: _split(examples, chosen, settings) for split, chosen in rows.items()}
     if test is not None:
         splits["test"] = _split(test, np.arange(len(test.labels)), settings)
-    mean, std = channel_statistics(splits["train"].images)
-    channels, height, width = splits["train"].images.shape
     return Data(
         spec=ImageClassificationSpec(
-            class_names=tuple(class_names),
-            in_channels=channels,
-            image_size=(height, width),
-            mean=mean,
-            std=std,
-            resize=settings.resize,
+            class_names=tuple(class_names), **image_fields(splits["train"].images, resize=settings.resize)
         ),
-        train=splits["train"],
-        val=splits["val"],
-        test=splits["test"],
+        **splits,
         notes=tuple(
             f"{split}: {len(rows[split]):,} examples held out by class (split_seed {settings.split_seed})"
             for split in fractions

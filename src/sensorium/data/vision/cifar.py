@@ -11,31 +11,23 @@ from torchvision import datasets
 from torchvision.datasets.utils import check_integrity
 
 from sensorium.data.base import Data, OnBad
-from sensorium.data.download import cache_folder, fetched
-from sensorium.data.vision.arrays import ArraySettings, LabeledArray, array_classes
-from sensorium.errors import RequestError, unknown
+from sensorium.data.cache import cache_folder
+from sensorium.data.download import fetched
+from sensorium.data.vision.arrays import LabeledArray, PublishedArrays, array_classes
+from sensorium.errors import RequestError
 
 _PUBLISHERS = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cifar(ArraySettings):
+class Cifar(PublishedArrays):
     """The data set `name`, "cifar10" or "cifar100" (with its 100 fine classes), as published for Python.
 
     Its archive, or the folder in it, is looked for in `root`, else in SENSORIUM_CACHE/NAME, where download=true brings
     it. The files are pickles, which are code: torchvision compares each with its known MD5 before it unpickles it.
     """
 
-    task = "classification"
-
-    name: str
-    root: str | None
-    download: bool
-
-    def check(self) -> None:
-        super().check()
-        if self.name not in _PUBLISHERS:
-            raise unknown("data set of this kind", self.name, _PUBLISHERS)
+    published = _PUBLISHERS
 
     def load(self, *, on_bad: OnBad) -> Data:
         publisher, folder = _PUBLISHERS[self.name], self._folder()

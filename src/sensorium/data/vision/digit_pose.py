@@ -5,6 +5,7 @@ of a split is the same however many there are.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from sensorium.data.base import Data, OnBad, check_on_bad
 from sensorium.data.targets.numbers import statistics
 from sensorium.data.vision.drawn import DrawnImages
 from sensorium.data.vision.splits import ImageRegressionSplit
-from sensorium.data.vision.store import ArrayStore, channel_statistics
+from sensorium.data.vision.store import ArrayStore, image_fields
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
 from sensorium.specs import ImageRegressionSpec
@@ -46,26 +47,20 @@ class DigitPose(DrawnImages):
             split: self._draw(number, split, digits.images) for number, (split, digits) in enumerate(scanned.items())
         }
         target_mean, target_std = statistics("digit_pose", TARGETS, drawn["train"][1])
-        splits = {
+        splits: dict[str, Any] = {
             split: ImageRegressionSplit(
                 store, targets, [f"digit_pose/{split}[{row}]" for row in range(len(targets))], target_mean, target_std
             )
             for split, (store, targets) in drawn.items()
         }
-        mean, std = channel_statistics(splits["train"].images)
-        channels, height, width = splits["train"].images.shape
         spec = ImageRegressionSpec(
             target_names=TARGETS,
             target_mean=target_mean,
             target_std=target_std,
-            in_channels=channels,
-            image_size=(height, width),
-            mean=mean,
-            std=std,
-            resize=self.resize,
+            **image_fields(splits["train"].images, resize=self.resize),
         )
         note = f"synthetic images, of digits that no other split has (split_seed {self.split_seed})"
-        return Data(spec=spec, train=splits["train"], val=splits["val"], test=splits["test"], notes=(note,))
+        return Data(spec=spec, **splits, notes=(note,))
 
     def _draw(self, number: int, split: str, digits: np.ndarray) -> tuple[ArrayStore, np.ndarray]:
         """The images of a split, and their targets (N, 2) float64."""

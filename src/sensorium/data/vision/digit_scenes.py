@@ -13,8 +13,8 @@ import numpy as np
 from sensorium.data.base import Data, OnBad, check_on_bad
 from sensorium.data.settings import check_counts
 from sensorium.data.vision.drawn import CLASSES, DrawnImages
-from sensorium.data.vision.scenes import ArrayMasks, DetectionSplit, MaskRows, MaskSplit
-from sensorium.data.vision.store import ArrayStore, channel_statistics
+from sensorium.data.vision.scenes import ArrayMasks, DetectionSplit, MaskSplit
+from sensorium.data.vision.store import ArrayStore, image_fields
 from sensorium.randomness import generator
 from sensorium.specs import ObjectDetectionSpec, SemanticSegmentationSpec
 from sensorium.synthetic.scenes import SIDE, Scene, draw_scene
@@ -40,15 +40,10 @@ class DigitScenes(DrawnImages):
         check_on_bad(on_bad)
         scenes = self._draw()
         stores = {split: self._store(drawn) for split, drawn in scenes.items()}
-        mean, std = channel_statistics(stores["train"])
-        channels, height, width = stores["train"].shape
-        images: dict[str, Any] = {"in_channels": channels, "image_size": (height, width), "mean": mean, "std": std}
-        splits = {split: self._split(split, stores[split], drawn) for split, drawn in scenes.items()}
+        splits: dict[str, Any] = {split: self._split(split, stores[split], drawn) for split, drawn in scenes.items()}
         return Data(
-            spec=self._spec(images | {"resize": self.resize}),
-            train=splits["train"],
-            val=splits["val"],
-            test=splits["test"],
+            spec=self._spec(image_fields(stores["train"], resize=self.resize)),
+            **splits,
             notes=(f"synthetic scenes, of digits that no other split has (split_seed {self.split_seed})",),
         )
 
@@ -107,5 +102,5 @@ class DigitSceneMasks(DigitScenes):
     def _split(self, split: str, store: ArrayStore, scenes: Sequence[Scene]) -> MaskSplit:
         return MaskSplit(
             **self._common(split, store),
-            masks=MaskRows(ArrayMasks(np.stack([scene.mask for scene in scenes])), np.arange(len(scenes))),
+            masks=ArrayMasks(np.stack([scene.mask for scene in scenes])),
         )

@@ -5,6 +5,7 @@ Train, validation and test are drawn from digits that the others do not have, ea
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from sensorium.data.base import Data, OnBad, check_on_bad
 from sensorium.data.settings import check_counts
 from sensorium.data.vision.drawn import CLASSES, DrawnImages, ScannedDigits
 from sensorium.data.vision.splits import TagSplit
-from sensorium.data.vision.store import ArrayStore, channel_statistics
+from sensorium.data.vision.store import ArrayStore, image_fields
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
 from sensorium.specs import ImageTaggingSpec
@@ -38,22 +39,13 @@ class DigitTags(DrawnImages):
 
     def load(self, *, on_bad: OnBad) -> Data:
         check_on_bad(on_bad)
-        splits = {
+        splits: dict[str, Any] = {
             split: self._split(number, split, digits)
             for number, (split, digits) in enumerate(self.scanned_digits().items())
         }
-        mean, std = channel_statistics(splits["train"].images)
-        channels, height, width = splits["train"].images.shape
-        spec = ImageTaggingSpec(
-            class_names=CLASSES,
-            in_channels=channels,
-            image_size=(height, width),
-            mean=mean,
-            std=std,
-            resize=self.resize,
-        )
+        spec = ImageTaggingSpec(class_names=CLASSES, **image_fields(splits["train"].images, resize=self.resize))
         note = f"synthetic canvases, of digits that no other split has (split_seed {self.split_seed})"
-        return Data(spec=spec, train=splits["train"], val=splits["val"], test=splits["test"], notes=(note,))
+        return Data(spec=spec, **splits, notes=(note,))
 
     def _split(self, number: int, split: str, digits: ScannedDigits) -> TagSplit:
         drawn = [

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sensorium.data.cache import cached_images
 from sensorium.data.pipeline import Rows
+from sensorium.data.vision.cache import cached_images
 from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.listing import ImageListing
 from sensorium.errors import RequestError

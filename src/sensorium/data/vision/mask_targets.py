@@ -11,16 +11,16 @@ import numpy as np
 from sensorium.batches import VOID
 from sensorium.data.base import Problem, counted, first_problem
 from sensorium.data.pipeline import NoTargets, Rows
+from sensorium.data.rows import Ragged
 from sensorium.data.vision.inputs import SceneInputs
 from sensorium.data.vision.listing import ImageListing
-from sensorium.data.vision.scenes import MaskRows
 from sensorium.errors import RequestError, listing
 from sensorium.vision.decode import UnreadableImage, is_turned
 from sensorium.vision.masks import MOST_CLASSES, BadMask, MaskCode, file_palette
 from sensorium.vision.palette import distinct_palette
 
 
-class DecodedMasks:
+class DecodedMasks(Ragged):
     """Masks decoded at each read. table: (256,) uint8, the class of each pixel number."""
 
     def __init__(self, paths: Sequence[Path], code: MaskCode, table: np.ndarray) -> None:
@@ -29,8 +29,7 @@ class DecodedMasks:
     def __len__(self) -> int:
         return len(self._paths)
 
-    def read(self, row: int) -> np.ndarray:
-        """(H, W) uint8 class numbers, or VOID."""
+    def at(self, row: int) -> np.ndarray:
         try:
             return self._table[self._code.numbers(self._paths[row])]
         except BadMask as error:  # changed since it was checked
@@ -130,7 +129,7 @@ class MaskTargets(NoTargets):
 
     def columns(self, rows: np.ndarray) -> dict[str, Any]:
         """The masks."""
-        return {"masks": MaskRows(self._masks, rows)}
+        return {"masks": self._masks.subset(rows)}
 
     def fit(self, rows: Rows) -> dict[int, str]:
         """The palette is that of a training mask."""

@@ -15,9 +15,10 @@ import numpy as np
 from torchvision import datasets
 
 from sensorium.data.base import Data, OnBad
-from sensorium.data.download import cache_folder, fetched
-from sensorium.data.vision.arrays import ArraySettings, LabeledArray, array_classes
-from sensorium.errors import RequestError, unknown
+from sensorium.data.cache import cache_folder
+from sensorium.data.download import fetched
+from sensorium.data.vision.arrays import LabeledArray, PublishedArrays, array_classes
+from sensorium.errors import RequestError
 
 _FILES = (
     "train-images-idx3-ubyte",
@@ -47,23 +48,14 @@ _VARIANTS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mnist(ArraySettings):
+class Mnist(PublishedArrays):
     """The data set `name`, "mnist" or "fashion_mnist", from the four files as published (.gz or unpacked).
 
     They are looked for in `root`, else where Debian's package puts them, else in SENSORIUM_CACHE/NAME, where
     download=true brings them.
     """
 
-    task = "classification"
-
-    name: str
-    root: str | None
-    download: bool
-
-    def check(self) -> None:
-        super().check()
-        if self.name not in _VARIANTS:
-            raise unknown("data set of this kind", self.name, _VARIANTS)
+    published = _VARIANTS
 
     def load(self, *, on_bad: OnBad) -> Data:
         files = self._find()

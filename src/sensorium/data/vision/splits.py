@@ -9,72 +9,70 @@ import torch
 from sensorium.batches import ImageBatch, ImageRegressionBatch, TagBatch
 from sensorium.data.columns import Columns
 from sensorium.data.order import BatchOrder, BatchPlan
+from sensorium.data.rows import Source
 from sensorium.data.targets.numbers import standardized
-from sensorium.data.vision.store import ImageStore
+
+
+class ImageColumns(Columns):
+    """What all splits of images share. images: (N, C, H, W)."""
+
+    images: Source
+
+    def order(self, plan: BatchPlan) -> BatchOrder:
+        return BatchOrder(num_examples=len(self), plan=plan)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) of all of them."""
+        _, height, width = self.images.shape
+        return height, width
+
+    def read_images(self, rows: np.ndarray) -> torch.Tensor:
+        """Those of a batch: (B,) -> (B, C, H, W) uint8."""
+        return torch.from_numpy(self.images.read(rows))
 
 
 @dataclass(frozen=True)
-class ImageSplit(Columns):
+class ImageSplit(ImageColumns):
     """Images with a class. labels: (N,) int64. names: a file's path, or "digits[17]"."""
 
-    images: ImageStore
+    images: Source
     labels: np.ndarray
     names: Sequence[str]
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
     def read(self, rows: np.ndarray) -> ImageBatch:
-        """The batch of these rows; images (B, C, H, W) uint8."""
-        images = torch.from_numpy(self.images.read(rows))
-        return ImageBatch(images, torch.from_numpy(self.labels[rows]), torch.from_numpy(rows))
-
-    def order(self, plan: BatchPlan) -> BatchOrder:
-        return BatchOrder(num_examples=len(self), plan=plan)
+        """The batch of these rows."""
+        return ImageBatch(self.read_images(rows), torch.from_numpy(self.labels[rows]), torch.from_numpy(rows))
 
 
 @dataclass(frozen=True)
-class TagSplit(Columns):
+class TagSplit(ImageColumns):
     """Images with any number of tags. targets: (N, K) uint8, 1 for each tag that an image has. names: of each."""
 
-    images: ImageStore
+    images: Source
     targets: np.ndarray
     names: Sequence[str]
 
-    def __len__(self) -> int:
-        return len(self.targets)
-
     def read(self, rows: np.ndarray) -> TagBatch:
-        """The batch of these rows; images (B, C, H, W) uint8."""
-        images = torch.from_numpy(self.images.read(rows))
-        return TagBatch(images, torch.from_numpy(self.targets[rows]), torch.from_numpy(rows))
-
-    def order(self, plan: BatchPlan) -> BatchOrder:
-        return BatchOrder(num_examples=len(self), plan=plan)
+        """The batch of these rows."""
+        return TagBatch(self.read_images(rows), torch.from_numpy(self.targets[rows]), torch.from_numpy(rows))
 
 
 @dataclass(frozen=True)
-class ImageRegressionSplit(Columns):
+class ImageRegressionSplit(ImageColumns):
     """Images with numbers. targets: (N, K) float64 in their own units. names: of each. target_mean, target_std: K each,
     that batches are standardized with.
     """
 
     constants = ("target_mean", "target_std")
 
-    images: ImageStore
+    images: Source
     targets: np.ndarray
     names: Sequence[str]
     target_mean: tuple[float, ...]
     target_std: tuple[float, ...]
 
-    def __len__(self) -> int:
-        return len(self.targets)
-
     def read(self, rows: np.ndarray) -> ImageRegressionBatch:
-        """The batch of these rows; images (B, C, H, W) uint8."""
+        """The batch of these rows."""
         targets = standardized(self.targets[rows], self.target_mean, self.target_std)
-        images = torch.from_numpy(self.images.read(rows))
-        return ImageRegressionBatch(images, torch.from_numpy(targets), torch.from_numpy(rows))
-
-    def order(self, plan: BatchPlan) -> BatchOrder:
-        return BatchOrder(num_examples=len(self), plan=plan)
+        return ImageRegressionBatch(self.read_images(rows), torch.from_numpy(targets), torch.from_numpy(rows))

@@ -1,10 +1,10 @@
 """Images of one size, read by row number."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from sensorium.data.rows import Source
 from sensorium.data.vision.image_settings import Channels
 from sensorium.randomness import generator
 from sensorium.specs import Resize
@@ -14,28 +14,7 @@ _STATISTICS_SAMPLE = 10_000
 _STATISTICS_CHUNK = 64
 
 
-class ImageStore(ABC):
-    """N images of one shape, read by row number. Several threads may read at once. shape: (C, H, W) of each image."""
-
-    shape: tuple[int, int, int]
-
-    @abstractmethod
-    def __len__(self) -> int: ...
-
-    @abstractmethod
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        """The images at these rows: (B,) int64 -> (B, C, H, W) uint8, contiguous."""
-
-    def subset(self, rows: np.ndarray) -> "ImageStore":
-        """These rows alone, in this order."""
-        return ImageRows(self, rows)
-
-    def joined(self, others: Sequence["ImageStore"]) -> "ImageStore":
-        """This one's images, then those of the others."""
-        return JoinedStore([self, *others])
-
-
-class ArrayStore(ImageStore):
+class ArrayStore(Source):
     """Images in memory, brought to another size or number of channels, where asked, as they are read.
 
     pixels: (N, C, H, W) uint8. image_size: (height, width), or None for the size they have. channels: "auto" for the
@@ -64,41 +43,14 @@ class ArrayStore(ImageStore):
         return fitted
 
 
-class ImageRows(ImageStore):
-    """Some rows of another store, in the order given. rows: (N,) int64."""
-
-    def __init__(self, store: ImageStore, rows: np.ndarray) -> None:
-        self._store, self._rows = store, rows
-        self.shape = store.shape
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        return self._store.read(self._rows[rows])
+def image_fields(train: Source, *, resize: Resize) -> dict[str, Any]:
+    """What a spec says of the images, from those of train."""
+    mean, std = channel_statistics(train)
+    channels, height, width = train.shape
+    return {"in_channels": channels, "image_size": (height, width), "mean": mean, "std": std, "resize": resize}
 
 
-class JoinedStore(ImageStore):
-    """The images of several stores, one store after the other."""
-
-    def __init__(self, stores: Sequence[ImageStore]) -> None:
-        self._stores = stores
-        self._starts = np.cumsum([0, *(len(store) for store in stores)])
-        self.shape = stores[0].shape
-
-    def __len__(self) -> int:
-        return int(self._starts[-1])
-
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        images = np.empty((len(rows), *self.shape), np.uint8)
-        owners = np.searchsorted(self._starts, rows, side="right") - 1
-        for number in np.unique(owners):
-            here = owners == number
-            images[here] = self._stores[number].read(rows[here] - self._starts[number])
-        return images
-
-
-def channel_statistics(store: ImageStore) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def channel_statistics(store: Source) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel, of values scaled to [0, 1], from at most 10,000 images.
 
     A channel that never changes has a deviation of 1, so that it can be divided by.

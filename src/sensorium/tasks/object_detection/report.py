@@ -188,7 +188,7 @@ def _draw_faults(
         (truth.boxes[fault.missed], truth.labels[fault.missed], MISSED, 1.3),
     )
     for boxes, labels, color, line in kinds:
-        fitted = fit_boxes(boxes, size=(height, width), image_size=split.images.shape[1:], resize=split.resize)
+        fitted = fit_boxes(boxes, size=(height, width), image_size=split.image_size, resize=split.resize)
         for (left, top, end, bottom), label in zip(fitted.tolist(), labels, strict=True):
             corner = (left - 0.5, top - 0.5)  # matplotlib's pixels have their middle at whole numbers
             axes.add_patch(Rectangle(corner, end - left, bottom - top, fill=False, edgecolor=color, linewidth=line))
