@@ -63,7 +63,7 @@ def main() -> None:
         "Training curves": plt.imread(classifier / "plots" / "history.png"),
         "Most confident errors": plt.imread(classifier / "plots" / "worst.png"),
     }
-    figure, grid = plt.subplots(2, 2, figsize=(12, 7), layout="constrained")
+    figure, grid = plt.subplots(2, 2, figsize=(12, 6), layout="constrained", height_ratios=(0.68, 1))
     for axes, (title, panel) in zip(grid.ravel(), panels.items(), strict=True):
         axes.imshow(panel)
         axes.set_title(title, loc="left", fontsize=12)

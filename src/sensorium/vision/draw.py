@@ -19,7 +19,7 @@ def draw_boxes(
     image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
     draw = ImageDraw.Draw(image)
     side = max(image.size)
-    line, font = max(1, round(side / 400)), ImageFont.load_default(size=min(40, max(9, round(side / 50))))
+    line, font = max(1, round(side / 400)), ImageFont.load_default(size=min(48, max(12, round(side / 32))))
     for box, text, colour in reversed(list(zip(boxes.tolist(), texts, colours, strict=True))):
         left, top, right, bottom = (round(value) for value in box)
         # PIL's rectangles hold both corners.
