@@ -1,8 +1,11 @@
 """Help pages, made from the yaml files themselves: the config tree is the manual."""
 
+import re
+from collections.abc import Iterable, Iterator
+
 import sensorium
-from sensorium.cli import configs
-from sensorium.errors import listing
+from sensorium.cli import commented, configs
+from sensorium.errors import listing, unknown
 
 SUMMARIES = {
     "train": "train a model, evaluate it on the test split, leave a run folder",
@@ -18,6 +21,7 @@ EXAMPLES = {
         "sensorium train dataset=image_folder dataset.root=photos model=resnet18 trainer.max_epochs=20",
         "sensorium train -m seed=1,2,3 model=lenet,resnet8",
         "sensorium train resume=runs/digits_small_cnn/2026-01-31_12-00-00_ab12",
+        "sensorium train dataset=image_folder --help",
     ),
     "eval": (
         "sensorium eval ckpt=best.ckpt",
@@ -49,8 +53,10 @@ def overview(verbs: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
-def verb(name: str) -> str:
-    """`sensorium VERB --help`: the verb's own keys with their comments, the groups with their choices, examples."""
+def verb(name: str, arguments: Iterable[str] = ()) -> str:
+    """`sensorium VERB --help`: the verb's own keys with their comments, the groups with their choices, examples; and
+    the keys of what is chosen (`dataset=image_csv --help`).
+    """
     lines = [f"sensorium {name}: {SUMMARIES[name]}", "", f"usage: sensorium {name} [key=value ...]", ""]
     body, chosen = _primary(name)
     if chosen:
@@ -59,11 +65,24 @@ def verb(name: str) -> str:
             names = [option for option in configs.options(group) if option != default]
             lines.append(f"  {group}={default}" + (f"   or {listing(names, limit=12)}" if names else ""))
         lines.append("")
-    lines += ["Keys:", *(f"  {line}" for line in body), "", "Examples:"]
+    lines += ["Keys:", *(f"  {line}" for line in body), "", *_of_choices(name, chosen, arguments), "Examples:"]
     lines += [f"  {example}" for example in EXAMPLES[name]]
     lines += ["", "-m for a sweep over several values, --cfg job to print the config, --config-dir DIR for your own,"]
     lines += ["--hydra-help for Hydra's own options. debug=true shows where an error comes from."]
     return "\n".join(lines)
+
+
+def _of_choices(name: str, groups: Iterable[str], arguments: Iterable[str]) -> Iterator[str]:
+    """The keys of each GROUP=CHOICE among the arguments. RequestError for a choice that there is not."""
+    known = {*groups, *(("dataset",) if name == "eval" else ())}
+    for group, choice in (found.groups() for text in arguments if (found := re.fullmatch(r"(\w+)=(\w+)", text))):
+        if group not in known:
+            continue
+        if choice not in configs.options(group):
+            raise unknown(group, choice, configs.options(group))
+        yield f"Keys of {group}={choice}, each written {group}.KEY=VALUE:"
+        yield from (f"  {line}" for line in commented.lines_of(group, choice) or ["(none)"])
+        yield ""
 
 
 def _primary(name: str) -> tuple[list[str], dict[str, str]]:
