@@ -4,6 +4,7 @@ import pytest
 
 from sensorium.cli import commented, configs
 from sensorium.cli import help as help_pages
+from sensorium.cli.arguments import check_choices
 from sensorium.errors import RequestError
 
 BLOCK = """# A block
@@ -84,3 +85,5 @@ def test_what_a_yaml_includes_has_to_be_there_once(choice):
 def test_blocks_are_no_choices(choice):
     assert {name for name in configs.options("dataset") if name.startswith("_")} == set()
     assert "mine" in configs.options("dataset")
+    with pytest.raises(RequestError, match="no dataset '_inner'"):
+        check_choices(["dataset=_inner"])
