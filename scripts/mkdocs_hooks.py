@@ -6,7 +6,7 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from sensorium.cli import configs
+from sensorium.cli import commented, configs
 from sensorium.cli.help import documented
 
 _DECISIONS = Path(__file__).parents[1] / "docs" / "decisions"
@@ -36,11 +36,10 @@ def group_page(group: str) -> str:
     parts = [f"# `{group}`\n"]
     for name, description in configs.options(group).items():
         parts.append(f"## {name}\n\n{_text(description)}\n\n```bash\nsensorium train {group}={name}\n```\n")
-        lines = configs.path_of(group, name).read_text(encoding="utf-8").splitlines()[1:]
         rows = [
             f"| `{key}` | {_code(value)} | {_text(comment)} |"
-            for key, (value, comment) in documented(lines).items()
-            if key.partition(".")[0] not in ("defaults", "_target_", "_partial_") and (value or comment)
+            for key, (value, comment) in documented(commented.lines_of(group, name)).items()
+            if value or comment
         ]
         if rows:
             parts.append("\n".join(["| key | default | meaning |", "|---|---|---|", *rows]) + "\n")

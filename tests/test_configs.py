@@ -4,6 +4,7 @@ Which files there are is read from the folders. No group may be empty and no fil
 nothing cannot be green.
 """
 
+import dataclasses
 import functools
 import re
 from pathlib import Path
@@ -11,11 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
 from sensorium import runs
 from sensorium.build import build_model, fits, instantiate
-from sensorium.cli import app, configs, schema
+from sensorium.cli import app, commented, configs, schema
 from sensorium.cli.composition import compose, compose_alone
 from sensorium.errors import RequestError
 from sensorium.specs import (
@@ -33,7 +35,8 @@ from sensorium.training.interrupts import StopRequest
 
 VERBS = ("train", "eval", "predict", "list")
 GROUPS = sorted(path.name for path in configs.FOLDER.iterdir() if path.is_dir())
-CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((configs.FOLDER / group).glob("*.yaml"))]
+CHOICES = [(group, name) for group in GROUPS for name in configs.options(group)]
+BLOCKS = sorted(path.stem for path in (configs.FOLDER / "dataset").glob("_*.yaml"))  # that datasets include
 FILES = sorted(configs.FOLDER.rglob("*.yaml"))
 WITH_TARGET = ("dataset", "model", "augment", "optimizer", "scheduler", "task")
 HOLD_DIFFERENCES = ("experiment", "debug")  # their keys are explained where they are first given
@@ -77,6 +80,7 @@ def test_the_tree_is_complete():
     assert configs.groups() == GROUPS
     assert [group for group in GROUPS if group not in {name for name, _ in CHOICES}] == [], "a group without a yaml"
     expected = {f"{verb}.yaml" for verb in VERBS} | {f"{group}/{choice}.yaml" for group, choice in CHOICES}
+    expected |= {f"dataset/{block}.yaml" for block in BLOCKS}
     strange = {path.relative_to(configs.FOLDER).as_posix() for path in FILES} ^ expected
     assert not strange, f"{sorted(strange)}: a yaml lies in a group's folder, configs/GROUP/NAME.yaml, or is a verb's"
 
@@ -100,6 +104,31 @@ def test_a_choice_composes_and_everything_in_it_is_built(group, choice, tmp_path
             section = fit.judged_by(("val/loss", "min"), section)
             instantiate(f"callbacks.{name}", section, run=run, about={}, stop=StopRequest(), started=0.0)
     app.check("train", config)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_block_has_the_keys_of_the_settings_that_it_is_named_after(block):
+    path = configs.FOLDER / "dataset" / f"{block}.yaml"
+    name, module = re.match(r"(\w+) \((\S+)\.py\): ", configs.first_comment(path)).groups()
+    assert "".join(word.capitalize() for word in block.split("_")) == name
+    settings = get_object(f"sensorium.{module.replace('/', '.')}.{name}")
+    assert sorted(alone(block)) == sorted(["_target_", *(field.name for field in dataclasses.fields(settings))])
+
+
+def alone(block: str) -> dict:
+    """A block with those that it includes."""
+    own = yaml.safe_load((configs.FOLDER / "dataset" / f"{block}.yaml").read_text())
+    included = [name for name in own.pop("defaults", []) if name != "_self_"]
+    return {**{key: value for name in included for key, value in alone(name).items()}, **own}
+
+
+@pytest.mark.parametrize("group", WITH_TARGET)
+def test_help_reads_from_the_texts_what_hydra_composes(group):
+    of_every_choice = OmegaConf.load(configs.FOLDER / "train.yaml").get(group, {})
+    for choice in configs.options(group):
+        section = OmegaConf.to_container(composed_once(f"{group}={choice}")[group])
+        read = OmegaConf.merge(of_every_choice, OmegaConf.create("\n".join(commented.lines_of(group, choice)) or {}))
+        assert OmegaConf.to_container(read) == {k: v for k, v in section.items() if not k.startswith("_")}, choice
 
 
 def test_looking_for_trouble_comes_last_and_overrules_what_a_dataset_begins_with():

@@ -44,6 +44,8 @@ WRONG = [
     ["train", "trainer.deterministic=maybe"],
     ["train", "~lr"],
     ["train", "resnet18"],
+    ["train", "dataset=_hold_out"],
+    ["train", "dataset=digitz", "--help"],
     ["train", "resume=run", "lr=abc"],
     ["eval", "ckpt=a.ckpt", "split=tset"],
     ["eval", "ckpt=a.ckpt", "chkpt=a"],
@@ -115,7 +117,7 @@ def test_help_names_verbs_and_groups(tmp_path):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_fits_a_screen_and_explains_the_keys_set_most_often(verb):
-    shown = help_pages.verb(verb, every_key=False).split("Examples:")[0]
+    shown = help_pages.verb(verb).split("Examples:")[0]
     assert shown.count("\n") <= 45
     assert max(map(len, shown.splitlines()[3:])) <= 80
     for key in help_pages.COMMON[verb]:
@@ -183,6 +185,8 @@ def test_list_counts_parameters_and_multiplications_by_hand(tmp_path):
         ("sensorium pr", ["predict"]),
         ("sensorium train acc", ["accelerator="]),
         ("sensorium train model=resnet", ["model=resnet18", "model=resnet20", "model=resnet8"]),
+        ("sensorium train dataset=_", []),
+        ("sensorium train dataset=cif", ["dataset=cifar10", "dataset=cifar100"]),
         ("sensorium train trainer.max_", ["trainer.max_epochs=", "trainer.max_steps="]),
         ("sensorium predict to", ["top_k=", "top_p="]),
     ],

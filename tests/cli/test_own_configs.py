@@ -85,6 +85,7 @@ def test_own_dataset_and_model(way, cwd):
     assert accuracy(cwd) == 1.0
     wrong = run_command(["train", "dataset=shade", *options], cwd)
     assert "Did you mean shades?" in wrong.stderr
+    assert "_hold_out" not in wrong.stderr
     wrong = run_command(["train", "dataset=shades", "model=mean", "model.gian=3", *options], cwd)
     assert "Did you mean model.gain?" in wrong.stderr
     wrong = run_command(["train", "dataset=shades", "dataset.per_clas=3", *options], cwd)

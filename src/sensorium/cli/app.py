@@ -245,10 +245,10 @@ def explain(error: Exception, verb: str, arguments: list[str]) -> SensoriumError
 
 
 def _unknown_choice(group: str, choice: str, text: str) -> RequestError:
-    """For a choice that its group does not have; Hydra's message lists the ones it found."""
+    """For a choice that its group does not have; Hydra's message lists the ones it found, and blocks (_NAME)."""
     if choice == "joblib":
         return missing_extra("hydra-joblib-launcher", "sweep")
-    return unknown(group, choice, set(re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)))
+    return unknown(group, choice, set(re.findall(r"^\t(?!_)(\S+)$", text, flags=re.MULTILINE)))
 
 
 def _sentence(text: str) -> str:

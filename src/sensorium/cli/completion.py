@@ -4,7 +4,10 @@ Installed with: eval "$(sensorium -sc install=bash)"
 """
 
 import os
+import re
 import sys
+from contextlib import redirect_stdout
+from io import StringIO
 
 import hydra
 
@@ -27,5 +30,7 @@ def run(arguments: list[str], verbs: tuple[str, ...]) -> int:
     os.environ["COMP_POINT"] = str(min(point, len(os.environ["COMP_LINE"])))
     sys.argv = ["sensorium", *arguments]
     load_plugins()
-    hydra.main(version_base="1.3", config_path=str(configs.FOLDER), config_name=verb)(lambda config: None)()
+    with redirect_stdout(StringIO()) as offered:
+        hydra.main(version_base="1.3", config_path=str(configs.FOLDER), config_name=verb)(lambda config: None)()
+    print(re.sub(r"(?<!\S)\w+=_\S*[ \n]?", "", offered.getvalue()), end="")  # blocks of keys are no choices
     return 0

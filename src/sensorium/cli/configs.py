@@ -28,7 +28,10 @@ def groups() -> list[str]:
 
 
 def options(group: str) -> dict[str, str]:
-    """Each choice of a group with its one-line description, which is the first comment of its file."""
+    """Each choice of a group with its one-line description, which is the first comment of its file.
+
+    A file whose name begins with _ is none: it is a block of keys that the yamls of the group include.
+    """
     found: dict[str, str] = {}
     for folder in reversed(folders()):
         for path in sorted((folder / group).glob("*.yaml")):

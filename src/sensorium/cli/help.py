@@ -3,9 +3,11 @@
 import importlib
 import re
 import textwrap
+from collections.abc import Iterable, Iterator
 
 import sensorium
-from sensorium.cli import configs
+from sensorium.cli import commented, configs
+from sensorium.errors import unknown
 
 SUMMARIES = {
     "train": "train a model, evaluate it on the test split, write a run folder",
@@ -21,6 +23,7 @@ EXAMPLES = {
         "sensorium train dataset=image_folder dataset.root=photos model=resnet18 trainer.max_epochs=20",
         "sensorium train -m seed=1,2,3 model=lenet,resnet8",
         "sensorium train resume=runs/digits_small_cnn/2026-01-31_12-00-00_ab12",
+        "sensorium train dataset=image_folder --help",
     ),
     "eval": (
         "sensorium eval ckpt=best.ckpt",
@@ -94,10 +97,11 @@ def overview(verbs: dict[str, str]) -> str:
     return "\n".join(lines)
 
 
-def verb(name: str, *, every_key: bool) -> str:
-    """`sensorium VERB --help`: groups, the keys that are set most often, examples; fits a screen. every_key: `--help
-    all`, with all keys as the yaml file has them.
+def verb(name: str, arguments: Iterable[str] = ()) -> str:
+    """`sensorium VERB --help`: groups, the keys that are set most often, examples; fits a screen. With `--help all` all
+    keys of the verb, and with `dataset=image_csv --help` those of what is chosen too.
     """
+    arguments = list(arguments)
     body, chosen = _primary(name)
     usage = "[PATH] [key=value ...]" if name == "train" else "[key=value ...]"
     lines = [f"sensorium {name}: {SUMMARIES[name]}", "", f"usage: sensorium {name} {usage}", ""]
@@ -105,12 +109,12 @@ def verb(name: str, *, every_key: bool) -> str:
         groups = "  ".join(f"{group}={default}" for group, default in chosen.items())
         lines += ["Groups and their defaults (sensorium list GROUP shows the choices):"]
         lines += [*textwrap.wrap(groups, _WIDTH, initial_indent="  ", subsequent_indent="  "), ""]
-    if every_key:
+    if "all" in arguments:
         lines += ["Keys:", *(f"  {line}" for line in body)]
     else:
         lines += [f"Keys that are set most often (all of them: sensorium {name} --help all):"]
         lines += _explained(COMMON[name], documented(body))
-    lines += ["", "Examples:", *(f"  {example}" for example in EXAMPLES[name])]
+    lines += ["", *_of_choices(name, chosen, arguments), "Examples:", *(f"  {example}" for example in EXAMPLES[name])]
     lines += ["", "-m runs a sweep, --cfg job prints the config, --config-dir DIR adds your configs,"]
     lines += ["--hydra-help shows Hydra's options, debug=true shows where an error comes from."]
     return "\n".join(lines)
@@ -149,6 +153,19 @@ def _explained(keys: tuple[str, ...], entries: dict[str, tuple[str, str]]) -> li
         lines.append(f"  {label:<{column - 2}}{words[0]}")
         lines += [" " * column + line for line in words[1:]]
     return lines
+
+
+def _of_choices(name: str, groups: Iterable[str], arguments: Iterable[str]) -> Iterator[str]:
+    """The keys of each GROUP=CHOICE among the arguments. RequestError for a choice that there is not."""
+    known = {*groups, *(("dataset",) if name == "eval" else ())}
+    for group, choice in (found.groups() for text in arguments if (found := re.fullmatch(r"(\w+)=(\w+)", text))):
+        if group not in known:
+            continue
+        if choice not in configs.options(group):
+            raise unknown(group, choice, configs.options(group))
+        yield f"Keys of {group}={choice}, each written {group}.KEY=VALUE:"
+        yield from (f"  {line}" for line in commented.lines_of(group, choice) or ["(none)"])
+        yield ""
 
 
 def _primary(name: str) -> tuple[list[str], dict[str, str]]:

@@ -101,7 +101,7 @@ def _run(arguments: list[str]) -> int:
             )
         raise unknown("verb", verb, VERBS)
     if any(argument in ("-h", "--help") for argument in rest):
-        print(help_pages.verb(verb, every_key="all" in rest))
+        print(help_pages.verb(verb, rest))
         return 0
     if verb not in LIGHT and "torch" not in sys.modules:
         # Seconds of importing are for requests that can be carried out.

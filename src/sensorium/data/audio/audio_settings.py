@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 from sensorium.audio.features import Features
 from sensorium.data.settings import Settings, check_counts
 from sensorium.data.text.text_settings import TokenizerSettings
 from sensorium.errors import RequestError, unknown
+from sensorium.randomness import generator
 
 Cache = Literal["samples", "features", "none"]
 
@@ -84,3 +87,10 @@ class DrawnAudio(Settings):
     def counts(self) -> dict[str, int]:
         """How many recordings each split has."""
         return {"train": self.train_size, "val": self.val_size, "test": self.test_size}
+
+    def draws(self) -> dict[str, list[np.random.Generator]]:
+        """What each recording of each split is drawn with: number 17 is the same however many there are."""
+        return {
+            split: [generator(self.data_seed, number, row) for row in range(count)]
+            for number, (split, count) in enumerate(self.counts.items())
+        }

@@ -16,10 +16,9 @@ from sensorium.data.audio.audio_settings import DrawnAudio, SpeechSettings
 from sensorium.data.audio.fsdd import Digit, fsdd_folder, list_digits, official_test, with_validation
 from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.recordings import transcribed
-from sensorium.data.base import SPLITS, Data, OnBad, Problem
+from sensorium.data.base import Data, OnBad, Problem
 from sensorium.data.settings import HoldOutVal
 from sensorium.errors import RequestError
-from sensorium.randomness import generator
 from sensorium.synthetic.audio import quantize_int16
 from sensorium.synthetic.numbers import DIGITS
 
@@ -61,13 +60,13 @@ class ConnectedDigits(SpeechSettings, DrawnAudio, HoldOutVal):
         digits, found.problems = list_digits(folder)
         digits = with_validation(official_test(digits), fraction=self.val_fraction, seed=self.split_seed)
         found.notes.append(f"connected_digits: drawn from the recordings in {folder} (data_seed {self.data_seed})")
-        for number, split in enumerate(SPLITS):
+        for split, randoms in self.draws().items():
             pool = self._pool(found, [digit for digit in digits if digit.split == split])
             if not pool:
                 raise RequestError(f"{folder} has no recordings for {split}; test are those of index 0 to 4.")
             found.notes.append(f"{split}: made of {sum(map(len, pool.values())):,} recordings of digits")
-            for row in range(self.counts[split]):
-                samples, text, speaker = self._sequence(pool, generator(self.data_seed, number, row))
+            for row, random in enumerate(randoms):
+                samples, text, speaker = self._sequence(pool, random)
                 place = f"connected_digits:{split}:{row}"
                 found.add(samples, text, split=split, speaker=speaker, source=place)
         return transcribed(found, self, on_bad=on_bad)
@@ -86,7 +85,7 @@ class ConnectedDigits(SpeechSettings, DrawnAudio, HoldOutVal):
     def _sequence(self, pool: _Pool, random: np.random.Generator) -> tuple[np.ndarray, str, str]:
         """Samples (N,), transcript and speaker of one sequence."""
         speakers = sorted({speaker for speaker, _ in pool})
-        count = int(random.integers((self.min_digits, self.max_digits)[0], (self.min_digits, self.max_digits)[1] + 1))
+        count = int(random.integers(self.min_digits, self.max_digits + 1))
         chosen = random.integers(len(speakers), size=count if self.mixed_speakers else 1)
         said: list[int] = []
         pieces: list[np.ndarray] = []

@@ -14,9 +14,8 @@ from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.recordings import audio_classes
 from sensorium.data.audio.speech_commands import SILENCE, UNKNOWN
 from sensorium.data.audio.voices import drawn_voice, spoken
-from sensorium.data.base import SPLITS, Data, OnBad
+from sensorium.data.base import Data, OnBad
 from sensorium.errors import RequestError
-from sensorium.randomness import generator
 from sensorium.synthetic.audio import add_noise
 from sensorium.synthetic.numbers import DIGITS
 
@@ -61,16 +60,15 @@ class SpokenCommands(AudioSettings, DrawnAudio):
     def load(self, *, on_bad: OnBad) -> Data:
         found = AudioListing("spoken_commands")
         found.notes.append("spoken_commands is synthetic: said by eSpeak NG, in val and test by voices not in train")
-        for number, split in enumerate(SPLITS):
-            self._add(found, split, number)
+        for split, randoms in self.draws().items():
+            self._add(found, split, randoms)
         return audio_classes(found, self, on_bad=on_bad, class_names=self._classes)
 
     @property
     def _classes(self) -> tuple[str, ...]:
         return (*self.commands, UNKNOWN, SILENCE)
 
-    def _add(self, found: AudioListing, split: str, number: int) -> None:
-        randoms = [generator(self.data_seed, number, row) for row in range(self.counts[split])]
+    def _add(self, found: AudioListing, split: str, randoms: Sequence[np.random.Generator]) -> None:
         labels = [self._classes[row % len(self._classes)] for row in range(len(randoms))]
         others = [word for word in _OTHERS[split] if word not in self._classes]
         # Silence too is given a voice, which says nothing.

@@ -15,9 +15,8 @@ from sensorium.data.audio.audio_settings import DrawnAudio, SpeechSettings
 from sensorium.data.audio.listing import AudioListing
 from sensorium.data.audio.recordings import transcribed
 from sensorium.data.audio.voices import drawn_voice, spoken
-from sensorium.data.base import SPLITS, Data, OnBad
+from sensorium.data.base import Data, OnBad
 from sensorium.errors import unknown
-from sensorium.randomness import generator
 from sensorium.synthetic.audio import add_noise
 from sensorium.synthetic.numbers import DIGITS, in_words
 
@@ -47,8 +46,7 @@ class SpokenNumbers(SpeechSettings, DrawnAudio):
     def load(self, *, on_bad: OnBad) -> Data:
         found = AudioListing("spoken_numbers")
         found.notes.append("spoken_numbers is synthetic: said by eSpeak NG, in val and test by voices not in train")
-        for number, split in enumerate(SPLITS):
-            randoms = [generator(self.data_seed, number, row) for row in range(self.counts[split])]
+        for split, randoms in self.draws().items():
             said = [self._drawn(split, random) for random in randoms]
             utterances = [utterance for _, utterance in said]
             sounds = spoken(utterances, sample_rate=self.rate)

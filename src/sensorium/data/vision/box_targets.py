@@ -10,9 +10,8 @@ import numpy as np
 from sensorium.data.base import OnBad, Problem, class_order, counted, first_problem
 from sensorium.data.pipeline import NoTargets, Rows
 from sensorium.data.vision.inputs import SceneInputs
-from sensorium.data.vision.listing import ImageListing
+from sensorium.data.vision.listing import ImageListing, unlike_size
 from sensorium.errors import RequestError, listing, nearest
-from sensorium.vision.decode import is_turned
 from sensorium.vision.fit_boxes import clip_boxes
 
 _ROUNDING = 1.0  # pixels that a box may reach beyond the image: it is clipped, which is counted
@@ -34,6 +33,10 @@ class Box:
     difficult: bool = False
 
 
+class EmptyBox(Problem):
+    """A box without an area: it hides nothing, so its image can be used without it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Annotation:
     """The boxes of an image. problems: of boxes that cannot be read. size: (height, width) that the annotation says,
@@ -49,6 +52,13 @@ class Annotation:
     size_place: str = ""
     relative: bool = False
     image_id: int | str | None = None
+
+    def add(self, found: Box | Problem) -> None:
+        """A box of the image, or what is wrong with it."""
+        if isinstance(found, Box):
+            self.boxes.append(found)
+        else:
+            self.problems.append(found)
 
 
 class BoxTargets(NoTargets):
@@ -107,9 +117,8 @@ class BoxTargets(NoTargets):
         problems = list(annotation.problems)
         for box in annotation.boxes:
             corners = np.array(box.corners, dtype=np.float64) * scale
-            what = self._fault(box, corners, height, width)
-            if what:
-                (empty if what.startswith("empty") else problems).append(Problem(box.place, what))
+            if problem := self._fault(box, corners, height, width):
+                (empty if isinstance(problem, EmptyBox) else problems).append(problem)
                 continue
             inside = clip_boxes(corners, (height, width))
             if (inside != corners).any() and not np.allclose(inside, corners, rtol=0, atol=1e-3):
@@ -120,35 +129,35 @@ class BoxTargets(NoTargets):
                 self._repeated.append(box.place)
         return list(usable.values()), empty, problems
 
-    def _fault(self, box: Box, corners: np.ndarray, height: int, width: int) -> str | None:
+    def _fault(self, box: Box, corners: np.ndarray, height: int, width: int) -> Problem | None:
         if not np.isfinite(corners).all():
-            return f"box with a value that is not a number ({box.written})"
+            return Problem(box.place, f"box with a value that is not a number ({box.written})")
         sides = corners[2:] - corners[:2]
-        if (sides <= 0).any():
-            return f"{'inverted' if (sides < 0).any() else 'empty'} box ({box.written})"
+        if (sides < 0).any():
+            return Problem(box.place, f"inverted box ({box.written})")
+        if (sides == 0).any():
+            return EmptyBox(box.place, f"empty box ({box.written})")
         beyond = max(*(-corners[:2]), corners[2] - width, corners[3] - height)
         inside = clip_boxes(corners, (height, width))
         allowed = np.inf if self._on_bad == "skip" else _ROUNDING + 1e-3
         if beyond > allowed or (inside[2:] <= inside[:2]).any():
-            return f"box outside the image, which is {width} wide and {height} high ({box.written})"
+            what = f"box outside the image, which is {width} wide and {height} high ({box.written})"
+            return Problem(box.place, what)
         if box.label not in self._numbers:
             guess = nearest(box.label, self._numbers)
             where = "in the list of classes" if self._given is not None else "in train"
-            return f"class {box.label!r} is not {where}" + (f"; the nearest there is {guess!r}" if guess else "")
+            hint = f"; the nearest there is {guess!r}" if guess else ""
+            return Problem(box.place, f"class {box.label!r} is not {where}{hint}")
         return None
 
     def _unlike_sizes(self, inputs: SceneInputs) -> dict[int, Problem]:
         """The images whose annotation says another size."""
-        bad = {}
-        for row, (annotation, (height, width)) in enumerate(
-            zip(self._found.targets, inputs.sizes.tolist(), strict=True)
-        ):
-            if annotation.size is not None and height and annotation.size != (height, width):
-                said = f"size {annotation.size[1]} x {annotation.size[0]} (width x height)"
-                turned = " (as displayed, after EXIF rotation)" if is_turned(self._found.paths[row]) else ""
-                what = f"{said}, but {self._found.paths[row]} has {width} x {height}{turned}"
-                bad[row] = Problem(annotation.size_place, what)
-        return bad
+        found = zip(self._found.targets, self._found.paths, map(tuple, inputs.sizes.tolist()), strict=True)
+        return {
+            row: Problem(annotation.size_place, unlike_size(image, annotation.size, size))
+            for row, (annotation, image, size) in enumerate(found)
+            if annotation.size is not None and size[0] and annotation.size != size
+        }
 
     def settle(self, train: np.ndarray, problems: Sequence[Problem]) -> None:
         """Train has to have a box that counts."""

@@ -136,7 +136,8 @@ class _CocoFile:
         for category in categories:
             if _id(category) is None or not isinstance(category.get("name"), str | int | float):
                 raise RequestError(f"{self._path}: a category without a number as id, or without a name.")
-        used = {entry.get("category_id") for entry in self._content["annotations"] if _hashable(entry)}
+        numbers = (entry.get("category_id") for entry in self._content["annotations"] if isinstance(entry, dict))
+        used = {number for number in numbers if isinstance(number, int | str)}
         above = {str(category.get("supercategory")) for category in categories}
         ordered = sorted(categories, key=lambda one: (isinstance(one["id"], str), one["id"]))
         parents = [
@@ -168,10 +169,6 @@ def _read(path: Path) -> dict[str, list[Any]]:
 def _id(entry: Any) -> Id | None:
     number = entry.get("id") if isinstance(entry, dict) else None
     return number if isinstance(number, int | str) and not isinstance(number, bool) else None
-
-
-def _hashable(entry: Any) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("category_id"), int | str)
 
 
 def _size(entry: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -7,6 +7,7 @@ from typing import Any
 from sensorium.data.io.paths import existing
 from sensorium.data.listing import Listing
 from sensorium.data.strings import Strings
+from sensorium.vision.decode import is_turned
 
 
 class ImageListing(Listing):
@@ -41,6 +42,12 @@ class PathNames(Strings):
 
     def at(self, row: int) -> str:
         return str(self._paths[row])
+
+
+def unlike_size(image: Path, said: tuple[int, int], size: tuple[int, int]) -> str:
+    """What is wrong where an annotation or mask of an image is of another (height, width) than the image."""
+    turned = " (as displayed, after EXIF rotation)" if is_turned(image) else ""
+    return f"size {said[1]} x {said[0]} (width x height), but {image} has {size[1]} x {size[0]}{turned}"
 
 
 def image_root(given: str | None, *, key: str = "root") -> Path:

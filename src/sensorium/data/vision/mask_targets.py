@@ -13,9 +13,9 @@ from sensorium.data.base import Problem, counted, first_problem
 from sensorium.data.pipeline import NoTargets, Rows
 from sensorium.data.rows import Ragged
 from sensorium.data.vision.inputs import SceneInputs
-from sensorium.data.vision.listing import ImageListing
+from sensorium.data.vision.listing import ImageListing, unlike_size
 from sensorium.errors import RequestError, listing
-from sensorium.vision.decode import UnreadableImage, is_turned
+from sensorium.vision.decode import UnreadableImage
 from sensorium.vision.masks import MOST_CLASSES, BadMask, MaskCode, file_palette
 from sensorium.vision.palette import distinct_palette
 
@@ -68,9 +68,7 @@ class MaskTargets(NoTargets):
                 return
             height, width = inputs.sizes[row].tolist()
             if height and numbers.shape != (height, width):
-                mask = f"{numbers.shape[1]} x {numbers.shape[0]}"
-                turned = " (as displayed, after EXIF rotation)" if is_turned(self._found.paths[row]) else ""
-                bad[row] = f"size {mask} (width x height), but {self._found.paths[row]} has {width} x {height}{turned}"
+                bad[row] = unlike_size(self._found.paths[row], numbers.shape, (height, width))
                 return
             self._counts[row] = np.bincount(numbers.ravel(), minlength=256)
 

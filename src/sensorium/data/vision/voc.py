@@ -13,8 +13,8 @@ from sensorium.data.vision.box_targets import Annotation, Box
 from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_boxes
 from sensorium.data.vision.line_xml import LINE, UnreadableXml, read_xml
-from sensorium.data.vision.listing import ImageListing, image_root
-from sensorium.data.vision.voc_lists import Listed, images_by_stem, listed_stems, missing_image, need_folders
+from sensorium.data.vision.listing import ImageListing
+from sensorium.data.vision.voc_lists import Listed, voc_listing
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
@@ -35,36 +35,28 @@ class Voc(ImageFileSettings):
     class_names: Sequence[str] | None
 
     def load(self, *, on_bad: OnBad) -> Data:
-        root = image_root(self.root)
-        need_folders(root, ("Annotations", "JPEGImages"), "Main")
-        found = ImageListing(root)
-        listed, found.notes = listed_stems(root, "Main", root / "Annotations")
-        images = images_by_stem(root / "JPEGImages")
-        for entry in listed:
-            _add(found, root, entry, images.get(entry.stem))
+        found, listed = voc_listing(self.root, "Annotations", "Main")
+        for entry, image in listed:
+            _add(found, Path(found.source) / "Annotations" / f"{entry.stem}.xml", entry, image)
         found.need()
         return image_boxes(found, self, on_bad=on_bad, class_names=self.class_names)
 
 
-def _add(found: ImageListing, root: Path, listed: Listed, image: Path | None) -> None:
-    """Adds an image and its boxes, or says why not."""
-    path = root / "Annotations" / f"{listed.stem}.xml"
-    if image is None:
-        found.problems.append(missing_image(listed, root / "JPEGImages"))
-        return
+def _add(found: ImageListing, path: Path, listed: Listed, image: Path) -> None:
+    """Adds an image and the boxes of its annotation, or says why not."""
     try:
-        annotation = read_xml(path)
+        content = read_xml(path)
     except UnreadableXml as error:
         found.problems.append(Problem(f"{path}:{error.line}", error.what))
         return
     except OSError:
         found.problems.append(Problem(listed.place, f"there is no annotation {path}"))
         return
-    found_boxes = [_box(element, path) for element in annotation.iter("object")]
-    boxes = [box for box in found_boxes if isinstance(box, Box)]
-    problems = [box for box in found_boxes if isinstance(box, Problem)]
-    size, place = _size(annotation, path)
-    found.add(image, Annotation(boxes, problems, size, place), split=listed.split)
+    size, place = _size(content, path)
+    annotation = Annotation(size=size, size_place=place)
+    for element in content.iter("object"):
+        annotation.add(_box(element, path))
+    found.add(image, annotation, split=listed.split)
 
 
 def _box(element: Element, path: Path) -> Box | Problem:

@@ -1,9 +1,11 @@
 """The folders of Pascal VOC: which image belongs to which split."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sensorium.data.base import SPLITS, Problem
+from sensorium.data.vision.listing import ImageListing, image_root
 from sensorium.errors import RequestError
 from sensorium.files import visible
 from sensorium.vision.decode import IMAGE_SUFFIXES
@@ -26,7 +28,28 @@ class Listed:
         return f"{self.source}:{self.line}" if self.line else self.source
 
 
-def listed_stems(root: Path, kind: str, annotated: Path) -> tuple[list[Listed], list[str]]:
+def voc_listing(given: str | None, annotated: str, kind: str) -> tuple[ImageListing, Iterator[tuple[Listed, Path]]]:
+    """A listing to be filled, and what ROOT/ImageSets/KIND lists with its images; a name without one is a problem.
+
+    given: dataset.root. annotated: the folder of annotations, which counts where there are no lists.
+    """
+    root = image_root(given)
+    _need_folders(root, (annotated, "JPEGImages"), kind)
+    found = ImageListing(root)
+    listed, found.notes = _listed_stems(root, kind, root / annotated)
+    return found, _with_images(found, listed, root / "JPEGImages")
+
+
+def _with_images(found: ImageListing, listed: Sequence[Listed], folder: Path) -> Iterator[tuple[Listed, Path]]:
+    images = images_by_stem(folder)
+    for entry in listed:
+        if entry.stem in images:
+            yield entry, images[entry.stem]
+        else:
+            found.problems.append(Problem(entry.place, f"there is no image {folder / entry.stem}.*"))
+
+
+def _listed_stems(root: Path, kind: str, annotated: Path) -> tuple[list[Listed], list[str]]:
     """What ROOT/ImageSets/KIND lists, and notes; without lists, what the folder `annotated` holds.
 
     trainval counts as train where there is no list of train, and is not read otherwise.
@@ -70,7 +93,7 @@ def images_by_stem(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and visible(path.name)}
 
 
-def need_folders(root: Path, names: tuple[str, ...], kind: str) -> None:
+def _need_folders(root: Path, names: tuple[str, ...], kind: str) -> None:
     """A RequestError that says what is missing, and whether a folder inside has it."""
     missing = [name for name in names if not (root / name).is_dir()]
     if missing:
@@ -78,8 +101,3 @@ def need_folders(root: Path, names: tuple[str, ...], kind: str) -> None:
         hint = f" Did you mean dataset.root={inside[0]}?" if inside else ""
         wanted = f"{names[0]}/*, {names[1]}/*, and ImageSets/{kind}/*.txt where there are lists"
         raise RequestError(f"dataset.root={root} has no folder {missing[0]}.{hint}\nExpected: {wanted}.")
-
-
-def missing_image(listed: Listed, folder: Path) -> Problem:
-    """For a name in a list without a file in the folder of images."""
-    return Problem(listed.place, f"there is no image {folder / listed.stem}.*")

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from sensorium.data.base import Data, OnBad, Problem
 from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_masks
-from sensorium.data.vision.listing import ImageListing, image_root
-from sensorium.data.vision.voc_lists import images_by_stem, listed_stems, missing_image, need_folders
+from sensorium.data.vision.voc_lists import images_by_stem, voc_listing
 from sensorium.vision.masks import MaskCode
 
 
@@ -25,19 +25,13 @@ class VocSegmentation(ImageFileSettings):
     class_names: Sequence[str] | None
 
     def load(self, *, on_bad: OnBad) -> Data:
-        root = image_root(self.root)
-        need_folders(root, ("SegmentationClass", "JPEGImages"), "Segmentation")
-        found = ImageListing(root)
-        listed, found.notes = listed_stems(root, "Segmentation", root / "SegmentationClass")
-        images, masks = (images_by_stem(root / name) for name in ("JPEGImages", "SegmentationClass"))
-        for entry in listed:
-            image, mask = images.get(entry.stem), masks.get(entry.stem)
-            if image is None:
-                found.problems.append(missing_image(entry, root / "JPEGImages"))
-            elif mask is None:
-                what = f"there is no mask {root / 'SegmentationClass' / entry.stem}.png"
-                found.problems.append(Problem(entry.place, what))
+        found, listed = voc_listing(self.root, "SegmentationClass", "Segmentation")
+        folder = Path(found.source) / "SegmentationClass"
+        masks = images_by_stem(folder)
+        for entry, image in listed:
+            if entry.stem in masks:
+                found.add(image, masks[entry.stem], split=entry.split)
             else:
-                found.add(image, mask, split=entry.split)
+                found.problems.append(Problem(entry.place, f"there is no mask {folder / entry.stem}.png"))
         code = MaskCode(ignored=(), colours=None)
         return image_masks(found, self, code, on_bad=on_bad, class_names=self.class_names)

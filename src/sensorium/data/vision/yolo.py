@@ -99,20 +99,16 @@ class _Reader:
                 self._found.problems.append(Problem(str(image), "there is no such image"))
 
     def _add(self, split: str, image: Path, labels: Path) -> None:
-        boxes: list[Box] = []
-        problems: list[Problem] = []
+        annotation = Annotation(relative=True)
         try:
             lines = labels.read_text(encoding="utf-8-sig").splitlines() if labels.is_file() else []
         except (UnicodeDecodeError, OSError):
-            lines, problems = [], [Problem(str(labels), "not a text file that can be read")]
+            lines = []
+            annotation.add(Problem(str(labels), "not a text file that can be read"))
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                box = self._box(line.split(), f"{labels}:{number}")
-                if isinstance(box, Problem):
-                    problems.append(box)
-                else:
-                    boxes.append(box)
-        self._found.add(image, Annotation(boxes, problems, relative=True), split=split)
+                annotation.add(self._box(line.split(), f"{labels}:{number}"))
+        self._found.add(image, annotation, split=split)
 
     def _box(self, words: Sequence[str], place: str) -> Box | Problem:
         outline = len(words) >= 7 and len(words) % 2 == 1
