@@ -16,6 +16,7 @@ SETTINGS = {
     "val_path": None,
     "test_path": None,
     "text_column": "text",
+    "text_separator": " | ",
     "label_column": "label",
     "split_column": None,
     "encoding": None,
