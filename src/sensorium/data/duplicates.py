@@ -144,10 +144,8 @@ def overlap_note(
     counts = sorted(Counter(int(splits[row]) for row in dropped).items())
     row, why = next(iter(dropped.items()))
     of_each = " and ".join(f"{count:,} from {SPLITS[split]}" for split, count in counts)
-    return [
-        f"{examples} in two published splits{', or with two labels' * labelled}: dropped {of_each}, such as {places[row]}"
-        f" ({why}); test is whole"
-    ]
+    what = f"{examples} in two published splits{', or with two labels' * labelled}"
+    return [f"{what}: dropped {of_each}, such as {places[row]} ({why}); test is whole"]
 
 
 def find_unknown_classes(

@@ -98,14 +98,15 @@ def text_reading(given: Mapping[str, Any], dataset: Mapping[str, Any]) -> TextRe
     names = [str(name) for name in known if isinstance(name, str | int)]
     if isinstance(source := dataset.get("source"), str):
         names.append(f"translation.{source}")  # as data.text.parallel_table has it
-    several = dataset.get("text_column")
+    several, separator = dataset.get("text_column"), dataset.get("text_separator")
+    are_joined = isinstance(several, list | tuple) and isinstance(separator, str)
     place, trained = dataset.get("source_column"), dataset.get("encoding")
     return TextReading(
         encoding=None if given.get(_KEY) is None else str(given[_KEY]),
         trained=trained if isinstance(trained, str) and is_encoding(trained) else None,
         column=None if given.get("column") is None else str(given["column"]),
-        joined=tuple(map(str, several)) if isinstance(several, list | tuple) else (),
-        separator=str(dataset.get("text_separator", "")),
+        joined=tuple(map(str, several)) if are_joined else (),
+        separator=separator if are_joined else "",
         columns=tuple(dict.fromkeys([*names, _USUAL])),
         cell=place if isinstance(place, int) else None,
     )

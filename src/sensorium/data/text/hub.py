@@ -14,7 +14,6 @@ from sensorium.data.text.published_files import CLASSES, Published, add_files, a
 from sensorium.data.text.text_settings import TextSettings
 from sensorium.errors import RequestError, missing_extra, unknown
 
-
 _KNOWN = {
     # A. Maas et al. 2011: 25,000 long reviews each for training and test.
     "imdb": Published(

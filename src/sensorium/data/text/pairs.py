@@ -133,8 +133,8 @@ def refuse_other_formats(path: Path) -> None:
     """A RequestError for a file of a translation memory, which is no text line by line."""
     if path.suffix.lower() in _UNREAD:
         raise RequestError(
-            f"{path}: {path.suffix} is not read here. Export it as a table of two columns, such as TSV, or as JSON lines"
-            ' like\n{"en": "A dog.", "de": "Ein Hund."}; dataset=parallel_table reads both.'
+            f"{path}: {path.suffix} is not read here. Export it as a table of two columns, or as JSON lines such as\n"
+            '{"en": "A dog.", "de": "Ein Hund."}; dataset=parallel_table reads both.'
         )
 
 

@@ -6,7 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-from sensorium.data.base import Data, OnBad, Problem, counted
+from sensorium.data.base import Data, OnBad, counted
 from sensorium.data.io.paths import existing
 from sensorium.data.io.text_files import read_lines
 from sensorium.data.settings import HoldOut
@@ -22,9 +22,9 @@ Header = Literal["auto"] | bool
 class ParallelTsv(PairSettings, HoldOut):
     """A pair a line, without quoting: what is between tabs is taken as it is.
 
-    source_column, target_column: which of the columns, from 0; others are not read. header: whether the first line names
-    the columns and is no pair; "auto" when both names are languages, or source and target. val_path, test_path: files
-    like it that are these splits, which are held out of train otherwise. encoding: null for UTF-8.
+    source_column, target_column: which of the columns, from 0; others are not read. header: whether the first line
+    names the columns and is no pair; "auto" when both names are languages, or source and target. val_path, test_path:
+    files like it that are these splits, which are held out of train otherwise. encoding: null for UTF-8.
     """
 
     task = "translation"
