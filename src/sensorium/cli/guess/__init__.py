@@ -15,6 +15,7 @@ from sensorium.errors import RequestError
 
 __all__ = ["Guess", "expanded", "guessed", "shown"]
 
+_MEMORIES = (".tmx", ".xliff", ".xlf", ".sdlxliff", ".po")  # of translations
 _YAMLS = (".yaml", ".yml")
 
 
@@ -66,6 +67,11 @@ def guessed(path: Path, rest: Sequence[str] = ()) -> Guess:
         return texts.of_file(path)
     if suffix == ".json" and coco.is_coco(path):
         return coco.of_files({"train": path}, root=path.parent)
+    if suffix in _MEMORIES:
+        raise RequestError(
+            f"{path}: {suffix} is not read. Export it as a table of two columns, or as JSON lines such as\n"
+            '{"en": "A dog.", "de": "Ein Hund."}; then: sensorium train FILE.jsonl'
+        )
     if suffix in _YAMLS and folders.is_yolo(path.parent):
         return Guess(folders.YOLO, ("dataset=yolo", override("root", path.parent)))
     raise RequestError(

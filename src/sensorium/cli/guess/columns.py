@@ -3,7 +3,7 @@
 import csv
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, takewhile
 from pathlib import Path
@@ -115,9 +115,18 @@ def _json_rows(lines: Sequence[str]) -> list[list[str]]:
             break
         if not isinstance(found, dict):
             break
-        objects.append(found)
+        objects.append(dict(_flat(found)))
     names = list(dict.fromkeys(key for one in objects for key in one))
     return [names, *([_cell(one.get(name)) for name in names] for one in objects)] if names else []
+
+
+def _flat(found: dict[str, object], before: str = "") -> Iterator[tuple[str, object]]:
+    """As `data.io.tables` names the values inside of objects: translation.en."""
+    for key, value in found.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
 
 
 def _cell(value: object) -> str:

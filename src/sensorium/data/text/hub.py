@@ -12,7 +12,7 @@ from sensorium.data.settings import HoldOutVal
 from sensorium.data.text.labeled import TextListing, text_classes
 from sensorium.data.text.published_files import CLASSES, Published, add_files, add_imdb, add_polarity
 from sensorium.data.text.text_settings import TextSettings
-from sensorium.errors import RequestError, missing_extra, unknown
+from sensorium.errors import RequestError, unknown
 
 _KNOWN = {
     # A. Maas et al. 2011: 25,000 long reviews each for training and test.
@@ -81,7 +81,7 @@ def _fetch(found: TextListing, name: str, folder: Path) -> None:
     except ImportError as error:
         raise RequestError(
             f"{folder} has no files of {name}; dataset.root=FOLDER names {known.files}.\n"
-            f"Without them: {missing_extra('datasets', 'hub')}"
+            "To fetch them, the package 'datasets' is needed: pip install 'sensorium[hub]'"
         ) from error
     for split, published in known.splits.items():
         try:
