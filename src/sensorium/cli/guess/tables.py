@@ -53,7 +53,7 @@ def expected(path: Path) -> str:
 
 def _of_recordings(path: Path, columns: Sequence[Column], audio: Column) -> list[Guess]:
     others = _others(columns, audio)
-    varied = [column for column in others if column.is_varied]
+    varied = [column for column in others if column.is_varied and column.key not in LABEL_COLUMNS]
     transcript = _named(others, TRANSCRIPT_COLUMNS) or (varied[0] if len(varied) == 1 and len(others) == 1 else None)
     if transcript is None:
         return _of_audio_classes(path, columns, audio, others)
