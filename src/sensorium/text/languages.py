@@ -19,15 +19,15 @@ _NAME_LIST = (
 )
 _SIDES = ("source", "src", "target", "tgt", "trg", "source_text", "target_text", "source_sentence", "target_sentence")
 _CODES, _NAMES = frozenset(_CODE_LIST.split()), frozenset(_NAME_LIST.split())
-_REGION = re.compile(r"[-_](?:[A-Za-z]{2}|[A-Z][a-z]{3})")  # en-US, pt_BR, deu_Latn
+_REGION = re.compile(r"([a-z]{2,3})[-_](?:[A-Za-z]{2}|[A-Z][a-z]{3})")  # en-US, pt_BR, deu_Latn
 
 
 def names_language(name: str) -> bool:
     """Whether a word is the code or the name of a language: en, en-US, deu_Latn, German."""
     if name.lower() in _NAMES or name in _CODES:
         return True
-    region = _REGION.search(name)
-    return region is not None and region.end() == len(name) and name[: region.start()] in _CODES
+    region = _REGION.fullmatch(name)
+    return region is not None and region[1] in _CODES
 
 
 def is_header(cells: list[str]) -> bool:
