@@ -100,6 +100,11 @@ TABLES = [
         "filename,fold,target,category\n1.wav,2,0,dog\n2.wav,1,1,cat\n",
         ("audio_csv", "audio_column=filename", "label_column=category", "test_fold=1"),
     ),
+    (
+        "a.json",
+        json.dumps({"audio_filepath": "1.wav", "duration": 1.5, "text": "hello"}) + "\n",
+        ("speech_manifest", "audio_column=audio_filepath"),
+    ),
     ("a.csv", "audio,label\n1.wav,0\n2.wav,1\n", ("audio_csv",)),
     (
         "a.jsonl",
@@ -269,6 +274,10 @@ def test_splits_of_a_recipe_and_a_table_beside_its_recordings(tmp_path: Path) ->
     (root / "meta" / "esc.csv").write_text("audio,label\n1.wav,dog\n2.wav,cat\n")
     at = (f"dataset.path={root}/meta/esc.csv", f"dataset.audio_root={root}/audio")
     assert guessed(root).overrides == ("dataset=audio_csv", *at)
+    root = touch(tmp_path / "cv", "clips/1.mp3")
+    (root / "train.tsv").write_text("path\tsentence\n1.mp3\tHello there.\n")
+    at = (f"dataset.path={root}/train.tsv", "dataset.audio_column=path", "dataset.text_column=sentence")
+    assert guessed(root).overrides == ("dataset=speech_manifest", *at, f"dataset.audio_root={root}/clips")
     root = touch(tmp_path / "lj", "wavs/a.wav")
     (root / "metadata.csv").write_text("a|it is 1|it is one\n")
     assert guessed(root).overrides == ("dataset=ljspeech", f"dataset.root={root}")

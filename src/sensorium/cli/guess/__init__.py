@@ -11,6 +11,7 @@ from pathlib import Path
 from sensorium.cli.arguments import OPTIONS
 from sensorium.cli.guess import coco, folders, tables, texts
 from sensorium.cli.guess.base import Guess, command, one_of, override, shown
+from sensorium.cli.guess.columns import is_json_lines
 from sensorium.errors import RequestError
 
 __all__ = ["Guess", "expanded", "guessed", "shown"]
@@ -61,7 +62,7 @@ def guessed(path: Path, rest: Sequence[str] = ()) -> Guess:
     if not path.exists():
         raise RequestError(f"There is no file or folder {path}.")
     suffix = path.suffix.lower()
-    if suffix in tables.SUFFIXES:
+    if suffix in tables.SUFFIXES or (suffix == ".json" and not coco.is_coco(path) and is_json_lines(path)):
         return one_of(path, tables.guesses(path), rest, otherwise=tables.expected(path))
     if suffix == ".txt":
         return texts.of_file(path)

@@ -11,7 +11,8 @@ from pathlib import Path
 from sensorium.errors import RequestError
 
 SEPARATORS = ("|", ";", ",")
-JSON_LINES = (".jsonl", ".ndjson")
+JSON_LINES = (".jsonl", ".ndjson", ".json")
+_LONGEST = 1 << 20  # characters of a line that is looked at
 _LOOKED_AT = 1000  # rows of a table
 _BINARY = ({"0", "1"}, {"0.0", "1.0"}, {"false", "true"})
 
@@ -104,6 +105,12 @@ def read_rows(path: Path) -> list[list[str]]:
             return list(islice(csv.reader(file, delimiter=max(",;\t", key=head.count)), _LOOKED_AT))
     except (OSError, csv.Error) as error:
         raise RequestError(f"{path} cannot be read as a table: {error}.") from error
+
+
+def is_json_lines(path: Path) -> bool:
+    """Whether a file has an object on its first line, as NeMo's manifests do, whose names end in .json."""
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        return bool(_json_rows([file.readline(_LONGEST)]))
 
 
 def _json_rows(lines: Sequence[str]) -> list[list[str]]:

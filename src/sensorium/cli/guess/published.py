@@ -10,7 +10,7 @@ from sensorium.suffixes import AUDIO_SUFFIXES
 
 _MULTI30K = ("train", "val", "test_2016_flickr")
 _LIBRISPEECH = {"train": "train-", "val": "dev-", "test": "test-"}
-_TABLE_FOLDERS, _AUDIO_FOLDERS = ("meta", "metadata"), ("audio", "wavs", "clips")
+_TABLE_FOLDERS = ("meta", "metadata")
 
 
 def of_folder(root: Path) -> Guess | None:
@@ -78,8 +78,7 @@ def _ljspeech(root: Path) -> Guess | None:
 
 def _recordings_table(root: Path) -> Guess | None:
     """A table in meta/ beside the recordings in audio/, as ESC-50 and UrbanSound8K have them."""
-    folder = next((root / name for name in _AUDIO_FOLDERS if (root / name).is_dir()), None)
-    if folder is None:
+    if not any((root / name).is_dir() for name in tables.AUDIO_FOLDERS):
         return None
     found = [path for name in _TABLE_FOLDERS if (root / name).is_dir() for path in sorted((root / name).iterdir())]
     found = [path for path in found if path.suffix.lower() in tables.SUFFIXES]
@@ -90,6 +89,4 @@ def _recordings_table(root: Path) -> Guess | None:
     if not any(column.names_files(AUDIO_SUFFIXES) for column in columns):
         return None
     guesses = tables.guesses(found[0])
-    if len(guesses) != 1:
-        return None
-    return Guess(guesses[0].what, (*guesses[0].overrides, override("audio_root", folder)))
+    return guesses[0] if len(guesses) == 1 else None

@@ -1,6 +1,7 @@
 """What a table holds, from the names of its columns and their first cells."""
 
 from collections.abc import Callable, Sequence
+from glob import escape
 from pathlib import Path
 
 from sensorium.cli.guess import texts
@@ -14,6 +15,7 @@ TEXT_COLUMNS = ("text", "sentence", "review", "comment", "message", "content", "
 LABEL_COLUMNS = ("label", "class", "category", "sentiment", "target")
 TAG_COLUMNS = ("labels", "tags", "classes", "categories")
 TRANSCRIPT_COLUMNS = ("transcript", "transcription", "text", "sentence")
+AUDIO_FOLDERS = ("clips", "audio", "wavs")
 _NO_TARGETS = ("", "id", "index", "idx", "split", "width", "height", "start", "end", "duration", "speaker")
 _MOST_CLASSES = 20  # whole numbers that are more than these are rather measured than classes
 # Columns that only together say what the class is about.
@@ -60,7 +62,21 @@ def _of_recordings(path: Path, columns: Sequence[Column], audio: Column) -> list
     chosen = with_columns(
         "speech_manifest", path, audio_column=(audio.name, "audio"), text_column=(transcript.name, "text")
     )
+    chosen = (*chosen, *_audio_root(path, audio))
     return [Guess(f"recordings ({audio.name}) with transcripts ({transcript.name})", chosen)]
+
+
+def _audio_root(path: Path, audio: Column) -> tuple[str, ...]:
+    """The override that names the folder of the recordings, where it is clips/, audio/ or wavs/ beside the table or one
+    above, as Common Voice and ESC-50 have it; UrbanSound8K has folders inside.
+    """
+    name = audio.cells[0]
+    if (path.parent / name).is_file() or Path(name).is_absolute():
+        return ()
+    for folder in (above / inner for above in (path.parent, path.parent.parent) for inner in AUDIO_FOLDERS):
+        if (folder / name).is_file() or any(inner.is_file() for inner in folder.glob(f"*/{escape(name)}")):
+            return (override("audio_root", folder),)
+    return ()
 
 
 def _of_audio_classes(path: Path, columns: Sequence[Column], audio: Column, others: Sequence[Column]) -> list[Guess]:
@@ -70,6 +86,7 @@ def _of_audio_classes(path: Path, columns: Sequence[Column], audio: Column, othe
     if label is None:
         return []
     chosen = with_columns("audio_csv", path, audio_column=(audio.name, "audio"), label_column=(label.name, "label"))
+    chosen = (*chosen, *_audio_root(path, audio))
     what = f"recordings ({audio.name}) with a class each ({label.name})"
     fold = _named(columns, ("fold",))
     if fold is None or not fold.cells:
