@@ -98,18 +98,25 @@ def text_reading(given: Mapping[str, Any], dataset: Mapping[str, Any]) -> TextRe
     names = [str(name) for name in known if isinstance(name, str | int)]
     if isinstance(source := dataset.get("source"), str):
         names.append(f"translation.{source}")  # as data.text.parallel_table has it
-    several, separator = dataset.get("text_column"), dataset.get("text_separator")
-    are_joined = isinstance(several, list | tuple) and isinstance(separator, str)
+    joined_columns, separator = _joined_columns(dataset)
     place, trained = dataset.get("source_column"), dataset.get("encoding")
     return TextReading(
         encoding=None if given.get(_KEY) is None else str(given[_KEY]),
         trained=trained if isinstance(trained, str) and is_encoding(trained) else None,
         column=None if given.get("column") is None else str(given["column"]),
-        joined=tuple(map(str, several)) if are_joined else (),
-        separator=separator if are_joined else "",
+        joined=joined_columns,
+        separator=separator,
         columns=tuple(dict.fromkeys([*names, _USUAL])),
         cell=place if isinstance(place, int) else None,
     )
+
+
+def _joined_columns(dataset: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
+    """The columns that training joined, and what it put between them."""
+    several, separator = dataset.get("text_column"), dataset.get("text_separator")
+    if isinstance(several, list | tuple) and isinstance(separator, str):
+        return tuple(map(str, several)), separator
+    return (), ""
 
 
 def _check_lines(path: Path, encoding: str | None) -> None:

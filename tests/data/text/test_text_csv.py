@@ -314,9 +314,8 @@ def test_the_same_text_with_several_labels_takes_the_one_that_is_asked_for(tmp_p
 
 
 def test_several_columns_are_one_text_in_the_order_given(tmp_path):
-    lines = [
-        f"{label},it {word} {n}, then {n} " for n in range(10) for word, label in (("rains", "yes"), ("snows", "no"))
-    ]
+    labels = {"rains": "yes", "snows": "no"}
+    lines = [f"{label},it {word} {n}, then {n} " for n in range(10) for word, label in labels.items()]
     path = write(tmp_path, ["label,premise,hypothesis", *lines, "yes,alone,", "no, , "])
     data = load(path, "skip", text_column=["hypothesis", "premise"])
     texts = {text for part in (data.train, data.val, data.test) for text in part.texts}

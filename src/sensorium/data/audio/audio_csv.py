@@ -76,9 +76,16 @@ class AudioCsv(AudioSettings, TablesSettings, HoldOut, ConflictSettings):
             except ValueError as error:
                 found.refused(str(row.table), row.line, str(error), split=split)
                 continue
-            speaker = row.cells.get("speaker_column", "")
-            place = {"source": str(row.table), "line": row.line}
-            found.add(path, label, split=split, speaker=speaker, start=start, end=end, **place)
+            found.add(
+                path,
+                label,
+                split=split,
+                speaker=row.cells.get("speaker_column", ""),
+                start=start,
+                end=end,
+                source=str(row.table),
+                line=row.line,
+            )
         self._check_folds(found, folds - {""})
         found.notes += [f"{split}: fold {fold}" for fold, split in self._folds.items()] + files.notes
         return audio_classes(found, self, on_bad=on_bad)

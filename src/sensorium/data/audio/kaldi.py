@@ -5,7 +5,7 @@ D. Povey et al., "The Kaldi Speech Recognition Toolkit", 2011; https://kaldi-asr
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -43,8 +43,8 @@ class Kaldi(SpeechSettings, HoldOut):
     folders in root; None finds train, val (dev) and test. Splits that are not there are held out of train.
 
     A line of wav.scp names a file, absolute or seen from the folder of wav.scp or from one of those above it. A
-    command, which ends in "|", is refused and never run. segments cuts utterances out of recordings; utt2spk names
-    speakers.
+    command, which ends in "|", is refused and never run. Where there is a file segments, it cuts utterances out of recordings;
+    utt2spk names speakers.
     """
 
     task = "recognition"
@@ -117,10 +117,17 @@ class _Folder:
                 self._refuse(self._folder / "wav.scp", audio[piece.recording].line, f"{name}: {file}")
                 continue
             speaker = speakers[name].words if name in speakers else ""
-            times = {"start": piece.start, "end": piece.end}
-            place = {"source": str(text), "line": entry.line}
-            self._found.add(file, entry.words, split=self._split, speaker=speaker, **times, **place)
-        self._note_unused(texts, audio if pieces is None else pieces, speakers)
+            self._found.add(
+                file,
+                entry.words,
+                split=self._split,
+                speaker=speaker,
+                start=piece.start,
+                end=piece.end,
+                source=str(text),
+                line=entry.line,
+            )
+        self._note_unused(texts, list(audio if pieces is None else pieces), speakers)
 
     def _table(self, file: str, *, empty: bool = False) -> dict[str, _Entry]:
         """The lines of a file by their first word. empty: there may be nothing behind it."""
@@ -190,7 +197,7 @@ class _Folder:
     def _refuse(self, path: Path, line: int, what: str) -> None:
         self._found.refused(str(path), line, what, split=self._split)
 
-    def _note_unused(self, texts: dict[str, _Entry], audio: dict[str, object], speakers: dict[str, _Entry]) -> None:
+    def _note_unused(self, texts: dict[str, _Entry], audio: Sequence[str], speakers: dict[str, _Entry]) -> None:
         """What has no transcript or no speaker, and the files that are not read."""
         notes = self._found.notes
         if silent := [name for name in audio if name not in texts]:

@@ -30,8 +30,8 @@ _OTHERS = {
 @dataclass(frozen=True, kw_only=True)
 class Multi30k(PairSettings):
     """root: the folder with train.en.gz, val.en.gz, test_2016_flickr.en.gz and the same of other languages, packed or
-    not: task 1 of github.com/multi30k/dataset, its root or data/task1/raw or data/task1/tok, or a copy with valid.* and
-    test.* or test2016.* (the test set of 2016). test: which of the test sets.
+    plain, which is task 1 of github.com/multi30k/dataset: its root or data/task1/raw or data/task1/tok, or a copy with
+    valid.* and test.* or test2016.* (the test set of 2016). test: which of the test sets.
     """
 
     task = "translation"

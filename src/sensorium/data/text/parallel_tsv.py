@@ -74,7 +74,7 @@ class ParallelTsv(PairSettings, HoldOut):
 
     def _pairs(self, found: PairListing, path: Path) -> Iterator[tuple[int, str]]:
         """The numbered lines of a file, without one that names the columns."""
-        lines = enumerate(read_lines(path, encoding=self.encoding), start=1)
+        lines: Iterator[tuple[int, str]] = enumerate(read_lines(path, encoding=self.encoding), start=1)
         first = next(lines, None)
         if first is None:
             return
