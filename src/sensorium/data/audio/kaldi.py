@@ -43,8 +43,8 @@ class Kaldi(SpeechSettings, HoldOut):
     folders in root; None finds train, val (dev) and test. Splits that are not there are held out of train.
 
     A line of wav.scp names a file, absolute or seen from the folder of wav.scp or from one of those above it. A
-    command, which ends in "|", is refused and never run. Where there is a file segments, it cuts utterances out of recordings;
-    utt2spk names speakers.
+    command, which ends in "|", is refused and never run. The file
+    segments, where there is one, cuts utterances out of recordings; utt2spk names speakers.
     """
 
     task = "recognition"
@@ -158,7 +158,7 @@ class _Folder:
             self._found.notes.append(f"{path}: {counted(blank, 'blank line')} passed over")
 
     def _pieces(self, audio: dict[str, _Entry]) -> dict[str, _Piece]:
-        """segments: UTTERANCE RECORDING START END, in seconds; an end of -1 is that of the recording."""
+        """Of lines UTTERANCE RECORDING START END, in seconds; an end of -1 is that of the recording."""
         path = self._folder / "segments"
         pieces = {}
         for name, (line, words) in self._table("segments").items():
