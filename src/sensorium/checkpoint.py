@@ -147,9 +147,7 @@ def _migrate(payload: dict[str, Any], path: Path) -> dict[str, Any]:
 _ADDED_KEYS: dict[str, dict[str, Any]] = {
     f"sensorium.data.{target}": {"on_conflict": "drop"}
     for target in (
-        "text.text_csv.TextCsv",
         "text.text_folder.TextFolder",
-        "text.text_regression_csv.TextRegressionCsv",
         "vision.image_folder.ImageFolder",
         "vision.image_tagging_csv.ImageTaggingCsv",
         "vision.image_regression_csv.ImageRegressionCsv",
@@ -158,6 +156,11 @@ _ADDED_KEYS: dict[str, dict[str, Any]] = {
 } | {
     "sensorium.data.vision.image_csv.ImageCsv": {"encoding": None, "on_conflict": "drop"},
     "sensorium.data.audio.speech_manifest.SpeechManifest": {"duration_column": None, "audio_root": None},
+    "sensorium.data.text.parallel_tsv.ParallelTsv": {"header": False},
+    **{
+        f"sensorium.data.text.{target}": {"on_conflict": "drop", "text_separator": " | "}
+        for target in ("text_csv.TextCsv", "text_regression_csv.TextRegressionCsv")
+    },
 }
 
 

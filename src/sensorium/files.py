@@ -63,15 +63,15 @@ def walk(folder: Path) -> tuple[list[Path], list[Path]]:
         folders[:] = [name for name in folders if visible(name)]
         for name in [name for name in folders if os.path.islink(os.path.join(parent, name))]:  # noqa: PTH114, PTH118
             inner = Path(parent, name)
-            if _leads_back(inner, folder):
+            if leads_back(inner, folder):
                 folders.remove(name)
                 loops.append(inner)
         found += [os.path.join(parent, name) for name in files if visible(name)]  # noqa: PTH118 (1.3 million files)
     return [Path(path) for path in sorted(found)], sorted(loops)
 
 
-def _leads_back(link: Path, top: Path) -> bool:
-    """Whether a link below `top` leads to a folder that it was reached through, itself or by other links."""
+def leads_back(link: Path, top: Path) -> bool:
+    """Whether a link below the folder `top` leads to a folder that it was reached through, itself or by other links."""
     target, above = link.resolve(), link.parent
     while not above.resolve().is_relative_to(target):
         if above == top:

@@ -30,6 +30,15 @@ FOLDERS = [
     (("train/images/a.jpg", "train/masks/a.png"), "segmentation_folder"),
     (("images/a.jpg", "masks/a.png"), "segmentation_folder"),
     (("JPEGImages/a.jpg", "SegmentationClass/a.png"), "voc_segmentation"),
+    (("train/pos/0_9.txt", "train/neg/0_1.txt", "test/pos/0_9.txt", "test/neg/0_1.txt", "train/unsup/0_0.txt"), "imdb"),
+    (("train/pos/0.txt", "train/neg/0.txt", "test/pos/0.txt", "test/neg/0.txt"), "text_folder"),
+    (("rt-polarity.pos", "rt-polarity.neg"), "movie_reviews"),
+    (
+        tuple(f"{name}.{end}.gz" for name in ("train", "val", "test_2016_flickr") for end in ("en", "de", "fr")),
+        "multi30k",
+    ),
+    (("wav.scp", "text", "segments"), "kaldi"),
+    (("train/wav.scp", "dev/wav.scp", "lang/words.txt"), "kaldi"),
 ]
 
 
@@ -81,6 +90,27 @@ TABLES = [
     ),
     ("a.csv", "text,toxic\nfine,0\nbad,1\n", ("text_csv", "label_column=toxic")),
     ("a.tsv", "Go away.\tGeh weg.\nI am here.\tIch bin hier.\n", ("parallel_tsv",)),
+    (
+        "a.csv",
+        "premise,hypothesis,id,label\nIt rains.,It is wet.,1,yes\nA dog.,A cat.,2,no\n",
+        ("text_csv", "text_column=[premise,hypothesis]"),
+    ),
+    (
+        "a.csv",
+        "filename,fold,target,category\n1.wav,2,0,dog\n2.wav,1,1,cat\n",
+        ("audio_csv", "audio_column=filename", "label_column=category", "test_fold=1"),
+    ),
+    (
+        "a.json",
+        json.dumps({"audio_filepath": "1.wav", "duration": 1.5, "text": "hello"}) + "\n",
+        ("speech_manifest", "audio_column=audio_filepath"),
+    ),
+    ("a.csv", "audio,label\n1.wav,0\n2.wav,1\n", ("audio_csv",)),
+    (
+        "a.jsonl",
+        json.dumps({"translation": {"source": "Go away.", "target": "Geh weg."}}) + "\n",
+        ("parallel_table", "source=source", "target=target"),
+    ),
     ("deu.txt", "Go away.\tGeh weg.\tby A\nI am here.\tIch bin hier.\tby B\n", ("parallel_tsv",)),
 ]
 
@@ -209,9 +239,11 @@ def test_of_two_modalities_in_class_folders_the_one_with_most_files_is_taken_if_
 
 def test_names_above_sentences_are_not_read_as_a_pair(tmp_path: Path) -> None:
     path = tmp_path / "a.tsv"
-    path.write_text("english\tgerman\nGo away.\tGeh weg.\n")
-    with pytest.raises(RequestError, match="the names english and german"):
+    path.write_text("Frage\tAntwort\nGo away.\tGeh weg.\nI am here.\tIch bin hier.\n")
+    with pytest.raises(RequestError, match=r"a line of names \(Frage, Antwort\).*\n.*dataset.header=true, or false"):
         guessed(path)
+    path.with_suffix(".txt").write_text("en\tde\nGo away.\tGeh weg.\nI am here.\tIch bin hier.\n")
+    assert guessed(path.with_suffix(".txt")).overrides[0] == "dataset=parallel_tsv"
 
 
 @pytest.mark.parametrize(
@@ -231,6 +263,45 @@ def test_what_cannot_be_told_is_refused(tmp_path: Path, names: tuple[str, ...], 
     with pytest.raises(RequestError, match=words) as caught:
         guessed(tmp_path / asked)
     assert len(str(caught.value).splitlines()) <= 2
+
+
+def test_splits_of_a_recipe_and_a_table_beside_its_recordings(tmp_path: Path) -> None:
+    root = touch(tmp_path / "data", "train_5/wav.scp", "dev_2/wav.scp", "lang/x")
+    parts = ("dataset.train=train_5", "dataset.val=dev_2")
+    assert guessed(root).overrides == ("dataset=kaldi", f"dataset.root={root}", *parts)
+    root = touch(tmp_path / "ESC", "audio/1.wav", "audio/2.wav", "README.md")
+    (root / "meta").mkdir()
+    (root / "meta" / "esc.csv").write_text("audio,label\n1.wav,dog\n2.wav,cat\n")
+    at = (f"dataset.path={root}/meta/esc.csv", f"dataset.audio_root={root}/audio")
+    assert guessed(root).overrides == ("dataset=audio_csv", *at)
+    root = touch(tmp_path / "cv", "clips/1.mp3")
+    (root / "train.tsv").write_text("path\tsentence\n1.mp3\tHello there.\n")
+    at = (f"dataset.path={root}/train.tsv", "dataset.audio_column=path", "dataset.text_column=sentence")
+    assert guessed(root).overrides == ("dataset=speech_manifest", *at, f"dataset.audio_root={root}/clips")
+    root = touch(tmp_path / "lj", "wavs/a.wav")
+    (root / "metadata.csv").write_text("a|it is 1|it is one\n")
+    assert guessed(root).overrides == ("dataset=ljspeech", f"dataset.root={root}")
+    root = touch(
+        tmp_path / "LS", *(f"{name}/1/2/1-2.trans.txt" for name in ("train-clean-100", "dev-other", "test-clean"))
+    )
+    parts = ("dataset.train=[train-clean-100]", "dataset.val=dev-other", "dataset.test=test-clean")
+    assert guessed(root).overrides == ("dataset=librispeech", f"dataset.root={root}", *parts)
+    root = touch(tmp_path / "SST-2", "original/x.txt")
+    for name, header in (("train", "sentence\tlabel"), ("dev", "sentence\tlabel"), ("test", "index\tsentence")):
+        (root / f"{name}.tsv").write_text(f"{header}\nfine\t1\n")
+    assert guessed(root).overrides == ("dataset=sst2", f"dataset.root={root}")
+
+
+def test_several_languages_and_languages_as_columns_are_refused_with_commands(tmp_path: Path) -> None:
+    root = touch(tmp_path / "three", "train.de", "train.en", "train.fr")
+    with pytest.raises(RequestError, match=r"sentences in de, en, fr\. Name two(.|\n)*source=de dataset\.target=en"):
+        guessed(root)
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"translation": {"en": "Go away.", "de": "Geh weg."}}) + "\n")
+    with pytest.raises(RequestError, match=r"source=en dataset\.target=de\nor .*source=de dataset\.target=en"):
+        guessed(path)
+    with pytest.raises(RequestError, match=r"\.tmx is not read"):
+        guessed(touch(tmp_path, "memory.tmx") / "memory.tmx")
 
 
 def test_only_a_path_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

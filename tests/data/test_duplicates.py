@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sensorium.data.duplicates import find_duplicates, find_unknown_classes, settle_conflicts, without
+from sensorium.data.duplicates import find_duplicates, find_unknown_classes, overlap_note, settle_conflicts, without
 
 # Train a b c, val d, test e f; the digest is one byte.
 SPLITS = np.array([0, 0, 0, 1, 2, 2])
@@ -36,6 +36,23 @@ def test_two_labels_leave_only_what_the_test_part_says_of_itself() -> None:
     assert bad == {0: "labelled 'x'; e has the same sound and label 'y'"}
     bad, _ = repeats([1, 2, 3, 4, 1, 1], ["x", "x", "x", "x", "y", "x"])
     assert set(bad) == {0, 4, 5}
+
+
+def test_a_published_test_stays_whole_and_says_that_it_contradicts_itself() -> None:
+    shared = {"digests": np.array([[1], [2], [3], [4], [1], [1]], dtype=np.uint8), "splits": SPLITS, "places": PLACES}
+    labels = ["x", "x", "x", "x", "y", "x"]
+    bad, notes = find_duplicates(**shared, labels=labels, rows=ALL, content="sound", test_is_whole=True)
+    assert bad == {0: "labelled 'x'; e has the same sound and label 'y'"}
+    assert notes == ["test contradicts itself: 2 with the sound of another of another label; kept"]
+
+
+def test_what_is_dropped_of_published_splits_is_counted_by_split() -> None:
+    said = {"splits": SPLITS, "places": PLACES, "examples": "texts"}
+    assert overlap_note({3: "in test", 0: "in test", 1: "in val"}, **said, labelled=True) == [
+        "texts in two published splits, or with two labels: dropped 2 from train and 1 from val, such as d (in test);"
+        " test is whole"
+    ]
+    assert overlap_note({}, **said, labelled=False) == []
 
 
 def test_other_rows_are_not_looked_at() -> None:

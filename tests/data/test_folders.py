@@ -105,3 +105,25 @@ def test_links_that_lead_back_through_each_other(tmp_path):
     (tmp_path / "root" / "b" / "to_a").symlink_to(tmp_path / "root" / "a")
     a = tmp_path / "root" / "a"
     assert walk(a) == ([a / "0.png", a / "to_b" / "1.png"], [a / "to_b" / "to_a"])
+
+
+def test_a_class_folder_that_leads_back_and_links_to_what_is_gone_are_named(tmp_path):
+    root = made(tmp_path / "root", "cat/0.png", "dog/1.png")
+    (root / "loop").symlink_to(tmp_path)
+    (root / "gone").symlink_to(tmp_path / "nowhere")
+    (root / "dog" / "away").symlink_to(tmp_path / "nowhere")
+    found, files = listed(root)
+    assert files == [("cat/0.png", "cat", ""), ("dog/1.png", "dog", "")]
+    assert found.notes == [
+        f"{root}/dog/away: a link to {tmp_path}/nowhere, which is not there; not read",
+        f"{root}/loop: a link that leads back to a folder it lies in; not followed",
+        f"{root}/gone: a link to {tmp_path}/nowhere, which is not there; not read",
+    ]
+    assert found.problems == []
+
+
+def test_files_beside_the_splits_are_named(tmp_path):
+    made(tmp_path, "train/cat/0.png", "train/dog/1.png", "test/cat/2.png", "README", "loose.png")
+    found, files = listed(tmp_path)
+    assert len(files) == 3
+    assert f"{tmp_path}: 2 files not read as images (.png, no suffix), such as {tmp_path}/README" in found.notes

@@ -28,7 +28,13 @@ def images(path: Path, on_bad: Any = "fail", **changes: Any) -> Data:
 
 
 def texts(path: Path, on_bad: Any = "fail", **changes: Any) -> Data:
-    settings = {"text_column": "text", "target_columns": ["age"], "val_path": None, "test_path": None}
+    settings = {
+        "text_column": "text",
+        "text_separator": " | ",
+        "target_columns": ["age"],
+        "val_path": None,
+        "test_path": None,
+    }
     return TextRegressionCsv(path=str(path), **(SHARED | TOKENS | settings | changes)).load(on_bad=on_bad)
 
 

@@ -220,3 +220,10 @@ def test_masks_of_one_class_alone_are_nothing_to_learn_from(tmp_path):
         write_picture(tmp_path / part / "images" / "a.png", number, size=(2, 3))
         write_mask(tmp_path / part / "masks" / "a.png", [[1, 1, 1], [1, 1, 1]])
     assert "the masks of train have pixels of b only" in told(tmp_path, class_names=["a", "b"])
+
+
+def test_folders_among_the_images_are_named(tmp_path):
+    root = write_all(tmp_path / "a", MASK)
+    (root / "train" / "images" / "more").mkdir()
+    (root / "train" / "images" / "loop").symlink_to(root)
+    assert f"{root}/train/images: folders inside are not read: loop, more" in load(root).notes

@@ -185,3 +185,13 @@ def test_outlines_are_read_as_their_bounding_boxes(tmp_path):
     data = load(write(tmp_path, {"train": [outline], "val": [BOX], "test": [BOX]}))
     assert data.train.boxes[0].tolist() == [[8, 6, 24, 18]]
     assert "1 outlines are read as their bounding boxes" in data.notes
+
+
+def test_what_is_not_read_among_the_images_is_named(tmp_path):
+    root = write(tmp_path, {part: ["0 0.5 0.5 0.5 0.5\n"] * 2 for part in ("train", "val", "test")})
+    images = root / "images" / "train"
+    (images / "notes.md").write_text("x")
+    (images / "loop").symlink_to(root)
+    data = load(root)
+    assert f"{images}: 1 file not read as images (.md), such as {images}/notes.md" in data.notes
+    assert f"{images}/loop: a link that leads back to a folder it lies in; not followed" in data.notes

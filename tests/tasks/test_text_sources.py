@@ -103,6 +103,22 @@ def test_columns_that_are_not_there_and_names_that_are_numbers(tmp_path: Path) -
     assert "has no column 'x'. column=NAME names another one." in told(path, column="x")
 
 
+def test_columns_that_training_joined_are_joined(tmp_path: Path) -> None:
+    trained = {"text_column": ["title", "body"], "text_separator": " | "}
+    path = write(tmp_path, "body,title,label\n it rains ,News,x\nalone,,x\n", "a.csv")
+    assert read(path, trained) == ["News | it rains", " | alone"]
+    assert read(path, trained, column="body") == [" it rains ", "alone"]
+    assert read(write(tmp_path, "one line\n", "a.txt"), trained) == ["one line"]
+    assert told(write(tmp_path, "title\nNews\n", "b.csv"), trained).startswith(
+        f"{tmp_path}/b.csv has no column 'body'."
+    )
+
+
+def test_the_hub_s_rows_give_the_side_that_was_translated(tmp_path: Path) -> None:
+    path = write(tmp_path, '{"translation": {"en": "a dog", "de": "ein Hund"}}\n', "a.jsonl")
+    assert read(path, {"source": "de", "target": "en"}) == ["ein Hund"]
+
+
 def test_keys_of_another_dataset_that_hold_something_else_tell_nothing(tmp_path: Path) -> None:
     path = write(tmp_path, "text\nfine\n", "a.csv")
     for odd in ({"encoding": "one-hot"}, {"encoding": ["a"]}, {"text_column": ["x"]}, {"source": {"a": 1}}):

@@ -24,6 +24,7 @@ def find_duplicates(
     rows: np.ndarray,
     content: str = "content",
     copies: str = "copies of another of the same split",
+    test_is_whole: bool = False,
 ) -> tuple[dict[int, str], list[str]]:
     """Of these rows, the ones to leave out because the same content is elsewhere (row -> why), and notes.
 
@@ -33,21 +34,29 @@ def find_duplicates(
 
     digests: (N, D) uint8 of each example. labels: of each, None without labels. splits: (N,) which of SPLITS. places:
     what a person calls each. rows: (M,) int64. content, copies: how messages call what two share, and the copies.
+    test_is_whole: nothing is left out of test, even where it contradicts itself.
     """
     bad: dict[int, str] = {}
     repeats: list[tuple[int, int]] = []
+    contradicting = 0
     for members in _alike(digests, rows):
         if labels is not None and len({labels[row] for row in members}) > 1:
-            out = _mislabelled(members, labels, splits, places, content)
+            out = _mislabelled(members, labels, splits, places, content, test_is_whole=test_is_whole)
         else:
             out = _repeated(members, splits, places, content)
         bad |= out
         kept = [row for row in members if row not in out]
+        if labels is not None and len({labels[row] for row in kept}) > 1:
+            contradicting += len(kept)
+            continue
         repeats += [(kept[0], row) for row in kept[1:]]
-    if not repeats:
-        return bad, []
-    first = f"{places[repeats[0][1]]} = {places[repeats[0][0]]}"
-    return bad, [f"{copies}: {len(repeats):,} ({first}); kept on one side"]
+    notes = []
+    if repeats:
+        first = f"{places[repeats[0][1]]} = {places[repeats[0][0]]}"
+        notes.append(f"{copies}: {len(repeats):,} ({first}); kept on one side")
+    if contradicting:
+        notes.append(f"test contradicts itself: {contradicting:,} with the {content} of another of another label; kept")
+    return bad, notes
 
 
 def settle_conflicts(
@@ -98,10 +107,16 @@ def _alike(digests: np.ndarray, rows: np.ndarray) -> list[list[int]]:
 
 
 def _mislabelled(
-    members: list[int], labels: Sequence[str], splits: np.ndarray, places: Sequence[str], content: str
+    members: list[int],
+    labels: Sequence[str],
+    splits: np.ndarray,
+    places: Sequence[str],
+    content: str,
+    *,
+    test_is_whole: bool,
 ) -> dict[int, str]:
     tested = [row for row in members if SPLITS[splits[row]] == "test"]
-    kept = tested if len({labels[row] for row in tested}) == 1 else []
+    kept = tested if test_is_whole or len({labels[row] for row in tested}) == 1 else []
     out = {}
     for row in members:
         if row not in kept:
@@ -114,6 +129,23 @@ def _repeated(members: list[int], splits: np.ndarray, places: Sequence[str], con
     last = max(members, key=lambda row: splits[row])
     what = f"same {content} as {places[last]}, which is in {SPLITS[splits[last]]}"
     return {row: what for row in members if splits[row] != splits[last]}
+
+
+def overlap_note(
+    dropped: dict[int, str], *, splits: np.ndarray, places: Sequence[str], examples: str, labelled: bool
+) -> list[str]:
+    """What to say of the rows that `find_duplicates` found in published splits, which are dropped: at most one note.
+
+    dropped: row -> why. examples: what messages call several of them. labelled: they have labels. The rest as in
+    `find_duplicates`.
+    """
+    if not dropped:
+        return []
+    counts = sorted(Counter(int(splits[row]) for row in dropped).items())
+    row, why = next(iter(dropped.items()))
+    of_each = " and ".join(f"{count:,} from {SPLITS[split]}" for split, count in counts)
+    what = f"{examples} in two published splits{', or with two labels' * labelled}"
+    return [f"{what}: dropped {of_each}, such as {places[row]} ({why}); test is whole"]
 
 
 def find_unknown_classes(

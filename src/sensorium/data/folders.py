@@ -8,7 +8,7 @@ from pathlib import Path
 from sensorium.data.base import Problem, counted
 from sensorium.data.listing import SPLIT_NAMES, Listing
 from sensorium.errors import RequestError, listing
-from sensorium.files import visible, walk
+from sensorium.files import exists, leads_back, visible, walk
 from sensorium.suffixes import UNREAD_AUDIO_SUFFIXES
 
 # What people put before and behind the name of a split: seg_train, train2017, train_set.
@@ -91,6 +91,9 @@ def class_files(
         if not split:
             _refuse_other_level(root, inside)
         for class_folder in inside:
+            if class_folder.is_symlink() and leads_back(class_folder, root):
+                note_others(found, folder, (), [class_folder])
+                continue
             files, loops = walk(class_folder)
             if class_folder.name in unlabeled:
                 what = counted(len(files), "file")
@@ -106,10 +109,14 @@ def class_files(
         outside = [path for path in loose if loose_are_bad and path.suffix.lower() in suffixes]
         found.problems += [Problem(str(path), f"{found.unit} outside of any class folder") for path in outside]
         note_others(found, folder, [path for path in loose if path not in outside])
+    if "" not in folders:
+        note_others(found, root, [path for path in sorted(root.iterdir()) if visible(path.name) and not path.is_dir()])
 
 
 def note_others(found: Listing, folder: Path, others: Sequence[Path], loops: Sequence[Path] = ()) -> None:
-    """Notes the files of a folder that are not read, and links that lead back."""
+    """Notes the files of a folder that are not read, links that lead back, and links to what is gone."""
+    gone = [path for path in others if path.is_symlink() and not exists(path)]
+    others = [path for path in others if path not in gone]
     if others:
         kinds = ", ".join(sorted({path.suffix.lower() or "no suffix" for path in others}))
         what = counted(len(others), "file")
@@ -120,6 +127,7 @@ def note_others(found: Listing, folder: Path, others: Sequence[Path], loops: Seq
             command = f"ffmpeg -i {shlex.quote(path.name)} {shlex.quote(f'{path.stem}.wav')}"
             found.notes.append(f"{folder}: {what} in a format that is not read; convert first: {command}")
     found.notes += [f"{link}: a link that leads back to a folder it lies in; not followed" for link in loops]
+    found.notes += [f"{link}: a link to {link.readlink()}, which is not there; not read" for link in gone]
 
 
 def _refuse_other_level(root: Path, inside: list[Path]) -> None:

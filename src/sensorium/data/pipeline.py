@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sensorium.data.base import SPLITS, Data, OnBad, Problem, check_on_bad, counted, first_problem, refuse
-from sensorium.data.duplicates import find_duplicates, settle_conflicts, without
+from sensorium.data.duplicates import find_duplicates, overlap_note, settle_conflicts, without
 from sensorium.data.hold_out import hold_out
 from sensorium.data.listing import Listing
 from sensorium.data.settings import Settings
@@ -194,8 +194,16 @@ def _compared(
         rows=listed,
         content=inputs.shared,
         copies=targets.copies or f"{found.unit}s that are copies of another of the same split",
+        test_is_whole=settings.published,
     )
-    bad |= duplicates
+    if settings.published:
+        listed = without(listed, duplicates)
+        labelled = targets.duplicates is not None
+        notes += overlap_note(
+            duplicates, splits=found.splits, places=found.places, examples=f"{found.unit}s", labelled=labelled
+        )
+    else:
+        bad |= duplicates
     unknown, unknown_notes = targets.unknown(without(listed, bad))
     return bad | unknown, listed, [*conflicts, *notes, *unknown_notes]
 

@@ -11,7 +11,7 @@ Every group checks its own fields when the object is made, in `check`. Defaults 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import get_args
+from typing import ClassVar, get_args
 
 from sensorium.data.duplicates import OnConflict
 from sensorium.errors import RequestError, unknown
@@ -19,7 +19,11 @@ from sensorium.errors import RequestError, unknown
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The base of all groups."""
+    """The base of all groups. published: the splits are the publisher's, and what is in two of them is known: it is
+    dropped from training with a note, where a person's own data is refused (docs/decisions/0035).
+    """
+
+    published: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         self.check()

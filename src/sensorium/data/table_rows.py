@@ -89,7 +89,7 @@ def table_rows(
 
     columns: the setting that names a column -> the column. optional: the same, of columns that need not be there; None
     takes the column that is called like the setting, without "_column", when there is one. raw: a setting whose cells
-    keep the spaces around them.
+    keep the spaces around them. A key such as text_column[0] is one of several columns of a setting.
 
     Raises RequestError for a column that is not there.
     """
@@ -110,7 +110,10 @@ def table_rows(
                 found.problems.append(row)
                 continue
             line, cells = row
-            named = {key: cell if key == raw else cell.strip() for key, cell in zip(chosen, cells, strict=True)}
+            named = {
+                key: cell if key.partition("[")[0] == raw else cell.strip()
+                for key, cell in zip(chosen, cells, strict=True)
+            }
             try:
                 own = split_named(named.pop("split_column")) if "split_column" in named else split
             except ValueError as error:

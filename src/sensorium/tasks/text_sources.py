@@ -1,7 +1,7 @@
 """The texts of files for `predict`, by the rules of training: a line each, or a row each of a table."""
 
 import codecs
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -9,6 +9,7 @@ from typing import IO, Any
 from sensorium.data.base import Problem
 from sensorium.data.io.tables import check_column, is_table, open_table
 from sensorium.data.io.text_files import has_mark, is_encoding, opened, read_lines, readable, wrong_bytes
+from sensorium.data.text.text_columns import joined
 from sensorium.errors import RequestError, listing
 from sensorium.tasks.text_inputs import UnreadableText
 
@@ -23,13 +24,16 @@ class TextReading:
     """How files are read.
 
     encoding: as asked for; None takes `trained`, the training's own, or else UTF-8, or what a byte order mark says.
-    column: of a table, as asked for. columns: those that may hold the texts otherwise, the likeliest first. cell: the
-    place, from 0, of the text in lines with tabs, for a training on such lines; None takes lines whole.
+    column: of a table, as asked for. joined: the columns that training joined, with `separator` between them. columns:
+    those that may hold the texts otherwise, the likeliest first. cell: the place, from 0, of the text in lines with
+    tabs, for a training on such lines; None takes lines whole.
     """
 
     encoding: str | None = None
     trained: str | None = None
     column: str | None = None
+    joined: tuple[str, ...] = ()
+    separator: str = ""
     columns: tuple[str, ...] = (_USUAL,)
     cell: int | None = None
 
@@ -57,15 +61,22 @@ class TextReading:
 
     def _rows(self, path: Path, encoding: str | None) -> Iterator[str | UnreadableText]:
         table = open_table(path, encoding=encoding, key=_KEY)
-        column = self.column or next((name for name in self.columns if name in table.columns), None)
-        if column is None:
+        columns = self._columns(table.columns)
+        if not columns:
             raise RequestError(
                 f"{path} has no column {listing(map(repr, self.columns))}. column=NAME says which holds the texts.\n"
                 f"Its columns are: {listing(table.columns) or 'none at all'}."
             )
-        check_column(path, table, "column", column, section="")
-        for row in table.rows([column]):
-            yield UnreadableText(row.place, row.what) if isinstance(row, Problem) else row[1][0]
+        for column in columns:
+            check_column(path, table, "column", column, section="")
+        for row in table.rows(columns):
+            yield UnreadableText(row.place, row.what) if isinstance(row, Problem) else joined(row[1], self.separator)
+
+    def _columns(self, there: Sequence[str]) -> Sequence[str]:
+        """Those to read, of which all are needed; () for none that is known."""
+        if self.column is not None:
+            return (self.column,)
+        return self.joined or [name for name in self.columns if name in there][:1]
 
     def _encoding(self, path: Path) -> str | None:
         """What to read a file in. Raises RequestError where the training's encoding and the file contradict."""
@@ -85,14 +96,27 @@ def text_reading(given: Mapping[str, Any], dataset: Mapping[str, Any]) -> TextRe
     """
     known = [dataset.get(key) for key in ("text_column", "source")]
     names = [str(name) for name in known if isinstance(name, str | int)]
+    if isinstance(source := dataset.get("source"), str):
+        names.append(f"translation.{source}")  # as data.text.parallel_table has it
+    joined_columns, separator = _joined_columns(dataset)
     place, trained = dataset.get("source_column"), dataset.get("encoding")
     return TextReading(
         encoding=None if given.get(_KEY) is None else str(given[_KEY]),
         trained=trained if isinstance(trained, str) and is_encoding(trained) else None,
         column=None if given.get("column") is None else str(given["column"]),
+        joined=joined_columns,
+        separator=separator,
         columns=tuple(dict.fromkeys([*names, _USUAL])),
         cell=place if isinstance(place, int) else None,
     )
+
+
+def _joined_columns(dataset: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
+    """The columns that training joined, and what it put between them."""
+    several, separator = dataset.get("text_column"), dataset.get("text_separator")
+    if isinstance(several, list | tuple) and isinstance(separator, str):
+        return tuple(map(str, several)), separator
+    return (), ""
 
 
 def _check_lines(path: Path, encoding: str | None) -> None:

@@ -182,3 +182,18 @@ def test_pieces_end_at_line_ends(tmp_path, monkeypatch):
     text = RunningText("text")
     text.add_file(tmp_path / "a.txt")
     assert list(text.finish()) == ["12345\n78\n", "abcdefghij", "klmnop\nxy\n"]
+
+
+def test_linked_folders_are_read_and_what_is_not_is_named(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "b.txt").write_text("abc " * 50)
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "a.txt").write_text("xyz " * 50)
+    (root / "c.pdf").write_text("no")
+    (root / "linked").symlink_to(tmp_path / "elsewhere")
+    (root / "loop").symlink_to(root)
+    data = file_of(root).load(on_bad="fail")
+    assert len(data.train) + len(data.val) + len(data.test) == len("xyz " * 50 + "\n" + "abc " * 50 + "\n") - 3
+    assert f"{root}: 1 file not read (.pdf), such as {root}/c.pdf" in data.notes
+    assert f"{root}/loop: a link that leads back to a folder it lies in; not followed" in data.notes

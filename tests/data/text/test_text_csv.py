@@ -16,6 +16,7 @@ SETTINGS = {
     "val_path": None,
     "test_path": None,
     "text_column": "text",
+    "text_separator": " | ",
     "label_column": "label",
     "split_column": None,
     "encoding": None,
@@ -310,3 +311,19 @@ def test_the_same_text_with_several_labels_takes_the_one_that_is_asked_for(tmp_p
     assert found == kept
     assert any(f"{3 - len(kept)} texts dropped" in note for note in data.notes)
     assert "labelled 'a'" in told(path)
+
+
+def test_several_columns_are_one_text_in_the_order_given(tmp_path):
+    labels = {"rains": "yes", "snows": "no"}
+    lines = [f"{label},it {word} {n}, then {n} " for n in range(10) for word, label in labels.items()]
+    path = write(tmp_path, ["label,premise,hypothesis", *lines, "yes,alone,", "no, , "])
+    data = load(path, "skip", text_column=["hypothesis", "premise"])
+    texts = {text for part in (data.train, data.val, data.test) for text in part.texts}
+    assert texts == {f"then {n} | it {word} {n}" for n in range(10) for word in labels} | {" | alone"}
+    assert [str(problem) for problem in data.problems] == [f"{path}:23: no text"]
+    data = load(path, "skip", text_column=["premise", "hypothesis"], text_separator="//")
+    assert "it rains 3//then 3" in {text for part in (data.train, data.val, data.test) for text in part.texts}
+    assert "dataset.text_column=[]: give a column" in told(path, text_column=[])
+    same = "dataset.text_column[0] and dataset.text_column[1] name the same column, 'premise'."
+    assert told(path, text_column=["premise", "premise"]) == same
+    assert "Did you mean dataset.text_column=premise?" in told(path, text_column=["premises", "hypothesis"])

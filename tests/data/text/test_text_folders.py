@@ -176,4 +176,4 @@ def test_published_sets_that_cannot_be_had(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=load_dataset))
     assert told(hub_of()).splitlines()[0].startswith("stanfordnlp/imdb cannot be fetched into ")
     monkeypatch.setitem(sys.modules, "datasets", None)
-    assert told(hub_of()).endswith("Type: pip install 'sensorium[hub]'")
+    assert told(hub_of()).endswith("is needed: pip install 'sensorium[hub]'")

@@ -152,7 +152,7 @@ def test_long_sentences_are_cut_and_counted(tmp_path):
 
 
 def tsv_of(path, **changes) -> ParallelTsv:
-    columns = {"source_column": 0, "target_column": 1}
+    columns = {"source_column": 0, "target_column": 1, "header": "auto"}
     return ParallelTsv(
         path=str(path), val_path=None, test_path=None, encoding=None, **columns | TOKENS | HELD | changes
     )

@@ -11,10 +11,12 @@ from pathlib import Path
 from sensorium.cli.arguments import OPTIONS
 from sensorium.cli.guess import coco, folders, tables, texts
 from sensorium.cli.guess.base import Guess, command, one_of, override, shown
+from sensorium.cli.guess.columns import is_json_lines
 from sensorium.errors import RequestError
 
 __all__ = ["Guess", "expanded", "guessed", "shown"]
 
+_MEMORIES = (".tmx", ".xliff", ".xlf", ".sdlxliff", ".po")  # of translations
 _YAMLS = (".yaml", ".yml")
 
 
@@ -60,12 +62,17 @@ def guessed(path: Path, rest: Sequence[str] = ()) -> Guess:
     if not path.exists():
         raise RequestError(f"There is no file or folder {path}.")
     suffix = path.suffix.lower()
-    if suffix in tables.SUFFIXES:
+    if suffix in tables.SUFFIXES or (suffix == ".json" and not coco.is_coco(path) and is_json_lines(path)):
         return one_of(path, tables.guesses(path), rest, otherwise=tables.expected(path))
     if suffix == ".txt":
         return texts.of_file(path)
     if suffix == ".json" and coco.is_coco(path):
         return coco.of_files({"train": path}, root=path.parent)
+    if suffix in _MEMORIES:
+        raise RequestError(
+            f"{path}: {suffix} is not read. Export it as a table of two columns, or as JSON lines such as\n"
+            '{"en": "A dog.", "de": "Ein Hund."}; then: sensorium train FILE.jsonl'
+        )
     if suffix in _YAMLS and folders.is_yolo(path.parent):
         return Guess(folders.YOLO, ("dataset=yolo", override("root", path.parent)))
     raise RequestError(

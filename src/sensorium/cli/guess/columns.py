@@ -3,7 +3,7 @@
 import csv
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, takewhile
 from pathlib import Path
@@ -11,7 +11,8 @@ from pathlib import Path
 from sensorium.errors import RequestError
 
 SEPARATORS = ("|", ";", ",")
-JSON_LINES = (".jsonl", ".ndjson")
+JSON_LINES = (".jsonl", ".ndjson", ".json")
+_LONGEST = 1 << 20  # characters of a line that is looked at
 _LOOKED_AT = 1000  # rows of a table
 _BINARY = ({"0", "1"}, {"0.0", "1.0"}, {"false", "true"})
 
@@ -106,6 +107,12 @@ def read_rows(path: Path) -> list[list[str]]:
         raise RequestError(f"{path} cannot be read as a table: {error}.") from error
 
 
+def is_json_lines(path: Path) -> bool:
+    """Whether a file has an object on its first line, as NeMo's manifests do, whose names end in .json."""
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        return bool(_json_rows([file.readline(_LONGEST)]))
+
+
 def _json_rows(lines: Sequence[str]) -> list[list[str]]:
     objects = []
     for line in lines:
@@ -115,9 +122,18 @@ def _json_rows(lines: Sequence[str]) -> list[list[str]]:
             break
         if not isinstance(found, dict):
             break
-        objects.append(found)
+        objects.append(dict(_flat(found)))
     names = list(dict.fromkeys(key for one in objects for key in one))
     return [names, *([_cell(one.get(name)) for name in names] for one in objects)] if names else []
+
+
+def _flat(found: dict[str, object], before: str = "") -> Iterator[tuple[str, object]]:
+    """As `data.io.tables` names the values inside of objects: translation.en."""
+    for key, value in found.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
 
 
 def _cell(value: object) -> str:

@@ -5,22 +5,25 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from sensorium.cli.guess import coco, tables, texts
+from sensorium.cli.guess import coco, published, tables, texts
 from sensorium.cli.guess.base import Guess, override
 from sensorium.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
 SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
 EXPECTED = (
-    "known are a folder per class (images,\nrecordings, .txt), VOC's, YOLO's and COCO's layouts, images beside masks, "
-    "two parallel files, a table. See: sensorium list what=datasets"
+    "known are a folder per class (images,\nrecordings, .txt), the layouts of VOC, YOLO, COCO, Kaldi and LJ Speech, "
+    "images beside masks, two parallel files, a table. See: sensorium list what=datasets"
 )
 YOLO = "images with bounding boxes in YOLO's layout"
 _LOOKED_AT = 2000  # files of a folder
-_WITH_PARTS = ("text_csv", "text_regression_csv", "speech_manifest", "parallel_tsv")  # take val_path and test_path
+# These take val_path and test_path.
+_WITH_PARTS = ("text_csv", "text_regression_csv", "speech_manifest", "audio_csv", "parallel_tsv", "parallel_table")
 
 
 def guesses(root: Path) -> list[Guess]:
     """All that a folder could be, the likeliest first."""
+    if (known := published.of_folder(root)) is not None:
+        return [known]
     layouts = _layouts(root) or coco.in_folder(root)
     if layouts:
         return layouts

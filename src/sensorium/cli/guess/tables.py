@@ -1,6 +1,7 @@
 """What a table holds, from the names of its columns and their first cells."""
 
 from collections.abc import Callable, Sequence
+from glob import escape
 from pathlib import Path
 
 from sensorium.cli.guess import texts
@@ -14,8 +15,11 @@ TEXT_COLUMNS = ("text", "sentence", "review", "comment", "message", "content", "
 LABEL_COLUMNS = ("label", "class", "category", "sentiment", "target")
 TAG_COLUMNS = ("labels", "tags", "classes", "categories")
 TRANSCRIPT_COLUMNS = ("transcript", "transcription", "text", "sentence")
+AUDIO_FOLDERS = ("clips", "audio", "wavs")
 _NO_TARGETS = ("", "id", "index", "idx", "split", "width", "height", "start", "end", "duration", "speaker")
 _MOST_CLASSES = 20  # whole numbers that are more than these are rather measured than classes
+# Columns that only together say what the class is about.
+_PAIRS = (("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"), ("title", "body"))
 _PROSE = 3  # words of a cell, from which on it is text without being called so
 
 
@@ -28,7 +32,9 @@ def guesses(path: Path) -> list[Guess]:
         return _of_recordings(path, columns, audio)
     if image is not None:
         return _of_images(path, columns, image)
-    text = _named(columns, TEXT_COLUMNS)
+    if pairs := texts.of_named_pairs(path, columns):
+        return pairs
+    text = next(iter(_pair(columns)), None) or _named(columns, TEXT_COLUMNS)
     others = [column for column in columns if column.key not in _NO_TARGETS]
     if text is None:
         labelled = _named(columns, (*LABEL_COLUMNS, *TAG_COLUMNS))
@@ -49,14 +55,46 @@ def expected(path: Path) -> str:
 
 def _of_recordings(path: Path, columns: Sequence[Column], audio: Column) -> list[Guess]:
     others = _others(columns, audio)
-    varied = [column for column in others if column.is_varied]
+    varied = [column for column in others if column.is_varied and column.key not in LABEL_COLUMNS]
     transcript = _named(others, TRANSCRIPT_COLUMNS) or (varied[0] if len(varied) == 1 and len(others) == 1 else None)
     if transcript is None:
-        return []
+        return _of_audio_classes(path, columns, audio, others)
     chosen = with_columns(
         "speech_manifest", path, audio_column=(audio.name, "audio"), text_column=(transcript.name, "text")
     )
+    chosen = (*chosen, *_audio_root(path, audio))
     return [Guess(f"recordings ({audio.name}) with transcripts ({transcript.name})", chosen)]
+
+
+def _audio_root(path: Path, audio: Column) -> tuple[str, ...]:
+    """The override that names the folder of the recordings, where it is clips/, audio/ or wavs/ beside the table or one
+    above, as Common Voice and ESC-50 have it; UrbanSound8K has folders inside.
+    """
+    name = audio.cells[0]
+    if (path.parent / name).is_file() or Path(name).is_absolute():
+        return ()
+    for folder in (above / inner for above in (path.parent, path.parent.parent) for inner in AUDIO_FOLDERS):
+        if (folder / name).is_file() or any(inner.is_file() for inner in folder.glob(f"*/{escape(name)}")):
+            return (override("audio_root", folder),)
+    return ()
+
+
+def _of_audio_classes(path: Path, columns: Sequence[Column], audio: Column, others: Sequence[Column]) -> list[Guess]:
+    """A class for each recording, by name rather than by number, where a table has both; its first fold is the test."""
+    labels = [column for name in LABEL_COLUMNS for column in others if column.key == name]
+    label = next((column for column in labels if not column.is_number), labels[0] if labels else None)
+    if label is None:
+        return []
+    chosen = with_columns("audio_csv", path, audio_column=(audio.name, "audio"), label_column=(label.name, "label"))
+    chosen = (*chosen, *_audio_root(path, audio))
+    what = f"recordings ({audio.name}) with a class each ({label.name})"
+    fold = _named(columns, ("fold",))
+    if fold is None or not fold.cells:
+        return [Guess(what, chosen)]
+    first = min(fold.cells, key=lambda cell: (len(cell), cell))
+    named = () if fold.name == "fold" else (override("fold_column", fold.name),)
+    test = f"dataset.test_fold={first}" if first.isdecimal() else override("test_fold", first)
+    return [Guess(f"{what}, tested on fold {first}", (*chosen, *named, test))]
 
 
 def _of_images(path: Path, columns: Sequence[Column], image: Column) -> list[Guess]:
@@ -94,18 +132,22 @@ def _of_images(path: Path, columns: Sequence[Column], image: Column) -> list[Gue
 
 
 def _of_texts(path: Path, columns: Sequence[Column], text: Column) -> list[Guess]:
-    at = (text.name, "text")
+    several = _pair(columns)
+    name = listing([column.name for column in several] or [text.name])
+    at = {} if several else {"text_column": (text.name, "text")}
+    more = (override("text_column", [column.name for column in several]),) if several else ()
 
     def classes(column: Column) -> Guess:
-        chosen = with_columns("text_csv", path, text_column=at, label_column=(column.name, "label"))
-        return Guess(f"texts ({text.name}) with a class each ({column.name})", chosen)
+        chosen = with_columns("text_csv", path, **at, label_column=(column.name, "label"))
+        return Guess(f"texts ({name}) with a class each ({column.name})", (*chosen, *more))
 
     def numbers(found: Sequence[Column]) -> Guess:
         names = [column.name for column in found]
-        chosen = with_columns("text_regression_csv", path, text_column=at)
-        return Guess(f"texts ({text.name}) with {_numbers(names)}", (*chosen, override("target_columns", names)))
+        chosen = with_columns("text_regression_csv", path, **at)
+        targets = override("target_columns", names)
+        return Guess(f"texts ({name}) with {_numbers(names)}", (*chosen, *more, targets))
 
-    others = _others(columns, text)
+    others = [column for column in _others(columns, text) if column not in several]
     return _classes_or_numbers(others, _named(others, LABEL_COLUMNS), classes=classes, numbers=numbers)
 
 
@@ -142,6 +184,12 @@ def _others(columns: Sequence[Column], content: Column) -> list[Column]:
 
 def _first(columns: Sequence[Column], fits: Callable[[Column], bool]) -> Column | None:
     return next((column for column in columns if fits(column)), None)
+
+
+def _pair(columns: Sequence[Column]) -> list[Column]:
+    """The two columns that make a text together; none where there is no such pair."""
+    pair = next((pair for pair in _PAIRS if all(_named(columns, (name,)) for name in pair)), ())
+    return [column for name in pair for column in columns if column.key == name]
 
 
 def _named(columns: Sequence[Column], names: Sequence[str]) -> Column | None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -46,6 +46,7 @@ class Fsdd(AudioSettings, HoldOutVal):
     """
 
     task = "classification"
+    published: ClassVar[bool] = True
 
     root: str | None
     split: SplitBy

@@ -6,6 +6,7 @@ V. Panayotov, G. Chen, D. Povey and S. Khudanpur, "Librispeech: an ASR corpus ba
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from torchaudio.datasets import LIBRISPEECH
 
@@ -30,6 +31,7 @@ class Librispeech(SpeechSettings):
     """
 
     task = "recognition"
+    published: ClassVar[bool] = True
 
     root: str | None
     train: str | Sequence[str]

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torchaudio.datasets import SPEECHCOMMANDS
 
@@ -43,6 +43,7 @@ class SpeechCommands(AudioSettings):
     """
 
     task = "classification"
+    published: ClassVar[bool] = True
 
     root: str | None
     commands: Sequence[str] | None

@@ -117,7 +117,9 @@ class _Delimited:
 
 
 class _JsonLines:
-    """An object a line. The columns are the keys of all of them, in the order in which they first appear."""
+    """An object a line. The columns are the keys of all of them, in the order in which they first appear; of an object
+    inside, such as {"translation": {"en": ...}}, they are translation and translation.en.
+    """
 
     def __init__(self, path: Path, encoding: str | None, key: str) -> None:
         self._path, self._given, self._key = path, encoding, key
@@ -161,9 +163,10 @@ class _JsonLines:
             return Problem(place, f"not JSON ({error})")
         if not isinstance(value, _Pairs):
             return Problem(place, "not a JSON object")
-        named = {_name(name): inner for name, inner in value}
-        if len(named) < len(value):
-            twice, count = Counter(_name(name) for name, _ in value).most_common(1)[0]
+        pairs = list(_flat(value))
+        named = dict(pairs)
+        if len(named) < len(pairs):
+            twice, count = Counter(name for name, _ in pairs).most_common(1)[0]
             return Problem(place, f"the key {twice!r} is there {count} times")
         return number, named
 
@@ -172,11 +175,20 @@ class _Pairs(list[tuple[str, Any]]):
     """A JSON object as it was written: a key may be there twice."""
 
 
+def _flat(pairs: _Pairs, before: str = "") -> Iterator[tuple[str, Any]]:
+    """The keys and values of an object, and those of the objects inside of it."""
+    for key, value in pairs:
+        name = f"{before}{_name(key)}"
+        yield name, value
+        if isinstance(value, _Pairs):
+            yield from _flat(value, f"{name}.")
+
+
 _DECODER = json.JSONDecoder(object_pairs_hook=_Pairs)  # one for all lines: making it takes longer than a line
 
 
 class _Parquet:
-    """Apache Parquet, read by the optional package pyarrow a few rows at a time."""
+    """Apache Parquet, read by the optional package pyarrow a few rows at a time. Columns are named as in JSON lines."""
 
     blank = 0  # it has no lines
 
@@ -190,21 +202,39 @@ class _Parquet:
             self._file = pyarrow.parquet.ParquetFile(path)
         except (ValueError, OSError) as error:
             raise self._damaged(error) from error
-        self.columns = [_name(name) for name in self._file.schema_arrow.names]
+        self._paths = list(_paths(self._file.schema_arrow))
+        self.columns = [".".join(map(_name, path)) for path in self._paths]
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row | Problem]:
-        names = [self._file.schema_arrow.names[self.columns.index(column)] for column in columns]
+        paths = [self._paths[self.columns.index(column)] for column in columns]
+        names = list(dict.fromkeys(path[0] for path in paths))
         number = 0
         try:
             for batch in self._file.iter_batches(batch_size=1024, columns=names):
-                for values in zip(*(batch.column(name).to_pylist() for name in names), strict=True):
+                top = {name: batch.column(name).to_pylist() for name in names}
+                for row in range(batch.num_rows):
                     number += 1
-                    yield _row(f"{self._path}:{number}", number, list(values))
+                    values = [_inner(top[path[0]][row], path[1:]) for path in paths]
+                    yield _row(f"{self._path}:{number}", number, values)
         except (ValueError, OSError) as error:  # what is damaged is found when it is reached
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> RequestError:
         return RequestError(f"{self._path}: not a Parquet file ({(str(error).splitlines() or [''])[0]}).")
+
+
+def _paths(fields: Any, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The names that lead to each field of a schema or a struct of pyarrow's, and to those inside of it."""
+    for field in fields:
+        yield (*before, field.name)
+        if str(field.type).startswith("struct<"):
+            yield from _paths(field.type, (*before, field.name))
+
+
+def _inner(value: Any, names: Sequence[str]) -> Any:
+    for name in names:
+        value = None if value is None else value[name]
+    return value
 
 
 @lru_cache(maxsize=1024)

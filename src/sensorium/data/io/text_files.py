@@ -181,13 +181,13 @@ def _name(source: Path | IO[bytes]) -> str:
     return str(source) if isinstance(source, Path) else "standard input"
 
 
-def read_pieces(path: Path, *, encoding: str | None = None) -> Iterator[str | Problem]:
+def read_pieces(path: Path, *, encoding: str | None = None, key: str | None = KEY) -> Iterator[str | Problem]:
     """The text of a file, plain or packed, a part at a time, with line feeds as line ends; or the one problem it has.
 
     The file is read twice, so that a problem at its end comes before anything of it.
     """
     try:
-        problem = _first_problem(path, encoding)
+        problem = _first_problem(path, encoding, key)
     except NotText as error:
         problem = Problem(str(path), " ".join(str(error).removeprefix(f"{path} ").splitlines()))
     except UnicodeError as error:
@@ -197,17 +197,17 @@ def read_pieces(path: Path, *, encoding: str | None = None) -> Iterator[str | Pr
     if problem is not None:
         yield problem
         return
-    with decoded(path, encoding) as text:
+    with decoded(path, encoding, key=key) as text:
         while part := text.read(_PART):
             yield part
 
 
-def _first_problem(path: Path, encoding: str | None) -> Problem | None:
+def _first_problem(path: Path, encoding: str | None, key: str | None) -> Problem | None:
     """Where a file is not in its encoding."""
     line = 1
-    with decoded(path, encoding) as text:
+    with decoded(path, encoding, key=key) as text:
         while part := text.read(_PART):
-            if what := wrong_bytes(part, encoding=text.encoding):
+            if what := wrong_bytes(part, encoding=text.encoding, key=key):
                 found = _WRONG_BYTE.search(part)
                 assert found is not None
                 return Problem(f"{path}:{line + part.count(chr(10), 0, found.start())}", what)

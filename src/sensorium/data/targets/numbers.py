@@ -1,7 +1,7 @@
 """Numbers to predict: read from cells, checked, and standardized. Shapes: N examples, K targets."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,14 +51,16 @@ def check_target_columns(columns: Sequence[str] | None) -> tuple[str, ...]:
     return names
 
 
-def target_columns(names: Sequence[str], *, content_key: str, content_column: str) -> dict[str, str]:
+def target_columns(names: Sequence[str], content: Mapping[str, str]) -> dict[str, str]:
     """The columns of a table with numbers, for `table_rows`: what is described first, then every target.
 
-    content_key: the setting that names the column of paths or texts. Raises RequestError for a target that is it.
+    content: the setting that names a column of paths or texts -> the column. Raises RequestError for a target that is
+    one of them.
     """
-    if content_column in names:
-        raise RequestError(f"dataset.target_columns names {content_column}, which is dataset.{content_key}.")
-    return {content_key: content_column} | {f"target_columns[{i}]": name for i, name in enumerate(names)}
+    for key, column in content.items():
+        if column in names:
+            raise RequestError(f"dataset.target_columns names {column}, which is dataset.{key.partition('[')[0]}.")
+    return {**content} | {f"target_columns[{i}]": name for i, name in enumerate(names)}
 
 
 def statistics(

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from sensorium.data.base import Data, OnBad
 from sensorium.data.io.paths import existing
@@ -16,17 +17,21 @@ from sensorium.data.text.labeled import TextListing, text_classes
 from sensorium.data.text.text_settings import TextSettings
 from sensorium.errors import RequestError
 
-_FILES = {"negative": "rt-polarity.neg", "positive": "rt-polarity.pos"}
+FILES = {"negative": "rt-polarity.neg", "positive": "rt-polarity.pos"}
+
+_INNER = "rt-polaritydata"  # the folder of the archive
 
 
 @dataclass(frozen=True, kw_only=True)
 class MovieReviews(TextSettings, HoldOutVal):
-    """root: the folder with rt-polarity.pos and rt-polarity.neg, in UTF-8 or, as published, Latin-1.
+    """root: the folder with rt-polarity.pos and rt-polarity.neg, in UTF-8 or, as published, Latin-1, or the one around
+    rt-polaritydata.
 
     Test is fold number `fold` of `folds`, drawn by class with split_seed; val is held out of the others.
     """
 
     task = "classification"
+    published: ClassVar[bool] = True
 
     root: str | None
     fold: int
@@ -42,16 +47,17 @@ class MovieReviews(TextSettings, HoldOutVal):
 
     def load(self, *, on_bad: OnBad) -> Data:
         root = existing("root", self.root, what="folder")
+        root = root / _INNER if (root / _INNER).is_dir() else root
         found = TextListing(root)
-        for label, name in _FILES.items():
+        for label, name in FILES.items():
             path = existing("root", str(root / name))
-            lines = _lines(path)
+            lines = lines_of(path)
             folds = fold_of(lines, folds=self.folds, seed=self.split_seed)
             for number, line in enumerate(lines, start=1):
                 split = "test" if folds.get(line) == self.fold else "train"
                 found.add(line, label, source=str(path), line=number, split=split)
         found.notes.append(f"test: fold {self.fold} of {self.folds} (split_seed {self.split_seed})")
-        return text_classes(found, self, on_bad=on_bad, class_names=tuple(_FILES))
+        return text_classes(found, self, on_bad=on_bad, class_names=tuple(FILES))
 
 
 def fold_of(lines: Sequence[str], *, folds: int, seed: int) -> dict[str, int]:
@@ -60,7 +66,8 @@ def fold_of(lines: Sequence[str], *, folds: int, seed: int) -> dict[str, int]:
     return {line: number % folds for number, line in enumerate(drawn)}
 
 
-def _lines(path: Path) -> list[str]:
+def lines_of(path: Path) -> list[str]:
+    """The lines of a file in UTF-8 or, as published, Latin-1, without spaces around them."""
     data = path.read_bytes()
     try:
         text = data.decode("utf-8-sig")

@@ -17,10 +17,12 @@ from sensorium.data.text.splits import TranslationSplit
 from sensorium.data.text.text_settings import PairSettings, unknown_note, vocabulary_note
 from sensorium.data.text.texts import Texts, TextWriter
 from sensorium.data.text.tokens import TokenStore, encode_texts
+from sensorium.errors import RequestError
 from sensorium.specs import TranslationSpec
 from sensorium.text.tokenizer import PAD, Tokenizer
 
 _SIDES = ("source", "target")
+_UNREAD = (".tmx", ".xliff", ".xlf", ".sdlxliff", ".po")  # formats of translation memories
 
 
 class PairListing(Listing):
@@ -124,6 +126,15 @@ class PairInputs:
         for split in ("val", "test"):
             if seen := int(np.isin(keys[rows[split]], keys[rows["train"]]).sum()):
                 yield f"{split}: {counted(seen, 'sentence')} also in train, with another translation; kept"
+
+
+def refuse_other_formats(path: Path) -> None:
+    """A RequestError for a file of a translation memory, which is no text line by line."""
+    if path.suffix.lower() in _UNREAD:
+        raise RequestError(
+            f"{path}: {path.suffix} is not read here. Export it as a table of two columns, or as JSON lines such as\n"
+            '{"en": "A dog.", "de": "Ein Hund."}; dataset=parallel_table reads both.'
+        )
 
 
 def translated(found: PairListing, settings: PairSettings, *, on_bad: OnBad) -> Data:

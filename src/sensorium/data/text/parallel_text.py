@@ -8,7 +8,7 @@ from pathlib import Path
 from sensorium.data.base import Data, OnBad
 from sensorium.data.io.text_files import read_lines
 from sensorium.data.settings import HoldOut
-from sensorium.data.text.pairs import PairListing, translated
+from sensorium.data.text.pairs import PairListing, refuse_other_formats, translated
 from sensorium.data.text.text_settings import PairSettings
 from sensorium.errors import RequestError
 from sensorium.files import meant
@@ -38,6 +38,7 @@ class ParallelText(PairSettings, HoldOut):
         found = PairListing(self.train)
         for split, prefix in (("train", self.train), ("val", self.val), ("test", self.test)):
             if prefix is not None:
+                refuse_other_formats(Path(prefix))
                 add_files(found, prefix, (self.source, self.target), split=split, key=split, encoding=self.encoding)
         return translated(found, self, on_bad=on_bad)
 

@@ -1,22 +1,30 @@
 """A tab-separated file of sentences and their translations, as Tatoeba's pairs come."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Literal
 
-from sensorium.data.base import Data, OnBad, Problem
+from sensorium.data.base import Data, OnBad, counted
 from sensorium.data.io.paths import existing
 from sensorium.data.io.text_files import read_lines
 from sensorium.data.settings import HoldOut
-from sensorium.data.text.pairs import PairListing, translated
+from sensorium.data.text.pairs import PairListing, refuse_other_formats, translated
 from sensorium.data.text.text_settings import PairSettings
+from sensorium.errors import RequestError, unknown
+from sensorium.text.languages import is_header
+
+Header = Literal["auto"] | bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParallelTsv(PairSettings, HoldOut):
-    """A pair a line, without a first line of names and without quoting: what is between tabs is taken as it is.
+    """A pair a line, without quoting: what is between tabs is taken as it is.
 
-    source_column, target_column: which of the columns, from 0; others are not read. val_path, test_path: files like
-    it that are these splits, which are held out of train otherwise. encoding: null for UTF-8.
+    source_column, target_column: which of the columns, from 0; others are not read. header: whether the first line
+    names the columns and is no pair; "auto" when both names are languages, or source and target. val_path, test_path:
+    files like it that are these splits, which are held out of train otherwise. encoding: null for UTF-8.
     """
 
     task = "translation"
@@ -26,7 +34,18 @@ class ParallelTsv(PairSettings, HoldOut):
     test_path: str | None
     source_column: int
     target_column: int
+    header: Header
     encoding: str | None
+
+    def check(self) -> None:
+        super().check()
+        for key, column in (("source_column", self.source_column), ("target_column", self.target_column)):
+            if isinstance(column, bool) or column < 0:
+                raise RequestError(f"dataset.{key}={column}: give the number of a column, from 0.")
+        if self.source_column == self.target_column:
+            raise RequestError(f"dataset.source_column and dataset.target_column are both {self.source_column}.")
+        if self.header not in ("auto", True, False):
+            raise unknown("header", str(self.header), ("auto", "true", "false"))
 
     def load(self, *, on_bad: OnBad) -> Data:
         path = existing("path", self.path)
@@ -38,13 +57,32 @@ class ParallelTsv(PairSettings, HoldOut):
         return translated(found, self, on_bad=on_bad)
 
     def _read(self, found: PairListing, path: Path, *, split: str) -> None:
+        refuse_other_formats(path)
         source, target = self.source_column, self.target_column
-        for number, line in enumerate(read_lines(path, encoding=self.encoding), start=1):
+        blank = 0
+        for number, line in self._pairs(found, path):
             cells = line.split("\t")
             if not line.strip():
-                continue
-            if len(cells) <= max(source, target):
-                what = f"{len(cells)} columns, where columns {source} and {target} (from 0) are to be read"
-                found.problems.append(Problem(f"{path}:{number}", what))
+                blank += 1
+            elif len(cells) <= max(source, target):
+                what = f"{counted(len(cells), 'column')}, where columns {source} and {target} (from 0) are to be read"
+                found.refused(str(path), number, what, split=split)
             else:
                 found.add(cells[source], cells[target], place=str(path), line=number, split=split)
+        if blank:
+            found.notes.append(f"{path}: {counted(blank, 'blank line')} passed over")
+
+    def _pairs(self, found: PairListing, path: Path) -> Iterator[tuple[int, str]]:
+        """The numbered lines of a file, without one that names the columns."""
+        lines: Iterator[tuple[int, str]] = enumerate(read_lines(path, encoding=self.encoding), start=1)
+        first = next(lines, None)
+        if first is None:
+            return
+        cells = first[1].split("\t")
+        names = [cells[place] for place in (self.source_column, self.target_column) if place < len(cells)]
+        if self.header is True or (self.header == "auto" and len(names) == 2 and is_header(names)):
+            other = " (dataset.header=false reads it as one)" if self.header == "auto" else ""
+            found.notes.append(f"{path}:1: taken for the names of columns, not for a pair: {', '.join(names)}{other}")
+        else:
+            lines = chain([first], lines)
+        yield from lines

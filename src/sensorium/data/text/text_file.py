@@ -1,16 +1,15 @@
 """A text file, or a folder of them, for language modelling."""
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sensorium.data.base import Data, OnBad
+from sensorium.data.base import Data, OnBad, counted
 from sensorium.data.io.paths import existing
 from sensorium.data.settings import check_fractions
 from sensorium.data.text.running import RunningText, make_language_data
 from sensorium.data.text.text_settings import RunningTextSettings
-from sensorium.errors import RequestError
+from sensorium.errors import RequestError, listing
+from sensorium.files import walk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +40,7 @@ class TextFile(RunningTextSettings):
     def load(self, *, on_bad: OnBad) -> Data:
         path = existing("path", self.path, what="file or folder")
         text = RunningText(str(path))
-        for file in self._files(path):
+        for file in self._files(path, text):
             text.add_file(file, encoding=self.encoding)
         if not len(text):
             first = f" The first problem: {text.problems[0]}" if text.problems else ""
@@ -50,19 +49,19 @@ class TextFile(RunningTextSettings):
         cuts = (1 - self.val_fraction - self.test_fraction, 1 - self.test_fraction)
         return make_language_data(text, self, cuts=cuts, on_bad=on_bad)
 
-    def _files(self, path: Path) -> list[Path]:
+    def _files(self, path: Path, text: RunningText) -> list[Path]:
+        """The file, or those of the folder; what else is in the folder is noted."""
         if path.is_file():
             return [path]
-        files = sorted(_under(path, self.suffix))
+        there, loops = walk(path)
+        files = [file for file in there if file.name.endswith(self.suffix)]
+        others = [file for file in there if not file.name.endswith(self.suffix)]
+        if others:
+            kinds = listing(sorted({file.suffix or "no suffix" for file in others}), limit=10)
+            text.notes.append(f"{path}: {counted(len(others), 'file')} not read ({kinds}), such as {others[0]}")
+        text.notes += [f"{link}: a link that leads back to a folder it lies in; not followed" for link in loops]
         if not files:
             raise RequestError(
                 f"dataset.path={path} has no files that end in {self.suffix!r}; dataset.suffix=ENDING names another."
             )
         return files
-
-
-def _under(folder: Path, suffix: str) -> Iterator[Path]:
-    """Files in a folder and in those inside it; hidden ones, whose names begin with a dot, are left aside."""
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(place) / name for name in files if name.endswith(suffix) and not name.startswith("."))

@@ -26,7 +26,7 @@ class ImageRegressionCsv(ImageFileSettings, TableSettings, ConflictSettings):
     def load(self, *, on_bad: OnBad) -> Data:
         names = check_target_columns(self.target_columns)
         found = ImageListing(str(self.path))
-        columns = target_columns(names, content_key="path_column", content_column=self.path_column)
+        columns = target_columns(names, {"path_column": self.path_column})
         for row in table_rows(found, self, columns):
             name, *cells = row.cells.values()
             try:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sensorium.data.base import Data, OnBad, Problem
-from sensorium.data.folders import note_others, split_folders
+from sensorium.data.folders import inner_folders, note_others, split_folders
 from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_masks
 from sensorium.data.vision.listing import ImageListing, image_root
-from sensorium.errors import RequestError
+from sensorium.errors import RequestError, listing
 from sensorium.files import visible
 from sensorium.vision.decode import IMAGE_SUFFIXES
 from sensorium.vision.masks import MaskCode, Name
@@ -88,6 +88,9 @@ def _by_stem(found: ImageListing, folder: Path) -> dict[str, Path]:
     """The image files of a folder by name without suffix."""
     paths: dict[str, Path] = {}
     others = []
+    inner = [path.name for path in inner_folders(folder)]
+    if inner:
+        found.notes.append(f"{folder}: folders inside are not read: {listing(inner, limit=10)}")
     for path in sorted(folder.iterdir()):
         if not visible(path.name) or path.is_dir():
             continue

@@ -8,13 +8,13 @@ from typing import Any
 import yaml
 
 from sensorium.data.base import Data, OnBad, Problem
-from sensorium.data.folders import split_folders
+from sensorium.data.folders import note_others, split_folders
 from sensorium.data.vision.box_targets import Annotation, Box
 from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_boxes
 from sensorium.data.vision.listing import ImageListing, image_root
 from sensorium.errors import RequestError
-from sensorium.files import visible
+from sensorium.files import walk
 from sensorium.vision.decode import IMAGE_SUFFIXES, list_images
 
 _VALUES = 5  # class, x, y, width, height
@@ -77,15 +77,20 @@ class _Reader:
         if not labels.is_dir():
             raise RequestError(f"There is no folder {labels} for the images in {images}.")
         files = set()
-        for image in list_images(images):
+        there, loops = walk(images)
+        found = [path for path in there if path.suffix.lower() in IMAGE_SUFFIXES]
+        # Labels may lie beside the images, where labels and images are one folder.
+        rest = [path for path in there if path.suffix.lower() not in (*IMAGE_SUFFIXES, ".txt")]
+        note_others(self._found, images, rest, loops)
+        for image in found:
             path = labels / image.relative_to(images).with_suffix(".txt")
             files.add(path)
             self._add(split, image, path)
         # classes.txt lies among the labels where a labeling program has written it.
-        others = (path for path in sorted(labels.rglob("*.txt")) if visible(path.name) and path.name != "classes.txt")
+        named = (path for path in walk(labels)[0] if path.suffix == ".txt" and path.name != "classes.txt")
         self._found.problems += [
             Problem(str(path), f"there is no image {images / path.relative_to(labels).with_suffix('')}.*")
-            for path in others
+            for path in named
             if path not in files
         ]
 
