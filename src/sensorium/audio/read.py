@@ -20,7 +20,7 @@ from sensorium.audio.formats import START, unread_format
 from sensorium.audio.lengths import Forward, beyond_flac, examined, goes_on, has_no_length, with_length
 from sensorium.audio.resample import Rates
 from sensorium.errors import RequestError
-from sensorium.files import walk
+from sensorium.files import not_a_file, walk
 from sensorium.suffixes import AUDIO_SUFFIXES, UNREAD_AUDIO_SUFFIXES
 
 _BLOCK = 1 << 20  # samples of the result made at once
@@ -196,7 +196,8 @@ def _opened(path: Source, *, decode: bool = True) -> tuple[soundfile.SoundFile, 
     try:
         size = _size(path)
         if not size:
-            raise UnreadableAudio("the file is empty")
+            wrong = None if isinstance(path, BytesIO) else not_a_file(path)
+            raise UnreadableAudio(f"it is {wrong}" if wrong else "the file is empty")
         with _content(path) as content:
             found = examined(content, size, inside=decode)
         if found.wrong:
