@@ -15,7 +15,7 @@ from torch import Tensor
 
 import sensorium
 from sensorium.errors import RequestError, RunError, cut
-from sensorium.files import exists, is_folder, meant, replacing
+from sensorium.files import exists, is_folder, meant, not_a_file, replacing
 from sensorium.nn.transfer import DAMAGED
 from sensorium.specs import Spec, spec_from_dict
 
@@ -83,6 +83,8 @@ def read_raw(path: Path) -> dict[str, Any]:
         )
     if is_folder(path):
         raise RequestError(f"{path} is a folder, and no run folder: there is no {path}/checkpoints/best.ckpt.")
+    if wrong := not_a_file(path):
+        raise RequestError(f"{path} is {wrong}; a checkpoint is a file, such as RUN/checkpoints/best.ckpt.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # guesses about the pickle protocol of other files

@@ -1,11 +1,14 @@
 """Files written whole or not at all: readers never see half a file, and a crash leaves the old one."""
 
 import codecs
+import errno
 import json
 import math
 import os
 import re
 import secrets
+import select
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import Any, BinaryIO
 
 from sensorium.errors import nearest
 
+_WAIT = 10  # seconds for somebody to write to a pipe
 STORED = "sensorium-stored"  # for `errors=` when text is written: nothing that a string can hold fails
 _QUOTED = re.compile(r'[",;\t\r\n\0]|^\s|\s$')
 # Valid in a JSON string, and yet a terminal would obey them, a program take them for line ends, or UTF-8 not have them.
@@ -45,6 +49,41 @@ def is_file(path: Path) -> bool:
 def is_folder(path: Path) -> bool:
     """Whether there is such a folder."""
     return os.path.isdir(path)  # noqa: PTH112
+
+
+def not_a_file(path: Path | str, *, pipe: bool = False) -> str | None:
+    """Why what is there cannot be read as a file: "a device", "a socket", "a pipe"; None for a file, a folder, nothing.
+
+    pipe: whether a stream will do, which is read once: a pipe, or standard input.
+    """
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 (half the time of a new Path)
+    except (OSError, ValueError):
+        return None
+    if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return None
+    if pipe and (stat.S_ISFIFO(mode) or str(path) in ("/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")):
+        return None
+    if stat.S_ISFIFO(mode):
+        return "a pipe, which can be read only once"
+    return "a socket" if stat.S_ISSOCK(mode) else "a device"
+
+
+def opened_once(path: Path) -> BinaryIO:
+    """A file, or a pipe, which is open once only: what was written to it would be lost. Raises OSError, also when
+    nobody writes to the pipe.
+    """
+    if not path.is_fifo():
+        return path.open("rb")
+    # An open that waits for a writer could wait for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN | select.POLLHUP)
+    if not waiting.poll(1000 * _WAIT):
+        os.close(descriptor)
+        raise OSError(errno.ETIMEDOUT, f"it is a pipe that nobody writes to (for {_WAIT} s)")
+    os.set_blocking(descriptor, True)
+    return os.fdopen(descriptor, "rb")
 
 
 def visible(name: str) -> bool:

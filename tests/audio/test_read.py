@@ -1,7 +1,5 @@
 """Sound files of every kind against what was written, pieces against the whole, and a refusal of everything else."""
 
-from io import BytesIO
-
 import numpy as np
 import pytest
 import soundfile
@@ -133,7 +131,7 @@ def test_bad_files_are_refused_by_what_is_wrong_with_them(tmp_path):
         "text.wav": (b"not a sound at all", "not a readable sound: format not recognised"),
         "a.raw": (bytes(100), "raw samples do not say their rate"),
         "half.wav": (whole["a.wav"][:16044], "cut off: 16,000 of 32,000 bytes are there"),
-        "half.mp3": (whole["a.mp3"][: len(whole["a.mp3"]) // 2], "cut off: .* of 16,000 samples are there"),
+        "half.mp3": (whole["a.mp3"][: len(whole["a.mp3"]) // 2], "cut off: 13 of 30 MP3 frames are there"),
         "half.flac": (whole["a.flac"][: len(whole["a.flac"]) // 2], "damaged after 0.0 s: flac decoder lost sync"),
     }
     for name, (content, reason) in files.items():
@@ -142,44 +140,6 @@ def test_bad_files_are_refused_by_what_is_wrong_with_them(tmp_path):
             read(tmp_path / name, sample_rate=8000)
     with pytest.raises(UnreadableAudio, match="no such file or directory"):
         probe(tmp_path / "nothing.wav")
-
-
-def test_a_file_written_to_a_pipe_has_no_length_in_its_head(tmp_path):
-    path = written(tmp_path, noise(8000), 8000)
-    content = bytearray(path.read_bytes())
-    content[40:44] = b"\xff\xff\xff\xff"
-    path.write_bytes(content)
-    assert len(read(path, sample_rate=8000)) == 8000
-
-
-def test_a_flac_written_to_a_pipe_states_no_length(tmp_path):
-    sound = noise(70_000)
-    path = written(tmp_path, sound, 8000, "a.flac")
-    content = bytearray(path.read_bytes())
-    content[21] &= 0xF0  # the 36 bits of the number of samples
-    content[22:26] = bytes(4)
-    path.write_bytes(content)
-    for source in (path, BytesIO(content)):
-        assert probe(source) == (8000, 70_000, 1)
-        assert np.abs(read(source, sample_rate=8000) - sound).max() <= 2**-15
-        assert len(read(source, sample_rate=8000, start=8.0)) == 6000
-
-
-@pytest.mark.parametrize("name", ["a.mp3", "a.ogg"])
-def test_recordings_one_behind_the_other_are_no_recording(tmp_path, name):
-    """Also the very same one twice, and from memory; one alone, with tags around it, is read."""
-    parts = [written(tmp_path, noise(count), 8000, name).read_bytes() for count in (5000, 9600)]
-    tags = (b"ID3\4\0\0\0\0\0\4abcd", b"TAG" + bytes(125)) if name == "a.mp3" else (b"", b"")
-    for order in ((0, 1), (1, 0), (0, 0)):
-        joined = tags[0].join(parts[number] for number in order)
-        (tmp_path / name).write_bytes(joined)
-        for source in (tmp_path / name, BytesIO(joined)):
-            with pytest.raises(UnreadableAudio, match=r"^goes on after its stated end: .*ffmpeg -i "):
-                read(source, sample_rate=8000)
-    alone = tags[0] + parts[1] + tags[1]
-    (tmp_path / name).write_bytes(alone)
-    for source in (tmp_path / name, BytesIO(alone)):
-        assert len(read(source, sample_rate=8000)) == 9600
 
 
 @pytest.mark.parametrize(

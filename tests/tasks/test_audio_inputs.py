@@ -1,6 +1,7 @@
 """Recordings on standard input: whole files are read as such, and never taken for raw samples."""
 
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import soundfile
 
 from sensorium.errors import RequestError
 from sensorium.tasks.audio_inputs import AudioReader, audio_chunks, sources
-from sensorium.tasks.raw_inputs import audio_files, image_files
+from sensorium.tasks.raw_inputs import audio_files, image_files, piped_format
 
 RATE = 8000  # hertz
 TONE = 0.5 * np.sin(np.arange(RATE) / 3)
@@ -56,10 +57,38 @@ def test_paths_are_still_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(audio_files("-")) == [Path("ID3/a.wav"), Path("RIFF.wav")]
 
 
+def test_a_recording_is_known_without_a_zero_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames of MP3 that follow no header have none; nor have paths in another encoding, which are still paths."""
+    for content, kind in (
+        (recording("MP3").replace(b"\0", b"\1"), "MP3"),
+        (b"RIFFabcdWAVEfmt", "WAV"),
+        (b"FORMabcdAIFC", "AIFF"),
+        (b"OggS\2\2", "OGG"),
+        (b"ID3\4\1\1", "MP3"),
+        (b"caff\1\1", "CAF"),
+        (b"\1\1\1\x20ftypM4A ", "MPEG-4"),
+    ):
+        pipe(monkeypatch, content)
+        assert piped_format() == kind
+    pipe(monkeypatch, "café/a.wav\n".encode("latin-1"))
+    assert [os.fsencode(path) for path in audio_files("-")] == ["café/a.wav".encode("latin-1")]
+
+
 def test_what_is_neither_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     pipe(monkeypatch, b"\x89PNG\r\n\x1a\n\0\0")
     with pytest.raises(RequestError, match="input=- takes paths of audio files, one a line"):
         list(audio_files("-"))
+    for content, said in (
+        (b"\x89PNG\r\n\x1a\nabc", "is PNG.\ninput=/dev/stdin reads one file from there."),
+        (b"\xff\xd8\xff\xe1abc\n", "is JPEG.\ninput=/dev/stdin reads one file from there."),
+        (b"RIFFabcdWEBPVP8 ", "is WebP.\ninput=/dev/stdin reads one file from there."),
+        (b"RIFFabcdWAVEfmt ", "is WAV.\ninput=/dev/stdin reads one file from there."),
+        (b"\x1f\x8b\x08\x08", "is gzip."),
+    ):
+        pipe(monkeypatch, content)
+        with pytest.raises(RequestError) as caught:
+            list(image_files("-"))
+        assert str(caught.value) == f"input=- takes paths of images, one a line; what came on standard input {said}"
     pipe(monkeypatch, b"RIFF\0\0\n")
     with pytest.raises(RequestError, match="input=- takes paths of images, one a line"):
         list(image_files("-"))

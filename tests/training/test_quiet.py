@@ -1,5 +1,6 @@
 """Which warnings a training hides: those it is known to give, by their text, and no others."""
 
+import logging
 import warnings
 
 import pytest
@@ -33,3 +34,17 @@ def test_what_every_training_says_is_hidden(message: str) -> None:
 @pytest.mark.parametrize("module", ["lightning.pytorch", "torch.optim.lr_scheduler", "torchmetrics", "my_model"])
 def test_other_warnings_of_the_same_packages_are_shown(module: str) -> None:
     assert shown("AMP with fp16 is not supported on CPU. Using `precision='bf16-mixed'` instead.", module)
+
+
+@pytest.mark.parametrize(("rank", "expected"), [("0", ["a note"]), ("1", [])])
+def test_notes_are_of_the_first_process_only(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, rank: str, expected: list[str]
+) -> None:
+    """Such as those on the words of a lexicon, which every process reads."""
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setattr(logging.getLogger("sensorium"), "level", logging.NOTSET)
+    log = logging.getLogger("sensorium.tasks.speech_recognition.task")
+    monkeypatch.setattr(log, "_cache", {})
+    fit.quiet()
+    log.warning("a note")
+    assert caplog.messages == expected

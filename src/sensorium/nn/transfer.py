@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sensorium.errors import RequestError, listing
-from sensorium.files import meant
+from sensorium.files import meant, not_a_file
 from sensorium.nn.safetensors import SUFFIX, read_safetensors
 
 # What torch.load was seen to raise for random, altered and cut files; each means "not a checkpoint".
@@ -219,6 +219,8 @@ def _fit_stem(name: str, state: dict[str, Tensor], ours: Tensor) -> str | None:
 def _open(path: Path) -> Any:
     if path.is_dir():
         raise RequestError(f"{path} is a folder; model.init takes a file such as {path}/checkpoints/best.ckpt.")
+    if wrong := not_a_file(path):
+        raise RequestError(f"{path} is {wrong}; a file of weights is needed.")
     if not path.is_file():
         raise RequestError(f"There is no file of weights {path}.{meant(path)}")
     if path.suffix == SUFFIX:

@@ -17,6 +17,7 @@ from sensorium.audio.quality import check, check_file, is_clipped
 from sensorium.audio.read import UnreadableAudio, chunks, decode_pcm, read
 from sensorium.data.base import counted
 from sensorium.errors import RequestError, RunError, missing_extra
+from sensorium.files import not_a_file, opened_once
 from sensorium.tasks.raw_inputs import Piped, audio_files, piped_format
 
 CHUNK = 0.1  # seconds of audio that are processed at once
@@ -42,7 +43,7 @@ def sources(recordings: Iterable[RawAudio]) -> Iterator[tuple[str, Source | Unre
 
 def _source(raw: RawAudio) -> Source:
     if isinstance(raw, str | Path):
-        return Path(raw)
+        return _file(Path(raw))
     if isinstance(raw, bytes | bytearray | memoryview):
         return BytesIO(raw)
     if not isinstance(raw, tuple) or len(raw) != 2:
@@ -62,6 +63,19 @@ def _source(raw: RawAudio) -> Source:
     else:
         soundfile.write(file, samples, int(rate), format="WAV", subtype="PCM_16")
     return file
+
+
+def _file(path: Path) -> Source:
+    """The path, or the content of a pipe, which can be read only once. Raises UnreadableAudio for a device."""
+    if not_a_file(path) is None:
+        return path
+    if wrong := not_a_file(path, pipe=True):
+        raise UnreadableAudio(f"it is {wrong}")
+    try:
+        with opened_once(path) as pipe:
+            return BytesIO(pipe.read())
+    except OSError as error:
+        raise UnreadableAudio((error.strerror or str(error)).lower()) from error
 
 
 def _array(samples: Any) -> np.ndarray:
@@ -139,7 +153,7 @@ def audio_chunks(given: Any, sample_rate: int) -> Iterator[np.ndarray]:
 def _of_file(path: Path, sample_rate: int) -> Iterator[np.ndarray]:
     size = round(CHUNK * sample_rate)
     try:
-        for _, samples in chunks(path, sample_rate=sample_rate, seconds=10.0, overlap=0.0):
+        for _, samples in chunks(_file(path), sample_rate=sample_rate, seconds=10.0, overlap=0.0):
             for start in range(0, len(samples), size):
                 yield samples[start : start + size]
     except UnreadableAudio as error:

@@ -1,7 +1,9 @@
 """Raw inputs of `predict`: files, folders, globs, lines of text, or standard input."""
 
+import codecs
 import glob
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,7 +13,7 @@ from typing import Any
 from sensorium.audio.formats import START, read_format, unread_format
 from sensorium.audio.read import list_sounds
 from sensorium.errors import RequestError, cut
-from sensorium.files import exists, is_file, is_folder, meant
+from sensorium.files import exists, is_file, is_folder, meant, not_a_file
 from sensorium.tasks.text_inputs import UnreadableText
 from sensorium.tasks.text_sources import TextReading
 from sensorium.vision.decode import list_images
@@ -54,6 +56,15 @@ def image_files(given: Any) -> Iterator[Path]:
     return _files(given, list_images, "images")
 
 
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# How files begin that are not paths: images, and packed ones.
+_MARKS = {
+    b"\x89PNG\r\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF87a": "GIF", b"GIF89a": "GIF", b"II*\0": "TIFF",
+    b"MM\0*": "TIFF", b"BM": "BMP", b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"P4\n": "PBM", b"P5\n": "PGM",
+    b"P6\n": "PPM",
+}  # fmt: skip
+
+
 class Piped(bytes):
     """The content of a recording that came on standard input."""
 
@@ -70,11 +81,41 @@ def audio_files(given: Any) -> Iterator[Path | Piped]:
 
 def piped_format() -> str | None:
     """The format of the recording that waits on standard input; None where no known one begins there."""
-    buffer: Any = sys.stdin.buffer  # a BufferedReader
-    start = buffer.peek(START)[:START]
-    if b"\0" not in start:  # paths may begin like a format: "ID3/a.wav"
+    start = _piped_start()
+    if _is_text(start) or start[8:12] == b"WEBP":  # paths may begin like a format: "ID3/a.wav"
         return None
     return read_format(start) or unread_format(start)
+
+
+def _piped_start() -> bytes:
+    """What waits on standard input, without taking it away."""
+    buffer: Any = sys.stdin.buffer  # a BufferedReader
+    start: bytes = buffer.peek(START)[:START]
+    return start
+
+
+def _is_text(start: bytes) -> bool:
+    """Whether bytes may be lines of paths: UTF-8, of which the last character may be cut, without control characters.
+
+    Not so "RIFF", four bytes and "WAVE", which may all be letters.
+    """
+    if start[:4] in (b"RIFF", b"FORM") and start[8:12] in (b"WAVE", b"AIFF", b"AIFC", b"WEBP"):
+        return False
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return _CONTROL.search(text) is None
+
+
+def _no_paths(start: bytes) -> str | None:
+    """What is on standard input in the place of paths; None for what may be paths."""
+    if _is_text(start):
+        return None
+    known = next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
+    known = "WebP" if start[8:12] == b"WEBP" else known or read_format(start) or unread_format(start)
+    # A path of another encoding has no control characters either.
+    return known or ("no text" if _CONTROL.search(start.partition(b"\n")[0].decode("latin-1")) else None)
 
 
 def _files(given: Any, files_in: Callable[[Path], list[Path]], what: str) -> Iterator[Path]:
@@ -92,6 +133,11 @@ def _files(given: Any, files_in: Callable[[Path], list[Path]], what: str) -> Ite
 
 def _piped_paths(what: str) -> Iterator[Path]:
     """The lines of standard input, each when it comes."""
+    if found := _no_paths(_piped_start()):
+        raise RequestError(
+            f"input=- takes paths of {what}, one a line; what came on standard input is {found}."
+            + ("" if found in ("no text", "gzip", "zip") else "\ninput=/dev/stdin reads one file from there.")
+        )
     for line in sys.stdin.buffer:
         if b"\0" in line:
             raise RequestError(f"input=- takes paths of {what}, one a line; what came on standard input is no text.")
@@ -110,6 +156,8 @@ def _expand(item: str, files_in: Callable[[Path], list[Path]], what: str) -> lis
         if not files:
             raise RequestError(f"input={item}: the folder holds no {what}.")
         return files
+    if wrong := not_a_file(path, pipe=True):
+        raise RequestError(f"input={item} is {wrong}; give a file{', a folder' if what != 'texts' else ''} or a glob.")
     if exists(path):
         return [path]
     if any(sign in item for sign in "*?["):

@@ -11,6 +11,7 @@ from sensorium.data.io.tables import check_column, is_table, open_table
 from sensorium.data.io.text_files import has_mark, is_encoding, opened, read_lines, readable, wrong_bytes
 from sensorium.data.text.text_columns import joined
 from sensorium.errors import RequestError, listing
+from sensorium.files import not_a_file
 from sensorium.tasks.text_inputs import UnreadableText
 
 READING = ("encoding", "column")  # the keys of `predict` about files of texts
@@ -45,6 +46,8 @@ class TextReading:
         """
         encoding = self._encoding(path)
         if is_table(path) and (self.cell is None or self.column is not None):
+            if wrong := not_a_file(path):
+                raise RequestError(f"{path} is {wrong}; a table is read twice.")
             if path.suffix != ".parquet":
                 _check_lines(path, encoding)
             return self._rows(path, encoding)

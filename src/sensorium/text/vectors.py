@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from sensorium.errors import RequestError
-from sensorium.files import meant
+from sensorium.files import meant, not_a_file
 from sensorium.text.tokenizer import SPECIAL_TOKENS
 
 _NUMBER_CHARACTERS = b"0123456789+-.eE \t"
@@ -96,6 +96,8 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     """The file's text, unpacked if it is gzip, which its first two bytes tell."""
     if path.suffix in (".zip", ".bin"):
         raise RequestError(f"{path} cannot be read as it is: word vectors are a text file, plain or .gz; unpack it.")
+    if wrong := not_a_file(path):
+        raise RequestError(f"{path} is {wrong}; a file of word vectors is needed.")
     try:
         with path.open("rb") as file:
             packed = file.read(2) == b"\x1f\x8b"

@@ -53,7 +53,11 @@ EXPECTED_WARNINGS = (
 
 
 def quiet() -> None:
-    """Silences what Lightning logs, and the warnings of ordinary trainings that nobody can act on."""
+    """Silences what Lightning logs, the warnings of ordinary trainings that nobody can act on, and, in all processes of
+    a run but the first, the notes that the first one makes too.
+    """
+    if distributed.rank() != 0:
+        logging.getLogger("sensorium").setLevel(logging.ERROR)
     for name in ("lightning", "lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.ERROR)
     for message in EXPECTED_WARNINGS:

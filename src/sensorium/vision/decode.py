@@ -28,7 +28,7 @@ from PIL import (
 )
 
 from sensorium.errors import RequestError, unknown
-from sensorium.files import walk
+from sensorium.files import not_a_file, opened_once, walk
 from sensorium.specs import Resize
 from sensorium.suffixes import IMAGE_SUFFIXES
 
@@ -143,8 +143,11 @@ def list_images(folder: Path) -> list[Path]:
 
 def read_bytes(path: Path) -> bytes:
     """The content of an image file, not yet decoded. Raises UnreadableImage when there is no such file."""
+    if wrong := not_a_file(path, pipe=True):
+        raise UnreadableImage(str(path), f"it is {wrong}")
     try:
-        return path.read_bytes()
+        with opened_once(path) as file:
+            return file.read()
     except OSError as error:
         raise UnreadableImage(str(path), (error.strerror or str(error)).lower()) from error
     except ValueError as error:  # a path with a character that no path has

@@ -13,6 +13,7 @@ from sensorium.cli.guess import coco, folders, tables, texts
 from sensorium.cli.guess.base import Guess, command, one_of, override, shown
 from sensorium.cli.guess.columns import is_json_lines
 from sensorium.errors import RequestError
+from sensorium.files import not_a_file
 
 __all__ = ["Guess", "expanded", "guessed", "shown"]
 
@@ -61,6 +62,8 @@ def guessed(path: Path, rest: Sequence[str] = ()) -> Guess:
         return one_of(path, folders.guesses(path), rest, otherwise=folders.EXPECTED)
     if not path.exists():
         raise RequestError(f"There is no file or folder {path}.")
+    if wrong := not_a_file(path):
+        raise RequestError(f"{path} is {wrong}; a file or a folder is needed.")
     suffix = path.suffix.lower()
     if suffix in tables.SUFFIXES or (suffix == ".json" and not coco.is_coco(path) and is_json_lines(path)):
         return one_of(path, tables.guesses(path), rest, otherwise=tables.expected(path))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sensorium.errors import RequestError, cut
-from sensorium.files import exists, is_folder, meant
+from sensorium.files import exists, is_folder, meant, not_a_file
 
 
 def existing(key: str, given: str | None, *, what: str = "file", hint: str = "") -> Path:
@@ -16,6 +16,8 @@ def existing(key: str, given: str | None, *, what: str = "file", hint: str = "")
     path = Path(given).expanduser()
     if not exists(path):
         raise RequestError(f"dataset.{key}={cut(given)}: there is no such {what}.{meant(path)}")
+    if wrong := not_a_file(path):
+        raise RequestError(f"dataset.{key}={given} is {wrong}; a {what} is needed.")
     there = "folder" if is_folder(path) else "file"
     if there not in what:
         raise RequestError(f"dataset.{key}={given} is a {there}; a {what} is needed.{hint and chr(10)}{hint}")

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from sensorium.data.base import Problem
 from sensorium.errors import RequestError
+from sensorium.files import not_a_file, opened_once
 
 KEY = "dataset.encoding"
 _WRONG_BYTE = re.compile("[\udc00-\udcff]")
@@ -63,9 +64,11 @@ class _Unpacked(gzip.GzipFile):
 def opened(source: Path | IO[bytes]) -> Any:
     """The bytes of a file, or of an open stream such as standard input; those inside when it is packed with gzip.
 
-    Raises NotText for other packed files.
+    Raises NotText for other packed files, and for devices.
     """
-    file: Any = source.open("rb") if isinstance(source, Path) else source
+    if isinstance(source, Path) and (wrong := not_a_file(source, pipe=True)):
+        raise NotText(f"{source} is {wrong}, and no file of text.")
+    file: Any = opened_once(source) if isinstance(source, Path) else source
     if not hasattr(file, "peek"):
         file = BufferedReader(file)
     start = file.peek(_START)[:_START]
