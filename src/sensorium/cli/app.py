@@ -203,7 +203,7 @@ def check(verb: str, config: Config) -> None:
     schema.check(verb, config, needed=needed_keys(verb))
     if verb == "train":
         sections.check(config)
-    overwriting.check(config)
+    overwriting.check(config, dataset=None if verb == "eval" else {})  # eval's is the checkpoint's, not read yet
 
 
 def needed_keys(verb: str) -> list[str]:

@@ -181,6 +181,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "on_bad": _ON_BAD,
         "format": _FORMAT,
         "output": or_null(PATH),
+        "overwrite": SWITCH,
         "folder": or_null(PATH),
         "predictions": one_of("csv", "jsonl"),
         "trust": SWITCH,
@@ -208,6 +209,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "batch_size": _ONE_UP,
         "format": one_of("table", "csv", "json", "jsonl", "coco", "srt", "vtt"),
         "output": or_null(PATH),
+        "overwrite": SWITCH,
         "trust": SWITCH,
     },
     "list": {
@@ -220,6 +222,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "vocab_size": whole(1, most=10_000_000),
         "format": _FORMAT,
         "output": or_null(PATH),
+        "overwrite": SWITCH,
     },
 }
 

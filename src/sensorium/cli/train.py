@@ -21,7 +21,7 @@ from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_
 from sensorium.cli import configs, guess, schema, sweep
 from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra, typed
 from sensorium.data.base import SPLITS, Data, Problem, counted, refuse
-from sensorium.errors import RequestError, RunError, SensoriumError, listing
+from sensorium.errors import RequestError, RunError, SensoriumError, is_full, listing
 from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
 from sensorium.tasks import registry
@@ -115,11 +115,17 @@ def _train_anew(config: Config) -> RunFolder:
         runs.record(run, chosen.to_dict(), typed(hydra.overrides.task))
     try:
         train(chosen, run, resume=None)
-    except RequestError:
-        if distributed.rank() == 0:
+    except Exception as error:
+        if distributed.rank() == 0 and (isinstance(error, RequestError) or _without_room(error)):
             runs.discard(run)
         raise
     return run
+
+
+def _without_room(error: BaseException) -> bool:
+    """Whether a full disk is behind an error: a run that ends so before its first checkpoint leaves nothing of use."""
+    causes = (error, error.__cause__)
+    return any(isinstance(cause, OSError) and is_full(cause) for cause in causes)
 
 
 def _with_choices(config: RunConfig, hydra: HydraConf) -> RunConfig:

@@ -118,6 +118,9 @@ class AttentionPlots(Artifacts):
     def __init__(self, folder: Path) -> None:
         self._folder, self._number = folder, 0
 
+    def targets(self) -> list[Path]:
+        return sorted(self._folder.glob(f"{'[0-9]' * 5}.png"))  # how many texts there are is not known yet
+
     def write(self, prediction: TranslationPrediction) -> TranslationPrediction:
         if prediction.attention is not None:
             plot_attention(
