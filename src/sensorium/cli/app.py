@@ -29,6 +29,7 @@ from sensorium.cli.composition import (
     option_values,
     search_path,
 )
+from sensorium.cli.literal import literal
 from sensorium.errors import RequestError, SensoriumError, listing, missing_extra, nearest, unknown
 
 Config = dict[str, Any]
@@ -41,6 +42,7 @@ class _Failed(BaseException):
 def run_hydra(verb: str, arguments: list[str], job: Callable[[Config], None]) -> None:
     """Composes the config of a verb and hands it, resolved and as plain types, to `job`; several times with -m."""
     check_arguments(verb, arguments)
+    arguments = literal(arguments)
     if _folder(verb):
         check_choices(arguments)
     # Hydra prints and exits on an error unless told to raise it.
@@ -168,6 +170,7 @@ def composed(verb: str, arguments: list[str]) -> Config:
     """The config that `run_hydra` hands to its job, without running Hydra's; RequestError for one that cannot be."""
     load_plugins()
     check_arguments(verb, arguments)
+    arguments = literal(arguments)
     overrides = _overrides(arguments)
     with explained(verb, arguments):
         if _folder(verb) is None:
@@ -323,7 +326,7 @@ def override(config: Config, overrides: list[str]) -> Config:
     changed = OmegaConf.create(config)
     known = _flatten(config)
     try:
-        parsed = OverridesParser.create().parse_overrides(overrides)
+        parsed = OverridesParser.create().parse_overrides(literal(overrides))
     except (HydraException, ValueError) as error:
         raise explain(error, "train", overrides) from error
     for item in parsed:

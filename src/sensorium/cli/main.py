@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     streams.prepare()
     arguments = sys.argv[1:] if arguments is None else arguments
     show_trace = "debug=true" in arguments
-    arguments = [_at_home(argument) for argument in arguments if argument not in ("debug=true", "debug=false")]
+    arguments = [argument for argument in arguments if argument not in ("debug=true", "debug=false")]
     try:
         status = _run(arguments)
         sys.stdout.flush()  # here, where a full disk can be said
@@ -72,14 +72,6 @@ def _shown(text: str) -> str:
     """A message in which what it quotes of a file cannot steer a terminal, nor fill it."""
     lines = [line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..." for line in text.split("\n")]
     return printable("\n".join(lines), keep=LAYOUT)
-
-
-def _at_home(argument: str) -> str:
-    """key=~/photos with the home folder in it: shells leave ~ alone behind an equals sign, and Hydra cannot read it."""
-    key, _, value = argument.partition("=")
-    if not value.startswith("~/") or "," in value or "'" in value or key in ("text", "prompt"):
-        return argument
-    return f"{key}='{os.path.expanduser(value)}'"  # noqa: PTH111 (it would lose a slash at the end)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

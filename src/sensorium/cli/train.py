@@ -20,6 +20,7 @@ from sensorium import checkpoint, distributed, evaluation, output, runs
 from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_classes
 from sensorium.cli import configs, guess, schema, sweep
 from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra, typed
+from sensorium.cli.literal import typed_path
 from sensorium.data.base import SPLITS, Data, Problem, counted, refuse
 from sensorium.errors import RequestError, RunError, SensoriumError, is_full, listing
 from sensorium.run_config import RunConfig
@@ -67,7 +68,7 @@ def _resumed(arguments: list[str]) -> tuple[Path | None, list[str]]:
     if given == "":
         raise RequestError("resume= names no run. Give a run folder, as printed at the end of its training.")
     rest = [a for a in arguments if not a.lstrip("+").startswith("resume=")]
-    return (None, arguments) if given == "null" else (Path(given), rest)
+    return (None, arguments) if given == "null" else (typed_path(given), rest)
 
 
 def train_once(overrides: list[str]) -> RunFolder:
