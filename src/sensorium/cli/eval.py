@@ -15,6 +15,7 @@ from sensorium.run_config import RunConfig
 from sensorium.specs import Spec
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
+from sensorium.tasks.plots import undrawn_notes
 
 
 def run(arguments: list[str]) -> int:
@@ -75,7 +76,7 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
                 predictions_format=config["predictions"],
                 split_name=name,
             )
-            notes += output.formula_notes(paths)
+            notes += [*output.formula_notes(paths), *undrawn_notes()]
     except OSError as error:
         raise unwritable(f"{folder}: tables and plots", error, "Say folder=OTHER.") from error
     for note in notes:

@@ -106,6 +106,6 @@ def _predict(config: Config, task: Task[Any], model: LoadedModel, options: Predi
     writer.close()
     if config["output"] is not None:
         complain(f"{counted(written, 'prediction')} written to {config['output']}")
-    for note in predictor.notes():
+    for note in [*predictor.notes(), *(artifacts.notes() if artifacts else ())]:
         complain(note)
     return failures

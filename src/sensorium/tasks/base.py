@@ -325,3 +325,7 @@ class Artifacts(ABC):
     def targets(self) -> list[Path]:
         """The files that it may write, as far as they are known before anything is predicted."""
         return []
+
+    def notes(self) -> list[str]:
+        """What a person should know of the files, once all are written: a line each."""
+        return []
