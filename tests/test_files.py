@@ -17,11 +17,12 @@ from sensorium import output
 from sensorium.checkpoint import save_atomically
 from sensorium.data.base import Problem
 from sensorium.data.io.tables import open_table
-from sensorium.errors import RunError
+from sensorium.errors import RequestError, RunError
 from sensorium.files import (
     csv_text,
     json_text,
     replacing,
+    walk,
     write_atomically,
     write_csv,
     write_json,
@@ -214,3 +215,10 @@ def test_a_full_disk_is_said_with_the_name_of_the_file_and_leaves_the_old_one(tm
         save_atomically({"weights": torch.zeros(5000)}, path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_whole_file_system_is_not_looked_through(tmp_path):
+    (tmp_path / "root").symlink_to("/")
+    for folder in (Path("/"), tmp_path / "root", Path("/proc")):
+        with pytest.raises(RequestError, match=f"{folder} is .* file system; name a folder in it"):
+            walk(folder)

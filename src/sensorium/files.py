@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sensorium.errors import nearest
+from sensorium.errors import RequestError, nearest
 
 STORED = "sensorium-stored"  # for `errors=` when text is written: nothing that a string can hold fails
 _DESCRIPTOR = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/(\d+)")
@@ -58,7 +58,9 @@ def walk(folder: Path) -> tuple[list[Path], list[Path]]:
     """Every file that a person put into a folder and its sub-folders, by name, and the links that lead back up.
 
     Links are followed, but not one to a folder it lies in. Hidden entries, and what file browsers leave, are skipped.
+    Raises RequestError for a whole file system.
     """
+    refuse_whole_system(folder)
     found: list[str] = []
     loops: list[Path] = []
     for parent, folders, files in os.walk(folder, followlinks=True):
@@ -70,6 +72,15 @@ def walk(folder: Path) -> tuple[list[Path], list[Path]]:
                 loops.append(inner)
         found += [os.path.join(parent, name) for name in files if visible(name)]  # noqa: PTH118 (1.3 million files)
     return [Path(path) for path in sorted(found)], sorted(loops)
+
+
+def refuse_whole_system(folder: Path) -> None:
+    """Raises RequestError for / and for what is no folder of files: to look through it would not end."""
+    place = folder.resolve()
+    if place == Path(place.anchor) or str(place) in ("/dev", "/proc", "/sys"):
+        raise RequestError(
+            f"{folder} is {'the whole' if len(place.parts) == 1 else 'a'} file system; name a folder in it."
+        )
 
 
 def _leads_back(link: Path, top: Path) -> bool:

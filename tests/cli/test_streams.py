@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from command import write_program
+from command import run_command, write_program
 from sensorium.cli.streams import Lasting
 
 
@@ -60,3 +60,11 @@ def test_a_closed_standard_output_ends_no_command(tmp_path: Path) -> None:
         ["bash", "-c", f"{sys.executable} -m sensorium list what=model >&- 2>&- <&-"], cwd=tmp_path, check=False
     )
     assert done.returncode == 0
+
+
+def test_a_sweep_of_a_verb_that_trains_nothing_leaves_no_file(tmp_path: Path) -> None:
+    result = run_command(["list", "-m", "what=model,dataset", "format=jsonl"], tmp_path)
+    assert (result.status, result.stderr) == (0, "")
+    assert '"name": "lenet"' in result.stdout
+    assert '"name": "digits"' in result.stdout
+    assert list(tmp_path.iterdir()) == []

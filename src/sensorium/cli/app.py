@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import hydra
@@ -29,7 +30,7 @@ from sensorium.cli.composition import (
     option_values,
     search_path,
 )
-from sensorium.cli.literal import literal
+from sensorium.cli.literal import literal, quoted
 from sensorium.errors import RequestError, SensoriumError, listing, missing_extra, nearest, unknown
 
 Config = dict[str, Any]
@@ -52,7 +53,7 @@ def run_hydra(verb: str, arguments: list[str], job: Callable[[Config], None]) ->
     if folder and "job" in option_values(arguments, "--cfg", "-c"):
         return _show(verb, arguments)
     searched = search_path(arguments) if folder else []  # a person's own groups must not hide a verb's keys either
-    sys.argv = ["sensorium", *_flags_first([*searched, *(_declared(argument) for argument in arguments)])]
+    overrides = [*searched, *(_declared(argument) for argument in arguments)]
 
     def call(config: DictConfig) -> None:
         try:
@@ -61,10 +62,23 @@ def run_hydra(verb: str, arguments: list[str], job: Callable[[Config], None]) ->
             raise _Failed(error) from error
 
     try:
-        with explained(verb, arguments):
+        with explained(verb, arguments), _sweep_folder(verb, arguments) as more:
+            sys.argv = ["sensorium", *_flags_first([*overrides, *more])]
             hydra.main(version_base="1.3", config_path=folder, config_name=verb)(call)()
     except _Failed as failed:
         raise failed.args[0] from None
+
+
+@contextmanager
+def _sweep_folder(verb: str, arguments: list[str]) -> Iterator[list[str]]:
+    """The override that keeps what Hydra notes of a sweep out of the working directory; of `train` the sweep's folder
+    is the place for it.
+    """
+    if verb == "train" or not {"-m", "--multirun"} & set(arguments):
+        yield []
+        return
+    with TemporaryDirectory() as folder:
+        yield [f"hydra.sweep.dir={quoted(folder)}"]
 
 
 @contextmanager

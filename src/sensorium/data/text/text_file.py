@@ -11,6 +11,7 @@ from sensorium.data.settings import check_fractions
 from sensorium.data.text.running import RunningText, make_language_data
 from sensorium.data.text.text_settings import RunningTextSettings
 from sensorium.errors import RequestError
+from sensorium.files import refuse_whole_system
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,7 @@ class TextFile(RunningTextSettings):
 
 def _under(folder: Path, suffix: str) -> Iterator[Path]:
     """Files in a folder and in those inside it; hidden ones, whose names begin with a dot, are left aside."""
+    refuse_whole_system(folder)
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(place) / name for name in files if name.endswith(suffix) and not name.startswith("."))
