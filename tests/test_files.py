@@ -4,19 +4,25 @@ import csv
 import io
 import json
 import os
+import resource
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sensorium import output
+from sensorium.checkpoint import save_atomically
 from sensorium.data.base import Problem
 from sensorium.data.io.tables import open_table
+from sensorium.errors import RequestError, RunError
 from sensorium.files import (
     csv_text,
     json_text,
     replacing,
+    walk,
     write_atomically,
     write_csv,
     write_json,
@@ -150,3 +156,69 @@ def test_json_is_valid_whatever_is_in_it():
         "all": [1.5, None, {"x": None}],
         "t": "\x9b31m \u2028 \ud83d \x1b é",
     }
+
+
+def test_a_device_and_a_pipe_are_written_to_and_stay(tmp_path, capfd):
+    write_atomically(Path("/dev/stdout"), "seen")
+    assert capfd.readouterr().out == "seen"
+    write_atomically(Path("/dev/null"), "gone")
+    assert Path("/dev/null").is_char_device()
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(tmp_path / "pipe", "through")
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_file_of_standard_output_is_gone_on_with_and_not_begun_anew(tmp_path, monkeypatch):
+    with (tmp_path / "log").open("wb") as file:
+        file.write(b"before ")
+        file.flush()
+        write_atomically(Path(f"/dev/fd/{file.fileno()}"), "after")
+    assert (tmp_path / "log").read_text() == "before after"
+
+
+def test_of_a_link_what_it_leads_to_is_replaced(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "real").write_text("old")
+    (tmp_path / "folder" / "real").chmod(0o604)
+    (tmp_path / "link").symlink_to(Path("folder") / "real")
+    write_atomically(tmp_path / "link", "new")
+    assert (tmp_path / "link").readlink() == Path("folder") / "real"
+    assert (tmp_path / "folder" / "real").read_text() == "new"
+    assert (tmp_path / "folder" / "real").stat().st_mode & 0o777 == 0o604
+
+
+@pytest.fixture
+def little_room(tmp_path):
+    """Files of at most 2,000 bytes, for this process, as on a disk that is full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_is_said_with_the_name_of_the_file_and_leaves_the_old_one(tmp_path, little_room):
+    path = tmp_path / "a"
+    path.write_text("old")
+    with pytest.raises(OSError, match=f"File too large: '{path}'"):
+        write_atomically(path, b"x" * 5000)
+    with (
+        pytest.raises(RunError, match=f"output={path} cannot be written: File too large."),
+        output.opened(str(path)) as f,
+    ):
+        f.write("x" * 50000)
+    with pytest.raises(
+        RunError, match=f"{path}: could not be written .File too large.. The one before it is untouched"
+    ):
+        save_atomically({"weights": torch.zeros(5000)}, path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_whole_file_system_is_not_looked_through(tmp_path):
+    (tmp_path / "root").symlink_to("/")
+    for folder in (Path("/"), tmp_path / "root", Path("/proc")):
+        with pytest.raises(RequestError, match=f"{folder} is .* file system; name a folder in it"):
+            walk(folder)

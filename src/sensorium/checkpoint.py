@@ -8,7 +8,7 @@ It is opened with `weights_only=True`, so nothing in it is executed. Beside Ligh
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -70,9 +70,19 @@ def save_atomically(payload: dict[str, Any], path: Path) -> None:
     """Writes beside the target, syncs, renames: the file at `path` is the old one or the new one, never half of one."""
     try:
         with replacing(path) as file:
-            torch.save(payload, file)
+            _save(payload, file)
     except OSError as error:
         raise RunError(f"{path}: could not be written ({error.strerror}). The one before it is untouched.") from error
+
+
+def _save(payload: dict[str, Any], file: BinaryIO) -> None:
+    """torch.save. Raises the OSError (a full disk) that it hides behind a RuntimeError about a position in the file."""
+    try:
+        torch.save(payload, file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from error
+        raise
 
 
 def read_raw(path: Path) -> dict[str, Any]:

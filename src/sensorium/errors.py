@@ -5,6 +5,7 @@ Two kinds, told apart by exit status: `RequestError` (2) when what was asked can
 """
 
 import difflib
+import errno
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -99,6 +100,21 @@ def not_possible(key: str, value: Any, allowed: str, choices: Iterable[str] = ()
     guess = nearest(shown, choices)
     hint = f" Did you mean {guess}?" if guess else ""
     return RequestError(f"{key}={shown} is not possible.{hint} Allowed: {allowed}.")
+
+
+# A disk, quota or file size that is used up, or a disk that fails: no other request would have fared better.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+def is_full(error: OSError) -> bool:
+    """Whether writing failed for want of room, and not because of the place that was asked for."""
+    return error.errno in _NO_ROOM
+
+
+def unwritable(what: str, error: OSError, hint: str = "") -> SensoriumError:
+    """The error for something that could not be written: a wrong request, unless the disk is full."""
+    kind = RunError if is_full(error) else RequestError
+    return kind(f"{what} cannot be written: {error.strerror or error}.{hint and ' '}{hint}")
 
 
 def missing_extra(package: str, extra: str) -> RequestError:

@@ -19,6 +19,7 @@ from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
+from sensorium.tasks.plots import undrawn_notes
 
 
 def evaluate(loaded: Checkpoint, split: Any, *, config: RunConfig, device: torch.device, trust: bool) -> Evaluation:
@@ -52,6 +53,8 @@ def evaluate_run(
             monitor=chosen["monitor"],
             best_epoch=chosen["best_epoch"],
         )
+        for note in undrawn_notes():
+            say(note)
         runs.write_metrics(run, named(evaluation, "test"))
     return evaluation
 

@@ -10,14 +10,15 @@ import secrets
 import select
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sensorium.errors import nearest
+from sensorium.errors import RequestError, nearest
 
 _WAIT = 10  # seconds for somebody to write to a pipe
 STORED = "sensorium-stored"  # for `errors=` when text is written: nothing that a string can hold fails
+_DESCRIPTOR = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/(\d+)")
 _QUOTED = re.compile(r'[",;\t\r\n\0]|^\s|\s$')
 # Valid in a JSON string, and yet a terminal would obey them, a program take them for line ends, or UTF-8 not have them.
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -95,7 +96,9 @@ def walk(folder: Path) -> tuple[list[Path], list[Path]]:
     """Every file that a person put into a folder and its sub-folders, by name, and the links that lead back up.
 
     Links are followed, but not one to a folder it lies in. Hidden entries, and what file browsers leave, are skipped.
+    Raises RequestError for a whole file system.
     """
+    refuse_whole_system(folder)
     found: list[str] = []
     loops: list[Path] = []
     for parent, folders, files in os.walk(folder, followlinks=True):
@@ -109,6 +112,15 @@ def walk(folder: Path) -> tuple[list[Path], list[Path]]:
     return [Path(path) for path in sorted(found)], sorted(loops)
 
 
+def refuse_whole_system(folder: Path) -> None:
+    """Raises RequestError for / and for what is no folder of files: to look through it would not end."""
+    place = folder.resolve()
+    if place == Path(place.anchor) or str(place) in ("/dev", "/proc", "/sys"):
+        raise RequestError(
+            f"{folder} is {'the whole' if len(place.parts) == 1 else 'a'} file system; name a folder in it."
+        )
+
+
 def leads_back(link: Path, top: Path) -> bool:
     """Whether a link below the folder `top` leads to a folder that it was reached through, itself or by other links."""
     target, above = link.resolve(), link.parent
@@ -119,23 +131,60 @@ def leads_back(link: Path, top: Path) -> bool:
     return True
 
 
+def is_stream(path: str | Path) -> bool:
+    """Whether what is written there goes through: a device, a pipe (FIFO), a file descriptor such as /dev/stdout."""
+    if _DESCRIPTOR.fullmatch(str(path)):
+        return True
+    with suppress(OSError, ValueError):
+        mode = os.stat(path).st_mode  # noqa: PTH116 (of a str too)
+        return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+    return False
+
+
+def same_file(one: str | Path, other: str | Path) -> bool:
+    """Whether both are there and are one file or folder, by whatever name or link."""
+    with suppress(OSError, ValueError):
+        return os.path.samefile(one, other)  # noqa: PTH121
+    return False
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A binary file that takes the place of `path` when the block ends, and vanishes when the block raises.
 
     Folders on the way are made. The temporary file lies in the same folder, because a rename is atomic only inside
-    one file system.
+    one file system. Of a link the file that it leads to is replaced; a file that is replaced keeps its permissions. A
+    device or a pipe is written to as it is. An OSError, such as that of a full disk, names the file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.tmp")
+    if is_stream(path):
+        with _stream(path) as file:
+            yield file
+        return
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    temporary = target.with_name(f".{target.name[:50]}.{secrets.token_hex(4)}.tmp")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        if target.exists():
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        temporary.replace(target)
+    except OSError as error:
+        if error.filename is None and not isinstance(error, BrokenPipeError):
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _stream(path: Path) -> BinaryIO:
+    """A device or pipe, open to write. A file descriptor is written to from where it is: > FILE is not begun anew."""
+    found = _DESCRIPTOR.fullmatch(str(path))
+    if found is None:
+        return path.open("wb")
+    return os.fdopen(os.dup({"stdout": 1, "stderr": 2}.get(found[1]) or int(found[2])), "wb")
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

@@ -13,8 +13,8 @@ from rich.control import Control
 from rich.segment import Segment
 from rich.table import Table
 
-from sensorium.errors import LAYOUT, RequestError, RunError, printable
-from sensorium.files import STORED, csv_text, json_text, replacing, write_atomically
+from sensorium.errors import LAYOUT, RequestError, printable, unwritable
+from sensorium.files import STORED, csv_text, is_file, is_folder, json_text, replacing, write_atomically
 
 Record = dict[str, Any]
 _STYLE: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False}
@@ -29,6 +29,10 @@ class PlainConsole(Console):
         """As `Console.print`."""
         shown = (printable(item, keep=LAYOUT) if isinstance(item, str) else item for item in objects)
         super().print(*shown, **options)
+
+    def on_broken_pipe(self) -> None:
+        """Leaves it to the command what happens when nobody reads its output any more; rich would end the program."""
+        raise BrokenPipeError
 
 
 class LoggedConsole(PlainConsole):
@@ -86,10 +90,8 @@ def write_text(text: str, *, output: str | None) -> None:
     if output is None:
         put(text)
         return
-    try:
+    with writing(output):
         write_atomically(Path(output), text.encode("utf-8", errors=STORED))
-    except OSError as error:
-        raise RequestError(f"output={output} cannot be written: {error.strerror}.") from error
 
 
 def as_json(record: Record) -> str:
@@ -122,7 +124,7 @@ def formula_notes(paths: Iterable[Path]) -> list[str]:
     """
     notes = []
     for path in paths:
-        if path.suffix != ".csv":
+        if path.suffix != ".csv" or not is_file(path):
             continue
         csv.field_size_limit(sys.maxsize)
         with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
@@ -189,16 +191,24 @@ def opened(path: str | None) -> Iterator[Any]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    if Path(path).is_dir():
+    if is_folder(Path(path)):
         raise RequestError(f"output={path} cannot be written: it is a folder. Name a file.")
+    with writing(path), replacing(Path(path)) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", errors=STORED, newline="")
+        yield text
+        text.flush()
+        text.detach()  # the file is not the wrapper's to close
+
+
+@contextlib.contextmanager
+def writing(path: str | None) -> Iterator[None]:
+    """Turns an OSError into one that names the output. A pipe that nobody reads any more stays what it is."""
     try:
-        with replacing(Path(path)) as file:
-            text = io.TextIOWrapper(file, encoding="utf-8", errors=STORED, newline="")
-            yield text
-            text.flush()
-            text.detach()  # the file is not the wrapper's to close
+        yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise RunError(f"output={path} cannot be written: {error.strerror}.") from error
+        raise unwritable("standard output" if path is None else f"output={path}", error) from error
 
 
 class FileNames:
@@ -210,6 +220,11 @@ class FileNames:
     def __init__(self, folder: Path, *, suffix: str) -> None:
         self._folder, self._suffix = folder, suffix
         self._taken: set[str] = set()
+
+    def paths_for(self, sources: Iterable[object]) -> list[Path]:
+        """Where the files of these inputs would go, if they were all that there are."""
+        fresh = FileNames(self._folder, suffix=self._suffix)
+        return [fresh.path_for(str(source)) for source in sources]
 
     def path_for(self, source: str) -> Path:
         """Where the file of an input goes; another one at every call."""

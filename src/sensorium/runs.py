@@ -48,7 +48,7 @@ def create(root: Path, name: str) -> RunFolder:
 
 def discard(run: RunFolder) -> None:
     """Removes a run that ended before its first checkpoint, and its parent folder if nothing else is in it."""
-    if not run.checkpoints.exists():
+    if not any(run.checkpoints.glob("*.ckpt")):
         shutil.rmtree(run.folder, ignore_errors=True)
         with contextlib.suppress(OSError):
             run.folder.parent.rmdir()

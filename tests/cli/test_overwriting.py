@@ -1,6 +1,7 @@
 """output= and the keys that name folders: nothing that a command reads is lost, whatever name it goes by."""
 
 import csv
+import json
 import os
 import shutil
 from pathlib import Path
@@ -27,7 +28,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, trained_run: Path) -> Path:
     with (root / "list.csv").open("w", newline="") as file:
         images = sorted((root / "photos").rglob("*.png"))
         csv.writer(file).writerows([("path", "label"), *((path.relative_to(root), "3") for path in images)])
-    (root / "photos" / "notes.json").write_text("a person's own")
+    (root / "link.png").hardlink_to(root / "photos" / "class_0" / "000.png")
+    for path in (root / "photos" / "notes.json", root / "there.json"):
+        path.write_text("a person's own")
     return root
 
 
@@ -55,6 +58,17 @@ CASES = [
         "a file among the data (dataset.root=",
     ),
     (f"{EVAL} dataset=image_folder dataset.root=photos folder=photos", "folder=photos is where the data is"),
+    (f"{PREDICT} output=link.png overwrite=true", "output=link.png is read by this command"),
+    ("predict ckpt=my.ckpt input=photos/*/*.png output=photos/class_0/001.png overwrite=true", "is read by this"),
+    (f"{PREDICT} output=there.json", "output=there.json is there already; overwrite=true replaces it"),
+    (f"{PREDICT} output=run/metrics.json overwrite=true", "output=run/metrics.json is a file of a run"),
+    (f"{PREDICT} output=run/checkpoints/last.ckpt overwrite=true", "run/checkpoints/last.ckpt is a file of a run"),
+    (f"{EVAL} output=there.json", "output=there.json is there already; overwrite=true replaces it"),
+    ("list output=there.json", "output=there.json is there already; overwrite=true replaces it"),
+    ("list what=model output=there.json", "output=there.json is there already; overwrite=true replaces it"),
+    (f"{EVAL} folder=run overwrite=true", "folder=run holds the files of a run"),
+    (f"{EVAL} folder=run/plots overwrite=true", "folder=run/plots holds the files of a run"),
+    (f"{EVAL} folder=photos", "folder=photos holds class_0, class_1"),
     (f"{EVAL} folder=my.ckpt", "cannot be written to my.ckpt, which is a file. Say folder=OTHER."),
 ]
 
@@ -69,16 +83,58 @@ def test_nothing_that_is_read_is_written_over(world: Path, command: str, message
     result = run_command(command.split(), world)
     assert result.status == 2, result
     assert message in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    assert len(result.stderr.splitlines()) <= 2
     assert contents(world) == before
 
 
-def test_a_result_of_before_is_written_over(world: Path) -> None:
-    (world / "result.json").write_text("of before")
-    result = run_command([*PREDICT.split(), "output=result.json"], world)
+def test_a_file_that_is_there_is_replaced_when_that_is_asked_for(world: Path) -> None:
+    """A link stays a link, and what it leads to keeps its permissions."""
+    (world / "real.json").write_text("of before")
+    (world / "real.json").chmod(0o640)
+    (world / "result.json").symlink_to("real.json")
+    result = run_command([*PREDICT.split(), "output=result.json", "overwrite=true"], world)
     assert (result.status, result.stderr) == (0, "1 prediction written to result.json\n")
-    assert "000.png" in (world / "result.json").read_text()
-    (world / "result.json").unlink()
+    assert (world / "result.json").readlink() == Path("real.json")
+    assert "000.png" in (world / "real.json").read_text()
+    assert (world / "real.json").stat().st_mode & 0o777 == 0o640
+    for name in ("real.json", "result.json"):
+        (world / name).unlink()
+
+
+def test_an_evaluation_replaces_what_an_evaluation_wrote_and_nothing_else(world: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tables"
+    given = ["eval", "ckpt=my.ckpt", f"folder={folder}"]
+    assert run_command(given, world).status == 0
+    written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert set(json.loads((folder / "evaluation.json").read_text())["files"]) == written - {"evaluation.json"}
+    for path in (folder / "predictions.csv", folder / "notes.txt", folder / "predictions.jsonl"):
+        path.write_text("own")
+    assert run_command(given, world).status == 0  # its own files again, beside those of a person
+    assert (folder / "predictions.csv").read_text() != "own"
+    before = contents(folder)
+    result = run_command([*given, "predictions=jsonl"], world)
+    assert result.status == 2
+    assert f"{folder} holds predictions.jsonl, which no evaluation wrote." in result.stderr
+    assert contents(folder) == before
+    assert run_command([*given, "predictions=jsonl", "overwrite=true"], world).status == 0
+    assert (folder / "predictions.jsonl").read_text() != "own"
+    assert (folder / "notes.txt").read_text() == "own"
+
+
+def test_files_in_folders_are_checked_when_their_names_are_known(tmp_path: Path) -> None:
+    image = tmp_path / "a.png"
+    image.write_text("read")
+    (tmp_path / "out").mkdir()
+    hard, soft, other = (tmp_path / "out" / name for name in ("hard.png", "soft.png", "other.png"))
+    hard.hardlink_to(image)
+    soft.symlink_to(image)
+    other.touch()
+    for path in (hard, soft):
+        with pytest.raises(RequestError, match=f"{path.name} is read by this command"):
+            overwriting.check_targets([path], {"overwrite": True}, [image])
+    with pytest.raises(RequestError, match=r"other\.png is there already"):
+        overwriting.check_targets([tmp_path / "new.png", other], {"overwrite": False}, [image])
+    overwriting.check_targets([tmp_path / "new.png", other], {"overwrite": True}, [image])
 
 
 @pytest.mark.parametrize("name", ["train.de", "[a].txt", "words.txt"])

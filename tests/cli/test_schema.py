@@ -6,23 +6,37 @@ Nothing is trained here: a request ends at the check.
 import copy
 import functools
 import inspect
+import itertools
 import math
+import operator
+import re
 from types import SimpleNamespace
 
 import lightning.pytorch as pl
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from sensorium.annotations import is_number
 from sensorium.cli import app, configs, main, request, schema
-from sensorium.cli.rules import LARGEST
+from sensorium.cli.literal import literal
+from sensorium.cli.rules import LARGEST, PATH, PATHS
 from sensorium.errors import RequestError
 
 VERBS = ("train", "eval", "predict", "list")
-GIVEN = {"eval": ["ckpt=a.ckpt"], "predict": ["ckpt=a.ckpt", "input=a.png"], "train": [], "list": []}
-KEYS = [(verb, key) for verb in VERBS for key in schema.RULES[verb]]
+GIVEN = {
+    "eval": ["ckpt=a.ckpt"],
+    "predict": ["ckpt=a.ckpt", "input=a.png"],
+    "train": ["callbacks=ema_early_stopping"],
+    "list": [],
+}
+OF_OTHERS = (  # keys that other members of a group have
+    *("optimizer.momentum", "optimizer.alpha", "optimizer.adam_lr_ratio", "scheduler.start", "scheduler.peak_at"),
+    *("scheduler.factor", "scheduler.gamma", "scheduler.patience", "scheduler.min_lr"),
+)
+KEYS = [(verb, key) for verb in VERBS for key in schema.RULES[verb] if key not in OF_OTHERS]
 ODD = "\x00\n\t'\"[]{}()$,:=~+@\\ä漢🙂\u202e"
 WORDS = st.text(alphabet=st.sampled_from(ODD + "abc019 .-_/"), max_size=12)
 PLAIN = st.one_of(
@@ -44,9 +58,12 @@ def composed(verb: str) -> dict:
 
 def changed(verb: str, key: str, value: object) -> dict:
     config = copy.deepcopy(composed(verb))
-    section, _, name = key.rpartition(".")
-    (config[section] if section else config)[name] = value
+    section_of(config, key)[key.rpartition(".")[2]] = value
     return config
+
+
+def section_of(config: dict, key: str) -> dict:
+    return functools.reduce(operator.getitem, key.split(".")[:-1], config)
 
 
 def outcome(verb: str, config: dict) -> str | None:
@@ -108,7 +125,7 @@ def test_what_no_key_takes_is_refused_by_every_key(verb, key):
 
 BY_HAND = [
     ("train", "seed", [0, -1, 2**63 - 1], [2**63, 1.5, 1e31, "a", True, None]),
-    ("train", "lr", [0.1, 1, "find"], [0, -1, "fnd", math.inf, True, None]),
+    ("train", "lr", [0.1, 1, "find"], [0, -1, 1e30, "fnd", math.inf, True, None]),
     ("train", "batch_size", [1, "auto", 2**31 - 1], [0, 2**31, 1.5, "", None]),
     ("train", "label_smoothing", [0, 0.5], [1, -0.1, "a", None]),
     ("train", "run_root", ["runs", "a b"], ["", 5, None, "a\0b", ["a"]]),
@@ -122,6 +139,15 @@ BY_HAND = [
     ("train", "trainer.limit_val_batches", [None, 0, 0.5, 1, 10], [-1, 1.5, "a", True]),
     ("train", "trainer.max_time", [None, "00:01:00:00", {"hours": 1}], ["soon", 5, {"ours": 1}, {}]),
     ("train", "decoding.word_score", [None, -2, 0.5], ["a", math.inf, True]),
+    ("train", "optimizer.weight_decay", [0, 0.05], [-1, 1e30, "a", True]),
+    ("train", "optimizer.betas", [[0.9, 0.999], [0, 0]], [[1, 0.9], [0.9], 0.9, None, [True, 0]]),
+    ("train", "scheduler.final", [0, 1, 0.1], [-1, 2, "a", None]),
+    ("train", "scheduler.warmup_epochs", [0, 0.5, 5], [-1, "a", None]),
+    ("train", "callbacks.checkpoints.every_seconds", [None, 0, 60], [-1, "abc", True]),
+    ("train", "callbacks.checkpoints.every_n_steps", [None, 1], [0, -1, 1.5, "abc"]),
+    ("train", "callbacks.checkpoints.keep_epochs", [0, 5], [-1, None, "abc"]),
+    ("train", "callbacks.early_stopping.patience", [0, 5], [-1, 1.5, "abc", None]),
+    ("train", "callbacks.ema.decay", [0, 0.999], [1, 2, -1, "abc", None]),
     ("eval", "ckpt", ["a", ["a", "b"]], [None, 1, [], ["a", None], ""]),
     ("eval", "split", [None, "test", "all"], ["tset", 1]),
     ("predict", "input", [None, "a", ["a", "b"]], [1, [], {"a": "b"}]),
@@ -148,8 +174,7 @@ def test_a_limit_is_said_only_to_those_who_pass_it():
 @pytest.mark.parametrize(("verb", "key"), [(v, k) for v, k in KEYS if v == "train"], ids=lambda value: value)
 def test_a_key_that_is_taken_away(verb, key):
     config = copy.deepcopy(composed(verb))
-    section, _, name = key.rpartition(".")
-    present = (config[section] if section else config).pop(name, "absent") != "absent"
+    present = section_of(config, key).pop(key.rpartition(".")[2], "absent") != "absent"
     told = outcome(verb, config)
     listed = key in app.needed_keys(verb)
     assert (told is not None) == (present and listed)
@@ -196,6 +221,71 @@ def test_no_command_is_a_fault(place, form, value, monkeypatch_module, capsys):
     assert "Traceback" not in told
     assert "fault in Sensorium" not in told
     assert (len(told.splitlines()) in (1, 2, 3)) == (status == 2), told
+
+
+# Of every key of every verb, as typed. A key that names files takes any text for a name.
+WRONG = (
+    *("abc-def", "", "null", "-7", "1e30", "nan", "1.5", "true", "[1,[2]]", "{a: 1}"),
+    *("9" * 25, "9" * 400, "a,b", "(", "'"),
+)
+
+
+@functools.cache
+def asked(argument: str) -> object:
+    """A value as Hydra's grammar reads it."""
+    (item,) = OverridesParser.create().parse_overrides(literal([argument]))
+    return item.value() if not item.is_sweep_override() else "a,b"
+
+
+def test_wrong_values_of_every_key_are_answered():
+    """Over a thousand, each checked as a command is, but for the time that composing takes."""
+    refused, faults = 0, []
+    for verb, key in KEYS:
+        config, path = changed(verb, key, None), schema.RULES[verb][key].allows in (PATH.allows, PATHS.allows)
+        for value in WRONG:
+            section_of(config, key)[key.rpartition(".")[2]] = asked(f"{'run_root' if path else 'seed'}={value}")
+            told = outcome(verb, config)
+            refused += told is not None
+            if told is not None and not (told.startswith(key) and len(told.splitlines()) <= 4 and len(told) < 600):
+                faults.append((verb, key, value, told))
+            senseless = (value in ("{a: 1}", "nan") and not path) or value in ("[1,[2]]", "9" * 400)
+            if told is None and senseless:
+                faults.append((verb, key, value, "accepted"))
+    assert faults == []
+    assert refused > 1000
+
+
+def test_misspelled_keys_are_answered_with_the_key_that_is_meant():
+    for verb in VERBS:
+        known = [*app._flatten(composed(verb)), *(configs.groups() if verb == "train" else ())]
+        for key in set(known) & set(schema.RULES[verb]):
+            told = str(app.unknown_key(f"{key}z", verb, known))
+            assert told.startswith(f"There is no key '{key}z'. Did you mean {key}?")
+            assert len(told.splitlines()) == 2
+
+
+def test_wrong_commands_are_answered(monkeypatch_module, capsys):
+    """The whole way of a command, which takes a third of a second: of each verb some."""
+    turn = itertools.cycle(("{a:1}", "abc-def", "[1,[2]]", "nan", "9" * 400))
+    numbers = [(verb, key) for verb, key in KEYS if outcome(verb, changed(verb, key, "some text")) is not None]
+    commands = [[verb, *GIVEN[verb], f"{key}={next(turn)}"] for verb, key in numbers[::15]]
+    commands += [[verb, *GIVEN[verb], f"{key}z=1"] for verb, key in KEYS[::40]]
+    commands += [["train", f"{group}=5"] for group in configs.groups()[::4]]
+    unanswered = []
+    for command in commands:
+        status = main.main(command)
+        told = capsys.readouterr().err
+        if status != 2 or not 1 <= len(told.splitlines()) <= 4 or "Traceback" in told or "fault in" in told:
+            unanswered.append((" ".join(command)[:200], status, told[:300]))
+    assert unanswered == []
+    assert len(commands) > 12
+
+
+@pytest.mark.parametrize("key", OF_OTHERS)
+def test_keys_of_other_optimizers_and_schedulers(key):
+    for value in (-1, "abc", None, [1], math.nan):
+        with pytest.raises(RequestError, match=re.escape(key)):
+            schema.check("train", {key.partition(".")[0]: {key.partition(".")[2]: value}})
 
 
 @pytest.fixture(scope="module")

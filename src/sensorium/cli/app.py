@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import hydra
@@ -29,6 +30,7 @@ from sensorium.cli.composition import (
     option_values,
     search_path,
 )
+from sensorium.cli.literal import literal, quoted
 from sensorium.errors import RequestError, SensoriumError, listing, missing_extra, nearest, unknown
 
 Config = dict[str, Any]
@@ -41,6 +43,7 @@ class _Failed(BaseException):
 def run_hydra(verb: str, arguments: list[str], job: Callable[[Config], None]) -> None:
     """Composes the config of a verb and hands it, resolved and as plain types, to `job`; several times with -m."""
     check_arguments(verb, arguments)
+    arguments = literal(arguments)
     if _folder(verb):
         check_choices(arguments)
     # Hydra prints and exits on an error unless told to raise it.
@@ -50,7 +53,7 @@ def run_hydra(verb: str, arguments: list[str], job: Callable[[Config], None]) ->
     if folder and "job" in option_values(arguments, "--cfg", "-c"):
         return _show(verb, arguments)
     searched = search_path(arguments) if folder else []  # a person's own groups must not hide a verb's keys either
-    sys.argv = ["sensorium", *_flags_first([*searched, *(_declared(argument) for argument in arguments)])]
+    overrides = [*searched, *(_declared(argument) for argument in arguments)]
 
     def call(config: DictConfig) -> None:
         try:
@@ -59,10 +62,23 @@ def run_hydra(verb: str, arguments: list[str], job: Callable[[Config], None]) ->
             raise _Failed(error) from error
 
     try:
-        with explained(verb, arguments):
+        with explained(verb, arguments), _sweep_folder(verb, arguments) as more:
+            sys.argv = ["sensorium", *_flags_first([*overrides, *more])]
             hydra.main(version_base="1.3", config_path=folder, config_name=verb)(call)()
     except _Failed as failed:
         raise failed.args[0] from None
+
+
+@contextmanager
+def _sweep_folder(verb: str, arguments: list[str]) -> Iterator[list[str]]:
+    """The override that keeps what Hydra notes of a sweep out of the working directory; of `train` the sweep's folder
+    is the place for it.
+    """
+    if verb == "train" or not {"-m", "--multirun"} & set(arguments):
+        yield []
+        return
+    with TemporaryDirectory() as folder:
+        yield [f"hydra.sweep.dir={quoted(folder)}"]
 
 
 @contextmanager
@@ -168,6 +184,7 @@ def composed(verb: str, arguments: list[str]) -> Config:
     """The config that `run_hydra` hands to its job, without running Hydra's; RequestError for one that cannot be."""
     load_plugins()
     check_arguments(verb, arguments)
+    arguments = literal(arguments)
     overrides = _overrides(arguments)
     with explained(verb, arguments):
         if _folder(verb) is None:
@@ -203,7 +220,7 @@ def check(verb: str, config: Config) -> None:
     schema.check(verb, config, needed=needed_keys(verb))
     if verb == "train":
         sections.check(config)
-    overwriting.check(config)
+    overwriting.check(config, dataset=None if verb == "eval" else {})  # eval's is the checkpoint's, not read yet
 
 
 def needed_keys(verb: str) -> list[str]:
@@ -323,7 +340,7 @@ def override(config: Config, overrides: list[str]) -> Config:
     changed = OmegaConf.create(config)
     known = _flatten(config)
     try:
-        parsed = OverridesParser.create().parse_overrides(overrides)
+        parsed = OverridesParser.create().parse_overrides(literal(overrides))
     except (HydraException, ValueError) as error:
         raise explain(error, "train", overrides) from error
     for item in parsed:

@@ -16,6 +16,7 @@ from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sensorium.cli import configs
+from sensorium.cli.literal import quoted
 from sensorium.import_path import without_working_directory
 
 Choices = Mapping[str, str | None]  # the member of each group, by group
@@ -119,8 +120,8 @@ def search_path(arguments: Sequence[str], *, given: bool = False) -> list[str]:
     folders = [own] if (own := configs.own_folder()) else []
     if given:
         folders += given_folders(arguments)
-    quoted = ",".join(f"'file://{folder}'" for folder in folders)
-    return [f"hydra.searchpath=[{quoted}]"] if folders else []
+    places = ",".join(quoted(f"file://{folder}") for folder in folders)
+    return [f"hydra.searchpath=[{places}]"] if folders else []
 
 
 def given_folders(arguments: Sequence[str]) -> list[Path]:

@@ -5,16 +5,17 @@ from typing import Any
 
 from sensorium import checkpoint, evaluation, output
 from sensorium.build import check_targets, device_of
-from sensorium.cli import overwriting
+from sensorium.cli import evaluation_folder, overwriting
 from sensorium.cli.app import Config, check, run_hydra
 from sensorium.cli.eval_data import evaluation_data, settings_for
 from sensorium.cli.predict import checkpoint_path
 from sensorium.cli.request import own_arguments
-from sensorium.errors import RequestError
+from sensorium.errors import RequestError, unwritable
 from sensorium.run_config import RunConfig
 from sensorium.specs import Spec
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
+from sensorium.tasks.plots import undrawn_notes
 
 
 def run(arguments: list[str]) -> int:
@@ -52,6 +53,8 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     )
     overwriting.check(config, dataset=settings.dataset)
     data, name, split = evaluation_data(loaded, settings, about_data, config["split"])
+    folder = Path(str(config["folder"])) if config["folder"] else _beside(loaded.path) / f"eval_{name}"
+    evaluation_folder.check(folder, overwrite=config["overwrite"])
     for note in task.truncation_notes(split, loaded.spec):
         output.complain(note)
     result = evaluation.evaluate(
@@ -60,23 +63,24 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     records = _records(result, name, resamples=config["bootstrap"])
     if other is not None:
         records += _compared(other, result, split, settings, config)
-    folder = Path(str(config["folder"])) if config["folder"] else _beside(loaded.path) / f"eval_{name}"
+    notes: list[str] = []
+    about = {"checkpoint": str(loaded.path), "split": name, "metrics": evaluation.named(result, name)}
     try:
-        evaluation.record_problems(folder, data.problems, say=output.complain)
-        paths = task.report(
-            result,
-            folder=folder,
-            split=split,
-            spec=loaded.spec,
-            predictions_format=config["predictions"],
-            split_name=name,
-        )
-        for note in output.formula_notes(paths):
-            output.complain(note)
+        with evaluation_folder.filled(folder, overwrite=config["overwrite"], about=about) as place:
+            evaluation.record_problems(place, data.problems, say=notes.append)
+            paths = task.report(
+                result,
+                folder=place,
+                split=split,
+                spec=loaded.spec,
+                predictions_format=config["predictions"],
+                split_name=name,
+            )
+            notes += [*output.formula_notes(paths), *undrawn_notes()]
     except OSError as error:
-        raise RequestError(
-            f"Tables and plots cannot be written to {folder}: {error.strerror}. Say folder=OTHER."
-        ) from error
+        raise unwritable(f"{folder}: tables and plots", error, "Say folder=OTHER.") from error
+    for note in notes:
+        output.complain(note.replace(str(place), str(folder)))
     _print(records, result, config, title=f"{name}: {len(split):,} examples", folder=folder)
 
 

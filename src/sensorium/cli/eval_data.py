@@ -10,6 +10,7 @@ from sensorium.build import load_data
 from sensorium.checkpoint import Checkpoint
 from sensorium.cli.app import explained, override
 from sensorium.cli.composition import compose
+from sensorium.cli.literal import literal
 from sensorium.data.base import Data
 from sensorium.data.io.tables import open_table
 from sensorium.errors import RequestError, unknown
@@ -56,7 +57,9 @@ def settings_for(
 def _composed(about_data: list[str], arguments: list[str]) -> dict[str, Any]:
     """The dataset section for dataset=NAME dataset.KEY=..."""
     with explained("train", [*about_data, *arguments]):
-        return cast(dict[str, Any], OmegaConf.to_container(compose("train", about_data, arguments=arguments).dataset))
+        return cast(
+            dict[str, Any], OmegaConf.to_container(compose("train", literal(about_data), arguments=arguments).dataset)
+        )
 
 
 def default_split(settings: RunConfig, about_data: Sequence[str]) -> str:

@@ -1,15 +1,14 @@
 """sensorium VERB key=value ...: finds the verb, and turns errors into one or two lines and an exit status."""
 
 import importlib
-import io
 import os
 import sys
 import traceback
 
 from sensorium.cli import help as help_pages
+from sensorium.cli import streams
 from sensorium.cli.loading import loading
-from sensorium.errors import LAYOUT, RequestError, SensoriumError, printable, unknown
-from sensorium.files import STORED
+from sensorium.errors import LAYOUT, RequestError, SensoriumError, is_full, printable, unknown
 from sensorium.import_path import working_directory_last
 from sensorium.startup import signals_on_their_own_stack
 
@@ -28,13 +27,14 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit status: 0 done, 1 the run failed, 2 the request was wrong."""
     signals_on_their_own_stack()
     working_directory_last()
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors=STORED)  # a file name or text that is not UTF-8 ends no command
+    streams.prepare()
     arguments = sys.argv[1:] if arguments is None else arguments
     show_trace = "debug=true" in arguments
-    arguments = [_at_home(argument) for argument in arguments if argument not in ("debug=true", "debug=false")]
+    arguments = [argument for argument in arguments if argument not in ("debug=true", "debug=false")]
     try:
-        return _run(arguments)
+        status = _run(arguments)
+        sys.stdout.flush()  # here, where a full disk can be said
+        return status
     except SensoriumError as error:
         if show_trace:
             traceback.print_exc()
@@ -46,13 +46,17 @@ def main(arguments: list[str] | None = None) -> int:
         print("sensorium: stopped.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Whoever read our output has gone: `sensorium predict ... | head`. Python must not complain at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        streams.close(sys.stdout)  # whoever read our output has gone: `sensorium predict ... | head`
         return 0
     except Exception as error:  # noqa: BLE001 - the last line of defence: a fault of ours, said in one line
         if show_trace:
             traceback.print_exc()
         line = _shown((str(error).splitlines() or [""])[0])
+        if isinstance(error, OSError) and is_full(error):
+            streams.close(sys.stdout)
+            what = "standard output" if error.filename is None else _shown(str(error.filename))
+            print(f"sensorium: {what} cannot be written: {error.strerror}.", file=sys.stderr)
+            return 1
         if _is_out_of_memory(error):
             print(f"sensorium: out of memory: {line}\nA smaller batch, image or model needs less.", file=sys.stderr)
             return 1
@@ -68,14 +72,6 @@ def _shown(text: str) -> str:
     """A message in which what it quotes of a file cannot steer a terminal, nor fill it."""
     lines = [line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..." for line in text.split("\n")]
     return printable("\n".join(lines), keep=LAYOUT)
-
-
-def _at_home(argument: str) -> str:
-    """key=~/photos with the home folder in it: shells leave ~ alone behind an equals sign, and Hydra cannot read it."""
-    key, _, value = argument.partition("=")
-    if not value.startswith("~/") or "," in value or "'" in value or key in ("text", "prompt"):
-        return argument
-    return f"{key}='{os.path.expanduser(value)}'"  # noqa: PTH111 (it would lose a slash at the end)
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -103,6 +99,8 @@ def _run(arguments: list[str]) -> int:
     if any(argument in ("-h", "--help") for argument in rest):
         print(help_pages.verb(verb, rest))
         return 0
+    if verb == "train":
+        streams.outlive_readers()
     if verb not in LIGHT and "torch" not in sys.modules:
         # Seconds of importing are for requests that can be carried out.
         if importlib.import_module("sensorium.cli.request").answer(verb, rest):

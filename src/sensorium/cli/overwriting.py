@@ -1,12 +1,16 @@
-"""What a command writes never takes the place of what it reads: found before anything is computed."""
+"""What a command writes never takes the place of what it reads, of what a training left, nor, unless asked to, of any
+other file that is there already: found before anything is computed.
+"""
 
 import glob
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sensorium.errors import RequestError
+from sensorium.cli import evaluation_folder
+from sensorium.errors import RequestError, cut
+from sensorium.files import exists, is_file, is_folder, is_stream, same_file
 from sensorium.run_folder import RunFolder
 from sensorium.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
@@ -30,39 +34,68 @@ class _Input(NamedTuple):
     path: Path
 
 
-def check(config: Mapping[str, Any], *, dataset: Mapping[str, Any] | None = None) -> None:
-    """Refuses output=, and a key that names a folder to write to, where files that are read would be lost.
+def check(config: Mapping[str, Any], *, dataset: Mapping[str, Any] | None) -> None:
+    """Refuses output=, and a key that names a folder to write to, where files would be lost.
 
-    dataset: the section of the data that is read beside what the command names. A file is known by what it is, not by
-    its name: a link to it is the same file. Raises RequestError.
+    dataset: the section of the data that is read beside what the command names; None where it is not known yet, and
+    another check follows. A file is known by what it is, not by its name: a link to it is the same file. What is
+    neither read nor a run's is replaced with overwrite=true. Raises RequestError.
     """
+    overwrite = config.get("overwrite", False)
     if config.get("output") is not None:
-        _check_file(str(config["output"]), list(_inputs(config, dataset or {})))
+        _check_file(str(config["output"]), list(_inputs(config, dataset or {})), overwrite=overwrite or dataset is None)
     for key in FOLDER_KEYS:
-        if config.get(key) is not None and _is_file(_path(config[key])):
+        if config.get(key) is not None and exists(_path(config[key])) and not is_folder(_path(config[key])):
             raise RequestError(f"Results cannot be written to {config[key]}, which is a file. Say {key}=OTHER.")
-    if config.get("folder") is not None:
-        _check_report(str(config["folder"]), list(_data(dataset or {})))
+    if config.get("folder") is not None and dataset is not None:
+        _check_report(str(config["folder"]), list(_data(dataset)))
+        evaluation_folder.check(_path(config["folder"]), overwrite=overwrite)
 
 
-def _check_file(output: str, inputs: list[_Input]) -> None:
-    if not _is_file(output):
+def check_targets(targets: Iterable[Path], config: Mapping[str, Any], inputs: Iterable[Any]) -> None:
+    """The same for files in folders (overlay=, masks=, attention=, subtitles), once their names are known.
+
+    inputs: all that is predicted for. Raises RequestError.
+    """
+    there = [path for path in targets if os.path.lexists(path)]
+    if not there:
+        return
+    read = [*(Path(one) for one in inputs if isinstance(one, str | Path)), *(one.path for one in _inputs(config, {}))]
+    for path in there:
+        if any(same_file(path, one) for one in read):
+            raise RequestError(f"{path} is read by this command; choose another folder.")
+        _check_run(path, str(path))
+    if not config["overwrite"]:
+        found = f"{there[0]} and {len(there) - 1:,} more are" if len(there) > 1 else f"{there[0]} is"
+        raise RequestError(f"{found} there already; overwrite=true replaces what is there, or choose another folder.")
+
+
+def _check_file(output: str, inputs: list[_Input], *, overwrite: bool) -> None:
+    if is_stream(output) or not is_file(Path(output)):
         return
     for key, given, path in inputs:
-        if _same(output, path):
+        if same_file(output, path):
             what = "the checkpoint" if key in _CHECKPOINTS else f"read by this command ({key}={given})"
             raise RequestError(f"output={output} is {what}; choose another name.")
-        if key.startswith("dataset.") and path.is_dir() and Path(output).resolve().is_relative_to(path.resolve()):
+        if key.startswith("dataset.") and is_folder(path) and Path(output).resolve().is_relative_to(path.resolve()):
             raise RequestError(f"output={output} is a file among the data ({key}={given}); choose another name.")
-    if precious := _PRECIOUS.get(Path(output).suffix.lower()):
+    _check_run(Path(output), f"output={output}")
+    if precious := _PRECIOUS.get(Path(os.path.realpath(output)).suffix.lower()):
         raise RequestError(f"output={output} is {precious} that is there already; choose another name.")
+    if not overwrite:
+        raise RequestError(f"output={output} is there already; overwrite=true replaces it, or choose another name.")
+
+
+def _check_run(path: Path, said: str) -> None:
+    if evaluation_folder.is_of_run(Path(os.path.realpath(path)).parent):
+        raise RequestError(f"{said} is a file of a run; choose another name.")
 
 
 def _check_report(folder: str, data: list[_Input]) -> None:
     """The tables and plots of an evaluation have fixed names, which a file of the data may have too."""
     for key, given, path in data:
-        place = path if path.is_dir() else path.parent
-        if any(_same(target, place) for target in (Path(folder), Path(folder) / "plots")):
+        place = path if is_folder(path) else path.parent
+        if any(same_file(target, place) for target in (Path(folder), Path(folder) / "plots")):
             raise RequestError(f"folder={folder} is where the data is ({key}={given}); choose another folder.")
 
 
@@ -73,10 +106,20 @@ def _inputs(config: Mapping[str, Any], dataset: Mapping[str, Any]) -> Iterator[_
         found = (config.get(section) or {} if section else config).get(name)
         for given in found if isinstance(found, list) else [found]:
             if given is not None:
-                path = _path(given)
-                run = key in _CHECKPOINTS and path.is_dir()
-                yield _Input(key, str(given), RunFolder(path).best if run else path)
+                yield from (_Input(key, cut(given), path) for path in _paths(key, str(given)))
     yield from _data(dataset)
+
+
+def _paths(key: str, given: str) -> list[Path]:
+    """The files that an argument names: a checkpoint by its run, inputs by a glob or on standard input."""
+    path = _path(given)
+    if key in _CHECKPOINTS:
+        return [RunFolder(path).best if is_folder(path) else path]
+    if key == "input" and given == "-":
+        return [Path("/dev/stdin")]
+    if key == "input" and glob.has_magic(given) and not exists(path):
+        return [Path(one) for one in glob.glob(str(path), recursive=True)]  # noqa: PTH207 (as the inputs are found)
+    return [path]
 
 
 def _data(dataset: Mapping[str, Any]) -> Iterator[_Input]:
@@ -84,25 +127,9 @@ def _data(dataset: Mapping[str, Any]) -> Iterator[_Input]:
     for name, given in dataset.items():
         if isinstance(given, str) and given and name != "_target_":
             path = _path(given)
-            files = [path] if _exists(path) else sorted(path.parent.glob(f"{glob.escape(path.name)}.*"))
+            files = [path] if exists(path) else sorted(path.parent.glob(f"{glob.escape(path.name)}.*"))
             yield from (_Input(f"dataset.{name}", given, file) for file in files)
 
 
 def _path(given: Any) -> Path:
     return Path(os.path.expanduser(str(given)))  # noqa: PTH111 (Path.expanduser fails for an unknown user)
-
-
-# Path's own methods fail for a name that is too long.
-
-
-def _exists(path: str | Path) -> bool:
-    return os.path.exists(path)  # noqa: PTH110
-
-
-def _is_file(path: str | Path) -> bool:
-    return os.path.isfile(path)  # noqa: PTH113
-
-
-def _same(one: str | Path, other: Path) -> bool:
-    """Whether both are one file, by whatever name or link."""
-    return _exists(one) and _exists(other) and os.path.samefile(one, other)  # noqa: PTH121

@@ -5,6 +5,7 @@ from typing import Any
 
 from sensorium import runs
 from sensorium.build import load_model
+from sensorium.cli import overwriting
 from sensorium.cli.app import Config, check, run_hydra
 from sensorium.cli.request import WORDS, own_arguments
 from sensorium.data.base import counted
@@ -93,6 +94,8 @@ def _predict(config: Config, task: Task[Any], model: LoadedModel, options: Predi
     inputs = task.inputs(config, model)
     writer = task.writer(config["format"], output_file=config["output"], inputs=inputs, model=model)
     artifacts = task.artifacts(options, inputs, model)
+    targets = [*writer.targets(), *(artifacts.targets() if artifacts else ())]
+    overwriting.check_targets(targets, config, inputs if isinstance(inputs, list) else ())
     written = failures = 0
     for prediction in predictor.predict(inputs):
         if prediction.error is not None:
@@ -103,6 +106,6 @@ def _predict(config: Config, task: Task[Any], model: LoadedModel, options: Predi
     writer.close()
     if config["output"] is not None:
         complain(f"{counted(written, 'prediction')} written to {config['output']}")
-    for note in predictor.notes():
+    for note in [*predictor.notes(), *(artifacts.notes() if artifacts else ())]:
         complain(note)
     return failures

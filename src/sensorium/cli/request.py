@@ -12,6 +12,8 @@ import yaml
 from sensorium.cli import guess, schema
 from sensorium.cli.app import Config, check, composed, find_own_modules, override, run_hydra
 from sensorium.cli.arguments import check_choices
+from sensorium.cli.literal import typed_path
+from sensorium.files import exists
 
 WORDS = ("text", "prompt")  # of predict: taken as they are, without Hydra
 _ANSWERED = ("--cfg", "-c", "--info", "--hydra-help")  # by the config alone
@@ -30,7 +32,7 @@ def answer(verb: str, arguments: list[str]) -> bool:
     find_own_modules()
     resumed = next((a.partition("=")[2] for a in typed if a.lstrip("+").startswith("resume=")), "null")
     if verb == "train" and resumed != "null":
-        _check_resumed(Path(resumed), [a for a in typed if not a.lstrip("+").startswith("resume=")])
+        _check_resumed(typed_path(resumed), [a for a in typed if not a.lstrip("+").startswith("resume=")])
         return False
     if verb == "train" and ("-m" in typed or "--multirun" in typed):
         return False  # each job of a sweep is a request of its own: what is wrong with one keeps no other from running
@@ -54,7 +56,7 @@ def _check_resumed(run: Path, arguments: list[str]) -> None:
 def own_arguments(verb: str, arguments: list[str]) -> list[str]:
     """A verb's arguments as Hydra is given them: of eval those about the data belong to the checkpoint's config."""
     if verb == "predict":
-        return _literal_globs([a for a in arguments if a.partition("=")[0] not in WORDS])
+        return [a for a in arguments if a.partition("=")[0] not in WORDS]
     if verb == "eval":
         check_choices([a for a in arguments if a.startswith("dataset=")])
         return [_listed(a) for a in arguments if not a.startswith(("dataset=", "dataset."))]
@@ -62,17 +64,7 @@ def own_arguments(verb: str, arguments: list[str]) -> list[str]:
 
 
 def _listed(argument: str) -> str:
-    """ckpt=a,b,c as the list it means; Hydra would take it for a sweep."""
+    """ckpt=a,b,c as the list it means, unless a file has that name; Hydra would take it for a sweep."""
     key, _, value = argument.partition("=")
-    return f"ckpt=[{value}]" if key == "ckpt" and "," in value and value[0] not in "['\"" else argument
-
-
-def _literal_globs(arguments: list[str]) -> list[str]:
-    """Quotes input=photos/*.png for Hydra, whose grammar has no use for * and ? in a plain value."""
-
-    def quoted(argument: str) -> str:
-        key, _, value = argument.partition("=")
-        is_plain = key == "input" and value and value[0] not in "['\""
-        return f"input='{value}'" if is_plain and "'" not in value else argument
-
-    return [quoted(argument) for argument in arguments]
+    several = key == "ckpt" and "," in value and value[0] not in "['\"" and not exists(Path(value))
+    return f"ckpt=[{value}]" if several else argument

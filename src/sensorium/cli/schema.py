@@ -28,6 +28,7 @@ from sensorium.errors import RequestError, not_possible, unknown
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 MEMORY_FORMATS = ("contiguous", "channels_last")
+MOST_RATE = 1e6  # of a learning rate or weight decay: beyond it every weight is infinite after a few steps
 MOST_THREADS = 1024  # more than any machine that this runs on has cores
 # Set by Sensorium and not through trainer.*: the run folder, the progress report and the checkpoints depend on them.
 OWN_TRAINER_KEYS = (
@@ -47,6 +48,8 @@ _ONE_UP = whole(1)
 _POSITIVE = number(0, "a number above 0", above=True)
 _NOT_NEGATIVE = number(0, "a number from 0")
 _SHARE = share("a share up to 1")
+_SHARE_OR_NONE = share("a share from 0 to 1", zero=True)
+_MEMORY = share("a number from 0 to below 1", zero=True, one=False)
 
 
 def _share_or_count(value: Any) -> bool:
@@ -59,6 +62,10 @@ def _is_devices(value: Any) -> bool:
         return numbers and 0 < len(value) == len(set(value))
     written = isinstance(value, str) and value.isdecimal() and len(value) < 10 and int(value) >= 1
     return written or (is_whole(value) and (value == -1 or 1 <= value <= MOST))
+
+
+def _are_betas(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(is_number(beta) and 0 <= beta < 1 for beta in value)
 
 
 def _is_duration(value: Any) -> bool:
@@ -141,7 +148,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "batch_size": whole(1, "auto", "find"),
         "eval_batch_size": _ONE_UP,
         "batch_tokens": or_null(_ONE_UP),
-        "lr": number(0, "a number above 0", "find", above=True),
+        "lr": replace(number(0, "a number above 0", "find", above=True), limit=MOST_RATE),
         "label_smoothing": share("a number from 0 to below 1", zero=True, one=False),
         "labels_per_class": or_null(_ONE_UP),
         "labels_seed": SEED,
@@ -157,7 +164,26 @@ RULES: dict[str, dict[str, Rule]] = {
         "trace": or_null(whole(0)),
         "test": SWITCH,
         "dataset.split_seed": whole(0),
-        "optimizer.weight_decay": _NOT_NEGATIVE,
+        "optimizer.lr": replace(_POSITIVE, limit=MOST_RATE),
+        "optimizer.weight_decay": replace(_NOT_NEGATIVE, limit=MOST_RATE),
+        "optimizer.momentum": _MEMORY,
+        "optimizer.alpha": _MEMORY,
+        "optimizer.betas": Rule(_are_betas, "two numbers from 0 to below 1, as [0.9,0.999]"),
+        "optimizer.adam_lr_ratio": replace(_POSITIVE, limit=MOST_RATE),
+        "scheduler.warmup_epochs": replace(_NOT_NEGATIVE, limit=MOST),
+        "scheduler.final": _SHARE_OR_NONE,
+        "scheduler.start": _SHARE_OR_NONE,
+        "scheduler.peak_at": _MEMORY,
+        "scheduler.factor": _MEMORY,
+        "scheduler.gamma": _SHARE_OR_NONE,
+        "scheduler.patience": whole(0),
+        "scheduler.min_lr": replace(_NOT_NEGATIVE, limit=MOST_RATE),
+        "callbacks.checkpoints.every_seconds": or_null(_NOT_NEGATIVE),
+        "callbacks.checkpoints.every_n_steps": or_null(_ONE_UP),
+        "callbacks.checkpoints.keep_epochs": whole(0),
+        "callbacks.early_stopping.patience": whole(0),
+        "callbacks.early_stopping.min_delta": _NOT_NEGATIVE,
+        "callbacks.ema.decay": _MEMORY,
         "task.label_smoothing": share("a number from 0 to below 1", zero=True, one=False),
         "model.pretrained": Rule(lambda value: isinstance(value, bool | str), "true or false"),
         "model.init": or_null(PATH),
@@ -181,6 +207,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "on_bad": _ON_BAD,
         "format": _FORMAT,
         "output": or_null(PATH),
+        "overwrite": SWITCH,
         "folder": or_null(PATH),
         "predictions": one_of("csv", "jsonl"),
         "trust": SWITCH,
@@ -208,6 +235,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "batch_size": _ONE_UP,
         "format": one_of("table", "csv", "json", "jsonl", "coco", "srt", "vtt"),
         "output": or_null(PATH),
+        "overwrite": SWITCH,
         "trust": SWITCH,
     },
     "list": {
@@ -220,6 +248,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "vocab_size": whole(1, most=10_000_000),
         "format": _FORMAT,
         "output": or_null(PATH),
+        "overwrite": SWITCH,
     },
 }
 
@@ -248,8 +277,9 @@ def removed(key: str) -> RequestError:
 
 
 def _section_of(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    section = key.rpartition(".")[0]
-    found = config.get(section) if section else config
+    found: Any = config
+    for section in key.split(".")[:-1]:
+        found = found.get(section) if isinstance(found, Mapping) else None
     return found if isinstance(found, Mapping) else {}
 
 

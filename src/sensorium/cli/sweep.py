@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 
 from sensorium import distributed, output, runs
 from sensorium.cli.app import Config, run_hydra, typed
+from sensorium.cli.literal import literal, quoted, typed_path
 from sensorium.data.base import counted
 from sensorium.errors import RequestError, RunError, SensoriumError
 from sensorium.files import json_text, write_atomically
@@ -66,13 +67,13 @@ def run(arguments: list[str], job: Callable[[Config], None]) -> int:
 
     Exit status 1 when a job failed; the others are run and shown all the same.
     """
-    root = next((a.partition("=")[2] for a in arguments if a.startswith("run_root=")), "runs")
+    root = typed_path(next((a.partition("=")[2] for a in arguments if a.startswith("run_root=")), "runs"))
     launch.join()
-    folder = Path(launch.agree(str(runs.create(Path(root), "sweeps").folder) if distributed.rank() == 0 else None))
+    folder = Path(launch.agree(str(runs.create(root, "sweeps").folder) if distributed.rank() == 0 else None))
     os.environ["SENSORIUM_SWEEP"] = str(folder.resolve())
     os.environ["SENSORIUM_SWEPT"] = _swept(arguments)
     try:
-        run_hydra("train", [*arguments, f"hydra.sweep.dir={folder}"], job)
+        run_hydra("train", [*arguments, f"hydra.sweep.dir={quoted(str(folder))}"], job)
     except RequestError:
         runs.discard(RunFolder(folder))  # before the first job
         raise
@@ -91,7 +92,7 @@ def run(arguments: list[str], job: Callable[[Config], None]) -> int:
 
 def _swept(arguments: list[str]) -> str:
     """The number of jobs and the keys that they differ in, as "4:model,seed"; empty where only the sweeper knows."""
-    overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
+    overrides = [argument for argument in literal(arguments) if "=" in argument and not argument.startswith("-")]
     if any(argument.startswith("hydra") for argument in overrides):
         return ""
     with suppress(HydraException, ValueError, TypeError):

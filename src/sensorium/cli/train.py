@@ -20,8 +20,9 @@ from sensorium import checkpoint, distributed, evaluation, output, runs
 from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_classes
 from sensorium.cli import configs, guess, schema, sweep
 from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra, typed
+from sensorium.cli.literal import typed_path
 from sensorium.data.base import SPLITS, Data, Problem, counted, refuse
-from sensorium.errors import RequestError, RunError, SensoriumError, listing
+from sensorium.errors import RequestError, RunError, SensoriumError, is_full, listing
 from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
 from sensorium.tasks import registry
@@ -67,7 +68,7 @@ def _resumed(arguments: list[str]) -> tuple[Path | None, list[str]]:
     if given == "":
         raise RequestError("resume= names no run. Give a run folder, as printed at the end of its training.")
     rest = [a for a in arguments if not a.lstrip("+").startswith("resume=")]
-    return (None, arguments) if given == "null" else (Path(given), rest)
+    return (None, arguments) if given == "null" else (typed_path(given), rest)
 
 
 def train_once(overrides: list[str]) -> RunFolder:
@@ -115,11 +116,17 @@ def _train_anew(config: Config) -> RunFolder:
         runs.record(run, chosen.to_dict(), typed(hydra.overrides.task))
     try:
         train(chosen, run, resume=None)
-    except RequestError:
-        if distributed.rank() == 0:
+    except Exception as error:
+        if distributed.rank() == 0 and (isinstance(error, RequestError) or _without_room(error)):
             runs.discard(run)
         raise
     return run
+
+
+def _without_room(error: BaseException) -> bool:
+    """Whether a full disk is behind an error: a run that ends so before its first checkpoint leaves nothing of use."""
+    causes = (error, error.__cause__)
+    return any(isinstance(cause, OSError) and is_full(cause) for cause in causes)
 
 
 def _with_choices(config: RunConfig, hydra: HydraConf) -> RunConfig:

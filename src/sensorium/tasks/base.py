@@ -321,3 +321,11 @@ class Artifacts(ABC):
     @abstractmethod
     def write(self, prediction: Any) -> Any:
         """Writes those of one prediction; the prediction, naming them where its record does."""
+
+    def targets(self) -> list[Path]:
+        """The files that it may write, as far as they are known before anything is predicted."""
+        return []
+
+    def notes(self) -> list[str]:
+        """What a person should know of the files, once all are written: a line each."""
+        return []

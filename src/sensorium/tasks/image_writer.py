@@ -5,8 +5,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from sensorium.errors import RequestError
-from sensorium.files import replacing
+from sensorium.errors import RequestError, unwritable
+from sensorium.files import replacing, same_file
 from sensorium.output import FileNames
 
 
@@ -20,16 +20,23 @@ class ImageWriter:
 
     def __init__(self, key: str, folder: Path, inputs: Sequence[Path]) -> None:
         self.key, self.folder = key, folder
-        self._names = FileNames(folder, suffix=".png")
-        if any(path.parent.resolve() == folder.resolve() for path in inputs):
+        self._names, self._inputs = FileNames(folder, suffix=".png"), inputs
+        if any(same_file(parent, folder) for parent in {path.parent for path in inputs}):
             raise RequestError(f"{key}={folder} is the folder of the input images.\nChoose another folder.")
 
+    def targets(self) -> list[Path]:
+        """The files of all inputs."""
+        return self._names.paths_for(self._inputs)
+
     def write(self, source: str, image: Image.Image) -> Path:
-        """Writes the PNG of an input, whole or not at all. Raises RequestError when it cannot be written."""
+        """Writes the PNG of an input, whole or not at all.
+
+        Raises RequestError when it cannot be written, RunError on a full disk.
+        """
         path = self._names.path_for(source)
         try:
             with replacing(path) as file:
                 image.save(file, format="png")
         except OSError as error:
-            raise RequestError(f"{self.key}={self.folder}: {path} cannot be written: {error.strerror}.") from error
+            raise unwritable(f"{self.key}={self.folder}: {path}", error) from error
         return path

@@ -4,6 +4,7 @@ Figures are built with matplotlib's objects and never with pyplot, whose global 
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,11 +15,13 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont
 from matplotlib.text import Text
 from matplotlib.ticker import PercentFormatter
 
 from sensorium.files import replacing
 from sensorium.metrics.classification import BINS, Outcomes
+from sensorium.vision import fonts
 
 DPI = 150
 GRID = 5  # worst errors in a row and in a column
@@ -225,6 +228,31 @@ def new_figure(width: float, height: float, layout: Literal["constrained"] | Non
 
 
 def save_figure(figure: Figure, path: Path, *, tight: bool = False) -> None:
-    """As PNG, whole or not at all. tight: as large as what is drawn."""
-    with replacing(path) as file:
+    """As PNG, whole or not at all, in fonts that have the letters. tight: as large as what is drawn."""
+    _choose_fonts(figure)
+    with warnings.catch_warnings(), replacing(path) as file:
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from")  # `undrawn_notes` says it
         figure.savefig(file, format="png", dpi=DPI, bbox_inches="tight" if tight else None, pad_inches=0.12)
+
+
+_UNDRAWN: set[str] = set()  # letters of the plots since the last note that no font has
+
+
+def _choose_fonts(figure: Figure) -> None:
+    """Gives texts that the usual font cannot write others besides."""
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        if text.get_text().isascii():
+            continue
+        lacking = fonts.missing(text.get_text(), findfont(text.get_fontproperties()))
+        if lacking:
+            found, nowhere = fonts.with_letters(lacking)
+            text.set_fontfamily([*text.get_fontfamily(), *found])
+            _UNDRAWN.update(nowhere)
+
+
+def undrawn_notes() -> list[str]:
+    """A line about letters of the plots saved since the last call that no installed font has."""
+    letters = set(_UNDRAWN)
+    _UNDRAWN.clear()
+    return [fonts.note(letters)] if letters else []

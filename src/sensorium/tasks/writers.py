@@ -34,6 +34,10 @@ class Writer(ABC):
     def close(self) -> None:
         """Called when all are written; a writer that is not closed leaves no file."""
 
+    def targets(self) -> list[Path]:
+        """The files that it writes into a folder."""
+        return []
+
 
 class LineWriter(Writer):
     """Writes what `line` makes of each prediction.
@@ -59,16 +63,18 @@ class LineWriter(Writer):
             self._file = self._stack.enter_context(output.opened(self._path))
         text = self._line(prediction, self._first)
         self._first = self._first and not text
-        if self._path is None:
-            output.put(text)
-        else:
-            self._file.write(text)
+        with output.writing(self._path):
+            if self._path is None:
+                output.put(text)
+            else:
+                self._file.write(text)
 
     def close(self) -> None:
         if self._file is None:  # no input at all is still a file
             self._file = self._stack.enter_context(output.opened(self._path))
-        self._file.write(self._ending(self._first))
-        self._stack.close()
+        with output.writing(self._path):
+            self._file.write(self._ending(self._first))
+            self._stack.close()
         if self._path is not None:
             for note in output.formula_notes([Path(self._path)]):
                 output.complain(note)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from sensorium.vision.fonts import file_for
+
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 _BRIGHT = 150  # of luma; on a brighter colour the letters are black
 
@@ -19,13 +21,18 @@ def draw_boxes(
     image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
     draw = ImageDraw.Draw(image)
     side = max(image.size)
-    line, font = max(1, round(side / 400)), ImageFont.load_default(size=min(48, max(12, round(side / 32))))
+    line, font = max(1, round(side / 400)), _font("".join(texts), min(48, max(12, round(side / 32))))
     for box, text, colour in reversed(list(zip(boxes.tolist(), texts, colours, strict=True))):
         left, top, right, bottom = (round(value) for value in box)
         # PIL's rectangles hold both corners.
         draw.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline=colour, width=line)
         _label(draw, text, colour, font=font, left=left, top=top, width=image.width)
     return image
+
+
+def _font(text: str, size: int) -> Font:
+    """Pillow's own where it has all letters, else the installed one that has most of them."""
+    return ImageFont.load_default(size=size) if text.isascii() else ImageFont.truetype(file_for(text), size=size)
 
 
 def _label(

@@ -21,7 +21,7 @@ def transcript(name: str, text: str) -> Transcript:
 
 
 def cue(text: str) -> str:
-    return f"1\n00:00:00,250 --> 00:00:00,500\n{text}\n"
+    return f"1\n00:00:00,250 --> 00:00:00,950\n{text}\n"
 
 
 def test_a_transcript_is_printed_as_soon_as_it_is_there(capsys: pytest.CaptureFixture[str]) -> None:

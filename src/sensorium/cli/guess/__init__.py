@@ -13,7 +13,7 @@ from sensorium.cli.guess import coco, folders, tables, texts
 from sensorium.cli.guess.base import Guess, command, one_of, override, shown
 from sensorium.cli.guess.columns import is_json_lines
 from sensorium.errors import RequestError
-from sensorium.files import not_a_file
+from sensorium.files import not_a_file, refuse_whole_system
 
 __all__ = ["Guess", "expanded", "guessed", "shown"]
 
@@ -59,6 +59,7 @@ def guessed(path: Path, rest: Sequence[str] = ()) -> Guess:
     nothing known, or when two datasets are likely.
     """
     if path.is_dir():
+        refuse_whole_system(path)
         return one_of(path, folders.guesses(path), rest, otherwise=folders.EXPECTED)
     if not path.exists():
         raise RequestError(f"There is no file or folder {path}.")

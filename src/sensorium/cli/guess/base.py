@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from sensorium.cli.literal import quoted
 from sensorium.errors import RequestError
 
 
@@ -50,7 +51,7 @@ def _quoted(text: str) -> str:
     with suppress(ValueError):
         float(text)
         plain = False  # Hydra would make a number of it
-    return text if plain else "'" + text.replace("'", "\\'") + "'"
+    return text if plain else quoted(text)
 
 
 def with_columns(dataset: str, path: Path, **columns: tuple[str, str]) -> tuple[str, ...]:

@@ -61,6 +61,9 @@ class Overlays(Artifacts):
         palette = distinct_palette(len(names))
         self._colors = [palette[3 * number : 3 * number + 3] for number in range(len(names))]
 
+    def targets(self) -> list[Path]:
+        return self._folder.targets()
+
     def write(self, prediction: DetectionPrediction) -> DetectionPrediction:
         if prediction.boxes is not None:
             path = Path(prediction.input)

@@ -27,6 +27,9 @@ class MaskFiles(Artifacts):
         self._folders = {key: ImageWriter(key, folder, inputs) for key, folder in given.items()}
         self._palette = palette
 
+    def targets(self) -> list[Path]:
+        return [path for folder in self._folders.values() for path in folder.targets()]
+
     def write(self, prediction: MaskPrediction) -> MaskPrediction:
         if prediction.mask is None:
             return replace(prediction, files=dict.fromkeys(self._folders, ""))

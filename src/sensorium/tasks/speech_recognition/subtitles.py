@@ -3,11 +3,12 @@
 A cue holds speech without a pause; it ends at a pause, or when it would be too long to read at once.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 PAUSE = 0.7  # seconds between words that begin a new cue
-LONGEST = 6.0  # seconds of a cue
+SHORTEST, LONGEST = 0.7, 6.0  # seconds of a cue
 WIDEST = 74  # characters of a cue: two lines of 37, as broadcasters have them
 
 
@@ -39,22 +40,31 @@ def _belongs(cue: Sequence[Timed], word: Timed) -> bool:
 
 
 def srt(words: Iterable[Timed]) -> str:
-    """SubRip: numbered cues, with commas in the times."""
+    """SubRip: numbered cues, with commas in the times. It has no entities: a text is written as it is."""
     blocks = [
-        f"{number}\n{_clock(cue[0].start, ',')} --> {_clock(cue[-1].end, ',')}\n{_text(cue)}\n"
-        for number, cue in enumerate(cues(words), start=1)
+        f"{number}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{text}\n"
+        for number, (start, end, text) in enumerate(_timed(cues(words)), start=1)
     ]
     return "\n".join(blocks)
 
 
 def vtt(words: Iterable[Timed]) -> str:
-    """WebVTT: a header, and points in the times."""
-    blocks = [f"{_clock(cue[0].start, '.')} --> {_clock(cue[-1].end, '.')}\n{_text(cue)}\n" for cue in cues(words)]
+    """WebVTT: a header, points in the times, and entities for what would be a tag or a time."""
+    blocks = [
+        f"{_clock(start, '.')} --> {_clock(end, '.')}\n{_escaped(text)}\n" for start, end, text in _timed(cues(words))
+    ]
     return "\n".join(["WEBVTT\n", *blocks])
 
 
-def _text(cue: Sequence[Timed]) -> str:
-    text = " ".join(word.word for word in cue)
+def _timed(found: Sequence[Sequence[Timed]]) -> Iterator[tuple[float, float, str]]:
+    """Start, end and text of each cue. A short one stays to be read, as long as the next does not begin."""
+    nexts = [*(cue[0].start for cue in found[1:]), math.inf]
+    for cue, following in zip(found, nexts, strict=False):
+        end = max(cue[-1].end, min(cue[0].start + SHORTEST, following))
+        yield cue[0].start, end, " ".join(word.word for word in cue)
+
+
+def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace("-->", "--&gt;")
 
 

@@ -13,6 +13,7 @@ from sensorium.data.audio.splits import too_short
 from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError
+from sensorium.files import is_folder
 from sensorium.metrics.recognition import jiwer_package
 from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.audio_inputs import audio_chunks
@@ -103,12 +104,12 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
 
     def writer(self, kind: str, *, output_file: str | None, inputs: Any, model: LoadedModel) -> Writer:
         several = len(inputs) > 1
-        if kind in SUBTITLES and several:
+        if kind in SUBTITLES and (several or (output_file is not None and is_folder(Path(output_file)))):
             if output_file is None:
                 raise RequestError(
                     f"format={kind} is one file per recording; set output=FOLDER for {len(inputs)} files."
                 )
-            return SubtitleFiles(kind, Path(output_file))
+            return SubtitleFiles(kind, Path(output_file), inputs)
         if kind in SUBTITLES:
             return LineWriter(subtitle_line(kind), output_file=output_file)
         if kind == "table":

@@ -1,6 +1,6 @@
 """Transcripts as lines of text, and as subtitle files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,12 @@ def subtitle_line(kind: str) -> Callable[[Transcript, bool], str]:
 class SubtitleFiles(Writer):
     """A file of subtitles for each recording, in a folder; of recordings of one name, the second ends in _2."""
 
-    def __init__(self, kind: str, folder: Path) -> None:
+    def __init__(self, kind: str, folder: Path, inputs: Sequence[object]) -> None:
         self._kind, self._names = kind, output.FileNames(folder, suffix=f".{kind}")
+        self._inputs = inputs
+
+    def targets(self) -> list[Path]:
+        return self._names.paths_for(self._inputs)
 
     def write(self, prediction: Transcript) -> None:
         if prediction.error is None:

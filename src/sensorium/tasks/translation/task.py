@@ -16,7 +16,7 @@ from sensorium.metrics.translation import bleu, sacrebleu_package
 from sensorium.specs import TranslationSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.decoding_settings import BeamSettings, settings_from
-from sensorium.tasks.plots import plot_attention
+from sensorium.tasks.plots import plot_attention, undrawn_notes
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import texts
 from sensorium.tasks.text_inputs import UnreadableText
@@ -118,6 +118,9 @@ class AttentionPlots(Artifacts):
     def __init__(self, folder: Path) -> None:
         self._folder, self._number = folder, 0
 
+    def targets(self) -> list[Path]:
+        return sorted(self._folder.glob(f"{'[0-9]' * 5}.png"))  # how many texts there are is not known yet
+
     def write(self, prediction: TranslationPrediction) -> TranslationPrediction:
         if prediction.attention is not None:
             plot_attention(
@@ -128,3 +131,6 @@ class AttentionPlots(Artifacts):
             )
         self._number += 1
         return replace(prediction, attention=None)
+
+    def notes(self) -> list[str]:
+        return undrawn_notes()

@@ -1,0 +1,88 @@
+"""The folder of an evaluation's tables and plots: all of them or none, and none in the place of a person's own file.
+
+A file that an evaluation wrote is known by evaluation.json, which lists them, and is replaced by the next one.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from sensorium.errors import RequestError, listing
+from sensorium.files import is_folder, json_text, visible, write_atomically
+from sensorium.run_folder import RunFolder
+
+MARKER = "evaluation.json"
+
+
+def is_of_run(folder: Path) -> bool:
+    """Whether a training left this folder: that of a run, or the one of its checkpoints or plots."""
+    folder = folder.resolve()
+    runs = [folder, *([folder.parent] if folder.name in ("checkpoints", "plots") else [])]
+    return any(RunFolder(run).config.is_file() and (run / "overrides.txt").is_file() for run in runs)
+
+
+def check(folder: Path, *, overwrite: bool) -> None:
+    """Refuses a run folder, and one that holds files and that no evaluation has written to. Raises RequestError."""
+    if not is_folder(folder):
+        return
+    if is_of_run(folder):
+        raise RequestError(
+            f"folder={folder} holds the files of a run, which evaluations leave as they are. Say another."
+        )
+    if overwrite or _written(folder):
+        return
+    if names := sorted(entry.name for entry in folder.iterdir() if visible(entry.name)):
+        raise RequestError(
+            f"folder={folder} holds {listing(names, limit=5)}, which no evaluation wrote.\n"
+            "Say a new folder, or overwrite=true to replace files of the same names."
+        )
+
+
+@contextmanager
+def filled(folder: Path, *, overwrite: bool, about: Mapping[str, Any]) -> Iterator[Path]:
+    """A temporary folder whose files take their places in `folder` when the block ends, with evaluation.json.
+
+    about: what that says beside the files. When the block raises, or where a file would replace one that no evaluation
+    wrote, everything stays as it was; the latter raises RequestError.
+    """
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".", suffix=".tmp", dir=folder) as name:
+            yield Path(name)
+            _move(Path(name), folder, overwrite=overwrite, about=about)
+    except BaseException:
+        if is_new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _move(source: Path, folder: Path, *, overwrite: bool, about: Mapping[str, Any]) -> None:
+    names = sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file())
+    earlier = _written(folder)
+    foreign = [name for name in names if name not in earlier and os.path.lexists(folder / name)]
+    if foreign and not overwrite:
+        raise RequestError(
+            f"{folder} holds {listing(foreign, limit=5)}, which no evaluation wrote.\n"
+            "Say folder=OTHER, or overwrite=true to replace files of the same names."
+        )
+    kept = [name for name in earlier if name not in (*names, MARKER) and (folder / name).is_file()]
+    found = {**about, "files": sorted([*names, *kept])}
+    write_atomically(source / MARKER, json_text(found, indent=2) + "\n")
+    for name in (*names, MARKER):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).replace(folder / name)
+
+
+def _written(folder: Path) -> list[str]:
+    """The files that an evaluation has written to a folder; [] for a folder of another kind."""
+    found: Any = None
+    with suppress(OSError, ValueError):
+        found = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    files = found.get("files") if isinstance(found, dict) else None
+    return [MARKER, *map(str, files)] if isinstance(files, list) else []
