@@ -15,7 +15,7 @@ from sensorium.tasks.registry import TASKS
 SOURCE = Path(__file__).parents[1] / "src"
 ROWS = (
     (
-        *("errors", "annotations", "batches", "specs", "randomness", "files", "startup", "import_path"),
+        *("errors", "annotations", "batches", "specs", "randomness", "files", "startup", "signals", "import_path"),
         *("output", "distributed", "run_config", "run_folder", "suffixes"),
     ),
     ("vision", "text", "audio", "nn", "losses", "optim", "synthetic"),

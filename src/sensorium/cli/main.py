@@ -3,6 +3,7 @@
 import importlib
 import io
 import os
+import signal
 import sys
 import traceback
 
@@ -11,7 +12,7 @@ from sensorium.cli.loading import loading
 from sensorium.errors import LAYOUT, RequestError, SensoriumError, printable, unknown
 from sensorium.files import STORED
 from sensorium.import_path import working_directory_last
-from sensorium.startup import signals_on_their_own_stack
+from sensorium.signals import DEBUG, signals_on_their_own_stack
 
 # The one list of verbs. Each module is imported only when it is asked for, so that help needs neither torch nor Hydra.
 VERBS = {
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors=STORED)  # a file name or text that is not UTF-8 ends no command
     arguments = sys.argv[1:] if arguments is None else arguments
-    show_trace = "debug=true" in arguments
+    show_trace = _is_debugging(arguments)
     arguments = [_at_home(argument) for argument in arguments if argument not in ("debug=true", "debug=false")]
     try:
         return _run(arguments)
@@ -46,9 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("sensorium: stopped.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # Whoever read our output has gone: `sensorium predict ... | head`. Python must not complain at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _unread(arguments)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a fault of ours, said in one line
         if show_trace:
             traceback.print_exc()
@@ -62,6 +61,19 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+
+
+def _unread(arguments: list[str]) -> int:
+    """The status where whoever read our output has gone: `sensorium predict ... | head`."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python must not complain at its exit
+    return 128 + signal.SIGPIPE if arguments[:1] == ["train"] else 0  # what was to be trained is not
+
+
+def _is_debugging(arguments: list[str]) -> bool:
+    """Whether stack traces are shown; the processes that this one starts show theirs too."""
+    if "debug=true" in arguments:
+        os.environ[DEBUG] = "1"
+    return DEBUG in os.environ
 
 
 def _shown(text: str) -> str:

@@ -21,14 +21,15 @@ from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_
 from sensorium.cli import configs, guess, schema, sweep
 from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra, typed
 from sensorium.data.base import SPLITS, Data, Problem, counted, refuse
-from sensorium.errors import RequestError, RunError, SensoriumError, listing
+from sensorium.errors import LAYOUT, RequestError, RunError, SensoriumError, listing, printable
 from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
+from sensorium.signals import STOPPING, crashes_described_in
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
 from sensorium.training import advice, fit, launch, learning, overview, settings, trace, verdict
 from sensorium.training.history import Row
-from sensorium.training.interrupts import stop_signals, stopping_at_once
+from sensorium.training.interrupts import stopping_at_once
 
 
 def run(arguments: list[str]) -> int:
@@ -157,6 +158,18 @@ def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     if processes > 1 and not launch.is_launched():
         _spawn(config, run, processes)
         return
+    with crashes_described_in(run.log):
+        try:
+            _train(config, run, resume)
+        except RunError as error:  # the log, too, says how it ended; nobody may be left to read standard error
+            if distributed.rank() == 0:
+                with run.log.open("a", encoding="utf-8") as log:
+                    log.write(f"sensorium: {printable(str(error), keep=LAYOUT)}\n")
+            raise
+
+
+def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
+    """In this process, alone or as one of a group."""
     started = time.perf_counter()
     first = distributed.rank() == 0
     console = output.console(log=run.log if first else None)
@@ -253,7 +266,7 @@ def _spawn(config: RunConfig, run: RunFolder, processes: int) -> None:
     if status == RequestError.exit_status:
         raise RequestError(f"The training on {processes} processes did not start, for the reason above.")
     if status:
-        stopped = status - 128 in stop_signals()
+        stopped = status - 128 in STOPPING
         error = RunError(f"The {processes} processes {'stopped' if stopped else 'failed'}; see {run.folder}.")
         error.exit_status = status
         raise error

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import signal
 import time
 import warnings
 from dataclasses import dataclass, replace
@@ -79,10 +80,12 @@ class Training:
         epochs, processes = self.trainer.max_epochs or 0, distributed.world_size()
         if distributed.rank() == 0:
             self.history.listeners.append(lambda row: self.progress.report(row, epochs=epochs, processes=processes))
+            self.history.listeners.append(lambda _: self._stop_unread())
         if isinstance(train.sampler, LengthOrder) and distributed.rank() == 0:
             unit, share = registry.of(self.data.spec).length_unit, 100 * train.sampler.padding()
             self.progress.console.print(f"padding: {share:.1f} % of the {unit} of a training batch")
         self.task.length = _steps(self.trainer, len(train))
+        self._stop_unread()
         try:
             self.trainer.fit(self.task, train, val, ckpt_path=resume)
         except SystemExit as stop:  # Lightning's answer to a second Ctrl+C
@@ -93,6 +96,11 @@ class Training:
             self.stop.ignore()
         if table := self.trainer.profiler.summary():  # type: ignore[attr-defined]
             self.progress.console.print(table, highlight=False, soft_wrap=True)
+
+    def _stop_unread(self) -> None:
+        """Asks to stop, as SIGPIPE does, when whoever read the output has gone."""
+        if getattr(self.progress.console, "closed", False):
+            self.stop.ask(signal.SIGPIPE)
 
     def summary(self, *, seconds: float) -> Summary:
         """What the training came to, once it has run. seconds: since it was begun, or gone on with."""

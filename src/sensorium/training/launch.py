@@ -22,9 +22,10 @@ import torch.distributed
 from sensorium.build import device_of
 from sensorium.distributed import world_size
 from sensorium.errors import RequestError, as_typed
+from sensorium.output import leave_closed_outputs
 from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
-from sensorium.training.interrupts import leave_closed_terminal, stop_signals
+from sensorium.training.interrupts import stop_signals
 
 # Names, for a process that `spawn` started, the end of a pipe that closes when its parent is gone.
 _PARENT = "SENSORIUM_PARENT"
@@ -163,7 +164,7 @@ def spawn(run: RunFolder, processes: int) -> int:
     group: list[subprocess.Popen[bytes]] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        leave_closed_terminal()
+        leave_closed_outputs()
         for member in group:
             member.send_signal(number)
 
