@@ -57,6 +57,11 @@ class LoggedConsole(PlainConsole):
         leave_closed_outputs()
 
 
+def is_unread(console: Console) -> bool:
+    """Whether whoever read standard output has gone."""
+    return isinstance(console, LoggedConsole) and console.closed
+
+
 def leave_closed_outputs() -> None:
     """Sends output whose reader has gone, a closed terminal or pipe, to nowhere: every write to it would fail."""
     for stream in (1, 2):

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import signal
 import time
 import warnings
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from torch import nn
 
-from sensorium import checkpoint, distributed
+from sensorium import checkpoint, distributed, output
 from sensorium.build import initialise_from_data, instantiate, make_loader, makes_classes
 from sensorium.data.base import Data, Split
 from sensorium.data.loader import BatchLoader
@@ -80,12 +79,10 @@ class Training:
         epochs, processes = self.trainer.max_epochs or 0, distributed.world_size()
         if distributed.rank() == 0:
             self.history.listeners.append(lambda row: self.progress.report(row, epochs=epochs, processes=processes))
-            self.history.listeners.append(lambda _: self._stop_unread())
         if isinstance(train.sampler, LengthOrder) and distributed.rank() == 0:
             unit, share = registry.of(self.data.spec).length_unit, 100 * train.sampler.padding()
             self.progress.console.print(f"padding: {share:.1f} % of the {unit} of a training batch")
         self.task.length = _steps(self.trainer, len(train))
-        self._stop_unread()
         try:
             self.trainer.fit(self.task, train, val, ckpt_path=resume)
         except SystemExit as stop:  # Lightning's answer to a second Ctrl+C
@@ -96,11 +93,6 @@ class Training:
             self.stop.ignore()
         if table := self.trainer.profiler.summary():  # type: ignore[attr-defined]
             self.progress.console.print(table, highlight=False, soft_wrap=True)
-
-    def _stop_unread(self) -> None:
-        """Asks to stop, as SIGPIPE does, when whoever read the output has gone."""
-        if getattr(self.progress.console, "closed", False):
-            self.stop.ask(signal.SIGPIPE)
 
     def summary(self, *, seconds: float) -> Summary:
         """What the training came to, once it has run. seconds: since it was begun, or gone on with."""
@@ -251,7 +243,7 @@ def assemble(
         initialise_from_data(model, data.train, registry.of(data.spec).preprocessing(data.spec), seed=config.seed)
     tested = config.test and makes_classes(config.learning)
     progress = ProgressReport(console=console, metric=task.best[0], tested=tested)
-    history, stop = History(run=run), StopRequest()
+    history, stop = History(run=run), StopRequest(is_unread=lambda: output.is_unread(console))
     about = checkpoint.description(config.to_dict(), data.spec)
     chosen = {
         name: instantiate(

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -44,20 +44,24 @@ def stopping_at_once(message: str) -> Iterator[None]:
 
 
 class StopRequest:
-    """Remembers the first signal; a second SIGINT ends the process at once, as without Sensorium."""
+    """Remembers the first signal; a second SIGINT ends the process at once, as without Sensorium.
 
-    def __init__(self) -> None:
-        self.signal_number = 0
+    is_unread: whether whoever read the output has gone, which asks to stop as SIGPIPE does.
+    """
+
+    def __init__(self, *, is_unread: Callable[[], bool] = lambda: False) -> None:
+        self._number, self._is_unread = 0, is_unread
         self._before = {number: signal.getsignal(number) for number in stop_signals()}
+
+    @property
+    def signal_number(self) -> int:
+        """What asked to stop; 0 for nothing."""
+        return self._number or (int(signal.SIGPIPE) if self._is_unread() else 0)
 
     def listen(self) -> None:
         signals_on_their_own_stack()  # a training that no command started, such as a parallel job of a sweep
         for number in self._before:
             signal.signal(number, self._received)
-
-    def ask(self, number: int) -> None:
-        """As if this signal had come."""
-        self.signal_number = number
 
     def ignore(self) -> None:
         """Signals mean again what they meant before."""
@@ -66,5 +70,5 @@ class StopRequest:
 
     def _received(self, number: int, frame: FrameType | None) -> None:
         leave_closed_outputs()
-        self.signal_number = number
+        self._number = number
         signal.signal(signal.SIGINT, signal.default_int_handler)
