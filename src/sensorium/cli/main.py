@@ -12,6 +12,7 @@ from sensorium.cli.loading import loading
 from sensorium.errors import LAYOUT, RequestError, SensoriumError, printable, unknown
 from sensorium.files import STORED
 from sensorium.import_path import working_directory_last
+from sensorium.parent import end_with_parent
 from sensorium.signals import DEBUG, signals_on_their_own_stack
 
 # The one list of verbs. Each module is imported only when it is asked for, so that help needs neither torch nor Hydra.
@@ -27,6 +28,7 @@ LIGHT = ("list",)  # verbs that import no torch before they have checked their r
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit status: 0 done, 1 the run failed, 2 the request was wrong."""
+    end_with_parent()
     signals_on_their_own_stack()
     working_directory_last()
     if isinstance(sys.stdout, io.TextIOWrapper):

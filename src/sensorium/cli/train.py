@@ -4,7 +4,8 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +24,7 @@ from sensorium.cli.app import Config, check, find_own_modules, override, run_hyd
 from sensorium.data.base import SPLITS, Data, Problem, counted, refuse
 from sensorium.errors import LAYOUT, RequestError, RunError, SensoriumError, listing, printable
 from sensorium.run_config import RunConfig
-from sensorium.runs import RunFolder
+from sensorium.run_folder import RunFolder, is_spawned, locked
 from sensorium.signals import STOPPING, crashes_described_in
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
@@ -146,7 +147,7 @@ def _resume(path: Path, overrides: list[str]) -> RunFolder:
     launch.check_devices(config["trainer"])
     launch.join()
     found, note = checkpoint.newest_readable([run.last, run.previous])
-    if note and distributed.rank() == 0 and not launch.is_spawned(run):
+    if note and distributed.rank() == 0 and not is_spawned(run):
         print(note)
     train(RunConfig.from_dict(config), run, resume=found)
     return run
@@ -156,9 +157,10 @@ def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     """One training in its run folder, on as many processes as the config asks for."""
     processes = launch.wanted_processes(config.trainer)
     if processes > 1 and not launch.is_launched():
-        _spawn(config, run, processes)
+        with locked(run) as lock:
+            _spawn(config, run, processes, lock)
         return
-    with crashes_described_in(run.log):
+    with _locked_by_the_first(run), crashes_described_in(run.log):
         try:
             _train(config, run, resume)
         except RunError as error:  # the log, too, says how it ended; nobody may be left to read standard error
@@ -166,6 +168,21 @@ def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
                 with run.log.open("a", encoding="utf-8") as log:
                     log.write(f"sensorium: {printable(str(error), keep=LAYOUT)}\n")
             raise
+
+
+@contextmanager
+def _locked_by_the_first(run: RunFolder) -> Iterator[None]:
+    """The run, locked by the first process of a group for all, where not by whoever started it."""
+    with ExitStack() as held:
+        refused = None
+        if distributed.rank() == 0 and not is_spawned(run):
+            try:
+                held.enter_context(locked(run))
+            except RequestError as error:
+                refused = str(error)
+        if refused := launch.agree(refused):
+            raise RequestError(refused)
+        yield
 
 
 def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
@@ -259,10 +276,10 @@ def _next_commands(config: RunConfig, run: RunFolder, data: Data) -> str:
     return "\n".join(lines)
 
 
-def _spawn(config: RunConfig, run: RunFolder, processes: int) -> None:
-    """The training on several processes of this machine."""
+def _spawn(config: RunConfig, run: RunFolder, processes: int, lock: int) -> None:
+    """The training on several processes of this machine. lock: of the run, which they keep."""
     runs.write_config(run, config.to_dict())  # with what is changed at a resume
-    status = launch.spawn(run, processes)
+    status = launch.spawn(run, processes, lock=lock)
     if status == RequestError.exit_status:
         raise RequestError(f"The training on {processes} processes did not start, for the reason above.")
     if status:
