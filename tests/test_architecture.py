@@ -15,8 +15,8 @@ from sensorium.tasks.registry import TASKS
 SOURCE = Path(__file__).parents[1] / "src"
 ROWS = (
     (
-        *("errors", "annotations", "batches", "specs", "randomness", "files", "startup", "import_path"),
-        *("output", "distributed", "run_config", "run_folder", "suffixes"),
+        *("errors", "annotations", "batches", "specs", "randomness", "files", "startup", "signals", "import_path"),
+        *("output", "distributed", "run_config", "run_folder", "suffixes", "parent"),
     ),
     ("vision", "text", "audio", "nn", "losses", "optim", "synthetic"),
     ("models", "data", "metrics", "decoding"),
@@ -38,6 +38,7 @@ BESIDE = {
     ("output", "errors"),
     ("output", "files"),
     ("run_config", "errors"),
+    ("run_folder", "errors"),
     ("targets", "annotations"),
     ("evaluation", "history_plot"),
     ("api", "cli"),

@@ -1,16 +1,20 @@
 """The run folder: its name, what is recorded in it, and how it is found again."""
 
 import json
+import os
 import re
 import shlex
+import subprocess
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 import torch
 
+from command import run_command
 from sensorium import runs
 from sensorium.errors import RequestError, RunError
+from sensorium.run_folder import check_unlocked, locked
 from sensorium.runs import RunFolder
 
 
@@ -101,3 +105,33 @@ def test_a_run_without_a_checkpoint_can_be_taken_away(tmp_path: Path) -> None:
     runs.discard(runs.create(tmp_path, "mnist"))
     assert not (tmp_path / "mnist").exists()
     assert RunFolder(other.folder) == other
+
+
+def test_a_run_that_is_being_trained_is_refused_by_every_way_in(trained_run: Path) -> None:
+    run = RunFolder(trained_run)
+    with locked(run):
+        result = run_command(["train", f"resume={trained_run}"], trained_run)
+        assert result.status == 2
+        assert result.stderr == (
+            f"sensorium: {trained_run} is still being trained, by process {os.getpid()}.\n"
+            f"Wait for its end, or stop it with: kill {os.getpid()}\n"
+        )
+        # What names a run by its checkpoint is found to be a run only once torch is there.
+        assert run_command(["train", f"resume={run.last}", "trainer.max_epochs=2"], trained_run).status == 2
+        predicted = run_command(["predict", f"ckpt={trained_run}", "input=plots/worst.png"], trained_run)
+        assert predicted.status == 0, predicted.stderr
+    check_unlocked(run)
+
+
+def test_a_lock_is_that_of_the_longest_living_process(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    check_unlocked(run)
+    with locked(run) as file:
+        member = subprocess.Popen(["sleep", "100"], pass_fds=[file])
+    try:
+        with pytest.raises(RequestError, match="is still being trained"):
+            check_unlocked(run)
+    finally:
+        member.kill()
+        member.wait()
+    check_unlocked(run)

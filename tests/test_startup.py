@@ -1,9 +1,7 @@
-"""The stack for signal handlers, and the lazy torchmetrics: what is left out, and that nothing is missing later."""
+"""The lazy torchmetrics: what is left out, and that nothing is missing later."""
 
 import subprocess
 import sys
-
-import pytest
 
 CODE = """
 import sys
@@ -20,24 +18,6 @@ print(float(Accuracy(task="multiclass", num_classes=2)(torch.tensor([0, 1, 1, 1]
 def test_training_starts_without_what_it_does_not_use_and_torchmetrics_is_whole_when_asked() -> None:
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["[]", "True 2", "0.75"]
-
-
-@pytest.mark.parametrize("stderr", ["sys.stderr", "None", "io.StringIO()", "closed"])
-def test_signals_have_their_own_stack_whatever_standard_error_is(stderr: str) -> None:
-    code = (
-        "import faulthandler, io, os, sys\nfrom sensorium.startup import signals_on_their_own_stack\n"
-        f"closed = open(os.devnull, 'w'); closed.close()\nsys.stderr = {stderr}\n"
-        "signals_on_their_own_stack()\nsignals_on_their_own_stack()\nprint(faulthandler.is_enabled())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert (done.stdout, done.stderr) == ("True\n", "")
-
-
-def test_the_command_starts_with_it(tmp_path) -> None:
-    code = "import faulthandler\nfrom sensorium.cli.main import main\nmain(['--version'])\n"
-    command = [sys.executable, "-c", f"{code}print(faulthandler.is_enabled())"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert done.stdout.splitlines()[-1] == "True"
 
 
 OTHER_INSIDES = """

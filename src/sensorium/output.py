@@ -2,7 +2,10 @@
 
 import contextlib
 import csv
+import errno
 import io
+import os
+import select
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -47,6 +50,26 @@ class LoggedConsole(PlainConsole):
         super().print(*objects, **options)
         if not any(isinstance(item, Control) for item in objects):
             self._log.print(*objects, **options)
+
+
+def leave_closed_outputs() -> None:
+    """Sends output whose reader has gone, a closed terminal or pipe, to nowhere: every write to it would fail."""
+    for stream in (1, 2):
+        if _reader_is_gone(stream):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream)
+            os.close(nowhere)
+
+
+def _reader_is_gone(stream: int) -> bool:
+    try:
+        os.tcgetpgrp(stream)
+    except OSError as error:
+        if error.errno == errno.EIO:  # a closed terminal; what is no terminal is ENOTTY
+            return True
+    poll = select.poll()
+    poll.register(stream, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def console(*, log: Path | None = None) -> Console:

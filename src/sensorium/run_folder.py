@@ -1,10 +1,16 @@
 """Paths inside a run folder. No torch: what only needs to know where things lie starts at once."""
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from sensorium.errors import RequestError
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,11 @@ class RunFolder:
         return self.folder / "train.log"
 
     @property
+    def lock(self) -> Path:
+        """Locked by the process that trains, whose number is in it."""
+        return self.folder / ".lock"
+
+    @property
     def checkpoints(self) -> Path:
         return self.folder / "checkpoints"
 
@@ -54,3 +65,46 @@ class RunFolder:
 
     def read_config(self) -> dict[str, Any]:
         return yaml.safe_load(self.config.read_text())
+
+
+def is_spawned(run: RunFolder) -> bool:
+    """Whether this process is one of those that train in the folder together, started by the process that locks it."""
+    return os.environ.get("TORCHELASTIC_RUN_ID") == run.folder.name
+
+
+@contextmanager
+def locked(run: RunFolder) -> Iterator[int]:
+    """Keeps other processes from training in the folder; yields the open file that the lock belongs to.
+
+    The system takes the lock (flock) back when its holder has ended, even killed. Raises RequestError, with the number
+    of the process, when another one has it.
+    """
+    file = os.open(run.lock, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        _take(file, run)
+        os.truncate(file, 0)
+        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        yield file
+    finally:
+        os.close(file)
+
+
+def check_unlocked(run: RunFolder) -> None:
+    """Raises RequestError as `locked` does; takes no lock. For whoever only asks, a missing folder is unlocked too."""
+    if run.lock.exists():
+        file = os.open(run.lock, os.O_RDONLY)
+        try:
+            _take(file, run)
+        finally:
+            os.close(file)
+
+
+def _take(file: int, run: RunFolder) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        number = os.pread(file, 20, 0).decode().strip() or "unknown"
+        raise RequestError(
+            f"{run.folder} is still being trained, by process {number}.\n"
+            f"Wait for its end, or stop it with: kill {number}"
+        ) from error

@@ -1,35 +1,14 @@
-"""What is set up before anything else runs: a stack for signal handlers, and a lighter Lightning."""
+"""A quarter of Lightning's start (docs/decisions/0007): it imports all of torchmetrics for two classes, and with it
+torchvision's models and, for the sake of a third package, SciPy's signal processing. Nothing is taken away here:
+torchmetrics is whole at its first other use.
+"""
 
-import faulthandler
 import importlib
 import importlib.util
 import logging
-import os
 import sys
 from types import ModuleType
 from typing import Any
-
-
-def signals_on_their_own_stack() -> None:
-    """Makes this thread run signal handlers on a stack of their own, and Python name the line of a crash.
-
-    oneDNN's kernel for the backward pass of LSTM and GRU on a CPU uses the stack pointer as a register for data. A
-    handler that ran on the stack would write over the tensors that it points into: SIGABRT or SIGSEGV in most cases.
-    Python asks for the alternate stack (SA_ONSTACK) but only faulthandler gives it one.
-    """
-    if faulthandler.is_enabled():
-        return
-    try:
-        file = sys.stderr.fileno()
-    except (AttributeError, OSError, ValueError):  # there is none, it is no file, or it is closed
-        file = os.open(os.devnull, os.O_WRONLY)  # left open: it is where a crash would be described
-    faulthandler.enable(file)
-
-
-# -- a quarter of Lightning's start (docs/decisions/0007): it imports all of torchmetrics for two classes, and with it
-# torchvision's models and, for the sake of a third package, SciPy's signal processing. Nothing is taken away here:
-# torchmetrics is whole at its first other use.
-
 
 # Where torchmetrics/__init__.py has the only names from that Lightning asks it for.
 _NEEDED = {"Metric": "torchmetrics.metric", "MetricCollection": "torchmetrics.collections"}

@@ -28,6 +28,7 @@ FILES = {
     "metrics.json",
     "summary.json",
     "train.log",
+    ".lock",
     "per_class.csv",
     "confusion.csv",
     "predictions.csv",

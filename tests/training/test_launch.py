@@ -3,16 +3,18 @@
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from sensorium import distributed
 from sensorium.errors import RequestError
-from sensorium.runs import RunFolder
+from sensorium.run_folder import RunFolder, is_spawned
 from sensorium.training import launch
 from trainings import bare_config
 
@@ -53,6 +55,16 @@ def test_more_processes_than_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
         launch.wanted_processes({"devices": 4, "accelerator": "gpu"})
 
 
+def test_more_processes_than_fit_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal:  8000000 kB\nMemAvailable:     1500000 kB\n")
+    monkeypatch.setattr(launch, "_MEMORY", tmp_path / "meminfo")
+    monkeypatch.setattr(resource, "getrusage", lambda _: SimpleNamespace(ru_maxrss=600000))
+    launch._check_memory(2)
+    message = r"devices=4 is not possible: 4 processes need 2\.4 GB .* and 1\.5 GB are free\.\nTake at most 2\."
+    with pytest.raises(RequestError, match=message):
+        launch.spawn(RunFolder(tmp_path), 4)
+
+
 def test_whoever_started_a_group_chose_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     assert launch.wanted_processes({"devices": 9, "accelerator": "cpu"}) == 9
@@ -76,8 +88,8 @@ def test_a_group_says_how_many_it_is(monkeypatch: pytest.MonkeyPatch, given: str
 
 def test_a_spawned_process_knows_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "2026-01-31_12-00-00_ab12")
-    assert launch.is_spawned(RunFolder(Path("runs/digits/2026-01-31_12-00-00_ab12")))
-    assert not launch.is_spawned(RunFolder(Path("runs/digits/2026-01-31_12-00-00_ab13")))
+    assert is_spawned(RunFolder(Path("runs/digits/2026-01-31_12-00-00_ab12")))
+    assert not is_spawned(RunFolder(Path("runs/digits/2026-01-31_12-00-00_ab13")))
 
 
 def group_of(*programs: str) -> list["subprocess.Popen[bytes]"]:

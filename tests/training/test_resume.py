@@ -202,11 +202,12 @@ def test_asked_to_stop_at_the_end_of_an_epoch(tmp_path: Path, whole: RunFolder, 
     assert_same_end(run, whole)
 
 
-def test_a_second_interrupt_ends_at_once(tmp_path: Path) -> None:
-    twice = [item.replace("callbacks.kill", "callbacks.again") for item in killed_at(2, signal_number=signal.SIGINT)]
-    result = interrupted(tmp_path, *killed_at(2, signal_number=signal.SIGINT), *twice)
+def test_a_second_interrupt_ends_at_once_and_leaves_the_checkpoint_before_it(tmp_path: Path) -> None:
+    once = killed_at(9, signal_number=signal.SIGINT)
+    result = interrupted(tmp_path, *once, *(item.replace("callbacks.kill", "callbacks.again") for item in once))
     assert result.status == 130
     assert result.stderr == "sensorium: stopped.\n"
+    assert opened(run_of(tmp_path).last)["global_step"] == 7
 
 
 def test_a_truncated_checkpoint_is_recognised_and_the_one_before_it_used(tmp_path: Path, whole: RunFolder) -> None:

@@ -10,7 +10,8 @@ from sensorium.cli import streams
 from sensorium.cli.loading import loading
 from sensorium.errors import LAYOUT, RequestError, SensoriumError, is_full, printable, unknown
 from sensorium.import_path import working_directory_last
-from sensorium.startup import signals_on_their_own_stack
+from sensorium.parent import end_with_parent
+from sensorium.signals import DEBUG, signals_on_their_own_stack
 
 # The one list of verbs. Each module is imported only when it is asked for, so that help needs neither torch nor Hydra.
 VERBS = {
@@ -25,11 +26,12 @@ LIGHT = ("list",)  # verbs that import no torch before they have checked their r
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit status: 0 done, 1 the run failed, 2 the request was wrong."""
+    end_with_parent()
     signals_on_their_own_stack()
     working_directory_last()
     streams.prepare()
     arguments = sys.argv[1:] if arguments is None else arguments
-    show_trace = "debug=true" in arguments
+    show_trace = _is_debugging(arguments)
     arguments = [argument for argument in arguments if argument not in ("debug=true", "debug=false")]
     try:
         status = _run(arguments)
@@ -66,6 +68,13 @@ def main(arguments: list[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+
+
+def _is_debugging(arguments: list[str]) -> bool:
+    """Whether stack traces are shown; the processes that this one starts show theirs too."""
+    if "debug=true" in arguments:
+        os.environ[DEBUG] = "1"
+    return DEBUG in os.environ
 
 
 def _shown(text: str) -> str:

@@ -14,6 +14,7 @@ from sensorium.cli.app import Config, check, composed, find_own_modules, overrid
 from sensorium.cli.arguments import check_choices
 from sensorium.cli.literal import typed_path
 from sensorium.files import exists
+from sensorium.run_folder import RunFolder, check_unlocked, is_spawned
 
 WORDS = ("text", "prompt")  # of predict: taken as they are, without Hydra
 _ANSWERED = ("--cfg", "-c", "--info", "--hydra-help")  # by the config alone
@@ -45,7 +46,11 @@ def _nothing(config: Config) -> None:
 
 
 def _check_resumed(run: Path, arguments: list[str]) -> None:
-    """The values that a run goes on with. A folder that is no run is explained by whoever resumes it."""
+    """That nobody trains in the folder, and the values that a run goes on with. A folder that is no run is explained by
+    whoever resumes it.
+    """
+    if not is_spawned(RunFolder(run)):
+        check_unlocked(RunFolder(run))
     stored: Any = None
     with suppress(OSError, ValueError, yaml.YAMLError):
         stored = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))

@@ -4,7 +4,8 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,14 +23,15 @@ from sensorium.cli import configs, guess, schema, sweep
 from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra, typed
 from sensorium.cli.literal import typed_path
 from sensorium.data.base import SPLITS, Data, Problem, counted, refuse
-from sensorium.errors import RequestError, RunError, SensoriumError, is_full, listing
+from sensorium.errors import LAYOUT, RequestError, RunError, SensoriumError, is_full, listing, printable
 from sensorium.run_config import RunConfig
-from sensorium.runs import RunFolder
+from sensorium.run_folder import RunFolder, is_spawned, locked
+from sensorium.signals import STOPPING, crashes_described_in
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
 from sensorium.training import advice, fit, launch, learning, overview, settings, trace, verdict
 from sensorium.training.history import Row
-from sensorium.training.interrupts import stop_signals, stopping_at_once
+from sensorium.training.interrupts import stopping_at_once
 
 
 def run(arguments: list[str]) -> int:
@@ -152,7 +154,7 @@ def _resume(path: Path, overrides: list[str]) -> RunFolder:
     launch.check_devices(config["trainer"])
     launch.join()
     found, note = checkpoint.newest_readable([run.last, run.previous])
-    if note and distributed.rank() == 0 and not launch.is_spawned(run):
+    if note and distributed.rank() == 0 and not is_spawned(run):
         print(note)
     train(RunConfig.from_dict(config), run, resume=found)
     return run
@@ -162,8 +164,36 @@ def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     """One training in its run folder, on as many processes as the config asks for."""
     processes = launch.wanted_processes(config.trainer)
     if processes > 1 and not launch.is_launched():
-        _spawn(config, run, processes)
+        with locked(run) as lock:
+            _spawn(config, run, processes, lock)
         return
+    with _locked_by_the_first(run), crashes_described_in(run.log):
+        try:
+            _train(config, run, resume)
+        except RunError as error:  # the log, too, says how it ended; nobody may be left to read standard error
+            if distributed.rank() == 0:
+                with run.log.open("a", encoding="utf-8") as log:
+                    log.write(f"sensorium: {printable(str(error), keep=LAYOUT)}\n")
+            raise
+
+
+@contextmanager
+def _locked_by_the_first(run: RunFolder) -> Iterator[None]:
+    """The run, locked by the first process of a group for all, where not by whoever started it."""
+    with ExitStack() as held:
+        refused = None
+        if distributed.rank() == 0 and not is_spawned(run):
+            try:
+                held.enter_context(locked(run))
+            except RequestError as error:
+                refused = str(error)
+        if refused := launch.agree(refused):
+            raise RequestError(refused)
+        yield
+
+
+def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
+    """In this process, alone or as one of a group."""
     started = time.perf_counter()
     first = distributed.rank() == 0
     console = output.console(log=run.log if first else None)
@@ -253,14 +283,14 @@ def _next_commands(config: RunConfig, run: RunFolder, data: Data) -> str:
     return "\n".join(lines)
 
 
-def _spawn(config: RunConfig, run: RunFolder, processes: int) -> None:
-    """The training on several processes of this machine."""
+def _spawn(config: RunConfig, run: RunFolder, processes: int, lock: int) -> None:
+    """The training on several processes of this machine. lock: of the run, which they keep."""
     runs.write_config(run, config.to_dict())  # with what is changed at a resume
-    status = launch.spawn(run, processes)
+    status = launch.spawn(run, processes, lock=lock)
     if status == RequestError.exit_status:
         raise RequestError(f"The training on {processes} processes did not start, for the reason above.")
     if status:
-        stopped = status - 128 in stop_signals()
+        stopped = status - 128 in STOPPING
         error = RunError(f"The {processes} processes {'stopped' if stopped else 'failed'}; see {run.folder}.")
         error.exit_status = status
         raise error

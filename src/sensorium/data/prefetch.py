@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from sensorium.signals import keep_signals_from_this_thread
+
 _SECONDS = 10  # from one line of the log to the next
 _log = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], *, threads: 
 
     name: of the threads. An error in a thread is raised where its result is taken.
     """
-    with ThreadPoolExecutor(threads, thread_name_prefix=name) as pool:
+    with ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=keep_signals_from_this_thread) as pool:
         waiting: deque[Future[Result]] = deque()
         try:
             for item in items:

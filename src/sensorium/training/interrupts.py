@@ -1,34 +1,23 @@
 """SIGTERM, SIGINT and SIGHUP ask the run to stop at the next point it can be resumed from exactly."""
 
-import errno
-import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from sensorium.errors import RunError
-from sensorium.startup import signals_on_their_own_stack
+from sensorium.output import leave_closed_outputs
+from sensorium.signals import STOPPING, signals_on_their_own_stack
 
 
 def stop_signals() -> list[int]:
-    """The signals that ask a training to stop. A hangup is not one where it is ignored, as under nohup."""
-    found: list[int] = [signal.SIGTERM, signal.SIGINT]
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # Windows has none
-        found.append(signal.SIGHUP)
-    return found
-
-
-def leave_closed_terminal() -> None:
-    """Sends output that was for a terminal that has been closed to nowhere: every write to it would fail."""
-    for stream in (1, 2):
-        try:
-            os.tcgetpgrp(stream)
-        except OSError as error:
-            if error.errno == errno.EIO:  # what is no terminal is ENOTTY
-                nowhere = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nowhere, stream)
-                os.close(nowhere)
+    """The signals that ask a training to stop. A hangup is not one where it is ignored, as under nohup; and outside the
+    main thread, where Python lets nobody handle signals, there is none.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return []
+    return [number for number in STOPPING if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
 
 
 class Interrupted(RunError):
@@ -58,7 +47,7 @@ class StopRequest:
     """Remembers the first signal; a second SIGINT ends the process at once, as without Sensorium."""
 
     def __init__(self) -> None:
-        self.signal_number = 0
+        self.signal_number = 0  # what asked to stop; 0 for nothing
         self._before = {number: signal.getsignal(number) for number in stop_signals()}
 
     def listen(self) -> None:
@@ -72,6 +61,6 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _received(self, number: int, frame: FrameType | None) -> None:
-        leave_closed_terminal()
+        leave_closed_outputs()
         self.signal_number = number
         signal.signal(signal.SIGINT, signal.default_int_handler)

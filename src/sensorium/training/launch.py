@@ -6,13 +6,15 @@ one way in. `sensorium train strategy=ddp trainer.devices=2` starts the processe
 """
 
 import os
+import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -22,23 +24,18 @@ import torch.distributed
 from sensorium.build import device_of
 from sensorium.distributed import world_size
 from sensorium.errors import RequestError, as_typed
+from sensorium.output import leave_closed_outputs
+from sensorium.parent import PARENT
 from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
-from sensorium.training.interrupts import leave_closed_terminal, stop_signals
+from sensorium.training.interrupts import stop_signals
 
-# Names, for a process that `spawn` started, the end of a pipe that closes when its parent is gone.
-_PARENT = "SENSORIUM_PARENT"
-_PATIENCE = 3.0  # seconds that an orphan has to stop by itself
+_MEMORY = Path("/proc/meminfo")
 
 
 def is_launched() -> bool:
     """Whether this process is one of a group, ours or torchrun's."""
     return "TORCHELASTIC_RUN_ID" in os.environ
-
-
-def is_spawned(run: RunFolder) -> bool:
-    """Whether this process is one of those that `spawn` started for a run."""
-    return os.environ.get("TORCHELASTIC_RUN_ID") == run.folder.name
 
 
 def wanted_processes(trainer: Mapping[str, Any]) -> int:
@@ -76,25 +73,6 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def end_with_parent() -> None:
-    """Makes a process that `spawn` started end soon after its parent, however that ended. Else does nothing.
-
-    It is asked to stop, which leaves a checkpoint; where it cannot, as in a collective that waits for a process that
-    is gone, it ends all the same.
-    """
-    pipe = os.environ.pop(_PARENT, None)  # popped: it means nothing to processes that this one starts
-    if pipe is None:
-        return
-
-    def watch() -> None:
-        os.read(int(pipe), 1)  # nothing is ever written: it returns when the last writer, the parent, is gone
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(_PATIENCE)
-        os._exit(128 + signal.SIGTERM)
-
-    threading.Thread(target=watch, name="end_with_parent", daemon=True).start()
-
-
 def check_devices(trainer: Mapping[str, Any]) -> None:
     """Refuses devices that this machine does not have, nodes that nobody starts, and a strategy that they cannot carry
     out.
@@ -115,7 +93,6 @@ def check_devices(trainer: Mapping[str, Any]) -> None:
 
 def join() -> None:
     """Makes this process one of its group. Does nothing for a run on one process."""
-    end_with_parent()
     if world_size() == 1 or torch.distributed.is_initialized():
         return
     if torch.cuda.is_available():
@@ -152,18 +129,20 @@ def agree(value: Any) -> Any:
     return box[0]
 
 
-def spawn(run: RunFolder, processes: int) -> int:
+def spawn(run: RunFolder, processes: int, *, lock: int | None = None) -> int:
     """Runs the training of a run folder on several processes of this machine; the exit status of the first to fail.
 
-    Signals to stop are passed on, so that the group stops together at a point it can be resumed from.
+    lock: an open file that locks the run, which stays locked as long as one of them lives. Signals to stop are passed
+    on, so that the group stops together at a point it can be resumed from.
     """
+    _check_memory(processes)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     group: list[subprocess.Popen[bytes]] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
-        leave_closed_terminal()
+        leave_closed_outputs()
         for member in group:
             member.send_signal(number)
 
@@ -172,7 +151,7 @@ def spawn(run: RunFolder, processes: int) -> int:
     before = {}
     try:
         for rank in range(processes):
-            group.append(_start(run, rank, processes, port=port, parent=reader))
+            group.append(_start(run, rank, processes, port=port, parent=reader, lock=lock))
         before = {number: signal.signal(number, pass_on) for number in stop_signals()}
         return _wait(group)
     finally:
@@ -182,8 +161,26 @@ def spawn(run: RunFolder, processes: int) -> int:
             signal.signal(number, handler)
 
 
-def _start(run: RunFolder, rank: int, processes: int, *, port: int, parent: int) -> "subprocess.Popen[bytes]":
-    """One process of a group, told its place. parent: the end of the pipe to read from."""
+def _check_memory(processes: int) -> None:
+    """Refuses more processes than fit: each needs at least what this one has, which has built and read nothing yet.
+
+    Only Linux says how much is free.
+    """
+    free = re.search(r"MemAvailable: *(\d+) kB", _MEMORY.read_text()) if _MEMORY.exists() else None
+    if free is None:
+        return
+    each, available = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, int(free[1]) / 1e6
+    if processes * each > available:
+        raise RequestError(
+            f"trainer.devices={processes} is not possible: {processes} processes need {processes * each:.1f} GB of "
+            f"memory at least, and {available:.1f} GB are free.\nTake at most {max(1, int(available / each))}."
+        )
+
+
+def _start(
+    run: RunFolder, rank: int, processes: int, *, port: int, parent: int, lock: int | None
+) -> "subprocess.Popen[bytes]":
+    """One process of a group, told its place. parent: the end of the pipe to read from. lock: as in `spawn`."""
     place = {
         "RANK": rank,
         "LOCAL_RANK": rank,
@@ -194,13 +191,14 @@ def _start(run: RunFolder, rank: int, processes: int, *, port: int, parent: int)
         "MASTER_PORT": port,
         "TORCHELASTIC_RUN_ID": run.folder.name,
         "TORCHELASTIC_USE_AGENT_STORE": "False",
-        _PARENT: parent,
+        PARENT: parent,
     }
     # torch's own advice on how it shares gradients is nothing that a person could follow.
     quiet = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
     environment = quiet | dict(os.environ) | {key: str(value) for key, value in place.items()}
     command = [sys.executable, "-m", "sensorium", "train", f"resume={run.folder}"]
-    return subprocess.Popen(command, env=environment, start_new_session=True, pass_fds=[parent])
+    kept = [parent] if lock is None else [parent, lock]
+    return subprocess.Popen(command, env=environment, start_new_session=True, pass_fds=kept)
 
 
 def _wait(group: list[subprocess.Popen[bytes]], *, patience: float = 30.0) -> int:

@@ -17,6 +17,7 @@ from sensorium.data.order import BatchPlan
 from sensorium.errors import RequestError, unknown
 from sensorium.nn.flops import count_flops
 from sensorium.run_config import RunConfig, Section
+from sensorium.signals import kept_from_new_threads
 from sensorium.specs import Spec
 from sensorium.tasks import registry
 from sensorium.tasks.precision import MEMORY_FORMATS
@@ -83,12 +84,19 @@ def set_threads(threads: Any, *, processes: int) -> str | None:
     """
     if threads == "auto":
         share = max(1, cores() // processes)
-        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", share)))
+        _start_threads(int(os.environ.get("OMP_NUM_THREADS", share)))
     elif isinstance(threads, int) and threads >= 1:
-        torch.set_num_threads(threads)
+        _start_threads(threads)
     else:
         raise RequestError(f"threads={threads} is not possible. Take auto or a number from 1 to {cores()}.")
     load = os.getloadavg()[0]
     if torch.get_num_threads() > 1 and load + torch.get_num_threads() > 1.75 * cores():
         return f"Other programs keep this machine busy (load {load:.1f} on {cores()} cores); threads=1 may be faster."
     return None
+
+
+def _start_threads(count: int) -> None:
+    """Starts torch's threads here, where they can be kept from signals, rather than at the first large operation."""
+    with kept_from_new_threads():
+        torch.set_num_threads(count)
+        torch.zeros(count << 16).add_(1)  # large enough to be shared among all
