@@ -1,9 +1,9 @@
 """Help pages, made from the yaml files themselves: the config tree is the manual."""
 
-import importlib
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import sensorium
 from sensorium.cli import commented, configs
@@ -77,12 +77,16 @@ COMMON = {
 _WIDTH = 80
 
 
-def version(*, full: bool) -> str:
-    """`sensorium --version`; full: with versions, hardware and threads, as a bug report needs them."""
-    if not full:
-        return f"sensorium {sensorium.__version__}"
-    found = importlib.import_module("sensorium.runs").environment()
-    lines = {name: value for name, value in found.items() if name != "packages"} | found["packages"]
+def version() -> str:
+    """`sensorium --version`."""
+    return f"sensorium {sensorium.__version__}"
+
+
+def full_version(environment: Mapping[str, Any]) -> str:
+    """`sensorium --version full`: versions, hardware and threads, as a bug report needs them. environment: as
+    `runs.environment` gives it.
+    """
+    lines = {name: value for name, value in environment.items() if name != "packages"} | environment["packages"]
     return "\n".join(
         f"{name}: {', '.join(value) if isinstance(value, list) else value}" for name, value in lines.items()
     )

@@ -94,7 +94,9 @@ def _run(arguments: list[str]) -> int:
         print(help_pages.overview(VERBS))
         return 0
     if arguments[0] in ("-V", "--version"):
-        print(help_pages.version(full=arguments[1:] == ["full"]))
+        full = arguments[1:] == ["full"]
+        runs = importlib.import_module("sensorium.runs") if full else None
+        print(help_pages.full_version(runs.environment()) if runs else help_pages.version())
         return 0
     if arguments[0] in ("-sc", "--shell-completion"):
         return importlib.import_module("sensorium.cli.completion").run(arguments, tuple(VERBS))

@@ -37,12 +37,12 @@ class ArraySettings(ImageSettings, HoldOutVal):
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedArrays(ArraySettings):
-    """name: of a data set that is one of `published`. root: the folder of its files; None where it is usually kept.
+    """name: of a data set that is one of `variants`. root: the folder of its files; None where it is usually kept.
     download: whether it may be fetched.
     """
 
     task = "classification"
-    published: ClassVar[Mapping[str, Any]]
+    variants: ClassVar[Mapping[str, Any]]
 
     name: str
     root: str | None
@@ -50,8 +50,8 @@ class PublishedArrays(ArraySettings):
 
     def check(self) -> None:
         super().check()
-        if self.name not in self.published:
-            raise unknown("data set of this kind", self.name, self.published)
+        if self.name not in self.variants:
+            raise unknown("data set of this kind", self.name, self.variants)
 
 
 def array_classes(

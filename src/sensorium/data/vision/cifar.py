@@ -27,7 +27,7 @@ class Cifar(PublishedArrays):
     it. The files are pickles, which are code: torchvision compares each with its known MD5 before it unpickles it.
     """
 
-    published = _PUBLISHERS
+    variants = _PUBLISHERS
 
     def load(self, *, on_bad: OnBad) -> Data:
         publisher, folder = _PUBLISHERS[self.name], self._folder()

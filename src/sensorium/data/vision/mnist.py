@@ -55,7 +55,7 @@ class Mnist(PublishedArrays):
     download=true brings them.
     """
 
-    published = _VARIANTS
+    variants = _VARIANTS
 
     def load(self, *, on_bad: OnBad) -> Data:
         files = self._find()
