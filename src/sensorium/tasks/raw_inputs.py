@@ -92,10 +92,9 @@ def piped_format() -> str | None:
 
 
 def _piped_start() -> bytes:
-    """What waits on standard input, without taking it away."""
-    buffer: Any = sys.stdin.buffer  # a BufferedReader
-    start: bytes = buffer.peek(START)[:START]
-    return start
+    """What waits on standard input, without taking it away; nothing where a program put a plain stream there."""
+    peek = getattr(sys.stdin.buffer, "peek", None)
+    return bytes(peek(START)[:START]) if peek else b""
 
 
 def _is_text(start: bytes) -> bool:
@@ -122,7 +121,7 @@ def _no_paths(start: bytes) -> str | None:
 
 
 def _file_kind(start: bytes) -> str | None:
-    """The format of an image, a recording or a packed file that begins like that; None for text, and what is unknown."""
+    """The format of an image, a recording or a packed file that begins like that; None for text and the unknown."""
     if _is_text(start):
         return None
     if start[8:12] == b"WEBP":
