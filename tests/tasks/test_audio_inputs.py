@@ -11,7 +11,7 @@ import soundfile
 
 from sensorium.errors import RequestError
 from sensorium.tasks.audio_inputs import AudioReader, audio_chunks, sources
-from sensorium.tasks.raw_inputs import audio_files, image_files, piped_format
+from sensorium.tasks.raw_inputs import audio_files, image_files, piped_format, texts
 
 RATE = 8000  # hertz
 TONE = 0.5 * np.sin(np.arange(RATE) / 3)
@@ -89,6 +89,11 @@ def test_what_is_neither_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(RequestError) as caught:
             list(image_files("-"))
         assert str(caught.value) == f"input=- takes paths of images, one a line; what came on standard input {said}"
+    pipe(monkeypatch, recording("WAV"))
+    with pytest.raises(RequestError, match=r"takes texts, one a line; what came on standard input is WAV\."):
+        texts("-", None)
+    pipe(monkeypatch, "RIFF, caf\xe9\nBM\xe9\n".encode())
+    assert list(texts("-", None)) == ["RIFF, café", "BMé"]
     pipe(monkeypatch, b"RIFF\0\0\n")
     with pytest.raises(RequestError, match="input=- takes paths of images, one a line"):
         list(image_files("-"))

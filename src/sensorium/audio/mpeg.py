@@ -17,7 +17,7 @@ _FORM = 0x001E0C00  # version, layer and sample rate
 _BITRATE = 0x0000F000
 _COUNTED = 3  # flags of a Xing header that has the numbers of frames and of bytes
 _HEAD = 16  # bytes of such a header without more
-_LOST = 2  # frames fewer than the header counts: editors are that inexact
+_LOST = 2  # frames that a header may count too few or too many: editors are that inexact
 _SLACK = 4096  # bytes behind the last frame that may be anything
 _MOST_PAIRS = 288  # of values in a granule
 _BLOCK = 4096  # frames looked into at once
@@ -60,7 +60,9 @@ def examine(content: bytes, *, inside: bool = True) -> Mp3 | None:
     constant = bool((walk.words[audio] & _BITRATE == walk.words[audio[0]] & _BITRATE).all())
     counted = _counted(content, walk) if heads and heads[0] == 0 else None
     own = counted if len(heads) == 1 else None  # a header of the whole
-    if wrong := _wrong(walk, audio, counted=own[0] if own else 0) or (_damage(content, walk, audio) if inside else ""):
+    if wrong := _wrong(walk, audio, heads, counted=own[0] if own else None) or (
+        _damage(content, walk, audio) if inside else ""
+    ):
         return Mp3(wrong, None, constant)
     begin, end = int(walk.places[0]), walk.end
     if (walk.places[1:] == (walk.places + walk.sizes)[:-1]).all():
@@ -159,8 +161,11 @@ def _about(stated: int, there: int) -> bool:
     return abs(there - stated) * 200 <= there
 
 
-def _wrong(walk: _Walk, audio: np.ndarray, *, counted: int) -> str:
-    """Why a file cannot be read to its end, or "". counted: frames, by a header of the whole; 0 for none."""
+def _wrong(walk: _Walk, audio: np.ndarray, heads: list[int], *, counted: int | None) -> str:
+    """Why a file cannot be read to its end, or "". counted: frames, by a header of the whole; None for none.
+
+    Recordings with headers could be joined too, but each has silence of its encoder around it, which belongs to none.
+    """
     words = walk.words[audio]
     first = int(words[0])
     other = np.flatnonzero((words & _FORM != first & _FORM) | (_is_mono(words) != _is_mono(first)))
@@ -170,7 +175,9 @@ def _wrong(walk: _Walk, audio: np.ndarray, *, counted: int) -> str:
     if walk.gaps:
         number, size = walk.gaps[0]
         return f"damaged after {_until(first, int(np.searchsorted(audio, number)))}: {size:,} bytes there are no MP3"
-    if counted - len(audio) > _LOST:
+    if len(heads) > 1 or (counted is not None and len(audio) - counted > _LOST):
+        return "goes on after its stated end: several MP3 recordings in one file"
+    if counted is not None and counted - len(audio) > _LOST:
         return f"cut off: {len(audio):,} of {counted:,} MP3 frames are there"
     if walk.rest > _SLACK:
         return f"goes on after {_until(first, len(audio))} with {walk.rest:,} bytes that are no MP3"

@@ -30,6 +30,9 @@ def texts(given: Any, text: str | None, reading: TextReading | None = None) -> I
         return iter([str(text)])
     reading = reading or TextReading()
     if given == "-":
+        kind = _file_kind(_piped_start())
+        if kind is not None and kind not in _PACKED:
+            raise RequestError(f"input=- takes texts, one a line; what came on standard input is {kind}.")
         return reading.lines(sys.stdin.buffer)
     items = given if isinstance(given, list) else [given]
     return _texts_of([path for item in items for path in _text_files(str(item))], reading)
@@ -60,9 +63,10 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 # How files begin that are not paths: images, and packed ones.
 _MARKS = {
     b"\x89PNG\r\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF87a": "GIF", b"GIF89a": "GIF", b"II*\0": "TIFF",
-    b"MM\0*": "TIFF", b"BM": "BMP", b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"P4\n": "PBM", b"P5\n": "PGM",
+    b"MM\0*": "TIFF", b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"P4\n": "PBM", b"P5\n": "PGM",
     b"P6\n": "PPM",
 }  # fmt: skip
+_PACKED = ("gzip", "zip")  # which readers of text know by themselves
 
 
 class Piped(bytes):
@@ -88,10 +92,9 @@ def piped_format() -> str | None:
 
 
 def _piped_start() -> bytes:
-    """What waits on standard input, without taking it away."""
-    buffer: Any = sys.stdin.buffer  # a BufferedReader
-    start: bytes = buffer.peek(START)[:START]
-    return start
+    """What waits on standard input, without taking it away; nothing where a program put a plain stream there."""
+    peek = getattr(sys.stdin.buffer, "peek", None)
+    return bytes(peek(START)[:START]) if peek else b""
 
 
 def _is_text(start: bytes) -> bool:
@@ -110,12 +113,23 @@ def _is_text(start: bytes) -> bool:
 
 def _no_paths(start: bytes) -> str | None:
     """What is on standard input in the place of paths; None for what may be paths."""
+    if known := _file_kind(start):
+        return known
+    # A path of another encoding has no control characters either.
+    first = start.partition(b"\n")[0].decode("latin-1")
+    return None if _is_text(start) or not _CONTROL.search(first) else "no text"
+
+
+def _file_kind(start: bytes) -> str | None:
+    """The format of an image, a recording or a packed file that begins like that; None for text and the unknown."""
     if _is_text(start):
         return None
+    if start[8:12] == b"WEBP":
+        return "WebP"
+    if start[:2] == b"BM" and start[6:10] == bytes(4):
+        return "BMP"
     known = next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
-    known = "WebP" if start[8:12] == b"WEBP" else known or read_format(start) or unread_format(start)
-    # A path of another encoding has no control characters either.
-    return known or ("no text" if _CONTROL.search(start.partition(b"\n")[0].decode("latin-1")) else None)
+    return known or read_format(start) or unread_format(start)
 
 
 def _files(given: Any, files_in: Callable[[Path], list[Path]], what: str) -> Iterator[Path]:
@@ -136,7 +150,7 @@ def _piped_paths(what: str) -> Iterator[Path]:
     if found := _no_paths(_piped_start()):
         raise RequestError(
             f"input=- takes paths of {what}, one a line; what came on standard input is {found}."
-            + ("" if found in ("no text", "gzip", "zip") else "\ninput=/dev/stdin reads one file from there.")
+            + ("" if found in ("no text", *_PACKED) else "\ninput=/dev/stdin reads one file from there.")
         )
     for line in sys.stdin.buffer:
         if b"\0" in line:
