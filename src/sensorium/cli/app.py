@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import hydra
@@ -29,8 +28,9 @@ from sensorium.cli.composition import (
     load_plugins,
     option_values,
     search_path,
+    sweep_folder,
 )
-from sensorium.cli.literal import literal, quoted
+from sensorium.cli.literal import literal
 from sensorium.errors import RequestError, SensoriumError, listing, missing_extra, nearest, unknown
 
 Config = dict[str, Any]
@@ -62,23 +62,11 @@ def run_hydra(verb: str, arguments: list[str], job: Callable[[Config], None]) ->
             raise _Failed(error) from error
 
     try:
-        with explained(verb, arguments), _sweep_folder(verb, arguments) as more:
+        with explained(verb, arguments), sweep_folder(verb, arguments) as more:
             sys.argv = ["sensorium", *_flags_first([*overrides, *more])]
             hydra.main(version_base="1.3", config_path=folder, config_name=verb)(call)()
     except _Failed as failed:
         raise failed.args[0] from None
-
-
-@contextmanager
-def _sweep_folder(verb: str, arguments: list[str]) -> Iterator[list[str]]:
-    """The override that keeps what Hydra notes of a sweep out of the working directory; of `train` the sweep's folder
-    is the place for it.
-    """
-    if verb == "train" or not {"-m", "--multirun"} & set(arguments):
-        yield []
-        return
-    with TemporaryDirectory() as folder:
-        yield [f"hydra.sweep.dir={quoted(folder)}"]
 
 
 @contextmanager

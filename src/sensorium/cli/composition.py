@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import hydra
@@ -108,6 +109,18 @@ def _beside(initialize: Callable[[], AbstractContextManager[None]]) -> Iterator[
             yield
     finally:
         GlobalHydra.instance().hydra = running
+
+
+@contextmanager
+def sweep_folder(verb: str, arguments: Sequence[str]) -> Iterator[list[str]]:
+    """The override that keeps what Hydra notes of a sweep out of the working directory; of `train` the sweep's folder
+    is the place for it.
+    """
+    if verb == "train" or not {"-m", "--multirun"} & set(arguments):
+        yield []
+        return
+    with TemporaryDirectory() as folder:
+        yield [f"hydra.sweep.dir={quoted(folder)}"]
 
 
 def search_path(arguments: Sequence[str], *, given: bool = False) -> list[str]:

@@ -53,21 +53,28 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last line of defence: a fault of ours, said in one line
         if show_trace:
             traceback.print_exc()
-        line = _shown((str(error).splitlines() or [""])[0])
-        if isinstance(error, OSError) and is_full(error):
-            streams.close(sys.stdout)
-            what = "standard output" if error.filename is None else _shown(str(error.filename))
-            print(f"sensorium: {what} cannot be written: {error.strerror}.", file=sys.stderr)
-            return 1
-        if _is_out_of_memory(error):
-            print(f"sensorium: out of memory: {line}\nA smaller batch, image or model needs less.", file=sys.stderr)
-            return 1
-        print(
-            f"sensorium: unexpected {type(error).__name__}: {line}\n"
-            "This is a fault in Sensorium; debug=true shows where.",
-            file=sys.stderr,
-        )
+        return _unexpected(error)
+
+
+def _unexpected(error: Exception) -> int:
+    """Says what no one has put into words; the exit status. A full disk and a lock on a file are no faults of ours."""
+    line = _shown((str(error).splitlines() or [""])[0])
+    if isinstance(error, OSError) and is_full(error):
+        streams.close(sys.stdout)
+        what = "standard output" if error.filename is None else _shown(str(error.filename))
+        print(f"sensorium: {what} cannot be written: {error.strerror}.", file=sys.stderr)
         return 1
+    if isinstance(error, PermissionError) and error.filename is not None:
+        print(f"sensorium: {_shown(str(error.filename))}: {error.strerror}.", file=sys.stderr)
+        return RequestError.exit_status
+    if _is_out_of_memory(error):
+        print(f"sensorium: out of memory: {line}\nA smaller batch, image or model needs less.", file=sys.stderr)
+        return 1
+    print(
+        f"sensorium: unexpected {type(error).__name__}: {line}\nThis is a fault in Sensorium; debug=true shows where.",
+        file=sys.stderr,
+    )
+    return 1
 
 
 def _is_debugging(arguments: list[str]) -> bool:
