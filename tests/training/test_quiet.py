@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from sensorium.training import fit
+from sensorium.training.quiet import quiet
 
 KNOWN = (
     "`isinstance(treespec, LeafSpec)` is deprecated, use `isinstance(treespec, TreeSpec)` instead.",
@@ -21,7 +21,7 @@ KNOWN = (
 def shown(message: str, module: str) -> bool:
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
-        fit.quiet()
+        quiet()
         warnings.warn_explicit(message, UserWarning, f"{module}.py", 1, module=module)
     return bool(found)
 
@@ -45,6 +45,6 @@ def test_notes_are_of_the_first_process_only(
     monkeypatch.setattr(logging.getLogger("sensorium"), "level", logging.NOTSET)
     log = logging.getLogger("sensorium.tasks.speech_recognition.task")
     monkeypatch.setattr(log, "_cache", {})
-    fit.quiet()
+    quiet()
     log.warning("a note")
     assert caplog.messages == expected

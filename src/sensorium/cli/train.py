@@ -32,6 +32,7 @@ from sensorium.tasks.base import Evaluation
 from sensorium.training import advice, fit, launch, learning, overview, settings, trace, verdict
 from sensorium.training.history import Row
 from sensorium.training.interrupts import stopping_at_once
+from sensorium.training.quiet import quiet
 
 
 def run(arguments: list[str]) -> int:
@@ -198,7 +199,7 @@ def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     first = distributed.rank() == 0
     console = output.console(log=run.log if first else None)
     say: Callable[..., None] = console.print if first else (lambda *_, **__: None)
-    fit.quiet()
+    quiet()
     if busy := settings.set_threads(config.threads, processes=int(os.environ.get("LOCAL_WORLD_SIZE", "1"))):
         say(busy)
 
