@@ -35,8 +35,10 @@ from sensorium.training.guard import LossGuard
 from sensorium.training.history import History, Row
 from sensorium.training.interrupts import StopRequest
 from sensorium.training.progress import ProgressReport
+from sensorium.training.quiet import quiet
 from sensorium.training.samples import TextSamples
 from sensorium.training.unfreeze import Unfreezing
+
 
 @dataclass
 class Training:
