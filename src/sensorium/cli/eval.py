@@ -52,6 +52,8 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     )
     overwriting.check(config, dataset=settings.dataset)
     data, name, split = evaluation_data(loaded, settings, about_data, config["split"])
+    for note in data.reading:
+        output.complain(note)
     for note in task.truncation_notes(split, loaded.spec):
         output.complain(note)
     result = evaluation.evaluate(

@@ -2,8 +2,8 @@
 
 An entry of SENSORIUM_CACHE/images holds
 
-    pixels           (n, C, H, W) uint8: the first n images; of a set that is too large, the others are decoded at
-                     each read
+    pixels           (n, C, H, W) uint8, or uint16 with a pixel_range: the first n images; of a set that is too large,
+                     the others are decoded at each read
     digests.npy      (N, 32) uint8: SHA-256 of each file's content
     facts.json       which files are unreadable, and why
     statistics.json  mean and deviation of the channels, over the rows they were last asked for
@@ -33,6 +33,7 @@ from sensorium.errors import RunError
 from sensorium.files import replacing, write_json
 from sensorium.specs import Resize
 from sensorium.vision.decode import UnreadableImage, decode_image, read_bytes
+from sensorium.vision.depth import PixelRange
 
 _FORMAT = 1
 _DIGEST_BYTES = 32
@@ -75,9 +76,16 @@ class CachedImages:
 
 
 def cached_images(
-    files: Sequence[Path], *, image_size: tuple[int, int], in_channels: int, resize: Resize, cache_bytes: int
+    files: Sequence[Path],
+    *,
+    image_size: tuple[int, int],
+    in_channels: int,
+    resize: Resize,
+    pixel_range: PixelRange | None = None,
+    cache_bytes: int,
 ) -> CachedImages:
-    """The images of these files as (in_channels, *image_size) uint8, from the cache, which is filled first if needed.
+    """The images of these files as (in_channels, *image_size), from the cache, which is filled first if needed; uint8,
+    or uint16 with a pixel_range, as `decode_image` says.
 
     An entry belongs to the places, sizes and times of change of the files and to all settings, so that it is built
     anew when one of them changes. Of processes that start together one builds, the others wait for it.
@@ -85,7 +93,7 @@ def cached_images(
     cache_bytes: what the entries of all datasets together may hold; the longest unused ones that nobody reads make
     room. 0 keeps nothing. Raises RunError when the folder cannot be written.
     """
-    decoder = _Decoder(files, image_size=image_size, in_channels=in_channels, resize=resize)
+    decoder = _Decoder(files, image_size=image_size, in_channels=in_channels, resize=resize, pixel_range=pixel_range)
     wanted = min(len(files), (cache_bytes - decoder.fixed_bytes) // decoder.row_bytes)
     if wanted <= 0:
         digests, unreadable = decoder.scan(lambda row, pixels: None)
@@ -111,11 +119,22 @@ def cached_images(
 class _Decoder:
     """The files and how they are decoded."""
 
-    def __init__(self, files: Sequence[Path], *, image_size: tuple[int, int], in_channels: int, resize: Resize) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        *,
+        image_size: tuple[int, int],
+        in_channels: int,
+        resize: Resize,
+        pixel_range: PixelRange | None,
+    ) -> None:
         self.files, self.shape = files, (in_channels, *image_size)
-        self.row_bytes = in_channels * image_size[0] * image_size[1]
+        self.dtype = np.dtype(np.uint8 if pixel_range is None else np.uint16)
+        self.row_bytes = in_channels * image_size[0] * image_size[1] * self.dtype.itemsize
         self.fixed_bytes = _SLACK + _DIGEST_BYTES * len(files)
         self._settings: dict[str, Any] = {"image_size": image_size, "in_channels": in_channels, "resize": resize}
+        if pixel_range is not None:  # not in the key without one, so that entries of 8 bits stay what they were
+            self._settings["pixel_range"] = pixel_range
 
     def key(self, wanted: int) -> str:
         # Pillow is in it because another version may decode to other pixels.
@@ -159,9 +178,9 @@ class _Pixels(ImageStore):
     """The store over an entry: the first rows from the mapping, the others decoded."""
 
     def __init__(self, decoder: _Decoder, mapping: mmap.mmap | None, cached: int) -> None:
-        self.shape = decoder.shape
+        self.shape, self.dtype = decoder.shape, decoder.dtype
         self._decoder, self._mapping, self._cached = decoder, mapping, cached
-        buffer = np.frombuffer(mapping, dtype=np.uint8) if mapping else np.empty(0, dtype=np.uint8)
+        buffer = np.frombuffer(mapping, self.dtype) if mapping else np.empty(0, self.dtype)
         self._pixels = buffer.reshape(cached, *self.shape)
         self._touched, self._lock = 0, threading.Lock()
 
@@ -173,7 +192,7 @@ class _Pixels(ImageStore):
         if inside.all():
             images = self._pixels.take(rows, axis=0)
         else:
-            images = np.empty((len(rows), *self.shape), dtype=np.uint8)
+            images = np.empty((len(rows), *self.shape), self.dtype)
             images[inside] = self._pixels[rows[inside]]
             for i in np.flatnonzero(~inside):
                 images[i] = self._decoder.decode(int(rows[i]))

@@ -13,6 +13,7 @@ from sensorium.data.order import BatchOrder, BatchPlan
 from sensorium.data.vision.store import ImageStore
 from sensorium.specs import Resize
 from sensorium.vision.fit_boxes import clip_boxes, fit_boxes, fit_mask
+from sensorium.vision.normalise import from_pixels
 
 _SMALLEST = 1.0  # pixels of a side; what a crop leaves of a box has to be as large to count
 
@@ -52,7 +53,7 @@ class DetectionSplit(Columns):
             boxes[i, :count], kept = self._fitted(row)
             labels[i, :count] = np.where(kept, self.labels[row], IGNORED)
             difficult[i, :count] = self.difficult[row] & kept
-        images = torch.from_numpy(self.images.read(rows))
+        images = from_pixels(self.images.read(rows))
         arrays = (boxes, labels, difficult, rows)
         return DetectionBatch(images, *(torch.from_numpy(array) for array in arrays))
 
@@ -144,7 +145,7 @@ class MaskSplit(Columns):
         masks = np.empty((len(rows), height, width), dtype=np.uint8)
         for i, mask in enumerate(self.read_masks(rows)):
             masks[i] = fit_mask(mask, image_size=(height, width), resize=self.resize)
-        images = torch.from_numpy(self.images.read(rows))
+        images = from_pixels(self.images.read(rows))
         return MaskBatch(images, torch.from_numpy(masks), torch.from_numpy(rows))
 
     def read_masks(self, rows: np.ndarray) -> list[np.ndarray]:

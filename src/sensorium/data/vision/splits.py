@@ -11,6 +11,7 @@ from sensorium.data.columns import Columns
 from sensorium.data.order import BatchOrder, BatchPlan
 from sensorium.data.targets.numbers import standardized
 from sensorium.data.vision.store import ImageStore
+from sensorium.vision.normalise import from_pixels
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class ImageSplit(Columns):
         return len(self.labels)
 
     def read(self, rows: np.ndarray) -> ImageBatch:
-        """The batch of these rows; images (B, C, H, W) uint8."""
-        images = torch.from_numpy(self.images.read(rows))
+        """The batch of these rows; images (B, C, H, W) as `from_pixels` gives them."""
+        images = from_pixels(self.images.read(rows))
         return ImageBatch(images, torch.from_numpy(self.labels[rows]), torch.from_numpy(rows))
 
     def order(self, plan: BatchPlan) -> BatchOrder:
@@ -45,8 +46,8 @@ class TagSplit(Columns):
         return len(self.targets)
 
     def read(self, rows: np.ndarray) -> TagBatch:
-        """The batch of these rows; images (B, C, H, W) uint8."""
-        images = torch.from_numpy(self.images.read(rows))
+        """The batch of these rows; images (B, C, H, W) as `from_pixels` gives them."""
+        images = from_pixels(self.images.read(rows))
         return TagBatch(images, torch.from_numpy(self.targets[rows]), torch.from_numpy(rows))
 
     def order(self, plan: BatchPlan) -> BatchOrder:
@@ -71,9 +72,9 @@ class ImageRegressionSplit(Columns):
         return len(self.targets)
 
     def read(self, rows: np.ndarray) -> ImageRegressionBatch:
-        """The batch of these rows; images (B, C, H, W) uint8."""
+        """The batch of these rows; images (B, C, H, W) as `from_pixels` gives them."""
         targets = standardized(self.targets[rows], self.target_mean, self.target_std)
-        images = torch.from_numpy(self.images.read(rows))
+        images = from_pixels(self.images.read(rows))
         return ImageRegressionBatch(images, torch.from_numpy(targets), torch.from_numpy(rows))
 
     def order(self, plan: BatchPlan) -> BatchOrder:

@@ -9,22 +9,30 @@ from sensorium.data.vision.image_settings import Channels
 from sensorium.randomness import generator
 from sensorium.specs import Resize
 from sensorium.vision.decode import fit_pixels
+from sensorium.vision.depth import eight_bits
 
 _STATISTICS_SAMPLE = 10_000
 _STATISTICS_CHUNK = 64
 
 
 class ImageStore(ABC):
-    """N images of one shape, read by row number. Several threads may read at once. shape: (C, H, W) of each image."""
+    """N images of one shape, read by row number. Several threads may read at once. shape: (C, H, W) of each image.
+    dtype: uint8, or uint16 for images of more than 8 bits, scaled to 0..65535.
+    """
 
     shape: tuple[int, int, int]
+    dtype: np.dtype = np.dtype(np.uint8)
 
     @abstractmethod
     def __len__(self) -> int: ...
 
     @abstractmethod
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """The images at these rows: (B,) int64 -> (B, C, H, W) uint8, contiguous."""
+        """The images at these rows: (B,) int64 -> (B, C, H, W) of `dtype`, contiguous."""
+
+    def displayed(self, rows: np.ndarray) -> np.ndarray:
+        """The same as a person can see them: (B, C, H, W) uint8."""
+        return eight_bits(self.read(rows))
 
     def subset(self, rows: np.ndarray) -> "ImageStore":
         """These rows alone, in this order."""
@@ -69,7 +77,7 @@ class ImageRows(ImageStore):
 
     def __init__(self, store: ImageStore, rows: np.ndarray) -> None:
         self._store, self._rows = store, rows
-        self.shape = store.shape
+        self.shape, self.dtype = store.shape, store.dtype
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -84,13 +92,13 @@ class JoinedStore(ImageStore):
     def __init__(self, stores: Sequence[ImageStore]) -> None:
         self._stores = stores
         self._starts = np.cumsum([0, *(len(store) for store in stores)])
-        self.shape = stores[0].shape
+        self.shape, self.dtype = stores[0].shape, stores[0].dtype
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        images = np.empty((len(rows), *self.shape), np.uint8)
+        images = np.empty((len(rows), *self.shape), self.dtype)
         owners = np.searchsorted(self._starts, rows, side="right") - 1
         for number in np.unique(owners):
             here = owners == number
@@ -106,14 +114,15 @@ def channel_statistics(store: ImageStore) -> tuple[tuple[float, ...], tuple[floa
     rows = np.arange(len(store))
     if len(rows) > _STATISTICS_SAMPLE:
         rows = np.sort(generator(len(rows)).choice(rows, _STATISTICS_SAMPLE, replace=False))
-    # Whole numbers add up exactly, in any order: a histogram of the 256 values is all that is needed.
-    counts = np.zeros((store.shape[0], 256))
+    # Whole numbers add up exactly, in any order: a histogram of the values is all that is needed.
+    levels = np.iinfo(store.dtype).max + 1
+    counts = np.zeros((store.shape[0], levels))
     for start in range(0, len(rows), _STATISTICS_CHUNK):
         images = store.read(rows[start : start + _STATISTICS_CHUNK])
         for channel in range(len(counts)):
-            counts[channel] += np.bincount(images[:, channel].ravel(), minlength=256)
+            counts[channel] += np.bincount(images[:, channel].ravel(), minlength=levels)
     share = counts / counts.sum(axis=1, keepdims=True)
-    values = np.arange(256) / 255
+    values = np.arange(levels) / (levels - 1)
     mean = share @ values
     std = np.sqrt((share * (values - mean[:, None]) ** 2).sum(axis=1))
     return tuple(mean.tolist()), tuple(np.where(std > 0, std, 1.0).tolist())
