@@ -91,8 +91,8 @@ def _read(
         if isinstance(raw, np.ndarray | Tensor):
             array = _array(name, raw, ranged=pixel_range is not None)
             if pixel_range is not None and array.dtype != np.uint8:
-                pixels, used = fit_values(from_channels(np.atleast_3d(array)), **shape)
-                return DecodedImage(pixels, (array.shape[0], array.shape[1]), used)
+                fitted, in_range = fit_values(from_channels(np.atleast_3d(array)), **shape)
+                return DecodedImage(fitted, (array.shape[0], array.shape[1]), in_range)
             raw = _from_array(name, array)
         file = BytesIO(_encoded(name, raw))  # once, for its head and for the rest
         file.name = name

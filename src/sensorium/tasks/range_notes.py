@@ -46,5 +46,5 @@ class RangeNotes:
                 f" pixel_range=[0,{2**bits - 1}]"
             )
         if self._eight and self._range is not None and (self._given or self._deep):
-            lines.append(f"pixel_range: {counted(self._eight, 'image')} of 8 bits taken as 0 to 255, their own range")
+            lines.append(f"pixel_range: {counted(self._eight, 'image')} of 8 bits taken as 0 to 255")
         return lines

@@ -18,6 +18,7 @@ from PIL import (
     ExifTags,
     GifImagePlugin,
     Image,
+    ImageFile,
     ImageOps,
     JpegImagePlugin,
     PngImagePlugin,
@@ -213,7 +214,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[Image.Image]:
+def opened(source: Source) -> Iterator[ImageFile.ImageFile]:
     """The image, not yet decoded. Whatever goes wrong with it inside is an UnreadableImage that names the file."""
     name = str(source) if isinstance(source, Path) else str(getattr(source, "name", "image"))
     data = BytesIO(read_bytes(source)) if isinstance(source, Path) else source
@@ -233,7 +234,7 @@ def _reason(error: Exception, data: BinaryIO) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:100]
 
 
-def _values(image: Image.Image, source: Source) -> Values:
+def _values(image: ImageFile.ImageFile, source: Source) -> Values:
     """The numbers of an image of more than 8 bits, not yet decoded, turned as the camera noted."""
     twice, gray = depth.split_color(image), depth.is_gray_with_opacity(image)
     ImageOps.exif_transpose(image, in_place=True)

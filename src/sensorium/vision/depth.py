@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL.ImageFile import ImageFile
 
 PixelRange = tuple[float, float]
 
@@ -39,22 +39,21 @@ class Values(NamedTuple):
     opacity: np.ndarray | None = None
 
 
-def is_deep(image: Image.Image) -> bool:
+def is_deep(image: ImageFile) -> bool:
     """Whether an image, not yet decoded, has more than 8 bits a channel."""
     return image.mode[0] in "IF" or _raw_mode(image) in _LOW_BYTES
 
 
-def split_color(image: Image.Image) -> bool:
+def split_color(image: ImageFile) -> bool:
     """Whether a deep image, not yet decoded, has to be decoded twice: for its high bytes, and for its low ones."""
     return _raw_mode(image) in _LOW_BYTES
 
 
-def choose_low_bytes(image: Image.Image) -> None:
+def choose_low_bytes(image: ImageFile) -> None:
     """Makes an image, not yet decoded, decode to the low bytes of its channels."""
     raw = _LOW_BYTES[_raw_mode(image)]
     image.tile = [
-        tile._replace(args=raw if isinstance(tile.args, str) else (raw, *tile.args[1:]))  # type: ignore[index]
-        for tile in image.tile
+        tile._replace(args=raw if isinstance(tile.args, str) else (raw, *tile.args[1:])) for tile in image.tile
     ]
 
 
@@ -66,7 +65,7 @@ def joined_bytes(high: np.ndarray, low: np.ndarray, *, gray: bool) -> Values:
     return from_channels(high.astype(np.uint16) << 8 | low)
 
 
-def is_gray_with_opacity(image: Image.Image) -> bool:
+def is_gray_with_opacity(image: ImageFile) -> bool:
     """Whether a deep image, not yet decoded, is gray with transparency."""
     return _raw_mode(image) == "LA;16B"
 
@@ -135,7 +134,7 @@ def chosen_range(samples: Sequence[np.ndarray]) -> PixelRange:
     return (low, high) if high > low else (low, low + 1)
 
 
-def _raw_mode(image: Image.Image) -> str:
+def _raw_mode(image: ImageFile) -> str:
     """How the first part of an image is stored, as Pillow's decoders name it; "" once it is decoded."""
     arguments = image.tile[0].args if image.tile else ""
     found = arguments[0] if isinstance(arguments, tuple) and arguments else arguments

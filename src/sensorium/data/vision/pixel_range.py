@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def parse_range(value: PixelRangeSetting, key: str = _KEY) -> PixelRange | None:
     """[low, high] as such; None for "auto" and null. Raises RequestError for two numbers that are no range."""
     if value is None or value == "auto":
         return None
-    pair = () if isinstance(value, str) or not isinstance(value, Sequence) else tuple(value)
+    pair: tuple[Any, ...] = () if isinstance(value, str) or not isinstance(value, Sequence) else tuple(value)
     numbers = all(isinstance(end, int | float) and not isinstance(end, bool) and np.isfinite(end) for end in pair)
     if len(pair) != 2 or not numbers or not pair[0] < pair[1]:
         raise RequestError(f"{key}={value}: give [low,high], the values of black and white, such as [0,4095].")
@@ -57,7 +57,9 @@ def range_of(setting: PixelRangeSetting, paths: Sequence[Path]) -> tuple[PixelRa
     chosen = given or chosen_range(sample.values)
     if given is None and sample.whole:
         chosen = (float(np.floor(chosen[0])), float(np.ceil(chosen[1])))
-    return chosen, [_described(sample, chosen, chosen=given is None)]
+    clipped = extent(np.concatenate(sample.values), chosen).outside
+    told = given is None or clipped or sample.eight
+    return chosen, [_described(sample, chosen, clipped, chosen=given is None)] if told else []
 
 
 def written(pixel_range: PixelRange) -> str:
@@ -83,15 +85,14 @@ def _sampled(paths: Sequence[Path]) -> _Sample:
     return _Sample(values, whole, eight)
 
 
-def _described(sample: _Sample, found: PixelRange, *, chosen: bool) -> str:
-    outside = extent(np.concatenate(sample.values), found).outside
+def _described(sample: _Sample, found: PixelRange, clipped: float, *, chosen: bool) -> str:
     images = f"{counted(len(sample.values), 'image')} of more than 8 bits"
     words = [f"pixel_range: {written(found)}{', chosen from' if chosen else ';'} {images} looked at"]
-    if outside:
-        share = f"{100 * outside:.2g} %"
+    if clipped:
+        share = f"{100 * clipped:.2g} %"
         words[0] += f", whose values run from {written(sample.extremes)}: {share} of them are clipped"
     if sample.eight:
-        words.append(f"{counted(sample.eight, 'image')} of 8 bits are taken as 0 to 255")
+        words.append(f"{counted(sample.eight, 'image')} of 8 bits taken as 0 to 255")
     if chosen:
         words.append(f"{_KEY}=[low,high] sets another")
     return "; ".join(words)
