@@ -53,7 +53,7 @@ def choose_low_bytes(image: ImageFile) -> None:
     """Makes an image, not yet decoded, decode to the low bytes of its channels."""
     raw = _LOW_BYTES[_raw_mode(image)]
     image.tile = [
-        tile._replace(args=raw if isinstance(tile.args, str) else (raw, *tile.args[1:])) for tile in image.tile
+        tile._replace(args=(raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw) for tile in image.tile
     ]
 
 
