@@ -72,12 +72,14 @@ class Model:
         temperature: float = 1.0,
         top_p: float | None = None,
         seed: int = 0,
+        pixel_range: Sequence[float] | None = None,
     ) -> Iterator[Prediction]:
         """Predictions in the order of the inputs, a batch at a time, each with `to_dict()`.
 
         inputs: one raw input or an iterable of them. Images: a path, the bytes of a file, a NumPy array (H, W) or
-        (H, W, C), a tensor (C, H, W), uint8 or float from 0 to 1, a PIL image; an array or tensor of four dimensions is
-        that many images. Audio: a path, the bytes of a file, or a pair of samples (N,) and their rate in hertz. Text:
+        (H, W, C), a tensor (C, H, W), uint8, uint16 or float from 0 to 1, a PIL image; an array or tensor of four
+        dimensions is that many images. With a pixel_range, the checkpoint's or given, arrays hold numbers of any type
+        in its units. Audio: a path, the bytes of a file, or a pair of samples (N,) and their rate in hertz. Text:
         str, or UTF-8 bytes. Language models: a prompt. In the place of bytes a file opened in binary mode is read.
         A path alone may be a folder or a glob, as in `sensorium predict`.
 
@@ -95,6 +97,7 @@ class Model:
             "temperature": temperature,
             "top_p": top_p,
             "seed": seed,
+            "pixel_range": pixel_range,
         }
         schema.check("predict", given)
         options = PredictOptions(**given)

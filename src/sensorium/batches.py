@@ -14,7 +14,7 @@ IGNORED = -100  # a target that counts for nothing; what torch's losses leave ou
 class ImageBatch(NamedTuple):
     """A batch of labelled images.
 
-    images: (B, C, H, W) uint8 as cut from the store.
+    images: (B, C, H, W) uint8 as cut from the store, or, of more than 8 bits, float in [0, 1].
     labels: (B,) int64 class numbers.
     indices: (B,) int64 row of each example in its split; names files, seeds augmentation.
     """
@@ -31,8 +31,8 @@ class ImageBatch(NamedTuple):
 class TagBatch(NamedTuple):
     """A batch of images and their tags.
 
-    images: (B, C, H, W) uint8. targets: (B, K) uint8, 1 for each tag that an image has, else 0. indices: (B,) int64 row
-    of each example in its split.
+    images: (B, C, H, W) as in an `ImageBatch`. targets: (B, K) uint8, 1 for each tag that an image has, else 0.
+    indices: (B,) int64 row of each example in its split.
     """
 
     images: Tensor
@@ -60,8 +60,8 @@ class Boxes(NamedTuple):
 class DetectionBatch(NamedTuple):
     """A batch of images and the boxes in them.
 
-    images: (B, C, H, W) uint8. boxes, labels, difficult: as in `Boxes`. indices: (B,) int64 row of each example in its
-    split.
+    images: (B, C, H, W) as in an `ImageBatch`. boxes, labels, difficult: as in `Boxes`. indices: (B,) int64 row of
+    each example in its split.
     """
 
     images: Tensor
@@ -82,8 +82,8 @@ class DetectionBatch(NamedTuple):
 class MaskBatch(NamedTuple):
     """A batch of images with a class for every pixel.
 
-    images: (B, C, H, W) uint8. masks: (B, H, W) uint8 class numbers, or VOID. indices: (B,) int64 row of each
-    example in its split.
+    images: (B, C, H, W) as in an `ImageBatch`. masks: (B, H, W) uint8 class numbers, or VOID. indices: (B,) int64
+    row of each example in its split.
     """
 
     images: Tensor
@@ -115,8 +115,8 @@ class TextBatch(NamedTuple):
 class ImageRegressionBatch(NamedTuple):
     """A batch of images and their numbers.
 
-    images: (B, C, H, W) uint8. targets: (B, K) float32, standardized as the spec says. indices: (B,) int64 row of each
-    example in its split.
+    images: (B, C, H, W) as in an `ImageBatch`. targets: (B, K) float32, standardized as the spec says. indices:
+    (B,) int64 row of each example in its split.
     """
 
     images: Tensor

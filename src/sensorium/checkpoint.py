@@ -156,23 +156,28 @@ def _migrate(payload: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 # Keys that datasets have taken since; each means what was done without it.
+_CONFLICT: dict[str, Any] = {"on_conflict": "drop"}
+_IMAGES: dict[str, Any] = {"pixel_range": None}
+_TEXT_TABLE: dict[str, Any] = {"on_conflict": "drop", "text_separator": " | "}
 _ADDED_KEYS: dict[str, dict[str, Any]] = {
-    f"sensorium.data.{target}": {"on_conflict": "drop"}
-    for target in (
-        "text.text_folder.TextFolder",
-        "vision.image_folder.ImageFolder",
-        "vision.image_tagging_csv.ImageTaggingCsv",
-        "vision.image_regression_csv.ImageRegressionCsv",
-        "audio.speech_folder.SpeechFolder",
-    )
-} | {
-    "sensorium.data.vision.image_csv.ImageCsv": {"encoding": None, "on_conflict": "drop"},
-    "sensorium.data.audio.speech_manifest.SpeechManifest": {"duration_column": None, "audio_root": None},
-    "sensorium.data.text.parallel_tsv.ParallelTsv": {"header": False},
-    **{
-        f"sensorium.data.text.{target}": {"on_conflict": "drop", "text_separator": " | "}
-        for target in ("text_csv.TextCsv", "text_regression_csv.TextRegressionCsv")
-    },
+    f"sensorium.data.{target}": added
+    for target, added in {
+        "text.text_csv.TextCsv": _TEXT_TABLE,
+        "text.text_folder.TextFolder": _CONFLICT,
+        "text.text_regression_csv.TextRegressionCsv": _TEXT_TABLE,
+        "text.parallel_tsv.ParallelTsv": {"header": False},
+        "audio.speech_folder.SpeechFolder": _CONFLICT,
+        "audio.speech_manifest.SpeechManifest": {"duration_column": None, "audio_root": None},
+        "vision.image_folder.ImageFolder": _IMAGES | _CONFLICT,
+        "vision.image_csv.ImageCsv": _IMAGES | _CONFLICT | {"encoding": None},
+        "vision.image_tagging_csv.ImageTaggingCsv": _IMAGES | _CONFLICT,
+        "vision.image_regression_csv.ImageRegressionCsv": _IMAGES | _CONFLICT,
+        "vision.coco.Coco": _IMAGES,
+        "vision.voc.Voc": _IMAGES,
+        "vision.yolo.Yolo": _IMAGES,
+        "vision.voc_segmentation.VocSegmentation": _IMAGES,
+        "vision.segmentation_folder.SegmentationFolder": _IMAGES,
+    }.items()
 }
 
 

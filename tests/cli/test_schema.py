@@ -298,3 +298,11 @@ def monkeypatch_module(tmp_path_factory):
             patch.setitem(__import__("sys").modules, f"stub_{verb}", stub)
             patch.setitem(main.VERBS, verb, f"stub_{verb}")
         yield
+
+
+@pytest.mark.parametrize("value", [[4095, 0], [1, 1], [0], [0, 1, 2], 4095, "all", [0, True], [0, float("inf")]])
+def test_a_range_of_pixels_is_two_numbers_the_smaller_first(value):
+    with pytest.raises(RequestError, match=r"pixel_range=.*\[low,high\]"):
+        schema.check("predict", {"pixel_range": value})
+    schema.check("predict", {"pixel_range": None})
+    schema.check("predict", {"pixel_range": [-0.5, 4095]})

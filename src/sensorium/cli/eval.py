@@ -55,6 +55,8 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     data, name, split = evaluation_data(loaded, settings, about_data, config["split"])
     folder = Path(str(config["folder"])) if config["folder"] else _beside(loaded.path) / f"eval_{name}"
     evaluation_folder.check(folder, overwrite=config["overwrite"])
+    for note in data.reading:
+        output.complain(note)
     for note in task.truncation_notes(split, loaded.spec):
         output.complain(note)
     result = evaluation.evaluate(

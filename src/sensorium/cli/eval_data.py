@@ -44,8 +44,11 @@ def settings_for(
         if "dataset.path" in given:  # the other files of the training do not belong to it
             own = [key for key in ("val_path", "test_path") if f"dataset.{key}" not in given]
             settings["dataset"] |= {key: None for key in own if key in settings["dataset"]}
-    # Examples are always preprocessed as in training.
+    # Examples are always preprocessed as in training. A range of values is no choice of the training where the files
+    # of other data differ: 12 bits of one camera, 16 of another.
     alike = loaded.spec.dataset_settings
+    if any(argument.startswith("dataset.pixel_range=") for argument in about_data):
+        alike = {key: value for key, value in alike.items() if key != "pixel_range"}
     settings["dataset"] = dict(settings["dataset"]) | {k: v for k, v in alike.items() if k in settings["dataset"]}
     settings["on_bad"] = on_bad
     if batch_size is not None:

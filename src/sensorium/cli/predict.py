@@ -80,6 +80,7 @@ def _options(config: Config) -> PredictOptions:
         key: None if config[key] is None else str(config[key]) for key in ("overlay", "masks", "attention")
     }
     given = {key: config[key] for key in ("batch_size", "top_k", "threshold", "length", "temperature", "top_p", "seed")}
+    given["pixel_range"] = config["pixel_range"]
     return PredictOptions(
         **folders,
         **given,

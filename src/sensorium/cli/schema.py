@@ -10,6 +10,7 @@ from typing import Any
 
 from sensorium.annotations import is_number, is_whole
 from sensorium.cli.rules import (
+    LARGEST,
     MOST,
     NAME,
     PATH,
@@ -54,6 +55,11 @@ _MEMORY = share("a number from 0 to below 1", zero=True, one=False)
 
 def _share_or_count(value: Any) -> bool:
     return (is_whole(value) and 1 <= value <= MOST) or (is_number(value) and 0 < value <= 1)
+
+
+def _is_range(value: Any) -> bool:
+    numbers = isinstance(value, list | tuple) and all(is_number(end) and abs(end) <= LARGEST for end in value)
+    return numbers and len(value) == 2 and value[0] < value[1]
 
 
 def _is_devices(value: Any) -> bool:
@@ -219,6 +225,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "input": or_null(PATHS),
         "stream": SWITCH,
         "threshold": or_null(_SHARE),
+        "pixel_range": or_null(Rule(_is_range, "[low,high], the values of black and white, such as [0,4095]")),
         "text": or_null(TEXT),
         "encoding": or_null(NAME),
         "column": or_null(NAME),

@@ -57,7 +57,8 @@ class Problem:
 class Data:
     """A dataset, ready: three splits without a common example.
 
-    problems: what was skipped, with on_bad=skip. notes: lines worth telling, such as how a split was held out.
+    problems: what was skipped, with on_bad=skip. notes: lines worth telling, such as how a split was held out. reading:
+    those of them that an evaluation prints too, on how values were changed when they were read, such as clipped.
     """
 
     spec: Spec
@@ -66,6 +67,7 @@ class Data:
     test: Any
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+    reading: tuple[str, ...] = ()
 
 
 def check_on_bad(on_bad: str) -> None:

@@ -19,6 +19,9 @@ class ImageInputSpec(AnySpec):
     resize: how an image of another size is brought to image_size: "crop" scales the shorter side and cuts the
         middle, "pad" scales the longer side and fills with black, "stretch" ignores the aspect ratio.
     mean, std: per channel, of pixel values scaled to [0, 1], over the training split.
+    pixel_range: of images of more than 8 bits, the values that are scaled to 0 and 1, in the units of their files;
+        values beyond are clipped, and images of 8 bits keep their own range. None for data of 8 bits: other images are
+        taken by the full range of their files, and brought to 8 bits.
     """
 
     unit = "image"
@@ -29,10 +32,18 @@ class ImageInputSpec(AnySpec):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     resize: Resize = "crop"
+    pixel_range: tuple[float, float] | None = None
 
     @property
     def dataset_settings(self) -> dict[str, Any]:
-        return {"image_size": list(self.image_size), "channels": self.in_channels, "resize": self.resize}
+        pixel_range = None if self.pixel_range is None else list(self.pixel_range)
+        size = list(self.image_size)
+        return {"image_size": size, "channels": self.in_channels, "resize": self.resize, "pixel_range": pixel_range}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Without a range, as versions that knew none wrote it: they read it still."""
+        values = super().to_dict()
+        return values if self.pixel_range is not None else {k: v for k, v in values.items() if k != "pixel_range"}
 
     def example(self, length: int = 0) -> tuple[Tensor, ...]:
         """One black image."""

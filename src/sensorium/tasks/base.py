@@ -145,7 +145,8 @@ class PredictOptions:
 
     top_k: classes for each input, or tokens a language model draws from. threshold: score from which something counts.
     decoding: keys of the section `decoding` that differ from the checkpoint's. overlay, masks, attention: folders for
-    images. length, temperature, top_p, seed: of generated text. details: whether per-word times are wanted.
+    images. length, temperature, top_p, seed: of generated text. pixel_range: [low, high], the values of images of more
+    than 8 bits that are black and white; None for the checkpoint's. details: whether per-word times are wanted.
     """
 
     batch_size: int = 64
@@ -159,6 +160,7 @@ class PredictOptions:
     temperature: float = 1.0
     top_p: float | None = None
     seed: int = 0
+    pixel_range: Sequence[float] | None = None
     details: bool = True
 
     def chosen(self) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, get_args
+from typing import Any, BinaryIO, get_args
 
 import numpy as np
 from PIL import (
@@ -18,6 +18,7 @@ from PIL import (
     ExifTags,
     GifImagePlugin,
     Image,
+    ImageFile,
     ImageOps,
     JpegImagePlugin,
     PngImagePlugin,
@@ -31,6 +32,8 @@ from sensorium.errors import RequestError, unknown
 from sensorium.files import not_a_file, opened_once, walk
 from sensorium.specs import Resize
 from sensorium.suffixes import IMAGE_SUFFIXES
+from sensorium.vision import depth
+from sensorium.vision.depth import Extent, PixelRange, Values
 
 # Only these are tried, whatever the file is called: other readers of Pillow start other programs (EPS).
 # Their modules are imported here, because Pillow would import them at the first image, in many threads at once.
@@ -70,7 +73,14 @@ class UnreadableImage(RequestError):
         super().__init__(f"{name}: {self.what}")
 
 
-def decode_image(source: Source, *, image_size: tuple[int, int], in_channels: int, resize: Resize) -> np.ndarray:
+def decode_image(
+    source: Source,
+    *,
+    image_size: tuple[int, int],
+    in_channels: int,
+    resize: Resize,
+    pixel_range: PixelRange | None = None,
+) -> np.ndarray:
     """The image as (C, H, W) uint8, with (H, W) = image_size and C = in_channels (1 or 3).
 
     The rotation that a camera noted (EXIF) is applied. Transparent parts become white, the page that such drawings,
@@ -78,14 +88,46 @@ def decode_image(source: Source, *, image_size: tuple[int, int], in_channels: in
     a float TIFF from 0..1 (or, when a value is above 1, taken as 0..255). Of an animation, the first frame counts.
     Shrinking and enlarging are bilinear and antialiased.
 
+    pixel_range: for images of more than 8 bits the values that become black and white; the image is uint16 then, from 0
+    to 65535, clipped at both ends. One of 8 bits keeps its own range, 0 to 255.
+
     Raises UnreadableImage for a missing, empty, damaged or too large file, or one that is no image.
     """
+    return measured_image(
+        source, image_size=image_size, in_channels=in_channels, resize=resize, pixel_range=pixel_range
+    )[0]
+
+
+def measured_image(
+    source: Source, *, image_size: tuple[int, int], in_channels: int, resize: Resize, pixel_range: PixelRange | None
+) -> tuple[np.ndarray, Extent | None]:
+    """`decode_image`, and how an image of more than 8 bits uses its range; None for one of 8 bits, and for a float TIFF
+    without a range, which has no full one.
+    """
+    shape: dict[str, Any] = {"image_size": image_size, "in_channels": in_channels, "resize": resize}
     with opened(source) as image:
+        if pixel_range is not None and depth.is_deep(image):
+            return fit_values(_values(image, source), **shape, pixel_range=pixel_range)
+        integers = depth.is_deep(image) and image.mode != "F"
         # A JPEG decoder shrinks by 2, 4 or 8 for next to nothing; twice the wanted size is left to the good filter.
         image.draft(None, (2 * max(image_size), 2 * max(image_size)))
         ImageOps.exif_transpose(image, in_place=True)
+        found = _full_extent(image) if integers and pixel_range is None else None
         fitted = fit_image(_eight_bit(image), image_size=image_size, resize=resize)
-        return to_array(fitted, in_channels=in_channels)
+        pixels = to_array(fitted, in_channels=in_channels)
+        return (pixels if pixel_range is None else pixels.astype(np.uint16) * 257), found
+
+
+def displayed_image(path: Path, *, image_size: tuple[int, int], pixel_range: PixelRange | None) -> np.ndarray:
+    """The image as a person can see it, in the range that a model sees it in: (3, H, W) uint8."""
+    pixels = decode_image(path, image_size=image_size, in_channels=3, resize="stretch", pixel_range=pixel_range)
+    return depth.eight_bits(pixels)
+
+
+def read_values(source: Source) -> np.ndarray | None:
+    """The numbers of an image of more than 8 bits as they are stored, (H, W) or (H, W, 3); None for one of 8 bits."""
+    with opened(source) as image:
+        return _values(image, source).colors if depth.is_deep(image) else None
 
 
 def probe_size(source: Source) -> tuple[int, int]:
@@ -106,6 +148,9 @@ def is_turned(source: Source) -> bool:
 
 def is_grey(source: Source) -> bool:
     """Whether the image holds no colour, however it is stored."""
+    values = read_values(source)
+    if values is not None:
+        return values.ndim == 2 or bool((values == values[..., :1]).all())
     red, green, blue = decode_image(source, image_size=(64, 64), in_channels=3, resize="stretch")
     return np.array_equal(red, green) and np.array_equal(red, blue)
 
@@ -124,6 +169,23 @@ def fit_pixels(pixels: np.ndarray, *, image_size: tuple[int, int], in_channels: 
     """`decode_image` for pixels that need no decoding: (C, H, W) uint8, C 1 or 3, to in_channels and image_size."""
     image = Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
     return to_array(fit_image(image, image_size=image_size, resize=resize), in_channels=in_channels)
+
+
+def fit_values(
+    values: Values, *, image_size: tuple[int, int], in_channels: int, resize: Resize, pixel_range: PixelRange
+) -> tuple[np.ndarray, Extent]:
+    """`decode_image` for numbers of more than 8 bits: (C, H, W) uint16, and how they use the range.
+
+    Raises ValueError for NaN and infinite ones.
+    """
+    depth.check_finite(values.colors)
+    pixels = depth.ranged(values, pixel_range)
+    if in_channels == 1 and len(pixels) == 3:
+        pixels = depth.luma(pixels)
+    planes = [np.asarray(fit_image(Image.fromarray(p), image_size=image_size, resize=resize)) for p in pixels]
+    fitted = np.rint(planes).clip(0, depth.WHITE).astype(np.uint16)
+    wanted = np.ascontiguousarray(np.broadcast_to(fitted, (in_channels, *image_size)))
+    return wanted, depth.extent(values.colors, pixel_range)
 
 
 def to_array(image: Image.Image, *, in_channels: int) -> np.ndarray:
@@ -155,7 +217,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[Image.Image]:
+def opened(source: Source) -> Iterator[ImageFile.ImageFile]:
     """The image, not yet decoded. Whatever goes wrong with it inside is an UnreadableImage that names the file."""
     name = str(source) if isinstance(source, Path) else str(getattr(source, "name", "image"))
     data = BytesIO(read_bytes(source)) if isinstance(source, Path) else source
@@ -173,6 +235,26 @@ def _reason(error: Exception, data: BinaryIO) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels"
     return (str(error).splitlines() or [type(error).__name__])[0][:100]
+
+
+def _values(image: ImageFile.ImageFile, source: Source) -> Values:
+    """The numbers of an image of more than 8 bits, not yet decoded, turned as the camera noted."""
+    twice, gray = depth.split_color(image), depth.is_gray_with_opacity(image)
+    ImageOps.exif_transpose(image, in_place=True)
+    pixels = np.asarray(image)
+    if not twice:
+        depth.check_finite(pixels)
+        return Values(pixels)
+    with opened(source) as again:
+        depth.choose_low_bytes(again)
+        ImageOps.exif_transpose(again, in_place=True)
+        return depth.joined_bytes(pixels, np.asarray(again), gray=gray)
+
+
+def _full_extent(image: Image.Image) -> Extent:
+    """Of integers that are taken by the full range of 16 bits; of color, whose high bytes are all that is left."""
+    colors = np.asarray(image) if image.mode[0] == "I" else np.asarray(image.convert("RGB")) * np.uint16(257)
+    return depth.extent(colors, depth.FULL_RANGE)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -2,8 +2,20 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from sensorium.vision.depth import WHITE
+
+
+def from_pixels(pixels: np.ndarray) -> Tensor:
+    """Stored pixels as a batch: uint8 stay so, four times smaller to move; uint16, which few operations of torch know,
+    become float32 in [0, 1].
+    """
+    if pixels.dtype == np.uint8:
+        return torch.from_numpy(pixels)
+    return torch.from_numpy(pixels.astype(np.float32)).div_(WHITE)
 
 
 def as_float(images: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 An entry of SENSORIUM_CACHE/images keeps
 
-    rows             (n, C, H, W): the first n images; of a set that is too large, the others are decoded at each read
+    rows             (n, C, H, W) uint8, or uint16 with a pixel_range: the first n images; of a set that is too large, the others are decoded at each read
     digests          (N, 32) uint8: SHA-256 of each file's content
     unreadable       which files are unreadable, and why
     statistics.json  mean and deviation of the channels, over the rows they were last asked for
@@ -26,6 +26,7 @@ from sensorium.data.rows import Source
 from sensorium.data.vision.store import channel_statistics
 from sensorium.specs import Resize
 from sensorium.vision.decode import UnreadableImage, decode_image, read_bytes
+from sensorium.vision.depth import PixelRange
 
 _IMAGES = Cache("images", content="images", instead="dataset.cache_bytes=0 to decode at each read")
 _FORMAT = 2
@@ -64,9 +65,16 @@ class CachedImages:
 
 
 def cached_images(
-    files: Sequence[Path], *, image_size: tuple[int, int], in_channels: int, resize: Resize, cache_bytes: int
+    files: Sequence[Path],
+    *,
+    image_size: tuple[int, int],
+    in_channels: int,
+    resize: Resize,
+    pixel_range: PixelRange | None = None,
+    cache_bytes: int,
 ) -> CachedImages:
-    """The images of these files as (in_channels, *image_size) uint8, from the cache, which is filled first if needed.
+    """The images of these files as (in_channels, *image_size), from the cache, which is filled first if needed; uint8,
+    or uint16 with a pixel_range, as `decode_image` says.
 
     An entry belongs to the places, sizes and times of change of the files and to all settings, so that it is built
     anew when one of them changes.
@@ -74,7 +82,7 @@ def cached_images(
     cache_bytes: what the entries of all datasets together may hold; the longest unused ones that nobody reads make
     room. 0 keeps nothing. Raises RunError when the folder cannot be written.
     """
-    decoder = _Decoder(files, image_size=image_size, in_channels=in_channels, resize=resize)
+    decoder = _Decoder(files, image_size=image_size, in_channels=in_channels, resize=resize, pixel_range=pixel_range)
     wanted = FixedRows(len(files), decoder.row_bytes, _DIGEST_BYTES * len(files)).within(cache_bytes)
     if not wanted.count:
         digests, unreadable = decoder.scan(lambda row, pixels: None)
@@ -99,10 +107,24 @@ def cached_images(
 class _Decoder:
     """The files and how they are decoded."""
 
-    def __init__(self, files: Sequence[Path], *, image_size: tuple[int, int], in_channels: int, resize: Resize) -> None:
-        self.files, self.shape, self.dtype = files, (in_channels, *image_size), np.dtype(np.uint8)
+    def __init__(
+        self,
+        files: Sequence[Path],
+        *,
+        image_size: tuple[int, int],
+        in_channels: int,
+        resize: Resize,
+        pixel_range: PixelRange | None,
+    ) -> None:
+        self.files, self.shape = files, (in_channels, *image_size)
+        self.dtype = np.dtype(np.uint8 if pixel_range is None else np.uint16)
         self.row_bytes = in_channels * image_size[0] * image_size[1] * self.dtype.itemsize
-        self._settings: dict[str, Any] = {"image_size": image_size, "in_channels": in_channels, "resize": resize}
+        self._settings: dict[str, Any] = {
+            "image_size": image_size,
+            "in_channels": in_channels,
+            "resize": resize,
+            "pixel_range": pixel_range,
+        }
 
     def key(self, wanted: int) -> str:
         # Pillow is in it because another version may decode to other pixels.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from sensorium.data.settings import HoldOut, Settings
+from sensorium.data.vision.pixel_range import PixelRangeSetting, parse_range
 from sensorium.errors import RequestError, unknown
 from sensorium.specs import Resize
 
@@ -37,14 +38,20 @@ class ImageSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFileSettings(ImageSettings, HoldOut):
-    """cache_bytes: bytes that decoded images of all datasets together may take on disk; 0 keeps none."""
+    """cache_bytes: bytes that decoded images of all datasets together may take on disk; 0 keeps none. pixel_range: of
+    images of more than 8 bits, the values [low, high] that are black and white; "auto" chooses by the training images;
+    None brings them to 8 bits by the full range of their files, as every version did before it knew this key, and so it
+    is the default: for checkpoints and datasets that do not know it either.
+    """
 
     cache_bytes: int
+    pixel_range: PixelRangeSetting = None
 
     def check(self) -> None:
         super().check()
         if isinstance(self.cache_bytes, bool) or not isinstance(self.cache_bytes, int) or self.cache_bytes < 0:
             raise RequestError(f"dataset.cache_bytes={self.cache_bytes}: give a whole number of bytes; 0 keeps none.")
+        parse_range(self.pixel_range)
 
 
 def parse_size(value: int | Sequence[int] | None) -> tuple[int, int] | None:

@@ -1,9 +1,11 @@
 """Data of images: with a class, tags, numbers, boxes or a mask each."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from sensorium.data.base import Data, OnBad
-from sensorium.data.pipeline import prepare
+from sensorium.data.pipeline import Targets, prepare
 from sensorium.data.targets.classes import ClassTargets
 from sensorium.data.targets.numbers import NumberTargets
 from sensorium.data.targets.tags import TagTargets
@@ -26,7 +28,7 @@ from sensorium.vision.masks import MaskCode
 
 def image_classes(found: ImageListing, settings: ImageFileSettings, *, on_bad: OnBad) -> Data:
     """Data for image classification; targets are class names."""
-    return prepare(
+    return _prepared(
         found,
         ImageInputs(found, settings),
         ClassTargets(found),
@@ -41,7 +43,7 @@ def image_tags(
     found: ImageListing, settings: ImageFileSettings, *, on_bad: OnBad, class_names: Sequence[str] | None = None
 ) -> Data:
     """Data for image tagging; targets are tuples of tags. class_names: the tags there are, where the source says."""
-    return prepare(
+    return _prepared(
         found,
         ImageInputs(found, settings),
         TagTargets(found, class_names=class_names),
@@ -54,7 +56,7 @@ def image_tags(
 
 def image_numbers(found: ImageListing, settings: ImageFileSettings, names: Sequence[str], *, on_bad: OnBad) -> Data:
     """Data for regression of images; targets are tuples of numbers. names: of the numbers."""
-    return prepare(
+    return _prepared(
         found,
         ImageInputs(found, settings),
         NumberTargets(found, names),
@@ -77,7 +79,7 @@ def image_boxes(
 
     category_ids: what the source calls the classes.
     """
-    return prepare(
+    return _prepared(
         found,
         SceneInputs(found, settings),
         BoxTargets(found, class_names=class_names, on_bad=on_bad, category_ids=category_ids),
@@ -97,7 +99,7 @@ def image_masks(
     class_names: Sequence[str] | None,
 ) -> Data:
     """Data for semantic segmentation; targets are paths of mask files. class_names: as in `MaskTargets`."""
-    return prepare(
+    return _prepared(
         found,
         SceneInputs(found, settings),
         MaskTargets(found, code, class_names=class_names),
@@ -106,3 +108,8 @@ def image_masks(
         settings=settings,
         on_bad=on_bad,
     )
+
+
+def _prepared(found: ImageListing, inputs: ImageInputs, targets: Targets, **others: Any) -> Data:
+    """`prepare`, with the notes on how the images were read among the rest."""
+    return replace(prepare(found, inputs, targets, **others), reading=tuple(inputs.reading))

@@ -12,6 +12,7 @@ from sensorium.data.pipeline import Rows
 from sensorium.data.vision.cache import cached_images
 from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.listing import ImageListing
+from sensorium.data.vision.pixel_range import range_of
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
 from sensorium.vision.decode import UnreadableImage, is_grey, probe_size
@@ -25,7 +26,9 @@ Size = tuple[int, int]  # height, width
 
 
 class ImageInputs:
-    """Images at one size. size: (height, width)."""
+    """Images at one size. size: (height, width). pixel_range: of those of more than 8 bits, None where none is one.
+    reading: notes on how that changes their values.
+    """
 
     shared = "content"
 
@@ -33,11 +36,14 @@ class ImageInputs:
         found.need()
         self._found, self._settings, self.notes = found, settings, []
         self.size, channels = self._choose()
+        self.pixel_range, self.reading = range_of(settings.pixel_range, self._sampled(self._train_paths()))
+        self.notes += self.reading
         self._images = cached_images(
             found.paths,
             image_size=self.size,
             in_channels=channels,
             resize=settings.resize,
+            pixel_range=self.pixel_range,
             cache_bytes=settings.cache_bytes,
         )
         self.digests = self.keys = self._images.digests
@@ -64,6 +70,7 @@ class ImageInputs:
             "mean": mean,
             "std": std,
             "resize": self._settings.resize,
+            "pixel_range": self.pixel_range,
         }
 
     def notes_on(self, rows: Rows) -> list[str]:
@@ -71,7 +78,7 @@ class ImageInputs:
 
     def _choose(self) -> tuple[Size, int]:
         """Size and channels as given, else from a sample of the training images."""
-        paths = sorted(self._found.paths[row] for row in self._found.rows("train").tolist())
+        paths = self._train_paths()
         sizes, gray, unreadable = [], [], ""
         for path in self._sampled(paths):
             try:
@@ -91,6 +98,9 @@ class ImageInputs:
             size, why = usual_size(sizes)
             self.notes.append(why)
         return size, self._channels(gray)
+
+    def _train_paths(self) -> list[Path]:
+        return sorted(self._found.paths[row] for row in self._found.rows("train").tolist())
 
     def _sampled(self, paths: Sequence[Path]) -> list[Path]:
         drawn = np.sort(generator(self._settings.seed).permutation(len(paths))[:_SAMPLE])

@@ -11,6 +11,8 @@ from sensorium.data.columns import Columns
 from sensorium.data.order import BatchOrder, BatchPlan
 from sensorium.data.rows import Source
 from sensorium.data.targets.numbers import standardized
+from sensorium.vision.depth import eight_bits
+from sensorium.vision.normalise import from_pixels
 
 
 class ImageColumns(Columns):
@@ -28,8 +30,12 @@ class ImageColumns(Columns):
         return height, width
 
     def read_images(self, rows: np.ndarray) -> torch.Tensor:
-        """Those of a batch: (B,) -> (B, C, H, W) uint8."""
-        return torch.from_numpy(self.images.read(rows))
+        """Those of a batch: (B,) -> (B, C, H, W) as `from_pixels` gives them."""
+        return from_pixels(self.images.read(rows))
+
+    def displayed(self, rows: np.ndarray) -> np.ndarray:
+        """The images at these rows as a person can see them: (B,) -> (B, C, H, W) uint8."""
+        return eight_bits(self.images.read(rows))
 
 
 @dataclass(frozen=True)

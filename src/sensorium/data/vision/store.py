@@ -58,14 +58,15 @@ def channel_statistics(store: Source) -> tuple[tuple[float, ...], tuple[float, .
     rows = np.arange(len(store))
     if len(rows) > _STATISTICS_SAMPLE:
         rows = np.sort(generator(len(rows)).choice(rows, _STATISTICS_SAMPLE, replace=False))
-    # Whole numbers add up exactly, in any order: a histogram of the 256 values is all that is needed.
-    counts = np.zeros((store.shape[0], 256))
+    # Whole numbers add up exactly, in any order: a histogram of the values is all that is needed.
+    levels = int(np.iinfo(store.read(rows[:1]).dtype).max) + 1
+    counts = np.zeros((store.shape[0], levels))
     for start in range(0, len(rows), _STATISTICS_CHUNK):
         images = store.read(rows[start : start + _STATISTICS_CHUNK])
         for channel in range(len(counts)):
-            counts[channel] += np.bincount(images[:, channel].ravel(), minlength=256)
+            counts[channel] += np.bincount(images[:, channel].ravel(), minlength=levels)
     share = counts / counts.sum(axis=1, keepdims=True)
-    values = np.arange(256) / 255
+    values = np.arange(levels) / (levels - 1)
     mean = share @ values
     std = np.sqrt((share * (values - mean[:, None]) ** 2).sum(axis=1))
     return tuple(mean.tolist()), tuple(np.where(std > 0, std, 1.0).tolist())

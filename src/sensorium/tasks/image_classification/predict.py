@@ -3,23 +3,24 @@
 from collections.abc import Iterable, Iterator
 
 from sensorium.specs import ImageClassificationSpec
-from sensorium.tasks.base import LoadedModel, PredictOptions, Predictor
+from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.classification.evaluate import Classifier
 from sensorium.tasks.classification.predict import ClassPrediction, checked_top_k, class_predictions
-from sensorium.tasks.image_inputs import RawImage, read_batches, stacked
+from sensorium.tasks.image_inputs import ImagesPredictor, RawImage, stacked
 from sensorium.vision.decode import UnreadableImage
 
 
-class ImagePredictor(Predictor):
+class ImagePredictor(ImagesPredictor):
     """An image classifier ready to predict."""
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
+        super().__init__(model, options)
         self.spec: ImageClassificationSpec = model.spec
-        self.top_k, self.batch_size = checked_top_k(options.top_k), options.batch_size
+        self.top_k = checked_top_k(options.top_k)
         self.classifier = Classifier(spec=self.spec, **model.model_arguments)
 
     def predict(self, inputs: Iterable[RawImage]) -> Iterator[ClassPrediction]:
-        for read in read_batches(inputs, self.spec, batch_size=self.batch_size):
+        for read in self.read_batches(inputs):
             images = stacked(read)
             found = self.classifier.probabilities(images[0]) if images else None
             named = [(name, str(one) if isinstance(one, UnreadableImage) else None) for name, one in read]

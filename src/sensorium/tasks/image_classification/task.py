@@ -29,6 +29,7 @@ class ImageClassification(ClassificationTask[ImageClassificationSpec]):
     """Images (B, C, H, W) -> logits (B, K)."""
 
     name = "image_classification"
+    options = ("top_k", "pixel_range")
     augmentation, fitting_augmentations = "images", "crop or none"
     strong_view = STRONG_VIEW
     self_supervised = True
@@ -44,7 +45,7 @@ class ImageClassification(ClassificationTask[ImageClassificationSpec]):
         return precision
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
-        return {"read_images": split.images.read}
+        return {"read_images": split.displayed}
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return image_files(given["input"])

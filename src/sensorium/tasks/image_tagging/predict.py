@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from sensorium.errors import RequestError
 from sensorium.output import Record
 from sensorium.specs import ImageTaggingSpec
-from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor, not_finite
-from sensorium.tasks.image_inputs import RawImage, read_batches, stacked
+from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, not_finite
+from sensorium.tasks.image_inputs import ImagesPredictor, RawImage, stacked
 from sensorium.tasks.image_tagging.evaluate import THRESHOLD, Tagger
 from sensorium.vision.decode import UnreadableImage
 
@@ -47,20 +47,20 @@ class TagPrediction(Prediction):
         return {"input": self.input, "tags": "  ".join(f"{name} {value:.3f}" for name, value in self.tags)}
 
 
-class TagPredictor(Predictor):
+class TagPredictor(ImagesPredictor):
     """An image tagger ready to predict. Raises RequestError for a threshold that is no probability."""
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
+        super().__init__(model, options)
         self.spec: ImageTaggingSpec = model.spec
         self.threshold = THRESHOLD if options.threshold is None else options.threshold
         if not 0 <= self.threshold <= 1:
             raise RequestError(f"threshold={self.threshold} is not possible: it is a probability, from 0 to 1.")
-        self.batch_size = options.batch_size
         self.tagger = Tagger(spec=self.spec, **model.model_arguments)
 
     def predict(self, inputs: Iterable[RawImage]) -> Iterator[TagPrediction]:
         names = self.spec.class_names
-        for read in read_batches(inputs, self.spec, batch_size=self.batch_size):
+        for read in self.read_batches(inputs):
             images = stacked(read)
             rows = iter(self.tagger.probabilities(images[0]).tolist() if images else ())
             for name, one in read:

@@ -27,7 +27,7 @@ class ImageTagging(Task[ImageTaggingSpec]):
     name = "image_tagging"
     headline = Metric("map")
     smooths_labels = True
-    options = ("threshold",)
+    options = ("threshold", "pixel_range")
     augmentation, fitting_augmentations = "images", "crop or none"
     uses_memory_format = True
 
@@ -71,7 +71,7 @@ class ImageTagging(Task[ImageTaggingSpec]):
             found=evaluation,
             class_names=spec.class_names,
             names=split.names,
-            read_images=split.images.read,
+            read_images=split.displayed,
             predictions_format=predictions_format,
             thresholds=split_name == "val",
         )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from sensorium.metrics.detection import DetectedBoxes
 from sensorium.output import Record
 from sensorium.specs import ObjectDetectionSpec
-from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor
-from sensorium.tasks.image_inputs import RawImage, read_batches, stacked
+from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions
+from sensorium.tasks.image_inputs import ImagesPredictor, RawImage, stacked
 from sensorium.tasks.object_detection.evaluate import DetectionInference
 from sensorium.vision.decode import UnreadableImage
 
@@ -57,18 +57,18 @@ class DetectionPrediction(Prediction):
         return ", ".join(f"{count} {self.class_names[label]}" for label, count in counts.most_common()) or "nothing"
 
 
-class DetectionPredictor(Predictor):
+class DetectionPredictor(ImagesPredictor):
     """A detector ready to predict."""
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
+        super().__init__(model, options)
         self.spec: ObjectDetectionSpec = model.spec
         self.threshold = THRESHOLD if options.threshold is None else options.threshold
-        self.batch_size = options.batch_size
         self.detector = DetectionInference(spec=self.spec, **model.model_arguments)
 
     def predict(self, inputs: Iterable[RawImage]) -> Iterator[DetectionPrediction]:
         class_names = self.spec.class_names
-        for read in read_batches(inputs, self.spec, batch_size=self.batch_size):
+        for read in self.read_batches(inputs):
             images = stacked(read)
             detected = iter(self.detector.detect(*images) if images else ())
             for name, one in read:

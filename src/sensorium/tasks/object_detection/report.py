@@ -150,7 +150,7 @@ def plot_worst_misses(
         figure.text(0.5, 0.5, "Every box was found, and no other.", ha="center", va="center", fontsize=12)
         save_figure(figure, path)
         return
-    images = split.images.read(np.array(rows, dtype=np.int64))
+    images = split.displayed(np.array(rows, dtype=np.int64))
     columns, lines = min(ACROSS, len(rows)), math.ceil(len(rows) / ACROSS)
     height = 2.9 * min(2.0, max(0.4, images.shape[2] / images.shape[3]))
     figure = new_figure(max(2.9 * columns, 4.5), (height + 0.3) * lines + 0.4, layout="constrained")

@@ -15,6 +15,7 @@ from sensorium.models import protocols
 from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.classification.task import class_numbers
+from sensorium.tasks.image_inputs import range_for
 from sensorium.tasks.image_writer import ImageWriter
 from sensorium.tasks.object_detection.evaluate import DetectionEvaluation, DetectionInference, evaluate
 from sensorium.tasks.object_detection.predict import DetectionPredictor
@@ -31,7 +32,7 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
     name = "object_detection"
     protocol = protocols.Detector
     headline = Metric("map")
-    options = ("threshold", "overlay")
+    options = ("threshold", "overlay", "pixel_range")
     formats = (*FORMATS, "coco")
     augmentation, fitting_augmentations = "images with boxes or masks", "scene or none"
     uses_memory_format = True
@@ -98,4 +99,4 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
         if options.overlay is None:
             return None
         folder = ImageWriter("overlay", Path(options.overlay).expanduser(), inputs)
-        return Overlays(folder, model.spec.class_names)
+        return Overlays(folder, model.spec.class_names, pixel_range=range_for(model.spec, options))

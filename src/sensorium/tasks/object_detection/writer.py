@@ -11,7 +11,8 @@ from sensorium.tasks.base import Artifacts
 from sensorium.tasks.image_writer import ImageWriter
 from sensorium.tasks.object_detection.predict import DetectionPrediction
 from sensorium.tasks.writers import Writer
-from sensorium.vision.decode import decode_image
+from sensorium.vision.decode import displayed_image
+from sensorium.vision.depth import PixelRange
 from sensorium.vision.draw import draw_boxes
 from sensorium.vision.palette import distinct_palette
 
@@ -54,10 +55,10 @@ def as_coco_dataset(predictions: Sequence[DetectionPrediction], names: Sequence[
 
 
 class Overlays(Artifacts):
-    """Images with their bounding boxes drawn on them, a PNG for each, in a folder."""
+    """Images with their bounding boxes drawn on them, a PNG for each, in a folder. pixel_range: as predicted with."""
 
-    def __init__(self, folder: ImageWriter, names: Sequence[str]) -> None:
-        self._folder, self._names = folder, names
+    def __init__(self, folder: ImageWriter, names: Sequence[str], *, pixel_range: PixelRange | None) -> None:
+        self._folder, self._names, self._range = folder, names, pixel_range
         palette = distinct_palette(len(names))
         self._colors = [palette[3 * number : 3 * number + 3] for number in range(len(names))]
 
@@ -67,7 +68,7 @@ class Overlays(Artifacts):
     def write(self, prediction: DetectionPrediction) -> DetectionPrediction:
         if prediction.boxes is not None:
             path = Path(prediction.input)
-            image = decode_image(path, image_size=prediction.size, in_channels=3, resize="stretch")
+            image = displayed_image(path, image_size=prediction.size, pixel_range=self._range)
             _, labels, scores = prediction.boxes
             texts = [f"{self._names[label]} {score:.2f}" for label, score in zip(labels, scores, strict=True)]
             drawn = draw_boxes(image, prediction.boxes.boxes, texts, [self._colors[n] for n in labels])

@@ -9,7 +9,7 @@ import numpy as np
 from sensorium.output import Record
 from sensorium.specs import ImageRegressionSpec, TextRegressionSpec
 from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor, not_finite
-from sensorium.tasks.image_inputs import RawImage, read_batches, stacked
+from sensorium.tasks.image_inputs import ImagesPredictor, RawImage, stacked
 from sensorium.tasks.regression.evaluate import Regressor
 from sensorium.tasks.text_inputs import READ_AHEAD, TextEncoder, by_length, groups, padded
 from sensorium.vision.decode import UnreadableImage
@@ -54,17 +54,17 @@ def _prediction(
     return RegressionPrediction(name, () if error else values, names, error=error)
 
 
-class ImageRegressionPredictor(Predictor):
+class ImageRegressionPredictor(ImagesPredictor):
     """A regressor of images ready to predict."""
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
+        super().__init__(model, options)
         self.spec: ImageRegressionSpec = model.spec
-        self.batch_size = options.batch_size
         self.regressor = Regressor(spec=self.spec, **model.model_arguments)
 
     def predict(self, inputs: Iterable[RawImage]) -> Iterator[RegressionPrediction]:
         names = self.spec.target_names
-        for read in read_batches(inputs, self.spec, batch_size=self.batch_size):
+        for read in self.read_batches(inputs):
             images = stacked(read)
             rows = iter(self.regressor.predictions(images[0]).tolist() if images else ())
             for name, one in read:

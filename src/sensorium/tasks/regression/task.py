@@ -85,6 +85,7 @@ class Regression(Task[R]):
 class ImageRegression(Regression[ImageRegressionSpec]):
     """Images (B, C, H, W) -> standardized predictions (B, K)."""
 
+    options = ("pixel_range",)
     augmentation, fitting_augmentations = "images", "colour or none"
     uses_memory_format = True
 
@@ -94,7 +95,7 @@ class ImageRegression(Regression[ImageRegressionSpec]):
         return Normalise(mean=spec.mean, std=spec.std, memory_format=memory_format)
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
-        return {"read_images": split.images.read}
+        return {"read_images": split.displayed}
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return image_files(given["input"])

@@ -8,8 +8,8 @@ import numpy as np
 from sensorium.batches import VOID
 from sensorium.output import Record
 from sensorium.specs import SemanticSegmentationSpec
-from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor, not_finite
-from sensorium.tasks.image_inputs import RawImage, read_batches, stacked
+from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, not_finite
+from sensorium.tasks.image_inputs import ImagesPredictor, RawImage, stacked
 from sensorium.tasks.semantic_segmentation.evaluate import SegmentationInference
 from sensorium.vision.decode import UnreadableImage
 from sensorium.vision.fit_boxes import unfit_mask
@@ -47,17 +47,18 @@ class MaskPrediction(Prediction):
         return {"input": self.input, **self.files, "classes": shown}
 
 
-class SegmentationPredictor(Predictor):
+class SegmentationPredictor(ImagesPredictor):
     """A segmentation model ready to predict."""
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
+        super().__init__(model, options)
         self.spec: SemanticSegmentationSpec = model.spec
-        self.batch_size, self.shown = options.batch_size, options.top_k or len(self.spec.class_names)
+        self.shown = options.top_k or len(self.spec.class_names)
         self.segmenter = SegmentationInference(spec=self.spec, **model.model_arguments)
 
     def predict(self, inputs: Iterable[RawImage]) -> Iterator[MaskPrediction]:
         class_names = self.spec.class_names
-        for read in read_batches(inputs, self.spec, batch_size=self.batch_size):
+        for read in self.read_batches(inputs):
             images = stacked(read)
             masks = iter(self.segmenter.finite_masks(images[0]) if images else ())
             for name, one in read:

@@ -14,6 +14,7 @@ from sensorium.errors import RequestError, listing
 from sensorium.models import protocols
 from sensorium.specs import SemanticSegmentationSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
+from sensorium.tasks.image_inputs import range_for
 from sensorium.tasks.raw_inputs import image_files
 from sensorium.tasks.semantic_segmentation.evaluate import SegmentationEvaluation, SegmentationInference, evaluate
 from sensorium.tasks.semantic_segmentation.predict import SegmentationPredictor
@@ -31,7 +32,7 @@ class SemanticSegmentation(Task[SemanticSegmentationSpec]):
     protocol = protocols.Segmenter
     headline = Metric("miou")
     smooths_labels = True
-    options = ("masks", "overlay", "top_k")
+    options = ("masks", "overlay", "top_k", "pixel_range")
     augmentation, fitting_augmentations = "images with boxes or masks", "scene or none"
     uses_memory_format = True
 
@@ -78,8 +79,7 @@ class SemanticSegmentation(Task[SemanticSegmentationSpec]):
         split_name: str,
     ) -> list[Path]:
         def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            images, masks = [tensor.numpy() for tensor in split.read(rows)][:2]
-            return images, masks
+            return split.displayed(rows), split.read(rows).masks.numpy()
 
         return write_segmentation_report(
             folder,
@@ -108,4 +108,7 @@ class SemanticSegmentation(Task[SemanticSegmentationSpec]):
     def artifacts(self, options: PredictOptions, inputs: Any, model: LoadedModel) -> Artifacts | None:
         folders = {key: getattr(options, key) for key in ("masks", "overlay")}
         given = {key: folder for key, folder in folders.items() if folder is not None}
-        return MaskFiles(given, inputs=inputs, palette=model.spec.palette) if given else None
+        if not given:
+            return None
+        shown = range_for(model.spec, options)
+        return MaskFiles(given, inputs=inputs, palette=model.spec.palette, pixel_range=shown)

@@ -11,21 +11,30 @@ from sensorium.tasks.base import Artifacts
 from sensorium.tasks.image_writer import ImageWriter
 from sensorium.tasks.semantic_segmentation.predict import MaskPrediction
 from sensorium.tasks.semantic_segmentation.report import indexed, overlay
-from sensorium.vision.decode import decode_image
+from sensorium.vision.decode import displayed_image
+from sensorium.vision.depth import PixelRange
 
 
 class MaskFiles(Artifacts):
     """folders: of the keys masks and overlay, those that were given, with their folders. inputs: all images.
+    pixel_range: as predicted with.
 
     Raises RequestError for one folder given twice.
     """
 
-    def __init__(self, folders: Mapping[str, str], *, inputs: Sequence[Path], palette: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        folders: Mapping[str, str],
+        *,
+        inputs: Sequence[Path],
+        palette: tuple[int, ...],
+        pixel_range: PixelRange | None,
+    ) -> None:
         given = {key: Path(folder).expanduser() for key, folder in folders.items()}
         if len({folder.resolve() for folder in given.values()}) < len(given):
             raise RequestError("masks and overlay name the same folder, where one would replace the other.\nGive two.")
         self._folders = {key: ImageWriter(key, folder, inputs) for key, folder in given.items()}
-        self._palette = palette
+        self._palette, self._range = palette, pixel_range
 
     def targets(self) -> list[Path]:
         return [path for folder in self._folders.values() for path in folder.targets()]
@@ -39,7 +48,7 @@ class MaskFiles(Artifacts):
         if "overlay" in self._folders:
             height, width = prediction.mask.shape
             path = Path(prediction.input)
-            image = decode_image(path, image_size=(height, width), in_channels=3, resize="stretch")
+            image = displayed_image(path, image_size=(height, width), pixel_range=self._range)
             blended = Image.fromarray(overlay(image, prediction.mask, self._palette))
             files["overlay"] = self._folders["overlay"].write(prediction.input, blended)
         return replace(prediction, files={key: str(path) for key, path in files.items()})
