@@ -2,7 +2,8 @@
 
 An entry of SENSORIUM_CACHE/images keeps
 
-    rows             (n, C, H, W) uint8, or uint16 with a pixel_range: the first n images; of a set that is too large, the others are decoded at each read
+    rows             (n, C, H, W) uint8, or uint16 with a pixel_range: the first n images; of a set that is too large,
+                     the others are decoded at each read
     digests          (N, 32) uint8: SHA-256 of each file's content
     unreadable       which files are unreadable, and why
     statistics.json  mean and deviation of the channels, over the rows they were last asked for
