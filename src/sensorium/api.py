@@ -21,9 +21,9 @@ from sensorium import checkpoint, evaluation, runs
 from sensorium.build import check_targets, device_of, loaded_model
 from sensorium.cli import schema
 from sensorium.cli import train as train_verb
-from sensorium.cli.app import dotted
 from sensorium.cli.eval_data import evaluation_data, settings_for
 from sensorium.cli.predict import checkpoint_path
+from sensorium.cli.unknown_key import dotted
 from sensorium.errors import RequestError, RunError
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation, Prediction, PredictOptions

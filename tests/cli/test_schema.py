@@ -23,6 +23,7 @@ from sensorium.annotations import is_number
 from sensorium.cli import app, configs, main, request, schema
 from sensorium.cli.literal import literal
 from sensorium.cli.rules import LARGEST, PATH, PATHS
+from sensorium.cli.unknown_key import unknown_key
 from sensorium.errors import RequestError
 
 VERBS = ("train", "eval", "predict", "list")
@@ -306,3 +307,23 @@ def test_a_range_of_pixels_is_two_numbers_the_smaller_first(value):
         schema.check("predict", {"pixel_range": value})
     schema.check("predict", {"pixel_range": None})
     schema.check("predict", {"pixel_range": [-0.5, 4095]})
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("epochs", "trainer.max_epochs"),
+        ("learning_rate", "lr"),
+        ("optimizer.learning_rate", "optimizer.lr"),
+        ("batchsize", "batch_size"),
+        ("model.drop", "model.dropout"),
+        ("early_stopping", "callbacks.early_stopping"),
+    ],
+)
+def test_a_key_as_other_tools_call_it(key, meant):
+    assert f"Did you mean {meant}?" in str(unknown_key(key, "train", app.keys_of("train", [])))
+
+
+def test_a_section_without_such_a_key_lists_what_it_has():
+    answer = str(unknown_key("dataset.root", "train", app.keys_of("train", [])))
+    assert answer.startswith("There is no key 'dataset.root'.\ndataset has: ")

@@ -1,6 +1,5 @@
 """Hydra as people know it (overrides, -m, --cfg, --config-dir), with errors that help."""
 
-import difflib
 import functools
 import os
 import re
@@ -31,7 +30,8 @@ from sensorium.cli.composition import (
     sweep_folder,
 )
 from sensorium.cli.literal import literal
-from sensorium.errors import RequestError, SensoriumError, listing, missing_extra, nearest, unknown
+from sensorium.cli.unknown_key import unknown_key
+from sensorium.errors import RequestError, SensoriumError, listing, missing_extra, unknown
 
 Config = dict[str, Any]
 
@@ -259,39 +259,6 @@ def _unknown_choice(group: str, choice: str, text: str) -> RequestError:
 def _sentence(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return "\n".join(line for line in lines[:2] if "full_key" not in line and "object_type" not in line)
-
-
-def unknown_key(key: str, verb: str, known: list[str]) -> RequestError:
-    """The error for a dotted key that no config has: the nearest one, and what its section holds."""
-    if meant := dotted(key, verb, known):
-        return RequestError(f"There is no key {key!r}. Did you mean {meant}?\nA key of a group is written GROUP.KEY.")
-    if verb == "predict" and key.startswith("dataset"):
-        return RequestError(
-            f"There is no key {key!r}: predict takes no dataset. Did you mean input?\n"
-            "input=PATH is a file, a folder or a glob; metrics on a dataset come from sensorium eval."
-        )
-    section, _, name = key.rpartition(".")
-    beside = {other.rpartition(".")[2]: other for other in known if other.rpartition(".")[0] == section}
-    anywhere = {other.rpartition(".")[2]: other for other in reversed(known)}
-    alike = difflib.get_close_matches(name, anywhere, n=1, cutoff=0.7)
-    guess = beside.get(nearest(name, beside) or "")
-    if guess is None and not beside:
-        guess = nearest(key, known)
-    if alike and (guess is None or alike[0].endswith(f"_{name}")):  # epochs: trainer.max_epochs
-        guess = anywhere[alike[0]]
-    hint = f" Did you mean {guess}?" if guess else ""
-    shown = [other for other in beside if not other.startswith("_")]
-    where = f"{section or verb} has: {listing(shown, limit=40)}." if shown else f"See: sensorium {verb} --help"
-    return RequestError(f"There is no key {key!r}.{hint}\n{where}")
-
-
-def dotted(key: str, verb: str, known: Iterable[str]) -> str | None:
-    """GROUP.KEY for a key written as GROUP_KEY; None for what is none."""
-    group, _, name = key.partition("_")
-    if not name or group not in configs.groups():
-        return None
-    taken = f"{group}.{name}" in known or (verb == "eval" and group == "dataset" and name in ("root", "path"))
-    return f"{group}.{name}" if taken else None
 
 
 def keys_of(verb: str, arguments: list[str]) -> list[str]:

@@ -125,7 +125,8 @@ def _print(records: list[output.Record], result: Evaluation, config: Config, *, 
     if config["format"] == "table":
         for line in result.signatures():
             output.console().print(line)
-        output.console().print(f"\ntables and plots: {folder}")
+        if folder.is_dir():  # not every task has any
+            output.console().print(f"\ntables and plots: {folder}")
 
 
 def _compared(

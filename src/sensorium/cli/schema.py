@@ -253,6 +253,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "in_channels": whole(1, most=10_000),
         "num_classes": whole(1, most=1_000_000),
         "vocab_size": whole(1, most=10_000_000),
+        "run_root": PATH,
         "format": _FORMAT,
         "output": or_null(PATH),
         "overwrite": SWITCH,

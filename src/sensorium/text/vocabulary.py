@@ -132,7 +132,7 @@ def check_limits(*, vocab_size: int, min_count: int, smallest: int) -> None:
     """A RequestError when the vocabulary could not hold what it must, or when min_count is not a count."""
     if vocab_size < smallest:
         raise RequestError(
-            f"vocab_size={vocab_size} is too small: it counts the {len(SPECIAL_TOKENS)} special tokens too; "
+            f"dataset.vocab_size={vocab_size} is too small: it counts the {len(SPECIAL_TOKENS)} special tokens too; "
             f"give at least {smallest}."
         )
     if min_count < 1:
