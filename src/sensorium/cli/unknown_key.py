@@ -48,11 +48,13 @@ def _guess(key: str, beside: dict[str, str], known: list[str]) -> str | None:
     for meant in (f"{section}.{usual.rpartition('.')[2]}", usual):
         if usual != name and meant in known:
             return meant
+    anywhere = {other.rpartition(".")[2]: other for other in reversed(known)}
+    if not section and name in anywhere:
+        return anywhere[name]
     if guess := beside.get(nearest(name, beside) or ""):
         return guess
     if section and beside:
         return None  # what the section has is listed
-    anywhere = {other.rpartition(".")[2]: other for other in reversed(known)}
     alike = difflib.get_close_matches(name, anywhere, n=1, cutoff=0.7)
     return anywhere[alike[0]] if alike else nearest(key, known)
 
