@@ -317,7 +317,6 @@ def test_a_range_of_pixels_is_two_numbers_the_smaller_first(value):
         ("optimizer.learning_rate", "optimizer.lr"),
         ("batchsize", "batch_size"),
         ("model.drop", "model.dropout"),
-        ("early_stopping", "callbacks.early_stopping"),
     ],
 )
 def test_a_key_as_other_tools_call_it(key, meant):
