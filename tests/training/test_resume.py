@@ -224,9 +224,16 @@ def test_without_any_checkpoint_that_can_be_read_it_starts_again(tmp_path: Path,
     run = killed(tmp_path, *killed_at(60))
     run.last.write_bytes(b"")
     run.previous.write_bytes(b"PK\3\4 and no more")
-    result = finished(tmp_path)
+    refused = resumed(tmp_path, "callbacks.kill=null")
+    assert (refused.status, refused.stderr) == (2, (
+        "sensorium: last.ckpt and previous.ckpt cannot be read: this run can only start again from the beginning.\n"
+        "If that is what you want, say resume_from_start=true.\n"
+    ))  # fmt: skip
+    assert run.last.read_bytes() == b""
+    result = finished(tmp_path, "resume_from_start=true")
     assert "last.ckpt and previous.ckpt cannot be read; starting from the beginning." in result.stdout
     assert_same_end(run, whole)
+    assert (run.checkpoints / "previous.unreadable").read_bytes() == b"PK\3\4 and no more"
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow), 3])
