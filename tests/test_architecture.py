@@ -21,7 +21,7 @@ ROWS = (
     ("vision", "text", "audio", "nn", "losses", "optim", "synthetic"),
     ("models", "data", "metrics", "decoding"),
     ("tasks",),
-    ("build", "targets", "initial", "runs", "checkpoint"),
+    ("build", "targets", "initial", "runs", "checkpoint", "bounded"),
     ("training", "evaluation", "history_plot"),
     ("explain", "export", "serve"),
     ("cli", "api"),
@@ -32,7 +32,9 @@ ROW = {name: number for number, names in enumerate(ROWS) for name in names}
 BESIDE = {
     ("files", "errors"),
     ("randomness", "errors"),
+    ("build", "bounded"),
     ("build", "checkpoint"),
+    ("checkpoint", "bounded"),
     ("build", "initial"),
     ("build", "targets"),
     ("output", "errors"),

@@ -207,8 +207,10 @@ def test_the_newest_that_opens_is_taken(tmp_path: Path) -> None:
     note = "last.ckpt is incomplete; going on from previous.ckpt, the one before it."
     assert checkpoint.newest_readable([last, previous]) == (previous, note)
     previous.write_bytes(b"")
+    with pytest.raises(RequestError, match=r"last.ckpt and previous.ckpt cannot be read: .*\n.*resume_from_start=true"):
+        checkpoint.newest_readable([last, previous])
     note = "last.ckpt and previous.ckpt cannot be read; starting from the beginning."
-    assert checkpoint.newest_readable([last, previous]) == (None, note)
+    assert checkpoint.newest_readable([last, previous], from_start=True) == (None, note)
 
 
 # -- whose code

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sensorium import checkpoint, evaluation, runs
+from sensorium.bounded import check_decoding
 from sensorium.build import check_targets, device_of, loaded_model
 from sensorium.cli import schema
 from sensorium.cli import train as train_verb
@@ -143,6 +144,7 @@ class Model:
         if not self._trust:
             for section in ("dataset", "model"):
                 check_targets(section, self._checkpoint.config[section])
+            check_decoding(self._checkpoint.config.get("decoding") or {}, chosen, self._checkpoint.path)
         settings = settings_for(self._checkpoint, about_data, on_bad=on_bad, batch_size=batch_size, decoding=chosen)
         _, _, examples = evaluation_data(self._checkpoint, settings, about_data, split)
         return evaluation.evaluate(self._checkpoint, examples, config=settings, device=self._device, trust=self._trust)

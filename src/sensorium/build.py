@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from torch import nn
 
 from sensorium import targets
+from sensorium.bounded import check_decoding, no_larger_than
 from sensorium.checkpoint import Checkpoint, read
 from sensorium.data.base import Data, Split
 from sensorium.data.loader import BatchLoader
@@ -93,11 +94,14 @@ def check_targets(section: str, value: Any) -> None:
             check_targets(section, inner)
 
 
-def is_own(*, dataset: Config, model: Config) -> bool:
-    """Whether two sections name Sensorium's own classes, so that their checkpoint opens without trust=true."""
+def is_own(*, dataset: Config, model: Config, decoding: Config | None = None) -> bool:
+    """Whether sections name Sensorium's own classes and no files for a search, so that their checkpoint opens without
+    trust=true.
+    """
     try:
         check_targets("dataset", dataset)
         check_targets("model", model)
+        check_decoding(decoding or {}, {}, Path())
     except RequestError:
         return False
     return True
@@ -257,7 +261,11 @@ def model_of(checkpoint: Checkpoint, *, trust: bool) -> nn.Module:
     if not trust:
         check_targets("model", config["model"])
     section = {key: value for key, value in config["model"].items() if key not in MODEL_TREATMENT}
-    model = instantiate("model", section, **checkpoint.spec.offers)
+    offers = checkpoint.spec.offers
+    if not trust:
+        with no_larger_than(checkpoint.weights, [section, offers], checkpoint.path):
+            instantiate("model", section, **offers)
+    model = instantiate("model", section, **offers)
     try:
         model.load_state_dict(checkpoint.weights)
     except RuntimeError as error:
@@ -272,6 +280,8 @@ def loaded_model(
 ) -> LoadedModel:
     """A checkpoint's model with all that its task needs. decoding: keys that replace those of the training's config."""
     config = checkpoint.config
+    if not trust:
+        check_decoding(config.get("decoding") or {}, decoding or {}, checkpoint.path)
     return LoadedModel(
         spec=checkpoint.spec,
         model=model_of(checkpoint, trust=trust),
@@ -283,9 +293,13 @@ def loaded_model(
     )
 
 
-def load_model(path: Path, *, accelerator: str = "auto", trust: bool = False) -> LoadedModel:
-    """accelerator: cpu, gpu, mps or auto. trust: build targets that are not Sensorium's own."""
-    return loaded_model(read(path), device=device_of(accelerator), trust=trust)
+def load_model(
+    path: Path, *, accelerator: str = "auto", trust: bool = False, decoding: Mapping[str, Any] | None = None
+) -> LoadedModel:
+    """accelerator: cpu, gpu, mps or auto. trust: build targets that are not Sensorium's own, and read files that the
+    checkpoint names. decoding: as in `loaded_model`.
+    """
+    return loaded_model(read(path), device=device_of(accelerator), trust=trust, decoding=decoding)
 
 
 def makes_classes(learning: Config | None) -> bool:

@@ -6,6 +6,7 @@ It is opened with `weights_only=True`, so nothing in it is executed. Beside Ligh
 """
 
 import warnings
+import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 import sensorium
+from sensorium.bounded import check_spec
 from sensorium.errors import RequestError, RunError, cut
 from sensorium.files import exists, is_folder, meant, not_a_file, replacing
 from sensorium.nn.transfer import DAMAGED
@@ -96,15 +98,35 @@ def read_raw(path: Path) -> dict[str, Any]:
     if wrong := not_a_file(path):
         raise RequestError(f"{path} is {wrong}; a checkpoint is a file, such as RUN/checkpoints/best.ckpt.")
     try:
+        _check_entries(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # guesses about the pickle protocol of other files
             payload = torch.load(path, map_location="cpu", weights_only=True)
+        _check_tensors(payload)
     except DAMAGED as error:
         what = "is incomplete" if _starts_like_zip(path) else "is not a checkpoint"
         raise RequestError(f"{path} {what}: it cannot be opened as data ({type(error).__name__}).") from error
     if not isinstance(payload, dict) or KEY not in payload:
         raise RequestError(f"{path} is not a Sensorium checkpoint: it carries no config and no class names.")
     return _migrate(payload, path)
+
+
+def _check_entries(path: Path) -> None:
+    """Refuses an archive that is larger once it is unpacked than as a file: torch stores tensors as they are."""
+    if _starts_like_zip(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+                raise ValueError("its entries are larger than the file")
+
+
+def _check_tensors(value: Any) -> None:
+    """Refuses a tensor of more elements than are stored for it: what is made from it would be as large."""
+    if isinstance(value, torch.Tensor):
+        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise ValueError("a tensor has more elements than are stored")
+    elif isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_tensors(inner)
 
 
 def _check_whole(about: dict[str, Any], path: Path) -> None:
@@ -203,6 +225,7 @@ def read(path: Path) -> Checkpoint:
     prefix = "model."
     try:
         about, state = payload[KEY], payload["state_dict"]
+        check_spec(about["spec"], path)
         return Checkpoint(
             path=path,
             config=about["config"],
@@ -234,8 +257,11 @@ def averaged(checkpoints: list[Checkpoint]) -> Checkpoint:
     return replace(first, weights=weights)
 
 
-def newest_readable(paths: list[Path]) -> tuple[Path | None, str | None]:
-    """The first of these files that opens whole, and a line to tell when it is not the first one."""
+def newest_readable(paths: list[Path], *, from_start: bool = False) -> tuple[Path | None, str | None]:
+    """The first of these files that opens whole, and a note when it is not the first one.
+
+    Raises RequestError when there are some and none opens, unless from_start says that this is known.
+    """
     broken: list[str] = []
     for path in paths:
         if not path.exists():
@@ -246,6 +272,11 @@ def newest_readable(paths: list[Path]) -> tuple[Path | None, str | None]:
             broken.append(path.name)
             continue
         return path, f"{broken[0]} is incomplete; going on from {path.name}, the one before it." if broken else None
+    if broken and not from_start:
+        raise RequestError(
+            f"{' and '.join(broken)} cannot be read: this run can only start again from the beginning.\n"
+            "If that is what you want, say resume_from_start=true."
+        )
     if broken:
         return None, f"{' and '.join(broken)} cannot be read; starting from the beginning."
     return None, "No checkpoint had been written yet; starting from the beginning."

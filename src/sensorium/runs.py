@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -76,6 +77,18 @@ def record(run: RunFolder, config: dict[str, Any], overrides: list[str]) -> None
 def write_config(run: RunFolder, config: dict[str, Any]) -> None:
     """config.yaml: resolved, and with what "auto" came to."""
     write_atomically(run.config, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+
+
+@contextlib.contextmanager
+def config_restored_if_refused(run: RunFolder) -> Iterator[None]:
+    """A training inside may write config.yaml; the old one is back when the request turns out to be wrong."""
+    before = run.config.read_text(encoding="utf-8")
+    try:
+        yield
+    except RequestError:
+        if run.config.exists():
+            write_atomically(run.config, before)
+        raise
 
 
 def command(verb: str, overrides: list[str]) -> str:

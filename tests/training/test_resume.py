@@ -224,9 +224,29 @@ def test_without_any_checkpoint_that_can_be_read_it_starts_again(tmp_path: Path,
     run = killed(tmp_path, *killed_at(60))
     run.last.write_bytes(b"")
     run.previous.write_bytes(b"PK\3\4 and no more")
-    result = finished(tmp_path)
+    refused = resumed(tmp_path, "callbacks.kill=null")
+    assert (refused.status, refused.stderr) == (2, (
+        "sensorium: last.ckpt and previous.ckpt cannot be read: this run can only start again from the beginning.\n"
+        "If that is what you want, say resume_from_start=true.\n"
+    ))  # fmt: skip
+    assert run.last.read_bytes() == b""
+    result = finished(tmp_path, "resume_from_start=true")
     assert "last.ckpt and previous.ckpt cannot be read; starting from the beginning." in result.stdout
     assert_same_end(run, whole)
+    assert (run.checkpoints / "previous.unreadable").read_bytes() == b"PK\3\4 and no more"
+
+
+def test_another_model_is_refused_and_the_run_stays_as_it_was(tmp_path: Path) -> None:
+    run = killed(tmp_path, *killed_at(60))
+    before = {
+        path: path.read_bytes()
+        for path in run.folder.rglob("*")
+        if path.is_file() and path.name not in ("train.log", ".lock")
+    }
+    refused = resumed(tmp_path, "callbacks.kill=null", "model.width=7")
+    assert refused.status == 2
+    assert "The model does not fit the run's checkpoint: size mismatch for model." in refused.stderr
+    assert {path: path.read_bytes() for path in before} == before
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow), 3])

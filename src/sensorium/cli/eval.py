@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from sensorium import checkpoint, evaluation, output
+from sensorium.bounded import check_decoding
 from sensorium.build import check_targets, device_of
 from sensorium.cli import evaluation_folder, overwriting
 from sensorium.cli.app import Config, check, run_hydra
@@ -40,6 +41,7 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     if not config["trust"]:
         for section in ("dataset", "model"):
             check_targets(section, loaded.config[section])
+        check_decoding(loaded.config.get("decoding") or {}, config["decoding"], loaded.path)
     task = registry.of(loaded.spec)
     task.check_decoding(config["decoding"])
     other = _other(config, loaded.spec)

@@ -42,9 +42,14 @@ def checkpoint_path(given: Any) -> Path:
 
 def _job(config: Config) -> int:
     check("predict", config)
-    model = load_model(checkpoint_path(config["ckpt"]), accelerator=config["accelerator"], trust=config["trust"])
-    task = registry.of(model.spec)
     options = _options(config)
+    model = load_model(
+        checkpoint_path(config["ckpt"]),
+        accelerator=config["accelerator"],
+        trust=config["trust"],
+        decoding=options.decoding,
+    )
+    task = registry.of(model.spec)
     _check_keys(config, task, model)
     task.check_options(options, model.spec)
     if config["stream"] or config["input"] == "mic":

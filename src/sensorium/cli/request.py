@@ -13,11 +13,13 @@ from sensorium.cli import guess, schema
 from sensorium.cli.app import Config, check, composed, find_own_modules, override, run_hydra
 from sensorium.cli.arguments import check_choices
 from sensorium.cli.literal import typed_path
+from sensorium.errors import RequestError, not_possible
 from sensorium.files import exists
 from sensorium.run_folder import RunFolder, check_unlocked, is_spawned
 
 WORDS = ("text", "prompt")  # of predict: taken as they are, without Hydra
 _ANSWERED = ("--cfg", "-c", "--info", "--hydra-help")  # by the config alone
+_FROM_START = "resume_from_start"
 _OTHER_CONFIG = ("--config-path", "-cp")
 
 
@@ -31,9 +33,9 @@ def answer(verb: str, arguments: list[str]) -> bool:
     if any(option in _OTHER_CONFIG for option in options):
         return False
     find_own_modules()
-    resumed = next((a.partition("=")[2] for a in typed if a.lstrip("+").startswith("resume=")), "null")
+    resumed, _, rest = resume_request(typed)
     if verb == "train" and resumed != "null":
-        _check_resumed(typed_path(resumed), [a for a in typed if not a.lstrip("+").startswith("resume=")])
+        _check_resumed(typed_path(resumed), rest)
         return False
     if verb == "train" and ("-m" in typed or "--multirun" in typed):
         return False  # each job of a sweep is a request of its own: what is wrong with one keeps no other from running
@@ -43,6 +45,25 @@ def answer(verb: str, arguments: list[str]) -> bool:
 
 def _nothing(config: Config) -> None:
     """The job of a request that Hydra answers from the config."""
+
+
+def resume_request(arguments: list[str]) -> tuple[str, bool, list[str]]:
+    """Of a training's arguments the run that resume= names ("null" for none), whether it may start from its beginning
+    where its checkpoints cannot be read, and the others.
+    """
+    given = {"resume": "null", _FROM_START: "false"}
+    rest = []
+    for argument in arguments:
+        key, equals, value = argument.lstrip("+").partition("=")
+        if equals and key in given:
+            given[key] = value
+        else:
+            rest.append(argument)
+    if given[_FROM_START] not in ("true", "false"):
+        raise not_possible(_FROM_START, given[_FROM_START], "true or false")
+    if given[_FROM_START] == "true" and given["resume"] == "null":
+        raise RequestError(f"{_FROM_START}=true is about a run that is gone on with: name it with resume=RUN.")
+    return given["resume"], given[_FROM_START] == "true", rest
 
 
 def _check_resumed(run: Path, arguments: list[str]) -> None:

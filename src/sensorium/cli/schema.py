@@ -162,6 +162,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "class_weights": or_null(one_of("balanced")),
         "run_root": PATH,
         "resume": or_null(PATH),
+        "resume_from_start": SWITCH,
         "on_bad": _ON_BAD,
         "workers": whole(0, most=MOST_THREADS),
         "threads": whole(1, "auto", most=MOST_THREADS),

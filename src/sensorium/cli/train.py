@@ -5,7 +5,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_
 from sensorium.cli import configs, guess, schema, sweep
 from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra, typed
 from sensorium.cli.literal import typed_path
+from sensorium.cli.request import resume_request
 from sensorium.data.base import SPLITS, Data, Problem, counted, refuse
 from sensorium.errors import LAYOUT, RequestError, RunError, SensoriumError, is_full, listing, printable
 from sensorium.run_config import RunConfig
@@ -49,9 +50,9 @@ def _run(arguments: list[str]) -> int:
         if _resumed(arguments)[0] is not None:
             raise RequestError("resume goes on with one run; it cannot be part of a sweep (-m).")
         return sweep.run(arguments, _job)
-    resume, rest = _resumed(arguments)
+    resume, from_start, rest = _resumed(arguments)
     if resume is not None:
-        _resume(resume, rest)
+        _resume(resume, rest, from_start=from_start)
     else:
         run_hydra("train", arguments, _job)
     return 0
@@ -65,21 +66,20 @@ def _with_data(arguments: list[str]) -> list[str]:
     return arguments
 
 
-def _resumed(arguments: list[str]) -> tuple[Path | None, list[str]]:
-    """The run that resume= names, None for a new one; and the other arguments."""
-    given = next((a.partition("=")[2] for a in arguments if a.lstrip("+").startswith("resume=")), "null")
+def _resumed(arguments: list[str]) -> tuple[Path | None, bool, list[str]]:
+    """As `resume_request`; None for a new run."""
+    given, from_start, rest = resume_request(arguments)
     if given == "":
         raise RequestError("resume= names no run. Give a run folder, as printed at the end of its training.")
-    rest = [a for a in arguments if not a.lstrip("+").startswith("resume=")]
-    return (None, arguments) if given == "null" else (typed_path(given), rest)
+    return (None, False, arguments) if given == "null" else (typed_path(given), from_start, rest)
 
 
 def train_once(overrides: list[str]) -> RunFolder:
     """One training, for the Python API; the run it left. Raises what the command would print."""
     overrides = _with_data(overrides)
-    resume, rest = _resumed(overrides)
+    resume, from_start, rest = _resumed(overrides)
     if resume is not None:
-        return _resume(resume, rest)
+        return _resume(resume, rest, from_start=from_start)
     finished: list[RunFolder] = []
     arguments, sys.argv = sys.argv, ["sensorium"]
     try:
@@ -141,8 +141,11 @@ def _with_choices(config: RunConfig, hydra: HydraConf) -> RunConfig:
     return replace(config, dataset_name=choices["dataset"], model_name=choices["model"], threads=threads)
 
 
-def _resume(path: Path, overrides: list[str]) -> RunFolder:
-    """Goes on with a run from its last checkpoint that can be read, or from its start when there is none."""
+def _resume(path: Path, overrides: list[str], *, from_start: bool) -> RunFolder:
+    """Goes on with a run from its last checkpoint that can be read, or from its start when there is none.
+
+    from_start: also when there are some that cannot be read; they are kept under another name.
+    """
     find_own_modules()
     run = runs.find(path)
     stored = checkpoint.migrated_config(run.read_config())
@@ -154,7 +157,11 @@ def _resume(path: Path, overrides: list[str]) -> RunFolder:
     schema.check("train", config)
     launch.check_devices(config["trainer"])
     launch.join()
-    found, note = checkpoint.newest_readable([run.last, run.previous])
+    found, note = checkpoint.newest_readable([run.last, run.previous], from_start=from_start)
+    if found is None and distributed.rank() == 0:
+        for unreadable in (run.last, run.previous):
+            if unreadable.exists():
+                unreadable.rename(unreadable.with_suffix(".unreadable"))
     if note and distributed.rank() == 0 and not is_spawned(run):
         print(note)
     train(RunConfig.from_dict(config), run, resume=found)
@@ -165,10 +172,11 @@ def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     """One training in its run folder, on as many processes as the config asks for."""
     processes = launch.wanted_processes(config.trainer)
     if processes > 1 and not launch.is_launched():
-        with locked(run) as lock:
+        with locked(run) as lock, runs.config_restored_if_refused(run):
             _spawn(config, run, processes, lock)
         return
-    with _locked_by_the_first(run), crashes_described_in(run.log):
+    kept = runs.config_restored_if_refused(run) if distributed.rank() == 0 else nullcontext()
+    with _locked_by_the_first(run), crashes_described_in(run.log), kept:
         try:
             _train(config, run, resume)
         except RunError as error:  # the log, too, says how it ended; nobody may be left to read standard error
@@ -277,7 +285,7 @@ def _next_commands(config: RunConfig, run: RunFolder, data: Data) -> str:
     best = shlex.quote(str(run.best))
     if not makes_classes(config.learning):
         return f"sensorium train model.init={best}"
-    trust = "" if is_own(dataset=config.dataset, model=config.model) else " trust=true"
+    trust = "" if is_own(dataset=config.dataset, model=config.model, decoding=config.decoding) else " trust=true"
     skip = " on_bad=skip" if config.on_bad == "skip" else ""
     task = registry.of(data.spec)
     lines = [f"sensorium eval ckpt={best}{trust}{skip}", f"sensorium predict ckpt={best}{trust} {task.example_input}"]

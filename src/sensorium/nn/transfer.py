@@ -3,6 +3,7 @@
 import pickle
 import struct
 import warnings
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -19,6 +20,7 @@ from sensorium.nn.safetensors import SUFFIX, read_safetensors
 # What torch.load was seen to raise for random, altered and cut files; each means "not a checkpoint".
 DAMAGED = (
     pickle.UnpicklingError,
+    zipfile.BadZipFile,
     struct.error,
     EOFError,
     OSError,

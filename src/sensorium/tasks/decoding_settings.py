@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, TypeVar
 
-from sensorium.errors import RequestError, listing
+from sensorium.annotations import is_number
+from sensorium.errors import RequestError, listing, not_possible
 from sensorium.tasks.word_files import read_language_model, read_lexicon
 from sensorium.text.tokenizer import Tokenizer
 
@@ -69,6 +70,8 @@ class SearchWords(NamedTuple):
     notes: list[str]
 
 
+_MOST = {"beam_size": 10_000, "n_best": 10_000}  # each needs as much memory as the first
+
 S = TypeVar("S", BeamSettings, CTCSettings)
 
 
@@ -83,4 +86,6 @@ def settings_from(kind: type[S], given: Mapping[str, Any]) -> S:
         if key not in allowed:
             what = "translations" if kind is BeamSettings else "transcripts"
             raise RequestError(f"decoding.{key} means nothing for {what}. For them there are: {listing(allowed)}.")
+        if key in _MOST and is_number(chosen[key]) and chosen[key] > _MOST[key]:
+            raise not_possible(f"decoding.{key}", chosen[key], f"a whole number from 1 to {_MOST[key]:,}")
     return kind(**chosen)

@@ -68,6 +68,13 @@ class Training:
             raise KeyboardInterrupt from stop
         except MisconfigurationException as error:  # what Lightning finds out once it sees the data
             raise RequestError(f"trainer: {str(error).splitlines()[0]}") from error
+        except RuntimeError as error:
+            if "Error(s) in loading state_dict" not in str(error):
+                raise
+            raise RequestError(
+                f"The model does not fit the run's checkpoint: {str(error).splitlines()[1].strip()}\n"
+                "A resumed run keeps its model; train a new one, with model.init=CKPT where weights fit."
+            ) from error
         finally:
             self.stop.ignore()
         if table := self.trainer.profiler.summary():  # type: ignore[attr-defined]
