@@ -115,7 +115,7 @@ def walk(folder: Path) -> tuple[list[Path], list[Path]]:
 def refuse_whole_system(folder: Path) -> None:
     """Raises RequestError for / and for what is no folder of files: to look through it would not end."""
     place = folder.resolve()
-    if place == Path(place.anchor) or str(place) in ("/dev", "/proc", "/sys"):
+    if place == Path(place.anchor) or str(place) == "/dev" or place.parts[1:2] in (("proc",), ("sys",)):
         raise RequestError(
             f"{folder} is {'the whole' if len(place.parts) == 1 else 'a'} file system; name a folder in it."
         )

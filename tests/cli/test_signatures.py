@@ -20,7 +20,7 @@ NAMED = {
     for line in path.read_text().splitlines()
     if "_target_:" in line
 }
-TARGETS = sorted(NAMED - {"null"})
+TARGETS = sorted(NAMED - {"null", "???"})
 # Values of each kind; what takes them must be the same from the source as from the object.
 VALUES = (0, -1, 1.5, True, None, "a", "crop", [1, 2], ["a"], {}, {"a": 1}, [])
 MODULE = '''

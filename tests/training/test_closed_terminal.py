@@ -49,4 +49,4 @@ def closed_terminal(folder: Path, *more: str) -> int:
 def test_a_closed_terminal_leaves_a_checkpoint_and_the_status_of_its_signal(tmp_path: Path, more: tuple) -> None:
     assert closed_terminal(tmp_path, *more) == 128 + signal.SIGHUP
     (run,) = (tmp_path / "runs").glob("*/*")
-    assert opened(RunFolder(run).last)["epoch"] >= 1
+    assert opened(RunFolder(run).last)["global_step"] >= 1

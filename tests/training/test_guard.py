@@ -25,9 +25,23 @@ def trainer_at(step: int) -> SimpleNamespace:
     return SimpleNamespace(global_step=step, train_dataloader=SimpleNamespace(split=split))
 
 
+SPOILER = """
+import lightning.pytorch as pl
+import torch
+
+
+class Spoiler(pl.Callback):
+    def on_train_batch_end(self, trainer, pl_module, *rest):
+        with torch.no_grad():
+            for parameter in pl_module.model.parameters():
+                parameter.mul_(1e30)
+"""
+SPOILED = "+callbacks.spoil._target_=spoiler.Spoiler"  # finite weights after the first step, and no finite output
+
+
 def test_the_command_fails_with_the_step_the_files_and_what_is_left(tmp_path: Path) -> None:
-    settings = ("optimizer=sgd", "optimizer.lr=1e30", "scheduler=constant", "callbacks.checkpoints.every_n_steps=1")
-    result = run_command(["train", *TINY, *settings], tmp_path)
+    (tmp_path / "spoiler.py").write_text(SPOILER)
+    result = run_command(["train", *TINY, SPOILED, "callbacks.checkpoints.every_n_steps=1"], tmp_path)
     assert result.status == 1
     first, second = result.stderr.splitlines()
     assert first.startswith("sensorium: The loss became nan at step 2, in the batch of: digits[")
@@ -54,7 +68,8 @@ def test_infinity_counts_too() -> None:
 
 def test_the_validation_after_the_last_step_counts_too(tmp_path: Path) -> None:
     """No loss of a batch comes after the step that spoils the weights, and no checkpoint may be kept of them."""
-    result = run_command(["train", *TINY, "lr=1e30", "trainer.max_epochs=1", "trainer.limit_train_batches=1"], tmp_path)
+    (tmp_path / "spoiler.py").write_text(SPOILER)
+    result = run_command(["train", *TINY, SPOILED, "trainer.max_epochs=1", "trainer.limit_train_batches=1"], tmp_path)
     assert result.status == 1
     assert result.stderr.startswith("sensorium: The validation loss became nan at step 1.\nNo checkpoint had been")
     assert not list(tmp_path.rglob("*.ckpt"))

@@ -41,10 +41,12 @@ def options(group: str) -> dict[str, str]:
 
 
 def dataset_facts(name: str) -> dict[str, str]:
-    """The task of a dataset, and whether it has to be downloaded: "" for no, such as a person's own files."""
+    """The task of a dataset, and whether it has to be downloaded: "" for no, such as for files of one's own."""
     text = path_of("dataset", name).read_text(encoding="utf-8")
     task = re.search(r"/task@_global_\.task: (\w+)", text)
-    download = re.search(r"^download:", text, re.MULTILINE) or "through the package datasets" in text
+    if task is None and (base := re.search(r"^defaults: \[(\w+),", text, re.MULTILINE)):
+        return dataset_facts(base[1])
+    download = re.search(r"^download:", text, re.MULTILINE) or "package datasets" in text
     return {"task": task[1] if task else "", "download": "yes" if download else ""}
 
 

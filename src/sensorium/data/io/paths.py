@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sensorium.errors import RequestError, cut
-from sensorium.files import exists, is_folder, meant, not_a_file
+from sensorium.files import exists, is_folder, meant, not_a_file, refuse_whole_system
 
 
 def existing(key: str, given: str | None, *, what: str = "file", hint: str = "") -> Path:
@@ -19,6 +19,8 @@ def existing(key: str, given: str | None, *, what: str = "file", hint: str = "")
     if wrong := not_a_file(path):
         raise RequestError(f"dataset.{key}={given} is {wrong}; a {what} is needed.")
     there = "folder" if is_folder(path) else "file"
+    if there == "folder":
+        refuse_whole_system(path)
     if there not in what:
         raise RequestError(f"dataset.{key}={given} is a {there}; a {what} is needed.{hint and chr(10)}{hint}")
     return path

@@ -59,10 +59,12 @@ def channel_statistics(store: Source) -> tuple[tuple[float, ...], tuple[float, .
     if len(rows) > _STATISTICS_SAMPLE:
         rows = np.sort(generator(len(rows)).choice(rows, _STATISTICS_SAMPLE, replace=False))
     # Whole numbers add up exactly, in any order: a histogram of the values is all that is needed.
-    levels = int(np.iinfo(store.read(rows[:1]).dtype).max) + 1
-    counts = np.zeros((store.shape[0], levels))
+    levels, counts = 0, np.zeros(0)
     for start in range(0, len(rows), _STATISTICS_CHUNK):
         images = store.read(rows[start : start + _STATISTICS_CHUNK])
+        if not levels:
+            levels = int(np.iinfo(images.dtype).max) + 1
+            counts = np.zeros((len(images[0]), levels))
         for channel in range(len(counts)):
             counts[channel] += np.bincount(images[:, channel].ravel(), minlength=levels)
     share = counts / counts.sum(axis=1, keepdims=True)
