@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 from sensorium.cli import guess, schema
-from sensorium.cli.app import Config, check, composed, find_own_modules, override, run_hydra
+from sensorium.cli.app import Config, check, composed, override, run_hydra
 from sensorium.cli.arguments import check_choices
+from sensorium.cli.composition import load_plugins
 from sensorium.errors import RequestError, not_possible
 from sensorium.run_folder import RunFolder, check_unlocked, is_spawned
 
@@ -30,7 +31,7 @@ def answer(verb: str, arguments: list[str]) -> bool:
         return True
     if any(option in _OTHER_CONFIG for option in options):
         return False
-    find_own_modules()
+    load_plugins()
     resumed, _, rest = resume_request(typed)
     if verb == "train" and resumed != "null":
         _check_resumed(Path(resumed), rest)
