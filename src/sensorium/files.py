@@ -1,13 +1,14 @@
 """Files written whole or not at all: readers never see half a file, and a crash leaves the old one."""
 
 import codecs
+import fcntl
 import json
 import math
 import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -85,18 +86,51 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """A binary file that takes the place of `path` when the block ends, and vanishes when the block raises.
 
     Folders on the way are made. The temporary file lies in the same folder, because a rename is atomic only inside
-    one file system.
+    one file system; what killed processes left of theirs is removed when a process first writes there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.tmp")
+    _sweep(path.parent)
+    temporary, file = _temporary_for(path)
     try:
-        with temporary.open("xb") as file:
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+            temporary.replace(path)  # while it is locked
     finally:
         temporary.unlink(missing_ok=True)
+
+
+_TEMPORARY = re.compile(r"\..{1,50}\.[0-9a-f]{8}\.sensorium\.tmp", re.DOTALL)
+_swept: set[Path] = set()  # folders, by this process
+
+
+def _temporary_for(path: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside this one, locked as long as it is open: whoever finds it unlocked may remove it."""
+    while True:
+        temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.sensorium.tmp")
+        file = temporary.open("xb")
+        with suppress(OSError):  # a file system without locks, where no one else can take them for abandoned either
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return temporary, file
+        file.close()  # removed by another process before it was locked
+
+
+def _sweep(folder: Path) -> None:
+    """Removes temporary files of processes that have ended, the first time that this process writes in the folder."""
+    folder = folder.absolute()
+    if folder in _swept:
+        return
+    _swept.add(folder)
+    names: list[str] = []
+    with suppress(OSError):  # one may be allowed to write in a folder and not to list it
+        names = os.listdir(folder)  # noqa: PTH208 (strings are ten times faster)
+    for name in filter(_TEMPORARY.fullmatch, names):
+        # Suppressed: gone already, somebody else's, or locked, for whoever writes it lives.
+        with suppress(OSError), (folder / name).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (folder / name).unlink()
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
