@@ -57,7 +57,7 @@ def test_a_writer_that_raises_leaves_the_old_file_and_nothing_else(tmp_path):
 
 
 def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
-    begin = "import sys\nfrom pathlib import Path\nfrom sensorium.files import replacing\nwith replacing(Path('a')) as file:"
+    begin = "import sys, pathlib, sensorium.files as files\nwith files.replacing(pathlib.Path('a')) as file:"
     lives = subprocess.Popen(
         [sys.executable, "-c", f"{begin}\n print(flush=True)\n sys.stdin.read()"],
         cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE,

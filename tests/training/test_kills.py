@@ -1,4 +1,4 @@
-"""Every task's training is killed in the middle of writes, renames, validation and steps, and ends as if it never was."""
+"""Every task's training is killed inside writes, renames, validation and steps, and ends as if it never was."""
 
 import random
 import signal
