@@ -5,6 +5,8 @@ import io
 import json
 import os
 import resource
+import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -58,6 +60,27 @@ def test_a_writer_that_raises_leaves_the_old_file_and_nothing_else(tmp_path):
         write_json_lines(path, [{"loss": 1.0}, {"loss": float("inf")}])
     assert path.read_text() == "x\n1\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
+    begin = "import sys, pathlib, sensorium.files as files\nwith files.replacing(pathlib.Path('a')) as file:"
+    lives = subprocess.Popen(
+        [sys.executable, "-c", f"{begin}\n print(flush=True)\n sys.stdin.read()"],
+        cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    lives.stdout.readline()
+    subprocess.run([sys.executable, "-c", f"{begin}\n import os; os.kill(os.getpid(), 9)"], cwd=tmp_path, check=False)
+    # The second was killed after it had looked for what others left; two files are there now, one of them held.
+    kept = [".a.0123abcd.tmp", ".a.0123abcg.sensorium.tmp", "a.0123abcd.sensorium.tmp", ".next.ckpt"]
+    for name in kept:
+        (tmp_path / name).touch()
+    assert len(list(tmp_path.glob(".a.*.sensorium.tmp"))) == 3
+    write_atomically(tmp_path / "b", "")
+    (held,) = set(tmp_path.glob(".a.*.sensorium.tmp")) - {tmp_path / kept[1]}
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, held.name, "b"}
+    lives.communicate()
+    assert lives.returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, "a", "b"}
 
 
 def test_the_old_file_stays_readable_until_the_new_one_is_whole(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from command import run_command, run_process
-from sensorium.import_path import without_working_directory, working_directory_last
+from sensorium.import_path import find_named, leave_working_directory, without_working_directory
 
 LEAVES_A_MARK = "import pathlib; pathlib.Path(__file__).with_suffix('.ran').touch()\n"
 COMPLETION = {"COMP_LINE": "sensorium train model=le", "COMP_POINT": "24"}
@@ -69,15 +69,37 @@ def test_a_folder_called_datasets_is_not_the_package(tmp_path: Path) -> None:
     assert result.status == 2, result  # the package is missing, or has nothing there
 
 
-def test_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_library_looks_for_in_vain_is_not_taken_from_the_working_directory(tmp_path: Path) -> None:
+    """psutil, pandas and others are imported where they are installed, by scikit-learn, joblib and Lightning."""
+    for name in ("typing", "re", "json", "pathlib", "random", "torch", "psutil", "pandas", "wandb", "cupy", "apex"):
+        write(tmp_path / f"{name}.py", "open(f'{__file__}.ran', 'w').close()")
+    tiny = ("model=mlp", "model.hidden=[8]", "threads=1", "accelerator=cpu", "trainer.max_epochs=1", "test=false")
+    result = run_process(["train", *tiny], tmp_path)
+    assert (result.status, result.stderr) == (0, "")
+    assert marks(tmp_path) == []
+
+
+def test_the_working_directory_is_searched_last_and_only_for_what_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "link").symlink_to(tmp_path)
     monkeypatch.setattr(sys, "path", ["", str(tmp_path / "link"), "/installed", str(tmp_path), "/more"])
-    working_directory_last()
-    assert sys.path == ["/installed", "/more", str(tmp_path)]
+    leave_working_directory()
+    assert sys.path == ["/installed", "/more"]
+    write(tmp_path / "own_nets.py")
+    write(tmp_path / "own_package" / "nets.py")
+    for nothing in ("own_nothing.Net", "hydra.Net", "../own_nets.Net", ""):  # of which hydra is installed
+        find_named(nothing)
+        assert sys.path == ["/installed", "/more"]
+    for named in ("own_nets.Net", "own_package.nets.Net"):
+        monkeypatch.setattr(sys, "path", ["/installed", "/more"])
+        find_named(named)
+        find_named(named)
+        assert sys.path == ["/installed", "/more", str(tmp_path)]
     with without_working_directory():
         assert sys.path == ["/installed", "/more"]
-    assert sys.path == ["/installed", "/more", str(tmp_path)]
+    assert marks(tmp_path) == []  # to look for a module is not to run it
 
 
 def test_a_working_directory_that_has_been_removed_is_in_nobody_s_way(
@@ -87,5 +109,5 @@ def test_a_working_directory_that_has_been_removed_is_in_nobody_s_way(
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
     monkeypatch.setattr(sys, "path", ["/installed"])
-    working_directory_last()
+    leave_working_directory()
     assert sys.path == ["/installed"]

@@ -1,20 +1,24 @@
 """Sensorium: one command, and one package, that trains, evaluates and predicts for images, text and audio.
 
 The Python API is `load`, `train`, `Model` and `Run` (module `sensorium.api`). Importing this package imports no torch:
-the names are found when they are asked for.
+the names are found when they are asked for. Nor does it import typing: under `python -m` the working directory is still
+searched first, and a file typing.py there would run.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False
 
 __version__ = "0.1.0"
 __all__ = ["Evaluation", "Model", "Prediction", "RequestError", "Run", "RunError", "load", "train"]
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from sensorium.api import Evaluation, Model, Prediction, RequestError, Run, RunError, load, train
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name in __all__:
         return getattr(importlib.import_module("sensorium.api"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,9 +2,9 @@
 
 import sys
 
-from sensorium.import_path import working_directory_last
+from sensorium.import_path import leave_working_directory
 
-working_directory_last()  # before more is imported: -m searches it first
+leave_working_directory()  # before more is imported: -m searches it first
 
 from sensorium.cli.main import main  # noqa: E402
 

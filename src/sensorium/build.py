@@ -21,6 +21,7 @@ from sensorium.data.loader import BatchLoader
 from sensorium.data.mixed_order import training_order
 from sensorium.data.order import BatchPlan
 from sensorium.errors import RequestError, RunError, nearest, unknown
+from sensorium.import_path import find_named
 from sensorium.initial import start_from_vectors, start_from_weights
 from sensorium.models.protocols import Detector, Segmenter, StartsFromData
 from sensorium.nn.dry_run import REFUSALS, dry_run, reason
@@ -61,6 +62,7 @@ def locate(target: str) -> Any:
     """The class or function at a dotted path. Raises RequestError when there is none, with the nearest name beside."""
     # Hydra says on standard error what the exception says again.
     logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)
+    find_named(target)
     try:
         return hydra.utils.get_object(target)
     except (HydraException, ImportError, ValueError, AttributeError) as error:

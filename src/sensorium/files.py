@@ -2,6 +2,7 @@
 
 import codecs
 import errno
+import fcntl
 import json
 import math
 import os
@@ -153,30 +154,34 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     """A binary file that takes the place of `path` when the block ends, and vanishes when the block raises.
 
     Folders on the way are made. The temporary file lies in the same folder, because a rename is atomic only inside
-    one file system. Of a link the file that it leads to is replaced; a file that is replaced keeps its permissions. A
-    device or a pipe is written to as it is. An OSError, such as that of a full disk, names the file.
+    one file system; what killed processes left of theirs is removed when a process first writes there. Of a link the
+    file that it leads to is replaced; a file that is replaced keeps its permissions. A device or a pipe is written to
+    as it is. An OSError, such as that of a full disk, names the file.
     """
     if is_stream(path):
         with _stream(path) as file:
             yield file
         return
     target = Path(os.path.realpath(path)) if path.is_symlink() else path
-    temporary = target.with_name(f".{target.name[:50]}.{secrets.token_hex(4)}.tmp")
+    temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as file:
+        _sweep(target.parent)
+        temporary, file = _temporary_for(target)
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        if target.exists():
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        temporary.replace(target)
+            if target.exists():
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+            temporary.replace(target)  # while it is locked
     except OSError as error:
         if error.filename is None and not isinstance(error, BrokenPipeError):
             error.filename = str(path)
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def _stream(path: Path) -> BinaryIO:
@@ -185,6 +190,38 @@ def _stream(path: Path) -> BinaryIO:
     if found is None:
         return path.open("wb")
     return os.fdopen(os.dup({"stdout": 1, "stderr": 2}.get(found[1]) or int(found[2])), "wb")
+
+
+_TEMPORARY = re.compile(r"\..{1,50}\.[0-9a-f]{8}\.sensorium\.tmp", re.DOTALL)
+_swept: set[Path] = set()  # folders, by this process
+
+
+def _temporary_for(path: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside this one, locked as long as it is open: whoever finds it unlocked may remove it."""
+    while True:
+        temporary = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.sensorium.tmp")
+        file = temporary.open("xb")
+        with suppress(OSError):  # a file system without locks, where no one else can take them for abandoned either
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return temporary, file
+        file.close()  # removed by another process before it was locked
+
+
+def _sweep(folder: Path) -> None:
+    """Removes temporary files of processes that have ended, the first time that this process writes in the folder."""
+    folder = folder.absolute()
+    if folder in _swept:
+        return
+    _swept.add(folder)
+    names: list[str] = []
+    with suppress(OSError):  # one may be allowed to write in a folder and not to list it
+        names = os.listdir(folder)  # noqa: PTH208 (strings are ten times faster)
+    for name in filter(_TEMPORARY.fullmatch, names):
+        # Suppressed: gone already, somebody else's, or locked, for whoever writes it lives.
+        with suppress(OSError), (folder / name).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (folder / name).unlink()
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:

@@ -1,19 +1,33 @@
-"""A person's own modules in the working directory: they can be imported, and hide none that is installed.
+"""A person's own modules in the working directory: found when one is named, and hiding none that is installed.
 
-`python -m sensorium` searches the working directory first, where a folder datasets/ or wandb/ is a person's data. This
-file imports as little as can be, for what it imports may still be hidden.
+A file psutil.py or a folder wandb/ there is a person's own, also where no package of that name is installed and some
+library tries to import it. `python -m sensorium` searches the working directory first. This file imports as little as
+can be, for what it imports may still be hidden.
 """
 
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-def working_directory_last() -> None:
-    """Makes Python search everything installed before it searches the working directory."""
-    if (folder := _working_directory()) is not None:
-        sys.path[:] = [*_installed(), folder]
+def leave_working_directory() -> None:
+    """Makes Python search only what is installed, until `find_named` is asked for a module of the working directory."""
+    sys.path[:] = _installed()
+
+
+def find_named(target: str) -> None:
+    """Makes Python search the working directory last, if the module of a dotted path that a person wrote is there and
+    nowhere else. From then on the other modules there are found too: it may import them.
+    """
+    name, folder = target.partition(".")[0], _working_directory()
+    if not name.isidentifier() or folder is None or folder in sys.path or name in sys.modules:
+        return
+    own = os.path.join(folder, name)  # noqa: PTH118 (pathlib may be hidden)
+    if (os.path.isdir(own) or os.path.isfile(f"{own}.py")) and importlib.util.find_spec(name) is None:  # noqa: PTH112, PTH113
+        sys.path.append(folder)
+        importlib.invalidate_caches()
 
 
 @contextmanager

@@ -116,7 +116,7 @@ def test_each_process_is_told_its_place(tmp_path: Path, monkeypatch: pytest.Monk
     start = subprocess.Popen
 
     def started(command: list[str], **options: object) -> "subprocess.Popen[bytes]":
-        assert command[1:] == ["-m", "sensorium", "train", "resume=runs/a/b"]
+        assert command[1:] == ["-P", "-m", "sensorium", "train", "resume=runs/a/b"]
         return start([sys.executable, "-c", show], **options)
 
     monkeypatch.setattr(subprocess, "Popen", started)

@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, cast
 
 import hydra
@@ -48,7 +47,7 @@ def run_hydra(verb: str, arguments: list[str], job: Callable[[Config], None]) ->
         check_choices(arguments)
     # Hydra prints and exits on an error unless told to raise it.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    find_own_modules()
+    load_plugins()
     folder = _folder(verb)
     if folder and "job" in option_values(arguments, "--cfg", "-c"):
         return _show(verb, arguments)
@@ -129,13 +128,6 @@ def _folder(verb: str) -> str | None:
 def _primary(verb: str) -> Any:
     """The verb's own yaml, before its defaults list is followed; to be read only."""
     return OmegaConf.to_container(OmegaConf.load(configs.FOLDER / f"{verb}.yaml"))
-
-
-def find_own_modules() -> None:
-    """A person's own modules in the working directory can be named by dotted path; none of them runs unasked."""
-    load_plugins()
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
 
 
 def _declared(argument: str) -> str:

@@ -9,7 +9,7 @@ from sensorium.cli import help as help_pages
 from sensorium.cli import streams
 from sensorium.cli.loading import loading
 from sensorium.errors import LAYOUT, RequestError, SensoriumError, is_full, printable, unknown
-from sensorium.import_path import working_directory_last
+from sensorium.import_path import leave_working_directory
 from sensorium.parent import end_with_parent
 from sensorium.signals import DEBUG, signals_on_their_own_stack
 
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit status: 0 done, 1 the run failed, 2 the request was wrong."""
     end_with_parent()
     signals_on_their_own_stack()
-    working_directory_last()
+    leave_working_directory()
     streams.prepare()
     arguments = sys.argv[1:] if arguments is None else arguments
     show_trace = _is_debugging(arguments)

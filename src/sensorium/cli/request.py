@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 from sensorium.cli import guess, schema
-from sensorium.cli.app import Config, check, composed, find_own_modules, override, run_hydra
+from sensorium.cli.app import Config, check, composed, override, run_hydra
 from sensorium.cli.arguments import check_choices
+from sensorium.cli.composition import load_plugins
 from sensorium.cli.literal import typed_path
 from sensorium.errors import RequestError, not_possible
 from sensorium.files import exists
@@ -32,7 +33,7 @@ def answer(verb: str, arguments: list[str]) -> bool:
         return True
     if any(option in _OTHER_CONFIG for option in options):
         return False
-    find_own_modules()
+    load_plugins()
     resumed, _, rest = resume_request(typed)
     if verb == "train" and resumed != "null":
         _check_resumed(typed_path(resumed), rest)

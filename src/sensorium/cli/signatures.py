@@ -15,6 +15,7 @@ from typing import Any, Literal, Union
 
 import sensorium
 from sensorium.errors import RequestError, nearest
+from sensorium.import_path import find_named
 
 _PLAIN: dict[str, Any] = {
     "bool": bool,
@@ -62,6 +63,7 @@ def signature_of(target: str, key: str) -> Signature | None:
     Raises RequestError for a path that leads to nothing, or into Python's standard library, where no part of a model
     or dataset is.
     """
+    find_named(target)
     found = _resolve(target, f"{key}={target}", 0)
     return _signature(found, 0) if found is not None else None
 

@@ -20,7 +20,8 @@ from omegaconf import OmegaConf
 from sensorium import checkpoint, distributed, evaluation, output, runs
 from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_classes
 from sensorium.cli import configs, guess, schema, sweep
-from sensorium.cli.app import Config, check, find_own_modules, override, run_hydra, typed
+from sensorium.cli.app import Config, check, override, run_hydra, typed
+from sensorium.cli.composition import load_plugins
 from sensorium.cli.literal import typed_path
 from sensorium.cli.request import resume_request
 from sensorium.data.base import SPLITS, Data, Problem, counted, refuse
@@ -146,7 +147,7 @@ def _resume(path: Path, overrides: list[str], *, from_start: bool) -> RunFolder:
 
     from_start: also when there are some that cannot be read; they are kept under another name.
     """
-    find_own_modules()
+    load_plugins()
     run = runs.find(path)
     stored = checkpoint.migrated_config(run.read_config())
     if "batch_tokens" not in stored:

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 import torch.distributed
 
+import sensorium
 from sensorium.build import device_of
 from sensorium.distributed import world_size
 from sensorium.errors import RequestError, as_typed
@@ -196,7 +197,9 @@ def _start(
     # torch's own advice on how it shares gradients is nothing that a person could follow.
     quiet = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
     environment = quiet | dict(os.environ) | {key: str(value) for key, value in place.items()}
-    command = [sys.executable, "-m", "sensorium", "train", f"resume={run.folder}"]
+    # -P: a file types.py in the working directory would run before Sensorium does. Not where Sensorium itself is there.
+    safe = [] if Path(sensorium.__file__).parents[1] == Path.cwd() else ["-P"]
+    command = [sys.executable, *safe, "-m", "sensorium", "train", f"resume={run.folder}"]
     kept = [parent] if lock is None else [parent, lock]
     return subprocess.Popen(command, env=environment, start_new_session=True, pass_fds=kept)
 
