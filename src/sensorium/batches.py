@@ -12,7 +12,7 @@ IGNORED = -100  # a target that counts for nothing; what torch's losses leave ou
 
 
 class ImageBatch(NamedTuple):
-    """A batch of labelled images.
+    """A batch of labeled images.
 
     images: (B, C, H, W) uint8 as cut from the store, or, of more than 8 bits, float in [0, 1].
     labels: (B,) int64 class numbers.
@@ -96,7 +96,7 @@ class MaskBatch(NamedTuple):
 
 
 class TextBatch(NamedTuple):
-    """A batch of labelled texts.
+    """A batch of labeled texts.
 
     tokens: (B, T) int64, filled up with pad_id. lengths: (B,) int64 tokens of each text. labels: (B,) int64 class
     numbers. indices: (B,) int64 row of each example in its split.
@@ -181,10 +181,10 @@ class TranslationBatch(NamedTuple):
 
 
 class AudioBatch(NamedTuple):
-    """A batch of labelled recordings.
+    """A batch of labeled recordings.
 
     signal: (B, N) float32 samples from -1 to 1, zeros behind the end; or (B, T, F) float32 features before
-    normalisation, where the dataset keeps those. lengths: (B,) int64 samples or frames. labels: (B,) int64 class
+    normalization, where the dataset keeps those. lengths: (B,) int64 samples or frames. labels: (B,) int64 class
     numbers. indices: (B,) int64 row of each example in its split.
     """
 

@@ -77,7 +77,7 @@ LAYOUT = "\n\t"  # control characters that a text of several lines may have
 
 def printable(text: str, *, keep: str = "") -> str:
     """A text of somebody else's (of a file, its name, a class) as a terminal may show it: what would move the cursor,
-    colour or hide what follows is written out, as in \\x1b[31m. keep: such characters that stay, as line feeds do.
+    color or hide what follows is written out, as in \\x1b[31m. keep: such characters that stay, as line feeds do.
     """
     return _UNPRINTABLE.sub(lambda found: found.group() if found.group() in keep else _escape(found.group()), text)
 

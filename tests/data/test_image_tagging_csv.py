@@ -149,7 +149,7 @@ def test_a_tag_too_rare_to_hold_out_stays_in_train(root):
         ("00.png,cat", "list.csv:42: 2 cells where the first line has 3"),
         ("bad.png,cat,train", "list.csv:42: "),
         ("new.png,dgo,test", "list.csv:42: "),
-        ("01.png,dog,train", "labelled 'dog'; "),
+        ("01.png,dog,train", "labeled 'dog'; "),
         ("00.png,,val", "same content as"),
     ],
 )

@@ -19,7 +19,7 @@ class AudioAugment(nn.Module):
     """Transforms of samples, in order, then of features.
 
     waves: modules forward(samples, lengths, random) -> (samples, lengths), by name or in a list; a name set to None is
-    left out. features: modules forward(features, lengths, random) -> features, likewise; they see normalised features.
+    left out. features: modules forward(features, lengths, random) -> features, likewise; they see normalized features.
     All of them keep zeros behind the end of each row.
     """
 

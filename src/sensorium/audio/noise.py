@@ -19,7 +19,7 @@ def generated(colour: str) -> Tensor:
     """(N,) float32 noise of power 1 whose end goes on at its beginning.
 
     White noise is equally strong at all frequencies; pink noise has as much power in each octave, like most noise of
-    rooms and streets. Raises RequestError for another colour.
+    rooms and streets. Raises RequestError for another color.
     """
     if colour not in COLOURS:
         raise unknown("noise", colour, COLOURS)

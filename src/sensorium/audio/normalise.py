@@ -6,7 +6,7 @@ from torch import Tensor
 from sensorium.audio.padding import cleared
 
 NORMALISATIONS = ("none", "running", "utterance")
-PRIOR_FRAMES = 50  # how many frames the assumption that running normalisation begins with counts for
+PRIOR_FRAMES = 50  # how many frames the assumption that running normalization begins with counts for
 _EPSILON = 1e-5  # of a variance; a feature that never changes becomes 0
 
 

@@ -13,7 +13,7 @@ from sensorium.randomness import ExampleRandom
 
 
 class SpecAugment(nn.Module):
-    """Sets frequency bands and stretches of time to 0, which is the mean of normalised features.
+    """Sets frequency bands and stretches of time to 0, which is the mean of normalized features.
 
     frequency_masks: bands of each recording. frequency_width: most features a band covers; any number from 0 is alike
     likely. time_masks: stretches of each recording. time_width: most frames of a stretch. time_share: most of a

@@ -11,7 +11,7 @@ from sensorium.errors import RequestError
 class FeatureStream:
     """Takes a recording in pieces of any size and gives the frames of the whole, each as soon as its window is there.
 
-    features: of kind log_mel, normalised by running or none. Raises RequestError for those that look ahead.
+    features: of kind log_mel, normalized by running or none. Raises RequestError for those that look ahead.
     """
 
     def __init__(self, features: Features) -> None:

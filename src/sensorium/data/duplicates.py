@@ -121,7 +121,7 @@ def _mislabelled(
     for row in members:
         if row not in kept:
             other = next(near for near in members if labels[near] != labels[row])
-            out[row] = f"labelled {labels[row]!r}; {places[other]} has the same {content} and label {labels[other]!r}"
+            out[row] = f"labeled {labels[row]!r}; {places[other]} has the same {content} and label {labels[other]!r}"
     return out
 
 

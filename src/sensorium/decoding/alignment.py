@@ -35,7 +35,7 @@ class WordTime(NamedTuple):
 
 
 def frames_needed(tokens: Sequence[int]) -> int:
-    """The fewest frames that can spell these tokens: one for each, and a blank between equal neighbours."""
+    """The fewest frames that can spell these tokens: one for each, and a blank between equal neighbors."""
     return len(tokens) + sum(one == other for one, other in pairwise(tokens))
 
 

@@ -33,7 +33,7 @@ class Stepper(Protocol):
 
 
 class Hypothesis(NamedTuple):
-    """tokens: without begin and end. log_probability: natural, of the tokens and the end. score: it, normalised."""
+    """tokens: without begin and end. log_probability: natural, of the tokens and the end. score: it, normalized."""
 
     tokens: list[int]
     score: float
@@ -222,6 +222,6 @@ def _check(beam_size: int, length_penalty: float, no_repeat_ngram: int, n_best: 
             f"n_best={n_best} hypotheses need a beam_size of at least as many, from 1; it is {beam_size}."
         )
     if length_penalty < 0:
-        raise RequestError(f"length_penalty is 0 or more, not {length_penalty}; more favours longer translations.")
+        raise RequestError(f"length_penalty is 0 or more, not {length_penalty}; more favors longer translations.")
     if no_repeat_ngram < 0:
         raise RequestError(f"no_repeat_ngram is 0 (off) or a number of tokens, not {no_repeat_ngram}.")

@@ -1,7 +1,7 @@
-"""From the frames of a recogniser to tokens, by the most probable token of each frame.
+"""From the frames of a recognizer to tokens, by the most probable token of each frame.
 
-Connectionist temporal classification: A. Graves et al., 2006, "Connectionist Temporal Classification: Labelling
-Unsegmented Sequence Data with Recurrent Neural Networks". A path has one token a frame; of equal neighbours one stays,
+Connectionist temporal classification: A. Graves et al., 2006, "Connectionist Temporal Classification: Labeling
+Unsegmented Sequence Data with Recurrent Neural Networks". A path has one token a frame; of equal neighbors one stays,
 then blanks, token 0, are left out. Greedy decoding takes the most probable path, which need not be a path of the most
 probable sequence: see `prefix_beam`.
 

@@ -1,6 +1,6 @@
 """Search for the most probable tokens, all paths of each counted, with a language model if there is one.
 
-Prefix beam search: A. Graves, "Supervised Sequence Labelling with Recurrent Neural Networks", 2012, section 7.5.3;
+Prefix beam search: A. Graves, "Supervised Sequence Labeling with Recurrent Neural Networks", 2012, section 7.5.3;
 A. Hannun et al., "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional Recurrent DNNs", 2014,
 arXiv 1408.2873. For every prefix in the beam, two sums over its paths so far are kept: of those that end with a blank
 and of those that end with its last token. What differs: all utterances of a batch are searched at once, with tensors.

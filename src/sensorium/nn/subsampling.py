@@ -100,7 +100,7 @@ class ConvSubsampling(nn.Module):
             TimeFrequencyConv(
                 in_channels=in_channels,
                 out_channels=channels,
-                kernel_size=(max(3, 2 * stride - 1), 3),  # neighbours share frames, whatever the stride
+                kernel_size=(max(3, 2 * stride - 1), 3),  # neighbors share frames, whatever the stride
                 stride=(stride, 2),
             )
             for in_channels, stride in ((1, factor // second), (channels, second))

@@ -52,7 +52,7 @@ class WeightReport:
         total = self.loaded + len(self.skipped) + len(self.missing)
         lines = [f"{self.loaded} of the model's {total} tensors loaded.", *self.notes, *self.reasons]
         if self.missing:
-            lines.append(f"Not in the file, left as initialised: {listing(self.missing, 5)}.")
+            lines.append(f"Not in the file, left as initialized: {listing(self.missing, 5)}.")
         if self.unused:
             lines.append(f"In the file, not used by this model: {listing(self.unused, 5)}.")
         return lines
@@ -100,10 +100,10 @@ def _shape(tensor: Tensor) -> str:
 
 def _reason(name: str, theirs: Tensor, ours: Tensor, classifier: str) -> str:
     if theirs.shape == ours.shape:
-        return f"{name}: belongs to a head of another shape: left as initialised"
+        return f"{name}: belongs to a head of another shape: left as initialized"
     if name.rpartition(".")[0] == classifier and theirs.shape[1:] == ours.shape[1:] and theirs.ndim == ours.ndim:
-        return f"{name}: {len(theirs)} classes in the file, {len(ours)} here: left as initialised"
-    return f"{name}: {_shape(theirs)} in the file, {_shape(ours)} here: left as initialised"
+        return f"{name}: {len(theirs)} classes in the file, {len(ours)} here: left as initialized"
+    return f"{name}: {_shape(theirs)} in the file, {_shape(ours)} here: left as initialized"
 
 
 def load_weights(
@@ -141,7 +141,7 @@ def load_weights(
     model.load_state_dict(fitting, strict=False)
     skipped = tuple(name for name in common if name not in fitting)
     reasons = (
-        f"{name}: {left[name]}: left as initialised"
+        f"{name}: {left[name]}: left as initialized"
         if name in left
         else _reason(name, state[name], ours[name], classifier)
         for name in skipped

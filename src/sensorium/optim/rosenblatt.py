@@ -1,6 +1,6 @@
 """Rosenblatt's learning rule: weights move after mistakes only (F. Rosenblatt, "Principles of Neurodynamics", 1962).
 
-An optimiser sees gradients, and the gradient of the perceptron's criterion (`sensorium.losses.perceptron`) with regard
+An optimizer sees gradients, and the gradient of the perceptron's criterion (`sensorium.losses.perceptron`) with regard
 to the weights of a unit is (output - target) * input. A plain step against it, without momentum, is the rule:
 
     w += lr * (target - output) * x

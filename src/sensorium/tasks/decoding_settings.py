@@ -11,7 +11,7 @@ from sensorium.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True, kw_only=True)
 class BeamSettings:
-    """Of translations. beam_size: hypotheses kept, 1 for greedy. length_penalty: alpha, 0 favours short ones.
+    """Of translations. beam_size: hypotheses kept, 1 for greedy. length_penalty: alpha, 0 favors short ones.
     no_repeat_ngram: length of what may not come twice, 0 for no such rule. n_best: hypotheses given for each sentence.
     copy_unknown: whether a word that the model cannot write is copied from the source word it looks at.
     """

@@ -1,4 +1,4 @@
-"""The file format of n-gram language models that every recogniser reads: ARPA's, tab-separated.
+"""The file format of n-gram language models that every recognizer reads: ARPA's, tab-separated.
 
 For each length, a section of lines "probability, words, back-off weight", both numbers as logarithms to base 10. KenLM
 insists on the tabs between the three, and on a weight or nothing behind the words.

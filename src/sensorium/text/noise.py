@@ -68,7 +68,7 @@ class TokenDropout(nn.Module):
 
 
 class TokenSwap(nn.Module):
-    """Exchanges neighbours by chance. share: of the pairs of neighbours, 0 to below 1."""
+    """Exchanges neighbors by chance. share: of the pairs of neighbors, 0 to below 1."""
 
     def __init__(self, *, share: float) -> None:
         super().__init__()

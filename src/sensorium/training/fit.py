@@ -190,7 +190,7 @@ def _check_batch(task: TaskModule, data: Data) -> None:
 
 
 def _check_criterion(config: RunConfig) -> None:
-    """Refuses an optimiser that is made for one criterion beside another."""
+    """Refuses an optimizer that is made for one criterion beside another."""
     needed, found = config.optimizer.get("criterion"), config.task.get("criterion")
     if needed not in (None, found):
         said = f"task.criterion is {found}" if found else "this task has no criterion to choose"

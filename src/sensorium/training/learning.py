@@ -22,7 +22,7 @@ from sensorium.tasks.training_module import TaskModule
 _REFERENCE, _CHUNK = (
     2000,
     250,
-)  # labelled training examples that features are evaluated by, and how many are read at once
+)  # labeled training examples that features are evaluated by, and how many are read at once
 
 
 def with_labels(config: RunConfig, data: Data) -> Data:
@@ -99,7 +99,7 @@ def _on_top(weak: Any, strong: Any, spec: Spec) -> Any:
 
 
 def _labelled(split: Split) -> Iterator[Any]:
-    """Batches of the first labelled training examples, spread over the split."""
+    """Batches of the first labeled training examples, spread over the split."""
     rows = np.flatnonzero(split.labels >= 0)  # type: ignore[attr-defined]
     rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _REFERENCE)).astype(int)]
     for start in range(0, len(rows), _CHUNK):

@@ -29,7 +29,7 @@ from sensorium.training.unfreeze import from_the_head
 MOST_WEIGHTS = 2000  # every one of them is printed, and moved twice
 STEP = 1e-5  # by which a weight is moved
 KINK = 1e-3  # slopes to the left and to the right that differ by more are not those of a smooth loss
-_NO_SETTINGS = ("foreach", "fused", "decoupled_weight_decay")  # of an optimiser: how it computes, not what
+_NO_SETTINGS = ("foreach", "fused", "decoupled_weight_decay")  # of an optimizer: how it computes, not what
 AGREEMENT = 1e-6  # of gradient and difference, as a share of the largest gradient
 
 

@@ -147,7 +147,7 @@ def is_turned(source: Source) -> bool:
 
 
 def is_grey(source: Source) -> bool:
-    """Whether the image holds no colour, however it is stored."""
+    """Whether the image holds no color, however it is stored."""
     values = read_values(source)
     if values is not None:
         return values.ndim == 2 or bool((values == values[..., :1]).all())
@@ -189,7 +189,7 @@ def fit_values(
 
 
 def to_array(image: Image.Image, *, in_channels: int) -> np.ndarray:
-    """(C, H, W) uint8, contiguous. Colour becomes gray by its luma (ITU-R 601), gray becomes three equal channels."""
+    """(C, H, W) uint8, contiguous. Color becomes gray by its luma (ITU-R 601), gray becomes three equal channels."""
     if in_channels == 1:
         return np.array(image.convert("L"))[None]
     return np.ascontiguousarray(np.asarray(image.convert("RGB")).transpose(2, 0, 1))

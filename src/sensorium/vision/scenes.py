@@ -101,7 +101,7 @@ class SceneZoom(nn.Module):
     scale: smallest and largest factor of a side, drawn evenly on a logarithmic scale. translate: how far it moves at
     most, right or left and down or up, as a share of the side. smallest_share: a box of whose area less is left inside
     the image is no longer looked for, as one with a side of less than 2 pixels. fill: what is seen outside of the
-    image, its mean colour ("mean") or "black"; masks are void there.
+    image, its mean color ("mean") or "black"; masks are void there.
     """
 
     moves = True

@@ -145,7 +145,7 @@ def test_the_same_sound_with_two_texts(tmp_path):
     found = good(tmp_path)
     for n, text in enumerate(("high", "low")):
         found.add(write(tmp_path / f"{n}.wav", noise()), target=text)
-    said = f"0.wav: labelled 'high'; {tmp_path / '1.wav'} has the same audio and label 'low'"
+    said = f"0.wav: labeled 'high'; {tmp_path / '1.wav'} has the same audio and label 'low'"
     assert said in told(found)
     assert said in told(found, transcribed)
 

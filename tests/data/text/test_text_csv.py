@@ -217,7 +217,7 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path):
         "36: not CSV (',' expected after '\"')",
         "38: a quotation mark opens here and never closes",
         f"33: same text as {path}:22, which is in test",
-        f"34: labelled 'good'; {path}:23 has the same text and label 'bad'",
+        f"34: labeled 'good'; {path}:23 has the same text and label 'bad'",
         "35: class 'excellent' is in test but not in train",
     ]
     assert len(data.test) == 4
@@ -229,8 +229,8 @@ def test_contradicting_labels_leave_both_out_and_copies_are_counted(tmp_path):
     path = write(tmp_path, ["text,label", *rows])
     data = load(path, "skip")
     assert [problem.what for problem in data.problems] == [
-        f"labelled 'good'; {path}:25 has the same text and label 'bad'",
-        f"labelled 'bad'; {path}:24 has the same text and label 'good'",
+        f"labeled 'good'; {path}:25 has the same text and label 'bad'",
+        f"labeled 'bad'; {path}:24 has the same text and label 'good'",
     ]
     assert (
         f"texts that are copies of another of the same class and split: 1 ({path}:23 = {path}:22); kept on one side"
@@ -310,7 +310,7 @@ def test_the_same_text_with_several_labels_takes_the_one_that_is_asked_for(tmp_p
     ]
     assert found == kept
     assert any(f"{3 - len(kept)} texts dropped" in note for note in data.notes)
-    assert "labelled 'a'" in told(path)
+    assert "labeled 'a'" in told(path)
 
 
 def test_several_columns_are_one_text_in_the_order_given(tmp_path):

@@ -88,7 +88,7 @@ class Decoder:
     def scan(self, keep: Callable[[np.ndarray], None] | None = None, *, features: Features | None = None) -> Facts:
         """Decodes everything.
 
-        keep: gets, row by row, `packed` samples, or (T, F) float32 features before normalisation where `features` is
+        keep: gets, row by row, `packed` samples, or (T, F) float32 features before normalization where `features` is
         given; something empty for an unusable recording.
         """
         count = len(self)
@@ -120,7 +120,7 @@ _NOTHING = np.empty(0, np.float32)
 
 @torch.inference_mode()
 def extract(features: Features, arrays: list[np.ndarray]) -> list[np.ndarray]:
-    """(T, F) float32 features of each of several recordings (N,), before normalisation; (0, F) for an empty one."""
+    """(T, F) float32 features of each of several recordings (N,), before normalization; (0, F) for an empty one."""
     rows = [row for row, samples in enumerate(arrays) if len(samples)]
     found = [np.empty((0, features.num_features), np.float32) for _ in arrays]
     if rows:

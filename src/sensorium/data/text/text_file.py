@@ -1,4 +1,4 @@
-"""A text file, or a folder of them, for language modelling."""
+"""A text file, or a folder of them, for language modeling."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,7 @@
 """A transformer language model that sees only earlier tokens.
 
 A. Radford et al., "Language models are unsupervised multitask learners", 2019 (GPT-2): blocks of causal attention and
-two layers on each token, normalised before each part, the output layer tied to the embedding.
+two layers on each token, normalized before each part, the output layer tied to the embedding.
 
 What differs: positions are rotary (J. Su et al. 2021, arXiv 2104.09864), not learned. They depend on distances alone,
 which a small training set teaches sooner than one vector for every place, and they cost no parameters. Attention

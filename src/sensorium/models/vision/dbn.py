@@ -47,7 +47,7 @@ class DeepBeliefNet(nn.Module):
     def initialize(self, images: Tensor) -> None:
         """Train the layers one by one on training images, without labels, before the first step.
 
-        images: (N, C, H, W) normalised as in training; a few thousand are enough.
+        images: (N, C, H, W) normalized as in training; a few thousand are enough.
         """
         self.stack.pretrain(images.flatten(1), epochs=self.pretrain_epochs, learning_rate=self.pretrain_lr)
 

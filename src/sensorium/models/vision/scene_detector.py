@@ -7,7 +7,7 @@ Z. Liu, T. Zheng, G. Xu, Z. Yang, H. Liu and D. Cai, "Training-time-friendly net
 
 What differs: a residual net of our own, joined by lateral sums (Lin et al. 2017, arXiv 1612.03144) instead of
 deformable convolutions; one Gaussian serves both losses; every box weighs alike; the distances are exponentials; a
-loose non-maximum suppression takes away what neighbouring peaks find twice.
+loose non-maximum suppression takes away what neighboring peaks find twice.
 """
 
 import math

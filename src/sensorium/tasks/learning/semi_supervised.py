@@ -113,7 +113,7 @@ class FixMatch(Method):
 
     num_classes: K. threshold: least probability of a label. align: predictions are first scaled so that on average all
     classes are alike likely (distribution alignment, Berthelot et al. 2020, arXiv 1911.09785, section 3.1), which keeps
-    the model from favouring a few where labels are very few, and is wrong where classes are not about equally frequent.
+    the model from favoring a few where labels are very few, and is wrong where classes are not about equally frequent.
     """
 
     shares: Tensor
