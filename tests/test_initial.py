@@ -82,7 +82,7 @@ def test_words_that_both_vocabularies_have_keep_their_vectors(tmp_path: Path) ->
     told = started(tmp_path, theirs, text_spec("a", "b", "c"), ours, text_spec("c", "x", "a", "y"))
     assert told == [
         "5 of the model's 5 tensors loaded.",
-        "embedding.weight: 6 of 8 words are in the file, the others begin anew.",
+        "embedding.weight: 6 of 8 words are in the file; the others start random.",
     ]
     expected = before.clone()
     expected[:4], expected[4], expected[6] = (theirs.embedding.weight.detach()[rows] for rows in (slice(4), 6, 4))

@@ -84,7 +84,7 @@ def check_targets(section: str, value: Any) -> None:
             if found is None or not f"{getattr(found, '__module__', '')}.".startswith(allowed):
                 raise RequestError(
                     f"The config in this checkpoint names {target} in section {section!r}; it is not Sensorium's own."
-                    "\nIf you know where the file comes from, say trust=true."
+                    "\nIf you trust the source of the file, set trust=true."
                 )
         for inner in value.values():
             check_targets(section, inner)
@@ -186,13 +186,13 @@ def build_model(model: Config, spec: Spec, *, seed: int, name: str | None = None
     if isinstance(pretrained, str) or (pretrained and init is not None):
         raise RequestError(
             f"model.pretrained={str(pretrained).lower()}: this is for published weights, true or false.\n"
-            f"To start from a file of weights say model.init={pretrained if init is None else init}, and leave it out."
+            f"To start from a file of weights set model.init={pretrained if init is None else init}, and leave it out."
         )
     if pretrained:
         section["pretrained"] = True
         if "pretrained" not in inspect.signature(locate(str(section["_target_"]))).parameters:
             raise RequestError(
-                "model.pretrained=true: nobody publishes weights for this model.\n"
+                "model.pretrained=true: this model has no published weights.\n"
                 "Give a checkpoint with model.init=FILE, or take a model of torchvision or timm, such as resnet18."
             )
     name = name or str(section["_target_"])
@@ -210,7 +210,7 @@ def build_model(model: Config, spec: Spec, *, seed: int, name: str | None = None
         if report is not None:
             check_loaded(report)
         elif not pretrained and say is not None:
-            say("model.freeze=backbone freezes random weights: neither model.init nor model.pretrained gave others.")
+            say("model.freeze=backbone would freeze random weights: neither model.init nor model.pretrained is set.")
     elif treatment["freeze"] is not None:
         raise unknown("part to freeze (model.freeze)", str(treatment["freeze"]), ["backbone"])
     return built

@@ -72,7 +72,7 @@ def save_atomically(payload: dict[str, Any], path: Path) -> None:
         with replacing(path) as file:
             _save(payload, file)
     except OSError as error:
-        raise RunError(f"{path}: could not be written ({error.strerror}). The one before it is untouched.") from error
+        raise RunError(f"{path}: could not be written ({error.strerror}). The previous file is unchanged.") from error
 
 
 def _save(payload: dict[str, Any], file: BinaryIO) -> None:
@@ -89,10 +89,10 @@ def read_raw(path: Path) -> dict[str, Any]:
     """The whole payload on the CPU. Raises RequestError when the file is missing, truncated or not a checkpoint."""
     if not exists(path):
         raise RequestError(
-            f"There is no checkpoint {cut(path)}.{meant(path)}\nA training leaves one in RUN/checkpoints/best.ckpt."
+            f"There is no checkpoint {cut(path)}.{meant(path)}\nTraining writes RUN/checkpoints/best.ckpt."
         )
     if is_folder(path):
-        raise RequestError(f"{path} is a folder, and no run folder: there is no {path}/checkpoints/best.ckpt.")
+        raise RequestError(f"{path} is a folder but not a run folder: there is no {path}/checkpoints/best.ckpt.")
     if wrong := not_a_file(path):
         raise RequestError(f"{path} is {wrong}; a checkpoint is a file, such as RUN/checkpoints/best.ckpt.")
     try:
@@ -103,7 +103,7 @@ def read_raw(path: Path) -> dict[str, Any]:
         what = "is incomplete" if _starts_like_zip(path) else "is not a checkpoint"
         raise RequestError(f"{path} {what}: it cannot be opened as data ({type(error).__name__}).") from error
     if not isinstance(payload, dict) or KEY not in payload:
-        raise RequestError(f"{path} is not a Sensorium checkpoint: it carries no config and no class names.")
+        raise RequestError(f"{path} is not a Sensorium checkpoint: it has no config and no class names.")
     return _migrate(payload, path)
 
 
@@ -123,7 +123,7 @@ def _check_whole(about: dict[str, Any], path: Path) -> None:
         words["config.trainer.precision"] = None if wrong else config["trainer"].get("precision")
         wrong += [name for name, word in words.items() if not isinstance(word, str)]
     if wrong:
-        raise RequestError(f"{path} is not a whole Sensorium checkpoint: {wrong[0]} is missing or wrong.")
+        raise RequestError(f"{path} is not a complete Sensorium checkpoint: {wrong[0]} is missing or wrong.")
 
 
 def _starts_like_zip(path: Path) -> bool:
@@ -137,7 +137,7 @@ def _migrate(payload: dict[str, Any], path: Path) -> dict[str, Any]:
     Format 1 knew images only, and did not say so. Format 2 had other names for tasks and for what trains them.
     """
     if not isinstance(payload[KEY], dict):
-        raise RequestError(f"{path} is not a whole Sensorium checkpoint: {KEY} is wrong.")
+        raise RequestError(f"{path} is not a complete Sensorium checkpoint: {KEY} is wrong.")
     found = payload[KEY].get("format")
     if not isinstance(found, int) or found > FORMAT:
         raise RequestError(
@@ -212,7 +212,7 @@ def read(path: Path) -> Checkpoint:
             step=payload["global_step"],
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise RequestError(f"{path} is not a whole Sensorium checkpoint: {error} is missing or wrong.") from error
+        raise RequestError(f"{path} is not a complete Sensorium checkpoint: {error} is missing or wrong.") from error
 
 
 def averaged(checkpoints: list[Checkpoint]) -> Checkpoint:
@@ -245,7 +245,7 @@ def newest_readable(paths: list[Path]) -> tuple[Path | None, str | None]:
         except RequestError:
             broken.append(path.name)
             continue
-        return path, f"{broken[0]} is incomplete; going on from {path.name}, the one before it." if broken else None
+        return path, f"{broken[0]} is incomplete; resuming from {path.name}, the previous one." if broken else None
     if broken:
         return None, f"{' and '.join(broken)} cannot be read; starting from the beginning."
     return None, "No checkpoint had been written yet; starting from the beginning."

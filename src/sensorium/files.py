@@ -82,7 +82,7 @@ def opened_once(path: Path) -> BinaryIO:
     waiting.register(descriptor, select.POLLIN | select.POLLHUP)
     if not waiting.poll(1000 * _WAIT):
         os.close(descriptor)
-        raise OSError(errno.ETIMEDOUT, f"it is a pipe that nobody writes to (for {_WAIT} s)")
+        raise OSError(errno.ETIMEDOUT, f"it is a pipe without a writer (waited {_WAIT} s)")
     os.set_blocking(descriptor, True)
     return os.fdopen(descriptor, "rb")
 

@@ -71,7 +71,7 @@ class RunConfig:
         try:
             return cls(**{key: value for key, value in values.items() if key in known and value is not None})
         except TypeError as error:
-            raise RunError(f"This config is not a whole one: {error}.") from error
+            raise RunError(f"This config is incomplete: {error}.") from error
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, as config.yaml and checkpoints store it."""

@@ -142,7 +142,7 @@ def test_a_tag_too_rare_to_hold_out_stays_in_train(root):
     ("line", "problem"),
     [
         ("00.png,cat|,train", "list.csv:42: an empty tag in 'cat|'"),
-        ("00.png,cat|cat,train", "list.csv:42: tag 'cat' is there twice"),
+        ("00.png,cat|cat,train", "list.csv:42: tag 'cat' occurs twice"),
         ("no.png,cat,train", "no.png"),
         (",cat,train", "list.csv:42: no path"),
         ("00.png,cat,exam", "list.csv:42: split 'exam' is none of"),

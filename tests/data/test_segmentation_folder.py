@@ -126,7 +126,7 @@ def test_what_is_wrong_is_named_and_left_out(tmp_path):
         f"images/5.png: same content as {tmp_path}/test/images/0.png, which is in test",
     ]
     assert [name.replace(f"{folder}/", "") for name in data.train.names] == ["images/0.png", "images/6.png"]
-    assert "train: 1 mask without a labeled pixel, from which nothing is learned" in data.notes
+    assert "train: 1 mask without a labeled pixel, not used by the loss" in data.notes
     assert told(tmp_path, class_names=["a", "b", "c"]).startswith("The data has 7 problems")
 
 
@@ -156,7 +156,7 @@ def test_a_colour_that_is_not_listed(tmp_path):
         ({"colours": {"a": [1, 2]}}, "dataset.colours.a: give red, green and blue, three whole numbers"),
         ({"colours": {"a": [1, 2, 256]}}, "dataset.colours.a: give red"),
         ({"colours": {"a": [1, 2, 3], "b": [1, 2, 3]}}, "dataset.colours has the same color twice"),
-        ({"ignore_index": [1, 2]}, "has 1 classes of pixels (0); 2 to 255 can be."),
+        ({"ignore_index": [1, 2]}, "has 1 classes of pixels (0); allowed are 2 to 255."),
         ({"class_names": ["a", "b", "a"]}, "have the same name: a, b, a."),
     ],
 )

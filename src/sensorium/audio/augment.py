@@ -47,7 +47,7 @@ class AudioAugment(nn.Module):
             if signal.ndim == 3:
                 raise RequestError(
                     "dataset.cache=features keeps no samples for this augmentation to change.\n"
-                    "Say dataset.cache=samples, or augment=spec_augment."
+                    "Set dataset.cache=samples, or augment=spec_augment."
                 )
             signal, lengths = self.on_waves(signal, lengths, random)
         features, lengths = prepare(signal, lengths)

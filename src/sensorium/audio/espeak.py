@@ -67,7 +67,7 @@ def speak(utterances: Iterable[Utterance]) -> Iterator[np.ndarray]:
             else:
                 return
         said.seek(0)
-        last = (said.read().decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+        last = (said.read().decode(errors="replace").strip().splitlines() or ["no output"])[-1]
         raise RunError(f"eSpeak NG stopped with status {process.returncode}: {last}")
 
 

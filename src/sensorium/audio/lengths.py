@@ -43,12 +43,12 @@ def examined(file: IO[bytes], size: int, *, inside: bool) -> Examined:
     if (claim := stated(file, start, size)) is None:
         return Examined()
     if claim.second:
-        return Examined(_several(kind) if claim.second == "file" else "the samples go on in a second data chunk")
+        return Examined(_several(kind) if claim.second == "file" else "the samples continue in a second data chunk")
     if claim.size is None:
         file.seek(0)
         return Examined(content=completed(file.read(), claim))
     if claim.there < claim.size:
-        return Examined(f"cut off: {claim.there:,} of {claim.size:,} bytes are there")
+        return Examined(f"truncated: {claim.there:,} of {claim.size:,} bytes present")
     content = None
     if claim.size < claim.there and kind in ("W64", "NIST SPHERE"):  # where libsndfile takes all for samples
         file.seek(0)
@@ -57,7 +57,7 @@ def examined(file: IO[bytes], size: int, *, inside: bool) -> Examined:
 
 
 def _several(kind: str | None) -> str:
-    return f"goes on after its stated end: several {kind} recordings in one file"
+    return f"continues after its stated end: several {kind} recordings in one file"
 
 
 def has_no_length(file: soundfile.SoundFile) -> bool:

@@ -171,16 +171,16 @@ def _wrong(walk: _Walk, audio: np.ndarray, heads: list[int], *, counted: int | N
     other = np.flatnonzero((words & _FORM != first & _FORM) | (_is_mono(words) != _is_mono(first)))
     if len(other):
         after, then = _until(first, int(other[0])), _described(int(words[other[0]]))
-        return f"goes on after {after} of {_described(first)} with {then}: several MP3 recordings in one file"
+        return f"continues after {after} of {_described(first)} with {then}: several MP3 recordings in one file"
     if walk.gaps:
         number, size = walk.gaps[0]
-        return f"damaged after {_until(first, int(np.searchsorted(audio, number)))}: {size:,} bytes there are no MP3"
+        return f"damaged after {_until(first, int(np.searchsorted(audio, number)))}: {size:,} bytes there are not MP3"
     if len(heads) > 1 or (counted is not None and len(audio) - counted > _LOST):
-        return "goes on after its stated end: several MP3 recordings in one file"
+        return "continues after its stated end: several MP3 recordings in one file"
     if counted is not None and counted - len(audio) > _LOST:
-        return f"cut off: {len(audio):,} of {counted:,} MP3 frames are there"
+        return f"truncated: {len(audio):,} of {counted:,} MP3 frames present"
     if walk.rest > _SLACK:
-        return f"goes on after {_until(first, len(audio))} with {walk.rest:,} bytes that are no MP3"
+        return f"continues after {_until(first, len(audio))} with {walk.rest:,} bytes that are not MP3"
     return ""
 
 

@@ -42,9 +42,9 @@ def recorded(folder: Path, *, sample_rate: int) -> Tensor:
         try:
             pieces.append(read(path, sample_rate=sample_rate))
         except UnreadableAudio as error:
-            raise RequestError(f"{path}: {error}. Take it out of the folder of noise.") from error
+            raise RequestError(f"{path}: {error}. Remove it from the noise folder.") from error
     if not sum(len(piece) for piece in pieces):
-        raise RequestError(f"{folder} has no sound file. Give a folder with recordings of noise.")
+        raise RequestError(f"{folder} has no audio files. Give a folder of noise recordings.")
     return torch.from_numpy(np.concatenate(pieces))
 
 

@@ -57,9 +57,9 @@ def _check(pieces: Iterable[np.ndarray], sample_rate: int) -> str | None:
     if high - low < _SILENT:
         return "silent: " + ("all samples are zero" if low == high == 0 else f"all samples are near {low:g}")
     if max(-low, high) > _WRONG_SCALE:
-        return f"samples reach {max(-low, high):g}, where 1 is as loud as can be: it was saved at another scale"
+        return f"samples reach {max(-low, high):g}, beyond full scale (1): saved at a different scale"
     if flat / count >= _CLIPPED:
-        return f"clipped: {100 * flat / count:.1f} % of the samples are cut off at full scale"
+        return f"clipped: {100 * flat / count:.1f} % of the samples are at full scale"
     return None
 
 

@@ -101,7 +101,7 @@ def decode_pcm(data: bytes) -> np.ndarray:
     Raises RequestError when the last sample is only half there.
     """
     if len(data) % 2:
-        raise RequestError(f"{len(data)} bytes of raw sound end inside a sample: hand over whole samples of 2 bytes.")
+        raise RequestError(f"{len(data)} bytes of raw audio end inside a sample: pass whole samples of 2 bytes.")
     return np.frombuffer(data, "<i2").astype(np.float32) / 32768
 
 
@@ -183,7 +183,7 @@ class _Sound:
         if len(samples) < end - begin:
             there = begin + len(samples)
             if self._file.format != "MP3" or self._frames - there > _MP3_TOLERANCE:
-                raise UnreadableAudio(f"cut off: {there:,} of {self._frames:,} samples are there")
+                raise UnreadableAudio(f"truncated: {there:,} of {self._frames:,} samples present")
             self._frames = there
         return samples[:, 0].copy() if samples.shape[1] == 1 else samples.mean(axis=1)
 
@@ -210,11 +210,11 @@ def _opened(path: Source, *, decode: bool = True) -> tuple[soundfile.SoundFile, 
     except OSError as error:
         raise UnreadableAudio((error.strerror or str(error)).lower()) from error
     except soundfile.SoundFileError as error:
-        raise UnreadableAudio(_known(path) or f"not a readable sound: {_reason(error)}") from error
+        raise UnreadableAudio(_known(path) or f"not readable audio: {_reason(error)}") from error
     except ValueError as error:  # a path with a character that no path has
         raise UnreadableAudio(str(error)) from error
     except TypeError as error:  # a name that ends in .raw
-        raise UnreadableAudio("raw samples do not say their rate; make a WAV of it") from error
+        raise UnreadableAudio("raw samples have no stated sample rate; convert it to WAV") from error
     if found.more:
         file.close()
         remedy = f"; {_convert(path, '-ignore_length 1 ')}" if file.format in ("WAV", "WAVEX") else ""

@@ -28,7 +28,7 @@ class SpeedPerturb(nn.Module):
     def __init__(self, *, factors: Sequence[float]) -> None:
         super().__init__()
         if not len(factors):
-            raise RequestError("factors is empty: give the speeds to choose from, such as [0.9, 1.0, 1.1].")
+            raise RequestError("factors is empty: give speed factors such as [0.9, 1.0, 1.1].")
         self.factors = [
             Fraction(number("a factor", factor, 0.1, 10.0)).limit_denominator(_FINEST) for factor in factors
         ]

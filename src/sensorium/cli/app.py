@@ -86,7 +86,7 @@ def _as_chosen(config: DictConfig, verb: str, arguments: list[str]) -> DictConfi
         name = hydra_job.job.config_name or verb
         found, left_out = as_chosen(config, choices, name, hydra_job.overrides.task, arguments=arguments)
     if left_out and os.environ.get("RANK", "0") == "0":
-        print(f"experiment={choices['experiment']}: left out, for you chose otherwise: {listing(left_out)}")
+        print(f"experiment={choices['experiment']}: not applied because of your overrides: {listing(left_out)}")
     return found
 
 
@@ -203,7 +203,7 @@ def check(verb: str, config: Config) -> None:
                 article = "an" if group[0] in "aeiou" else "a"
                 raise RequestError(
                     f"sensorium {verb} needs {article} {group}. "
-                    f"Say {group}=NAME; sensorium list what={group} has the names."
+                    f"Set {group}=NAME; sensorium list what={group} has the names."
                 )
     schema.check(verb, config, needed=needed_keys(verb))
     if verb == "train":
@@ -237,7 +237,7 @@ def explain(error: Exception, verb: str, arguments: list[str]) -> SensoriumError
         return _unknown_choice(match[1], match[2], text)
     if match := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
         return RequestError(
-            f"{match[1]}={match[2]} are several values. With -m each gets a training: "
+            f"{match[1]}={match[2]} are several values. With -m each is trained: "
             f"sensorium {verb} -m {match[1]}={match[2]}\nA list is written in brackets: '{match[1]}=[{match[2]}]'."
         )
     for pattern in (r"Could not (?:override|delete from config.) '([^']+)'", r"full_key: (\S+)"):
@@ -334,12 +334,12 @@ def override(config: Config, overrides: list[str]) -> Config:
     for item in parsed:
         key = item.key_or_group
         if item.is_delete():
-            raise RequestError(f"{item.input_line}: a key of a stored config cannot be taken away. Say {key}=VALUE.")
+            raise RequestError(f"{item.input_line}: a key of a stored config cannot be removed. Set {key}=VALUE.")
         if item.is_sweep_override():
             raise RequestError(f"{item.input_line} are several values; here each key has one.")
         if isinstance(config.get(key), dict):
             raise RequestError(
-                f"{key} was chosen when this was trained and cannot be exchanged; its values can: {key}.KEY=..."
+                f"{key} is fixed by the checkpoint and cannot be replaced; its values can: {key}.KEY=..."
             )
         if key not in known and not key.startswith("trainer."):
             raise unknown_key(key, "train", known)

@@ -31,14 +31,14 @@ def check(folder: Path, *, overwrite: bool) -> None:
         return
     if is_of_run(folder):
         raise RequestError(
-            f"folder={folder} holds the files of a run, which evaluations leave as they are. Say another."
+            f"folder={folder} holds the files of a run, which evaluations do not modify. Choose another."
         )
     if overwrite or _written(folder):
         return
     if names := sorted(entry.name for entry in folder.iterdir() if visible(entry.name)):
         raise RequestError(
             f"folder={folder} holds {listing(names, limit=5)}, which no evaluation wrote.\n"
-            "Say a new folder, or overwrite=true to replace files of the same names."
+            "Choose a new folder, or overwrite=true to replace files of the same names."
         )
 
 
@@ -69,7 +69,7 @@ def _move(source: Path, folder: Path, *, overwrite: bool, about: Mapping[str, An
     if foreign and not overwrite:
         raise RequestError(
             f"{folder} holds {listing(foreign, limit=5)}, which no evaluation wrote.\n"
-            "Say folder=OTHER, or overwrite=true to replace files of the same names."
+            "Set folder=OTHER, or overwrite=true to replace files of the same names."
         )
     kept = [name for name in earlier if name not in (*names, MARKER) and (folder / name).is_file()]
     found = {**about, "files": sorted([*names, *kept])}

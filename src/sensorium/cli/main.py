@@ -71,7 +71,7 @@ def _unexpected(error: Exception) -> int:
         print(f"sensorium: out of memory: {line}\nA smaller batch, image or model needs less.", file=sys.stderr)
         return 1
     print(
-        f"sensorium: unexpected {type(error).__name__}: {line}\nThis is a fault in Sensorium; debug=true shows where.",
+        f"sensorium: unexpected {type(error).__name__}: {line}\nThis is a bug in Sensorium; debug=true shows where.",
         file=sys.stderr,
     )
     return 1

@@ -86,7 +86,7 @@ def run(arguments: list[str], job: Callable[[Config], None]) -> int:
         raise RunError("The sweep had no jobs.")
     if all(job.get("status") == RequestError.exit_status for job in jobs):
         runs.discard(RunFolder(folder))
-        raise RequestError(f"Every job of the sweep was refused. The first: {jobs[0]['error']}")
+        raise RequestError(f"Every job of the sweep was rejected. The first: {jobs[0]['error']}")
     return _show(jobs, folder)
 
 

@@ -47,7 +47,7 @@ def _run(arguments: list[str]) -> int:
     arguments = _with_data(arguments)
     if "-m" in arguments or "--multirun" in arguments:
         if _resumed(arguments)[0] is not None:
-            raise RequestError("resume goes on with one run; it cannot be part of a sweep (-m).")
+            raise RequestError("resume continues one run; it cannot be part of a sweep (-m).")
         return sweep.run(arguments, _job)
     resume, rest = _resumed(arguments)
     if resume is not None:
@@ -147,7 +147,9 @@ def _resume(path: Path, overrides: list[str]) -> RunFolder:
     run = runs.find(path)
     stored = checkpoint.migrated_config(run.read_config())
     if "batch_tokens" not in stored:
-        raise RequestError(f"{run.folder} was begun with an earlier Sensorium; go on with it there, or train anew.")
+        raise RequestError(
+            f"{run.folder} was started with an earlier Sensorium; resume it with that version, or train anew."
+        )
     if isinstance(given := stored["model"].get("pretrained"), str):  # an earlier config.yaml names a file there
         stored["model"] |= {"pretrained": False, "init": given}
     config = override(stored, overrides)
@@ -226,7 +228,7 @@ def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
         runs.write_summary(run, summary)
     if run.best.exists():
         say(verdict.chosen(summary))
-        with stopping_at_once(f"Stopped while testing. Go on with: sensorium train resume={run.folder}"):
+        with stopping_at_once(f"Stopped while testing. Resume with: sensorium train resume={run.folder}"):
             found = _tested(config, run, data=data, device=training.device, say=say)
         if first:
             warned += _judge(found, summary, data=data, rows=training.history.rows, say=say)
@@ -334,5 +336,5 @@ def _summary(config: RunConfig, data: Data, model: torch.nn.Module) -> str:
         f"{config.dataset_name}: {sizes} {data.spec} (train + val + test)\n"
         f"{config.model_name}: {parameters:,} parameters, {config.trainer['precision']}, {layout}"
         f"lr {config.peak_lr:g}{backbone}, batch {config.batch_size}{tokens}{epochs}"
-        + ("" if parameters else f"\nnothing in {config.model_name} learns: the epochs only measure it")
+        + ("" if parameters else f"\n{config.model_name} has no trainable parameters: the epochs only evaluate it")
     )

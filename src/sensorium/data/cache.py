@@ -174,7 +174,7 @@ class Cache:
             raise self.failure(error) from error
         if found is None:
             raise RunError(
-                f"What was just written to {home / key} is not there. Does something else clean up this folder?"
+                f"What was just written to {home / key} is missing. Is another program deleting files in this folder?"
             )
         return found
 

@@ -53,9 +53,9 @@ def find_duplicates(
     notes = []
     if repeats:
         first = f"{places[repeats[0][1]]} = {places[repeats[0][0]]}"
-        notes.append(f"{copies}: {len(repeats):,} ({first}); kept on one side")
+        notes.append(f"{copies}: {len(repeats):,} ({first}); kept in the same split")
     if contradicting:
-        notes.append(f"test contradicts itself: {contradicting:,} with the {content} of another of another label; kept")
+        notes.append(f"test has contradictory labels: {contradicting:,} with the same {content}; kept")
     return bad, notes
 
 
@@ -145,7 +145,7 @@ def overlap_note(
     row, why = next(iter(dropped.items()))
     of_each = " and ".join(f"{count:,} from {SPLITS[split]}" for split, count in counts)
     what = f"{examples} in two published splits{', or with two labels' * labelled}"
-    return [f"{what}: dropped {of_each}, such as {places[row]} ({why}); test is whole"]
+    return [f"{what}: dropped {of_each}, such as {places[row]} ({why}); test is unchanged"]
 
 
 def find_unknown_classes(

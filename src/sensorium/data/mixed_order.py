@@ -36,7 +36,7 @@ def training_order(split: Any, plan: BatchPlan, *, epoch_batches: int | None, un
         return order
     if isinstance(order, StreamOrder):
         raise RequestError(
-            "epoch_batches is not for running text, whose epoch is one pass. Say trainer.limit_train_batches=N."
+            "epoch_batches is not for running text, whose epoch is one pass. Set trainer.limit_train_batches=N."
         )
     if isinstance(order, BatchOrder):
         rows = np.arange(len(split))

@@ -121,4 +121,4 @@ def table_rows(
                 continue
             yield Row(path, line, named, own)
         if table.blank:
-            found.notes.append(f"{path}: {counted(table.blank, 'blank line')} passed over")
+            found.notes.append(f"{path}: {counted(table.blank, 'blank line')} skipped")

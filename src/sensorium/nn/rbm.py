@@ -106,7 +106,7 @@ class RestrictedBoltzmannMachine(nn.Module):
                 total += float(error) * len(data)
                 if not math.isfinite(total):
                     raise RequestError(
-                        f"Contrastive divergence has run away in epoch {epoch + 1} at a learning rate of "
+                        f"Contrastive divergence diverged in epoch {epoch + 1} at a learning rate of "
                         f"{learning_rate:g}.\nGive a smaller one (pretrain_lr), and check the inputs."
                     )
             errors.append(total / len(examples))

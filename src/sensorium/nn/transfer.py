@@ -230,7 +230,7 @@ def _open(path: Path) -> Any:
             warnings.simplefilter("ignore", UserWarning)  # guesses about the pickle protocol of damaged files
             return torch.load(path, map_location="cpu", weights_only=True)
     except PermissionError as error:
-        raise RequestError(f"{path} may not be read by you: {error.strerror}.") from error
+        raise RequestError(f"{path} cannot be read: {error.strerror}.") from error
     except DAMAGED as error:
         if "Unsupported global" in str(error):
             raise RequestError(
@@ -238,7 +238,7 @@ def _open(path: Path) -> Any:
                 "Where it was made, save the tensors alone: torch.save(model.state_dict(), path)."
             ) from error
         raise RequestError(
-            f"{path} is not a checkpoint of PyTorch, or it is damaged or cut short ({path.stat().st_size} bytes)."
+            f"{path} is not a checkpoint of PyTorch, or it is damaged or truncated ({path.stat().st_size} bytes)."
         ) from error
 
 

@@ -39,6 +39,6 @@ class Rosenblatt(SGD):
         if criterion != "perceptron":
             raise RequestError(
                 f"optimizer.criterion={criterion}: Rosenblatt's rule works on the perceptron's criterion only.\n"
-                "Take optimizer=sgd for another loss."
+                "Use optimizer=sgd for another loss."
             )
         super().__init__(params, lr=lr, weight_decay=weight_decay)

@@ -23,7 +23,7 @@ from sensorium.optim.groups import check_number
 def _known_length(total_steps: int) -> None:
     if not 1 <= total_steps < math.inf:
         raise RequestError(
-            f"This schedule needs to know how long training lasts, and was told {total_steps} steps.\n"
+            f"This schedule needs the number of training steps, but got {total_steps}.\n"
             "Set trainer.max_epochs or trainer.max_steps."
         )
 

@@ -246,7 +246,7 @@ class Task(ABC, Generic[S]):
         """Refuses a key of the section `decoding` that means nothing to this task. None counts as not given."""
         for key, value in given.items():
             if value is not None:
-                raise RequestError(f"decoding.{key} means nothing for {self.name}, which decodes no sequences.")
+                raise RequestError(f"decoding.{key} does not apply to {self.name}, which decodes no sequences.")
 
     def unfit_examples(self, model: Any, split: Any) -> dict[int, str]:
         """Rows of a split that this model cannot learn from, and why."""
@@ -289,7 +289,7 @@ class Task(ABC, Generic[S]):
         """Refuses options, and keys of `decoding`, that mean nothing to this task."""
         if strange := [name for name in options.chosen() if name not in self.options]:
             raise RequestError(
-                f"{strange[0]}= means nothing to this checkpoint ({spec}). "
+                f"{strange[0]}= does not apply to this checkpoint ({spec}). "
                 f"Its options: {listing(self.options) or 'none'}."
             )
         self.check_decoding(options.decoding)

@@ -82,5 +82,5 @@ def settings_from(kind: type[S], given: Mapping[str, Any]) -> S:
     for key in chosen:
         if key not in allowed:
             what = "translations" if kind is BeamSettings else "transcripts"
-            raise RequestError(f"decoding.{key} means nothing for {what}. For them there are: {listing(allowed)}.")
+            raise RequestError(f"decoding.{key} does not apply to {what}. Allowed keys: {listing(allowed)}.")
     return kind(**chosen)

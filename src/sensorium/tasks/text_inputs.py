@@ -40,7 +40,7 @@ class TextEncoder:
         notes = cut_note(self._cut, self._max_length)
         if 2 * self._unknown > self._total:
             known = f"{self._unknown:,} of {counted(self._total, 'token')}"
-            notes.append(f"unknown to the model: {known}; predictions mean little")
+            notes.append(f"unknown to the model: {known}; predictions are unreliable")
         return notes
 
 

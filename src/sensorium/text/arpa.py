@@ -60,9 +60,9 @@ def read_arpa(text: str) -> Tables:
             _add_ngram(number, line, len(found), tables)
             found[-1] += 1
     if section != "\\end\\" or not announced:
-        raise RequestError("This is no whole language model in ARPA's format: \\data\\ or \\end\\ is missing.")
+        raise RequestError("This is not a complete language model in ARPA format: \\data\\ or \\end\\ is missing.")
     if announced != found or len(tables.log10) != sum(found):
-        raise RequestError(f"The language model announces {announced} n-grams of each length; there are {found}.")
+        raise RequestError(f"The language model declares {announced} n-grams of each length; there are {found}.")
     return tables._replace(order=len(found))
 
 

@@ -172,7 +172,7 @@ class Checkpoints(pl.Callback):
 
     def _stop(self, trainer: pl.Trainer) -> None:
         raise Interrupted(
-            f"Stopped at step {trainer.global_step}. Go on with: sensorium train resume={self.run.folder}",
+            f"Stopped at step {trainer.global_step}. Resume with: sensorium train resume={self.run.folder}",
             self.stop.signal_number or 15,
         )
 

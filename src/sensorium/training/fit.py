@@ -121,7 +121,7 @@ def _check_interval(trainer: pl.Trainer, batches: int) -> None:
     if isinstance(interval, int) and interval > batches and trainer.check_val_every_n_epoch is not None:
         raise RequestError(
             f"trainer.val_check_interval={interval} is more than the {batches:,} batches of an epoch.\n"
-            "Counted over epochs it is with trainer.check_val_every_n_epoch=null."
+            "To count across epochs, set trainer.check_val_every_n_epoch=null."
         )
 
 
@@ -203,7 +203,7 @@ def _augmentation(section: Section, spec: Spec) -> Any:
     task = registry.of(spec)
     if augment.active and augment.takes != task.augmentation:
         raise RequestError(
-            f"This augmentation is for {augment.takes}, not for {spec}. Say augment={task.fitting_augmentations}."
+            f"This augmentation is for {augment.takes}, not for {spec}. Set augment={task.fitting_augmentations}."
         )
     return augment
 
@@ -249,7 +249,7 @@ def assemble(
     for name, callback in chosen.items():
         _check_monitor(name, callback, task)
     if "checkpoints" not in chosen:
-        raise RequestError("callbacks.checkpoints cannot be left out: without it nothing of a training would remain.")
+        raise RequestError("callbacks.checkpoints cannot be removed: without it no checkpoint would be written.")
     first, last = [chosen.pop("ema")] if "ema" in chosen else [], [chosen.pop("checkpoints")]
     own = [*_unfreezing(config, model, console), *_samples(config, data, run)]
     callbacks = [LossGuard(run=run), *first, *chosen.values(), *own, history, progress, *last]

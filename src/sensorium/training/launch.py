@@ -49,7 +49,9 @@ def wanted_processes(trainer: Mapping[str, Any]) -> int:
         return max(1, torch.cuda.device_count()) if device == "cuda" else 1
     if isinstance(devices, list):
         if device == "cpu":
-            raise RequestError(f"trainer.devices={as_typed(devices)} names GPUs, and accelerator is cpu. Say a number.")
+            raise RequestError(
+                f"trainer.devices={as_typed(devices)} names GPUs, and accelerator is cpu. Give a number."
+            )
         wanted = len(devices)
     else:
         wanted = int(devices) if str(devices).isdecimal() else 0
@@ -87,7 +89,7 @@ def check_devices(trainer: Mapping[str, Any]) -> None:
     if trainer["strategy"] == "fsdp" and device.type != "cuda":
         raise RequestError(
             "strategy=fsdp needs a GPU (accelerator=gpu): it spreads the parameters of a model over several.\n"
-            "Take strategy=ddp for several processes on the CPU, or strategy=auto."
+            "Use strategy=ddp for several processes on the CPU, or strategy=auto."
         )
 
 

@@ -49,7 +49,7 @@ def _check_meaningful(config: RunConfig, data: Data) -> None:
             f"batch_tokens is for examples of different lengths, not for {data.spec}.\nSay batch_tokens=null."
         )
     if config.label_smoothing and not registry.of(data.spec).smooths_labels:
-        raise RequestError(f"label_smoothing means nothing to the loss for {data.spec}.\nSay label_smoothing=0.")
+        raise RequestError(f"label_smoothing does not apply to the loss for {data.spec}.\nSay label_smoothing=0.")
 
 
 def _memory_format(given: str, model: nn.Module) -> str:

@@ -168,9 +168,9 @@ def _clip(trainer: dict[str, Any], learning: dict[str, nn.Parameter]) -> str:
         return ""
     if trainer.get("gradient_clip_algorithm") == "value":
         nn.utils.clip_grad_value_(learning.values(), limit)
-        return f", gradients cut off at {limit:g}"
+        return f", gradients clipped to {limit:g}"
     nn.utils.clip_grad_norm_(learning.values(), limit)
-    return f", gradients shortened to a norm of at most {limit:g}"
+    return f", gradients clipped to a norm of at most {limit:g}"
 
 
 def _settings(optimizer: torch.optim.Optimizer) -> str:
@@ -188,7 +188,7 @@ def _settings(optimizer: torch.optim.Optimizer) -> str:
 
 def _check_small(config: RunConfig, data: Data, model: nn.Module) -> None:
     name, weights = config.model_name, count_parameters(model)
-    advice = "Take model=mlp model.hidden=[8], or model=perceptron."
+    advice = "Use model=mlp model.hidden=[8], or model=perceptron."
     if not registry.of(data.spec).traceable:
         raise RequestError("debug=trace works for image classification only, such as dataset=logic and dataset=digits.")
     if (config.trace or 0) >= len(data.train):
@@ -198,7 +198,7 @@ def _check_small(config: RunConfig, data: Data, model: nn.Module) -> None:
             f"debug=trace prints every weight: {MOST_WEIGHTS:,} at most, and {name} has {weights:,}.\n{advice}"
         )
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise RequestError(f"debug=trace shows how a net learns, and nothing in {name} does.\n{advice}")
+        raise RequestError(f"debug=trace shows a training step, and {name} has no trainable parameters.\n{advice}")
 
 
 def _without_overwriting(model: nn.Module) -> nn.Module:

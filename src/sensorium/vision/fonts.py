@@ -46,7 +46,7 @@ def note(letters: Iterable[str]) -> str:
     named = sorted(letters)
     more = " ..." if len(named) > _SHOWN else ""
     return (
-        f"plots: no installed font has {' '.join(named[:_SHOWN])}{more}; boxes stand in for them. "
+        f"plots: no installed font has {' '.join(named[:_SHOWN])}{more}; they are drawn as boxes. "
         "Install a font that does, such as Noto Sans CJK."
     )
 

@@ -58,10 +58,10 @@ def write(tmp_path, lines, name="list.csv", encoding="utf-8", ending="\n"):
 
 def test_blank_lines_are_counted(tmp_path):
     lines = [*lines_of(), "", *lines_of(11)[20:], "", ""]
-    assert f"{tmp_path / 'list.csv'}: 3 blank lines passed over" in load(write(tmp_path, ["text,label", *lines])).notes
+    assert f"{tmp_path / 'list.csv'}: 3 blank lines skipped" in load(write(tmp_path, ["text,label", *lines])).notes
     rows = [json.dumps(dict(zip(("text", "label"), line.split(","), strict=True))) if line else "  " for line in lines]
     path = write(tmp_path, rows, "list.jsonl")
-    assert f"{path}: 3 blank lines passed over" in load(path).notes
+    assert f"{path}: 3 blank lines skipped" in load(path).notes
     assert not any("blank" in note for note in load(write(tmp_path, ["text,label", *lines_of()])).notes)
 
 
@@ -129,7 +129,7 @@ def test_any_text_in_any_table(tmp_path, kind):
     path.write_bytes(text.encode("utf-16" if kind == "utf-16" else "utf-8-sig"))
     data = load(path)
     assert all_texts(data) == dict(rows)
-    assert "cut to 20 tokens (dataset.max_length): 1 text" in data.notes
+    assert "truncated to 20 tokens (dataset.max_length): 1 text" in data.notes
     for part in (data.train, data.val, data.test):
         lengths = part.read(np.arange(len(part))).lengths
         assert lengths.min() >= 1
@@ -221,7 +221,7 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path):
         "35: class 'excellent' is in test but not in train",
     ]
     assert len(data.test) == 4
-    assert told(path).startswith("The data has 11 problems; on_bad=skip skips what is bad and lists it:")
+    assert told(path).startswith("The data has 11 problems; on_bad=skip skips and lists the bad ones:")
 
 
 def test_contradicting_labels_leave_both_out_and_copies_are_counted(tmp_path):
@@ -233,7 +233,7 @@ def test_contradicting_labels_leave_both_out_and_copies_are_counted(tmp_path):
         f"labeled 'bad'; {path}:24 has the same text and label 'good'",
     ]
     assert (
-        f"texts that are copies of another of the same class and split: 1 ({path}:23 = {path}:22); kept on one side"
+        f"texts that duplicate another of the same class and split: 1 ({path}:23 = {path}:22); kept in the same split"
         in data.notes
     )
     where = [part for part in (data.train, data.val, data.test) if "twice" in list(part.texts)]

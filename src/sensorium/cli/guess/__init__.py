@@ -36,7 +36,7 @@ def expanded(arguments: Sequence[str]) -> tuple[list[str], str | None]:
         argument.startswith(("dataset=", "dataset.root=", "dataset.path=")) for argument in arguments
     ):
         raise RequestError(
-            f"{paths[-1]!r} is data beside other data. Give one folder or file, or dataset=NAME with its keys."
+            f"{paths[-1]!r} is a second data path. Give one folder or file, or dataset=NAME with its keys."
         )
     rest = [argument for argument in arguments if argument != paths[0]]
     path = Path(os.path.expanduser(paths[0]))  # noqa: PTH111 (Path.expanduser fails for an unknown user)

@@ -59,7 +59,7 @@ class Fsdd(AudioSettings, HoldOutVal):
         if self.split == "official" and self.speaker is not None:
             raise RequestError(
                 f"dataset.speaker={self.speaker} and dataset.split=official contradict each other.\n"
-                "Say dataset.split=speaker to test on one speaker."
+                "Set dataset.split=speaker to test on one speaker."
             )
 
     def load(self, *, on_bad: OnBad) -> Data:
@@ -81,8 +81,7 @@ class Fsdd(AudioSettings, HoldOutVal):
         speakers = sorted({digit.speaker for digit in digits})
         if self.speaker is None:
             raise RequestError(
-                f"dataset.split=speaker: say which one is the test, dataset.speaker=NAME.\nThere are: "
-                f"{', '.join(speakers)}."
+                f"dataset.split=speaker: set the test speaker, dataset.speaker=NAME.\nThere are: {', '.join(speakers)}."
             )
         if self.speaker not in speakers:
             raise unknown("speaker", str(self.speaker), speakers)

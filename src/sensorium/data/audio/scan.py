@@ -136,7 +136,7 @@ def _wrong_length(recording: Recording, info: Info, max_seconds: float | None) -
     there = info.samples / info.sample_rate
     start, end = recording.start, there if recording.end is None else recording.end
     if start < 0 or (recording.end is not None and end <= start):
-        return f"a piece from {start:g} s to {end:g} s cannot be"
+        return f"a segment from {start:g} s to {end:g} s is impossible"
     if start and start >= there:
         return f"begins at {start:g} s, but the file ends at {there:.2f} s"
     if end > there + _ROUNDED:

@@ -45,7 +45,9 @@ class SpokenNumbers(SpeechSettings, DrawnAudio):
 
     def load(self, *, on_bad: OnBad) -> Data:
         found = AudioListing("spoken_numbers")
-        found.notes.append("spoken_numbers is synthetic: said by eSpeak NG, in val and test by voices not in train")
+        found.notes.append(
+            "spoken_numbers is synthetic: spoken by eSpeak NG; val and test use voices that are not in train"
+        )
         for split, randoms in self.draws().items():
             said = [self._drawn(split, random) for random in randoms]
             utterances = [utterance for _, utterance in said]

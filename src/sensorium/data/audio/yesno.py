@@ -37,7 +37,7 @@ class YesNo(SpeechSettings, HoldOut):
             if _NAME.fullmatch(path.stem):
                 found.add(path, " ".join(_WORDS[word] for word in path.stem.split("_")))
             else:
-                found.problems.append(Problem(str(path), "not named by what is said, such as 0_1_1.wav"))
+                found.problems.append(Problem(str(path), "not named after its words, such as 0_1_1.wav"))
         if not len(found):
             raise RequestError(f"{folder} has no files such as 0_1_1_0_0_1_0_1.wav.\nPut {files} there.")
         return transcribed(found, self, on_bad=on_bad)

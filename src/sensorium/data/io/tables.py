@@ -167,7 +167,7 @@ class _JsonLines:
         named = dict(pairs)
         if len(named) < len(pairs):
             twice, count = Counter(name for name, _ in pairs).most_common(1)[0]
-            return Problem(place, f"the key {twice!r} is there {count} times")
+            return Problem(place, f"the key {twice!r} occurs {count} times")
         return number, named
 
 

@@ -98,7 +98,7 @@ class TextInputs:
 
 def cut_note(cut: int, max_length: int) -> list[str]:
     """How many texts were cut, if any."""
-    return [f"cut to {max_length:,} tokens (dataset.max_length): {counted(cut, 'text')}"] if cut else []
+    return [f"truncated to {max_length:,} tokens (dataset.max_length): {counted(cut, 'text')}"] if cut else []
 
 
 def text_classes(

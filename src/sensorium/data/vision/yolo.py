@@ -224,5 +224,5 @@ def _class_names(root: Path, about: Mapping[str, Any]) -> list[str]:
             return [line.strip() for line in lines if line.strip()]
     raise RequestError(
         f"{root} has no data.yaml or classes.txt that names the classes.\n"
-        "Say dataset.class_names=[NAME,NAME], in the order of their numbers."
+        "Set dataset.class_names=[NAME,NAME], in the order of their numbers."
     )

@@ -120,8 +120,8 @@ def unreachable(name: str, weights: Any, error: Exception) -> RequestError:
     """For published weights that could not be fetched: what to fetch, and where it belongs."""
     file = f"{torch.hub.get_dir()}/checkpoints/{weights.url.rsplit('/', 1)[-1]}"
     return RequestError(
-        f"The published weights of {name} could not be had: {error}.\n"
-        f"Fetch {weights.url} where there is a network and put it at {file}, or say model.pretrained=false."
+        f"The published weights of {name} could not be downloaded: {error}.\n"
+        f"Fetch {weights.url} where there is a network and put it at {file}, or set model.pretrained=false."
     )
 
 

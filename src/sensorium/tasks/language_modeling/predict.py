@@ -55,7 +55,7 @@ class TextGenerator(Predictor):
         if not self.forgotten:
             return []
         seen = f"the model sees {self.context:,} tokens at most"
-        return [f"{seen}: the first {counted(self.forgotten, 'token')} of the prompt had no say"]
+        return [f"{seen}: the first {counted(self.forgotten, 'token')} of the prompt are ignored"]
 
     def generate(self, prompt: str) -> Iterator[str]:
         """Pieces of the text after the prompt, as they are made; together `length` tokens."""

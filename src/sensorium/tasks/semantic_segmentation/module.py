@@ -44,9 +44,9 @@ class SegmentationModule(TaskModule):
         if loss not in get_args(Loss):
             raise unknown("loss (task.loss)", str(loss), get_args(Loss))
         if label_smoothing and loss in ("dice", "focal"):
-            raise RequestError(f"task.loss={loss} knows no label_smoothing: leave it out, or take cross_entropy.")
+            raise RequestError(f"task.loss={loss} does not support label_smoothing: omit it, or use cross_entropy.")
         if class_weights is not None and loss == "dice":
-            raise RequestError("task.loss=dice has all classes weigh the same: leave class_weights out.")
+            raise RequestError("task.loss=dice weighs all classes equally: omit class_weights.")
         self.loss, self.label_smoothing = loss, label_smoothing
         self.num_classes = num_classes
         self.preparation = preparation

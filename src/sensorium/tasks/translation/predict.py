@@ -84,7 +84,7 @@ class TranslationPredictor(Predictor):
     def notes(self) -> list[str]:
         notes = cut_note(self.truncated, self.spec.max_length)
         if self.unended:
-            notes.append(f"cut at twice the tokens of the text and 10: {counted(self.unended, 'translation')}")
+            notes.append(f"truncated at twice the source tokens plus 10: {counted(self.unended, 'translation')}")
         if self.unknown:
             copies = self.translator.settings.copy_unknown
             hint = "they are lost" if copies else "decoding.copy_unknown=true copies them where the model can"
