@@ -83,8 +83,8 @@ class Model:
         str, or UTF-8 bytes. Language models: a prompt. In the place of bytes a file opened in binary mode is read.
         A path alone may be a folder or a glob, as in `sensorium predict`.
 
-        errors: "return" gives an unreadable input as a prediction whose `error` says why; "raise" raises it as a
-        RequestError. The other options are those of `sensorium predict`.
+        errors: "return" gives an unreadable input as a prediction whose `error` gives the reason; "raise" raises it as
+        a RequestError. The other options are those of `sensorium predict`.
         """
         if errors not in ("return", "raise"):
             raise RequestError(f'errors={errors!r} is not possible. Allowed: "return" or "raise".')

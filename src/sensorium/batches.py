@@ -8,7 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 VOID = 255  # of a mask's pixel: it belongs to no class and counts for nothing
-IGNORED = -100  # a target that counts for nothing; what torch's losses leave out unless told otherwise
+IGNORED = -100  # an ignored target; what torch's losses ignore by default
 
 
 class ImageBatch(NamedTuple):
@@ -146,7 +146,7 @@ class TextRegressionBatch(NamedTuple):
 
 
 class LanguageBatch(NamedTuple):
-    """Stretches of running text and what follows each token.
+    """Segments of running text and what follows each token.
 
     tokens: (B, T) int64. targets: (B, T) int64, the token after each, or IGNORED. indices: (B,) int64 where in the
     text each stretch begins.
@@ -199,7 +199,7 @@ class AudioBatch(NamedTuple):
 
 
 class SpeechBatch(NamedTuple):
-    """A batch of recordings and what is said in them.
+    """A batch of recordings and their transcripts.
 
     signal, lengths, indices: as in a `AudioBatch`. targets: (B, U) int64 tokens of each transcript, then 0.
     target_lengths: (B,) int64 tokens of each transcript.

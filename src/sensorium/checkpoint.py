@@ -112,7 +112,7 @@ def _check_whole(about: dict[str, Any], path: Path) -> None:
     wrong = [name for name in ("config", "spec") if not isinstance(about.get(name), dict)]
     if not wrong:
         config, spec = about["config"], about["spec"]
-        # What a training may have nothing to say in is left out, or null.
+        # What a training does not use is omitted, or null.
         sections = {name: config.get(name) or {} for name in ("decoding", "learning")}
         sections |= {name: config.get(name) for name in ("dataset", "model", "trainer")}
         wrong = [f"config.{name}" for name, section in sections.items() if not isinstance(section, dict)]
@@ -182,7 +182,7 @@ _ADDED_KEYS: dict[str, dict[str, Any]] = {
 
 
 def migrated_config(config: dict[str, Any]) -> dict[str, Any]:
-    """A config of any format with today's dotted paths and keys; a run's config.yaml likewise."""
+    """A config of any format with today's dotted paths and keys; the same for a run's config.yaml."""
     return {key: _brought_up_to_date(value) for key, value in config.items()}
 
 

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from sensorium.errors import RequestError, nearest
 
-_WAIT = 10  # seconds for somebody to write to a pipe
+_WAIT = 10  # seconds to wait for a writer of a pipe
 STORED = "sensorium-stored"  # for `errors=` when text is written: nothing that a string can hold fails
 _DESCRIPTOR = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/(\d+)")
 _QUOTED = re.compile(r'[",;\t\r\n\0]|^\s|\s$')
@@ -72,7 +72,7 @@ def not_a_file(path: Path | str, *, pipe: bool = False) -> str | None:
 
 def opened_once(path: Path) -> BinaryIO:
     """A file, or a pipe, which is open once only: what was written to it would be lost. Raises OSError, also when
-    nobody writes to the pipe.
+    the pipe has no writer.
     """
     if not path.is_fifo():
         return path.open("rb")
@@ -88,12 +88,12 @@ def opened_once(path: Path) -> BinaryIO:
 
 
 def visible(name: str) -> bool:
-    """Whether a file or folder name is a person's own, not left by a system or a file browser."""
+    """Whether a file or folder name is the user's own, not left by a system or a file browser."""
     return not name.startswith(".") and name.lower() not in ("thumbs.db", "desktop.ini", "__macosx")
 
 
 def walk(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Every file that a person put into a folder and its sub-folders, by name, and the links that lead back up.
+    """Every file that the user put into a folder and its sub-folders, by name, and the links that lead back up.
 
     Links are followed, but not one to a folder it lies in. Hidden entries, and what file browsers leave, are skipped.
     Raises RequestError for a whole file system.

@@ -1,6 +1,6 @@
-"""A person's own modules in the working directory: they can be imported, and hide none that is installed.
+"""The user's own modules in the working directory: they can be imported, and hide none that is installed.
 
-`python -m sensorium` searches the working directory first, where a folder datasets/ or wandb/ is a person's data. This
+`python -m sensorium` searches the working directory first, where a folder datasets/ or wandb/ is the user's data. This
 file imports as little as can be, for what it imports may still be hidden.
 """
 

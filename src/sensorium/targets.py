@@ -89,7 +89,7 @@ def refused(section: str, values: Mapping[str, Any], error: Exception) -> Reques
 
 
 def _shortened(text: str) -> str:
-    """A message of somebody else's code, short enough for a line or two."""
+    """A message of third-party code, short enough for a line or two."""
     return text if len(text) <= 300 else f"{text[:297]}..."
 
 

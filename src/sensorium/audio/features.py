@@ -102,7 +102,7 @@ class Features(nn.Module):
         return 1 + (lengths - self.window_samples).clamp(min=0) // self.hop_samples
 
     def forward(self, signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised features (B, T, F), zero at padding, and how many frames each row has, (B,).
+        """Normalized features (B, T, F), zero at padding, and how many frames each row has, (B,).
 
         signal: samples (B, N), zero behind the end, and lengths (B,) in samples; or features as `extract` gave them,
         (B, T, F), and lengths in frames.

@@ -92,7 +92,7 @@ class Forward(soundfile.SoundFile):
 
 
 def beyond_flac(path: Path | str | BytesIO, file: soundfile.SoundFile) -> str:
-    """What is wrong with an open FLAC file that goes on behind the samples its header states, or ""."""
+    """What is wrong with an open FLAC file that continues after the samples its header states, or ""."""
     content = path.getvalue() if isinstance(path, BytesIO) else Path(path).read_bytes()
     first = content.find(_FLAC)
     if content.find(_FLAC, first + 1) >= 0:
@@ -111,7 +111,7 @@ def goes_on(file: soundfile.SoundFile, more: str) -> str:
 
 
 def _last_sample(content: bytes, block: int) -> int:
-    """A guess at the number of samples: where the last thing that looks like a frame ends.
+    """A guess at the number of samples: where the last apparent frame ends.
 
     block: samples of a frame, where all frames have as many.
     """

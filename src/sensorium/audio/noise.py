@@ -16,7 +16,7 @@ _SEED = 20190601  # the noise itself is always the same; where a piece begins is
 
 
 def generated(colour: str) -> Tensor:
-    """(N,) float32 noise of power 1 whose end goes on at its beginning.
+    """(N,) float32 noise of power 1 that loops: its end continues at its beginning.
 
     White noise is equally strong at all frequencies; pink noise has as much power in each octave, like most noise of
     rooms and streets. Raises RequestError for another color.

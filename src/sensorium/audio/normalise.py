@@ -24,7 +24,7 @@ class RunningState:
     """What has been seen of each row: a count of frames, and the sums of features and of their squares.
 
     It begins with PRIOR_FRAMES frames of this mean (F,) and variance (F,), so that the first frames of a recording,
-    which are silence as a rule, do not decide alone. Features are counted from the prior's mean, in float64: sums over
+    which are usually silence, do not decide alone. Features are counted from the prior's mean, in float64: sums over
     hours stay exact, and do not depend on how a recording was cut.
     """
 

@@ -35,7 +35,7 @@ def is_clipped(wrong: str | None) -> bool:
 
 
 def _check(pieces: Iterable[np.ndarray], sample_rate: int) -> str | None:
-    """Of a recording that comes in pieces (n,); a flat top that goes on in the next piece counts as two."""
+    """Of a recording that comes in pieces (n,); a flat top that continues in the next piece counts as two."""
     count = bad = flat = 0
     first_bad = -1
     low, high = np.inf, -np.inf

@@ -1,7 +1,7 @@
 """Audio files of every usual kind as samples: one channel, one rate, float32 from -1 to 1.
 
 Training, evaluation and prediction all read audio here, so that they get the same samples. Formats are those of
-libsndfile, told by their content: WAV, FLAC, OGG, MP3, AIFF, AU and, where it is not compressed, NIST SPHERE.
+libsndfile, detected by content: WAV, FLAC, OGG, MP3, AIFF, AU and, where it is not compressed, NIST SPHERE.
 """
 
 import os

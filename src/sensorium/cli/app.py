@@ -52,7 +52,7 @@ def run_hydra(verb: str, arguments: list[str], job: Callable[[Config], None]) ->
     folder = _folder(verb)
     if folder and "job" in option_values(arguments, "--cfg", "-c"):
         return _show(verb, arguments)
-    searched = search_path(arguments) if folder else []  # a person's own groups must not hide a verb's keys either
+    searched = search_path(arguments) if folder else []  # the user's own groups must not hide a verb's keys either
     overrides = [*searched, *(_declared(argument) for argument in arguments)]
 
     def call(config: DictConfig) -> None:
@@ -132,7 +132,7 @@ def _primary(verb: str) -> Any:
 
 
 def find_own_modules() -> None:
-    """A person's own modules in the working directory can be named by dotted path; none of them runs unasked."""
+    """The user's own modules in the working directory can be named by dotted path; none of them runs unasked."""
     load_plugins()
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
@@ -144,7 +144,7 @@ def _declared(argument: str) -> str:
 
 
 def typed(overrides: Iterable[str]) -> list[str]:
-    """Overrides as a person typed them, without what `_declared` put before them."""
+    """Overrides as the user typed them, without what `_declared` put before them."""
     plain_forms = ((item, item.removeprefix("++")) for item in overrides)
     return [short if item == _declared(short) else item for item, short in plain_forms]
 

@@ -1,4 +1,4 @@
-"""The folder of an evaluation's tables and plots: all of them or none, and none in the place of a person's own file.
+"""The folder of an evaluation's tables and plots: all of them or none, and none in the place of the user's own file.
 
 A file that an evaluation wrote is known by evaluation.json, which lists them, and is replaced by the next one.
 """

@@ -1,4 +1,4 @@
-"""Arguments as a person types them, for Hydra's grammar: names of files and texts are taken as they are.
+"""Arguments as the user types them, for Hydra's grammar: names of files and texts are taken as they are.
 
 Hydra would read brackets, commas, quotes, `$` and `=` in a value as syntax: `input=it's.wav`, `output=talk (1).srt` and
 `dataset.path=a, b.csv` are no values to it. What is Hydra's stays so: lists in brackets, quoted values, `${...}`,

@@ -17,7 +17,7 @@ from sensorium.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 FOLDER_KEYS = ("overlay", "masks", "attention", "folder")
 _CHECKPOINTS = ("ckpt", "compare")
 _FILES = ("input", "decoding.language_model", "decoding.lexicon")
-# No results are written in these formats: an existing file is a person's own, whatever led to it (paths on standard
+# No results are written in these formats: an existing file is the user's own, whatever led to it (paths on standard
 # input, a folder, a glob, a table that lists recordings).
 _PRECIOUS = {
     **dict.fromkeys(IMAGE_SUFFIXES, "an image"),

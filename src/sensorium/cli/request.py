@@ -46,8 +46,8 @@ def _nothing(config: Config) -> None:
 
 
 def _check_resumed(run: Path, arguments: list[str]) -> None:
-    """That nobody trains in the folder, and the values that a run goes on with. A folder that is no run is explained by
-    whoever resumes it.
+    """That no process trains in the folder, and the values that a run resumes with. A folder that is no run is
+    explained by the caller.
     """
     if not is_spawned(RunFolder(run)):
         check_unlocked(RunFolder(run))

@@ -1,6 +1,6 @@
 """What a dotted `_target_` takes, read from its source: nothing is imported, so that a wrong value is answered at once.
 
-Whatever cannot be told from the source (a compiled module, a name made at run time, a decorated class) is left open;
+Whatever cannot be derived from the source (a compiled module, a name made at run time, a decorated class) is left open;
 `sensorium.build.instantiate` checks the same from the object itself before it builds it.
 """
 

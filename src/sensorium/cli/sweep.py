@@ -24,7 +24,7 @@ from sensorium.runs import RunFolder
 from sensorium.training import launch
 
 WIDTH = 100  # columns that the table takes where it can
-REPEATS = ("seed", "dataset.fold")  # what differs between repeats of one and the same thing
+REPEATS = ("seed", "dataset.fold")  # what differs between repeats of the same configuration
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _with_data(arguments: list[str]) -> list[str]:
-    """Arguments in which a path in the place of key=value has become overrides, which is said."""
+    """Arguments in which a path in the place of key=value has become overrides, which is printed."""
     arguments, taken_for = guess.expanded(arguments)
     if taken_for is not None and distributed.rank() == 0:
         print(taken_for)
@@ -173,7 +173,7 @@ def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     with _locked_by_the_first(run), crashes_described_in(run.log):
         try:
             _train(config, run, resume)
-        except RunError as error:  # the log, too, says how it ended; nobody may be left to read standard error
+        except RunError as error:  # the log, too, says how it ended; standard error may have no reader
             if distributed.rank() == 0:
                 with run.log.open("a", encoding="utf-8") as log:
                     log.write(f"sensorium: {printable(str(error), keep=LAYOUT)}\n")
@@ -182,7 +182,7 @@ def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
 
 @contextmanager
 def _locked_by_the_first(run: RunFolder) -> Iterator[None]:
-    """The run, locked by the first process of a group for all, where not by whoever started it."""
+    """The run, locked by the first process of a group for all, unless its starter holds the lock."""
     with ExitStack() as held:
         refused = None
         if distributed.rank() == 0 and not is_spawned(run):

@@ -27,7 +27,7 @@ class Split(Protocol):
 
     @property
     def names(self) -> Sequence[str]:
-        """What a person calls each example, such as its file."""
+        """The displayed name of each example, such as its file."""
 
     def read(self, rows: np.ndarray) -> Batch:
         """The batch of the rows (B,) int64."""

@@ -28,13 +28,13 @@ def find_duplicates(
 ) -> tuple[dict[int, str], list[str]]:
     """Of these rows, the ones to leave out because the same content is elsewhere (row -> why), and notes.
 
-    The same content with two labels: nobody knows which is right. In two splits: a model would be tested on what it has
-    seen. Either way it is left out of train and val, and stays in test unless test contradicts itself. Copies inside
-    one split are only counted.
+    The same content with two labels: it is unknown which is right. In two splits: a model would be tested on what it
+    has seen. Either way it is dropped from train and val, and stays in test unless test contradicts itself. Copies
+    inside one split are only counted.
 
     digests: (N, D) uint8 of each example. labels: of each, None without labels. splits: (N,) which of SPLITS. places:
-    what a person calls each. rows: (M,) int64. content, copies: how messages call what two share, and the copies.
-    test_is_whole: nothing is left out of test, even where it contradicts itself.
+    the displayed name of each. rows: (M,) int64. content, copies: how messages call what two share, and the copies.
+    test_is_whole: nothing is dropped from test, even where it contradicts itself.
     """
     bad: dict[int, str] = {}
     repeats: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""Fewer labels: some of every class are kept, and the others are left out or hidden."""
+"""Fewer labels: some of every class are kept, and the others are dropped or hidden."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -17,7 +17,7 @@ _AFFIXED = re.compile(rf"(.*?[_\-. ])??({_SPLIT})([_\-. ]\w+|[_\-. ]?(?:\d+|set|
 
 
 def inner_folders(folder: Path) -> list[Path]:
-    """The folders in a folder that are a person's own, by name."""
+    """The folders in a folder that are the user's own, by name."""
     return sorted(path for path in folder.iterdir() if path.is_dir() and visible(path.name))
 
 
@@ -75,7 +75,7 @@ def class_files(
     unlabeled: Collection[str] = (),
     loose_are_bad: bool = True,
 ) -> Iterator[tuple[Path, str, str]]:
-    """Every file of the class folders in a root, with its class and its split, "" when nobody says.
+    """Every file of the class folders in a root, with its class and its split, "" when unknown.
 
     What is not listed goes to the notes and problems of `found`: other files, links that lead back, class folders
     without a file, files outside of class folders. unlabeled: names of folders that hold examples without a class.

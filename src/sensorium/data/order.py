@@ -163,10 +163,10 @@ _LONG = 32  # stretches of a stream in evaluation, at least
 class StreamOrder(Order):
     """Running text in as many streams as a batch has rows, each read from its beginning to its end.
 
-    Row i of a batch goes on where row i of the batch before ended, so that a state can be carried over. Over several
-    processes each has streams of its own. An epoch begins a little later in the text than the one before, so that the
-    cuts fall elsewhere. What does not fill a stretch for all streams at the end is left out of an epoch of training;
-    evaluation has one more, shorter round of batches for it.
+    Row i of a batch continues where row i of the previous batch ended, so that a state can be carried over. Over
+    several processes each has streams of its own. An epoch begins a little later in the text than the one before, so
+    that the cuts fall elsewhere. What does not fill a stretch for all streams at the end is dropped from an epoch of
+    training; evaluation has one more, shorter round of batches for it.
 
     num_tokens: N, the last of which is only ever a target. context: T, tokens of a stretch.
     """

@@ -49,7 +49,7 @@ class TablesSettings(TableSettings):
 class Row:
     """A row of a table. table: its file. line: the number of its first line. cells: by key, without spaces around them.
 
-    split: train, val, test, or "" when nobody says.
+    split: train, val, test, or "" when unknown.
     """
 
     table: Path

@@ -4,7 +4,7 @@ The score of a hypothesis is its log probability over ((5 + length) / 6) ** alph
 equation 14, without its coverage term); the length counts the end token. All sentences of a batch are searched at
 once, and what is found for one does not depend on the others. Each step takes the 2k best continuations of a
 sentence's k hypotheses. End tokens among the best k finish a hypothesis, and the k best others go on. A sentence is
-done when k hypotheses have finished, or when none that goes on can still reach the n best; it then leaves the batch.
+done when k hypotheses have finished, or when no unfinished one can still reach the n best; it then leaves the batch.
 At the greatest length only the end token is allowed. With a beam as wide as the number of sequences this is exact.
 
 Shapes: B sentences, R of them not done, k hypotheses each, N = R * k, V vocabulary, T tokens so far.

@@ -2,7 +2,7 @@
 
 Connectionist temporal classification: A. Graves et al., 2006, "Connectionist Temporal Classification: Labeling
 Unsegmented Sequence Data with Recurrent Neural Networks". A path has one token a frame; of equal neighbors one stays,
-then blanks, token 0, are left out. Greedy decoding takes the most probable path, which need not be a path of the most
+then blanks, token 0, are omitted. Greedy decoding takes the most probable path, which need not be a path of the most
 probable sequence: see `prefix_beam`.
 
 Shapes: B utterances, T frames, V vocabulary, U tokens of the longest result.
@@ -19,7 +19,7 @@ BLANK = PAD
 
 
 class CTCHypothesis(NamedTuple):
-    """What may have been said.
+    """The n-best transcripts.
 
     tokens: without blanks. score: natural logarithm of its probability, the language model's part and the reward for
     words included; after greedy decoding, of the one path. frames: the first frame of each token on its most probable

@@ -29,7 +29,7 @@ _NEVER = -torch.inf
 
 
 class Scorer(Protocol):
-    """What may be known about tokens besides the sound: see `word_scorer.WordScorer`, which says what each does."""
+    """Knowledge about tokens besides the audio: see `word_scorer.WordScorer`, which says what each does."""
 
     def start(self) -> int: ...
 

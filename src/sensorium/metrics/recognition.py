@@ -79,14 +79,14 @@ def by_group(errors: Sequence[WordErrors], groups: Sequence[Group]) -> dict[Grou
 def worst(errors: Sequence[WordErrors], count: int) -> list[int]:
     """Places of the utterances with the most errors, most first; of equally many, the shorter ones first.
 
-    Those without an error are left out.
+    Those without an error are omitted.
     """
     wrong = [place for place, one in enumerate(errors) if one.count]
     return sorted(wrong, key=lambda place: (-errors[place].count, errors[place].length, place))[:count]
 
 
 def alignment(reference: str, hypothesis: str) -> str:
-    """Three lines, word under word: what was said, what was recognized, and S, I or D under each error.
+    """Three lines, word under word: reference, hypothesis, and S, I or D under each error.
 
     Stars stand where a word is missing.
     """

@@ -105,7 +105,7 @@ class AudioReader:
         self._refuse(name, check_file(source, sample_rate=self.sample_rate))
 
     def notes(self) -> list[str]:
-        """What is to be said when all are read."""
+        """Notes when all are read."""
         if not self._clipped:
             return []
         return [f"clipped: {counted(len(self._clipped), 'recording')}, such as {self._clipped[0]}; used as they are"]

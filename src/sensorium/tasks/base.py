@@ -107,7 +107,7 @@ class Evaluation(ABC):
         raise RequestError("bootstrap works for classification only; leave it out for this checkpoint.")
 
     def compared(self, other: "Evaluation") -> dict[str, float]:
-        """A paired comparison with another model on the same examples. Raises RequestError likewise."""
+        """A paired comparison with another model on the same examples. Raises RequestError as well."""
         raise RequestError("compare works for classification only; leave it out for this checkpoint.")
 
 
@@ -329,5 +329,5 @@ class Artifacts(ABC):
         return []
 
     def notes(self) -> list[str]:
-        """What a person should know of the files, once all are written: a line each."""
+        """Notes for the user on the files, once all are written: a line each."""
         return []

@@ -61,7 +61,7 @@ class CTCSettings:
 
 class SearchWords(NamedTuple):
     """arpa: the language model as a text in ARPA's format, "" for none. lexicon: the only words there are, or None for
-    all. notes: what a person should know of the files, a line each.
+    all. notes: notes on the files, a line each.
     """
 
     arpa: str

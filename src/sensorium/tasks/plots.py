@@ -1,6 +1,6 @@
 """Plots of an evaluation: each function draws one and writes it as PNG.
 
-Figures are built with matplotlib's objects and never with pyplot, whose global state belongs to the person.
+Figures are built with matplotlib's objects and never with pyplot, whose global state belongs to the user.
 """
 
 import math

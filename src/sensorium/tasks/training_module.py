@@ -64,7 +64,7 @@ class TaskModule(pl.LightningModule):
         self.model, self.recipe, self.seed = model, recipe, recipe.seed
         self._sums: dict[str, Tensor] = {}
         # (all, per epoch) optimizer steps of the training to come. Lightning's own estimate would set the loaders up
-        # before it restores where they stood (lightning 2.6.6), so whoever starts the training says it.
+        # before it restores where they stood (lightning 2.6.6), so it is printed when training starts.
         self.length: tuple[float, int] = (1, 1)
 
     def train(self, mode: bool = True) -> "TaskModule":

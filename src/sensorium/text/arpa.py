@@ -36,7 +36,7 @@ def write_arpa(tables: Tables) -> str:
 
 
 def read_arpa(text: str) -> Tables:
-    """The tables in the text of a file. What stands before "\\data\\" is left out, as the format says.
+    """The tables in the text of a file. What stands before "\\data\\" is omitted, as the format says.
 
     Raises RequestError, with the line, for a file that is cut off, miscounted or otherwise not in this format.
     """

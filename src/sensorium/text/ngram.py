@@ -22,14 +22,14 @@ from sensorium.text.arpa import Tables, Words, read_arpa, write_arpa
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 _SPECIAL = (BEGIN, END, UNKNOWN)
-_NEVER = -99.0  # log10 of the probability of <s>, which is given, never said
+_NEVER = -99.0  # log10 of the probability of <s>, which is given, never predicted
 _MISSING = -100.0  # of an unknown word, in a model without <unk>; KenLM's choice
 _PLAIN_DISCOUNTS = (0.5, 1.0, 1.5)
 _LN10 = math.log(10)
 
 
 class NGram:
-    """A back-off model: the probability of the longest n-gram it knows, times the weights of the contexts left out.
+    """A back-off model: the probability of the longest n-gram it knows, times the weights of the contexts skipped.
 
     tables: as in an ARPA file.
     """

@@ -1,4 +1,4 @@
-"""Augmentation of a batch of texts: tokens left out, swapped, or made unknown, by each text's own numbers.
+"""Augmentation of a batch of texts: tokens dropped, swapped, or made unknown, by each text's own numbers.
 
 Word dropout and swaps as in Wei and Zou, "EDA: easy data augmentation techniques for boosting performance on text
 classification tasks", 2019, arXiv 1901.11196; a masked stretch is SpecAugment's idea for tokens.
@@ -23,7 +23,7 @@ class TextAugment(nn.Module):
     """Transforms of texts, in order.
 
     transforms: modules forward(tokens, lengths, random) -> (tokens, lengths), by name or in a list; a name set to None
-    is left out. They keep PAD behind the end of each text, and at least one token of it.
+    is omitted. They keep PAD behind the end of each text, and at least one token of it.
     """
 
     def __init__(self, *, transforms: Mapping[str, nn.Module | None] | Sequence[nn.Module]) -> None:

@@ -1,4 +1,4 @@
-"""best.ckpt and last.ckpt: when they are written, and from which moments a run goes on exactly.
+"""best.ckpt and last.ckpt: when they are written, and from which moments a run resumes exactly.
 
 Lightning's own restart has many stages, one for each hook a checkpoint may come from, and some repeat or leave out
 work. Here `last.ckpt` is written at two moments only: after an optimizer step inside an epoch, and at the start of an

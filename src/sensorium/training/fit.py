@@ -1,4 +1,4 @@
-"""One training: the Trainer put together from a config, run, and the state it goes on from."""
+"""One training: the Trainer put together from a config, run, and the state it resumes from."""
 
 import math
 import time
@@ -284,7 +284,7 @@ def judged_by(best: tuple[str, str], section: Section) -> dict[str, Any]:
 
 
 def _check_monitor(name: str, callback: pl.Callback, task: TaskModule) -> None:
-    """Refuses a metric that nobody computes, and a mode that is none, before training instead of after an epoch."""
+    """Rejects a metric that is never computed, and an unknown mode, before training instead of after an epoch."""
     monitor, mode = getattr(callback, "monitor", None), getattr(callback, "mode", "max")
     stages = ("val",) if name == "checkpoints" else ("val", "train")  # best is evaluated when validation is over
     known = [name for stage in stages for name in task.logged(stage)]

@@ -1,6 +1,6 @@
 """One run on several processes.
 
-Every process is told its place by the same environment variables as under torchrun, whoever started it, so there is
+Every process gets its rank from the same environment variables as under torchrun, however it was started, so there is
 one way in. `sensorium train strategy=ddp trainer.devices=2` starts the processes itself, each as
 `sensorium train resume=RUN`; a run folder without a checkpoint is a run that starts at its beginning.
 """
@@ -76,8 +76,8 @@ def cores() -> int:
 
 
 def check_devices(trainer: Mapping[str, Any]) -> None:
-    """Refuses devices that this machine does not have, nodes that nobody starts, and a strategy that they cannot carry
-    out.
+    """Refuses devices that this machine does not have, nodes that are never started, and a strategy that they cannot
+    carry out.
     """
     device = device_of(str(trainer["accelerator"]))
     wanted_processes(trainer)
@@ -182,7 +182,7 @@ def _check_memory(processes: int) -> None:
 def _start(
     run: RunFolder, rank: int, processes: int, *, port: int, parent: int, lock: int | None
 ) -> "subprocess.Popen[bytes]":
-    """One process of a group, told its place. parent: the end of the pipe to read from. lock: as in `spawn`."""
+    """One process of a group, given its rank. parent: the end of the pipe to read from. lock: as in `spawn`."""
     place = {
         "RANK": rank,
         "LOCAL_RANK": rank,
@@ -195,7 +195,7 @@ def _start(
         "TORCHELASTIC_USE_AGENT_STORE": "False",
         PARENT: parent,
     }
-    # torch's own advice on how it shares gradients is nothing that a person could follow.
+    # torch's own advice on how it shares gradients is nothing that a user could follow.
     quiet = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
     environment = quiet | dict(os.environ) | {key: str(value) for key, value in place.items()}
     command = [sys.executable, "-m", "sensorium", "train", f"resume={run.folder}"]

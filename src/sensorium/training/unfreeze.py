@@ -23,7 +23,7 @@ class Unfreezing(pl.Callback):
     """Lets the head learn from the first epoch on, and one more of the model's `stages` after every `epochs` epochs.
 
     The optimizer has all parameters from the start: those without a gradient it leaves alone, their decay too. What is
-    frozen is a matter of the epoch's number, so a training that is resumed goes on as it would have.
+    frozen is a matter of the epoch's number, so a training that is resumed continues as it would have.
     """
 
     def __init__(self, *, model: nn.Module, epochs: int, console: Console) -> None:

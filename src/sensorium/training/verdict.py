@@ -10,7 +10,7 @@ from sensorium.tasks.base import ConstantAnswer, Evaluation
 
 
 class Verdict(NamedTuple):
-    """line: for a person. constant: the constant answer, where there is one. beaten: whether the result is better than
+    """line: for the user. constant: the constant answer, where there is one. beaten: whether the result is better than
     that by more than the luck of which examples were in the test.
     """
 

@@ -30,7 +30,7 @@ def random_boxes(
 
 
 def box_mask(images: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor) -> Tensor:
-    """(B, 1, H, W) bool, true inside each image's box (B,); what lies outside the image is left out."""
+    """(B, 1, H, W) bool, true inside each image's box (B,); what lies outside the image is omitted."""
     row = torch.arange(images.shape[-2], device=images.device)
     column = torch.arange(images.shape[-1], device=images.device)
     rows = (row >= top[:, None]) & (row < (top + height)[:, None])

@@ -23,7 +23,7 @@ class RandomCrop(nn.Module):
     """Moves the image: pads all four sides, then cuts a window of the old size at a random place.
 
     padding: below 1, a share of each side of the image; from 1 on, pixels. mode: what is padded, "zeros" (black) or
-    "reflect" (the image mirrored).
+    "reflect" (the image reflected).
     """
 
     any_dtype = True

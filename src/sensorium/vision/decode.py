@@ -119,7 +119,7 @@ def measured_image(
 
 
 def displayed_image(path: Path, *, image_size: tuple[int, int], pixel_range: PixelRange | None) -> np.ndarray:
-    """The image as a person can see it, in the range that a model sees it in: (3, H, W) uint8."""
+    """The image as displayed, in the range that a model sees it in: (3, H, W) uint8."""
     pixels = decode_image(path, image_size=image_size, in_channels=3, resize="stretch", pixel_range=pixel_range)
     return depth.eight_bits(pixels)
 

@@ -42,7 +42,7 @@ def file_for(text: str) -> str:
 
 
 def note(letters: Iterable[str]) -> str:
-    """What a person should know of letters that no installed font has."""
+    """Notes for the user on letters that no installed font has."""
     named = sorted(letters)
     more = " ..." if len(named) > _SHOWN else ""
     return (

@@ -12,7 +12,7 @@ from sensorium.errors import RequestError
 
 
 def reflect_pad(images: Tensor, rows: int, columns: int) -> Tensor:
-    """(B, C, H, W) -> (B, C, H + 2 rows, W + 2 columns), mirrored at the edges without repeating the edge itself."""
+    """(B, C, H, W) -> (B, C, H + 2 rows, W + 2 columns), reflected at the edges without repeating the edge itself."""
     if rows >= images.shape[-2] or columns >= images.shape[-1]:
         size = f"{images.shape[-2]}x{images.shape[-1]}"
         raise RequestError(f"Images of {size} cannot be reflected by {rows} rows and {columns} columns: pad less.")

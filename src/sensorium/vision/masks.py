@@ -18,7 +18,7 @@ MOST_CLASSES = VOID  # a mask's pixel is one byte, and VOID is no class
 
 
 class BadMask(Exception):
-    """A mask whose pixels do not say what they should. `what` is said of the file."""
+    """A mask whose pixels do not say what they should. `what` describes the file."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what)

@@ -28,7 +28,7 @@ _SMALLEST = 2.0  # pixels of a side; a smaller box is no longer looked for
 class SceneAugment(nn.Module):
     """Transforms of each image and its marks, in order.
 
-    transforms: modules by name; a name set to None is left out. Those with `moves = True` are called with (images,
+    transforms: modules by name; a name set to None is omitted. Those with `moves = True` are called with (images,
     marks, random) and give images and marks, the others change images (B, C, H, W) float in [0, 1] alone, called with
     (images, random).
     """

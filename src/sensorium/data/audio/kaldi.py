@@ -63,7 +63,7 @@ class Kaldi(SpeechSettings, HoldOut):
         return transcribed(found, self, on_bad=on_bad)
 
     def _folders(self, found: AudioListing, root: Path) -> dict[str, Path]:
-        """The data folder of each split, "" where nobody says."""
+        """The data folder of each split, "" where unknown."""
         given = {split: name for split in SPLITS if (name := getattr(self, split)) is not None}
         if given:
             folders = {split: existing(split, str(root / name), what="folder") for split, name in given.items()}

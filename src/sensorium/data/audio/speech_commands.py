@@ -105,7 +105,7 @@ class SpeechCommands(AudioSettings):
             try:
                 info = probe(path)
             except UnreadableAudio as error:
-                if split == "train":  # told once
+                if split == "train":  # noted once
                     found.problems.append(Problem(str(path), str(error)))
                 continue
             seconds = info.samples / info.sample_rate

@@ -20,7 +20,7 @@ class _Recorded(Columns):
 
     audio: samples, or features before normalization. frames: (N,) int64, those of its features. durations: (N,)
     float64 seconds. names: such as "a.wav[1.5-3]". paths: the files, "" for samples without one. speakers: "" where
-    nobody says.
+    unknown.
     """
 
     audio: Source

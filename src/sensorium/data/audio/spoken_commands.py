@@ -1,7 +1,7 @@
-"""Synthetic: spoken commands in English, said by eSpeak NG in many voices, with other words and with silence.
+"""Synthetic: spoken commands in English, by eSpeak NG in many voices, with other words and with silence.
 
 The voices of val and test are not in train, and the other words of each split are different ones. Everything lies in
-faint noise of random loudness, so that silence is not told from speech by that.
+faint noise of random loudness, so that silence does not differ from speech by that.
 """
 
 from collections.abc import Sequence

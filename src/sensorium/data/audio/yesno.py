@@ -1,6 +1,6 @@
-"""YesNo: one man who says yes and no in Hebrew, eight words in each of 60 files of 8 kHz.
+"""YesNo: one speaker saying yes and no in Hebrew, eight words in each of 60 files of 8 kHz.
 
-The files are named by what he says. openslr.org/1.
+The files are named after the words. openslr.org/1.
 """
 
 import re

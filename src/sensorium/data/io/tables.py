@@ -239,7 +239,7 @@ def _inner(value: Any, names: Sequence[str]) -> Any:
 
 @lru_cache(maxsize=1024)
 def _name(cell: str) -> str:
-    """The name of a column, without what nobody sees: spaces around it, and a byte order mark."""
+    """The name of a column, without what is invisible: spaces around it, and a byte order mark."""
     return clean(cell, lowercase=False).strip().strip("\ufeff").strip()
 
 

@@ -20,7 +20,7 @@ class ImageListing(Listing):
         self.paths: list[Path] = []
 
     def add(self, path: Path, target: Any, *, split: str = "", source: str = "", line: int = 0) -> None:
-        """An image, and what is to be predicted for it. split: train, val, test, or "" when nobody says. source, line:
+        """An image, and what is to be predicted for it. split: train, val, test, or "" when unknown. source, line:
         where it is written, for messages; "" takes the file itself.
         """
         self.paths.append(path)

@@ -144,7 +144,7 @@ def _labels_of(image: Path) -> Path:
 
 
 def _folders(root: Path, found: ImageListing) -> list[tuple[str, Path, Path]]:
-    """Split, folder of images, folder of labels; split "" where nobody says."""
+    """Split, folder of images, folder of labels; split "" where unknown."""
     expected = f"Expected: {root}/images/train/IMAGE and {root}/labels/train/NAME.txt."
     if (root / "images").is_dir():
         folders, found.notes = split_folders(root / "images", expected=expected)

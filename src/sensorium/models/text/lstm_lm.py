@@ -27,7 +27,7 @@ class LSTMLanguageModel(nn.Module):
     Raises RequestError for an unknown cell.
     """
 
-    carries_state = True  # training goes on from the state after the chunk before
+    carries_state = True  # training continues from the state after the chunk before
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ a trained bias and no trained scale; convolutions start as the identity on their
 What differs: the last pooling takes whatever is left of the image (3x3 at 28x28 and 32x32, as in the paper), so
 larger images work too; batch normalization keeps PyTorch's epsilon. The paper's training (alternating flip,
 lookahead, a larger learning rate for biases) belongs to a recipe, not to the network; of its averaging over several
-views when evaluating, the mirror image is here (`mirrored`).
+views when evaluating, the horizontal flip is here (`mirrored`).
 
 `initialize` sets the whitening from training images, as the paper does from 5000. Without it the first layer is
 the identity on each patch and its negative: a network that works, and learns more slowly.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sensorium.errors import RequestError, unknown
 
-CERTAIN = 100.0  # logit of the class that the unit says: its probability is then 1 to the last digit
+CERTAIN = 100.0  # logit of the class that the unit predicts: its probability is then 1 to the last digit
 
 
 class Wiring(NamedTuple):

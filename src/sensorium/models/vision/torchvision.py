@@ -5,7 +5,7 @@ The networks are torchvision's own, each with its paper: https://docs.pytorch.or
 What differs: the first convolution takes as many channels as the data has; the last layer is new and lives under
 `head`; blocks of ResNets start as the identity; Inception and GoogLeNet come without their auxiliary classifiers.
 For images of at most 64 pixels, networks made for 224 lose the start that shrinks them: the first convolution
-steps by one pixel with a kernel of at most 3x3, and a max pooling right behind it is left out. (The patches of a
+steps by one pixel with a kernel of at most 3x3, and a max pooling right behind it is omitted. (The patches of a
 vision transformer are not a start of this kind and stay.) SqueezeNet averages before its last layer, not after.
 """
 
@@ -58,7 +58,7 @@ def _family(name: str) -> str:
 
 
 def _options(name: str, image_size: tuple[int, int]) -> dict[str, Any]:
-    """What the builder of this family needs to be told; a RequestError for a size it cannot take."""
+    """What the builder of this family needs; a RequestError for a size it cannot take."""
     height, width = image_size
     family = _family(name)
     if family == "resnet":

@@ -70,7 +70,7 @@ class TorchvisionDetector(nn.Module, Detector):
     def forward(self, images: Tensor, targets: Boxes | None = None) -> dict[str, Tensor] | list[dict[str, Tensor]]:
         """images: (B, C, H, W) -> B dicts of boxes (N, 4) in pixels, labels (N,) and scores (N,), the best first.
 
-        With targets: the losses that `loss_names` lists, (), in training mode. Difficult boxes are left out.
+        With targets: the losses that `loss_names` lists, (), in training mode. Difficult boxes are omitted.
         """
         (detector,) = self._detector
         detector.training = self.training
@@ -89,7 +89,7 @@ class TorchvisionDetector(nn.Module, Detector):
 
 
 def _in_float32(module: nn.Module, inputs: Any, output: Any) -> Any:
-    """Where things are: half the digits would move anchors and boxes by pixels."""
+    """Where objects are: half the digits would move anchors and boxes by pixels."""
     if isinstance(output, Tensor):
         return output.float()
     if isinstance(output, Mapping):

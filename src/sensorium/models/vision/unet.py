@@ -58,8 +58,8 @@ class UNet(nn.Module, Segmenter):
 
     depth: how often the image is halved below the first level. thin: a level of half the channels and half the
     convolutions above the first. residual: blocks add to what comes in. dropout: share of the lowest level's numbers
-    set to zero in training. mirrored: when evaluating, logits are the mean over the image and its mirror image; off for
-    images with a left and a right.
+    set to zero in training. mirrored: when evaluating, logits are the mean over the image and its horizontal flip; off
+    for images with a left and a right.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A prompt -> the text that a language model goes on with, piece by piece."""
+"""A prompt -> the text that a language model continues it with, piece by piece."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -132,7 +132,7 @@ class FixMatch(Method):
         super().__init__(unlabelled_ratio=unlabelled_ratio, weight=weight, ramp=ramp, strong=strong)
         _check("threshold", threshold, 1.0)
         self.threshold, self.align = threshold, align
-        # Of the task and in its checkpoints, so that a run goes on exactly; no weight of the model.
+        # Of the task and in its checkpoints, so that a run resumes exactly; no weight of the model.
         self.register_buffer("shares", torch.full((num_classes,), 1 / num_classes))
 
     def asked(self, model: nn.Module, logits: Tensor, examples: UnlabeledExamples, weak: Preparation) -> Asked:

@@ -192,7 +192,7 @@ def frame_seconds(model: CTCRecognizer, prepare: nn.Module) -> float:
 
 
 def _seconds(source: Source | UnreadableAudio) -> float:
-    """0 for a file that cannot be read: reading it says why."""
+    """0 for a file that cannot be read: reading it gives the reason."""
     if isinstance(source, UnreadableAudio):
         return 0.0
     try:
