@@ -72,7 +72,7 @@ def locate(target: str) -> Any:
 
 
 def check_targets(section: str, value: Any) -> None:
-    """Refuses a target that is not of Sensorium's own modules for this section.
+    """Rejects a target that is not of Sensorium's own modules for this section.
 
     The object's own module counts, not the path: `sensorium.runs.os.system` is a path into another module.
     """
@@ -107,7 +107,7 @@ def instantiate(section: str, config: Config, **offered: Any) -> Any:
     """Builds a config section's `_target_`, and those nested in it. From `offered` it gets what its signature asks for.
 
     Raises RequestError for a target that is not what the section is for, for a key that it does not take, with the
-    nearest one it does, and for a value that its annotation excludes or that it refuses.
+    nearest one it does, and for a value that its annotation excludes or that it rejects.
     """
     target = config.get("_target_") if isinstance(config, Mapping) else None
     if target is None:
@@ -237,7 +237,7 @@ def fits(section: Config, spec: Spec) -> bool:
 
 
 def _try(name: str, model: nn.Module, spec: Spec) -> None:
-    """One example through the model, so that a pairing that cannot work is refused before training."""
+    """One example through the model, so that a pairing that cannot work is rejected before training."""
     try:
         found = dry_run(model, *spec.example())
     except REFUSALS as error:

@@ -108,7 +108,7 @@ def read_raw(path: Path) -> dict[str, Any]:
 
 
 def _check_whole(about: dict[str, Any], path: Path) -> None:
-    """Refuses a description that lacks a part which every format has, or has something else in its place."""
+    """Rejects a description that lacks a part which every format has, or has something else in its place."""
     wrong = [name for name in ("config", "spec") if not isinstance(about.get(name), dict)]
     if not wrong:
         config, spec = about["config"], about["spec"]
@@ -132,7 +132,7 @@ def _starts_like_zip(path: Path) -> bool:
 
 
 def _migrate(payload: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Brings an older format up to date. A newer one is refused.
+    """Brings an older format up to date. A newer one is rejected.
 
     Format 1 knew images only, and did not say so. Format 2 had other names for tasks and for what trains them.
     """

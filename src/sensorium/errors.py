@@ -65,7 +65,7 @@ def as_typed(value: Any) -> str:
     elif isinstance(value, Mapping):
         text = f"{{{','.join(f'{as_typed(key)}:{as_typed(inner)}' for key, inner in value.items())}}}"
     else:
-        # An integer of thousands of digits: Python itself refuses to write more than 4,300.
+        # An integer of thousands of digits: Python itself rejects to write more than 4,300.
         huge = isinstance(value, int) and value.bit_length() > 1000
         text = "null" if value is None else "a number of many digits" if huge else str(value)
     text = text.lower() if isinstance(value, bool) else " ".join(text.split())

@@ -1,4 +1,4 @@
-"""Files written whole or not at all: readers never see half a file, and a crash leaves the old one."""
+"""Files written atomically: readers never see half a file, and a crash leaves the old one."""
 
 import codecs
 import errno
@@ -180,7 +180,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def _stream(path: Path) -> BinaryIO:
-    """A device or pipe, open to write. A file descriptor is written to from where it is: > FILE is not begun anew."""
+    """A device or pipe, open to write. A file descriptor is written to from where it is: > FILE is not begun again."""
     found = _DESCRIPTOR.fullmatch(str(path))
     if found is None:
         return path.open("wb")

@@ -62,7 +62,7 @@ def _words(spec: Mapping[str, Any]) -> Sequence[str]:
 def _by_word(
     theirs: Tensor, ours: Tensor, their_words: Sequence[str], our_words: Sequence[str]
 ) -> tuple[Tensor, int] | None:
-    """Our rows with theirs in the place of words that both have, and how many; None where a row is no word."""
+    """Our rows with theirs instead of words that both have, and how many; None where a row is no word."""
     if not our_words or len(theirs) != len(their_words) or len(ours) != len(our_words):
         return None
     if theirs.shape[1:] != ours.shape[1:]:

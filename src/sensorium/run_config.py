@@ -1,4 +1,4 @@
-"""The config of one training, from the door on: frozen, typed, and the same thing that config.yaml holds.
+"""The config of one training, from the start: frozen, typed, and the same thing that config.yaml holds.
 
 What the command line composed is checked, then becomes a `RunConfig`; what is "auto" in it is resolved once
 (`training.resolve`), into another one. Nothing edits a config.

@@ -1,6 +1,6 @@
 """A config's `_target_`, once it is imported and before it is called: is it for this section, and do its values fit?
 
-What is refused is refused in words; a stranger's function is not called to find out.
+What is rejected is rejected in words; a stranger's function is not called to find out.
 """
 
 import inspect
@@ -94,7 +94,7 @@ def _shortened(text: str) -> str:
 
 
 def check_sizes(section: str, values: Mapping[str, Any], model: nn.Module) -> None:
-    """Refuses a model with parameters that hold no numbers: some size it was given is zero."""
+    """Rejects a model with parameters that hold no numbers: some size it was given is zero."""
     empty = [name for name, parameter in model.named_parameters() if _is_empty(parameter)]
     if empty:
         sizes = [f"{section}.{key}={as_typed(value)}" for key, value in values.items() if value == 0]

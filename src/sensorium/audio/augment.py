@@ -1,6 +1,6 @@
 """Augmentation of a batch of recordings, on the device where it is: of their samples, and of their features.
 
-Everything random comes from the numbers of `ExampleRandom`, so the same (seed, epoch, example) gives the same sound on
+Everything random comes from the numbers of `ExampleRandom`, so the same (seed, epoch, example) gives the same audio on
 any number of workers and in any batch. For that, a transform takes equally many numbers from it whatever the batch is;
 where it needs one for every sample, it draws the place of a piece of fixed noise instead (`sensorium.audio.noise`).
 """
@@ -20,7 +20,7 @@ class AudioAugment(nn.Module):
 
     waves: modules forward(samples, lengths, random) -> (samples, lengths), by name or in a list; a name set to None is
     left out. features: modules forward(features, lengths, random) -> features, likewise; they see normalized features.
-    All of them keep zeros behind the end of each row.
+    All of them keep zeros past the end of each row.
     """
 
     def __init__(self, *, waves: Transforms = (), features: Transforms = ()) -> None:
@@ -40,7 +40,7 @@ class AudioAugment(nn.Module):
     ) -> tuple[tuple[Tensor, ...], Tensor]:
         """A batch's inputs as the model is called with them, changed before features are taken and after.
 
-        targets stay as they are. Raises RequestError where samples are to be changed and only features are there.
+        targets are unchanged. Raises RequestError where samples are to be changed and only features are there.
         """
         signal, lengths = inputs
         if len(self.waves):

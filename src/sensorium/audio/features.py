@@ -1,7 +1,7 @@
 """From samples to features: log-mel spectra, or cepstral coefficients with their changes.
 
 The formulas are those of torchaudio (MelSpectrogram with center=False, MFCC, compute_deltas), on a whole batch at once
-and on the device where it is. A frame is made of the samples inside its window and nothing else, so that features can
+and on the device where it is. A frame consists of the samples inside its window and nothing else, so that features can
 be taken while a recording comes in (`sensorium.audio.stream`).
 """
 
@@ -30,7 +30,7 @@ class Features(nn.Module):
 
     sample_rate: hertz. kind: log_mel, the natural logarithm of `num_mels` mel bands (power, 1e-10 at least); or mfcc,
     `num_coefficients` of the cosine transform of those bands in decibels, their deltas and the deltas of these (over
-    two frames on both sides). window, hop: seconds of sound in a frame, and from one frame to the next. normalise:
+    two frames on both sides). window, hop: seconds of audio in a frame, and from one frame to the next. normalise:
     "utterance", mean 0 and variance 1 of each feature over the recording; "running", by mean and variance of what came
     before (`sensorium.audio.normalise.running`); "none".
 
@@ -104,7 +104,7 @@ class Features(nn.Module):
     def forward(self, signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Normalized features (B, T, F), zero at padding, and how many frames each row has, (B,).
 
-        signal: samples (B, N), zero behind the end, and lengths (B,) in samples; or features as `extract` gave them,
+        signal: samples (B, N), zero past the end, and lengths (B,) in samples; or features as `extract` gave them,
         (B, T, F), and lengths in frames.
         """
         if signal.ndim == 2:

@@ -1,5 +1,5 @@
 """The frames of an MP3 file. They alone say how long it is: a header that counts them may be missing, wrong, or that of
-the first of several recordings put one behind the other.
+the first of several recordings put one after another.
 """
 
 import struct
@@ -123,7 +123,7 @@ def _tag_bytes(content: bytes, place: int) -> int:
 
 
 def _next_frame(content: bytes, place: int) -> int:
-    """Where two frames, one behind the other, begin; -1 for nowhere."""
+    """Where two frames, one after another, begin; -1 for nowhere."""
     while (place := content.find(b"\xff", place + 1)) >= 0:
         if begins_mp3(content[place : place + START]):
             return place
@@ -229,7 +229,7 @@ def _weights(mpeg1: bool, channels: int) -> np.ndarray:
 
 
 def _rebuilt(content: bytes, walk: _Walk, audio: np.ndarray) -> BytesIO:
-    """The frames with audio, one behind the other, behind a frame with a Xing header that counts them."""
+    """The frames with audio, one after another, behind a frame with a Xing header that counts them."""
     places, sizes = walk.places[audio].tolist(), walk.sizes[audio].tolist()
     frames = b"".join(content[place : place + size] for place, size in zip(places, sizes, strict=True))
     word = int(walk.words[audio[0]]) & ~0xF200 | 0x10000  # no checksum, not padded

@@ -33,9 +33,9 @@ def generated(colour: str) -> Tensor:
 
 
 def recorded(folder: Path, *, sample_rate: int) -> Tensor:
-    """(N,) float32: all sound files of a folder, one behind the other, at sample_rate hertz.
+    """(N,) float32: all audio files of a folder, one after another, at sample_rate hertz.
 
-    Raises RequestError for a folder without sound, or with a file that cannot be read.
+    Raises RequestError for a folder without audio, or with a file that cannot be read.
     """
     pieces = []
     for path in list_sounds(folder):

@@ -38,7 +38,7 @@ class RunningState:
 def running(features: Tensor, state: RunningState) -> Tensor:
     """(B, T, F) -> the same, each frame by mean and variance of the prior and the frames up to it, itself included.
 
-    The rows' padding has to be at their end, and is treated as sound. The state is brought up to date.
+    The rows' padding has to be at their end, and is treated as signal. The state is brought up to date.
     """
     away = _exact(features) - state.origin
     count = state.count + torch.arange(1, features.shape[1] + 1, device=features.device)[:, None]  # (T, 1)

@@ -32,7 +32,7 @@ Source = Path | str | BytesIO  # a file, or its content in memory
 
 
 class UnreadableAudio(Exception):
-    """A file that is no sound, or a damaged one. The message is the reason, without the file's name."""
+    """A file that is not audio, or a damaged one. The message is the reason, without the file's name."""
 
 
 class Info(NamedTuple):
@@ -54,9 +54,9 @@ def read(path: Source, *, sample_rate: int, start: float = 0.0, end: float | Non
     """The recording as (N,) float32 samples at sample_rate hertz, channels mixed by their mean.
 
     start, end: seconds; a piece is what the whole would have from round(start * sample_rate) up to the same of end, to
-    float32's rounding. What lies behind the end of the file is not there.
+    float32's rounding. What lies past the end of the file is not there.
 
-    Raises UnreadableAudio for a missing, damaged or truncated file, or one that is no sound; RequestError for times
+    Raises UnreadableAudio for a missing, damaged or truncated file, or one that is not audio; RequestError for times
     that are not in order.
     """
     number("start", start, 0.0)
@@ -96,7 +96,7 @@ def chunks(path: Source, *, sample_rate: int, seconds: float, overlap: float) ->
 
 
 def decode_pcm(data: bytes) -> np.ndarray:
-    """Raw sound, 16-bit little-endian samples of one channel, as (N,) float32.
+    """Raw audio, 16-bit little-endian samples of one channel, as (N,) float32.
 
     Raises RequestError when the last sample is only half there.
     """
@@ -106,10 +106,10 @@ def decode_pcm(data: bytes) -> np.ndarray:
 
 
 def list_sounds(folder: Path, *, unread: bool = False) -> list[Path]:
-    """Every sound file in a folder and its sub-folders, sorted by name.
+    """Every audio file in a folder and its sub-folders, sorted by name.
 
     Told by suffix, in upper or lower case. Hidden files and folders, and what file browsers leave behind, are ignored.
-    unread: those in known formats that are not read too, to be refused by name.
+    unread: those in known formats that are not read too, to be rejected by name.
     """
     suffixes = (*AUDIO_SUFFIXES, *UNREAD_AUDIO_SUFFIXES) if unread else AUDIO_SUFFIXES
     return [path for path in walk(folder)[0] if path.suffix.lower() in suffixes]
@@ -223,7 +223,7 @@ def _opened(path: Source, *, decode: bool = True) -> tuple[soundfile.SoundFile, 
 
 
 def _with_remedy(path: Source, wrong: str) -> str:
-    """What is wrong, and what to do with recordings one behind the other: in two formats ffmpeg reads all of them."""
+    """What is wrong, and what to do with recordings one after another: in two formats ffmpeg reads all of them."""
     readable = wrong.endswith(("MP3 recordings in one file", "OGG recordings in one file"))
     return f"{wrong}; {_convert(path)}" if readable else wrong
 

@@ -182,13 +182,13 @@ def composed(verb: str, arguments: list[str]) -> Config:
         return plain(compose(name, overrides, arguments=arguments), verb)
 
 
-# -- what is refused of a config
+# -- what is rejected of a config
 
 NEEDED_GROUPS = ("dataset", "model", "augment", "optimizer", "scheduler")
 
 
 def check(verb: str, config: Config) -> None:
-    """Refuses a key that was added (`+NAME=`) where nothing reads it, a key or group that was taken away (`~NAME`), and
+    """Rejects a key that was added (`+NAME=`) where nothing reads it, a key or group that was taken away (`~NAME`), and
     values that cannot be.
     """
     primary = _primary(verb)

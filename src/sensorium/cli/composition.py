@@ -38,7 +38,7 @@ def compose_alone(verb: str, overrides: Sequence[str]) -> DictConfig:
 def as_chosen(
     config: DictConfig, choices: Choices, verb: str, overrides: Sequence[str], *, arguments: Sequence[str] = ()
 ) -> tuple[DictConfig, list[str]]:
-    """What Hydra composed, without the values that an experiment sets in groups that are chosen anew.
+    """What Hydra composed, without the values that an experiment sets in groups that are chosen again.
 
     choices: the member of each group in `config`. Returns the config, and what was omitted as key=value.
     """

@@ -1,4 +1,4 @@
-"""The folder of an evaluation's tables and plots: all of them or none, and none in the place of the user's own file.
+"""The folder of an evaluation's tables and plots: all of them or none, and none instead of the user's own file.
 
 A file that an evaluation wrote is known by evaluation.json, which lists them, and is replaced by the next one.
 """
@@ -26,7 +26,7 @@ def is_of_run(folder: Path) -> bool:
 
 
 def check(folder: Path, *, overwrite: bool) -> None:
-    """Refuses a run folder, and one that holds files and that no evaluation has written to. Raises RequestError."""
+    """Rejects a run folder, and one that holds files and that no evaluation has written to. Raises RequestError."""
     if not is_folder(folder):
         return
     if is_of_run(folder):

@@ -26,7 +26,7 @@ _PATH_KEYS = {
 _DATA_KEY = re.compile(r"column|dataset\.(root|path|train|val|test|\w+_(path|root|json|images|column))")
 _PLAIN = re.compile(r"[\w./:@%+-]*")  # the same with quotes and without
 _FUNCTION = re.compile(r"(choice|range|interval|glob|sort|shuffle|tag|extend_list|str|int|float|bool)\(.*\)")
-# Sizes of synthetic data (dataset.train=200); of a key that names a file these are refused, with what to write.
+# Sizes of synthetic data (dataset.train=200); of a key that names a file these are rejected, with what to write.
 _CONSTANT = re.compile(r"(?i)[+-]?\d+|true|false")
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 # Between commas: a quoted value, or whatever is there.

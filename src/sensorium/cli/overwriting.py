@@ -35,7 +35,7 @@ class _Input(NamedTuple):
 
 
 def check(config: Mapping[str, Any], *, dataset: Mapping[str, Any] | None) -> None:
-    """Refuses output=, and a key that names a folder to write to, where files would be lost.
+    """Rejects output=, and a key that names a folder to write to, where files would be lost.
 
     dataset: the section of the data that is read beside what the command names; None where it is not known yet, and
     another check follows. A file is known by what it is, not by its name: a link to it is the same file. What is

@@ -56,7 +56,7 @@ def _job(config: Config) -> int:
 
 
 def _check_keys(config: Config, task: Task[Any], model: LoadedModel) -> None:
-    """Refuses inputs and formats that the checkpoint's task has no use for, and a request without an input."""
+    """Rejects inputs and formats that the checkpoint's task has no use for, and a request without an input."""
     for key in INPUTS:
         if config[key] is not None and key not in task.input_keys:
             raise RequestError(

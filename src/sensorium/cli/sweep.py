@@ -149,7 +149,7 @@ class Group:
 
     @property
     def monitor(self) -> str:
-        """The validation metric that the task goes by."""
+        """The validation metric that the task monitors."""
         return str(self._finished[0]["monitor"])
 
     @property
@@ -231,7 +231,7 @@ def grouped(jobs: list[dict[str, Any]]) -> list[Group]:
 
 
 def best(groups: list[Group]) -> Group | None:
-    """The group with the best mean of the validation metric that its task goes by; never by test results.
+    """The group with the best mean of the validation metric that its task monitors; never by test results.
 
     Groups in which every repeat finished come before those with failures.
     """

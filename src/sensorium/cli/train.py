@@ -58,7 +58,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _with_data(arguments: list[str]) -> list[str]:
-    """Arguments in which a path in the place of key=value has become overrides, which is printed."""
+    """Arguments in which a path instead of key=value has become overrides, which is printed."""
     arguments, taken_for = guess.expanded(arguments)
     if taken_for is not None and distributed.rank() == 0:
         print(taken_for)

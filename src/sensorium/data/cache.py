@@ -5,7 +5,7 @@ A cache is a folder of SENSORIUM_CACHE that several processes share and that nev
     lock             held while a process looks for an entry, makes room, or puts an entry in place
     KEY.lock         held by the one who opens or builds this entry
     KEY.RANDOM.tmp/  being built; renamed to KEY when complete
-    KEY/rows         the rows, one behind the other; locked (shared) by everyone who reads them, so that they stay
+    KEY/rows         the rows, one after another; locked (shared) by everyone who reads them, so that they stay
     KEY/facts.npz    arrays that belong to the rows, and the size of `rows`
     KEY/NAME.json    what was worked out from the rows later
 

@@ -1,6 +1,6 @@
 """Orders for few labels: an epoch that is a number of batches, and batches of labeled and unlabeled examples.
 
-An epoch that is no pass over the data takes the next rows of an endless sequence of passes, each shuffled anew; where
+An epoch that is no pass over the data takes the next rows of an endless sequence of passes, each shuffled again; where
 in it an epoch begins follows from its number. So all of this is a pure function of (seed, epoch) too.
 """
 

@@ -1,4 +1,4 @@
-"""Bytes put one behind the other: in memory while they are few, then in a nameless file."""
+"""Bytes put one after another: in memory while they are few, then in a nameless file."""
 
 import mmap
 import tempfile

@@ -5,7 +5,7 @@ equation 14, without its coverage term); the length counts the end token. All se
 once, and what is found for one does not depend on the others. Each step takes the 2k best continuations of a
 sentence's k hypotheses. End tokens among the best k finish a hypothesis, and the k best others go on. A sentence is
 done when k hypotheses have finished, or when no unfinished one can still reach the n best; it then leaves the batch.
-At the greatest length only the end token is allowed. With a beam as wide as the number of sequences this is exact.
+At the maximum length only the end token is allowed. With a beam as wide as the number of sequences this is exact.
 
 Shapes: B sentences, R of them not done, k hypotheses each, N = R * k, V vocabulary, T tokens so far.
 """
@@ -81,7 +81,7 @@ def beam_search(
 class _Search:
     """The hypotheses of the sentences that are not done, and those that have finished.
 
-    limits: (B,) the greatest length of each sentence.
+    limits: (B,) the maximum length of each sentence.
     """
 
     def __init__(self, limits: Tensor, beam_size: int, alpha: float, n_best: int) -> None:

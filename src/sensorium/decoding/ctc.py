@@ -56,7 +56,7 @@ def greedy(log_probs: Tensor, lengths: Tensor) -> list[CTCHypothesis]:
 
 @torch.no_grad()
 def greedy_tokens(log_probs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Only the tokens of the most probable paths, (B, U) with 0 behind the end, and how many there are, (B,).
+    """Only the tokens of the most probable paths, (B, U) with 0 past the end, and how many there are, (B,).
 
     log_probs: (B, T, V). lengths: (B,) frames. Everything stays on the device.
     """

@@ -23,7 +23,7 @@ from sensorium.decoding.ctc import BLANK, CTCHypothesis
 from sensorium.errors import RequestError
 
 _EMPTY = 3202034522624059733  # the empty prefix's number; a small one would be as good as a token's
-_NONE, _DEAD, _NO_PARENT = -3, -1, -2  # in the place of a prefix's number
+_NONE, _DEAD, _NO_PARENT = -3, -1, -2  # instead of a prefix's number
 _MULTIPLIER = 6364136223846793005  # Knuth's, for 64 bits
 _NEVER = -torch.inf
 

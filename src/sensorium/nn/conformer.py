@@ -95,7 +95,7 @@ class ConformerBlock(nn.Module):
 
 
 class Conformer(nn.Module):
-    """Blocks one behind the other, which share the table of positions. Arguments as in ConformerBlock; depth: blocks.
+    """Blocks one after another, which share the table of positions. Arguments as in ConformerBlock; depth: blocks.
 
     Raises RequestError for a width that does not divide by twice the heads, and for an even kernel.
     """

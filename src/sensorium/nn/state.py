@@ -8,7 +8,7 @@ State = tuple[Tensor, ...]
 
 
 class Carrying(Protocol):
-    """A model that says whether training continues from the state after the batch before."""
+    """A model that says whether training continues from the state after the previous batch."""
 
     carries_state: bool
 

@@ -111,7 +111,7 @@ def load_weights(
 ) -> WeightReport:
     """Copy into the model every tensor whose name and shape match, and report the others.
 
-    The head is loaded as a whole or not at all: if any of its tensors differs in shape, all of it stays as it is. If
+    The head is loaded as a atomically: if any of its tensors differs in shape, all of it is unchanged. If
     more names match when the beginning of the file's is exchanged ("backbone.body." for "backbone."), it is. A first
     convolution of other channels or of a smaller kernel takes the file's filters as `_fit_stem` brings them there.
 

@@ -95,7 +95,7 @@ def one_cycle(
 ) -> LambdaLR:
     """A triangle: from start straight up to the peak, then straight down to final.
 
-    After Smith 2018 (1803.09820, section 4.3), who also cycles the momentum; here the momentum stays as it is.
+    After Smith 2018 (1803.09820, section 4.3), who also cycles the momentum; here the momentum is unchanged.
 
     peak_at: share of the training at which the peak is reached. start, final: shares of the peak.
     """

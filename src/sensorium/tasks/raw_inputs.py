@@ -114,7 +114,7 @@ def _is_text(start: bytes) -> bool:
 
 
 def _no_paths(start: bytes) -> str | None:
-    """What is on standard input in the place of paths; None for what may be paths."""
+    """What is on standard input instead of paths; None for what may be paths."""
     if known := _file_kind(start):
         return known
     # A path of another encoding has no control characters either.

@@ -45,7 +45,7 @@ class TextEncoder:
 
 
 def padded(sequences: list[list[int]], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Token ids -> (B, T) int64 filled up with pad_id, and lengths (B,)."""
+    """Token ids -> (B, T) int64 padded with pad_id, and lengths (B,)."""
     lengths = torch.tensor([len(ids) for ids in sequences])
     batch = torch.full((len(sequences), int(lengths.max())), pad_id)
     for row, ids in enumerate(sequences):

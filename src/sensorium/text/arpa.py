@@ -12,7 +12,7 @@ Words = tuple[str, ...]
 
 
 class Tables(NamedTuple):
-    """What a file holds. order: the greatest length. log10: of each n-gram. backoff: log10, of those that have one."""
+    """What a file holds. order: the maximum length. log10: of each n-gram. backoff: log10, of those that have one."""
 
     order: int
     log10: dict[Words, float]
@@ -82,7 +82,7 @@ def _count(number: int, line: str, length: int) -> int:
 
 
 def _add_ngram(number: int, line: str, length: int, tables: Tables) -> None:
-    """Reads "probability, words, weight"; a file with spaces in the place of the tabs is accepted."""
+    """Reads "probability, words, weight"; a file with spaces instead of the tabs is accepted."""
     value, *rest = line.split("\t") if "\t" in line else line.split(" ")
     if "\t" not in line:
         rest = [" ".join(rest[:length]), *rest[length:]]

@@ -137,7 +137,7 @@ def _count(sentences: Iterable[str], order: int) -> list[Counter[Words]]:
 
 
 def _adjusted(counts: list[Counter[Words]]) -> list[Counter[Words]]:
-    """In the place of counts below the greatest length: how many different words stand before the n-gram.
+    """Instead of counts below the maximum length: how many different words stand before the n-gram.
 
     Before <s> nothing stands, so what begins with it keeps its count.
     """

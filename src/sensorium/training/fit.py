@@ -115,7 +115,7 @@ class Training:
 
 
 def _check_interval(trainer: pl.Trainer, batches: int) -> None:
-    """Refuses a validation every so many batches of an epoch that has fewer."""
+    """Rejects a validation every so many batches of an epoch that has fewer."""
     limit, interval = trainer.limit_train_batches, trainer.val_check_interval
     batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
     if isinstance(interval, int) and interval > batches and trainer.check_val_every_n_epoch is not None:
@@ -177,7 +177,7 @@ def build_task(config: RunConfig, model: nn.Module, data: Data) -> TaskModule:
 
 
 def _check_batch(task: TaskModule, data: Data) -> None:
-    """Refuses the module of another task, which cannot read batches of this data. One that does not say what it reads
+    """Rejects the module of another task, which cannot read batches of this data. One that does not say what it reads
     is taken at its word.
     """
     wanted = hints_of(type(task).step).get("batch")
@@ -190,7 +190,7 @@ def _check_batch(task: TaskModule, data: Data) -> None:
 
 
 def _check_criterion(config: RunConfig) -> None:
-    """Refuses an optimizer that is made for one criterion beside another."""
+    """Rejects an optimizer that is made for one criterion beside another."""
     needed, found = config.optimizer.get("criterion"), config.task.get("criterion")
     if needed not in (None, found):
         said = f"task.criterion is {found}" if found else "this task has no criterion to choose"
@@ -198,7 +198,7 @@ def _check_criterion(config: RunConfig) -> None:
 
 
 def _augmentation(section: Section, spec: Spec) -> Any:
-    """Refuses an augmentation that is made for another task."""
+    """Rejects an augmentation that is made for another task."""
     augment = instantiate("augment", section)
     task = registry.of(spec)
     if augment.active and augment.takes != task.augmentation:
@@ -278,7 +278,7 @@ def _samples(config: RunConfig, data: Data, run: RunFolder) -> list[pl.Callback]
 
 
 def judged_by(best: tuple[str, str], section: Section) -> dict[str, Any]:
-    """A callback's section with monitor=auto and mode=auto replaced by what a task goes by (`TaskModule.best`)."""
+    """A callback's section with monitor=auto and mode=auto replaced by what a task monitors (`TaskModule.best`)."""
     choices = dict(zip(("monitor", "mode"), best, strict=True))
     return {**section} | {key: choice for key, choice in choices.items() if section.get(key) == "auto"}
 

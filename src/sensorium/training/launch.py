@@ -76,7 +76,7 @@ def cores() -> int:
 
 
 def check_devices(trainer: Mapping[str, Any]) -> None:
-    """Refuses devices that this machine does not have, nodes that are never started, and a strategy that they cannot
+    """Rejects devices that this machine does not have, nodes that are never started, and a strategy that they cannot
     carry out.
     """
     device = device_of(str(trainer["accelerator"]))
@@ -164,7 +164,7 @@ def spawn(run: RunFolder, processes: int, *, lock: int | None = None) -> int:
 
 
 def _check_memory(processes: int) -> None:
-    """Refuses more processes than fit: each needs at least what this one has, which has built and read nothing yet.
+    """Rejects more processes than fit: each needs at least what this one has, which has built and read nothing yet.
 
     Only Linux says how much is free.
     """

@@ -42,7 +42,7 @@ def resolve(config: RunConfig, *, data: Data, model: nn.Module, say: Callable[[s
 
 
 def _check_meaningful(config: RunConfig, data: Data) -> None:
-    """Refuses keys of other tasks: they would have no effect."""
+    """Rejects keys of other tasks: they would have no effect."""
     plan = BatchPlan(size=1, shuffle=False, seed=0)
     if config.batch_tokens is not None and not data.train.order(plan).by_tokens:
         raise RequestError(

@@ -1,4 +1,4 @@
-"""debug=trace: every activation, gradient and update of a small net's first step on one image, by number.
+"""debug=trace: every activation, gradient and update of a small network's first step on one image, by number.
 
 Computed in float64, so that the gradients of backpropagation (D. Rumelhart, G. Hinton and R. Williams, "Learning
 representations by back-propagating errors", Nature 323, 1986) can be held against finite differences of the loss.
@@ -34,7 +34,7 @@ AGREEMENT = 1e-6  # of gradient and difference, as a share of the largest gradie
 
 
 class Activation(NamedTuple):
-    """What a part of the net gave: its name, and the values (1, ...) with their gradient once backward has been."""
+    """What a part of the network gave: its name, and the values (1, ...) with their gradient once backward has been."""
 
     name: str
     values: Tensor
@@ -50,7 +50,7 @@ class Check(NamedTuple):
 
 
 def show(config: RunConfig, *, data: Data, model: nn.Module, say: Callable[[str], None]) -> None:
-    """Says it all, a line or a block of numbers at a time, for the row config.trace; the model stays as it is.
+    """Says it all, a line or a block of numbers at a time, for the row config.trace; the model is unchanged.
 
     Raises RequestError for a row that is not there, for a model with too many weights or none that learn, and for data
     other than images.
@@ -81,7 +81,7 @@ def show(config: RunConfig, *, data: Data, model: nn.Module, say: Callable[[str]
 
 
 def forward(task: TaskModule, batch: Any) -> tuple[Tensor, list[Activation]]:
-    """The training loss, (), and what every part of the net gave on the way, in order, the prepared input first."""
+    """The training loss, (), and what every part of the network gave on the way, in order, the prepared input first."""
     found: list[Activation] = []
 
     def keep(name: str) -> Callable[..., None]:
@@ -223,7 +223,7 @@ def _block(name: str, values: Tensor | None) -> str:
     """A name with its shape, and the numbers of the one example, (1, ...) or (steps, ...), below."""
     if values is None:
         return f"{name}: none"
-    # Of a net that looks at its image for several steps, all of them.
+    # Of a network that looks at its image for several steps, all of them.
     numbers = (values[0] if len(values) == 1 else values).detach().numpy() + 0.0  # no -0
     shape = "x".join(map(str, numbers.shape)) or "1"
     rows = numbers.reshape(-1, numbers.shape[-1]) if numbers.ndim else numbers.reshape(1, 1)

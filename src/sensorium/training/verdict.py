@@ -1,4 +1,4 @@
-"""What a training came to, in one line: the metric its task goes by, how sure it is, and what no model would get."""
+"""What a training came to, in one line: the metric its task monitors, how sure it is, and what no model would get."""
 
 from typing import NamedTuple
 

@@ -16,7 +16,7 @@ def random_boxes(
     """One box inside each image (B, C, H, W): top, left, height, width, each (B,) in whole pixels, as float.
 
     scale: smallest and largest area, as a share of the image. ratio: smallest and largest width / height, on top of
-    the image's own, even on a logarithmic scale. A side longer than the image is cut to it.
+    the image's own, even on a logarithmic scale. A side longer than the image is truncated to it.
     """
     area, shape, down, right = random.uniform(4).unbind(1)
     area = scale[0] + (scale[1] - scale[0]) * area

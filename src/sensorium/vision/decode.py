@@ -273,7 +273,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 def _from_numbers(numbers: np.ndarray, top: int) -> Image.Image:
     """(H, W) numbers from 0 to top as gray from 0 to 255."""
     low, high = numbers.min(), numbers.max()
-    if not (low >= 0 and high <= top):  # written so that NaN is refused too
+    if not (low >= 0 and high <= top):  # written so that NaN is rejected too
         raise ValueError(f"its values run from {low:g} to {high:g}; 0 to {top} is expected of mode {numbers.dtype}")
     return Image.fromarray(np.rint(numbers * (255 / top)).astype(np.uint8))
 

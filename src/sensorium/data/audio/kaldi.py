@@ -43,7 +43,7 @@ class Kaldi(SpeechSettings, HoldOut):
     folders in root; None finds train, val (dev) and test. Splits that are not there are held out of train.
 
     A line of wav.scp names a file, absolute or seen from the folder of wav.scp or from one of those above it. A
-    command, which ends in "|", is refused and never run. The file
+    command, which ends in "|", is rejected and never run. The file
     segments, where there is one, cuts utterances out of recordings; utt2spk names speakers.
     """
 
@@ -95,7 +95,7 @@ class _Folder:
     def __init__(self, found: AudioListing, folder: Path, split: str) -> None:
         self._found, self._folder, self._split = found, folder, split
         self._bases: dict[Path, Path] = {}  # the folder that paths of a folder are seen from
-        self._bad: set[str] = set()  # what a line that is refused names
+        self._bad: set[str] = set()  # what a line that is rejected names
 
     def add_all(self) -> None:
         """Adds every utterance of `text`, and what is wrong with lines of the files; notes what is not read."""

@@ -191,7 +191,7 @@ class Rows:
 
     def _row_among(self, lines: list[str], before: Cells, after: Cells) -> str | None:
         if not self._kinds.tell and self._separator != "\t":
-            # Nothing tells a row from a line with as many commas; where all are alike they are no text.
+            # Nothing tells a row from a line with as many commas; where all are identical they are no text.
             between = [line for line in lines[1:-1] if line.strip()]
             alike = [
                 line for line in between if self._separator + " " not in line and len(self._cut(line)) == self._width

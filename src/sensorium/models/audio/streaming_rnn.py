@@ -100,7 +100,7 @@ class StreamingRNN(nn.Module):
         """Goes on listening; returns the log-probabilities (B, t', V) that are now certain, and the next state.
 
         features: (B, t, F), the next t frames of B sounds that began together; t may be 0, and so may t'. state: what
-        the call before returned; None at the beginning. All that is returned until `flush`, one behind the other, is
+        the call before returned; None at the beginning. All that is returned until `flush`, one after another, is
         what `forward` says of the whole.
         """
         if state is None:

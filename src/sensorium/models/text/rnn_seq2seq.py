@@ -163,7 +163,7 @@ class RNNSeq2Seq(nn.Module):
 
         query: (N, U, hidden_size). coverage: (N, S).
 
-        Rows that share a source stand one behind the other in time while they look.
+        Rows that share a source stand one after another in time while they look.
         """
         keys, values, mask = memory
         shape, sources = query.shape[:2], len(keys)

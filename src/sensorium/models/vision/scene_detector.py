@@ -5,7 +5,7 @@ are: Z. Liu, T. Zheng, G. Xu, Z. Yang, H. Liu and D. Cai, "Training-time-friendl
 detection" (TTFNet), 2019, arXiv 1909.00700, on the heat maps of X. Zhou, D. Wang and P. Kraehenbuehl, "Objects as
 points" (CenterNet), 2019, arXiv 1904.07850, and the distances of Z. Tian et al., "FCOS", 2019, arXiv 1904.01355.
 
-What differs: a residual net of our own, joined by lateral sums (Lin et al. 2017, arXiv 1612.03144) instead of
+What differs: a residual network of our own, joined by lateral sums (Lin et al. 2017, arXiv 1612.03144) instead of
 deformable convolutions; one Gaussian serves both losses; every box weighs alike; the distances are exponentials; a
 loose non-maximum suppression takes away what neighboring peaks find twice.
 """

@@ -141,7 +141,7 @@ def _cut_head(network: nn.Module) -> int:
 def adapt_stem(network: nn.Module, *, name: str, in_channels: int, small: bool, keep: bool) -> None:
     """Fit the first convolution to the channels and, for small images, stop it and the next pooling from shrinking.
 
-    keep: carry the weights over, else start anew with He's.
+    keep: carry the weights over, else start again with He's.
     """
     path, conv = next((path, layer) for path, layer in network.named_modules() if isinstance(layer, nn.Conv2d))
     small = small and conv.stride[0] > 1 and _family(name) != "vision_transformer"

@@ -30,7 +30,7 @@ FULL_SIZE = 800  # pixels of the longer side that torchvision's anchors are made
 
 
 class _AsTheyAre(nn.Module):
-    """In the place of torchvision's transform, which scales and normalizes: the data has done both."""
+    """Instead of torchvision's transform, which scales and normalizes: the data has done both."""
 
     def forward(self, images: Tensor, targets: Any = None) -> tuple[ImageList, Any]:
         """images: (B, 3, H, W)."""

@@ -14,7 +14,7 @@ from sensorium.tasks.training_module import OptimizationConfig, StepResult, Task
 
 
 class SegmentationModule(TaskModule):
-    """Images to class numbers of their pixels; means are over pixels, and VOID ones count for nothing.
+    """Images to class numbers of their pixels; means are over pixels, and VOID ones are ignored.
 
     num_classes: K. preparation: a batch's inputs to what the model sees. loss: what training lowers, as
     `losses.segmentation` has it. label_smoothing: share of the target that cross-entropy spreads evenly over all

@@ -52,7 +52,7 @@ class TranslationPredictor(Predictor):
     """A translation model ready to predict. An empty text stays empty.
 
     truncated: how many texts so far were longer than the model reads; their ends were dropped. unended: how many
-    translations were cut at their greatest length. unknown: words that the model does not know and that were lost.
+    translations were cut at their maximum length. unknown: words that the model does not know and that were lost.
     """
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
