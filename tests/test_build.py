@@ -169,7 +169,7 @@ def test_freezing() -> None:
 
 
 def test_published_weights_that_nobody_published() -> None:
-    with pytest.raises(RequestError, match="nobody publishes weights for this model"):
+    with pytest.raises(RequestError, match="this model has no published weights"):
         build_model(MODEL | {"pretrained": True}, SPEC, seed=0)
 
 
@@ -275,9 +275,9 @@ def test_vectors_take_the_place_of_the_embedding_of_known_words(tmp_path: Path) 
     model = build_model(section, text, seed=0, say=told.append)
     assert model.embedding.weight[5].tolist() == [1, 2, 3, 4]
     assert "vectors: 50.0 % of the vocabulary" in told[0]
-    with pytest.raises(RequestError, match=r"vectors of 4 numbers, the model of 3\.\nSay model\.embedding_size=4"):
+    with pytest.raises(RequestError, match=r"vectors of 4 numbers, the model of 3\.\nSet model\.embedding_size=4"):
         build_model(section | {"width": 3}, text, seed=0)
-    with pytest.raises(RequestError, match=r"model\.vectors is for models of text"):
+    with pytest.raises(RequestError, match=r"model\.vectors is for text models"):
         build_model(MODEL | {"vectors": str(tmp_path / "vectors.txt")}, SPEC, seed=0)
 
 

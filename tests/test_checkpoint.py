@@ -120,7 +120,7 @@ def test_other_files_are_told_apart(tmp_path: Path) -> None:
     cut.write_bytes(written(tmp_path / "whole.ckpt").read_bytes()[:-100])
     empty.write_bytes(b"")
     for path, message in (
-        (plain, "is not a Sensorium checkpoint: it carries no config and no class names"),
+        (plain, "is not a Sensorium checkpoint: it has no config and no class names"),
         (text, "is not a checkpoint"),
         (cut, "is incomplete"),
         (empty, "is not a checkpoint"),
@@ -136,7 +136,7 @@ def test_a_checkpoint_with_a_part_missing_is_refused(tmp_path: Path, key: str) -
     whole = payload()
     del whole[key]
     checkpoint.save_atomically(whole, tmp_path / "best.ckpt")
-    with pytest.raises(RequestError, match=f"is not a whole Sensorium checkpoint: '{key}'"):
+    with pytest.raises(RequestError, match=f"is not a complete Sensorium checkpoint: '{key}'"):
         checkpoint.read(tmp_path / "best.ckpt")
 
 
@@ -204,7 +204,7 @@ def test_the_newest_that_opens_is_taken(tmp_path: Path) -> None:
     written(last)
     assert checkpoint.newest_readable([last, previous]) == (last, None)
     last.write_bytes(last.read_bytes()[:500])
-    note = "last.ckpt is incomplete; going on from previous.ckpt, the one before it."
+    note = "last.ckpt is incomplete; resuming from previous.ckpt, the previous one."
     assert checkpoint.newest_readable([last, previous]) == (previous, note)
     previous.write_bytes(b"")
     with pytest.raises(RequestError, match=r"last.ckpt and previous.ckpt cannot be read: .*\n.*resume_from_start=true"):
@@ -231,7 +231,7 @@ def test_the_newest_that_opens_is_taken(tmp_path: Path) -> None:
 def test_targets_of_others_are_refused(section: str, target: str) -> None:
     with pytest.raises(RequestError, match="not Sensorium's own") as caught:
         check_targets(section, {"_target_": target})
-    assert "say trust=true" in str(caught.value)
+    assert "set trust=true" in str(caught.value)
     for nested in ({"inner": [{"_target_": target}]}, [{"a": {"_target_": target}}]):
         with pytest.raises(RequestError, match="not Sensorium's own"):
             check_targets(section, nested)
@@ -275,5 +275,5 @@ def test_a_description_with_something_wrong_in_it_is_refused(tmp_path: Path, pla
     section[keys[-1]] = value
     path = tmp_path / "odd.ckpt"
     torch.save(payload, path)
-    with pytest.raises(RequestError, match=r"odd\.ckpt (is not a whole Sensorium checkpoint|has checkpoint format)"):
+    with pytest.raises(RequestError, match=r"odd\.ckpt (is not a complete Sensorium checkpoint|has checkpoint format)"):
         checkpoint.read(path)

@@ -233,7 +233,7 @@ def test_a_full_disk_is_said_with_the_name_of_the_file_and_leaves_the_old_one(tm
     ):
         f.write("x" * 50000)
     with pytest.raises(
-        RunError, match=f"{path}: could not be written .File too large.. The one before it is untouched"
+        RunError, match=f"{path}: could not be written .File too large.. The previous file is unchanged"
     ):
         save_atomically({"weights": torch.zeros(5000)}, path)
     assert path.read_text() == "old"

@@ -65,8 +65,8 @@ def test_a_head_for_as_many_other_classes_begins_anew(tmp_path: Path) -> None:
     head = ours["head"].weight.clone()
     assert started(tmp_path, theirs, digits, ours, clothes) == [
         "2 of the model's 4 tensors loaded.",
-        "head.weight: for 0, 1, 2 ... and 1 more in the file: left as initialised",
-        "head.bias: for 0, 1, 2 ... and 1 more in the file: left as initialised",
+        "head.weight: for 0, 1, 2 ... and 1 more in the file: left as initialized",
+        "head.bias: for 0, 1, 2 ... and 1 more in the file: left as initialized",
     ]
     assert torch.equal(ours["head"].weight, head)
     assert torch.equal(ours["body"].weight, theirs["body"].weight)
@@ -82,7 +82,7 @@ def test_words_that_both_vocabularies_have_keep_their_vectors(tmp_path: Path) ->
     told = started(tmp_path, theirs, text_spec("a", "b", "c"), ours, text_spec("c", "x", "a", "y"))
     assert told == [
         "5 of the model's 5 tensors loaded.",
-        "embedding.weight: 6 of 8 words are in the file, the others begin anew.",
+        "embedding.weight: 6 of 8 words are in the file; the others start random.",
     ]
     expected = before.clone()
     expected[:4], expected[4], expected[6] = (theirs.embedding.weight.detach()[rows] for rows in (slice(4), 6, 4))
@@ -107,8 +107,8 @@ def test_a_classifier_starts_from_a_language_model(tmp_path: Path) -> None:
     told = started(tmp_path, theirs, language_spec("a", "b"), ours, text_spec("a", "b", classes=classes))
     assert told == [
         "3 of the model's 5 tensors loaded.",
-        "head.weight: for no classes in the file: left as initialised",
-        "head.bias: for no classes in the file: left as initialised",
+        "head.weight: for no classes in the file: left as initialized",
+        "head.bias: for no classes in the file: left as initialized",
     ]
 
 
@@ -121,7 +121,7 @@ def test_of_two_vocabularies_nothing_is_guessed(tmp_path: Path) -> None:
 
     told = started(tmp_path, Reader(5, 5), spec("a"), Reader(5, 5), spec("c"))
     assert told[0] == "2 of the model's 5 tensors loaded."
-    assert told[1] == "embedding.weight: other words in the file: left as initialised"
+    assert told[1] == "embedding.weight: other words in the file: left as initialized"
 
 
 def test_a_folder_is_no_file_of_weights(tmp_path: Path) -> None:

@@ -81,11 +81,11 @@ class Model:
         (H, W, C), a tensor (C, H, W), uint8, uint16 or float from 0 to 1, a PIL image; an array or tensor of four
         dimensions is that many images. With a pixel_range, the checkpoint's or given, arrays hold numbers of any type
         in its units. Audio: a path, the bytes of a file, or a pair of samples (N,) and their rate in hertz. Text:
-        str, or UTF-8 bytes. Language models: a prompt. In the place of bytes a file opened in binary mode is read.
+        str, or UTF-8 bytes. Language models: a prompt. Instead of bytes a file opened in binary mode is read.
         A path alone may be a folder or a glob, as in `sensorium predict`.
 
-        errors: "return" gives an unreadable input as a prediction whose `error` says why; "raise" raises it as a
-        RequestError. The other options are those of `sensorium predict`.
+        errors: "return" gives an unreadable input as a prediction whose `error` gives the reason; "raise" raises it as
+        a RequestError. The other options are those of `sensorium predict`.
         """
         if errors not in ("return", "raise"):
             raise RequestError(f'errors={errors!r} is not possible. Allowed: "return" or "raise".')
@@ -128,7 +128,7 @@ class Model:
 
         overrides: as on the command line, `dataset=NAME` and `dataset.KEY=VALUE`. dataset_root, dataset_path: short for
         dataset.root and dataset.path. split: train, val, test or all; None for test, or for all of other data that has
-        no test split. Raises RequestError as `sensorium eval` refuses.
+        no test split. Raises RequestError as `sensorium eval` rejects.
         """
         chosen = {} if decoding is None else decoding
         schema.check("eval", {"split": split, "batch_size": batch_size, "on_bad": on_bad, "decoding": chosen})

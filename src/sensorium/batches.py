@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-VOID = 255  # of a mask's pixel: it belongs to no class and counts for nothing
-IGNORED = -100  # a target that counts for nothing; what torch's losses leave out unless told otherwise
+VOID = 255  # of a mask's pixel: it belongs to no class and is ignored
+IGNORED = -100  # an ignored target; what torch's losses ignore by default
 
 
 class ImageBatch(NamedTuple):
-    """A batch of labelled images.
+    """A batch of labeled images.
 
     images: (B, C, H, W) uint8 as cut from the store, or, of more than 8 bits, float in [0, 1].
     labels: (B,) int64 class numbers.
@@ -45,7 +45,7 @@ class TagBatch(NamedTuple):
 
 
 class Boxes(NamedTuple):
-    """What there is to find in a batch of images, each list filled up to the longest.
+    """What there is to find in a batch of images, each list padded to the longest.
 
     boxes: (B, M, 4) float32, left, top, right and bottom in pixels of the image as it is in the batch, from its upper
     left corner. labels: (B, M) int64 class numbers; IGNORED where there is no box. difficult: (B, M) bool, boxes that
@@ -96,9 +96,9 @@ class MaskBatch(NamedTuple):
 
 
 class TextBatch(NamedTuple):
-    """A batch of labelled texts.
+    """A batch of labeled texts.
 
-    tokens: (B, T) int64, filled up with pad_id. lengths: (B,) int64 tokens of each text. labels: (B,) int64 class
+    tokens: (B, T) int64, padded with pad_id. lengths: (B,) int64 tokens of each text. labels: (B,) int64 class
     numbers. indices: (B,) int64 row of each example in its split.
     """
 
@@ -131,7 +131,7 @@ class ImageRegressionBatch(NamedTuple):
 class TextRegressionBatch(NamedTuple):
     """A batch of texts and their numbers.
 
-    tokens: (B, T) int64, filled up with pad_id. lengths: (B,) int64 tokens of each text. targets, indices: as in an
+    tokens: (B, T) int64, padded with pad_id. lengths: (B,) int64 tokens of each text. targets, indices: as in an
     `ImageRegressionBatch`.
     """
 
@@ -146,10 +146,10 @@ class TextRegressionBatch(NamedTuple):
 
 
 class LanguageBatch(NamedTuple):
-    """Stretches of running text and what follows each token.
+    """Segments of running text and what follows each token.
 
     tokens: (B, T) int64. targets: (B, T) int64, the token after each, or IGNORED. indices: (B,) int64 where in the
-    text each stretch begins.
+    text each segment begins.
     """
 
     tokens: Tensor
@@ -164,7 +164,7 @@ class LanguageBatch(NamedTuple):
 class TranslationBatch(NamedTuple):
     """Sentences and their translations.
 
-    source: (B, S) int64 ending in EOS, filled up with pad_id. lengths: (B,) int64 tokens of each source. target_in:
+    source: (B, S) int64 ending in EOS, padded with pad_id. lengths: (B,) int64 tokens of each source. target_in:
     (B, U) int64, BOS and the translation. target_out: (B, U) int64, the translation and EOS, then IGNORED. indices:
     (B,) int64 row of each pair in its split.
     """
@@ -181,10 +181,10 @@ class TranslationBatch(NamedTuple):
 
 
 class AudioBatch(NamedTuple):
-    """A batch of labelled recordings.
+    """A batch of labeled recordings.
 
-    signal: (B, N) float32 samples from -1 to 1, zeros behind the end; or (B, T, F) float32 features before
-    normalisation, where the dataset keeps those. lengths: (B,) int64 samples or frames. labels: (B,) int64 class
+    signal: (B, N) float32 samples from -1 to 1, zeros past the end; or (B, T, F) float32 features before
+    normalization, where the dataset keeps those. lengths: (B,) int64 samples or frames. labels: (B,) int64 class
     numbers. indices: (B,) int64 row of each example in its split.
     """
 
@@ -199,7 +199,7 @@ class AudioBatch(NamedTuple):
 
 
 class SpeechBatch(NamedTuple):
-    """A batch of recordings and what is said in them.
+    """A batch of recordings and their transcripts.
 
     signal, lengths, indices: as in a `AudioBatch`. targets: (B, U) int64 tokens of each transcript, then 0.
     target_lengths: (B,) int64 tokens of each transcript.

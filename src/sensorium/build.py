@@ -75,7 +75,7 @@ def locate(target: str) -> Any:
 
 
 def check_targets(section: str, value: Any) -> None:
-    """Refuses a target that is not of Sensorium's own modules for this section.
+    """Rejects a target that is not of Sensorium's own modules for this section.
 
     The object's own module counts, not the path: `sensorium.runs.os.system` is a path into another module.
     """
@@ -87,7 +87,7 @@ def check_targets(section: str, value: Any) -> None:
             if found is None or not f"{getattr(found, '__module__', '')}.".startswith(allowed):
                 raise RequestError(
                     f"The config in this checkpoint names {target} in section {section!r}; it is not Sensorium's own."
-                    "\nIf you know where the file comes from, say trust=true."
+                    "\nIf you trust the source of the file, set trust=true."
                 )
         for inner in value.values():
             check_targets(section, inner)
@@ -113,7 +113,7 @@ def instantiate(section: str, config: Config, **offered: Any) -> Any:
     """Builds a config section's `_target_`, and those nested in it. From `offered` it gets what its signature asks for.
 
     Raises RequestError for a target that is not what the section is for, for a key that it does not take, with the
-    nearest one it does, and for a value that its annotation excludes or that it refuses.
+    nearest one it does, and for a value that its annotation excludes or that it rejects.
     """
     target = config.get("_target_") if isinstance(config, Mapping) else None
     if target is None:
@@ -192,13 +192,13 @@ def build_model(model: Config, spec: Spec, *, seed: int, name: str | None = None
     if isinstance(pretrained, str) or (pretrained and init is not None):
         raise RequestError(
             f"model.pretrained={str(pretrained).lower()}: this is for published weights, true or false.\n"
-            f"To start from a file of weights say model.init={pretrained if init is None else init}, and leave it out."
+            f"To start from a file of weights set model.init={pretrained if init is None else init}, and leave it out."
         )
     if pretrained:
         section["pretrained"] = True
         if "pretrained" not in inspect.signature(locate(str(section["_target_"]))).parameters:
             raise RequestError(
-                "model.pretrained=true: nobody publishes weights for this model.\n"
+                "model.pretrained=true: this model has no published weights.\n"
                 "Give a checkpoint with model.init=FILE, or take a model of torchvision or timm, such as resnet18."
             )
     name = name or str(section["_target_"])
@@ -216,7 +216,7 @@ def build_model(model: Config, spec: Spec, *, seed: int, name: str | None = None
         if report is not None:
             check_loaded(report)
         elif not pretrained and say is not None:
-            say("model.freeze=backbone freezes random weights: neither model.init nor model.pretrained gave others.")
+            say("model.freeze=backbone would freeze random weights: neither model.init nor model.pretrained is set.")
     elif treatment["freeze"] is not None:
         raise unknown("part to freeze (model.freeze)", str(treatment["freeze"]), ["backbone"])
     return built
@@ -243,7 +243,7 @@ def fits(section: Config, spec: Spec) -> bool:
 
 
 def _try(name: str, model: nn.Module, spec: Spec) -> None:
-    """One example through the model, so that a pairing that cannot work is refused before training."""
+    """One example through the model, so that a pairing that cannot work is rejected before training."""
     try:
         found = dry_run(model, *spec.example())
     except REFUSALS as error:

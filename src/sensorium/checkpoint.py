@@ -74,7 +74,7 @@ def save_atomically(payload: dict[str, Any], path: Path) -> None:
         with replacing(path) as file:
             _save(payload, file)
     except OSError as error:
-        raise RunError(f"{path}: could not be written ({error.strerror}). The one before it is untouched.") from error
+        raise RunError(f"{path}: could not be written ({error.strerror}). The previous file is unchanged.") from error
 
 
 def _save(payload: dict[str, Any], file: BinaryIO) -> None:
@@ -91,10 +91,10 @@ def read_raw(path: Path) -> dict[str, Any]:
     """The whole payload on the CPU. Raises RequestError when the file is missing, truncated or not a checkpoint."""
     if not exists(path):
         raise RequestError(
-            f"There is no checkpoint {cut(path)}.{meant(path)}\nA training leaves one in RUN/checkpoints/best.ckpt."
+            f"There is no checkpoint {cut(path)}.{meant(path)}\nTraining writes RUN/checkpoints/best.ckpt."
         )
     if is_folder(path):
-        raise RequestError(f"{path} is a folder, and no run folder: there is no {path}/checkpoints/best.ckpt.")
+        raise RequestError(f"{path} is a folder but not a run folder: there is no {path}/checkpoints/best.ckpt.")
     if wrong := not_a_file(path):
         raise RequestError(f"{path} is {wrong}; a checkpoint is a file, such as RUN/checkpoints/best.ckpt.")
     try:
@@ -107,7 +107,7 @@ def read_raw(path: Path) -> dict[str, Any]:
         what = "is incomplete" if _starts_like_zip(path) else "is not a checkpoint"
         raise RequestError(f"{path} {what}: it cannot be opened as data ({type(error).__name__}).") from error
     if not isinstance(payload, dict) or KEY not in payload:
-        raise RequestError(f"{path} is not a Sensorium checkpoint: it carries no config and no class names.")
+        raise RequestError(f"{path} is not a Sensorium checkpoint: it has no config and no class names.")
     return _migrate(payload, path)
 
 
@@ -130,11 +130,11 @@ def _check_tensors(value: Any) -> None:
 
 
 def _check_whole(about: dict[str, Any], path: Path) -> None:
-    """Refuses a description that lacks a part which every format has, or has something else in its place."""
+    """Rejects a description that lacks a part which every format has, or has something else in its place."""
     wrong = [name for name in ("config", "spec") if not isinstance(about.get(name), dict)]
     if not wrong:
         config, spec = about["config"], about["spec"]
-        # What a training may have nothing to say in is left out, or null.
+        # What a training does not use is omitted, or null.
         sections = {name: config.get(name) or {} for name in ("decoding", "learning")}
         sections |= {name: config.get(name) for name in ("dataset", "model", "trainer")}
         wrong = [f"config.{name}" for name, section in sections.items() if not isinstance(section, dict)]
@@ -145,7 +145,7 @@ def _check_whole(about: dict[str, Any], path: Path) -> None:
         words["config.trainer.precision"] = None if wrong else config["trainer"].get("precision")
         wrong += [name for name, word in words.items() if not isinstance(word, str)]
     if wrong:
-        raise RequestError(f"{path} is not a whole Sensorium checkpoint: {wrong[0]} is missing or wrong.")
+        raise RequestError(f"{path} is not a complete Sensorium checkpoint: {wrong[0]} is missing or wrong.")
 
 
 def _starts_like_zip(path: Path) -> bool:
@@ -154,12 +154,12 @@ def _starts_like_zip(path: Path) -> bool:
 
 
 def _migrate(payload: dict[str, Any], path: Path) -> dict[str, Any]:
-    """Brings an older format up to date. A newer one is refused.
+    """Brings an older format up to date. A newer one is rejected.
 
     Format 1 knew images only, and did not say so. Format 2 had other names for tasks and for what trains them.
     """
     if not isinstance(payload[KEY], dict):
-        raise RequestError(f"{path} is not a whole Sensorium checkpoint: {KEY} is wrong.")
+        raise RequestError(f"{path} is not a complete Sensorium checkpoint: {KEY} is wrong.")
     found = payload[KEY].get("format")
     if not isinstance(found, int) or found > FORMAT:
         raise RequestError(
@@ -204,7 +204,7 @@ _ADDED_KEYS: dict[str, dict[str, Any]] = {
 
 
 def migrated_config(config: dict[str, Any]) -> dict[str, Any]:
-    """A config of any format with today's dotted paths and keys; a run's config.yaml likewise."""
+    """A config of any format with today's dotted paths and keys; the same for a run's config.yaml."""
     return {key: _brought_up_to_date(value) for key, value in config.items()}
 
 
@@ -235,7 +235,7 @@ def read(path: Path) -> Checkpoint:
             step=payload["global_step"],
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise RequestError(f"{path} is not a whole Sensorium checkpoint: {error} is missing or wrong.") from error
+        raise RequestError(f"{path} is not a complete Sensorium checkpoint: {error} is missing or wrong.") from error
 
 
 def averaged(checkpoints: list[Checkpoint]) -> Checkpoint:
@@ -271,11 +271,11 @@ def newest_readable(paths: list[Path], *, from_start: bool = False) -> tuple[Pat
         except RequestError:
             broken.append(path.name)
             continue
-        return path, f"{broken[0]} is incomplete; going on from {path.name}, the one before it." if broken else None
+        return path, f"{broken[0]} is incomplete; resuming from {path.name}, the previous one." if broken else None
     if broken and not from_start:
         raise RequestError(
             f"{' and '.join(broken)} cannot be read: this run can only start again from the beginning.\n"
-            "If that is what you want, say resume_from_start=true."
+            "To start again, add resume_from_start=true."
         )
     if broken:
         return None, f"{' and '.join(broken)} cannot be read; starting from the beginning."

@@ -1,6 +1,6 @@
-"""What goes wrong, said so that a person can act on it.
+"""Errors, worded so that the user can act on them.
 
-Two kinds, told apart by exit status: `RequestError` (2) when what was asked cannot be done as asked,
+Two kinds, distinguished by exit status: `RequestError` (2) when what was asked cannot be done as asked,
 `RunError` (1) when a sound request failed on its way. Both print as one or two lines, never a stack trace.
 """
 
@@ -17,7 +17,7 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u
 
 
 class SensoriumError(Exception):
-    """Base of every error that is meant to be read by a person."""
+    """Base of every error that is meant to be read by the user."""
 
     exit_status = 1
 
@@ -59,13 +59,13 @@ def unknown(kind: str, given: str, allowed: Iterable[str]) -> RequestError:
 
 
 def as_typed(value: Any) -> str:
-    """A value as a person writes it on the command line: null, true, [1,2]; on one line, and cut when it is long."""
+    """A value as it is written on the command line: null, true, [1,2]; on one line, and truncated when it is long."""
     if isinstance(value, list | tuple):
         text = f"[{','.join(as_typed(item) for item in value[:_LONGEST])}]"
     elif isinstance(value, Mapping):
         text = f"{{{','.join(f'{as_typed(key)}:{as_typed(inner)}' for key, inner in value.items())}}}"
     else:
-        # An integer of thousands of digits: Python itself refuses to write more than 4,300.
+        # An integer of thousands of digits: Python itself rejects to write more than 4,300.
         huge = isinstance(value, int) and value.bit_length() > 1000
         text = "null" if value is None else "a number of many digits" if huge else str(value)
     text = text.lower() if isinstance(value, bool) else " ".join(text.split())
@@ -76,8 +76,8 @@ LAYOUT = "\n\t"  # control characters that a text of several lines may have
 
 
 def printable(text: str, *, keep: str = "") -> str:
-    """A text of somebody else's (of a file, its name, a class) as a terminal may show it: what would move the cursor,
-    colour or hide what follows is written out, as in \\x1b[31m. keep: such characters that stay, as line feeds do.
+    """Untrusted text (of a file, its name, a class) as a terminal may show it: what would move the cursor,
+    color or hide what follows is written out, as in \\x1b[31m. keep: such characters that stay, as line feeds do.
     """
     return _UNPRINTABLE.sub(lambda found: found.group() if found.group() in keep else _escape(found.group()), text)
 

@@ -72,4 +72,4 @@ def record_problems(folder: Path, problems: tuple[Problem, ...], *, say: Callabl
     """What on_bad=skip dropped: listed in the folder, and counted in a line."""
     if problems and distributed.rank() == 0:
         write_csv(folder / "left_out.csv", [("place", "problem"), *((p.place, p.what) for p in problems)])
-        say(f"{counted(len(problems), 'problem')} in the data, left out and listed in {folder / 'left_out.csv'}")
+        say(f"{counted(len(problems), 'problem')} in the data, skipped and listed in {folder / 'left_out.csv'}")

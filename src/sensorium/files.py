@@ -1,4 +1,4 @@
-"""Files written whole or not at all: readers never see half a file, and a crash leaves the old one."""
+"""Files written atomically: readers never see half a file, and a crash leaves the old one."""
 
 import codecs
 import errno
@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from sensorium.errors import RequestError, nearest
 
-_WAIT = 10  # seconds for somebody to write to a pipe
+_WAIT = 10  # seconds to wait for a writer of a pipe
 STORED = "sensorium-stored"  # for `errors=` when text is written: nothing that a string can hold fails
 _DESCRIPTOR = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/(\d+)")
 _QUOTED = re.compile(r'[",;\t\r\n\0]|^\s|\s$')
@@ -73,7 +73,7 @@ def not_a_file(path: Path | str, *, pipe: bool = False) -> str | None:
 
 def opened_once(path: Path) -> BinaryIO:
     """A file, or a pipe, which is open once only: what was written to it would be lost. Raises OSError, also when
-    nobody writes to the pipe.
+    the pipe has no writer.
     """
     if not path.is_fifo():
         return path.open("rb")
@@ -83,18 +83,18 @@ def opened_once(path: Path) -> BinaryIO:
     waiting.register(descriptor, select.POLLIN | select.POLLHUP)
     if not waiting.poll(1000 * _WAIT):
         os.close(descriptor)
-        raise OSError(errno.ETIMEDOUT, f"it is a pipe that nobody writes to (for {_WAIT} s)")
+        raise OSError(errno.ETIMEDOUT, f"it is a pipe without a writer (waited {_WAIT} s)")
     os.set_blocking(descriptor, True)
     return os.fdopen(descriptor, "rb")
 
 
 def visible(name: str) -> bool:
-    """Whether a file or folder name is a person's own, not left by a system or a file browser."""
+    """Whether a file or folder name is the user's own, not left by a system or a file browser."""
     return not name.startswith(".") and name.lower() not in ("thumbs.db", "desktop.ini", "__macosx")
 
 
 def walk(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Every file that a person put into a folder and its sub-folders, by name, and the links that lead back up.
+    """Every file that the user put into a folder and its sub-folders, by name, and the links that lead back up.
 
     Links are followed, but not one to a folder it lies in. Hidden entries, and what file browsers leave, are skipped.
     Raises RequestError for a whole file system.
@@ -185,7 +185,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def _stream(path: Path) -> BinaryIO:
-    """A device or pipe, open to write. A file descriptor is written to from where it is: > FILE is not begun anew."""
+    """A device or pipe, open to write. A file descriptor is written to from where it is: > FILE is not begun again."""
     found = _DESCRIPTOR.fullmatch(str(path))
     if found is None:
         return path.open("wb")

@@ -1,6 +1,6 @@
-"""A person's own modules in the working directory: found when one is named, and hiding none that is installed.
+"""The user's own modules in the working directory: found when one is named, and hiding none that is installed.
 
-A file psutil.py or a folder wandb/ there is a person's own, also where no package of that name is installed and some
+A file psutil.py or a folder wandb/ there is the user's own, also where no package of that name is installed and some
 library tries to import it. `python -m sensorium` searches the working directory first. This file imports as little as
 can be, for what it imports may still be hidden.
 """

@@ -44,7 +44,7 @@ def start_from_weights(model: nn.Module, spec: Spec, path: Path, say: Say | None
                 left[name] = "other words in the file"
             else:
                 tensors[name], shared = found
-                notes.append(f"{name}: {shared:,} of {len(words[1]):,} words are in the file, the others begin anew.")
+                notes.append(f"{name}: {shared:,} of {len(words[1]):,} words are in the file; the others start random.")
     # Where shapes differ, they say more.
     left = {name: why for name, why in left.items() if name in tensors and tensors[name].shape == state[name].shape}
     report = load_weights(model, tensors, left=left)
@@ -62,7 +62,7 @@ def _words(spec: Mapping[str, Any]) -> Sequence[str]:
 def _by_word(
     theirs: Tensor, ours: Tensor, their_words: Sequence[str], our_words: Sequence[str]
 ) -> tuple[Tensor, int] | None:
-    """Our rows with theirs in the place of words that both have, and how many; None where a row is no word."""
+    """Our rows with theirs instead of words that both have, and how many; None where a row is no word."""
     if not our_words or len(theirs) != len(their_words) or len(ours) != len(our_words):
         return None
     if theirs.shape[1:] != ours.shape[1:]:
@@ -78,12 +78,12 @@ def start_from_vectors(model: nn.Module, spec: Spec, path: Path, say: Say | None
     """Puts published vectors into the model's embedding, for the words that have one."""
     table = next((m for m in model.modules() if isinstance(m, nn.Embedding)), None)
     if spec.embedded_tokenizer is None or table is None:
-        raise RequestError("model.vectors is for models of text that embed words; leave it out here.")
+        raise RequestError("model.vectors is for text models with word embeddings; omit it here.")
     vectors = read_vectors(path, tokenizer_from_dict(spec.embedded_tokenizer).tokens)
     if vectors.matrix.shape[1] != table.embedding_dim:
         raise RequestError(
             f"{path} has vectors of {vectors.matrix.shape[1]} numbers, the model of {table.embedding_dim}.\n"
-            f"Say model.embedding_size={vectors.matrix.shape[1]}."
+            f"Set model.embedding_size={vectors.matrix.shape[1]}."
         )
     with torch.no_grad():
         table.weight[vectors.found] = torch.from_numpy(vectors.matrix[vectors.found])

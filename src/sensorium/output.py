@@ -34,7 +34,7 @@ class PlainConsole(Console):
         super().print(*shown, **options)
 
     def on_broken_pipe(self) -> None:
-        """Leaves it to the command what happens when nobody reads its output any more; rich would end the program."""
+        """Leaves it to the command what happens when its output is closed; rich would end the program."""
         raise BrokenPipeError
 
 
@@ -143,7 +143,7 @@ def as_csv(records: Sequence[Record], *, header: bool = True) -> str:
 
 def formula_notes(paths: Iterable[Path]) -> list[str]:
     """A line for each CSV file with texts that a spreadsheet would run as formulas: the file has them as they are, for
-    programs (docs/decisions/0030), and a person who opens it should know.
+    programs (docs/decisions/0030), and the user who opens it should know.
     """
     notes = []
     for path in paths:
@@ -225,7 +225,7 @@ def opened(path: str | None) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def writing(path: str | None) -> Iterator[None]:
-    """Turns an OSError into one that names the output. A pipe that nobody reads any more stays what it is."""
+    """Turns an OSError into one that names the output. A broken pipe stays what it is."""
     try:
         yield
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""The config of one training, from the door on: frozen, typed, and the same thing that config.yaml holds.
+"""The config of one training, from the start: frozen, typed, and the same thing that config.yaml holds.
 
 What the command line composed is checked, then becomes a `RunConfig`; what is "auto" in it is resolved once
 (`training.resolve`), into another one. Nothing edits a config.
@@ -71,7 +71,7 @@ class RunConfig:
         try:
             return cls(**{key: value for key, value in values.items() if key in known and value is not None})
         except TypeError as error:
-            raise RunError(f"This config is not a whole one: {error}.") from error
+            raise RunError(f"This config is incomplete: {error}.") from error
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types only, as config.yaml and checkpoints store it."""

@@ -1,4 +1,4 @@
-"""Paths inside a run folder. No torch: what only needs to know where things lie starts at once."""
+"""Paths inside a run folder. No torch: code that needs only paths starts at once."""
 
 import fcntl
 import os
@@ -90,7 +90,7 @@ def locked(run: RunFolder) -> Iterator[int]:
 
 
 def check_unlocked(run: RunFolder) -> None:
-    """Raises RequestError as `locked` does; takes no lock. For whoever only asks, a missing folder is unlocked too."""
+    """Raises RequestError as `locked` does; takes no lock. A missing folder counts as unlocked."""
     if run.lock.exists():
         file = os.open(run.lock, os.O_RDONLY)
         try:

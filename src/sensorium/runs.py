@@ -56,7 +56,7 @@ def discard(run: RunFolder) -> None:
 
 
 def find(path: Path) -> RunFolder:
-    """The run at a path given by a person: the folder, or a checkpoint inside it."""
+    """The run at a path given by the user: the folder, or a checkpoint inside it."""
     folder = path.parent.parent if path.suffix == ".ckpt" else path
     run = RunFolder(folder)
     if not folder.exists():

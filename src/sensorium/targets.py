@@ -1,6 +1,6 @@
 """A config's `_target_`, once it is imported and before it is called: is it for this section, and do its values fit?
 
-What is refused is refused in words; a stranger's function is not called to find out.
+What is rejected is rejected in words; a stranger's function is not called to find out.
 """
 
 import inspect
@@ -38,7 +38,7 @@ def check_kind(section: str, target: str, found: Any) -> None:
         raise RequestError(f"{named} is not possible: it is neither a class nor a function.")
     module = str(getattr(found, "__module__", None) or "builtins")
     if module.partition(".")[0] in sys.stdlib_module_names:
-        raise RequestError(f"{named} is not possible: that is Python's own, and builds no part of a training.")
+        raise RequestError(f"{named} is not possible: that is a Python builtin, not part of a training.")
     # What is nested in a section is what its constructor asks for; callbacks have names.
     wanted, said = _KINDS.get("callbacks" if re.fullmatch(r"callbacks\.\w+", section) else section, ((), ""))
     built = _built_by(found)
@@ -89,12 +89,12 @@ def refused(section: str, values: Mapping[str, Any], error: Exception) -> Reques
 
 
 def _shortened(text: str) -> str:
-    """A message of somebody else's code, short enough for a line or two."""
+    """A message of third-party code, short enough for a line or two."""
     return text if len(text) <= 300 else f"{text[:297]}..."
 
 
 def check_sizes(section: str, values: Mapping[str, Any], model: nn.Module) -> None:
-    """Refuses a model with parameters that hold no numbers: some size it was given is zero."""
+    """Rejects a model with parameters that hold no numbers: some size it was given is zero."""
     empty = [name for name, parameter in model.named_parameters() if _is_empty(parameter)]
     if empty:
         sizes = [f"{section}.{key}={as_typed(value)}" for key, value in values.items() if value == 0]

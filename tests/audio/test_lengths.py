@@ -86,7 +86,7 @@ def test_mp3_joined_without_headers_is_read_whole_and_with_headers_refused(mode,
     parts = [mp3(noise(count, seed), mode=mode, header=False) for seed, count in enumerate((5000, 9600))]
     for joined in (between.join(whole), between.join([whole[0], parts[1]])):
         assert refused(joined).startswith(
-            "goes on after its stated end: several MP3 recordings in one file; convert it"
+            "continues after its stated end: several MP3 recordings in one file; convert it"
         )
     frames = [len(mp3_frames(part)) for part in parts]
     found = read(BytesIO(between.join(parts)), sample_rate=RATE)
@@ -103,10 +103,10 @@ def test_mp3_of_other_rates_or_channels_one_behind_the_other_is_refused(capfd):
     mono, other = mp3(noise(8000), header=False), mp3(noise(11025), 11025)
     seconds = f"{len(mp3_frames(mono)) * 576 / 8000:.1f} s"
     assert refused(mono + other).startswith(
-        f"goes on after {seconds} of 8,000 Hz mono with 11,025 Hz mono: several MP3 recordings in one file; convert it"
+        f"continues after {seconds} of 8,000 Hz mono with 11,025 Hz mono: several MP3 recordings in one file; convert"
     )
     stereo = mp3(np.stack([noise(8000), noise(8000, 1)], axis=1))
-    assert refused(mono + stereo).startswith(f"goes on after {seconds} of 8,000 Hz mono with 8,000 Hz stereo: ")
+    assert refused(mono + stereo).startswith(f"continues after {seconds} of 8,000 Hz mono with 8,000 Hz stereo: ")
     assert capfd.readouterr() == ("", "")
 
 
@@ -126,15 +126,15 @@ def test_damage_in_an_mp3_is_told_by_us_and_not_by_its_decoder(capfd):
     seconds = "0.7 s"  # 10 frames of 576 samples, the first of 11 being the header
     wrong = bytes(range(1, 250)) * 8
     assert refused(b"".join(frames[:11]) + wrong + b"".join(frames[11:])).startswith(
-        f"damaged after {seconds}: 1,992 bytes there are no MP3"
+        f"damaged after {seconds}: 1,992 bytes there are not MP3"
     )
     bad = bytearray(frames[11])
     bad[4:13] = b"\xff" * 9  # its side information
     assert refused(b"".join([*frames[:11], bad, *frames[12:]])).startswith(
         f"damaged after {seconds}: 1 of {len(frames) - 1} MP3 frames hold no audio"
     )
-    assert refused(b"".join(frames) + wrong * 4).startswith("goes on after 2.2 s with 7,968 bytes that are no MP3")
-    assert refused(b"".join(frames[:-5])) == f"cut off: {len(frames) - 6} of {len(frames) - 1} MP3 frames are there"
+    assert refused(b"".join(frames) + wrong * 4).startswith("continues after 2.2 s with 7,968 bytes that are not MP3")
+    assert refused(b"".join(frames[:-5])) == f"truncated: {len(frames) - 6} of {len(frames) - 1} MP3 frames present"
     assert capfd.readouterr() == ("", "")
 
 
@@ -173,7 +173,7 @@ def test_a_header_that_states_another_length_is_not_believed(kind, mark, place, 
     assert half.startswith("its header states 1.00 s, and 16,000 bytes more follow")
     assert ("; convert it first: ffmpeg -ignore_length 1 -i FILE FILE.wav" in half) == (kind == "WAV")
     extra = besides if kind in ("AIFF", "CAF") else 0  # of the samples' own chunk
-    assert refused(stating(64000 + besides)) == f"cut off: {32000 + extra:,} of {64000 + extra:,} bytes are there"
+    assert refused(stating(64000 + besides)) == f"truncated: {32000 + extra:,} of {64000 + extra:,} bytes present"
     unknown = [0] if form.endswith("I") else [0, -1]
     for count in (*unknown, *([0xFFFFFFFF] if kind in ("WAV", "AU") else [])):
         assert probe(BytesIO(stating(count))).samples == 16000
@@ -185,7 +185,7 @@ def test_half_of_a_nist_sphere_is_not_believed():
     content = encoded(noise(16000), "NIST", subtype="PCM_16")
     half = content.replace(b"sample_count -i 16000", b"sample_count -i  8000")
     assert refused(half).endswith("16,000 bytes more follow")
-    assert refused(content[: 1024 + 16000]) == "cut off: 16,000 of 32,000 bytes are there"
+    assert refused(content[: 1024 + 16000]) == "truncated: 16,000 of 32,000 bytes present"
 
 
 LIST = b"LIST" + struct.pack("<I", 200) + b"INFO" + bytes(196)
@@ -220,11 +220,13 @@ def test_what_is_behind_the_samples_of_w64_and_nist_is_not_read_as_such():
 
 def test_a_second_recording_in_a_file_is_refused():
     wav, flac, ogg = (encoded(noise(8000), kind) for kind in ("WAV", "FLAC", "OGG"))
-    assert refused(wav + wav) == "goes on after its stated end: several WAV recordings in one file"
-    assert refused(flac + flac) == "goes on after its stated end: several FLAC recordings in one file"
-    assert refused(ogg + ogg).startswith("goes on after its stated end: several OGG recordings in one file; convert it")
+    assert refused(wav + wav) == "continues after its stated end: several WAV recordings in one file"
+    assert refused(flac + flac) == "continues after its stated end: several FLAC recordings in one file"
+    assert refused(ogg + ogg).startswith(
+        "continues after its stated end: several OGG recordings in one file; convert it"
+    )
     twice = wav + b"data" + struct.pack("<I", 400) + bytes(400)
-    assert refused(twice) == "the samples go on in a second data chunk"
+    assert refused(twice) == "the samples continue in a second data chunk"
 
 
 # -- FLAC

@@ -128,10 +128,10 @@ def test_bad_files_are_refused_by_what_is_wrong_with_them(tmp_path):
     whole = {name: written(tmp_path, noise(16000), 8000, name).read_bytes() for name in ("a.wav", "a.flac", "a.mp3")}
     files = {
         "empty.wav": (b"", "the file is empty"),
-        "text.wav": (b"not a sound at all", "not a readable sound: format not recognised"),
-        "a.raw": (bytes(100), "raw samples do not say their rate"),
-        "half.wav": (whole["a.wav"][:16044], "cut off: 16,000 of 32,000 bytes are there"),
-        "half.mp3": (whole["a.mp3"][: len(whole["a.mp3"]) // 2], "cut off: 13 of 30 MP3 frames are there"),
+        "text.wav": (b"not a sound at all", "not readable audio: format not recognised"),
+        "a.raw": (bytes(100), "raw samples have no stated sample rate"),
+        "half.wav": (whole["a.wav"][:16044], "truncated: 16,000 of 32,000 bytes present"),
+        "half.mp3": (whole["a.mp3"][: len(whole["a.mp3"]) // 2], "truncated: 13 of 30 MP3 frames present"),
         "half.flac": (whole["a.flac"][: len(whole["a.flac"]) // 2], "damaged after 0.0 s: flac decoder lost sync"),
     }
     for name, (content, reason) in files.items():
@@ -171,7 +171,7 @@ def test_a_format_is_told_by_how_a_file_begins(tmp_path, suffix):
 
 def test_raw_samples_are_little_endian_and_whole():
     assert decode_pcm(b"\x00\x00\x00\x40\x00\x80\xff\xff").tolist() == [0, 0.5, -1, -1 / 32768]
-    with pytest.raises(RequestError, match="3 bytes of raw sound end inside a sample"):
+    with pytest.raises(RequestError, match="3 bytes of raw audio end inside a sample"):
         decode_pcm(b"\x00\x00\x00")
 
 
@@ -194,8 +194,8 @@ def test_what_is_wrong_with_samples_is_said_in_words():
         "1 sample is not a number or infinite, the first at 0.010 s": bad,
         "silent: all samples are zero": 0 * sound,
         "silent: all samples are near 0.5": 0 * sound + 0.5,
-        f"clipped: {100 * flat:.1f} % of the samples are cut off": cut,
-        "samples reach 16383.5, where 1 is as loud as can be": np.where(np.arange(4000) == 7, 16383.5, sound),
+        f"clipped: {100 * flat:.1f} % of the samples are at full scale": cut,
+        "samples reach 16383.5, beyond full scale": np.where(np.arange(4000) == 7, 16383.5, sound),
     }
     for reason, wrong in samples.items():
         assert (check(wrong, sample_rate=8000) or "").startswith(reason)
@@ -220,4 +220,4 @@ def test_loud_is_not_clipped():
         tops[place : place + 47] = 1.0  # 4.7 %
         assert check(tops, sample_rate=8000) is None
         tops[(place + 60) % 900 : (place + 60) % 900 + 3] = -1.0  # and 3 samples more
-        assert check(tops, sample_rate=8000) == "clipped: 5.0 % of the samples are cut off at full scale"
+        assert check(tops, sample_rate=8000) == "clipped: 5.0 % of the samples are at full scale"

@@ -126,7 +126,7 @@ def test_recorded_noise_is_a_piece_of_the_files(tmp_path):
     (tmp_path / "c.wav").write_bytes(b"")
     with pytest.raises(RequestError, match=r"c\.wav: the file is empty"):
         recorded(tmp_path, sample_rate=8000)
-    with pytest.raises(RequestError, match="has no sound file"):
+    with pytest.raises(RequestError, match="has no audio files"):
         recorded(tmp_path / "none", sample_rate=8000)
 
 

@@ -93,7 +93,7 @@ def test_prediction_in_every_form(home: Path) -> None:
 def test_what_means_nothing_is_refused(home: Path) -> None:
     given = ("predict", "ckpt=run", "accelerator=cpu")
     assert "needs input=" in run(home, *given, status=2)
-    assert "means nothing" in run(home, *given, "input=scene_0.png", "text=a", status=2)
+    assert "does not apply" in run(home, *given, "input=scene_0.png", "text=a", status=2)
     assert "format for this checkpoint" in run(home, *given, "input=scene_0.png", "format=srt", status=2)
     assert "class_weights is null" in run(home, "train", *TINY, "class_weights=balanced", status=2)
     refused = run(home, "train", TINY[0], "model=small_cnn", "accelerator=cpu", status=2)

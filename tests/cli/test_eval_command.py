@@ -140,7 +140,7 @@ def test_bad_pictures_are_named_or_left_out(pictures):
     assert "broken/class_2/004.png: not a readable image" in result.stderr
     skipping = ["eval", "ckpt=run", "dataset.root=broken", "on_bad=skip", "folder=skipped", "format=json"]
     result = run_command(skipping, pictures)
-    assert (result.status, result.stderr) == (0, "1 problem in the data, left out and listed in skipped/left_out.csv\n")
+    assert (result.status, result.stderr) == (0, "1 problem in the data, skipped and listed in skipped/left_out.csv\n")
     assert len(json.loads(result.stdout)) > 0
     assert len(rows_of(pictures / "skipped" / "predictions.csv")) == 14
     (row,) = rows_of(pictures / "skipped" / "left_out.csv")

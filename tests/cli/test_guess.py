@@ -313,7 +313,7 @@ def test_only_a_path_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert shlex.split(full) == ["sensorium", "train", *arguments]
     assert expanded(["model=lenet", "-m", "seed=1,2"]) == (["model=lenet", "-m", "seed=1,2"], None)
     assert expanded(["--config-dir", "it's here", "seed=1"]) == (["--config-dir", "it's here", "seed=1"], None)
-    with pytest.raises(RequestError, match="beside other data"):
+    with pytest.raises(RequestError, match="a second data path"):
         expanded(["it's here", "dataset=digits"])
 
 

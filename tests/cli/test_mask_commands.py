@@ -111,7 +111,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_answered(home: Path) -> None:
     [
         (["masks=photos/a"], "masks=photos/a is the folder of the input images"),
         (["masks=out", "overlay=./out"], "masks and overlay name the same folder"),
-        (["threshold=0.5"], "threshold= means nothing to this checkpoint"),
+        (["threshold=0.5"], "threshold= does not apply to this checkpoint"),
     ],
 )
 def test_requests_that_are_refused(home: Path, arguments: list[str], message: str) -> None:

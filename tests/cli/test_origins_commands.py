@@ -30,7 +30,7 @@ def test_a_threshold_unit_is_measured_and_does_not_learn(function, tmp_path):
     arguments = ("dataset=logic", f"dataset.function={function}", "model=threshold_unit", f"model.function={function}")
     result, run, metrics = trained(tmp_path, *arguments, "trainer.max_epochs=1")
     assert metrics["test/accuracy"] == 1
-    assert "nothing in threshold_unit learns: the epochs only measure it\n" in result.stdout
+    assert "threshold_unit has no trainable parameters: the epochs only evaluate it\n" in result.stdout
     again = run_command(["eval", f"ckpt={run}/checkpoints/best.ckpt", "format=json"], tmp_path)
     assert json.loads(again.stdout)["test/accuracy"] == 1
     other = "or" if function == "and" else "and_not"

@@ -42,12 +42,15 @@ CASES = [
     (f"{PREDICT} output=folder/../my.ckpt", "output=folder/../my.ckpt is the checkpoint; choose another name."),
     (f"{PREDICT} output=hard.json", "output=hard.json is the checkpoint; choose another name."),
     (f"{PREDICT} output=soft.json", "output=soft.json is the checkpoint; choose another name."),
-    (f"{PREDICT} output=other.ckpt", "output=other.ckpt is a checkpoint that is there already"),
+    (f"{PREDICT} output=other.ckpt", "output=other.ckpt is a checkpoint that already exists"),
     (f"{PREDICT} output=photos/class_0/000.png", "is read by this command (input=photos/class_0/000.png)"),
-    ("predict ckpt=my.ckpt input=photos output=photos/class_0/001.png", "class_0/001.png is an image that is there"),
+    (
+        "predict ckpt=my.ckpt input=photos output=photos/class_0/001.png",
+        "class_0/001.png is an image that already exists",
+    ),
     ("predict ckpt=run input=photos output=run/checkpoints/best.ckpt", "best.ckpt is the checkpoint"),
-    (f"{PREDICT} overlay=my.ckpt", "cannot be written to my.ckpt, which is a file. Say overlay=OTHER."),
-    (f"{PREDICT} masks=soft.json", "cannot be written to soft.json, which is a file. Say masks=OTHER."),
+    (f"{PREDICT} overlay=my.ckpt", "cannot be written to my.ckpt, which is a file. Set overlay=OTHER."),
+    (f"{PREDICT} masks=soft.json", "cannot be written to soft.json, which is a file. Set masks=OTHER."),
     (f"{EVAL} output=hard.json", "output=hard.json is the checkpoint"),
     (f"{EVAL} compare=other.ckpt output=other.ckpt", "output=other.ckpt is the checkpoint"),
     ("eval ckpt=other.ckpt,my.ckpt average=true output=soft.json", "output=soft.json is the checkpoint"),
@@ -60,16 +63,16 @@ CASES = [
     (f"{EVAL} dataset=image_folder dataset.root=photos folder=photos", "folder=photos is where the data is"),
     (f"{PREDICT} output=link.png overwrite=true", "output=link.png is read by this command"),
     ("predict ckpt=my.ckpt input=photos/*/*.png output=photos/class_0/001.png overwrite=true", "is read by this"),
-    (f"{PREDICT} output=there.json", "output=there.json is there already; overwrite=true replaces it"),
+    (f"{PREDICT} output=there.json", "output=there.json already exists; overwrite=true replaces it"),
     (f"{PREDICT} output=run/metrics.json overwrite=true", "output=run/metrics.json is a file of a run"),
     (f"{PREDICT} output=run/checkpoints/last.ckpt overwrite=true", "run/checkpoints/last.ckpt is a file of a run"),
-    (f"{EVAL} output=there.json", "output=there.json is there already; overwrite=true replaces it"),
-    ("list output=there.json", "output=there.json is there already; overwrite=true replaces it"),
-    ("list what=model output=there.json", "output=there.json is there already; overwrite=true replaces it"),
+    (f"{EVAL} output=there.json", "output=there.json already exists; overwrite=true replaces it"),
+    ("list output=there.json", "output=there.json already exists; overwrite=true replaces it"),
+    ("list what=model output=there.json", "output=there.json already exists; overwrite=true replaces it"),
     (f"{EVAL} folder=run overwrite=true", "folder=run holds the files of a run"),
     (f"{EVAL} folder=run/plots overwrite=true", "folder=run/plots holds the files of a run"),
     (f"{EVAL} folder=photos", "folder=photos holds class_0, class_1"),
-    (f"{EVAL} folder=my.ckpt", "cannot be written to my.ckpt, which is a file. Say folder=OTHER."),
+    (f"{EVAL} folder=my.ckpt", "cannot be written to my.ckpt, which is a file. Set folder=OTHER."),
 ]
 
 
@@ -132,7 +135,7 @@ def test_files_in_folders_are_checked_when_their_names_are_known(tmp_path: Path)
     for path in (hard, soft):
         with pytest.raises(RequestError, match=f"{path.name} is read by this command"):
             overwriting.check_targets([path], {"overwrite": True}, [image])
-    with pytest.raises(RequestError, match=r"other\.png is there already"):
+    with pytest.raises(RequestError, match=r"other\.png is already there"):
         overwriting.check_targets([tmp_path / "new.png", other], {"overwrite": False}, [image])
     overwriting.check_targets([tmp_path / "new.png", other], {"overwrite": True}, [image])
 

@@ -151,11 +151,11 @@ def test_one_text_an_array_and_an_unreadable_image(homes: dict[str, Path]) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["predict", "ckpt=best.ckpt", "text=hello"], "text= means nothing to this checkpoint"),
-        (["predict", "ckpt=best.ckpt", "input=input", "overlay=out"], "overlay= means nothing to this checkpoint"),
+        (["predict", "ckpt=best.ckpt", "text=hello"], "text= does not apply to this checkpoint"),
+        (["predict", "ckpt=best.ckpt", "input=input", "overlay=out"], "overlay= does not apply to this checkpoint"),
         (["eval", "ckpt=best.ckpt", "dataset=price_texts"], "This checkpoint was trained on images of 24x24"),
         (["eval", "ckpt=best.ckpt", "dataset=digits"], "This checkpoint was trained on images of 24x24"),
-        (["train", *IMAGES, "augment=tokens"], "Say augment=colour or none."),
+        (["train", *IMAGES, "augment=tokens"], "Set augment=colour or none."),
         (["train", *IMAGES, "augment=none", "task.loss=mae"], "Did you mean mse?"),
         (["train", *IMAGES, "augment=none", "labels_per_class=2"], "labels_per_class is for classification"),
         (["train", *IMAGES, "augment=none", "class_weights=balanced"], "class_weights is null"),

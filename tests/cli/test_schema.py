@@ -180,7 +180,7 @@ def test_a_key_that_is_taken_away(verb, key):
     listed = key in app.needed_keys(verb)
     assert (told is not None) == (present and listed)
     if told:
-        assert told == f"{key} has been removed and is needed. Leave ~{key} out of the command."
+        assert told == f"{key} was removed but is required. Omit ~{key}."
 
 
 # -- the whole way from the command line
@@ -220,7 +220,7 @@ def test_no_command_is_a_fault(place, form, value, monkeypatch_module, capsys):
     told = capsys.readouterr().err
     assert status in (0, 2), (argument, told)
     assert "Traceback" not in told
-    assert "fault in Sensorium" not in told
+    assert "bug in Sensorium" not in told
     assert (len(told.splitlines()) in (1, 2, 3)) == (status == 2), told
 
 
@@ -276,7 +276,7 @@ def test_wrong_commands_are_answered(monkeypatch_module, capsys):
     for command in commands:
         status = main.main(command)
         told = capsys.readouterr().err
-        if status != 2 or not 1 <= len(told.splitlines()) <= 4 or "Traceback" in told or "fault in" in told:
+        if status != 2 or not 1 <= len(told.splitlines()) <= 4 or "Traceback" in told or "bug in" in told:
             unanswered.append((" ".join(command)[:200], status, told[:300]))
     assert unanswered == []
     assert len(commands) > 12

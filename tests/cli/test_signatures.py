@@ -88,9 +88,9 @@ def test_a_module_of_ones_own(nets):
     ("target", "message"),
     [
         ("nets.Nett", r"^model\._target_=nets\.Nett: there is no class or function nets\.Nett\. Did you mean Net\?$"),
-        ("os.system", r"^model\._target_=os\.system is not possible: that is Python's own"),
-        ("nets.os.system", r"^model\._target_=nets\.os\.system is not possible: that is Python's own"),
-        ("builtins.exec", "that is Python's own"),
+        ("os.system", r"^model\._target_=os\.system is not possible: that is a Python builtin"),
+        ("nets.os.system", r"^model\._target_=nets\.os\.system is not possible: that is a Python builtin"),
+        ("builtins.exec", "that is a Python builtin"),
     ],
 )
 def test_what_leads_nowhere_or_elsewhere(target, message, nets):

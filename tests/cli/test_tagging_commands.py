@@ -149,11 +149,11 @@ def test_an_image_that_cannot_be_read_is_named(home: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["predict", "ckpt=best.ckpt", "input=images", "overlay=out"], "overlay= means nothing to this checkpoint"),
+        (["predict", "ckpt=best.ckpt", "input=images", "overlay=out"], "overlay= does not apply to this checkpoint"),
         (["predict", "ckpt=best.ckpt", "input=images", "threshold=1.5"], "threshold=1.5 is not possible"),
         (["train", *SETTINGS, "learning=fixmatch"], "FixMatch is for the classification of"),
         (["train", *SETTINGS, "model=unet"], "Models that take such data: "),
-        (["train", *SETTINGS, "augment=scene"], "Say augment=crop or none."),
+        (["train", *SETTINGS, "augment=scene"], "Set augment=crop or none."),
         (["eval", "ckpt=best.ckpt", "dataset=digits"], "This checkpoint was trained on images of 24x24"),
     ],
 )

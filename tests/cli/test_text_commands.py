@@ -55,7 +55,7 @@ def test_a_text_that_is_cut_is_counted(reviews: Path) -> None:
     (run,) = reviews.glob("runs/*/*")
     command = ["predict", f"ckpt={run}", "accelerator=cpu", "format=jsonl"]
     result = run_command([*command, "text=" + "great " * 51], reviews)
-    assert result.stderr == "cut to 50 tokens (dataset.max_length): 1 text\n"
+    assert result.stderr == "truncated to 50 tokens (dataset.max_length): 1 text\n"
     assert run_command([*command, "text=" + "great " * 50], reviews).stderr == ""
 
 
@@ -90,7 +90,7 @@ def test_a_table_is_answered_row_by_row_and_written_to_be_read(reviews: Path) ->
             "answers.csv: 1 cell begins like a formula ('=1+1 was awful\\rand dull'); in a spreadsheet, import the"
             " columns as text",
             "3 predictions written to answers.csv",
-            "unknown to the model: 13 of 20 tokens; predictions mean little",
+            "unknown to the model: 13 of 20 tokens; predictions are unreliable",
         ],
     )
     with (reviews / "answers.csv").open(newline="", encoding="utf-8") as file:
@@ -126,7 +126,7 @@ def test_a_text_is_taken_as_it_is(reviews: Path, text: str) -> None:
     result = run_command(["predict", f"ckpt={run}", "accelerator=cpu", "format=jsonl", f"text={text}"], reviews)
     assert result.status == 0, result.stderr
     # Signs that no review has are unknown, which is said; nothing else is.
-    assert re.fullmatch(r"(unknown to the model: \d+ of \d+ tokens?; predictions mean little\n)?", result.stderr)
+    assert re.fullmatch(r"(unknown to the model: \d+ of \d+ tokens?; predictions are unreliable\n)?", result.stderr)
     assert json.loads(result.stdout)["input"] == text
 
 
@@ -145,7 +145,7 @@ def test_eval_finds_what_training_found_and_lists_the_worst(reviews: Path) -> No
 def test_texts_that_are_cut_are_counted(reviews: Path) -> None:
     (run,) = reviews.glob("runs/*/*")
     result = run_command(["eval", f"ckpt={run}", "accelerator=cpu", "split=all", "folder=cut"], reviews)
-    assert (result.status, result.stderr) == (0, "cut to 50 tokens (dataset.max_length): 1 text\n")
+    assert (result.status, result.stderr) == (0, "truncated to 50 tokens (dataset.max_length): 1 text\n")
 
 
 def judged(folder: Path, *arguments: str) -> dict[str, float]:

@@ -120,7 +120,7 @@ def test_an_experiment_lends_nothing_to_another_choice_of_a_group(tmp_path):
     few = ["trainer.max_epochs=1", "trainer.limit_train_batches=1", "run_root=runs"]
     result = run_command([*given, *few], tmp_path)
     assert result.stdout.startswith(
-        "experiment=digits_cnn: left out, for you chose otherwise: model.dropout=0.3, optimizer.lr=0.004\n"
+        "experiment=digits_cnn: not applied because of your overrides: model.dropout=0.3, optimizer.lr=0.004\n"
     )
     (run,) = (tmp_path / "runs" / "digits_lenet").iterdir()
     assert yaml.safe_load((run / "config.yaml").read_text())["optimizer"] == config["optimizer"]

@@ -144,7 +144,7 @@ def test_missing_files_are_listed_with_their_place(cache_home, tmp_path, monkeyp
     assert first == f"mnist is not in {cache_home / 'mnist'}."
     assert second == (
         "Put train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz,"
-        f" t10k-labels-idx1-ubyte.gz into {cache_home / 'mnist'}, or say dataset.download=true."
+        f" t10k-labels-idx1-ubyte.gz into {cache_home / 'mnist'}, or set dataset.download=true."
     )
     with pytest.raises(RequestError, match=f"t10k-labels-idx1-ubyte.gz into {tmp_path / 'given'}."):
         mnist(tmp_path / "given", name="fashion_mnist")
@@ -163,7 +163,7 @@ def test_download_happens_only_when_asked_and_its_failure_is_explained(cache_hom
     ):
         mnist(download=True)
     online = True
-    with pytest.raises(RequestError, match=r"say dataset.download=true"):
+    with pytest.raises(RequestError, match=r"set dataset.download=true"):
         mnist(download=False)
     assert len(mnist(download=True).test) == 20
 

@@ -85,7 +85,7 @@ def test_problems_stop_the_run_and_the_first_ten_are_told():
     with pytest.raises(RequestError) as caught:
         refuse(problems, on_bad="fail")
     lines = str(caught.value).splitlines()
-    assert lines[0] == "The data has 12 problems; on_bad=skip skips what is bad and lists it:"
+    assert lines[0] == "The data has 12 problems; on_bad=skip skips and lists the bad ones:"
     assert lines[1:] == [
         f"  {', '.join(f'file{i}.png' for i in range(9))}: broken",
         "  file9.png: broken at 9 ... and 2 more",

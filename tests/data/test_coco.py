@@ -200,7 +200,7 @@ def test_a_box_around_the_outline_where_there_is_no_other(tmp_path):
     write_all(tmp_path, [annotation(bbox=None, segmentation=outline)])
     data = load(tmp_path)
     assert data.train.boxes[0].tolist() == [[2, 1, 12, 9]]
-    assert f"{tmp_path}/train.json: 1 annotation without bbox; taken around the outline" in data.notes
+    assert f"{tmp_path}/train.json: 1 annotation without bbox; computed from the outline" in data.notes
 
 
 def test_nothing_but_crowds_is_nothing_to_learn_from(tmp_path):

@@ -21,7 +21,7 @@ def repeats(
 def test_copies_inside_a_part_are_counted_and_kept() -> None:
     bad, notes = repeats([1, 1, 1, 2, 3, 3])
     assert bad == {}
-    assert notes == ["copies of another of the same split: 3 (b = a); kept on one side"]
+    assert notes == ["copies of another of the same split: 3 (b = a); kept in the same split"]
 
 
 def test_what_is_in_a_later_part_too_stays_there_alone() -> None:
@@ -33,7 +33,7 @@ def test_what_is_in_a_later_part_too_stays_there_alone() -> None:
 
 def test_two_labels_leave_only_what_the_test_part_says_of_itself() -> None:
     bad, _ = repeats([1, 2, 3, 4, 1, 5], ["x", "x", "x", "x", "y", "x"])
-    assert bad == {0: "labelled 'x'; e has the same sound and label 'y'"}
+    assert bad == {0: "labeled 'x'; e has the same sound and label 'y'"}
     bad, _ = repeats([1, 2, 3, 4, 1, 1], ["x", "x", "x", "x", "y", "x"])
     assert set(bad) == {0, 4, 5}
 
@@ -42,15 +42,15 @@ def test_a_published_test_stays_whole_and_says_that_it_contradicts_itself() -> N
     shared = {"digests": np.array([[1], [2], [3], [4], [1], [1]], dtype=np.uint8), "splits": SPLITS, "places": PLACES}
     labels = ["x", "x", "x", "x", "y", "x"]
     bad, notes = find_duplicates(**shared, labels=labels, rows=ALL, content="sound", test_is_whole=True)
-    assert bad == {0: "labelled 'x'; e has the same sound and label 'y'"}
-    assert notes == ["test contradicts itself: 2 with the sound of another of another label; kept"]
+    assert bad == {0: "labeled 'x'; e has the same sound and label 'y'"}
+    assert notes == ["test has contradictory labels: 2 with the same sound; kept"]
 
 
 def test_what_is_dropped_of_published_splits_is_counted_by_split() -> None:
     said = {"splits": SPLITS, "places": PLACES, "examples": "texts"}
     assert overlap_note({3: "in test", 0: "in test", 1: "in val"}, **said, labelled=True) == [
         "texts in two published splits, or with two labels: dropped 2 from train and 1 from val, such as d (in test);"
-        " test is whole"
+        " test is unchanged"
     ]
     assert overlap_note({}, **said, labelled=False) == []
 

@@ -1,4 +1,4 @@
-"""Few labels: so many of every class, the same for a seed, nested; the others left out or hidden."""
+"""Few labels: so many of every class, the same for a seed, nested; the others not used or hidden."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +59,7 @@ def test_others_are_left_out() -> None:
     assert data.train.read(np.arange(6)).images.flatten().tolist() == rows.tolist()
     assert data.notes == (
         "first",
-        "labels: 6 training examples, 2 of each class (labels_seed 1); 14 others left out",
+        "labels: 6 training examples, 2 per class (labels_seed 1); 14 others not used",
     )
 
 

@@ -50,7 +50,7 @@ def test_splits_of_other_names_are_told_with_what_is_not_read(tmp_path):
     made(tmp_path, "seg_train/a/0.png", "seg_test/a/0.png", "seg_pred/a/0.png")
     _, notes = split_folders(tmp_path, expected="")
     assert notes == [
-        f"{tmp_path}: not read, beside the splits: seg_pred",
+        f"{tmp_path}: not used as a split: seg_pred",
         f"{tmp_path}: seg_test is test, seg_train is train",
     ]
 
@@ -115,9 +115,9 @@ def test_a_class_folder_that_leads_back_and_links_to_what_is_gone_are_named(tmp_
     found, files = listed(root)
     assert files == [("cat/0.png", "cat", ""), ("dog/1.png", "dog", "")]
     assert found.notes == [
-        f"{root}/dog/away: a link to {tmp_path}/nowhere, which is not there; not read",
+        f"{root}/dog/away: a broken link to {tmp_path}/nowhere; not read",
         f"{root}/loop: a link that leads back to a folder it lies in; not followed",
-        f"{root}/gone: a link to {tmp_path}/nowhere, which is not there; not read",
+        f"{root}/gone: a broken link to {tmp_path}/nowhere; not read",
     ]
     assert found.problems == []
 

@@ -118,9 +118,9 @@ def test_problems_have_their_line(root):
         f"list.csv:26: split 'exercise' is none of {', '.join(SPLIT_NAMES)}",
         "list.csv:29: there is no file class_1",
         "list.csv:5: class_0/003.png: not a readable image (the file is empty)",
-        "list.csv:12: class_1/000.png: labelled 'left'; list.csv:28 has the same content and label 'right'",
+        "list.csv:12: class_1/000.png: labeled 'left'; list.csv:28 has the same content and label 'right'",
         "list.csv:27: class_1/009.png: same content as list.csv:21, which is in test",
-        "list.csv:28: class_1/000.png: labelled 'right'; list.csv:12 has the same content and label 'left'",
+        "list.csv:28: class_1/000.png: labeled 'right'; list.csv:12 has the same content and label 'left'",
     ]
     assert [len(part) for part in (data.train, data.val, data.test)] == [10, 4, 4]
     assert told(path).startswith("The data has 10 problems; on_bad=skip")
@@ -145,7 +145,7 @@ def test_files_that_are_no_list(root, tmp_path):
     assert told(None) == "dataset.path is not set. Give a file: dataset.path=FILE."
     write(root, ["path,label"])
     assert told(root / "lst.csv").endswith(f"there is no such file. Did you mean {root}/list.csv?")
-    assert "is a folder; a file is needed.\nFor a folder of class folders say dataset=image_folder" in told(root)
+    assert "is a folder; a file is needed.\nFor a folder of class folders use dataset=image_folder" in told(root)
     assert told(root / "list.csv") == f"{root}/list.csv lists no usable image."
     assert "Its columns are: none at all." in told(write(root, [], name="empty.csv"))
     assert "list.csv:2: not UTF-8 (byte 0xfc)" in told(write(root, ["path,label", "ü.png,a"], encoding="latin-1"))

@@ -187,7 +187,7 @@ def test_bad_files_are_all_told_then_left_out(tmp_path):
     (root / "class_9").mkdir()
     Image.new("L", (9, 9)).save(root / "loose.png")
     lines = told(root).splitlines()
-    assert lines[0] == "The data has 5 problems; on_bad=skip skips what is bad and lists it:"
+    assert lines[0] == "The data has 5 problems; on_bad=skip skips and lists the bad ones:"
     assert lines[1] == f"  {root / 'class_9'}: class folder without images"
     assert lines[2] == f"  {root / 'loose.png'}: image outside of any class folder"
     assert lines[3].startswith(f"  {cut}: not a readable image (")
@@ -216,7 +216,7 @@ def test_other_files_and_folders_are_told(tmp_path):
     assert load(root).notes[0] == (f"{root}/class_0: 1 file not read as images (.heic), such as {root}/class_0/a.heic")
     split = write_picture_folder(tmp_path / "split", parts=("train", "test"))
     (split / "unlabelled").mkdir()
-    assert load(split).notes[0] == f"{split}: not read, beside the splits: unlabelled"
+    assert load(split).notes[0] == f"{split}: not used as a split: unlabelled"
 
 
 def copy(root, source, target):
@@ -247,11 +247,11 @@ def test_the_same_picture_with_two_labels(tmp_path):
     copy(root, "test/class_0/002.png", "test/class_1/z.png")
     problems = [str(problem).replace(f"{root}/", "") for problem in load(root, on_bad="skip").problems]
     assert problems == [
-        "test/class_0/002.png: labelled 'class_0'; test/class_1/z.png has the same content and label 'class_1'",
-        "test/class_1/z.png: labelled 'class_1'; test/class_0/002.png has the same content and label 'class_0'",
-        "train/class_0/000.png: labelled 'class_0'; train/class_1/x.png has the same content and label 'class_1'",
-        "train/class_1/x.png: labelled 'class_1'; train/class_0/000.png has the same content and label 'class_0'",
-        "train/class_1/y.png: labelled 'class_1'; test/class_0/001.png has the same content and label 'class_0'",
+        "test/class_0/002.png: labeled 'class_0'; test/class_1/z.png has the same content and label 'class_1'",
+        "test/class_1/z.png: labeled 'class_1'; test/class_0/002.png has the same content and label 'class_0'",
+        "train/class_0/000.png: labeled 'class_0'; train/class_1/x.png has the same content and label 'class_1'",
+        "train/class_1/x.png: labeled 'class_1'; train/class_0/000.png has the same content and label 'class_0'",
+        "train/class_1/y.png: labeled 'class_1'; test/class_0/001.png has the same content and label 'class_0'",
     ]
     assert "test/class_0/001.png" in names(load(root, on_bad="skip"), root)["test"]
 
@@ -265,7 +265,7 @@ def test_copies_within_a_class_are_kept_on_one_side(tmp_path):
         originals = {name[-5] for name in found if "class_0/00" in name}
         assert originals == {name[-5] for name in found if "class_0/copy" in name}
     note = next(note for note in data.notes if "copies" in note)
-    assert note.startswith("images that are copies of another of the same class and split: 8 (")
+    assert note.startswith("images that duplicate another of the same class and split: 8 (")
 
 
 def test_classes_that_train_does_not_have(tmp_path):
@@ -276,7 +276,7 @@ def test_classes_that_train_does_not_have(tmp_path):
     lines = told(root).splitlines()
     files = ", ".join(f"{root}/test/klass_2/{number:03d}.png" for number in range(4))
     assert lines == [
-        "The data has 4 problems; on_bad=skip skips what is bad and lists it:",
+        "The data has 4 problems; on_bad=skip skips and lists the bad ones:",
         f"  {files}: class 'klass_2' is in test but not in train; the nearest there is 'class_2'",
     ]
     data = load(root, on_bad="skip")

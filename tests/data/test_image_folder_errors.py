@@ -41,7 +41,7 @@ def test_a_root_that_is_not_there(tmp_path):
 def test_a_root_that_is_a_file(tmp_path):
     (tmp_path / "list.csv").touch()
     (tmp_path / "photos.zip").touch()
-    assert told(tmp_path / "list.csv").endswith(f"say dataset=image_csv dataset.path={tmp_path}/list.csv.")
+    assert told(tmp_path / "list.csv").endswith(f"use dataset=image_csv dataset.path={tmp_path}/list.csv.")
     assert f"dataset.root={tmp_path}/photos.zip is a file; a folder is needed.\nUnpack it" in told(
         tmp_path / "photos.zip"
     )
@@ -80,7 +80,7 @@ def test_too_few_pictures_of_a_class(tmp_path):
     root = write_picture_folder(tmp_path / "photos", per_class=4)
     for number in (0, 1):
         (root / "class_1" / f"00{number}.png").unlink()
-    assert "Too few different examples to make train, test and val of each class: class_1 (2)." in told(root)
+    assert "Too few distinct examples per class for train, test and val: class_1 (2)." in told(root)
 
 
 def test_train_must_be_there_once(tmp_path):

@@ -142,14 +142,14 @@ def test_a_tag_too_rare_to_hold_out_stays_in_train(root):
     ("line", "problem"),
     [
         ("00.png,cat|,train", "list.csv:42: an empty tag in 'cat|'"),
-        ("00.png,cat|cat,train", "list.csv:42: tag 'cat' is there twice"),
+        ("00.png,cat|cat,train", "list.csv:42: tag 'cat' occurs twice"),
         ("no.png,cat,train", "no.png"),
         (",cat,train", "list.csv:42: no path"),
         ("00.png,cat,exam", "list.csv:42: split 'exam' is none of"),
         ("00.png,cat", "list.csv:42: 2 cells where the first line has 3"),
         ("bad.png,cat,train", "list.csv:42: "),
         ("new.png,dgo,test", "list.csv:42: "),
-        ("01.png,dog,train", "labelled 'dog'; "),
+        ("01.png,dog,train", "labeled 'dog'; "),
         ("00.png,,val", "same content as"),
     ],
 )

@@ -130,7 +130,7 @@ def test_other_problems(root: Path, load: Any, table: str) -> None:
     with pytest.raises(RequestError) as caught:
         load(path, split_column="part")
     told = str(caught.value)
-    assert "labelled '0.5'" in told
+    assert "labeled '0.5'" in told
     assert "label '9.5'" in told
     assert "split 'trainx' is none of" in told
     assert ("no path" if load is images else "no text") in told

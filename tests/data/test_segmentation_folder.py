@@ -80,7 +80,7 @@ def test_masks_of_colours(tmp_path):
     assert data.spec.palette == (128, 64, 128, 0, 0, 142)
     assert mask_of(data) == [[0, VOID, 1], [1, 1, 0]]
     assert mask_of(load(tmp_path, colours=COLOURS)) == [[0, 1, 2], [2, 2, 0]]
-    assert "its pixels are colours, not class numbers; dataset.colours says which" in told(tmp_path)
+    assert "its pixels are colors, not class numbers; dataset.colours says which" in told(tmp_path)
 
 
 def test_a_palette_gives_numbers_and_the_colours_to_show_them_in(tmp_path):
@@ -126,14 +126,14 @@ def test_what_is_wrong_is_named_and_left_out(tmp_path):
         f"images/5.png: same content as {tmp_path}/test/images/0.png, which is in test",
     ]
     assert [name.replace(f"{folder}/", "") for name in data.train.names] == ["images/0.png", "images/6.png"]
-    assert "train: 1 mask without a labeled pixel, from which nothing is learned" in data.notes
+    assert "train: 1 mask without a labeled pixel, not used by the loss" in data.notes
     assert told(tmp_path, class_names=["a", "b", "c"]).startswith("The data has 7 problems")
 
 
 def test_a_colour_that_is_not_listed(tmp_path):
     road, _, car = COLOURS.values()
     write(tmp_path, {"train": [[[road, car, car], [[1, 2, 3], road, road]]], "val": [None], "test": [None]})
-    what = f"{tmp_path}/train/masks/0.png: colour [1, 2, 3] at column 0, row 1 is not in dataset.colours"
+    what = f"{tmp_path}/train/masks/0.png: color [1, 2, 3] at column 0, row 1 is not in dataset.colours"
     (tmp_path / "val" / "masks").mkdir()
     (tmp_path / "test" / "masks").mkdir()
     with pytest.raises(RequestError, match="has no usable images left in train"):
@@ -155,8 +155,8 @@ def test_a_colour_that_is_not_listed(tmp_path):
         ),
         ({"colours": {"a": [1, 2]}}, "dataset.colours.a: give red, green and blue, three whole numbers"),
         ({"colours": {"a": [1, 2, 256]}}, "dataset.colours.a: give red"),
-        ({"colours": {"a": [1, 2, 3], "b": [1, 2, 3]}}, "dataset.colours has the same colour twice"),
-        ({"ignore_index": [1, 2]}, "has 1 classes of pixels (0); 2 to 255 can be."),
+        ({"colours": {"a": [1, 2, 3], "b": [1, 2, 3]}}, "dataset.colours has the same color twice"),
+        ({"ignore_index": [1, 2]}, "has 1 classes of pixels (0); allowed are 2 to 255."),
         ({"class_names": ["a", "b", "a"]}, "have the same name: a, b, a."),
     ],
 )

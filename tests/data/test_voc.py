@@ -64,7 +64,7 @@ def test_parts_that_are_not_listed_are_held_out(tmp_path):
     data = load(write(tmp_path / "a", boxes))
     assert [len(part) for part in (data.train, data.val, data.test)] == [9, 3, 4]
     assert not set(data.train.names) & set(data.test.names)
-    assert data.notes[0].endswith("has no lists of train, val and test; all of Annotations is divided")
+    assert data.notes[0].endswith("has no lists of train, val and test; all of Annotations is split")
     data = load(write(tmp_path / "b", boxes, {"trainval": list(boxes)[:12], "test": list(boxes)[12:]}))
     assert [len(part) for part in (data.train, data.val, data.test)] == [9, 3, 4]
     assert data.test.names[0].endswith("12.png")
@@ -91,7 +91,7 @@ def test_bad_boxes_are_named_and_left_out(tmp_path, box, line, what):
     boxes = {"a": [box, CAT], "b": [CAT], "c": [CAT], "d": [CAT]}
     write(tmp_path, boxes, {"train": ["a", "d"], "val": ["b"], "test": ["c"]})
     message = told(tmp_path, class_names=["cat"])
-    assert f"The data has 1 problem; on_bad=skip skips what is bad and lists it:\n  {tmp_path}" in message
+    assert f"The data has 1 problem; on_bad=skip skips and lists the bad ones:\n  {tmp_path}" in message
     assert f"{tmp_path}/Annotations/a.xml:{line}: {what}" in message
     data = load(tmp_path, on_bad="skip", class_names=["cat"])
     if what.startswith("box outside") and box[1] < 32:  # clipped
@@ -154,7 +154,7 @@ def test_nothing_to_read(tmp_path):
     (tmp_path / "VOC2012" / "Annotations" / "a.xml").write_text(voc_xml([CAT]))
     assert told(tmp_path / "VOC2012", class_names=["cat"]) == (
         f"{tmp_path}/VOC2012 has 1 different image in train, too few to hold out test.\n"
-        "Add some, or say which belong to which split."
+        "Add some, or assign them to splits yourself."
     )
     assert told(None) == "dataset.root is not set. Give a folder: dataset.root=FOLDER."
 

@@ -116,7 +116,7 @@ def test_a_box_given_twice_counts_once(tmp_path):
     other = f"0{BOX[1:]}"  # of another class in the same place: another thing
     data = load(write(tmp_path, {"train": [f"{BOX}\n{other}\n{BOX}\n", BOX], "val": [BOX], "test": [BOX]}))
     assert [labels.tolist() for labels in data.train.labels] == [[1, 0], [1]]
-    note = f"1 box given twice in one image, taken once ({tmp_path}/labels/train/0.txt:3)"
+    note = f"1 box listed twice in one image, used once ({tmp_path}/labels/train/0.txt:3)"
     assert note in data.notes
 
 

@@ -53,7 +53,7 @@ def test_nothing_at_all():
     assert word_errors([], []) == []
     assert total([]) == WordErrors()
     assert total(word_errors([""], [""])).rate == 0
-    with pytest.raises(RequestError, match="1 recognised texts for 2 references"):
+    with pytest.raises(RequestError, match="1 recognized texts for 2 references"):
         word_errors(["a", "b"], ["a"])
 
 

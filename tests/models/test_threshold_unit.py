@@ -44,5 +44,5 @@ def test_it_has_nothing_that_learns_and_nothing_to_keep() -> None:
 def test_what_one_unit_cannot_do_is_refused() -> None:
     with pytest.raises(RequestError, match=r"no function of one threshold unit .*'xor'"):
         ThresholdUnit(**PAIR, function="xor")
-    with pytest.raises(RequestError, match="two inputs and says one of two classes, not 64 and 10"):
+    with pytest.raises(RequestError, match="two inputs and predicts two classes, not 64 and 10"):
         ThresholdUnit(in_channels=1, num_classes=10, image_size=(8, 8))

@@ -121,7 +121,7 @@ def test_published_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", missing)
     monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", missing)
-    with pytest.raises(RequestError, match=r"could not be had: no network\.\nFetch https://\S+ "):
+    with pytest.raises(RequestError, match=r"could not be downloaded: no network\.\nFetch https://\S+ "):
         build("ssdlite", pretrained=True)
 
 

@@ -253,7 +253,7 @@ def _copy_feed_forward(ours: nn.Module, theirs: nn.Module) -> None:
         ("rnn_seq2seq", {"attention": "loung"}, "Did you mean luong"),
         ("rnn_seq2seq", {"cell": "lstn"}, "Did you mean lstm"),
         ("rnn_seq2seq", {"attention": "bahdanau", "input_feeding": True}, "input_feeding=true belongs to"),
-        ("rnn_seq2seq", {"coverage": True}, "coverage=true needs a decoder that goes step by step"),
+        ("rnn_seq2seq", {"coverage": True}, "coverage=true needs a step-by-step decoder"),
         ("rnn_seq2seq", {"share_embeddings": True}, "the source has 15 tokens and the target 20"),
         ("transformer_seq2seq", {"share_embeddings": True}, "the source has 15 tokens and the target 20"),
         ("transformer_seq2seq", {"width": 10}, "width 10 does not divide by heads 4"),

@@ -203,5 +203,5 @@ def test_layers_that_cannot_be_are_refused() -> None:
 
 def test_a_learning_rate_that_is_too_large_is_said() -> None:
     torch.manual_seed(0)
-    with pytest.raises(RequestError, match=r"run away in epoch \d+ at a learning rate of 1000\.\n.*pretrain_lr"):
+    with pytest.raises(RequestError, match=r"diverged in epoch \d+ at a learning rate of 1000\.\n.*pretrain_lr"):
         DeepBeliefStack(num_inputs=6, hidden_sizes=[4]).pretrain(PICTURES, epochs=200, learning_rate=10_000)

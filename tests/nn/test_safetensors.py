@@ -71,8 +71,8 @@ def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for size in range(len(whole)):
         path.write_bytes(whole[:size])
-        with pytest.raises(RequestError, match="damaged or cut short"):
+        with pytest.raises(RequestError, match="damaged or truncated"):
             read_safetensors(path)
     path.write_bytes((1 << 60).to_bytes(8, "little") + whole[8:])  # a header as long as no memory
-    with pytest.raises(RequestError, match="damaged or cut short"):
+    with pytest.raises(RequestError, match="damaged or truncated"):
         read_safetensors(path)

@@ -79,8 +79,8 @@ def test_a_head_of_other_classes_is_left_as_it_is() -> None:
     assert report.skipped == ("head.weight", "head.bias")
     assert report.lines() == [
         "7 of the model's 9 tensors loaded.",
-        "head.weight: 10 classes in the file, 3 here: left as initialised",
-        "head.bias: 10 classes in the file, 3 here: left as initialised",
+        "head.weight: 10 classes in the file, 3 here: left as initialized",
+        "head.bias: 10 classes in the file, 3 here: left as initialized",
     ]
     assert torch.equal(ours.head.weight, head)
     assert torch.equal(ours.body[0].weight, theirs.body[0].weight)
@@ -92,8 +92,8 @@ def test_half_a_head_is_not_loaded() -> None:
     report = load_weights(Net(), state)
     assert report.skipped == ("head.weight", "head.bias")
     assert report.reasons == (
-        "head.weight: 3x99 in the file, 3x16 here: left as initialised",
-        "head.bias: belongs to a head of another shape: left as initialised",
+        "head.weight: 3x99 in the file, 3x16 here: left as initialized",
+        "head.bias: belongs to a head of another shape: left as initialized",
     )
 
 
@@ -108,10 +108,10 @@ def test_classes_are_counted_in_the_last_layer_of_a_head_only() -> None:
 
     report = load_weights(model(5, 3), model(6, 10).state_dict())
     assert report.reasons == (
-        "head.0.weight: 6x2 in the file, 5x2 here: left as initialised",
-        "head.0.bias: 6 in the file, 5 here: left as initialised",
-        "head.2.weight: 10x6 in the file, 3x5 here: left as initialised",
-        "head.2.bias: 10 classes in the file, 3 here: left as initialised",
+        "head.0.weight: 6x2 in the file, 5x2 here: left as initialized",
+        "head.0.bias: 6 in the file, 5 here: left as initialized",
+        "head.2.weight: 10x6 in the file, 3x5 here: left as initialized",
+        "head.2.bias: 10 classes in the file, 3 here: left as initialized",
     )
 
 
@@ -122,8 +122,8 @@ def test_missing_and_unused_names_are_reported() -> None:
     report = load_weights(Net(), state)
     assert report.lines() == [
         "7 of the model's 9 tensors loaded.",
-        "body.0.weight: 4x1x2x2 in the file, 4x1x3x3 here: left as initialised",
-        "Not in the file, left as initialised: body.0.bias.",
+        "body.0.weight: 4x1x2x2 in the file, 4x1x3x3 here: left as initialized",
+        "Not in the file, left as initialized: body.0.bias.",
         "In the file, not used by this model: extra.weight.",
     ]
 
@@ -132,7 +132,7 @@ def test_tensors_that_are_not_to_be_loaded_are_left_with_their_reason() -> None:
     theirs, ours = Net(), Net()
     report = load_weights(ours, theirs.state_dict(), left={"head.bias": "for cats in the file"})
     assert report.skipped == ("head.bias",)
-    assert report.reasons == ("head.bias: for cats in the file: left as initialised",)
+    assert report.reasons == ("head.bias: for cats in the file: left as initialized",)
     assert torch.equal(ours.head.weight, theirs.head.weight)
 
 
@@ -152,7 +152,7 @@ def test_the_same_network_under_another_name_is_found() -> None:
     assert report.lines() == [
         "7 of the model's 9 tensors loaded.",
         "Names that begin with body. in the file begin with backbone.features. here.",
-        "Not in the file, left as initialised: boxes.weight, boxes.bias.",
+        "Not in the file, left as initialized: boxes.weight, boxes.bias.",
         "In the file, not used by this model: head.weight, head.bias.",
     ]
     assert torch.equal(ours.backbone["features"][0].weight, theirs.body[0].weight)

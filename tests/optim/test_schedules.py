@@ -92,7 +92,7 @@ def test_requests_that_cannot_be() -> None:
         schedules.cosine(optimizer(), **ROUND, warmup_epochs=0, final=2)
     with pytest.raises(RequestError, match=r"scheduler\.peak_at is 1; .* below 1"):
         schedules.one_cycle(optimizer(), **ROUND, peak_at=1, start=0, final=0)
-    with pytest.raises(RequestError, match=r"was told -1 steps"):
+    with pytest.raises(RequestError, match=r"but got -1"):
         schedules.one_cycle(optimizer(), total_steps=-1, steps_per_epoch=1, peak_at=0.3, start=0, final=0)
     with pytest.raises(RequestError, match=r"scheduler\.factor is 1; .* below 1"):
         schedules.plateau(optimizer(), **ROUND, factor=1, patience=1, min_lr=0)

@@ -88,9 +88,9 @@ def test_what_is_neither_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         pipe(monkeypatch, content)
         with pytest.raises(RequestError) as caught:
             list(image_files("-"))
-        assert str(caught.value) == f"input=- takes paths of images, one a line; what came on standard input {said}"
+        assert str(caught.value) == f"input=- takes paths of images, one a line; standard input {said}"
     pipe(monkeypatch, recording("WAV"))
-    with pytest.raises(RequestError, match=r"takes texts, one a line; what came on standard input is WAV\."):
+    with pytest.raises(RequestError, match=r"takes texts, one a line; standard input is WAV\."):
         texts("-", None)
     pipe(monkeypatch, "RIFF, caf\xe9\nBM\xe9\n".encode())
     assert list(texts("-", None)) == ["RIFF, café", "BMé"]

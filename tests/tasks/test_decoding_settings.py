@@ -19,7 +19,7 @@ def test_null_is_what_is_usual() -> None:
 
 
 def test_a_word_for_another_kind_of_data_is_refused() -> None:
-    with pytest.raises(RequestError, match="length_penalty means nothing for transcripts"):
+    with pytest.raises(RequestError, match="length_penalty does not apply to transcripts"):
         settings_from(CTCSettings, {"length_penalty": 1.0})
 
 

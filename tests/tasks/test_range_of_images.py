@@ -52,7 +52,7 @@ def test_12_bits_in_16_say_that_they_use_little_of_the_range_and_how_to_change_i
     assert dark.pixels.max() == 16
     assert found.notes() == [
         "pixel_range: the values of 1 image of more than 8 bits run from 0 to 4,032, little of the 0 to 65,535 that is"
-        " black to white: they look dark.\nFor 12 bits say pixel_range=[0,4095]"
+        " black to white: they look dark.\nFor 12 bits set pixel_range=[0,4095]"
     ]
 
 

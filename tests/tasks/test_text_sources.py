@@ -66,7 +66,7 @@ def test_utf8_is_not_read_as_what_the_training_was_in(tmp_path: Path) -> None:
     path = write(tmp_path, "café\n", "a.txt")
     assert told(path, {"encoding": "latin-1"}).splitlines() == [
         f"{path} is in UTF-8, and this checkpoint was trained on files in latin-1.",
-        "Say encoding=utf-8, or encoding=latin-1 if it looks like UTF-8 by accident.",
+        "Set encoding=utf-8, or encoding=latin-1 if it looks like UTF-8 by accident.",
     ]
     assert read(path, {"encoding": "latin-1"}, encoding="latin-1") == ["cafÃ©"]
     assert read(write(tmp_path, "cafe\n", "b.txt"), {"encoding": "latin-1"}) == ["cafe"]
@@ -97,7 +97,7 @@ def test_columns_that_are_not_there_and_names_that_are_numbers(tmp_path: Path) -
     path = write(tmp_path, "0,1\nfine,pos\n", "a.csv")
     assert read(path, {"text_column": "0"}) == read(path, column=0) == ["fine"]
     assert told(path, {"text_column": "review"}).splitlines() == [
-        f"{path} has no column 'review', 'text'. column=NAME says which holds the texts.",
+        f"{path} has no column 'review', 'text'. Name the text column with column=NAME.",
         "Its columns are: 0, 1.",
     ]
     assert "has no column 'x'. column=NAME names another one." in told(path, column="x")

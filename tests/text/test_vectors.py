@@ -71,7 +71,7 @@ def test_unusual_words(tmp_path):
         (b"1 2\nbad 1\n", ":2: a word and 2 numbers expected"),
         (b"", " is empty"),
         (b"\n \n", " is empty"),
-        (gzip.compress(GLOVE * 1000, mtime=0)[:-30], r" cannot be read \(.*is the file whole"),
+        (gzip.compress(GLOVE * 1000, mtime=0)[:-30], r" cannot be read \(.*is the file complete"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path, content, message):

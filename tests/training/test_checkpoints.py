@@ -368,7 +368,7 @@ def test_asked_to_stop_it_ends_where_it_can_go_on(
     )  # fmt: skip
     run = runs.create(tmp_path, "run")
     runs.record(run, config.to_dict(), [])
-    with pytest.raises(Interrupted, match=f"Stopped at step {stops_at[0]}. Go on with: .*{run.folder}$") as caught:
+    with pytest.raises(Interrupted, match=f"Stopped at step {stops_at[0]}. Resume with: .*{run.folder}$") as caught:
         train(config, run, resume=None)
     assert caught.value.exit_status == 143
     assert place(opened(run.last)) == stops_at

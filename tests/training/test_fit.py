@@ -125,7 +125,7 @@ def test_init_takes_the_weights_of_a_checkpoint_and_says_what_it_left_out(
     )
     out = capsys.readouterr().out
     assert "2 of the model's 4 tensors loaded." in out
-    assert "head.weight: 10 classes in the file, 3 here: left as initialised" in out
+    assert "head.weight: 10 classes in the file, 3 here: left as initialized" in out
     assert torch.equal(
         weights_of(other)["model.layers.0.weight"], opened(first.best)["state_dict"]["model.layers.0.weight"]
     )
@@ -145,7 +145,7 @@ def test_digits_start_clothes_whatever_the_size(tmp_path: Path, capsys: pytest.C
     out = capsys.readouterr().out
     assert "30 of the model's 32 tensors loaded." in out
     assert "features.0.conv.weight: 1 channel in the file, 3 here: its filters shared out among them" in out
-    assert "head.weight: for 0, 1, 2 ... and 7 more in the file: left as initialised" in out
+    assert "head.weight: for 0, 1, 2 ... and 7 more in the file: left as initialized" in out
     before, after = weights_of(first), weights_of(other)
     name = "model.features.7.conv.weight"
     assert torch.equal(before[name], after[name])

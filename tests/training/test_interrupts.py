@@ -69,7 +69,7 @@ def test_a_signal_during_the_test_says_how_to_go_on(
         os.kill(os.getpid(), number)
 
     monkeypatch.setattr("sensorium.evaluation.evaluate", evaluated)
-    with pytest.raises(Interrupted, match=r"Stopped while testing\. Go on with: sensorium train resume=") as stopped:
+    with pytest.raises(Interrupted, match=r"Stopped while testing\. Resume with: sensorium train resume=") as stopped:
         trained(tmp_path, *TINY, "trainer.max_epochs=1", "test=true")
     assert stopped.value.exit_status == 128 + number
     assert handlers() == before

@@ -41,7 +41,7 @@ def test_supervised_learning_is_the_dataset_s_own_task() -> None:
     _, data, task = ready(*FEW)
     assert len(data.train) == 20
     assert task.repeats  # each comes more than once in an epoch
-    assert "2 of each class (labels_seed 0); 1,275 others left out" in data.notes[-1]
+    assert "2 per class (labels_seed 0); 1,275 others not used" in data.notes[-1]
 
 
 def test_labels_follow_the_seed_unless_told_otherwise() -> None:
@@ -155,14 +155,14 @@ def test_sounds(tmp_path: Path, cache: str) -> None:
             "SimCLR is for the classification of images, not for",
         ),
         (("labels_per_class=1", "dataset=number_words", *SMALL), "labels_per_class is for classification"),
-        (("labels_per_class=500",), "labels_per_class=500 is more than there are"),
-        (("learning=mean_teacher", "callbacks=default"), "The mean teacher is the average of the weights. Say"),
+        (("labels_per_class=500",), "labels_per_class=500 exceeds the training examples"),
+        (("learning=mean_teacher", "callbacks=default"), "The mean teacher is the average of the weights. Set"),
         (("learning=fixmatch", "augment=mixup", "augment.transforms.flip=null"), "FixMatch cannot mix examples"),
         (("learning=fixmatch", "+augment@learning.strong=mixup"), "learning.strong cannot mix two examples"),
         (("learning=fixmatch", "+augment@learning.strong=tokens"), "learning.strong is for texts, not for"),
-        (("learning=fixmatch", "task.criterion=perceptron"), "FixMatch knows cross-entropy only"),
+        (("learning=fixmatch", "task.criterion=perceptron"), "FixMatch supports only cross-entropy"),
         (("learning=fixmatch", "trace=1"), "debug=trace shows a step of supervised learning"),
-        (("learning=simclr", "model=perceptron"), "is a head and nothing else"),
+        (("learning=simclr", "model=perceptron"), "is only a head"),
     ],
 )
 def test_what_cannot_be_is_refused(overrides: tuple[str, ...], said: str) -> None:

@@ -185,7 +185,7 @@ def test_asked_to_stop_it_saves_that_very_step(tmp_path: Path, whole: RunFolder,
     run = run_of(tmp_path)
     assert result.status == status
     place = run.folder.relative_to(tmp_path)
-    assert result.stderr == f"sensorium: Stopped at step 17. Go on with: sensorium train resume={place}\n"
+    assert result.stderr == f"sensorium: Stopped at step 17. Resume with: sensorium train resume={place}\n"
     assert opened(run.last)["global_step"] == 17
     finished(tmp_path)
     assert_same_end(run, whole)
@@ -216,7 +216,7 @@ def test_a_truncated_checkpoint_is_recognised_and_the_one_before_it_used(tmp_pat
     content = run.last.read_bytes()
     run.last.write_bytes(content[: len(content) // 2])
     result = finished(tmp_path)
-    assert "last.ckpt is incomplete; going on from previous.ckpt, the one before it." in result.stdout
+    assert "last.ckpt is incomplete; resuming from previous.ckpt, the previous one." in result.stdout
     assert_same_end(run, whole)
 
 
@@ -227,7 +227,7 @@ def test_without_any_checkpoint_that_can_be_read_it_starts_again(tmp_path: Path,
     refused = resumed(tmp_path, "callbacks.kill=null")
     assert (refused.status, refused.stderr) == (2, (
         "sensorium: last.ckpt and previous.ckpt cannot be read: this run can only start again from the beginning.\n"
-        "If that is what you want, say resume_from_start=true.\n"
+        "To start again, add resume_from_start=true.\n"
     ))  # fmt: skip
     assert run.last.read_bytes() == b""
     result = finished(tmp_path, "resume_from_start=true")

@@ -59,7 +59,7 @@ def assert_stops(folder: Path, number: int, *settings: str, **sender: object) ->
     assert result.status == 128 + number, result  # a crash is negative: -6 for SIGABRT, -11 for SIGSEGV
     (run,) = set(folder.glob("runs/*/*")) - before
     step, place = opened(RunFolder(run).last)["global_step"], run.relative_to(folder)
-    line = f"sensorium: Stopped at step {step}. Go on with: sensorium train resume={place}\n"
+    line = f"sensorium: Stopped at step {step}. Resume with: sensorium train resume={place}\n"
     assert result.stderr == line
     assert (run / "train.log").read_text().endswith(line)  # also where standard error was closed, as a terminal is
 

@@ -145,7 +145,9 @@ def test_the_perceptron_rule_by_number() -> None:
 def test_what_the_update_is_computed_with_is_said() -> None:
     """As much as it takes to compute it again: the first step of Nesterov's momentum is (1 + momentum) gradients."""
     text = shown("model.hidden=[2]", "optimizer=sgd", "model.layer_lr_decay=0.5", "trainer.gradient_clip_val=0.1")
-    said = "UPDATE by SGD, lr 0.025 or 0.05, momentum 0.9, weight_decay 0.0005 or 0, nesterov, gradients shortened to"
+    said = (
+        "UPDATE by SGD, lr 0.025 or 0.05, momentum 0.9, weight_decay 0.0005 or 0, nesterov, gradients clipped to a norm"
+    )
     assert f"{said} a norm of at most 0.1\n" in text
     assert "CHECK: 12 gradients" in text
     text = shown("model.hidden=[2]", "optimizer=lion", "model.unfreeze_epochs=1")
@@ -163,7 +165,7 @@ def test_dropout_and_every_step_of_a_spiking_net_are_shown() -> None:
 def test_what_cannot_be_shown_is_refused() -> None:
     with pytest.raises(RequestError, match="2,000 at most, and mlp has 67,074"):
         shown()
-    with pytest.raises(RequestError, match="nothing in threshold_unit does"):
+    with pytest.raises(RequestError, match="threshold_unit has no trainable parameters"):
         shown("model=threshold_unit")
     with pytest.raises(RequestError, match="the training rows are 0 to 3"):
         shown("model=perceptron", "trace=4")

@@ -43,7 +43,7 @@ def test_a_plot_without_a_font_is_a_note_and_no_warning(
     names = ["漢字", "a$b_c$", "Ж"]
     plot_confusion(matrix=np.eye(3, dtype=int), class_names=names, path=tmp_path / "a.png")
     assert undrawn_notes() == [
-        "plots: no installed font has 字 漢; boxes stand in for them. Install a font that does, such as Noto Sans CJK."
+        "plots: no installed font has 字 漢; they are drawn as boxes. Install a font that does, such as Noto Sans CJK."
     ]
     assert undrawn_notes() == []
     assert [str(one.message) for one in recwarn] == []

@@ -1,6 +1,6 @@
 """Augmentation of a batch of recordings, on the device where it is: of their samples, and of their features.
 
-Everything random comes from the numbers of `ExampleRandom`, so the same (seed, epoch, example) gives the same sound on
+Everything random comes from the numbers of `ExampleRandom`, so the same (seed, epoch, example) gives the same audio on
 any number of workers and in any batch. For that, a transform takes equally many numbers from it whatever the batch is;
 where it needs one for every sample, it draws the place of a piece of fixed noise instead (`sensorium.audio.noise`).
 """
@@ -19,8 +19,8 @@ class AudioAugment(nn.Module):
     """Transforms of samples, in order, then of features.
 
     waves: modules forward(samples, lengths, random) -> (samples, lengths), by name or in a list; a name set to None is
-    left out. features: modules forward(features, lengths, random) -> features, likewise; they see normalised features.
-    All of them keep zeros behind the end of each row.
+    left out. features: modules forward(features, lengths, random) -> features, likewise; they see normalized features.
+    All of them keep zeros past the end of each row.
     """
 
     def __init__(self, *, waves: Transforms = (), features: Transforms = ()) -> None:
@@ -40,14 +40,14 @@ class AudioAugment(nn.Module):
     ) -> tuple[tuple[Tensor, ...], Tensor]:
         """A batch's inputs as the model is called with them, changed before features are taken and after.
 
-        targets stay as they are. Raises RequestError where samples are to be changed and only features are there.
+        targets are unchanged. Raises RequestError where samples are to be changed and only features are there.
         """
         signal, lengths = inputs
         if len(self.waves):
             if signal.ndim == 3:
                 raise RequestError(
                     "dataset.cache=features keeps no samples for this augmentation to change.\n"
-                    "Say dataset.cache=samples, or augment=spec_augment."
+                    "Set dataset.cache=samples, or augment=spec_augment."
                 )
             signal, lengths = self.on_waves(signal, lengths, random)
         features, lengths = prepare(signal, lengths)

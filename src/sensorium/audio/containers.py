@@ -146,7 +146,7 @@ def _compared(content: _Content, begin: int, size: int, field: Field | None, lay
 
 
 def _behind(content: _Content, place: int, layout: _Layout | None) -> tuple[int, str]:
-    """The bytes behind the samples that are in no chunk, and which second thing begins there."""
+    """The bytes behind the samples that are in no chunk, and which second chunk or file begins there."""
     if place >= content.size:
         return 0, ""
     if layout is not None:

@@ -1,7 +1,8 @@
-"""Speech made by the program eSpeak NG, whose library comes with the package espeakng-loader and is loaded at run time.
+"""Speech synthesized by the program eSpeak NG, whose library comes with the package espeakng-loader and is loaded at
+run time.
 
-The library sounds a little different at each call, since what was said before lingers in it, and breathy voices draw
-random numbers. So everything is said in one go by a process of its own, from a fixed seed: the same utterances in the
+The library sounds a little different at each call, since it keeps state from earlier utterances, and breathy voices
+draw random numbers. So everything is synthesized by one separate process, from a fixed seed: the same utterances in the
 same order give the same samples. That process is this module run as a program: utterances as JSON lines in, for each
 the number of its samples (int32) and the samples (int16) out.
 
@@ -24,7 +25,7 @@ import numpy as np
 
 from sensorium.errors import RunError, missing_extra
 
-SAMPLE_RATE = 22050  # hertz of everything eSpeak NG says
+SAMPLE_RATE = 22050  # sample rate of eSpeak NG in hertz
 _SEED = 1
 # From espeak-ng/speak_lib.h
 _SYNCHRONOUS, _DO_NOT_EXIT, _CHARACTERS, _UTF8 = 2, 0x8000, 1, 1
@@ -34,7 +35,8 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """text: what is said. voice: a language and perhaps a variant, such as "en-us+f3". speed: words a minute, from 80.
+    """text: the transcript. voice: a language and perhaps a variant, such as "en-us+f3". speed: words a minute, from
+    80.
 
     pitch: from 0 to 99; 50 is the voice's own.
     """
@@ -67,7 +69,7 @@ def speak(utterances: Iterable[Utterance]) -> Iterator[np.ndarray]:
             else:
                 return
         said.seek(0)
-        last = (said.read().decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+        last = (said.read().decode(errors="replace").strip().splitlines() or ["no output"])[-1]
         raise RunError(f"eSpeak NG stopped with status {process.returncode}: {last}")
 
 
@@ -122,7 +124,7 @@ class _Speaker:
 
 def _main() -> None:
     speaker = _Speaker()
-    with contextlib.suppress(BrokenPipeError):  # nobody wants the rest
+    with contextlib.suppress(BrokenPipeError):  # no process reads the rest
         for line in sys.stdin:
             samples = speaker.say(Utterance(**json.loads(line)))
             sys.stdout.buffer.write((len(samples) // 2).to_bytes(4, "little") + samples)

@@ -1,7 +1,7 @@
 """From samples to features: log-mel spectra, or cepstral coefficients with their changes.
 
 The formulas are those of torchaudio (MelSpectrogram with center=False, MFCC, compute_deltas), on a whole batch at once
-and on the device where it is. A frame is made of the samples inside its window and nothing else, so that features can
+and on the device where it is. A frame consists of the samples inside its window and nothing else, so that features can
 be taken while a recording comes in (`sensorium.audio.stream`).
 """
 
@@ -21,7 +21,7 @@ KINDS = ("log_mel", "mfcc")
 _FLOOR = 1e-10  # power; below what 16-bit samples can tell apart
 _FRAMES_AT_ONCE = 4096  # on a CPU: what is computed on the way then stays in its cache
 _DECIBELS = 10 / math.log(10)
-# Speech of a usual loudness, which running normalisation begins with: natural logarithm of the power of a mel band.
+# Speech of a usual loudness, which running normalization begins with: natural logarithm of the power of a mel band.
 _LOG_MEL_MEAN, _LOG_MEL_DEVIATION = -6.0, 4.0
 
 
@@ -30,7 +30,7 @@ class Features(nn.Module):
 
     sample_rate: hertz. kind: log_mel, the natural logarithm of `num_mels` mel bands (power, 1e-10 at least); or mfcc,
     `num_coefficients` of the cosine transform of those bands in decibels, their deltas and the deltas of these (over
-    two frames on both sides). window, hop: seconds of sound in a frame, and from one frame to the next. normalise:
+    two frames on both sides). window, hop: seconds of audio in a frame, and from one frame to the next. normalise:
     "utterance", mean 0 and variance 1 of each feature over the recording; "running", by mean and variance of what came
     before (`sensorium.audio.normalise.running`); "none".
 
@@ -102,9 +102,9 @@ class Features(nn.Module):
         return 1 + (lengths - self.window_samples).clamp(min=0) // self.hop_samples
 
     def forward(self, signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised features (B, T, F), zero at padding, and how many frames each row has, (B,).
+        """Normalized features (B, T, F), zero at padding, and how many frames each row has, (B,).
 
-        signal: samples (B, N), zero behind the end, and lengths (B,) in samples; or features as `extract` gave them,
+        signal: samples (B, N), zero past the end, and lengths (B,) in samples; or features as `extract` gave them,
         (B, T, F), and lengths in frames.
         """
         if signal.ndim == 2:
@@ -112,7 +112,7 @@ class Features(nn.Module):
         return self.normalised(signal, lengths), lengths
 
     def extract(self, samples: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, N) samples and (B,) -> (B, T, F) before normalisation, zero at padding, and (B,) frames."""
+        """(B, N) samples and (B,) -> (B, T, F) before normalization, zero at padding, and (B,) frames."""
         lengths = self.frames(lengths)
         found = self.log_mel(samples)
         if self.kind == "mfcc":
@@ -140,7 +140,7 @@ class Features(nn.Module):
     def normalised(self, features: Tensor, lengths: Tensor, state: RunningState | None = None) -> Tensor:
         """Features (B, T, F) as `extract` gives them -> the same as `normalise` says, zero at padding.
 
-        state: what running normalisation has seen before these frames; it is brought up to date.
+        state: what running normalization has seen before these frames; it is brought up to date.
         """
         if self.normalise == "utterance":
             return utterance(features, lengths)
@@ -150,7 +150,7 @@ class Features(nn.Module):
         return cleared(features, lengths)
 
     def _prior(self) -> tuple[Tensor, Tensor]:
-        """Mean (F,) and variance (F,) that running normalisation begins with."""
+        """Mean (F,) and variance (F,) that running normalization begins with."""
         if self.kind == "log_mel":
             mean, deviation = torch.tensor(_LOG_MEL_MEAN), torch.tensor(_LOG_MEL_DEVIATION)
             return mean.repeat(self.num_mels), deviation.square().repeat(self.num_mels)

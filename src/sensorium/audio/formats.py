@@ -33,7 +33,7 @@ def unread_format(start: bytes) -> str | None:
 
 
 def begins_mp3(data: bytes) -> bool:
-    """Whether two frames of MP3, one behind the other, are at the beginning."""
+    """Whether two frames of MP3, one after another, are at the beginning."""
     first = mp3_frame_bytes(data[:4])
     return bool(first) and mp3_frame_bytes(data[first : first + 4]) > 0
 

@@ -43,12 +43,12 @@ def examined(file: IO[bytes], size: int, *, inside: bool) -> Examined:
     if (claim := stated(file, start, size)) is None:
         return Examined()
     if claim.second:
-        return Examined(_several(kind) if claim.second == "file" else "the samples go on in a second data chunk")
+        return Examined(_several(kind) if claim.second == "file" else "the samples continue in a second data chunk")
     if claim.size is None:
         file.seek(0)
         return Examined(content=completed(file.read(), claim))
     if claim.there < claim.size:
-        return Examined(f"cut off: {claim.there:,} of {claim.size:,} bytes are there")
+        return Examined(f"truncated: {claim.there:,} of {claim.size:,} bytes present")
     content = None
     if claim.size < claim.there and kind in ("W64", "NIST SPHERE"):  # where libsndfile takes all for samples
         file.seek(0)
@@ -57,7 +57,7 @@ def examined(file: IO[bytes], size: int, *, inside: bool) -> Examined:
 
 
 def _several(kind: str | None) -> str:
-    return f"goes on after its stated end: several {kind} recordings in one file"
+    return f"continues after its stated end: several {kind} recordings in one file"
 
 
 def has_no_length(file: soundfile.SoundFile) -> bool:
@@ -92,7 +92,7 @@ class Forward(soundfile.SoundFile):
 
 
 def beyond_flac(path: Path | str | BytesIO, file: soundfile.SoundFile) -> str:
-    """What is wrong with an open FLAC file that goes on behind the samples its header states, or ""."""
+    """What is wrong with an open FLAC file that continues after the samples its header states, or ""."""
     content = path.getvalue() if isinstance(path, BytesIO) else Path(path).read_bytes()
     first = content.find(_FLAC)
     if content.find(_FLAC, first + 1) >= 0:
@@ -111,7 +111,7 @@ def goes_on(file: soundfile.SoundFile, more: str) -> str:
 
 
 def _last_sample(content: bytes, block: int) -> int:
-    """A guess at the number of samples: where the last thing that looks like a frame ends.
+    """A guess at the number of samples: where the last apparent frame ends.
 
     block: samples of a frame, where all frames have as many.
     """

@@ -1,5 +1,5 @@
 """The frames of an MP3 file. They alone say how long it is: a header that counts them may be missing, wrong, or that of
-the first of several recordings put one behind the other.
+the first of several recordings put one after another.
 """
 
 import struct
@@ -123,7 +123,7 @@ def _tag_bytes(content: bytes, place: int) -> int:
 
 
 def _next_frame(content: bytes, place: int) -> int:
-    """Where two frames, one behind the other, begin; -1 for nowhere."""
+    """Where two frames, one after another, begin; -1 for nowhere."""
     while (place := content.find(b"\xff", place + 1)) >= 0:
         if begins_mp3(content[place : place + START]):
             return place
@@ -171,16 +171,16 @@ def _wrong(walk: _Walk, audio: np.ndarray, heads: list[int], *, counted: int | N
     other = np.flatnonzero((words & _FORM != first & _FORM) | (_is_mono(words) != _is_mono(first)))
     if len(other):
         after, then = _until(first, int(other[0])), _described(int(words[other[0]]))
-        return f"goes on after {after} of {_described(first)} with {then}: several MP3 recordings in one file"
+        return f"continues after {after} of {_described(first)} with {then}: several MP3 recordings in one file"
     if walk.gaps:
         number, size = walk.gaps[0]
-        return f"damaged after {_until(first, int(np.searchsorted(audio, number)))}: {size:,} bytes there are no MP3"
+        return f"damaged after {_until(first, int(np.searchsorted(audio, number)))}: {size:,} bytes there are not MP3"
     if len(heads) > 1 or (counted is not None and len(audio) - counted > _LOST):
-        return "goes on after its stated end: several MP3 recordings in one file"
+        return "continues after its stated end: several MP3 recordings in one file"
     if counted is not None and counted - len(audio) > _LOST:
-        return f"cut off: {len(audio):,} of {counted:,} MP3 frames are there"
+        return f"truncated: {len(audio):,} of {counted:,} MP3 frames present"
     if walk.rest > _SLACK:
-        return f"goes on after {_until(first, len(audio))} with {walk.rest:,} bytes that are no MP3"
+        return f"continues after {_until(first, len(audio))} with {walk.rest:,} bytes that are not MP3"
     return ""
 
 
@@ -229,7 +229,7 @@ def _weights(mpeg1: bool, channels: int) -> np.ndarray:
 
 
 def _rebuilt(content: bytes, walk: _Walk, audio: np.ndarray) -> BytesIO:
-    """The frames with audio, one behind the other, behind a frame with a Xing header that counts them."""
+    """The frames with audio, one after another, behind a frame with a Xing header that counts them."""
     places, sizes = walk.places[audio].tolist(), walk.sizes[audio].tolist()
     frames = b"".join(content[place : place + size] for place, size in zip(places, sizes, strict=True))
     word = int(walk.words[audio[0]]) & ~0xF200 | 0x10000  # no checksum, not padded

@@ -16,10 +16,10 @@ _SEED = 20190601  # the noise itself is always the same; where a piece begins is
 
 
 def generated(colour: str) -> Tensor:
-    """(N,) float32 noise of power 1 whose end goes on at its beginning.
+    """(N,) float32 noise of power 1 that loops: its end continues at its beginning.
 
     White noise is equally strong at all frequencies; pink noise has as much power in each octave, like most noise of
-    rooms and streets. Raises RequestError for another colour.
+    rooms and streets. Raises RequestError for another color.
     """
     if colour not in COLOURS:
         raise unknown("noise", colour, COLOURS)
@@ -33,18 +33,18 @@ def generated(colour: str) -> Tensor:
 
 
 def recorded(folder: Path, *, sample_rate: int) -> Tensor:
-    """(N,) float32: all sound files of a folder, one behind the other, at sample_rate hertz.
+    """(N,) float32: all audio files of a folder, one after another, at sample_rate hertz.
 
-    Raises RequestError for a folder without sound, or with a file that cannot be read.
+    Raises RequestError for a folder without audio, or with a file that cannot be read.
     """
     pieces = []
     for path in list_sounds(folder):
         try:
             pieces.append(read(path, sample_rate=sample_rate))
         except UnreadableAudio as error:
-            raise RequestError(f"{path}: {error}. Take it out of the folder of noise.") from error
+            raise RequestError(f"{path}: {error}. Remove it from the noise folder.") from error
     if not sum(len(piece) for piece in pieces):
-        raise RequestError(f"{folder} has no sound file. Give a folder with recordings of noise.")
+        raise RequestError(f"{folder} has no audio files. Give a folder of noise recordings.")
     return torch.from_numpy(np.concatenate(pieces))
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from sensorium.audio.padding import cleared
 
 NORMALISATIONS = ("none", "running", "utterance")
-PRIOR_FRAMES = 50  # how many frames the assumption that running normalisation begins with counts for
+PRIOR_FRAMES = 50  # how many frames the assumption that running normalization begins with counts for
 _EPSILON = 1e-5  # of a variance; a feature that never changes becomes 0
 
 
@@ -24,7 +24,7 @@ class RunningState:
     """What has been seen of each row: a count of frames, and the sums of features and of their squares.
 
     It begins with PRIOR_FRAMES frames of this mean (F,) and variance (F,), so that the first frames of a recording,
-    which are silence as a rule, do not decide alone. Features are counted from the prior's mean, in float64: sums over
+    which are usually silence, do not decide alone. Features are counted from the prior's mean, in float64: sums over
     hours stay exact, and do not depend on how a recording was cut.
     """
 
@@ -38,7 +38,7 @@ class RunningState:
 def running(features: Tensor, state: RunningState) -> Tensor:
     """(B, T, F) -> the same, each frame by mean and variance of the prior and the frames up to it, itself included.
 
-    The rows' padding has to be at their end, and is treated as sound. The state is brought up to date.
+    The rows' padding has to be at their end, and is treated as signal. The state is brought up to date.
     """
     away = _exact(features) - state.origin
     count = state.count + torch.arange(1, features.shape[1] + 1, device=features.device)[:, None]  # (T, 1)

@@ -1,4 +1,4 @@
-"""Which part of a batch of recordings is sound, and which is padding behind the end."""
+"""Which part of a batch of recordings is signal, and which is padding past the end."""
 
 import torch
 from torch import Tensor
@@ -10,6 +10,6 @@ def valid(lengths: Tensor, size: int) -> Tensor:
 
 
 def cleared(x: Tensor, lengths: Tensor) -> Tensor:
-    """The same, with zeros behind the end of each row: (B, N) samples or (B, T, F) features."""
+    """The same, with zeros past the end of each row: (B, N) samples or (B, T, F) features."""
     padding = ~valid(lengths, x.shape[1])
     return x.masked_fill(padding if x.ndim == 2 else padding[:, :, None], 0.0)

@@ -35,7 +35,7 @@ def is_clipped(wrong: str | None) -> bool:
 
 
 def _check(pieces: Iterable[np.ndarray], sample_rate: int) -> str | None:
-    """Of a recording that comes in pieces (n,); a flat top that goes on in the next piece counts as two."""
+    """Of a recording that comes in pieces (n,); a flat top that continues in the next piece counts as two."""
     count = bad = flat = 0
     first_bad = -1
     low, high = np.inf, -np.inf
@@ -57,9 +57,9 @@ def _check(pieces: Iterable[np.ndarray], sample_rate: int) -> str | None:
     if high - low < _SILENT:
         return "silent: " + ("all samples are zero" if low == high == 0 else f"all samples are near {low:g}")
     if max(-low, high) > _WRONG_SCALE:
-        return f"samples reach {max(-low, high):g}, where 1 is as loud as can be: it was saved at another scale"
+        return f"samples reach {max(-low, high):g}, beyond full scale (1): saved at a different scale"
     if flat / count >= _CLIPPED:
-        return f"clipped: {100 * flat / count:.1f} % of the samples are cut off at full scale"
+        return f"clipped: {100 * flat / count:.1f} % of the samples are at full scale"
     return None
 
 

@@ -1,7 +1,7 @@
 """Audio files of every usual kind as samples: one channel, one rate, float32 from -1 to 1.
 
 Training, evaluation and prediction all read audio here, so that they get the same samples. Formats are those of
-libsndfile, told by their content: WAV, FLAC, OGG, MP3, AIFF, AU and, where it is not compressed, NIST SPHERE.
+libsndfile, detected by content: WAV, FLAC, OGG, MP3, AIFF, AU and, where it is not compressed, NIST SPHERE.
 """
 
 import os
@@ -32,7 +32,7 @@ Source = Path | str | BytesIO  # a file, or its content in memory
 
 
 class UnreadableAudio(Exception):
-    """A file that is no sound, or a damaged one. The message is the reason, without the file's name."""
+    """A file that is not audio, or a damaged one. The message is the reason, without the file's name."""
 
 
 class Info(NamedTuple):
@@ -54,9 +54,9 @@ def read(path: Source, *, sample_rate: int, start: float = 0.0, end: float | Non
     """The recording as (N,) float32 samples at sample_rate hertz, channels mixed by their mean.
 
     start, end: seconds; a piece is what the whole would have from round(start * sample_rate) up to the same of end, to
-    float32's rounding. What lies behind the end of the file is not there.
+    float32's rounding. What lies past the end of the file is not there.
 
-    Raises UnreadableAudio for a missing, damaged or truncated file, or one that is no sound; RequestError for times
+    Raises UnreadableAudio for a missing, damaged or truncated file, or one that is not audio; RequestError for times
     that are not in order.
     """
     number("start", start, 0.0)
@@ -96,20 +96,20 @@ def chunks(path: Source, *, sample_rate: int, seconds: float, overlap: float) ->
 
 
 def decode_pcm(data: bytes) -> np.ndarray:
-    """Raw sound, 16-bit little-endian samples of one channel, as (N,) float32.
+    """Raw audio, 16-bit little-endian samples of one channel, as (N,) float32.
 
     Raises RequestError when the last sample is only half there.
     """
     if len(data) % 2:
-        raise RequestError(f"{len(data)} bytes of raw sound end inside a sample: hand over whole samples of 2 bytes.")
+        raise RequestError(f"{len(data)} bytes of raw audio end inside a sample: pass whole samples of 2 bytes.")
     return np.frombuffer(data, "<i2").astype(np.float32) / 32768
 
 
 def list_sounds(folder: Path, *, unread: bool = False) -> list[Path]:
-    """Every sound file in a folder and its sub-folders, sorted by name.
+    """Every audio file in a folder and its sub-folders, sorted by name.
 
     Told by suffix, in upper or lower case. Hidden files and folders, and what file browsers leave behind, are ignored.
-    unread: those in known formats that are not read too, to be refused by name.
+    unread: those in known formats that are not read too, to be rejected by name.
     """
     suffixes = (*AUDIO_SUFFIXES, *UNREAD_AUDIO_SUFFIXES) if unread else AUDIO_SUFFIXES
     return [path for path in walk(folder)[0] if path.suffix.lower() in suffixes]
@@ -183,7 +183,7 @@ class _Sound:
         if len(samples) < end - begin:
             there = begin + len(samples)
             if self._file.format != "MP3" or self._frames - there > _MP3_TOLERANCE:
-                raise UnreadableAudio(f"cut off: {there:,} of {self._frames:,} samples are there")
+                raise UnreadableAudio(f"truncated: {there:,} of {self._frames:,} samples present")
             self._frames = there
         return samples[:, 0].copy() if samples.shape[1] == 1 else samples.mean(axis=1)
 
@@ -210,11 +210,11 @@ def _opened(path: Source, *, decode: bool = True) -> tuple[soundfile.SoundFile, 
     except OSError as error:
         raise UnreadableAudio((error.strerror or str(error)).lower()) from error
     except soundfile.SoundFileError as error:
-        raise UnreadableAudio(_known(path) or f"not a readable sound: {_reason(error)}") from error
+        raise UnreadableAudio(_known(path) or f"not readable audio: {_reason(error)}") from error
     except ValueError as error:  # a path with a character that no path has
         raise UnreadableAudio(str(error)) from error
     except TypeError as error:  # a name that ends in .raw
-        raise UnreadableAudio("raw samples do not say their rate; make a WAV of it") from error
+        raise UnreadableAudio("raw samples have no stated sample rate; convert it to WAV") from error
     if found.more:
         file.close()
         remedy = f"; {_convert(path, '-ignore_length 1 ')}" if file.format in ("WAV", "WAVEX") else ""
@@ -223,7 +223,7 @@ def _opened(path: Source, *, decode: bool = True) -> tuple[soundfile.SoundFile, 
 
 
 def _with_remedy(path: Source, wrong: str) -> str:
-    """What is wrong, and what to do with recordings one behind the other: in two formats ffmpeg reads all of them."""
+    """What is wrong, and what to do with recordings one after another: in two formats ffmpeg reads all of them."""
     readable = wrong.endswith(("MP3 recordings in one file", "OGG recordings in one file"))
     return f"{wrong}; {_convert(path)}" if readable else wrong
 

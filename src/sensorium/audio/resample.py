@@ -32,7 +32,7 @@ class Rates:
     def needed(self, first: int, last: int) -> tuple[int, int]:
         """The source samples [begin, end) that the samples [first, last) of the result are made from.
 
-        Where begin is below 0, or end behind the end of the source, there is silence. `begin` is a multiple of `step`.
+        Where begin is below 0, or end past the end of the source, there is silence. `begin` is a multiple of `step`.
         """
         around = -(-self.width // self.step) * self.step
         begin = first // self.gives * self.step - around
@@ -49,7 +49,7 @@ class Rates:
         return torchaudio.functional.resample(signal, self.step, self.gives).numpy()[: self.length(len(samples))]
 
     def _directly(self, samples: np.ndarray) -> np.ndarray:
-        """The same for rates with hardly a common divisor: the filter is computed anew for each sample."""
+        """The same for rates with hardly a common divisor: the filter is computed again for each sample."""
         reach = np.arange(-self.width, self.width + 2)
         padded = np.pad(samples, self.width + 2)
         cutoff = min(self.step, self.gives) * _ROLL_OFF / self.step  # in cycles of half the source's rate

@@ -1,4 +1,4 @@
-"""SpecAugment: bands of frequencies and stretches of time that a model does without.
+"""SpecAugment: bands of frequencies and time spans that a model does without.
 
 Park et al., "SpecAugment: a simple data augmentation method for automatic speech recognition", 2019, arXiv 1904.08779,
 without its warping of time, which the paper finds to matter least.
@@ -13,11 +13,11 @@ from sensorium.randomness import ExampleRandom
 
 
 class SpecAugment(nn.Module):
-    """Sets frequency bands and stretches of time to 0, which is the mean of normalised features.
+    """Sets frequency bands and time spans to 0, which is the mean of normalized features.
 
     frequency_masks: bands of each recording. frequency_width: most features a band covers; any number from 0 is alike
-    likely. time_masks: stretches of each recording. time_width: most frames of a stretch. time_share: most of a
-    recording that one stretch may cover, 0 to 1, so that a short word does not vanish.
+    likely. time_masks: segments of each recording. time_width: most frames of a segment. time_share: most of a
+    recording that one segment may cover, 0 to 1, so that a short word does not vanish.
     """
 
     def __init__(

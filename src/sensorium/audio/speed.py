@@ -19,7 +19,7 @@ _FINEST = 100  # largest denominator of a factor
 
 
 class SpeedPerturb(nn.Module):
-    """Plays each recording at one of several speeds, drawn evenly.
+    """Plays each recording at one of several speeds, drawn uniformly.
 
     factors: 1.1 plays it in 1 / 1.1 of its time, [0.9, 1.0, 1.1] are usual. A recording of N samples at a factor f has
     N / f samples then, rounded up. Factors are taken to a hundredth.
@@ -28,13 +28,13 @@ class SpeedPerturb(nn.Module):
     def __init__(self, *, factors: Sequence[float]) -> None:
         super().__init__()
         if not len(factors):
-            raise RequestError("factors is empty: give the speeds to choose from, such as [0.9, 1.0, 1.1].")
+            raise RequestError("factors is empty: give speed factors such as [0.9, 1.0, 1.1].")
         self.factors = [
             Fraction(number("a factor", factor, 0.1, 10.0)).limit_denominator(_FINEST) for factor in factors
         ]
 
     def forward(self, samples: Tensor, lengths: Tensor, random: ExampleRandom) -> tuple[Tensor, Tensor]:
-        """Samples (B, N), zero behind the end, and lengths (B,) -> the same at the new lengths."""
+        """Samples (B, N), zero past the end, and lengths (B,) -> the same at the new lengths."""
         choice = random.integers(0, len(self.factors)).squeeze(1)
         possible = torch.stack([-(-lengths * f.denominator // f.numerator) for f in self.factors], dim=1)
         new_lengths = possible.gather(1, choice[:, None]).squeeze(1)

@@ -11,19 +11,19 @@ from sensorium.errors import RequestError
 class FeatureStream:
     """Takes a recording in pieces of any size and gives the frames of the whole, each as soon as its window is there.
 
-    features: of kind log_mel, normalised by running or none. Raises RequestError for those that look ahead.
+    features: of kind log_mel, normalized by running or none. Raises RequestError for those that look ahead.
     """
 
     def __init__(self, features: Features) -> None:
         if features.normalise == "utterance":
             raise RequestError(
-                "normalise=utterance needs the end of a recording before its first frame.\n"
-                "To listen while it comes in, train with dataset.features.normalise=running."
+                "normalise=utterance needs the whole recording.\n"
+                "For streaming, train with dataset.features.normalise=running."
             )
         if features.kind == "mfcc":
             raise RequestError(
-                "kind=mfcc has changes over time, which need frames yet to come.\n"
-                "To listen while a recording comes in, train with dataset.features.kind=log_mel."
+                "kind=mfcc uses deltas, which need future frames.\n"
+                "For streaming, train with dataset.features.kind=log_mel."
             )
         self._features = features
         self._state = RunningState(features.prior_mean, features.prior_variance)

@@ -1,6 +1,6 @@
 """Random changes of samples: loudness, noise, echo of a room, place.
 
-A transform takes samples (B, N), zero behind the end of each row, their lengths (B,) and the batch's `ExampleRandom`.
+A transform takes samples (B, N), zero past the end of each row, their lengths (B,) and the batch's `ExampleRandom`.
 It treats every example by numbers of its own, and gives samples and lengths.
 """
 
@@ -20,7 +20,7 @@ Waves = tuple[Tensor, Tensor]
 
 
 class Gain(nn.Module):
-    """Louder or softer by decibels drawn evenly from [lowest, highest]. Nothing is cut off at full scale.
+    """Louder or softer by decibels drawn uniformly from [lowest, highest]. Nothing is cut off at full scale.
 
     decibels: two numbers; 6 is about twice the amplitude.
     """
@@ -37,8 +37,8 @@ class Noise(nn.Module):
     """Adds noise at a ratio of the signal's power to the noise's, both as means over the recording.
 
     kind: white, pink, or recorded. decibels: lowest and highest ratio; 20 is a hundred times the power, 0 as much.
-    probability: share of recordings that get noise, 0 to 1. folder: sound files, for kind recorded, brought to
-    sample_rate hertz. A silent recording stays as it is.
+    probability: share of recordings that get noise, 0 to 1. folder: audio files, for kind recorded, brought to
+    sample_rate hertz. A silent recording is unchanged.
     """
 
     noise: Tensor
@@ -75,11 +75,11 @@ class Noise(nn.Module):
 
 
 class Reverberation(nn.Module):
-    """The echo of a room: after the direct sound, which stays as it is, noise that dies away evenly.
+    """The echo of a room: after the direct sound, which is unchanged, noise that decays evenly.
 
-    seconds: shortest and longest time in which the echo dies away by 60 decibels. decibels: lowest and highest ratio of
+    seconds: shortest and longest time in which the echo decays by 60 decibels. decibels: lowest and highest ratio of
     the direct sound's power to the echo's. probability: share of recordings in a room, 0 to 1. sample_rate: hertz of
-    the data. The echo that would go on behind the end of a recording is not there.
+    the data. The echo that would go on past the end of a recording is not there.
     """
 
     noise: Tensor
@@ -115,7 +115,7 @@ class Reverberation(nn.Module):
 class TimeShift(nn.Module):
     """Moves a recording earlier or later; what leaves it at one end is lost, silence comes in at the other.
 
-    share: the most, as a share of the recording's own length; every way up to it is alike likely.
+    share: the most, as a share of the recording's own length; every way up to it is equally likely.
     """
 
     def __init__(self, *, share: float) -> None:

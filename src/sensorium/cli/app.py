@@ -51,7 +51,7 @@ def run_hydra(verb: str, arguments: list[str], job: Callable[[Config], None]) ->
     folder = _folder(verb)
     if folder and "job" in option_values(arguments, "--cfg", "-c"):
         return _show(verb, arguments)
-    searched = search_path(arguments) if folder else []  # a person's own groups must not hide a verb's keys either
+    searched = search_path(arguments) if folder else []  # the user's own groups must not hide a verb's keys either
     overrides = [*searched, *(_declared(argument) for argument in arguments)]
 
     def call(config: DictConfig) -> None:
@@ -85,7 +85,7 @@ def _as_chosen(config: DictConfig, verb: str, arguments: list[str]) -> DictConfi
         name = hydra_job.job.config_name or verb
         found, left_out = as_chosen(config, choices, name, hydra_job.overrides.task, arguments=arguments)
     if left_out and os.environ.get("RANK", "0") == "0":
-        print(f"experiment={choices['experiment']}: left out, for you chose otherwise: {listing(left_out)}")
+        print(f"experiment={choices['experiment']}: not applied because of your overrides: {listing(left_out)}")
     return found
 
 
@@ -136,7 +136,7 @@ def _declared(argument: str) -> str:
 
 
 def typed(overrides: Iterable[str]) -> list[str]:
-    """Overrides as a person typed them, without what `_declared` put before them."""
+    """Overrides as the user typed them, without what `_declared` put before them."""
     plain_forms = ((item, item.removeprefix("++")) for item in overrides)
     return [short if item == _declared(short) else item for item, short in plain_forms]
 
@@ -174,13 +174,13 @@ def composed(verb: str, arguments: list[str]) -> Config:
         return plain(compose(name, overrides, arguments=arguments), verb)
 
 
-# -- what is refused of a config
+# -- what is rejected of a config
 
 NEEDED_GROUPS = ("dataset", "model", "augment", "optimizer", "scheduler")
 
 
 def check(verb: str, config: Config) -> None:
-    """Refuses a key that was added (`+NAME=`) where nothing reads it, a key or group that was taken away (`~NAME`), and
+    """Rejects a key that was added (`+NAME=`) where nothing reads it, a key or group that was taken away (`~NAME`), and
     values that cannot be.
     """
     primary = _primary(verb)
@@ -195,7 +195,7 @@ def check(verb: str, config: Config) -> None:
                 article = "an" if group[0] in "aeiou" else "a"
                 raise RequestError(
                     f"sensorium {verb} needs {article} {group}. "
-                    f"Say {group}=NAME; sensorium list what={group} has the names."
+                    f"Set {group}=NAME; sensorium list what={group} has the names."
                 )
     schema.check(verb, config, needed=needed_keys(verb))
     if verb == "train":
@@ -229,7 +229,7 @@ def explain(error: Exception, verb: str, arguments: list[str]) -> SensoriumError
         return _unknown_choice(match[1], match[2], text)
     if match := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
         return RequestError(
-            f"{match[1]}={match[2]} are several values. With -m each gets a training: "
+            f"{match[1]}={match[2]} are several values. With -m each is trained: "
             f"sensorium {verb} -m {match[1]}={match[2]}\nA list is written in brackets: '{match[1]}=[{match[2]}]'."
         )
     for pattern in (r"Could not (?:override|delete from config.) '([^']+)'", r"full_key: (\S+)"):
@@ -293,12 +293,12 @@ def override(config: Config, overrides: list[str]) -> Config:
     for item in parsed:
         key = item.key_or_group
         if item.is_delete():
-            raise RequestError(f"{item.input_line}: a key of a stored config cannot be taken away. Say {key}=VALUE.")
+            raise RequestError(f"{item.input_line}: a key of a stored config cannot be removed. Set {key}=VALUE.")
         if item.is_sweep_override():
             raise RequestError(f"{item.input_line} are several values; here each key has one.")
         if isinstance(config.get(key), dict):
             raise RequestError(
-                f"{key} was chosen when this was trained and cannot be exchanged; its values can: {key}.KEY=..."
+                f"{key} is fixed by the checkpoint and cannot be replaced; its values can: {key}.KEY=..."
             )
         if key not in known and not key.startswith("trainer."):
             raise unknown_key(key, "train", known)

@@ -1,4 +1,4 @@
-"""What is refused before Hydra sees it: what is no key=value, no option, or no choice of a group. Imports no torch."""
+"""What is rejected before Hydra sees it: what is no key=value, no option, or no choice of a group. Imports no torch."""
 
 import re
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 
 
 def check_arguments(verb: str, arguments: list[str]) -> None:
-    """Refuses what is neither key=value nor an option of Hydra before its parser does, in words."""
+    """Rejects what is neither key=value nor an option of Hydra before its parser does, in words."""
     rest = iter(arguments)
     for argument in rest:
         if argument.startswith("-"):
@@ -54,7 +54,7 @@ def _check_option(verb: str, argument: str, rest: Iterator[str]) -> None:
 
 
 def check_choices(arguments: list[str]) -> None:
-    """Refuses what a config group cannot be: null, a number, several where there is one."""
+    """Rejects what a config group cannot be: null, a number, several where there is one."""
     groups = configs.groups()
     for argument in arguments:
         key = argument.lstrip("+").partition("=")[0]
@@ -64,7 +64,7 @@ def check_choices(arguments: list[str]) -> None:
 
 
 def _parsed(argument: str) -> list[Override]:
-    """Nothing where the grammar refuses it: Hydra says so itself."""
+    """Nothing where the grammar rejects it: Hydra says so itself."""
     try:
         return OverridesParser.create().parse_overrides([argument])
     except (HydraException, ValueError):

@@ -68,7 +68,7 @@ def _parsed(text: str) -> dict[str, _Key]:
             found = above[-1][1].inner[key[2]] = _Key([*comments, line])
             above.append((len(key[1]), found))
             comments = []
-        elif line.strip():  # a value goes on
+        elif line.strip():  # a value continues
             above[-1][1].lines.append(line)
     return top.inner
 

@@ -38,9 +38,9 @@ def compose_alone(verb: str, overrides: Sequence[str]) -> DictConfig:
 def as_chosen(
     config: DictConfig, choices: Choices, verb: str, overrides: Sequence[str], *, arguments: Sequence[str] = ()
 ) -> tuple[DictConfig, list[str]]:
-    """What Hydra composed, without the values that an experiment sets in groups that are chosen anew.
+    """What Hydra composed, without the values that an experiment sets in groups that are chosen again.
 
-    choices: the member of each group in `config`. Returns the config, and what was left out as key=value.
+    choices: the member of each group in `config`. Returns the config, and what was omitted as key=value.
     """
     groups = [group for group in configs.groups() if group != "experiment"]
     experiment = [override for override in overrides if _key(override) == "experiment"]
@@ -124,9 +124,9 @@ def sweep_folder(verb: str, arguments: Sequence[str]) -> Iterator[list[str]]:
 
 
 def search_path(arguments: Sequence[str], *, given: bool = False) -> list[str]:
-    """The override that makes Hydra search a person's own configs/ too.
+    """The override that makes Hydra search the user's own configs/ too.
 
-    given: also what --config-dir names, for whoever has no command line to parse it from.
+    given: also what --config-dir names, for callers without a command line to parse it from.
     """
     if any(argument.startswith("hydra.searchpath=") for argument in arguments):
         return []

@@ -11,13 +11,13 @@ FOLDER = _PACKAGE / "configs" if (_PACKAGE / "configs").is_dir() else _PACKAGE.p
 
 
 def own_folder() -> Path | None:
-    """A person's own configs/ in the working directory, unless that is this tree itself."""
+    """The user's own configs/ in the working directory, unless that is this tree itself."""
     folder = Path.cwd() / "configs"
     return folder if folder.is_dir() and folder.resolve() != FOLDER.resolve() else None
 
 
 def folders() -> list[Path]:
-    """Where configs are looked for, a person's own first."""
+    """Where configs are looked for, the user's own first."""
     own = own_folder()
     return [own, FOLDER] if own else [FOLDER]
 
@@ -41,7 +41,7 @@ def options(group: str) -> dict[str, str]:
 
 
 def dataset_facts(name: str) -> dict[str, str]:
-    """The task of a dataset, and whether it has to be downloaded: "" for no, such as for files of one's own."""
+    """The task of a dataset, and whether it has to be downloaded: "" for no, such as the user's own files."""
     text = path_of("dataset", name).read_text(encoding="utf-8")
     task = re.search(r"/task@_global_\.task: (\w+)", text)
     if task is None and (base := re.search(r"^defaults: \[(\w+),", text, re.MULTILINE)):
@@ -51,7 +51,7 @@ def dataset_facts(name: str) -> dict[str, str]:
 
 
 def path_of(group: str, name: str) -> Path:
-    """The file of a choice, a person's own before ours. Raises StopIteration when there is none."""
+    """The file of a choice, the user's own before ours. Raises StopIteration when there is none."""
     return next(path for folder in folders() if (path := folder / group / f"{name}.yaml").is_file())
 
 

@@ -82,7 +82,7 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
             )
             notes += [*output.formula_notes(paths), *undrawn_notes()]
     except OSError as error:
-        raise unwritable(f"{folder}: tables and plots", error, "Say folder=OTHER.") from error
+        raise unwritable(f"{folder}: tables and plots", error, "Set folder=OTHER.") from error
     for note in notes:
         output.complain(note.replace(str(place), str(folder)))
     _print(records, result, config, title=f"{name}: {len(split):,} examples", folder=folder)

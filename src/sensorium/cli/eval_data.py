@@ -73,7 +73,7 @@ def default_split(settings: RunConfig, about_data: Sequence[str]) -> str:
 
 
 def _has_test(dataset: Mapping[str, Any], *, table: bool) -> bool:
-    """Whether the data says what its test part is; else a share of it is held out, as test_fraction says.
+    """Whether the data says what its test split is; else a share of it is held out, as test_fraction says.
 
     table: dataset.path was given, not dataset.root.
     """

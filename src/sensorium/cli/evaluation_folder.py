@@ -1,4 +1,4 @@
-"""The folder of an evaluation's tables and plots: all of them or none, and none in the place of a person's own file.
+"""The folder of an evaluation's tables and plots: all of them or none, and none instead of the user's own file.
 
 A file that an evaluation wrote is known by evaluation.json, which lists them, and is replaced by the next one.
 """
@@ -26,19 +26,19 @@ def is_of_run(folder: Path) -> bool:
 
 
 def check(folder: Path, *, overwrite: bool) -> None:
-    """Refuses a run folder, and one that holds files and that no evaluation has written to. Raises RequestError."""
+    """Rejects a run folder, and one that holds files and that no evaluation has written to. Raises RequestError."""
     if not is_folder(folder):
         return
     if is_of_run(folder):
         raise RequestError(
-            f"folder={folder} holds the files of a run, which evaluations leave as they are. Say another."
+            f"folder={folder} holds the files of a run, which evaluations do not modify. Choose another."
         )
     if overwrite or _written(folder):
         return
     if names := sorted(entry.name for entry in folder.iterdir() if visible(entry.name)):
         raise RequestError(
             f"folder={folder} holds {listing(names, limit=5)}, which no evaluation wrote.\n"
-            "Say a new folder, or overwrite=true to replace files of the same names."
+            "Choose a new folder, or overwrite=true to replace files of the same names."
         )
 
 
@@ -69,7 +69,7 @@ def _move(source: Path, folder: Path, *, overwrite: bool, about: Mapping[str, An
     if foreign and not overwrite:
         raise RequestError(
             f"{folder} holds {listing(foreign, limit=5)}, which no evaluation wrote.\n"
-            "Say folder=OTHER, or overwrite=true to replace files of the same names."
+            "Set folder=OTHER, or overwrite=true to replace files of the same names."
         )
     kept = [name for name in earlier if name not in (*names, MARKER) and (folder / name).is_file()]
     found = {**about, "files": sorted([*names, *kept])}

@@ -12,7 +12,7 @@ from sensorium.run_folder import RunFolder
 def list_runs(root: Path) -> list[Record]:
     """A record for each run folder at root/NAME/DATE_TIME_XXXX. Raises RequestError when there is no such folder."""
     if not root.is_dir():
-        raise RequestError(f"run_root={root}: there is no such folder; training makes it, in the working directory.")
+        raise RequestError(f"run_root={root}: there is no such folder; training creates it in the working directory.")
     found = [RunFolder(path.parent) for path in root.glob("*/*/config.yaml")]
     return [_record(run) for run in sorted(found, key=lambda run: (run.folder.name, run.folder), reverse=True)]
 

@@ -1,4 +1,4 @@
-"""Arguments as a person types them, for Hydra's grammar: names of files and texts are taken as they are.
+"""Arguments as the user types them, for Hydra's grammar: names of files and texts are taken as they are.
 
 Hydra would read brackets, commas, quotes, `$` and `=` in a value as syntax: `input=it's.wav`, `output=talk (1).srt` and
 `dataset.path=a, b.csv` are no values to it. What is Hydra's stays so: lists in brackets, quoted values, `${...}`,
@@ -26,7 +26,7 @@ _PATH_KEYS = {
 _DATA_KEY = re.compile(r"column|dataset\.(root|path|train|val|test|\w+_(path|root|json|images|column))")
 _PLAIN = re.compile(r"[\w./:@%+-]*")  # the same with quotes and without
 _FUNCTION = re.compile(r"(choice|range|interval|glob|sort|shuffle|tag|extend_list|str|int|float|bool)\(.*\)")
-# Sizes of synthetic data (dataset.train=200); of a key that names a file these are refused, with what to write.
+# Sizes of synthetic data (dataset.train=200); of a key that names a file these are rejected, with what to write.
 _CONSTANT = re.compile(r"(?i)[+-]?\d+|true|false")
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 # Between commas: a quoted value, or whatever is there.

@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = [argument for argument in arguments if argument not in ("debug=true", "debug=false")]
     try:
         status = _run(arguments)
-        sys.stdout.flush()  # here, where a full disk can be said
+        sys.stdout.flush()  # here, where a full disk can be reported
         return status
     except SensoriumError as error:
         if show_trace:
@@ -48,9 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
         print("sensorium: stopped.", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        streams.close(sys.stdout)  # whoever read our output has gone: `sensorium predict ... | head`
+        streams.close(sys.stdout)  # the reader of our output is gone: `sensorium predict ... | head`
         return 0
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a fault of ours, said in one line
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug of ours, reported in one line
         if show_trace:
             traceback.print_exc()
         return _unexpected(error)
@@ -71,7 +71,7 @@ def _unexpected(error: Exception) -> int:
         print(f"sensorium: out of memory: {line}\nA smaller batch, image or model needs less.", file=sys.stderr)
         return 1
     print(
-        f"sensorium: unexpected {type(error).__name__}: {line}\nThis is a fault in Sensorium; debug=true shows where.",
+        f"sensorium: unexpected {type(error).__name__}: {line}\nThis is a bug in Sensorium; debug=true shows where.",
         file=sys.stderr,
     )
     return 1

@@ -17,7 +17,7 @@ from sensorium.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 FOLDER_KEYS = ("overlay", "masks", "attention", "folder")
 _CHECKPOINTS = ("ckpt", "compare")
 _FILES = ("input", "decoding.language_model", "decoding.lexicon")
-# No results are written in these formats: an existing file is a person's own, whatever led to it (paths on standard
+# No results are written in these formats: an existing file is the user's own, whatever led to it (paths on standard
 # input, a folder, a glob, a table that lists recordings).
 _PRECIOUS = {
     **dict.fromkeys(IMAGE_SUFFIXES, "an image"),
@@ -35,7 +35,7 @@ class _Input(NamedTuple):
 
 
 def check(config: Mapping[str, Any], *, dataset: Mapping[str, Any] | None) -> None:
-    """Refuses output=, and a key that names a folder to write to, where files would be lost.
+    """Rejects output=, and a key that names a folder to write to, where files would be lost.
 
     dataset: the section of the data that is read beside what the command names; None where it is not known yet, and
     another check follows. A file is known by what it is, not by its name: a link to it is the same file. What is
@@ -46,7 +46,7 @@ def check(config: Mapping[str, Any], *, dataset: Mapping[str, Any] | None) -> No
         _check_file(str(config["output"]), list(_inputs(config, dataset or {})), overwrite=overwrite or dataset is None)
     for key in FOLDER_KEYS:
         if config.get(key) is not None and exists(_path(config[key])) and not is_folder(_path(config[key])):
-            raise RequestError(f"Results cannot be written to {config[key]}, which is a file. Say {key}=OTHER.")
+            raise RequestError(f"Results cannot be written to {config[key]}, which is a file. Set {key}=OTHER.")
     if config.get("folder") is not None and dataset is not None:
         _check_report(str(config["folder"]), list(_data(dataset)))
         evaluation_folder.check(_path(config["folder"]), overwrite=overwrite)
@@ -67,7 +67,7 @@ def check_targets(targets: Iterable[Path], config: Mapping[str, Any], inputs: It
         _check_run(path, str(path))
     if not config["overwrite"]:
         found = f"{there[0]} and {len(there) - 1:,} more are" if len(there) > 1 else f"{there[0]} is"
-        raise RequestError(f"{found} there already; overwrite=true replaces what is there, or choose another folder.")
+        raise RequestError(f"{found} already there; overwrite=true replaces what is there, or choose another folder.")
 
 
 def _check_file(output: str, inputs: list[_Input], *, overwrite: bool) -> None:
@@ -81,9 +81,9 @@ def _check_file(output: str, inputs: list[_Input], *, overwrite: bool) -> None:
             raise RequestError(f"output={output} is a file among the data ({key}={given}); choose another name.")
     _check_run(Path(output), f"output={output}")
     if precious := _PRECIOUS.get(Path(os.path.realpath(output)).suffix.lower()):
-        raise RequestError(f"output={output} is {precious} that is there already; choose another name.")
+        raise RequestError(f"output={output} is {precious} that already exists; choose another name.")
     if not overwrite:
-        raise RequestError(f"output={output} is there already; overwrite=true replaces it, or choose another name.")
+        raise RequestError(f"output={output} already exists; overwrite=true replaces it, or choose another name.")
 
 
 def _check_run(path: Path, said: str) -> None:

@@ -54,28 +54,28 @@ def _job(config: Config) -> int:
     task.check_options(options, model.spec)
     if config["stream"] or config["input"] == "mic":
         if config["format"] == "json":
-            raise RequestError("format=json is one array, and a stream has no end. Say format=jsonl for a line each.")
+            raise RequestError("format=json is one array, and a stream has no end. Use format=jsonl, one line each.")
         task.stream(model, options, config["input"], kind=config["format"], output_file=config["output"])
         return 0
     return _predict(config, task, model, options)
 
 
 def _check_keys(config: Config, task: Task[Any], model: LoadedModel) -> None:
-    """Refuses inputs and formats that the checkpoint's task has no use for, and a request without an input."""
+    """Rejects inputs and formats that the checkpoint's task has no use for, and a request without an input."""
     for key in INPUTS:
         if config[key] is not None and key not in task.input_keys:
             raise RequestError(
-                f"{key}= means nothing to this checkpoint ({model.spec}). It takes {task.input_keys[0]}=..."
+                f"{key}= does not apply to this checkpoint ({model.spec}). It takes {task.input_keys[0]}=..."
             )
     for key in READING:
         if config[key] is not None and key not in task.options:
-            raise RequestError(f"{key}= means nothing to this checkpoint ({model.spec}): it is for files of texts.")
+            raise RequestError(f"{key}= does not apply to this checkpoint ({model.spec}): it is for files of texts.")
     if all(config[key] is None for key in task.input_keys):
         raise RequestError(
             f"sensorium predict needs {'=... or '.join(task.input_keys)}=... See: sensorium predict --help"
         )
     if config["stream"] and not task.streams:
-        raise RequestError(f"stream=true means nothing to this checkpoint ({model.spec}): it is for audio.")
+        raise RequestError(f"stream=true does not apply to this checkpoint ({model.spec}): it is for audio.")
     if config["format"] not in task.formats:
         raise unknown("format for this checkpoint", config["format"], task.formats)
 

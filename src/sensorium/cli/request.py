@@ -68,8 +68,8 @@ def resume_request(arguments: list[str]) -> tuple[str, bool, list[str]]:
 
 
 def _check_resumed(run: Path, arguments: list[str]) -> None:
-    """That nobody trains in the folder, and the values that a run goes on with. A folder that is no run is explained by
-    whoever resumes it.
+    """That no process trains in the folder, and the values that a run resumes with. A folder that is no run is
+    explained by the caller.
     """
     if not is_spawned(RunFolder(run)):
         check_unlocked(RunFolder(run))

@@ -16,7 +16,7 @@ class Rule:
     """What values a key can have.
 
     allows: whether a value can be. said: what can, in words. choices: words that are allowed as well. null: whether
-    null is. limit: the largest number, which is said only to those who go beyond it.
+    null is. limit: the largest number, which is stated only where it is exceeded.
     """
 
     allows: Callable[[Any], bool]
@@ -68,7 +68,7 @@ def number(least: float | None, said: str, *words: str, above: bool = False) -> 
 
 
 def share(said: str, *, zero: bool = False, one: bool = True) -> Rule:
-    """A number from 0 to 1, or with one or both of the ends left out."""
+    """A number from 0 to 1, or with one or both ends excluded."""
 
     def allows(value: Any) -> bool:
         return is_number(value) and 0 <= value <= 1 and (zero or value > 0) and (one or value < 1)

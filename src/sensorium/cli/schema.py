@@ -282,7 +282,7 @@ def check(verb: str, config: Mapping[str, Any], *, needed: Sequence[str] = ()) -
 
 def removed(key: str) -> RequestError:
     """The error for a key or section that `~KEY` took away."""
-    return RequestError(f"{key} has been removed and is needed. Leave ~{key} out of the command.")
+    return RequestError(f"{key} was removed but is required. Omit ~{key}.")
 
 
 def _section_of(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -301,6 +301,6 @@ def _check_trainer_keys(trainer: Mapping[str, Any]) -> None:
         if key in OWN_TRAINER_KEYS:
             raise RequestError(f"trainer.{key} is set by Sensorium itself. See the groups callbacks and logger.")
         if key in UNREAD_TRAINER_KEYS:
-            raise RequestError(f"trainer.{key} means nothing here: eval and predict see every example. Leave it out.")
+            raise RequestError(f"trainer.{key} does not apply here: eval and predict see every example. Leave it out.")
         if key not in _TRAINER:
             raise unknown("key in trainer (Lightning's Trainer)", str(key), _TRAINER)

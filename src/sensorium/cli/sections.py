@@ -57,7 +57,7 @@ def _check_target(section: str, path: str, found: Mapping[str, Any]) -> None:
     if not isinstance(target, str) or not all(part.isidentifier() for part in target.split(".")):
         raise not_possible(f"{path}._target_", target, "the dotted path of a class or function, such as package.Class")
     if bool(found.get("_partial_")) != (path in PARTIAL):
-        raise RequestError(f"{path}._partial_ has to be {'true' if path in PARTIAL else 'left out'}.")
+        raise RequestError(f"{path}._partial_ has to be {'true' if path in PARTIAL else 'omitted'}.")
     signature = signature_of(target, f"{path}._target_")
     if signature is None:
         return

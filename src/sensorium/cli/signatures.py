@@ -1,6 +1,6 @@
 """What a dotted `_target_` takes, read from its source: nothing is imported, so that a wrong value is answered at once.
 
-Whatever cannot be told from the source (a compiled module, a name made at run time, a decorated class) is left open;
+Whatever cannot be derived from the source (a compiled module, a name made at run time, a decorated class) is left open;
 `sensorium.build.instantiate` checks the same from the object itself before it builds it.
 """
 
@@ -74,7 +74,7 @@ def signature_of(target: str, key: str) -> Signature | None:
 def _resolve(target: str, given: str, depth: int) -> Definition | None:
     parts = target.split(".")
     if parts[0] in sys.stdlib_module_names:
-        raise RequestError(f"{given} is not possible: that is Python's own, and builds no part of a training.")
+        raise RequestError(f"{given} is not possible: that is a Python builtin, not part of a training.")
     for length in range(len(parts) - 1, 0, -1):
         module = ".".join(parts[:length])
         if (tree := _tree(module)) is not None and depth < _DEEPEST:

@@ -1,4 +1,4 @@
-"""Standard output and error of a command: what happens when nobody reads them, or when there is no room to write."""
+"""Standard output and error of a command: what happens when their reader is gone, or when there is no room to write."""
 
 import io
 import os

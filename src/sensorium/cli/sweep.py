@@ -24,7 +24,7 @@ from sensorium.runs import RunFolder
 from sensorium.training import launch
 
 WIDTH = 100  # columns that the table takes where it can
-REPEATS = ("seed", "dataset.fold")  # what differs between repeats of one and the same thing
+REPEATS = ("seed", "dataset.fold")  # what differs between repeats of the same configuration
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def run(arguments: list[str], job: Callable[[Config], None]) -> int:
         raise RunError("The sweep had no jobs.")
     if all(job.get("status") == RequestError.exit_status for job in jobs):
         runs.discard(RunFolder(folder))
-        raise RequestError(f"Every job of the sweep was refused. The first: {jobs[0]['error']}")
+        raise RequestError(f"Every job of the sweep was rejected. The first: {jobs[0]['error']}")
     return _show(jobs, folder)
 
 
@@ -149,7 +149,7 @@ class Group:
 
     @property
     def monitor(self) -> str:
-        """The validation metric that the task goes by."""
+        """The validation metric that the task monitors."""
         return str(self._finished[0]["monitor"])
 
     @property
@@ -231,7 +231,7 @@ def grouped(jobs: list[dict[str, Any]]) -> list[Group]:
 
 
 def best(groups: list[Group]) -> Group | None:
-    """The group with the best mean of the validation metric that its task goes by; never by test results.
+    """The group with the best mean of the validation metric that its task monitors; never by test results.
 
     Groups in which every repeat finished come before those with failures.
     """

@@ -49,7 +49,7 @@ def _run(arguments: list[str]) -> int:
     arguments = _with_data(arguments)
     if "-m" in arguments or "--multirun" in arguments:
         if _resumed(arguments)[0] is not None:
-            raise RequestError("resume goes on with one run; it cannot be part of a sweep (-m).")
+            raise RequestError("resume continues one run; it cannot be part of a sweep (-m).")
         return sweep.run(arguments, _job)
     resume, from_start, rest = _resumed(arguments)
     if resume is not None:
@@ -60,7 +60,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _with_data(arguments: list[str]) -> list[str]:
-    """Arguments in which a path in the place of key=value has become overrides, which is said."""
+    """Arguments in which a path instead of key=value has become overrides, which is printed."""
     arguments, taken_for = guess.expanded(arguments)
     if taken_for is not None and distributed.rank() == 0:
         print(taken_for)
@@ -151,7 +151,9 @@ def _resume(path: Path, overrides: list[str], *, from_start: bool) -> RunFolder:
     run = runs.find(path)
     stored = checkpoint.migrated_config(run.read_config())
     if "batch_tokens" not in stored:
-        raise RequestError(f"{run.folder} was begun with an earlier Sensorium; go on with it there, or train anew.")
+        raise RequestError(
+            f"{run.folder} was started with an earlier Sensorium; resume it with that version, or train anew."
+        )
     if isinstance(given := stored["model"].get("pretrained"), str):  # an earlier config.yaml names a file there
         stored["model"] |= {"pretrained": False, "init": given}
     config = override(stored, overrides)
@@ -180,7 +182,7 @@ def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     with _locked_by_the_first(run), crashes_described_in(run.log), kept:
         try:
             _train(config, run, resume)
-        except RunError as error:  # the log, too, says how it ended; nobody may be left to read standard error
+        except RunError as error:  # the log, too, says how it ended; standard error may have no reader
             if distributed.rank() == 0:
                 with run.log.open("a", encoding="utf-8") as log:
                     log.write(f"sensorium: {printable(str(error), keep=LAYOUT)}\n")
@@ -189,7 +191,7 @@ def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
 
 @contextmanager
 def _locked_by_the_first(run: RunFolder) -> Iterator[None]:
-    """The run, locked by the first process of a group for all, where not by whoever started it."""
+    """The run, locked by the first process of a group for all, unless its starter holds the lock."""
     with ExitStack() as held:
         refused = None
         if distributed.rank() == 0 and not is_spawned(run):
@@ -235,7 +237,7 @@ def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
         runs.write_summary(run, summary)
     if run.best.exists():
         say(verdict.chosen(summary))
-        with stopping_at_once(f"Stopped while testing. Go on with: sensorium train resume={run.folder}"):
+        with stopping_at_once(f"Stopped while testing. Resume with: sensorium train resume={run.folder}"):
             found = _tested(config, run, data=data, device=training.device, say=say)
         if first:
             warned += _judge(found, summary, data=data, rows=training.history.rows, say=say)
@@ -343,5 +345,5 @@ def _summary(config: RunConfig, data: Data, model: torch.nn.Module) -> str:
         f"{config.dataset_name}: {sizes} {data.spec} (train + val + test)\n"
         f"{config.model_name}: {parameters:,} parameters, {config.trainer['precision']}, {layout}"
         f"lr {config.peak_lr:g}{backbone}, batch {config.batch_size}{tokens}{epochs}"
-        + ("" if parameters else f"\nnothing in {config.model_name} learns: the epochs only measure it")
+        + ("" if parameters else f"\n{config.model_name} has no trainable parameters: the epochs only evaluate it")
     )

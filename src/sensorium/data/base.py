@@ -27,7 +27,7 @@ class Split(Protocol):
 
     @property
     def names(self) -> Sequence[str]:
-        """What a person calls each example, such as its file."""
+        """The displayed name of each example, such as its file."""
 
     def read(self, rows: np.ndarray) -> Batch:
         """The batch of the rows (B,) int64."""
@@ -87,7 +87,7 @@ def refuse(problems: Sequence[Problem], *, on_bad: OnBad) -> None:
     first = "\n".join(f"  {', '.join(places)}: {what}" for what, places in alike.items())
     more = f" ... and {len(problems) - 10} more" if len(problems) > 10 else ""
     count = counted(len(problems), "problem")
-    raise RequestError(f"The data has {count}; on_bad=skip skips what is bad and lists it:\n{first}{more}")
+    raise RequestError(f"The data has {count}; on_bad=skip skips and lists the bad ones:\n{first}{more}")
 
 
 def first_problem(problems: Sequence[Problem]) -> str:

@@ -1,11 +1,11 @@
 """One cache for what is prepared once and read by every later run: decoded images and recordings, tokens, speech.
 
-A cache is a folder of SENSORIUM_CACHE that several processes share and that never holds more than it was told:
+A cache is a folder of SENSORIUM_CACHE that several processes share and that never holds more than its limit:
 
-    lock             held while somebody looks for an entry, makes room, or puts an entry in place
+    lock             held while a process looks for an entry, makes room, or puts an entry in place
     KEY.lock         held by the one who opens or builds this entry
     KEY.RANDOM.tmp/  being built; renamed to KEY when complete
-    KEY/rows         the rows, one behind the other; locked (shared) by everyone who reads them, so that they stay
+    KEY/rows         the rows, one after another; locked (shared) by everyone who reads them, so that they stay
     KEY/facts.npz    arrays that belong to the rows, and the size of `rows`
     KEY/NAME.json    what was worked out from the rows later
 
@@ -64,7 +64,7 @@ def file_sources(paths: Iterable[str | Path]) -> Iterator[bytes]:
         try:
             found = os.stat(path)  # noqa: PTH116 (half the time of a new Path)
             facts = f"{found.st_size} {found.st_mtime_ns}"
-        except OSError as error:  # a link to nothing; whoever reads it says so
+        except OSError as error:  # a broken link; its reader reports it
             facts = str(error.errno)
         yield os.fsencode(f"\n{os.path.join(here, path)}\n{facts}")  # noqa: PTH118
 
@@ -157,8 +157,8 @@ class Cache:
 
         build: called with a file and a count, writes the rows and returns the facts: of fixed rows the first `count`,
         each at its place, in any order; else all rows, one after the other. limit: bytes that all entries together may
-        take; the longest unused ones that nobody reads make room. fixed: of rows of one size, the first of which are
-        kept as far as there is room; rows of different sizes are all kept.
+        take; the least recently used ones without a reader make room. fixed: of rows of one size, the first of which
+        are kept as far as there is room; rows of different sizes are all kept.
 
         Raises RunError when the folder cannot be written.
         """
@@ -174,7 +174,7 @@ class Cache:
             raise self.failure(error) from error
         if found is None:
             raise RunError(
-                f"What was just written to {home / key} is not there. Does something else clean up this folder?"
+                f"What was just written to {home / key} is missing. Is another program deleting files in this folder?"
             )
         return found
 
@@ -189,7 +189,7 @@ class Cache:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Waits until nobody else holds this lock file, then holds it."""
+    """Waits until no other process holds this lock file, then holds it."""
     with path.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -253,7 +253,7 @@ def _build(home: Path, key: str, build: Build, limit: int, fixed: FixedRows | No
 
 def _make_room(home: Path, needed: int, limit: int) -> int:
     """Removes the oldest entries until `needed` more bytes fit; returns how many fit. HOME/lock must be held."""
-    for path in home.glob("*.tmp"):  # those that nobody builds any more; a living builder holds the lock of its key
+    for path in home.glob("*.tmp"):  # those that no process builds any more; a living builder holds the lock of its key
         _removed(path, home / f"{path.name.lstrip('.').split('.')[0]}.lock")
     entries = [path for path in home.iterdir() if path.is_dir() or path.suffix not in ("", ".lock")]
     entries.sort(key=lambda path: path.stat().st_mtime_ns)
@@ -276,7 +276,7 @@ def _size(entry: Path) -> int:
 
 
 def _removed(path: Path, lock: Path) -> bool:
-    """Removes what lies there unless somebody holds this lock; says whether it did."""
+    """Removes what lies there unless a process holds this lock; returns whether it did."""
     with lock.open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

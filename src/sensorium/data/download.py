@@ -18,5 +18,5 @@ def fetched(name: str, folder: Path) -> Iterator[None]:
     except (OSError, RuntimeError) as error:
         raise RequestError(
             f"{name} cannot be fetched into {folder}: {(str(error).splitlines() or [repr(error)])[0]}\n"
-            "Without a network, put its files there by hand; dataset.download=false says which."
+            "Without a network, put its files there by hand; dataset.download=false lists them."
         ) from error

@@ -28,13 +28,13 @@ def find_duplicates(
 ) -> tuple[dict[int, str], list[str]]:
     """Of these rows, the ones to leave out because the same content is elsewhere (row -> why), and notes.
 
-    The same content with two labels: nobody knows which is right. In two splits: a model would be tested on what it has
-    seen. Either way it is left out of train and val, and stays in test unless test contradicts itself. Copies inside
-    one split are only counted.
+    The same content with two labels: it is unknown which is right. In two splits: a model would be tested on what it
+    has seen. Either way it is dropped from train and val, and stays in test unless test contradicts itself. Copies
+    inside one split are only counted.
 
     digests: (N, D) uint8 of each example. labels: of each, None without labels. splits: (N,) which of SPLITS. places:
-    what a person calls each. rows: (M,) int64. content, copies: how messages call what two share, and the copies.
-    test_is_whole: nothing is left out of test, even where it contradicts itself.
+    the displayed name of each. rows: (M,) int64. content, copies: how messages call what two share, and the copies.
+    test_is_whole: nothing is dropped from test, even where it contradicts itself.
     """
     bad: dict[int, str] = {}
     repeats: list[tuple[int, int]] = []
@@ -53,9 +53,9 @@ def find_duplicates(
     notes = []
     if repeats:
         first = f"{places[repeats[0][1]]} = {places[repeats[0][0]]}"
-        notes.append(f"{copies}: {len(repeats):,} ({first}); kept on one side")
+        notes.append(f"{copies}: {len(repeats):,} ({first}); kept in the same split")
     if contradicting:
-        notes.append(f"test contradicts itself: {contradicting:,} with the {content} of another of another label; kept")
+        notes.append(f"test has contradictory labels: {contradicting:,} with the same {content}; kept")
     return bad, notes
 
 
@@ -121,7 +121,7 @@ def _mislabelled(
     for row in members:
         if row not in kept:
             other = next(near for near in members if labels[near] != labels[row])
-            out[row] = f"labelled {labels[row]!r}; {places[other]} has the same {content} and label {labels[other]!r}"
+            out[row] = f"labeled {labels[row]!r}; {places[other]} has the same {content} and label {labels[other]!r}"
     return out
 
 
@@ -145,7 +145,7 @@ def overlap_note(
     row, why = next(iter(dropped.items()))
     of_each = " and ".join(f"{count:,} from {SPLITS[split]}" for split, count in counts)
     what = f"{examples} in two published splits{', or with two labels' * labelled}"
-    return [f"{what}: dropped {of_each}, such as {places[row]} ({why}); test is whole"]
+    return [f"{what}: dropped {of_each}, such as {places[row]} ({why}); test is unchanged"]
 
 
 def find_unknown_classes(

@@ -1,4 +1,4 @@
-"""Fewer labels: some of every class are kept, and the others are left out or hidden."""
+"""Fewer labels: some of every class are kept, and the others are dropped or hidden."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,7 +27,7 @@ def keep(split: Any, per_class: int, seed: int, class_names: Sequence[str] = ())
         short = [f"{class_names[c] if len(class_names) else c} has {n}" for c, n in zip(classes, counts, strict=True)]
         few = [text for text, n in zip(short, counts, strict=True) if n < per_class]
         raise RequestError(
-            f"labels_per_class={per_class} is more than there are: of the training examples, {listing(few, 5)}.\n"
+            f"labels_per_class={per_class} exceeds the training examples per class: {listing(few, 5)}.\n"
             f"Allowed: 1 to {counts.min()}, or null for all labels."
         )
     kept = [
@@ -50,9 +50,9 @@ def with_few_labels(data: Data, *, per_class: int, seed: int, hide: bool) -> Dat
         labels[others] = IGNORED
         train, fate = replace(data.train, labels=labels), "without their label"
     else:
-        train, fate = data.train.subset(labelled), "left out"
+        train, fate = data.train.subset(labelled), "not used"
     note = (
-        f"labels: {counted(len(labelled), 'training example')}, {per_class} of each class (labels_seed {seed});"
+        f"labels: {counted(len(labelled), 'training example')}, {per_class} per class (labels_seed {seed});"
         f" {len(others):,} others {fate}"
     )
     return replace(data, train=train, notes=(*data.notes, note))

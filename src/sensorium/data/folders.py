@@ -17,7 +17,7 @@ _AFFIXED = re.compile(rf"(.*?[_\-. ])??({_SPLIT})([_\-. ]\w+|[_\-. ]?(?:\d+|set|
 
 
 def inner_folders(folder: Path) -> list[Path]:
-    """The folders in a folder that are a person's own, by name."""
+    """The folders in a folder that are the user's own, by name."""
     return sorted(path for path in folder.iterdir() if path.is_dir() and visible(path.name))
 
 
@@ -38,7 +38,7 @@ def split_folders(root: Path, *, expected: str) -> tuple[dict[str, Path], list[s
         there = " and ".join(folder.name for folder in folders.values())
         raise RequestError(f"{root} has a folder {there} but none called train.\n{expected}")
     others = [folder.name for folder in inside if folder not in folders.values()]
-    notes = [f"{root}: not read, beside the splits: {listing(others, limit=10)}"] if others else []
+    notes = [f"{root}: not used as a split: {listing(others, limit=10)}"] if others else []
     renamed = [f"{folder.name} is {split}" for split, folder in folders.items() if folder.name.lower() != split]
     if renamed:
         notes.append(f"{root}: {', '.join(renamed)}")
@@ -75,7 +75,7 @@ def class_files(
     unlabeled: Collection[str] = (),
     loose_are_bad: bool = True,
 ) -> Iterator[tuple[Path, str, str]]:
-    """Every file of the class folders in a root, with its class and its split, "" when nobody says.
+    """Every file of the class folders in a root, with its class and its split, "" when unknown.
 
     What is not listed goes to the notes and problems of `found`: other files, links that lead back, class folders
     without a file, files outside of class folders. unlabeled: names of folders that hold examples without a class.
@@ -97,7 +97,7 @@ def class_files(
             files, loops = walk(class_folder)
             if class_folder.name in unlabeled:
                 what = counted(len(files), "file")
-                found.notes.append(f"{class_folder}: {what} not read, for they have no class")
+                found.notes.append(f"{class_folder}: {what} not read, as they have no class")
                 continue
             usable = [path for path in files if path.suffix.lower() in suffixes]
             yield from ((path, class_folder.name, split) for path in usable)
@@ -127,7 +127,7 @@ def note_others(found: Listing, folder: Path, others: Sequence[Path], loops: Seq
             command = f"ffmpeg -i {shlex.quote(path.name)} {shlex.quote(f'{path.stem}.wav')}"
             found.notes.append(f"{folder}: {what} in a format that is not read; convert first: {command}")
     found.notes += [f"{link}: a link that leads back to a folder it lies in; not followed" for link in loops]
-    found.notes += [f"{link}: a link to {link.readlink()}, which is not there; not read" for link in gone]
+    found.notes += [f"{link}: a broken link to {link.readlink()}; not read" for link in gone]
 
 
 def _refuse_other_level(root: Path, inside: list[Path]) -> None:

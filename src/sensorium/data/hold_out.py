@@ -60,6 +60,6 @@ def _check_enough(labels: np.ndarray, keys: Sequence[str], class_names: Sequence
     if small:
         which = f"{', '.join(splits[:-1])} and {splits[-1]}"
         raise RequestError(
-            f"Too few different examples to make {which} of each class: {listing(small, limit=10)}.\n"
-            f"At least {len(splits)} are needed: add some, remove the class, or say which belong to which split."
+            f"Too few distinct examples per class for {which}: {listing(small, limit=10)}.\n"
+            f"At least {len(splits)} are needed: add some, remove the class, or assign them to splits yourself."
         )

@@ -52,7 +52,7 @@ class Listing(ABC):
         return len(self._split_of)
 
     def _append(self, target: Any, split: str, source: str, line: int) -> None:
-        """The columns that every listing has. split: train, val, test, or "" when nobody says. line: 0 for a whole
+        """The columns that every listing has. split: train, val, test, or "" when unknown. line: 0 for a whole
         file.
         """
         split = split or "train"
@@ -71,7 +71,7 @@ class Listing(ABC):
 
     @cached_property
     def splits(self) -> np.ndarray:
-        """(N,) int64: which of SPLITS each is in; those that nobody put into one are in train so far."""
+        """(N,) int64: which of SPLITS each is in; those without a split are in train so far."""
         return np.array(self._split_of, dtype=np.int64)
 
     @cached_property
@@ -82,7 +82,7 @@ class Listing(ABC):
     @property
     @abstractmethod
     def names(self) -> Sequence[str]:
-        """What a person finds each example by."""
+        """Where the user finds each example."""
 
     def problem(self, row: int, what: str) -> Problem:
         """What is wrong with an example."""

@@ -18,7 +18,7 @@ class BatchLoader:
     """Iterates over the batches of one split; `len()` is the number of batches in an epoch.
 
     Lightning sets the epoch through `sampler`, and keeps `state_dict()` in its checkpoints, so that a run resumed in
-    the middle of an epoch goes on with the very next batch.
+    the middle of an epoch continues with the very next batch.
 
     readers: threads that read ahead; 0 reads in the caller's thread. pin: page-locked tensors, for a GPU.
     """

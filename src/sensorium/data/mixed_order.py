@@ -1,6 +1,6 @@
-"""Orders for few labels: an epoch that is a number of batches, and batches of labelled and unlabelled examples.
+"""Orders for few labels: an epoch that is a number of batches, and batches of labeled and unlabeled examples.
 
-An epoch that is no pass over the data takes the next rows of an endless sequence of passes, each shuffled anew; where
+An epoch that is no pass over the data takes the next rows of an endless sequence of passes, each shuffled again; where
 in it an epoch begins follows from its number. So all of this is a pure function of (seed, epoch) too.
 """
 
@@ -21,10 +21,10 @@ def training_order(split: Any, plan: BatchPlan, *, epoch_batches: int | None, un
     """The training batches of a split.
 
     epoch_batches: how many an epoch has; None for one pass over the data. unlabelled_ratio: examples without their
-    label that come with each labelled one; 0 for labelled ones alone. The labels of a split say which are labelled:
-    all but those that are IGNORED. Every example, labelled or not, is among those that come without their label.
+    label that come with each labeled one; 0 for labeled ones alone. The labels of a split say which are labeled:
+    all but those that are IGNORED. Every example, labeled or not, is among those that come without their label.
 
-    Raises RequestError where there is nothing labelled, and for running text, whose epoch is one pass.
+    Raises RequestError where there is nothing labeled, and for running text, whose epoch is one pass.
     """
     if unlabelled_ratio:
         labelled = np.flatnonzero(split.labels != IGNORED)
@@ -36,7 +36,7 @@ def training_order(split: Any, plan: BatchPlan, *, epoch_batches: int | None, un
         return order
     if isinstance(order, StreamOrder):
         raise RequestError(
-            "epoch_batches is not for running text, whose epoch is one pass. Say trainer.limit_train_batches=N."
+            "epoch_batches is not for running text, whose epoch is one pass. Set trainer.limit_train_batches=N."
         )
     if isinstance(order, BatchOrder):
         rows = np.arange(len(split))
@@ -67,7 +67,7 @@ class RepeatedOrder(Order):
 
 
 class MixedOrder(Order):
-    """Batches of `size` labelled rows followed by `ratio` times as many others; both in passes without end.
+    """Batches of `size` labeled rows followed by `ratio` times as many others; both in passes without end.
 
     Every batch is full: where a pass ends the next one begins, and a row may be twice in a batch when there are few.
     Of the global batch each process has its share.
@@ -82,7 +82,7 @@ class MixedOrder(Order):
         if not len(labelled):
             raise RequestError("None of these training examples has a label: labels_per_class must leave some.")
         if plan.tokens is not None and ratio:
-            raise RequestError("batch_tokens does not go with labelled and unlabelled batches; say batch_size alone.")
+            raise RequestError("batch_tokens does not go with labeled and unlabeled batches; say batch_size alone.")
         self.ratio = ratio
         together = ratio * plan.size * plan.world_size
         self.count = batches if batches is not None else -(-len(others) // together)

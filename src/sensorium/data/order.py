@@ -157,18 +157,18 @@ def _bins(lengths: np.ndarray) -> tuple[np.ndarray, list[int]]:
     return numbers, [max(1, int(lengths[numbers == number].max())) for number in range(len(used))]
 
 
-_LONG = 32  # stretches of a stream in evaluation, at least
+_LONG = 32  # segments of a stream in evaluation, at least
 
 
 class StreamOrder(Order):
     """Running text in as many streams as a batch has rows, each read from its beginning to its end.
 
-    Row i of a batch goes on where row i of the batch before ended, so that a state can be carried over. Over several
-    processes each has streams of its own. An epoch begins a little later in the text than the one before, so that the
-    cuts fall elsewhere. What does not fill a stretch for all streams at the end is left out of an epoch of training;
-    evaluation has one more, shorter round of batches for it.
+    Row i of a batch continues where row i of the previous batch ended, so that a state can be carried over. Over
+    several processes each has streams of its own. An epoch begins a little later in the text than the one before, so
+    that the cuts fall elsewhere. What does not fill a segment for all streams at the end is dropped from an epoch of
+    training; evaluation has one more, shorter round of batches for it.
 
-    num_tokens: N, the last of which is only ever a target. context: T, tokens of a stretch.
+    num_tokens: N, the last of which is only ever a target. context: T, tokens of a segment.
     """
 
     def __init__(self, *, num_tokens: int, context: int, plan: BatchPlan) -> None:
@@ -176,7 +176,7 @@ class StreamOrder(Order):
         self.context = context
         self.num_positions = num_tokens - 1
         streams = plan.size * plan.world_size if plan.shuffle else plan.size
-        # In training the first, shifted stretch of each epoch is not counted on.
+        # In training the first, shifted segment of each epoch is not counted on.
         stretches = self.num_positions // context - plan.shuffle
         processes = plan.world_size if plan.shuffle else 1
         if processes > max(1, stretches):
@@ -194,7 +194,7 @@ class StreamOrder(Order):
         return self._per_stream + rest
 
     def batches(self, start: int = 0) -> Iterator[np.ndarray]:
-        """Where in the text (B,) each stretch begins."""
+        """Where in the text (B,) each segment begins."""
         length = self._per_stream * self.context
         shift = int(generator(self.plan.seed, self.epoch).integers(self._shifts)) if self.plan.shuffle else 0
         firsts = shift + np.arange(self.streams) * length
@@ -209,7 +209,7 @@ class StreamOrder(Order):
 
     @property
     def _shifts(self) -> int:
-        """How many different beginnings an epoch can have; just one for a text hardly longer than a stretch."""
+        """How many different beginnings an epoch can have; just one for a text hardly longer than a segment."""
         return min(self.context, max(1, self._left_over() + 1))
 
     def _left_over(self) -> int:

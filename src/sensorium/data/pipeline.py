@@ -193,7 +193,7 @@ def _compared(
         labels=targets.duplicates,
         rows=listed,
         content=inputs.shared,
-        copies=targets.copies or f"{found.unit}s that are copies of another of the same split",
+        copies=targets.copies or f"{found.unit}s that duplicate another in the same split",
         test_is_whole=settings.published,
     )
     if settings.published:
@@ -242,7 +242,7 @@ def divide(
     if len(names) == 1 and len(set(keys)) <= len(fractions):
         raise RequestError(
             f"{found.source} has {counted(len(set(keys)), f'different {found.unit}')} in train, too few to hold out"
-            f" {' and '.join(fractions)}.\nAdd some, or say which belong to which split."
+            f" {' and '.join(fractions)}.\nAdd some, or assign them to splits yourself."
         )
     divisible = np.arange(len(train))
     if targets.rare_groups_stay:
@@ -250,7 +250,7 @@ def divide(
         if not len(divisible):
             raise RequestError(
                 f"{found.source} has no group{how} of {1 + len(fractions)} different {found.unit}s, too few to hold out"
-                f" {' and '.join(fractions)}.\nAdd some, or say which belong to which split."
+                f" {' and '.join(fractions)}.\nAdd some, or assign them to splits yourself."
             )
     groups, labels = np.unique(strata[divisible], return_inverse=True)
     held = hold_out(

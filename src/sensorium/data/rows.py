@@ -21,7 +21,7 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, rows: np.ndarray) -> Any:
-        """These rows (B,) int64: (B, *shape) contiguous where all are alike, else a list of B arrays."""
+        """These rows (B,) int64: (B, *shape) contiguous where all are identical, else a list of B arrays."""
 
     def subset(self, rows: np.ndarray) -> "Rows":
         """These rows alone, in this order."""

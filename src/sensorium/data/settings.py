@@ -20,7 +20,7 @@ from sensorium.errors import RequestError, unknown
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The base of all groups. published: the splits are the publisher's, and what is in two of them is known: it is
-    dropped from training with a note, where a person's own data is refused (docs/decisions/0035).
+    dropped from training with a note, where the user's own data is rejected (docs/decisions/0035).
     """
 
     published: ClassVar[bool] = False

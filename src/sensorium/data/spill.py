@@ -1,4 +1,4 @@
-"""Bytes put one behind the other: in memory while they are few, then in a nameless file."""
+"""Bytes put one after another: in memory while they are few, then in a nameless file."""
 
 import mmap
 import tempfile
@@ -29,7 +29,7 @@ class Spill:
         if self._file is None:
             return np.frombuffer(bytes(self._held), np.uint8)
         self._flush()
-        # The mapping keeps the nameless file, which is gone when nobody reads it any more.
+        # The mapping keeps the nameless file, which is gone when its last reader is.
         mapping = mmap.mmap(self._file.fileno(), 0, prot=mmap.PROT_READ)
         self._file.close()
         return np.frombuffer(mapping, np.uint8)

@@ -49,7 +49,7 @@ class TablesSettings(TableSettings):
 class Row:
     """A row of a table. table: its file. line: the number of its first line. cells: by key, without spaces around them.
 
-    split: train, val, test, or "" when nobody says.
+    split: train, val, test, or "" when unknown.
     """
 
     table: Path
@@ -121,4 +121,4 @@ def table_rows(
                 continue
             yield Row(path, line, named, own)
         if table.blank:
-            found.notes.append(f"{path}: {counted(table.blank, 'blank line')} passed over")
+            found.notes.append(f"{path}: {counted(table.blank, 'blank line')} skipped")

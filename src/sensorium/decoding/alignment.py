@@ -1,8 +1,8 @@
-"""When each token, and each word, of a known text was said: the most probable path of CTC that spells it.
+"""When each token, and each word, of a known text was spoken: the most probable path of CTC that spells it.
 
 The search is torchaudio's (`forced_align`), one utterance at a time. Positions are frames of the log-probabilities;
-the caller knows how long one lasts. Models trained with CTC tend to say a token in one frame or two, somewhere within
-its sound, so a word's end is as a rule too early.
+the caller knows how long one lasts. Models trained with CTC tend to emit a token in one frame or two, somewhere within
+its audio, so a word's end is usually too early.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class WordTime(NamedTuple):
 
 
 def frames_needed(tokens: Sequence[int]) -> int:
-    """The fewest frames that can spell these tokens: one for each, and a blank between equal neighbours."""
+    """The fewest frames that can spell these tokens: one for each, and a blank between equal neighbors."""
     return len(tokens) + sum(one == other for one, other in pairwise(tokens))
 
 
@@ -70,7 +70,7 @@ def with_frames(tokens: list[int], score: float, log_probs: Tensor) -> CTCHypoth
 
 
 def align_words(log_probs: Tensor, tokens: Sequence[int], decode: Decode) -> list[WordTime]:
-    """When each word of a text was said.
+    """When each word of a text was spoken.
 
     log_probs: (T, V) of one utterance, without padding. tokens: of the text. decode: the tokenizer's, from numbers to
     text. Raises ValueError when T frames cannot hold the tokens.

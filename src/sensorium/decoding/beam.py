@@ -4,8 +4,8 @@ The score of a hypothesis is its log probability over ((5 + length) / 6) ** alph
 equation 14, without its coverage term); the length counts the end token. All sentences of a batch are searched at
 once, and what is found for one does not depend on the others. Each step takes the 2k best continuations of a
 sentence's k hypotheses. End tokens among the best k finish a hypothesis, and the k best others go on. A sentence is
-done when k hypotheses have finished, or when none that goes on can still reach the n best; it then leaves the batch.
-At the greatest length only the end token is allowed. With a beam as wide as the number of sequences this is exact.
+done when k hypotheses have finished, or when no unfinished one can still reach the n best; it then leaves the batch.
+At the maximum length only the end token is allowed. With a beam as wide as the number of sequences this is exact.
 
 Shapes: B sentences, R of them not done, k hypotheses each, N = R * k, V vocabulary, T tokens so far.
 """
@@ -33,7 +33,7 @@ class Stepper(Protocol):
 
 
 class Hypothesis(NamedTuple):
-    """tokens: without begin and end. log_probability: natural, of the tokens and the end. score: it, normalised."""
+    """tokens: without begin and end. log_probability: natural, of the tokens and the end. score: it, normalized."""
 
     tokens: list[int]
     score: float
@@ -81,7 +81,7 @@ def beam_search(
 class _Search:
     """The hypotheses of the sentences that are not done, and those that have finished.
 
-    limits: (B,) the greatest length of each sentence.
+    limits: (B,) the maximum length of each sentence.
     """
 
     def __init__(self, limits: Tensor, beam_size: int, alpha: float, n_best: int) -> None:
@@ -222,6 +222,6 @@ def _check(beam_size: int, length_penalty: float, no_repeat_ngram: int, n_best: 
             f"n_best={n_best} hypotheses need a beam_size of at least as many, from 1; it is {beam_size}."
         )
     if length_penalty < 0:
-        raise RequestError(f"length_penalty is 0 or more, not {length_penalty}; more favours longer translations.")
+        raise RequestError(f"length_penalty is 0 or more, not {length_penalty}; more favors longer translations.")
     if no_repeat_ngram < 0:
         raise RequestError(f"no_repeat_ngram is 0 (off) or a number of tokens, not {no_repeat_ngram}.")

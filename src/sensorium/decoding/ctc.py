@@ -1,8 +1,8 @@
-"""From the frames of a recogniser to tokens, by the most probable token of each frame.
+"""From the frames of a recognizer to tokens, by the most probable token of each frame.
 
-Connectionist temporal classification: A. Graves et al., 2006, "Connectionist Temporal Classification: Labelling
-Unsegmented Sequence Data with Recurrent Neural Networks". A path has one token a frame; of equal neighbours one stays,
-then blanks, token 0, are left out. Greedy decoding takes the most probable path, which need not be a path of the most
+Connectionist temporal classification: A. Graves et al., 2006, "Connectionist Temporal Classification: Labeling
+Unsegmented Sequence Data with Recurrent Neural Networks". A path has one token a frame; of equal neighbors one stays,
+then blanks, token 0, are omitted. Greedy decoding takes the most probable path, which need not be a path of the most
 probable sequence: see `prefix_beam`.
 
 Shapes: B utterances, T frames, V vocabulary, U tokens of the longest result.
@@ -19,7 +19,7 @@ BLANK = PAD
 
 
 class CTCHypothesis(NamedTuple):
-    """What may have been said.
+    """The n-best transcripts.
 
     tokens: without blanks. score: natural logarithm of its probability, the language model's part and the reward for
     words included; after greedy decoding, of the one path. frames: the first frame of each token on its most probable
@@ -56,7 +56,7 @@ def greedy(log_probs: Tensor, lengths: Tensor) -> list[CTCHypothesis]:
 
 @torch.no_grad()
 def greedy_tokens(log_probs: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Only the tokens of the most probable paths, (B, U) with 0 behind the end, and how many there are, (B,).
+    """Only the tokens of the most probable paths, (B, U) with 0 past the end, and how many there are, (B,).
 
     log_probs: (B, T, V). lengths: (B,) frames. Everything stays on the device.
     """

@@ -43,7 +43,7 @@ class CTCDecoder:
                 f"n_best={n_best} of a beam of {beam_size}: give at least 1, and no more than beam_size."
             )
         if lexicon is not None and not lexicon:
-            raise RequestError("The lexicon is empty, so that no word could be written; give words, or no lexicon.")
+            raise RequestError("The lexicon is empty, so no word could be decoded; give words, or no lexicon.")
         self._beam_size, self._n_best, self._top_tokens = beam_size, n_best, top_tokens
         model = NGram.from_arpa(language_model) if language_model else None
         self._scorer: WordScorer | None = None

@@ -1,6 +1,6 @@
 """Search for the most probable tokens, all paths of each counted, with a language model if there is one.
 
-Prefix beam search: A. Graves, "Supervised Sequence Labelling with Recurrent Neural Networks", 2012, section 7.5.3;
+Prefix beam search: A. Graves, "Supervised Sequence Labeling with Recurrent Neural Networks", 2012, section 7.5.3;
 A. Hannun et al., "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional Recurrent DNNs", 2014,
 arXiv 1408.2873. For every prefix in the beam, two sums over its paths so far are kept: of those that end with a blank
 and of those that end with its last token. What differs: all utterances of a batch are searched at once, with tensors.
@@ -23,13 +23,13 @@ from sensorium.decoding.ctc import BLANK, CTCHypothesis
 from sensorium.errors import RequestError
 
 _EMPTY = 3202034522624059733  # the empty prefix's number; a small one would be as good as a token's
-_NONE, _DEAD, _NO_PARENT = -3, -1, -2  # in the place of a prefix's number
+_NONE, _DEAD, _NO_PARENT = -3, -1, -2  # instead of a prefix's number
 _MULTIPLIER = 6364136223846793005  # Knuth's, for 64 bits
 _NEVER = -torch.inf
 
 
 class Scorer(Protocol):
-    """What may be known about tokens besides the sound: see `word_scorer.WordScorer`, which says what each does."""
+    """Knowledge about tokens besides the audio: see `word_scorer.WordScorer`, which says what each does."""
 
     def start(self) -> int: ...
 

@@ -12,7 +12,7 @@ def nt_xent(first: Tensor, second: Tensor, *, temperature: float) -> Tensor:
     are choices, weighed by exp(cosine / temperature), and its partner is the right one. B is at least 2.
     """
     views = F.normalize(torch.cat([first, second]).float(), dim=1)
-    with torch.autocast(views.device.type, enabled=False):  # near cosines are told apart by their last digits
+    with torch.autocast(views.device.type, enabled=False):  # near cosines differ in their last digits
         alike = views @ views.T / temperature
     alike.fill_diagonal_(-torch.inf)
     partner = torch.arange(len(views), device=views.device).roll(len(first))

@@ -1,4 +1,4 @@
-"""What training lowers for a class at every pixel. Pixels marked VOID count for nothing, here as everywhere.
+"""Training losses for a class at every pixel. Pixels marked VOID are ignored, here as everywhere.
 
 Logits are (B, K, H, W) float32, masks (B, H, W) class numbers of any integer type. A batch without a counted pixel has
 a loss of 0.

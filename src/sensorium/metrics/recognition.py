@@ -1,4 +1,4 @@
-"""How many words or characters of speech were recognised wrongly, counted by jiwer.
+"""How many words or characters of speech were recognized wrongly, counted by jiwer.
 
 The rate is (substitutions + insertions + deletions) / words of the reference, and may exceed 1. Texts are compared as
 they are, case and punctuation included; only white space is evened out. Spaces count as characters.
@@ -79,14 +79,14 @@ def by_group(errors: Sequence[WordErrors], groups: Sequence[Group]) -> dict[Grou
 def worst(errors: Sequence[WordErrors], count: int) -> list[int]:
     """Places of the utterances with the most errors, most first; of equally many, the shorter ones first.
 
-    Those without an error are left out.
+    Those without an error are omitted.
     """
     wrong = [place for place, one in enumerate(errors) if one.count]
     return sorted(wrong, key=lambda place: (-errors[place].count, errors[place].length, place))[:count]
 
 
 def alignment(reference: str, hypothesis: str) -> str:
-    """Three lines, word under word: what was said, what was recognised, and S, I or D under each error.
+    """Three lines, word under word: reference, hypothesis, and S, I or D under each error.
 
     Stars stand where a word is missing.
     """
@@ -108,7 +108,7 @@ def alignment(reference: str, hypothesis: str) -> str:
 
 def _errors(process: Any, references: Sequence[str], hypotheses: Sequence[str]) -> list[WordErrors]:
     if len(references) != len(hypotheses):
-        raise RequestError(f"There are {len(hypotheses)} recognised texts for {len(references)} references.")
+        raise RequestError(f"There are {len(hypotheses)} recognized texts for {len(references)} references.")
     if not references:
         return []
     output = process([_even(text) for text in references], [_even(text) for text in hypotheses])

@@ -35,7 +35,7 @@ def per_target(predictions: np.ndarray, targets: np.ndarray) -> PerTarget:
 
 
 def summary(predictions: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """mae, rmse, r2 and pearson, each a mean over targets without those it is undefined for; left out where it is
+    """mae, rmse, r2 and pearson, each a mean over targets without those it is undefined for; omitted where it is
     undefined for all. predictions, targets: (N, K).
     """
     found = per_target(predictions, targets)._asdict()

@@ -2,8 +2,8 @@
 
 The intersection over union (IoU, Jaccard index) of a class is the number of pixels that both reference and prediction
 give it, over those that either does; its Dice is twice the first over the sum of both. VOID pixels of the reference
-are left out, whatever is predicted there. A class that occurs in neither has no IoU (NaN), and the means leave it out:
-over a whole split as a rule all classes occur, and then this is the usual mean over K. In the reference alone absent,
+are omitted, whatever is predicted there. A class that occurs in neither has no IoU (NaN), and the means leave it out:
+over a whole split usually all classes occur, and then this is the usual mean over K. In the reference alone absent,
 but predicted, a class counts as 0. Agrees with scikit-learn and torchmetrics.
 """
 

@@ -22,7 +22,7 @@ def bootstrap_intervals(
 
     Each resample draws N of the N examples with replacement; the interval spans the middle `level` of the metric's
     values (Efron and Tibshirani 1993, section 13.3). The calibration error grows by being resampled, as any distance
-    does, so its interval is mirrored at the estimate (the basic bootstrap): the values themselves would leave out the
+    does, so its interval is reflected at the estimate (the basic bootstrap): the values themselves would leave out the
     truth for a well calibrated model. A model without any error gets (1, 1) as accuracy; its error rate may still be
     up to about 3 / N. probabilities: (N, K). labels: (N,).
     """

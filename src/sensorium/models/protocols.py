@@ -53,7 +53,7 @@ class Segmenter(Network, Protocol):
 
 
 class LanguageModel(Network, Protocol):
-    """Tokens to what may follow. carries_state: whether training continues from the state after the batch before."""
+    """Tokens to what may follow. carries_state: whether training continues from the state after the previous batch."""
 
     carries_state: bool
 

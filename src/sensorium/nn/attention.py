@@ -107,7 +107,7 @@ class MultiHeadAttention(nn.Module):
         return scores.softmax(dim=3).mean(dim=1)
 
     def _query(self, x: Tensor, memory: KeyValue) -> Tensor:
-        """(B, H, T, D / H); sequences that share a row of memory stand one behind the other in time."""
+        """(B, H, T, D / H); sequences that share a row of memory stand one after another in time."""
         query = F.linear(x, self.in_projection.weight[: self.width], self.in_projection.bias[: self.width])
         return self._split(query.reshape(len(memory[0]), -1, self.width))
 

@@ -1,12 +1,12 @@
-"""The conformer block: attention sees the whole utterance, a convolution its neighbourhood.
+"""The conformer block: attention sees the whole utterance, a convolution its neighborhood.
 
 A. Gulati et al., "Conformer: convolution-augmented transformer for speech recognition", 2020, arXiv 2005.08100: half a
 feed-forward part, attention, the convolution module, the other half, each added to a shortcut, and a layer
-normalisation.
+normalization.
 
 What differs: positions turn queries and keys (J. Su et al. 2021, arXiv 2104.09864) instead of adding a term for each
 distance, which as well makes attention depend on distances alone and lets PyTorch's fused kernel work; the convolution
-module has layer normalisation in place of batch normalisation, so that no utterance depends on the others of its batch
+module has layer normalization in place of batch normalization, so that no utterance depends on the others of its batch
 or on their padding, in training neither.
 """
 
@@ -21,7 +21,7 @@ from sensorium.nn.subsampling import without_padding
 
 
 class HalfFeedForward(nn.Sequential):
-    """Layer normalisation and two layers on each frame, swish between: (..., D) -> (..., D). Half of it is added."""
+    """Layer normalization and two layers on each frame, swish between: (..., D) -> (..., D). Half of it is added."""
 
     def __init__(self, *, width: int, hidden: int, dropout: float) -> None:
         super().__init__(
@@ -95,7 +95,7 @@ class ConformerBlock(nn.Module):
 
 
 class Conformer(nn.Module):
-    """Blocks one behind the other, which share the table of positions. Arguments as in ConformerBlock; depth: blocks.
+    """Blocks one after another, which share the table of positions. Arguments as in ConformerBlock; depth: blocks.
 
     Raises RequestError for a width that does not divide by twice the heads, and for an even kernel.
     """

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 
 class ConvBatchNorm(nn.Module):
-    """Convolution without bias, batch normalisation (Ioffe and Szegedy 2015, arXiv 1502.03167), optional ReLU.
+    """Convolution without bias, batch normalization (Ioffe and Szegedy 2015, arXiv 1502.03167), optional ReLU.
 
     The image keeps its size when stride is 1 and the kernel is odd.
     """

@@ -18,7 +18,7 @@ def embedding_pair(
     if share and source_vocab_size != target_vocab_size:
         raise RequestError(
             f"share_embeddings=true needs one vocabulary, but the source has {source_vocab_size} tokens and the target "
-            f"{target_vocab_size}.\nTrain one tokenizer for both, or take share_embeddings=false."
+            f"{target_vocab_size}.\nTrain one tokenizer for both, or use share_embeddings=false."
         )
     target = nn.Embedding(target_vocab_size, size, padding_idx=pad_id)
     source = target if share else nn.Embedding(source_vocab_size, size, padding_idx=pad_id)

@@ -21,7 +21,7 @@ def count_flops(model: nn.Module, *example: Tensor) -> int:
     """Floating-point operations of one forward pass in eval mode.
 
     A multiply-add counts as two operations, so this is twice the "MACs" that many papers print as FLOPs. Counted are
-    convolutions, matrix products and attention; normalisation, activations and pooling are not.
+    convolutions, matrix products and attention; normalization, activations and pooling are not.
 
     example: what the model is called with, such as (B, C, H, W), on its device; the count is for the whole batch.
     """

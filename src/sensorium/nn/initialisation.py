@@ -4,7 +4,7 @@ from torch import nn
 
 
 def he_normal(module: nn.Module) -> None:
-    """He's normal initialisation for layers followed by ReLU (He et al. 2015, arXiv 1502.01852, section 2.2).
+    """He's normal initialization for layers followed by ReLU (He et al. 2015, arXiv 1502.01852, section 2.2).
 
     Meant for `network.apply(he_normal)`. Convolutions keep the variance of gradients (fan out), linear layers that of
     activations (fan in); biases start at zero. Everything else is left alone.

@@ -1,4 +1,4 @@
-"""Where a token stands, told to a network that would otherwise read a bag."""
+"""Positions of tokens, for a network that would otherwise ignore their order."""
 
 import math
 
@@ -56,7 +56,7 @@ class RotaryPositions(nn.Module):
         first, second = x.chunk(2, dim=-1)
         end = start + x.shape[-2]
         if end > len(self.cos) or self.cos.device != x.device:
-            with torch.inference_mode(False):  # training goes on with what validation has made
+            with torch.inference_mode(False):  # training continues with what validation created
                 self.cos, self.sin = (table.to(x.device) for table in _turns(max(2 * end, len(self.cos)), self.width))
         turned = torch.cat([-second, first], dim=-1)
         return x * self.cos[start:end].to(x.dtype) + turned * self.sin[start:end].to(x.dtype)

@@ -78,7 +78,7 @@ class RestrictedBoltzmannMachine(nn.Module):
     ) -> list[float]:
         """Contrastive divergence (CD-k); returns the mean squared error of the reconstructions in each epoch.
 
-        Starts anew: weights from a normal distribution of standard deviation 0.01, hidden biases 0, visible biases at
+        Starts again: weights from a normal distribution of standard deviation 0.01, hidden biases 0, visible biases at
         which the visible units alone have the examples' means (section 8.1). Hidden units are sampled, reconstructions
         are means (section 3.2). Momentum is 0.5 for the first five epochs and 0.9 after them.
 
@@ -106,7 +106,7 @@ class RestrictedBoltzmannMachine(nn.Module):
                 total += float(error) * len(data)
                 if not math.isfinite(total):
                     raise RequestError(
-                        f"Contrastive divergence has run away in epoch {epoch + 1} at a learning rate of "
+                        f"Contrastive divergence diverged in epoch {epoch + 1} at a learning rate of "
                         f"{learning_rate:g}.\nGive a smaller one (pretrain_lr), and check the inputs."
                     )
             errors.append(total / len(examples))

@@ -12,7 +12,7 @@ every layer and direction is a plain one-way `nn.LSTM` or `nn.GRU` over the padd
   is carried through the padding instead: one more input feature, 1 at padding, closes the input gate and opens the
   forget gate there.
 
-Weights are initialised as in PyTorch, uniform within 1 / sqrt(hidden_size).
+Weights are initialized as in PyTorch, uniform within 1 / sqrt(hidden_size).
 """
 
 import torch

@@ -34,7 +34,7 @@ _DTYPES = {
 def read_safetensors(path: Path) -> dict[str, Tensor]:
     """Every tensor by name, on the CPU.
 
-    Errors: RequestError for a file that is damaged or cut short, and for a type of number that PyTorch lacks.
+    Errors: RequestError for a file that is damaged or truncated, and for a type of number that PyTorch lacks.
     """
     try:
         with path.open("rb") as file:
@@ -43,7 +43,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
             named = {name: about for name, about in header.items() if name != "__metadata__"}
             return {name: _tensor(file, name, about, start=start, size=size) for name, about in named.items()}
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise RequestError(f"{path} is not a file of safetensors, or it is damaged or cut short: {error}.") from error
+        raise RequestError(f"{path} is not a file of safetensors, or it is damaged or truncated: {error}.") from error
 
 
 def _header(file: BinaryIO, size: int) -> tuple[dict[str, Any], int]:

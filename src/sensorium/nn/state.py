@@ -8,7 +8,7 @@ State = tuple[Tensor, ...]
 
 
 class Carrying(Protocol):
-    """A model that says whether training continues from the state after the batch before."""
+    """A model that says whether training continues from the state after the previous batch."""
 
     carries_state: bool
 
@@ -16,7 +16,7 @@ class Carrying(Protocol):
 def carried(model: Carrying, state: State | None, batch_size: int) -> State | None:
     """The state that the next batch starts from: detached; nothing for a model without `carries_state`.
 
-    A batch of fewer rows goes on with the last of the rows before, as the end of an evaluation has it
+    A batch of fewer rows continues with the last of the previous rows, as the end of an evaluation has it
     (`sensorium.data.order.StreamOrder`).
     """
     if state is None or not model.carries_state:

@@ -1,7 +1,7 @@
 """Fewer frames a second, before the layers whose cost grows with their number.
 
 Every way here makes ceil(n / factor) frames of n: nothing at the end is lost, and one frame stays one. Padding is set
-to zero before it is read, so that what stands behind the end of a row never changes it.
+to zero before it is read, so that what stands past the end of a row never changes it.
 
 A model that writes characters by CTC needs a frame for each, and one more between two equal ones ("three" needs 6). Of
 the 3,000 digits of FSDD, each spoken alone (0.14 to 2.3 s, half of them under 0.42 s, up to 33 characters a second), in
@@ -27,13 +27,13 @@ def subsampled(lengths: Frames, factor: int) -> Frames:
 
 
 def without_padding(x: Tensor, lengths: Tensor) -> Tensor:
-    """x (B, T, ...) with zeros behind the end of each row. lengths: (B,)."""
+    """x (B, T, ...) with zeros past the end of each row. lengths: (B,)."""
     padding = ~valid_steps(lengths, x.shape[1])
     return x.masked_fill(padding.view(*padding.shape, *(1,) * (x.ndim - 2)), 0.0)
 
 
 class Stacking(nn.Module):
-    """Neighbouring frames side by side as one wide frame; the last one is filled up with zeros.
+    """Neighbouring frames side by side as one wide frame; the last one is padded with zeros.
 
     H. Sak et al., "Fast and accurate recurrent neural network acoustic models for speech recognition", 2015, arXiv
     1507.06947, section 2. Nothing is trained.
@@ -63,7 +63,7 @@ class Stacking(nn.Module):
 
 
 class TimeFrequencyConv(nn.Module):
-    """A convolution over time and frequency that sees zeros before the start, behind the end and beside the features.
+    """A convolution over time and frequency that sees zeros before the start, past the end and beside the features.
 
     kernel_size, stride: (time, frequency); kernels are odd. Of n frames ceil(n / stride) are left, of features too.
     """
@@ -100,7 +100,7 @@ class ConvSubsampling(nn.Module):
             TimeFrequencyConv(
                 in_channels=in_channels,
                 out_channels=channels,
-                kernel_size=(max(3, 2 * stride - 1), 3),  # neighbours share frames, whatever the stride
+                kernel_size=(max(3, 2 * stride - 1), 3),  # neighbors share frames, whatever the stride
                 stride=(stride, 2),
             )
             for in_channels, stride in ((1, factor // second), (channels, second))

@@ -54,7 +54,7 @@ class WeightReport:
         total = self.loaded + len(self.skipped) + len(self.missing)
         lines = [f"{self.loaded} of the model's {total} tensors loaded.", *self.notes, *self.reasons]
         if self.missing:
-            lines.append(f"Not in the file, left as initialised: {listing(self.missing, 5)}.")
+            lines.append(f"Not in the file, left as initialized: {listing(self.missing, 5)}.")
         if self.unused:
             lines.append(f"In the file, not used by this model: {listing(self.unused, 5)}.")
         return lines
@@ -102,10 +102,10 @@ def _shape(tensor: Tensor) -> str:
 
 def _reason(name: str, theirs: Tensor, ours: Tensor, classifier: str) -> str:
     if theirs.shape == ours.shape:
-        return f"{name}: belongs to a head of another shape: left as initialised"
+        return f"{name}: belongs to a head of another shape: left as initialized"
     if name.rpartition(".")[0] == classifier and theirs.shape[1:] == ours.shape[1:] and theirs.ndim == ours.ndim:
-        return f"{name}: {len(theirs)} classes in the file, {len(ours)} here: left as initialised"
-    return f"{name}: {_shape(theirs)} in the file, {_shape(ours)} here: left as initialised"
+        return f"{name}: {len(theirs)} classes in the file, {len(ours)} here: left as initialized"
+    return f"{name}: {_shape(theirs)} in the file, {_shape(ours)} here: left as initialized"
 
 
 def load_weights(
@@ -113,7 +113,7 @@ def load_weights(
 ) -> WeightReport:
     """Copy into the model every tensor whose name and shape match, and report the others.
 
-    The head is loaded as a whole or not at all: if any of its tensors differs in shape, all of it stays as it is. If
+    The head is loaded as a atomically: if any of its tensors differs in shape, all of it is unchanged. If
     more names match when the beginning of the file's is exchanged ("backbone.body." for "backbone."), it is. A first
     convolution of other channels or of a smaller kernel takes the file's filters as `_fit_stem` brings them there.
 
@@ -143,7 +143,7 @@ def load_weights(
     model.load_state_dict(fitting, strict=False)
     skipped = tuple(name for name in common if name not in fitting)
     reasons = (
-        f"{name}: {left[name]}: left as initialised"
+        f"{name}: {left[name]}: left as initialized"
         if name in left
         else _reason(name, state[name], ours[name], classifier)
         for name in skipped
@@ -232,7 +232,7 @@ def _open(path: Path) -> Any:
             warnings.simplefilter("ignore", UserWarning)  # guesses about the pickle protocol of damaged files
             return torch.load(path, map_location="cpu", weights_only=True)
     except PermissionError as error:
-        raise RequestError(f"{path} may not be read by you: {error.strerror}.") from error
+        raise RequestError(f"{path} cannot be read: {error.strerror}.") from error
     except DAMAGED as error:
         if "Unsupported global" in str(error):
             raise RequestError(
@@ -240,7 +240,7 @@ def _open(path: Path) -> Any:
                 "Where it was made, save the tensors alone: torch.save(model.state_dict(), path)."
             ) from error
         raise RequestError(
-            f"{path} is not a checkpoint of PyTorch, or it is damaged or cut short ({path.stat().st_size} bytes)."
+            f"{path} is not a checkpoint of PyTorch, or it is damaged or truncated ({path.stat().st_size} bytes)."
         ) from error
 
 

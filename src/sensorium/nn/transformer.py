@@ -1,7 +1,7 @@
-"""The transformer block with normalisation before each part, shared by the language model and the translator.
+"""The transformer block with normalization before each sublayer, shared by the language model and the translator.
 
 R. Xiong et al., "On layer normalization in the transformer architecture", 2020, arXiv 2002.04745: a block that
-normalises what it reads, not what it adds to, trains without a careful warm-up.
+normalizes what it reads, not what it adds to, trains without a careful warm-up.
 """
 
 from torch import Tensor, nn

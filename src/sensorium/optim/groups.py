@@ -43,7 +43,7 @@ def parameter_groups(
     lr * backbone_lr_scale. "*.decay" and "*.embedding" (the tables of `nn.Embedding`, whose rows are vectors and not a
     map from vectors to vectors, also where an output layer is tied to one) get weight_decay; "*.no_decay" (biases, norm
     weights and other parameters with at most one dimension, position embeddings, class tokens) get none. Frozen
-    parameters are left out, and so are groups without parameters. Each group has its `name`. A model that has no
+    parameters are omitted, and so are groups without parameters. Each group has its `name`. A model that has no
     parameters at all gets one empty group: a step then changes nothing.
 
     layer_lr_decay: what each of the model's `stages` learns at, as a share of the rate of the one after it (as in

@@ -1,4 +1,4 @@
-"""Muon: momentum, orthogonalised (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/).
+"""Muon: momentum, orthogonalized (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/).
 
 The update of a weight matrix is the orthogonal matrix nearest to its Nesterov momentum, so all directions of the
 matrix learn at the same speed. It is meant for hidden layers; the head, embeddings and vectors are left to AdamW

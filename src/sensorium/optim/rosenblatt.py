@@ -1,6 +1,6 @@
 """Rosenblatt's learning rule: weights move after mistakes only (F. Rosenblatt, "Principles of Neurodynamics", 1962).
 
-An optimiser sees gradients, and the gradient of the perceptron's criterion (`sensorium.losses.perceptron`) with regard
+An optimizer sees gradients, and the gradient of the perceptron's criterion (`sensorium.losses.perceptron`) with regard
 to the weights of a unit is (output - target) * input. A plain step against it, without momentum, is the rule:
 
     w += lr * (target - output) * x
@@ -39,6 +39,6 @@ class Rosenblatt(SGD):
         if criterion != "perceptron":
             raise RequestError(
                 f"optimizer.criterion={criterion}: Rosenblatt's rule works on the perceptron's criterion only.\n"
-                "Take optimizer=sgd for another loss."
+                "Use optimizer=sgd for another loss."
             )
         super().__init__(params, lr=lr, weight_decay=weight_decay)

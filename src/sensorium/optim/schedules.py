@@ -23,7 +23,7 @@ from sensorium.optim.groups import check_number
 def _known_length(total_steps: int) -> None:
     if not 1 <= total_steps < math.inf:
         raise RequestError(
-            f"This schedule needs to know how long training lasts, and was told {total_steps} steps.\n"
+            f"This schedule needs the number of training steps, but got {total_steps}.\n"
             "Set trainer.max_epochs or trainer.max_steps."
         )
 
@@ -95,7 +95,7 @@ def one_cycle(
 ) -> LambdaLR:
     """A triangle: from start straight up to the peak, then straight down to final.
 
-    After Smith 2018 (1803.09820, section 4.3), who also cycles the momentum; here the momentum stays as it is.
+    After Smith 2018 (1803.09820, section 4.3), who also cycles the momentum; here the momentum is unchanged.
 
     peak_at: share of the training at which the peak is reached. start, final: shares of the peak.
     """

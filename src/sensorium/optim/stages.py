@@ -35,7 +35,7 @@ def stages(model: nn.Module) -> dict[str, list[nn.Parameter]]:
 
 
 def _parts(module: nn.Module, path: str = "") -> Iterator[tuple[str, nn.Module | nn.Parameter]]:
-    """What a module is made of, with lists and what holds them taken apart; without the model's head."""
+    """What a module consists of, with lists and what holds them taken apart; without the model's head."""
     yield from ((path + name, parameter) for name, parameter in module.named_parameters(recurse=False))
     for name, child in module.named_children():
         where = path + name

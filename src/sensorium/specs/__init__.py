@@ -1,4 +1,4 @@
-"""What the data told us: everything a model or a prediction needs to know about a dataset, without the dataset.
+"""What is known about the data: everything a model or a prediction needs to know about a dataset, without the dataset.
 
 A spec names the constructor arguments it has for a model (`offers`), the settings that make other data like this
 (`dataset_settings`), and an example of what the model is called with, so that a pairing of data and model is tried

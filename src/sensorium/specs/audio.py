@@ -1,4 +1,4 @@
-"""Recordings: with a class each, or with what is said in them."""
+"""Recordings: with a class each, or with transcripts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sensorium.specs.base import LogitsSpec
 
-_FRAMES = 100  # frames of an example that a model is tried on, a second of sound as a rule
+_FRAMES = 100  # frames of an example that a model is tried on, usually a second of audio
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class AudioClassificationSpec(LogitsSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechRecognitionSpec(LogitsSpec):
-    """Recordings with what is said in them.
+    """Recordings with transcripts.
 
     features, num_features: as in an `AudioClassificationSpec`. tokenizer: `Tokenizer.to_dict()`; its padding is the
     blank of CTC. language_model: an n-gram model of the training transcripts in ARPA's format, or nothing.

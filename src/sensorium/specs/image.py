@@ -104,7 +104,7 @@ class ImageTaggingSpec(ImageClassesSpec, LogitsSpec):
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectDetectionSpec(ImageClassesSpec):
-    """Images with boxes around things of these classes. Class numbers begin at 0; there is none for background."""
+    """Images with bounding boxes of objects of these classes. Class numbers begin at 0, without background."""
 
     task = "object_detection"
 

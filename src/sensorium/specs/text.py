@@ -15,7 +15,7 @@ _LENGTH = 8  # tokens of an example that a model is tried on
 class TextInputSpec(AnySpec):
     """Texts one by one, whatever a model answers.
 
-    tokenizer: `Tokenizer.to_dict()`. max_length: tokens a text is cut to.
+    tokenizer: `Tokenizer.to_dict()`. max_length: tokens a text is truncated to.
     """
 
     unit = "text"
@@ -71,7 +71,7 @@ class TextClassificationSpec(TextInputSpec, LogitsSpec):
 class LanguageModelingSpec(LogitsSpec):
     """Running text.
 
-    tokenizer: `Tokenizer.to_dict()`. context: tokens of a stretch in training.
+    tokenizer: `Tokenizer.to_dict()`. context: tokens of a segment in training.
     """
 
     task = "language_modeling"
@@ -100,7 +100,7 @@ class LanguageModelingSpec(LogitsSpec):
         return (1, min(_LENGTH, self.context), self.vocab_size)
 
     def example(self, length: int = _LENGTH) -> tuple[Tensor, ...]:
-        """A stretch of so many unknown tokens."""
+        """A segment of so many unknown tokens."""
         return (torch.ones(1, min(length, self.context), dtype=torch.int64),)
 
     def __str__(self) -> str:
@@ -112,7 +112,7 @@ class TranslationSpec(LogitsSpec):
     """Sentences and their translations.
 
     source_tokenizer, target_tokenizer: `Tokenizer.to_dict()`; the same one twice when the vocabulary is shared.
-    max_length: tokens a sentence is cut to.
+    max_length: tokens a sentence is truncated to.
     """
 
     task = "translation"

@@ -10,7 +10,7 @@ Every sentence comes from a grammar that knows what it says:
     degree      CLAUSE to a slight degree , and CLAUSE to an enormous degree: the stronger one decides
 
 In the last two kinds the clauses are of opposite opinion. Between a negation, a degree or a connective and the
-adjective always stand words that say nothing, so that pairs of neighbours tell no more than single words do.
+adjective always stand words that say nothing, so that pairs of neighbors tell no more than single words do.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Numbers in English words, as they are said."""
+"""Numbers in English words, as spoken."""
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _TEENS = ("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")

@@ -105,7 +105,7 @@ class AudioReader:
         self._refuse(name, check_file(source, sample_rate=self.sample_rate))
 
     def notes(self) -> list[str]:
-        """What is to be said when all are read."""
+        """Notes when all are read."""
         if not self._clipped:
             return []
         return [f"clipped: {counted(len(self._clipped), 'recording')}, such as {self._clipped[0]}; used as they are"]
@@ -140,7 +140,7 @@ def audio_chunks(given: Any, sample_rate: int) -> Iterator[np.ndarray]:
         if kind := piped_format():
             raise RequestError(
                 f"stream=true input=- takes raw samples (16 bits, little-endian, one channel, {sample_rate:,} Hz), and"
-                f" this is a file ({kind}).\nLeave stream=true out, or convert it on the way: "
+                f" this is a file ({kind}).\nOmit stream=true, or convert it on the way: "
                 f"ffmpeg -i FILE -f s16le -ac 1 -ar {sample_rate} - | sensorium predict ..."
             )
         return _standard_input(sample_rate)

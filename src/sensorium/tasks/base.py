@@ -43,7 +43,7 @@ class SplitFacts:
     """What there is to know about a split before training.
 
     classes: what there is of each class by name, in `counted`; {} for a task without classes. lengths: (N,) of the
-    examples, in `unit`; None where all are alike. unknown: share of the tokens that are unknown. sampled: whether
+    examples, in `unit`; None where all are identical. unknown: share of the tokens that are unknown. sampled: whether
     classes were counted in some of the examples only.
     """
 
@@ -95,7 +95,7 @@ class Evaluation(ABC):
         return dict(self.metrics)
 
     def headline_interval(self) -> tuple[float, float] | None:
-        """The 95 % confidence interval of the metric that the task goes by; None where it has none."""
+        """The 95 % confidence interval of the metric that the task monitors; None where it has none."""
         return None
 
     def signatures(self) -> list[str]:
@@ -107,7 +107,7 @@ class Evaluation(ABC):
         raise RequestError("bootstrap works for classification only; leave it out for this checkpoint.")
 
     def compared(self, other: "Evaluation") -> dict[str, float]:
-        """A paired comparison with another model on the same examples. Raises RequestError likewise."""
+        """A paired comparison with another model on the same examples. Raises RequestError as well."""
         raise RequestError("compare works for classification only; leave it out for this checkpoint.")
 
 
@@ -228,7 +228,7 @@ class Task(ABC, Generic[S]):
         return None if counts is None else counts.sum() / (num_classes * np.maximum(counts, 1))
 
     def facts(self, split: Any, spec: S) -> SplitFacts:
-        """What is shown of a split before training, and what warnings go by."""
+        """What is shown of a split before training, and what warnings use."""
         return SplitFacts()
 
     def constant_answer(self, data: Data, evaluation: Any) -> ConstantAnswer | None:
@@ -239,14 +239,14 @@ class Task(ABC, Generic[S]):
         return None
 
     def check_request(self, spec: S, decoding: Mapping[str, Any]) -> None:
-        """Refuses what could not be evaluated, for want of a package or of sense, before hours of training."""
+        """Rejects what could not be evaluated, for want of a package or of sense, before hours of training."""
         self.check_decoding(decoding)
 
     def check_decoding(self, given: Mapping[str, Any]) -> None:
-        """Refuses a key of the section `decoding` that means nothing to this task. None counts as not given."""
+        """Rejects a key of the section `decoding` that means nothing to this task. None counts as not given."""
         for key, value in given.items():
             if value is not None:
-                raise RequestError(f"decoding.{key} means nothing for {self.name}, which decodes no sequences.")
+                raise RequestError(f"decoding.{key} does not apply to {self.name}, which decodes no sequences.")
 
     def unfit_examples(self, model: Any, split: Any) -> dict[int, str]:
         """Rows of a split that this model cannot learn from, and why."""
@@ -286,10 +286,10 @@ class Task(ABC, Generic[S]):
     # -- prediction
 
     def check_options(self, options: PredictOptions, spec: S) -> None:
-        """Refuses options, and keys of `decoding`, that mean nothing to this task."""
+        """Rejects options, and keys of `decoding`, that mean nothing to this task."""
         if strange := [name for name in options.chosen() if name not in self.options]:
             raise RequestError(
-                f"{strange[0]}= means nothing to this checkpoint ({spec}). "
+                f"{strange[0]}= does not apply to this checkpoint ({spec}). "
                 f"Its options: {listing(self.options) or 'none'}."
             )
         self.check_decoding(options.decoding)
@@ -329,5 +329,5 @@ class Artifacts(ABC):
         return []
 
     def notes(self) -> list[str]:
-        """What a person should know of the files, once all are written: a line each."""
+        """Notes for the user on the files, once all are written: a line each."""
         return []

@@ -12,7 +12,7 @@ from sensorium.text.tokenizer import Tokenizer
 
 @dataclass(frozen=True, kw_only=True)
 class BeamSettings:
-    """Of translations. beam_size: hypotheses kept, 1 for greedy. length_penalty: alpha, 0 favours short ones.
+    """Of translations. beam_size: hypotheses kept, 1 for greedy. length_penalty: alpha, 0 favors short ones.
     no_repeat_ngram: length of what may not come twice, 0 for no such rule. n_best: hypotheses given for each sentence.
     copy_unknown: whether a word that the model cannot write is copied from the source word it looks at.
     """
@@ -62,7 +62,7 @@ class CTCSettings:
 
 class SearchWords(NamedTuple):
     """arpa: the language model as a text in ARPA's format, "" for none. lexicon: the only words there are, or None for
-    all. notes: what a person should know of the files, a line each.
+    all. notes: notes on the files, a line each.
     """
 
     arpa: str
@@ -85,7 +85,7 @@ def settings_from(kind: type[S], given: Mapping[str, Any]) -> S:
     for key in chosen:
         if key not in allowed:
             what = "translations" if kind is BeamSettings else "transcripts"
-            raise RequestError(f"decoding.{key} means nothing for {what}. For them there are: {listing(allowed)}.")
+            raise RequestError(f"decoding.{key} does not apply to {what}. Allowed keys: {listing(allowed)}.")
         if key in _MOST and is_number(chosen[key]) and chosen[key] > _MOST[key]:
             raise not_possible(f"decoding.{key}", chosen[key], f"a whole number from 1 to {_MOST[key]:,}")
     return kind(**chosen)

@@ -179,7 +179,7 @@ def _hint(shape: tuple[int, ...]) -> str:
 def _from_floats(name: str, array: np.ndarray) -> np.ndarray:
     """Values from 0 to 1 as uint8 from 0 to 255."""
     low, high = float(array.min()), float(array.max())
-    if not (low >= 0 and high <= 1):  # written so that NaN is refused too
+    if not (low >= 0 and high <= 1):  # written so that NaN is rejected too
         raise UnreadableImage(name, f"float values from {low:g} to {high:g}, while 0 to 1 is expected")
     pixels: np.ndarray = np.rint(array * 255.0).astype(np.uint8)
     return pixels

@@ -29,7 +29,7 @@ class ImageWriter:
         return self._names.paths_for(self._inputs)
 
     def write(self, source: str, image: Image.Image) -> Path:
-        """Writes the PNG of an input, whole or not at all.
+        """Writes the PNG of an input, atomically.
 
         Raises RequestError when it cannot be written, RunError on a full disk.
         """

@@ -1,6 +1,6 @@
 """Plots of an evaluation: each function draws one and writes it as PNG.
 
-Figures are built with matplotlib's objects and never with pyplot, whose global state belongs to the person.
+Figures are built with matplotlib's objects and never with pyplot, whose global state belongs to the user.
 """
 
 import math
@@ -228,7 +228,7 @@ def new_figure(width: float, height: float, layout: Literal["constrained"] | Non
 
 
 def save_figure(figure: Figure, path: Path, *, tight: bool = False) -> None:
-    """As PNG, whole or not at all, in fonts that have the letters. tight: as large as what is drawn."""
+    """As PNG, atomically, in fonts that have the letters. tight: as large as what is drawn."""
     _choose_fonts(figure)
     with warnings.catch_warnings(), replacing(path) as file:
         warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from")  # `undrawn_notes` says it

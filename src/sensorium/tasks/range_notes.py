@@ -42,7 +42,7 @@ class RangeNotes:
             bits = max(8, int(self._high).bit_length())
             lines.append(
                 f"pixel_range: the values of {counted(self._deep, 'image')} of more than 8 bits run from {seen}, little"
-                f" of the {full} that is black to white: they look dark.\nFor {bits} bits say"
+                f" of the {full} that is black to white: they look dark.\nFor {bits} bits set"
                 f" pixel_range=[0,{2**bits - 1}]"
             )
         if self._eight and self._range is not None and (self._given or self._deep):

@@ -32,7 +32,7 @@ def texts(given: Any, text: str | None, reading: TextReading | None = None) -> I
     if given == "-":
         kind = _file_kind(_piped_start())
         if kind is not None and kind not in _PACKED:
-            raise RequestError(f"input=- takes texts, one a line; what came on standard input is {kind}.")
+            raise RequestError(f"input=- takes texts, one a line; standard input is {kind}.")
         return reading.lines(sys.stdin.buffer)
     items = given if isinstance(given, list) else [given]
     return _texts_of([path for item in items for path in _text_files(str(item))], reading)
@@ -50,7 +50,9 @@ def _text_files(item: str) -> list[Path]:
     if is_folder(path):
         raise RequestError(f"input={item} is a folder. Give a file with one text a line, or - for standard input.")
     if not exists(path) and not any(sign in item for sign in "*?["):
-        raise RequestError(f"input={cut(item)}: there is no such file.{meant(path)}\nFor a text itself say text=...")
+        raise RequestError(
+            f"input={cut(item)}: there is no such file.{meant(path)}\nTo pass a text itself, use text=..."
+        )
     return _expand(item, lambda folder: [], "texts")
 
 
@@ -112,7 +114,7 @@ def _is_text(start: bytes) -> bool:
 
 
 def _no_paths(start: bytes) -> str | None:
-    """What is on standard input in the place of paths; None for what may be paths."""
+    """What is on standard input instead of paths; None for what may be paths."""
     if known := _file_kind(start):
         return known
     # A path of another encoding has no control characters either.
@@ -149,12 +151,12 @@ def _piped_paths(what: str) -> Iterator[Path]:
     """The lines of standard input, each when it comes."""
     if found := _no_paths(_piped_start()):
         raise RequestError(
-            f"input=- takes paths of {what}, one a line; what came on standard input is {found}."
+            f"input=- takes paths of {what}, one a line; standard input is {found}."
             + ("" if found in ("no text", *_PACKED) else "\ninput=/dev/stdin reads one file from there.")
         )
     for line in sys.stdin.buffer:
         if b"\0" in line:
-            raise RequestError(f"input=- takes paths of {what}, one a line; what came on standard input is no text.")
+            raise RequestError(f"input=- takes paths of {what}, one a line; standard input is not text.")
         if line.strip():
             yield Path(os.fsdecode(line.rstrip(b"\r\n")))
 
@@ -177,6 +179,6 @@ def _expand(item: str, files_in: Callable[[Path], list[Path]], what: str) -> lis
     if any(sign in item for sign in "*?["):
         files = [Path(name) for name in sorted(_glob(str(path))) if is_file(Path(name))]
         if not files:
-            raise RequestError(f"input={cut(item)}: no file matches. Quote it if the shell must leave it alone.")
+            raise RequestError(f"input={cut(item)}: no file matches. Quote it to keep the shell from expanding it.")
         return files
     raise RequestError(f"input={cut(item)}: there is no such file or folder.{meant(path)}")

@@ -40,12 +40,12 @@ class TextEncoder:
         notes = cut_note(self._cut, self._max_length)
         if 2 * self._unknown > self._total:
             known = f"{self._unknown:,} of {counted(self._total, 'token')}"
-            notes.append(f"unknown to the model: {known}; predictions mean little")
+            notes.append(f"unknown to the model: {known}; predictions are unreliable")
         return notes
 
 
 def padded(sequences: list[list[int]], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Token ids -> (B, T) int64 filled up with pad_id, and lengths (B,)."""
+    """Token ids -> (B, T) int64 padded with pad_id, and lengths (B,)."""
     lengths = torch.tensor([len(ids) for ids in sequences])
     batch = torch.full((len(sequences), int(lengths.max())), pad_id)
     for row, ids in enumerate(sequences):

@@ -67,7 +67,7 @@ class TextReading:
         columns = self._columns(table.columns)
         if not columns:
             raise RequestError(
-                f"{path} has no column {listing(map(repr, self.columns))}. column=NAME says which holds the texts.\n"
+                f"{path} has no column {listing(map(repr, self.columns))}. Name the text column with column=NAME.\n"
                 f"Its columns are: {listing(table.columns) or 'none at all'}."
             )
         for column in columns:
@@ -88,7 +88,7 @@ class TextReading:
         if not codecs.lookup(self.trained).name.startswith("utf") and _is_utf8(path):
             raise RequestError(
                 f"{path} is in UTF-8, and this checkpoint was trained on files in {self.trained}.\n"
-                f"Say {_KEY}=utf-8, or {_KEY}={self.trained} if it looks like UTF-8 by accident."
+                f"Set {_KEY}=utf-8, or {_KEY}={self.trained} if it looks like UTF-8 by accident."
             )
         return self.trained
 

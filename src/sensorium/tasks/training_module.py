@@ -64,7 +64,7 @@ class TaskModule(pl.LightningModule):
         self.model, self.recipe, self.seed = model, recipe, recipe.seed
         self._sums: dict[str, Tensor] = {}
         # (all, per epoch) optimizer steps of the training to come. Lightning's own estimate would set the loaders up
-        # before it restores where they stood (lightning 2.6.6), so whoever starts the training says it.
+        # before it restores where they stood (lightning 2.6.6), so it is printed when training starts.
         self.length: tuple[float, int] = (1, 1)
 
     def train(self, mode: bool = True) -> "TaskModule":
@@ -183,7 +183,7 @@ class TaskModule(pl.LightningModule):
             optimizer = recipe.optimizer(groups)
         except (TypeError, ValueError) as error:  # what torch says of a value out of range
             raise RequestError(f"optimizer: {str(error).splitlines()[0]}") from error
-        # A fused optimizer offers to undo the scale of 16-mixed inside its step, and Lightning then refuses to clip
+        # A fused optimizer offers to undo the scale of 16-mixed inside its step, and Lightning then rejects to clip
         # gradients, in bf16-mixed too. Declined, the scale is undone before the step, as for all other optimizers.
         optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
         total_steps, steps_per_epoch = self.length

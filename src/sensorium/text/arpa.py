@@ -1,4 +1,4 @@
-"""The file format of n-gram language models that every recogniser reads: ARPA's, tab-separated.
+"""The file format of n-gram language models that every recognizer reads: ARPA's, tab-separated.
 
 For each length, a section of lines "probability, words, back-off weight", both numbers as logarithms to base 10. KenLM
 insists on the tabs between the three, and on a weight or nothing behind the words.
@@ -12,7 +12,7 @@ Words = tuple[str, ...]
 
 
 class Tables(NamedTuple):
-    """What a file holds. order: the greatest length. log10: of each n-gram. backoff: log10, of those that have one."""
+    """What a file holds. order: the maximum length. log10: of each n-gram. backoff: log10, of those that have one."""
 
     order: int
     log10: dict[Words, float]
@@ -36,7 +36,7 @@ def write_arpa(tables: Tables) -> str:
 
 
 def read_arpa(text: str) -> Tables:
-    """The tables in the text of a file. What stands before "\\data\\" is left out, as the format says.
+    """The tables in the text of a file. What stands before "\\data\\" is omitted, as the format says.
 
     Raises RequestError, with the line, for a file that is cut off, miscounted or otherwise not in this format.
     """
@@ -60,9 +60,9 @@ def read_arpa(text: str) -> Tables:
             _add_ngram(number, line, len(found), tables)
             found[-1] += 1
     if section != "\\end\\" or not announced:
-        raise RequestError("This is no whole language model in ARPA's format: \\data\\ or \\end\\ is missing.")
+        raise RequestError("This is not a complete language model in ARPA format: \\data\\ or \\end\\ is missing.")
     if announced != found or len(tables.log10) != sum(found):
-        raise RequestError(f"The language model announces {announced} n-grams of each length; there are {found}.")
+        raise RequestError(f"The language model declares {announced} n-grams of each length; there are {found}.")
     return tables._replace(order=len(found))
 
 
@@ -82,7 +82,7 @@ def _count(number: int, line: str, length: int) -> int:
 
 
 def _add_ngram(number: int, line: str, length: int, tables: Tables) -> None:
-    """Reads "probability, words, weight"; a file with spaces in the place of the tabs is accepted."""
+    """Reads "probability, words, weight"; a file with spaces instead of the tabs is accepted."""
     value, *rest = line.split("\t") if "\t" in line else line.split(" ")
     if "\t" not in line:
         rest = [" ".join(rest[:length]), *rest[length:]]

@@ -56,7 +56,7 @@ class BPETokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], *, vocab_size: int, min_count: int, lowercase: bool) -> "BPETokenizer":
-        """The most frequent pair of neighbours becomes a token, again and again, until there are vocab_size.
+        """The most frequent pair of neighbors becomes a token, again and again, until there are vocab_size.
 
         Learning takes time with the square of a run without a space (or of spaces), so runs are cut at 256
         characters; encoding cuts nothing.

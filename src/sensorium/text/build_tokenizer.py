@@ -16,7 +16,7 @@ def train_tokenizer(
     """A tokenizer of this kind, learned from the texts, which are read once. The same texts give the same tokenizer.
 
     vocab_size: the limit, special tokens included; few texts give fewer tokens. min_count: characters, words or pairs
-    of neighbours seen less often are left out. lowercase: texts are put in lower case, here and when encoding.
+    of neighbors seen less often are omitted. lowercase: texts are put in lower case, here and when encoding.
 
     Raises RequestError for an unknown kind, for limits that leave no vocabulary, and when "bpe" is not installed.
     """

@@ -1,4 +1,4 @@
-"""How probable a word is after the words before it: counts, smoothed, as in every recogniser before neural ones.
+"""How probable a word is after the words before it: counts, smoothed, as in every recognizer before neural ones.
 
 Interpolated modified Kneser-Ney smoothing: R. Kneser and H. Ney, "Improved Backing-off for M-gram Language Modeling",
 1995; S. Chen and J. Goodman, "An Empirical Study of Smoothing Techniques for Language Modeling", 1999, section 3.
@@ -22,14 +22,14 @@ from sensorium.text.arpa import Tables, Words, read_arpa, write_arpa
 
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
 _SPECIAL = (BEGIN, END, UNKNOWN)
-_NEVER = -99.0  # log10 of the probability of <s>, which is given, never said
+_NEVER = -99.0  # log10 of the probability of <s>, which is given, never predicted
 _MISSING = -100.0  # of an unknown word, in a model without <unk>; KenLM's choice
 _PLAIN_DISCOUNTS = (0.5, 1.0, 1.5)
 _LN10 = math.log(10)
 
 
 class NGram:
-    """A back-off model: the probability of the longest n-gram it knows, times the weights of the contexts left out.
+    """A back-off model: the probability of the longest n-gram it knows, times the weights of the contexts skipped.
 
     tables: as in an ARPA file.
     """
@@ -137,7 +137,7 @@ def _count(sentences: Iterable[str], order: int) -> list[Counter[Words]]:
 
 
 def _adjusted(counts: list[Counter[Words]]) -> list[Counter[Words]]:
-    """In the place of counts below the greatest length: how many different words stand before the n-gram.
+    """Instead of counts below the maximum length: how many different words stand before the n-gram.
 
     Before <s> nothing stands, so what begins with it keeps its count.
     """

@@ -1,4 +1,4 @@
-"""Augmentation of a batch of texts: tokens left out, swapped, or made unknown, by each text's own numbers.
+"""Augmentation of a batch of texts: tokens dropped, swapped, or made unknown, by each text's own numbers.
 
 Word dropout and swaps as in Wei and Zou, "EDA: easy data augmentation techniques for boosting performance on text
 classification tasks", 2019, arXiv 1901.11196; a masked stretch is SpecAugment's idea for tokens.
@@ -23,7 +23,7 @@ class TextAugment(nn.Module):
     """Transforms of texts, in order.
 
     transforms: modules forward(tokens, lengths, random) -> (tokens, lengths), by name or in a list; a name set to None
-    is left out. They keep PAD behind the end of each text, and at least one token of it.
+    is omitted. They keep PAD past the end of each text, and at least one token of it.
     """
 
     def __init__(self, *, transforms: Mapping[str, nn.Module | None] | Sequence[nn.Module]) -> None:
@@ -41,7 +41,7 @@ class TextAugment(nn.Module):
     def prepared(
         self, inputs: tuple[Tensor, ...], targets: Tensor, random: ExampleRandom, prepare: nn.Module
     ) -> tuple[tuple[Tensor, ...], Tensor]:
-        """Tokens (B, T) and lengths (B,), changed; targets stay as they are."""
+        """Tokens (B, T) and lengths (B,), changed; targets are unchanged."""
         tokens, lengths = inputs
         for transform in self.transforms.values():
             tokens, lengths = transform(tokens, lengths, random)
@@ -49,7 +49,7 @@ class TextAugment(nn.Module):
 
 
 class TokenDropout(nn.Module):
-    """Leaves out each token by chance; what follows closes up. share: of the tokens, 0 to below 1."""
+    """Leaves out each token at random; what follows closes up. share: of the tokens, 0 to below 1."""
 
     def __init__(self, *, share: float) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class TokenDropout(nn.Module):
 
 
 class TokenSwap(nn.Module):
-    """Exchanges neighbours by chance. share: of the pairs of neighbours, 0 to below 1."""
+    """Exchanges neighbors at random. share: of the pairs of neighbors, 0 to below 1."""
 
     def __init__(self, *, share: float) -> None:
         super().__init__()
@@ -85,9 +85,9 @@ class TokenSwap(nn.Module):
 
 
 class TokenMask(nn.Module):
-    """Makes one stretch of each text unknown.
+    """Makes one segment of each text unknown.
 
-    share: most of a text that it covers, 0 to below 1; any length up to it is alike likely.
+    share: most of a text that it covers, 0 to below 1; any length up to it is equally likely.
     """
 
     def __init__(self, *, share: float) -> None:

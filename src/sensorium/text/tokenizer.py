@@ -31,7 +31,7 @@ class Tokenizer(Protocol):
         """`encode` of each text, faster than one by one where the tokenizer can."""
 
     def decode(self, ids: Iterable[int]) -> str:
-        """The text of these tokens; special tokens are left out."""
+        """The text of these tokens; special tokens are omitted."""
 
     def to_dict(self) -> dict[str, Any]:
         """What `tokenizer_from_dict` makes the same tokenizer from: strings, numbers and lists, ready for JSON."""

@@ -106,7 +106,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     except FileNotFoundError:
         raise RequestError(f"There is no file {path}.{meant(path)}") from None
     except (EOFError, zlib.error, OSError) as error:
-        raise RequestError(f"{path} cannot be read ({error}); is the file whole?") from error
+        raise RequestError(f"{path} cannot be read ({error}); is the file complete?") from error
 
 
 def _lines(file: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:

@@ -37,7 +37,7 @@ class Vocabulary:
         return [ids.get(piece, UNK) for piece in pieces]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """The pieces with these numbers, special tokens left out."""
+        """The pieces with these numbers, special tokens omitted."""
         return [self.pieces[number - len(SPECIAL_TOKENS)] for number in ids if number > EOS]
 
 
@@ -114,9 +114,9 @@ class PieceTokenizer(ABC):
 def most_frequent(counts: Mapping[str, int], *, vocab_size: int, min_count: int) -> Vocabulary:
     """The pieces seen most often come first; those seen equally often in the order of their code points.
 
-    vocab_size: the limit, special tokens included. min_count: pieces seen less often are left out.
+    vocab_size: the limit, special tokens included. min_count: pieces seen less often are omitted.
 
-    Raises RequestError when there is no room for a single piece, or when all are left out.
+    Raises RequestError when there is no room for a single piece, or when all are omitted.
     """
     check_limits(vocab_size=vocab_size, min_count=min_count, smallest=len(SPECIAL_TOKENS) + 1)
     kept = sorted((piece for piece, count in counts.items() if count >= min_count), key=lambda x: (-counts[x], x))

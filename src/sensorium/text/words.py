@@ -1,6 +1,6 @@
 """Text as words, numbers and punctuation marks.
 
-What a token is (`split_words`), after Unicode normalisation NFKC, which makes one of the ways to write a character:
+What a token is (`split_words`), after Unicode normalization NFKC, which makes one of the ways to write a character:
 
 - a word: letters, digits and their combining marks; an apostrophe inside belongs to it ("o'clock");
 - an English ending after an apostrophe, as Y. Kim's clean_str splits it ("Convolutional Neural Networks for Sentence

@@ -48,7 +48,7 @@ def _few_validated(config: RunConfig, data: Data) -> list[Advice]:
     if count >= FEW_VALIDATED:
         return []
     share = f"dataset.val_fraction={'0.3' if _value(config, 'val_fraction') != 0.3 else '0.4'}, or "
-    what = f"validation has {counted(count, registry.of(data.spec).example)}: which checkpoint is best is partly luck."
+    what = f"validation has {counted(count, registry.of(data.spec).example)}: too few to choose a checkpoint by."
     return [Advice(what, f"Try {share if _value(config, 'val_fraction') is not None else ''}more data.")]
 
 
@@ -62,9 +62,9 @@ def _missing_classes(facts: Facts) -> list[Advice]:
     for split in SPLITS:
         missing = [label for label, count in facts[split].classes.items() if count == 0]
         if missing and not facts[split].sampled:
-            consequence = "it cannot be learned" if split == "train" else "how well it is found is not measured"
+            consequence = "it cannot be learned" if split == "train" else "it is not evaluated"
             remedy = f"Try to move some of it into {split}, or remove the class: {consequence}."
-            found.append(Advice(f"{split} has nothing of {listing(missing, 5)}.", remedy))
+            found.append(Advice(f"{split} has no examples of {listing(missing, 5)}.", remedy))
     return found
 
 
@@ -76,8 +76,8 @@ def _one_class(facts: Facts) -> list[Advice]:
     share = counts[most] / total
     if share < MOSTLY:
         return []
-    what = f'{share:.0%} of the training labels are "{most}": accuracy rewards saying nothing else.'
-    return [Advice(what, "Try class_weights=balanced, and go by balanced_accuracy and macro_f1.")]
+    what = f'{share:.0%} of the training labels are "{most}": always predicting it scores well.'
+    return [Advice(what, "Try class_weights=balanced, and compare balanced_accuracy and macro_f1.")]
 
 
 def _unknown(config: RunConfig, facts: Facts) -> list[Advice]:
@@ -98,8 +98,8 @@ def _unknown(config: RunConfig, facts: Facts) -> list[Advice]:
 def _not_better(verdict: Verdict | None) -> list[Advice]:
     if verdict is None or verdict.constant is None or verdict.beaten:
         return []
-    what = f"the result is no better than {verdict.constant.what}, as far as so many examples can tell."
-    remedy = "Try lr=find, more epochs, a smaller batch_size or another model, and see whether the labels are right."
+    what = f"the result is not significantly better than {verdict.constant.what}."
+    remedy = "Try lr=find, more epochs, a smaller batch_size or another model, and check the labels."
     return [Advice(what, remedy)]
 
 

@@ -14,7 +14,7 @@ from sensorium.optim.average import WeightAverage
 class AverageWeights(pl.Callback):
     """Validates, tests and saves with an exponential moving average of the weights.
 
-    Checkpoints hold the average as `state_dict`, and what the optimiser goes on from as `training_weights`.
+    Checkpoints hold the average as `state_dict`, and what the optimizer resumes from as `training_weights`.
 
     decay: share of the old average kept at a step. warmup: start with a smaller share, so that early weights fade.
     """

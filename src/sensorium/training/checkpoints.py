@@ -1,7 +1,7 @@
-"""best.ckpt and last.ckpt: when they are written, and from which moments a run goes on exactly.
+"""best.ckpt and last.ckpt: when they are written, and from which moments a run resumes exactly.
 
 Lightning's own restart has many stages, one for each hook a checkpoint may come from, and some repeat or leave out
-work. Here `last.ckpt` is written at two moments only: after an optimiser step inside an epoch, and at the start of an
+work. Here `last.ckpt` is written at two moments only: after an optimizer step inside an epoch, and at the start of an
 epoch when everything of the one before is done. Both restart exactly (docs/decisions/0003).
 """
 
@@ -172,7 +172,7 @@ class Checkpoints(pl.Callback):
 
     def _stop(self, trainer: pl.Trainer) -> None:
         raise Interrupted(
-            f"Stopped at step {trainer.global_step}. Go on with: sensorium train resume={self.run.folder}",
+            f"Stopped at step {trainer.global_step}. Resume with: sensorium train resume={self.run.folder}",
             self.stop.signal_number or 15,
         )
 

@@ -1,4 +1,4 @@
-"""One training: the Trainer put together from a config, run, and the state it goes on from."""
+"""One training: the Trainer put together from a config, run, and the state it resumes from."""
 
 import math
 import time
@@ -122,13 +122,13 @@ class Training:
 
 
 def _check_interval(trainer: pl.Trainer, batches: int) -> None:
-    """Refuses a validation every so many batches of an epoch that has fewer."""
+    """Rejects a validation every so many batches of an epoch that has fewer."""
     limit, interval = trainer.limit_train_batches, trainer.val_check_interval
     batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
     if isinstance(interval, int) and interval > batches and trainer.check_val_every_n_epoch is not None:
         raise RequestError(
             f"trainer.val_check_interval={interval} is more than the {batches:,} batches of an epoch.\n"
-            "Counted over epochs it is with trainer.check_val_every_n_epoch=null."
+            "To count across epochs, set trainer.check_val_every_n_epoch=null."
         )
 
 
@@ -184,7 +184,7 @@ def build_task(config: RunConfig, model: nn.Module, data: Data) -> TaskModule:
 
 
 def _check_batch(task: TaskModule, data: Data) -> None:
-    """Refuses the module of another task, which cannot read batches of this data. One that does not say what it reads
+    """Rejects the module of another task, which cannot read batches of this data. One that does not say what it reads
     is taken at its word.
     """
     wanted = hints_of(type(task).step).get("batch")
@@ -197,7 +197,7 @@ def _check_batch(task: TaskModule, data: Data) -> None:
 
 
 def _check_criterion(config: RunConfig) -> None:
-    """Refuses an optimiser that is made for one criterion beside another."""
+    """Rejects an optimizer that is made for one criterion beside another."""
     needed, found = config.optimizer.get("criterion"), config.task.get("criterion")
     if needed not in (None, found):
         said = f"task.criterion is {found}" if found else "this task has no criterion to choose"
@@ -205,12 +205,12 @@ def _check_criterion(config: RunConfig) -> None:
 
 
 def _augmentation(section: Section, spec: Spec) -> Any:
-    """Refuses an augmentation that is made for another task."""
+    """Rejects an augmentation that is made for another task."""
     augment = instantiate("augment", section)
     task = registry.of(spec)
     if augment.active and augment.takes != task.augmentation:
         raise RequestError(
-            f"This augmentation is for {augment.takes}, not for {spec}. Say augment={task.fitting_augmentations}."
+            f"This augmentation is for {augment.takes}, not for {spec}. Set augment={task.fitting_augmentations}."
         )
     return augment
 
@@ -256,7 +256,7 @@ def assemble(
     for name, callback in chosen.items():
         _check_monitor(name, callback, task)
     if "checkpoints" not in chosen:
-        raise RequestError("callbacks.checkpoints cannot be left out: without it nothing of a training would remain.")
+        raise RequestError("callbacks.checkpoints cannot be removed: without it no checkpoint would be written.")
     first, last = [chosen.pop("ema")] if "ema" in chosen else [], [chosen.pop("checkpoints")]
     own = [*_unfreezing(config, model, console), *_samples(config, data, run)]
     callbacks = [LossGuard(run=run), *first, *chosen.values(), *own, history, progress, *last]
@@ -285,13 +285,13 @@ def _samples(config: RunConfig, data: Data, run: RunFolder) -> list[pl.Callback]
 
 
 def judged_by(best: tuple[str, str], section: Section) -> dict[str, Any]:
-    """A callback's section with monitor=auto and mode=auto replaced by what a task goes by (`TaskModule.best`)."""
+    """A callback's section with monitor=auto and mode=auto replaced by what a task monitors (`TaskModule.best`)."""
     choices = dict(zip(("monitor", "mode"), best, strict=True))
     return {**section} | {key: choice for key, choice in choices.items() if section.get(key) == "auto"}
 
 
 def _check_monitor(name: str, callback: pl.Callback, task: TaskModule) -> None:
-    """Refuses a metric that nobody computes, and a mode that is none, before training instead of after an epoch."""
+    """Rejects a metric that is never computed, and an unknown mode, before training instead of after an epoch."""
     monitor, mode = getattr(callback, "monitor", None), getattr(callback, "mode", "max")
     stages = ("val",) if name == "checkpoints" else ("val", "train")  # best is evaluated when validation is over
     known = [name for stage in stages for name in task.logged(stage)]

@@ -13,7 +13,7 @@ from sensorium.signals import STOPPING, signals_on_their_own_stack
 
 def stop_signals() -> list[int]:
     """The signals that ask a training to stop. A hangup is not one where it is ignored, as under nohup; and outside the
-    main thread, where Python lets nobody handle signals, there is none.
+    main thread, where Python allows no signal handlers, there is none.
     """
     if threading.current_thread() is not threading.main_thread():
         return []

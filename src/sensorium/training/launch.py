@@ -1,6 +1,6 @@
 """One run on several processes.
 
-Every process is told its place by the same environment variables as under torchrun, whoever started it, so there is
+Every process gets its rank from the same environment variables as under torchrun, however it was started, so there is
 one way in. `sensorium train strategy=ddp trainer.devices=2` starts the processes itself, each as
 `sensorium train resume=RUN`; a run folder without a checkpoint is a run that starts at its beginning.
 """
@@ -50,7 +50,9 @@ def wanted_processes(trainer: Mapping[str, Any]) -> int:
         return max(1, torch.cuda.device_count()) if device == "cuda" else 1
     if isinstance(devices, list):
         if device == "cpu":
-            raise RequestError(f"trainer.devices={as_typed(devices)} names GPUs, and accelerator is cpu. Say a number.")
+            raise RequestError(
+                f"trainer.devices={as_typed(devices)} names GPUs, and accelerator is cpu. Give a number."
+            )
         wanted = len(devices)
     else:
         wanted = int(devices) if str(devices).isdecimal() else 0
@@ -75,8 +77,8 @@ def cores() -> int:
 
 
 def check_devices(trainer: Mapping[str, Any]) -> None:
-    """Refuses devices that this machine does not have, nodes that nobody starts, and a strategy that they cannot carry
-    out.
+    """Rejects devices that this machine does not have, nodes that are never started, and a strategy that they cannot
+    carry out.
     """
     device = device_of(str(trainer["accelerator"]))
     wanted_processes(trainer)
@@ -88,7 +90,7 @@ def check_devices(trainer: Mapping[str, Any]) -> None:
     if trainer["strategy"] == "fsdp" and device.type != "cuda":
         raise RequestError(
             "strategy=fsdp needs a GPU (accelerator=gpu): it spreads the parameters of a model over several.\n"
-            "Take strategy=ddp for several processes on the CPU, or strategy=auto."
+            "Use strategy=ddp for several processes on the CPU, or strategy=auto."
         )
 
 
@@ -163,7 +165,7 @@ def spawn(run: RunFolder, processes: int, *, lock: int | None = None) -> int:
 
 
 def _check_memory(processes: int) -> None:
-    """Refuses more processes than fit: each needs at least what this one has, which has built and read nothing yet.
+    """Rejects more processes than fit: each needs at least what this one has, which has built and read nothing yet.
 
     Only Linux says how much is free.
     """
@@ -181,7 +183,7 @@ def _check_memory(processes: int) -> None:
 def _start(
     run: RunFolder, rank: int, processes: int, *, port: int, parent: int, lock: int | None
 ) -> "subprocess.Popen[bytes]":
-    """One process of a group, told its place. parent: the end of the pipe to read from. lock: as in `spawn`."""
+    """One process of a group, given its rank. parent: the end of the pipe to read from. lock: as in `spawn`."""
     place = {
         "RANK": rank,
         "LOCAL_RANK": rank,
@@ -194,7 +196,7 @@ def _start(
         "TORCHELASTIC_USE_AGENT_STORE": "False",
         PARENT: parent,
     }
-    # torch's own advice on how it shares gradients is nothing that a person could follow.
+    # torch's own advice on how it shares gradients is nothing that a user could follow.
     quiet = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
     environment = quiet | dict(os.environ) | {key: str(value) for key, value in place.items()}
     # -P: a file types.py in the working directory would run before Sensorium does. Not where Sensorium itself is there.

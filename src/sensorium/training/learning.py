@@ -22,7 +22,7 @@ from sensorium.tasks.training_module import TaskModule
 _REFERENCE, _CHUNK = (
     2000,
     250,
-)  # labelled training examples that features are evaluated by, and how many are read at once
+)  # labeled training examples that features are evaluated by, and how many are read at once
 
 
 def with_labels(config: RunConfig, data: Data) -> Data:
@@ -47,9 +47,9 @@ def with_strong_view(config: RunConfig, spec: Spec) -> RunConfig:
     if config.method is None:
         return config
     if config.trace is not None:
-        raise RequestError("debug=trace shows a step of supervised learning; say learning=supervised.")
+        raise RequestError("debug=trace shows a step of supervised learning; set learning=supervised.")
     if config.method == "MeanTeacher" and not config.callbacks.get("ema"):
-        raise RequestError("The mean teacher is the average of the weights. Say callbacks=ema.")
+        raise RequestError("The mean teacher is the average of the weights. Set callbacks=ema.")
     if config.learning.get("strong") != "auto":
         return config
     strong = registry.of(spec).strong_view or {}
@@ -63,7 +63,7 @@ def build(config: RunConfig, data: Data, offered: dict[str, Any]) -> TaskModule:
     section = dict(config.learning)
     criterion = config.task.get("criterion", "cross_entropy")
     if criterion != "cross_entropy":
-        raise RequestError(f"{config.method} knows cross-entropy only; say task.criterion=cross_entropy.")
+        raise RequestError(f"{config.method} supports only cross-entropy; set task.criterion=cross_entropy.")
     weak: Preparation = offered["preparation"]
     if getattr(weak.augment, "mix", None) is not None:
         raise RequestError(f"{config.method} cannot mix examples whose labels it does not know: take another augment.")
@@ -89,7 +89,7 @@ def _on_top(weak: Any, strong: Any, spec: Spec) -> Any:
     if getattr(strong, "takes", None) != registry.of(spec).augmentation:
         raise RequestError(f"learning.strong is for {getattr(strong, 'takes', 'nothing')}, not for {spec}.")
     if getattr(strong, "mix", None) is not None:
-        raise RequestError("learning.strong cannot mix two examples: leave out its mix.")
+        raise RequestError("learning.strong cannot mix two examples: remove its mix.")
     parts = [name for name in ("transforms", "waves", "features") if hasattr(strong, name)]
     settings = {
         name: [*(getattr(weak, name).values() if weak.active else ()), *getattr(strong, name).values()]
@@ -99,7 +99,7 @@ def _on_top(weak: Any, strong: Any, spec: Spec) -> Any:
 
 
 def _labelled(split: Split) -> Iterator[Any]:
-    """Batches of the first labelled training examples, spread over the split."""
+    """Batches of the first labeled training examples, spread over the split."""
     rows = np.flatnonzero(split.labels >= 0)  # type: ignore[attr-defined]
     rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), _REFERENCE)).astype(int)]
     for start in range(0, len(rows), _CHUNK):

@@ -77,7 +77,7 @@ def clock(seconds: float) -> str:
 
 
 def resumed(trainer: pl.Trainer, checkpoint: dict[str, Any], *, tested: bool) -> str:
-    """Where a run goes on from a checkpoint, in a line. tested: whether a test follows."""
+    """Where a run resumes from a checkpoint, in a line. tested: whether a test follows."""
     epoch, epochs = int(checkpoint["epoch"]), trainer.max_epochs or 0
     ended = checkpoint["stopped"] and bool(trainer.early_stopping_callbacks)
     if ended or epoch >= epochs >= 0 or int(checkpoint["global_step"]) >= trainer.max_steps >= 0:

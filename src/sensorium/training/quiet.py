@@ -1,4 +1,4 @@
-"""What a training keeps to itself: log lines and warnings that nobody can act on."""
+"""What a training keeps to itself: log lines and warnings that no user can act on."""
 
 import logging
 import warnings
@@ -18,8 +18,8 @@ EXPECTED_WARNINGS = (
 
 
 def quiet() -> None:
-    """Silences what Lightning logs, the warnings of ordinary trainings that nobody can act on, and, in all processes of
-    a run but the first, the notes that the first one makes too.
+    """Silences what Lightning logs, the warnings of ordinary trainings that no user can act on, and, in all processes
+    of a run but the first, the notes that the first one makes too.
     """
     if distributed.rank() != 0:
         logging.getLogger("sensorium").setLevel(logging.ERROR)

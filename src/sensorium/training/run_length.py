@@ -34,7 +34,7 @@ def resolved(config: RunConfig, *, data: Data) -> RunConfig:
 
 
 def examples_in(data: Data) -> int:
-    """Training examples; of running text, stretches that a model reads at once."""
+    """Training examples; of running text, segments that a model reads at once."""
     return len(data.train.order(BatchPlan(size=1, shuffle=False, seed=0)))
 
 

@@ -42,14 +42,14 @@ def resolve(config: RunConfig, *, data: Data, model: nn.Module, say: Callable[[s
 
 
 def _check_meaningful(config: RunConfig, data: Data) -> None:
-    """Refuses keys of other tasks: they would be read by nobody."""
+    """Rejects keys of other tasks: they would have no effect."""
     plan = BatchPlan(size=1, shuffle=False, seed=0)
     if config.batch_tokens is not None and not data.train.order(plan).by_tokens:
         raise RequestError(
             f"batch_tokens is for examples of different lengths, not for {data.spec}.\nSay batch_tokens=null."
         )
     if config.label_smoothing and not registry.of(data.spec).smooths_labels:
-        raise RequestError(f"label_smoothing means nothing to the loss for {data.spec}.\nSay label_smoothing=0.")
+        raise RequestError(f"label_smoothing does not apply to the loss for {data.spec}.\nSay label_smoothing=0.")
 
 
 def _memory_format(given: str, model: nn.Module) -> str:

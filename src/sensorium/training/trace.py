@@ -1,4 +1,4 @@
-"""debug=trace: every activation, gradient and update of a small net's first step on one image, by number.
+"""debug=trace: every activation, gradient and update of a small network's first step on one image, by number.
 
 Computed in float64, so that the gradients of backpropagation (D. Rumelhart, G. Hinton and R. Williams, "Learning
 representations by back-propagating errors", Nature 323, 1986) can be held against finite differences of the loss.
@@ -29,12 +29,12 @@ from sensorium.training.unfreeze import from_the_head
 MOST_WEIGHTS = 2000  # every one of them is printed, and moved twice
 STEP = 1e-5  # by which a weight is moved
 KINK = 1e-3  # slopes to the left and to the right that differ by more are not those of a smooth loss
-_NO_SETTINGS = ("foreach", "fused", "decoupled_weight_decay")  # of an optimiser: how it computes, not what
+_NO_SETTINGS = ("foreach", "fused", "decoupled_weight_decay")  # of an optimizer: how it computes, not what
 AGREEMENT = 1e-6  # of gradient and difference, as a share of the largest gradient
 
 
 class Activation(NamedTuple):
-    """What a part of the net gave: its name, and the values (1, ...) with their gradient once backward has been."""
+    """What a part of the network gave: its name, and the values (1, ...) with their gradient once backward has been."""
 
     name: str
     values: Tensor
@@ -50,7 +50,7 @@ class Check(NamedTuple):
 
 
 def show(config: RunConfig, *, data: Data, model: nn.Module, say: Callable[[str], None]) -> None:
-    """Says it all, a line or a block of numbers at a time, for the row config.trace; the model stays as it is.
+    """Says it all, a line or a block of numbers at a time, for the row config.trace; the model is unchanged.
 
     Raises RequestError for a row that is not there, for a model with too many weights or none that learn, and for data
     other than images.
@@ -81,7 +81,7 @@ def show(config: RunConfig, *, data: Data, model: nn.Module, say: Callable[[str]
 
 
 def forward(task: TaskModule, batch: Any) -> tuple[Tensor, list[Activation]]:
-    """The training loss, (), and what every part of the net gave on the way, in order, the prepared input first."""
+    """The training loss, (), and what every part of the network gave on the way, in order, the prepared input first."""
     found: list[Activation] = []
 
     def keep(name: str) -> Callable[..., None]:
@@ -168,9 +168,9 @@ def _clip(trainer: dict[str, Any], learning: dict[str, nn.Parameter]) -> str:
         return ""
     if trainer.get("gradient_clip_algorithm") == "value":
         nn.utils.clip_grad_value_(learning.values(), limit)
-        return f", gradients cut off at {limit:g}"
+        return f", gradients clipped to {limit:g}"
     nn.utils.clip_grad_norm_(learning.values(), limit)
-    return f", gradients shortened to a norm of at most {limit:g}"
+    return f", gradients clipped to a norm of at most {limit:g}"
 
 
 def _settings(optimizer: torch.optim.Optimizer) -> str:
@@ -188,7 +188,7 @@ def _settings(optimizer: torch.optim.Optimizer) -> str:
 
 def _check_small(config: RunConfig, data: Data, model: nn.Module) -> None:
     name, weights = config.model_name, count_parameters(model)
-    advice = "Take model=mlp model.hidden=[8], or model=perceptron."
+    advice = "Use model=mlp model.hidden=[8], or model=perceptron."
     if not registry.of(data.spec).traceable:
         raise RequestError("debug=trace works for image classification only, such as dataset=logic and dataset=digits.")
     if (config.trace or 0) >= len(data.train):
@@ -198,7 +198,7 @@ def _check_small(config: RunConfig, data: Data, model: nn.Module) -> None:
             f"debug=trace prints every weight: {MOST_WEIGHTS:,} at most, and {name} has {weights:,}.\n{advice}"
         )
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise RequestError(f"debug=trace shows how a net learns, and nothing in {name} does.\n{advice}")
+        raise RequestError(f"debug=trace shows a training step, and {name} has no trainable parameters.\n{advice}")
 
 
 def _without_overwriting(model: nn.Module) -> nn.Module:
@@ -223,7 +223,7 @@ def _block(name: str, values: Tensor | None) -> str:
     """A name with its shape, and the numbers of the one example, (1, ...) or (steps, ...), below."""
     if values is None:
         return f"{name}: none"
-    # Of a net that looks at its image for several steps, all of them.
+    # Of a network that looks at its image for several steps, all of them.
     numbers = (values[0] if len(values) == 1 else values).detach().numpy() + 0.0  # no -0
     shape = "x".join(map(str, numbers.shape)) or "1"
     rows = numbers.reshape(-1, numbers.shape[-1]) if numbers.ndim else numbers.reshape(1, 1)

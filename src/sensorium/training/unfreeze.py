@@ -22,8 +22,8 @@ def from_the_head(model: nn.Module) -> list[tuple[str, list[nn.Parameter]]]:
 class Unfreezing(pl.Callback):
     """Lets the head learn from the first epoch on, and one more of the model's `stages` after every `epochs` epochs.
 
-    The optimiser has all parameters from the start: those without a gradient it leaves alone, their decay too. What is
-    frozen is a matter of the epoch's number, so a training that is resumed goes on as it would have.
+    The optimizer has all parameters from the start: those without a gradient it leaves alone, their decay too. What is
+    frozen is a matter of the epoch's number, so a training that is resumed continues as it would have.
     """
 
     def __init__(self, *, model: nn.Module, epochs: int, console: Console) -> None:

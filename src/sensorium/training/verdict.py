@@ -1,4 +1,4 @@
-"""What a training came to, in one line: the metric its task goes by, how sure it is, and what no model would get."""
+"""What a training came to, in one line: the metric its task monitors, how sure it is, and what no model would get."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from sensorium.tasks.base import ConstantAnswer, Evaluation
 
 
 class Verdict(NamedTuple):
-    """line: for a person. constant: the constant answer, where there is one. beaten: whether the result is better than
+    """line: for the user. constant: the constant answer, where there is one. beaten: whether the result is better than
     that by more than the luck of which examples were in the test.
     """
 
@@ -33,14 +33,14 @@ def verdict(evaluation: Evaluation, data: Data) -> Verdict:
         return Verdict(line, None, beaten=True)
     worst = (interval or (value, value))[0 if metric.higher_is_better else 1]
     beaten = worst > constant.value if metric.higher_is_better else worst < constant.value
-    return Verdict(f"{line}; {constant.what} would get {constant.value:.4g}", constant, beaten)
+    return Verdict(f"{line}; {constant.what} would score {constant.value:.4g}", constant, beaten)
 
 
 def untested(summary: Summary, data: Data) -> str:
     """The line of a training without a test (test=false)."""
     size = counted(len(data.val), registry.of(data.spec).example)
     if summary.best_epoch is None:
-        return "neither validated nor tested: nothing says how good this model is"
+        return "neither validated nor tested: this model has no evaluation"
     if summary.best is None:
         return f"{summary.monitor}: undefined ({size}, whose loss chose the checkpoint); test=false"
     return f"{summary.monitor}: {summary.best:.4g} ({size}, by which the checkpoint was chosen); test=false"

@@ -16,7 +16,7 @@ from sensorium.vision.normalise import as_float
 class Augment(nn.Module):
     """Transforms of each image, in order, then a mix of two.
 
-    transforms: modules forward(images, random) -> images, by name or in a list; a name set to None is left out. Those
+    transforms: modules forward(images, random) -> images, by name or in a list; a name set to None is omitted. Those
     with `any_dtype = True` that come first work on the stored uint8 pixels, the others get float in [0, 1].
     mix: what to make of two images and their targets, or None.
     """

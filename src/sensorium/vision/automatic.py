@@ -21,7 +21,7 @@ LEVELS = 31  # strengths are the whole numbers 0 to 30, as in AutoAugment and it
 class Operation(NamedTuple):
     """change(images (b, C, H, W), amount (b,)); the amount goes from weakest (level 0) to strongest (level 30).
 
-    signed: the amount is made negative for every other image, by chance.
+    signed: the amount is made negative for every other image, at random.
     """
 
     name: str
@@ -80,7 +80,7 @@ def apply_chosen(
 
 
 class TrivialAugment(nn.Module):
-    """One operation for each image, at a strength drawn evenly: nothing to tune (Müller and Hutter 2021).
+    """One operation for each image, at a strength drawn uniformly: nothing to tune (Müller and Hutter 2021).
 
     The "wide" ranges of arXiv 2103.10158; what moves by up to 32 pixels there, on images of 32, moves by up to the
     whole side here. Moved images are read bilinearly.

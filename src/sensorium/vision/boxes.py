@@ -16,7 +16,7 @@ def random_boxes(
     """One box inside each image (B, C, H, W): top, left, height, width, each (B,) in whole pixels, as float.
 
     scale: smallest and largest area, as a share of the image. ratio: smallest and largest width / height, on top of
-    the image's own, even on a logarithmic scale. A side longer than the image is cut to it.
+    the image's own, even on a logarithmic scale. A side longer than the image is truncated to it.
     """
     area, shape, down, right = random.uniform(4).unbind(1)
     area = scale[0] + (scale[1] - scale[0]) * area
@@ -30,7 +30,7 @@ def random_boxes(
 
 
 def box_mask(images: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Tensor) -> Tensor:
-    """(B, 1, H, W) bool, true inside each image's box (B,); what lies outside the image is left out."""
+    """(B, 1, H, W) bool, true inside each image's box (B,); what lies outside the image is omitted."""
     row = torch.arange(images.shape[-2], device=images.device)
     column = torch.arange(images.shape[-1], device=images.device)
     rows = (row >= top[:, None]) & (row < (top + height)[:, None])

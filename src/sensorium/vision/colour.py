@@ -1,4 +1,4 @@
-"""Changing the colours of a batch of images, each by amounts of its own.
+"""Changing the colors of a batch of images, each by amounts of its own.
 
 Images are (B, C, H, W) float in [0, 1] and stay so, amounts are (B,). An image without three channels has no
 saturation and no hue: it comes back as it is. Each function equals its counterpart adjust_... or namesake in
@@ -52,7 +52,7 @@ def saturation(images: Tensor, factor: Tensor) -> Tensor:
 
 
 def hue(images: Tensor, turn: Tensor) -> Tensor:
-    """turn: share of the colour circle, -0.5 to 0.5; red to green is 1/3."""
+    """turn: share of the color circle, -0.5 to 0.5; red to green is 1/3."""
     if images.shape[1] != 3:
         return images
     red, green, blue = images.unbind(1)
@@ -95,7 +95,7 @@ class ColourJitter(nn.Module):
     """Brightness, contrast, saturation and hue, in this order, each changed by a random amount.
 
     brightness, contrast, saturation: b draws a factor evenly from max(0, 1 - b) to 1 + b. hue: h draws a turn of the
-    colour circle evenly from -h to h, at most 0.5. An amount of 0 leaves the step out.
+    color circle evenly from -h to h, at most 0.5. An amount of 0 leaves the step out.
     """
 
     def __init__(self, *, brightness: float, contrast: float, saturation: float, hue: float) -> None:

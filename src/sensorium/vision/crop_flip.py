@@ -23,7 +23,7 @@ class RandomCrop(nn.Module):
     """Moves the image: pads all four sides, then cuts a window of the old size at a random place.
 
     padding: below 1, a share of each side of the image; from 1 on, pixels. mode: what is padded, "zeros" (black) or
-    "reflect" (the image mirrored).
+    "reflect" (the image reflected).
     """
 
     any_dtype = True
@@ -48,7 +48,7 @@ class RandomCrop(nn.Module):
 
 
 class RandomFlip(nn.Module):
-    """Mirrors every other image, by chance.
+    """Mirrors every other image, at random.
 
     horizontal, vertical: which mirrors; each is applied with probability 0.5.
     """
@@ -69,7 +69,7 @@ class RandomFlip(nn.Module):
 
 
 class AlternatingFlip(nn.Module):
-    """Mirrors left and right by chance in the first epoch, then the other way round in every next epoch.
+    """Mirrors left and right at random in the first epoch, then the other way round in every next epoch.
 
     Any two epochs in a row show each image both ways, where independent flips repeat half of them (Jordan 2024,
     arXiv 2404.00498, section 3.6).

@@ -119,7 +119,7 @@ def measured_image(
 
 
 def displayed_image(path: Path, *, image_size: tuple[int, int], pixel_range: PixelRange | None) -> np.ndarray:
-    """The image as a person can see it, in the range that a model sees it in: (3, H, W) uint8."""
+    """The image as displayed, in the range that a model sees it in: (3, H, W) uint8."""
     pixels = decode_image(path, image_size=image_size, in_channels=3, resize="stretch", pixel_range=pixel_range)
     return depth.eight_bits(pixels)
 
@@ -147,7 +147,7 @@ def is_turned(source: Source) -> bool:
 
 
 def is_grey(source: Source) -> bool:
-    """Whether the image holds no colour, however it is stored."""
+    """Whether the image holds no color, however it is stored."""
     values = read_values(source)
     if values is not None:
         return values.ndim == 2 or bool((values == values[..., :1]).all())
@@ -189,7 +189,7 @@ def fit_values(
 
 
 def to_array(image: Image.Image, *, in_channels: int) -> np.ndarray:
-    """(C, H, W) uint8, contiguous. Colour becomes gray by its luma (ITU-R 601), gray becomes three equal channels."""
+    """(C, H, W) uint8, contiguous. Color becomes gray by its luma (ITU-R 601), gray becomes three equal channels."""
     if in_channels == 1:
         return np.array(image.convert("L"))[None]
     return np.ascontiguousarray(np.asarray(image.convert("RGB")).transpose(2, 0, 1))
@@ -273,7 +273,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 def _from_numbers(numbers: np.ndarray, top: int) -> Image.Image:
     """(H, W) numbers from 0 to top as gray from 0 to 255."""
     low, high = numbers.min(), numbers.max()
-    if not (low >= 0 and high <= top):  # written so that NaN is refused too
+    if not (low >= 0 and high <= top):  # written so that NaN is rejected too
         raise ValueError(f"its values run from {low:g} to {high:g}; 0 to {top} is expected of mode {numbers.dtype}")
     return Image.fromarray(np.rint(numbers * (255 / top)).astype(np.uint8))
 

@@ -8,13 +8,13 @@ from PIL import Image, ImageDraw, ImageFont
 from sensorium.vision.fonts import file_for
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-_BRIGHT = 150  # of luma; on a brighter colour the letters are black
+_BRIGHT = 150  # of luma; on a brighter color the letters are black
 
 
 def draw_boxes(
     pixels: np.ndarray, boxes: np.ndarray, texts: Sequence[str], colours: Sequence[tuple[int, int, int]]
 ) -> Image.Image:
-    """An image of pixels (3, H, W) uint8 with boxes (N, 4) in pixels, each in its colour with its text above it.
+    """An image of pixels (3, H, W) uint8 with boxes (N, 4) in pixels, each in its color with its text above it.
 
     Lines and letters grow with the image. What comes first is drawn last, so that it is seen whole.
     """

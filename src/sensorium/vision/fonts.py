@@ -42,11 +42,11 @@ def file_for(text: str) -> str:
 
 
 def note(letters: Iterable[str]) -> str:
-    """What a person should know of letters that no installed font has."""
+    """Notes for the user on letters that no installed font has."""
     named = sorted(letters)
     more = " ..." if len(named) > _SHOWN else ""
     return (
-        f"plots: no installed font has {' '.join(named[:_SHOWN])}{more}; boxes stand in for them. "
+        f"plots: no installed font has {' '.join(named[:_SHOWN])}{more}; they are drawn as boxes. "
         "Install a font that does, such as Noto Sans CJK."
     )
 

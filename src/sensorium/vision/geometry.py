@@ -12,7 +12,7 @@ from sensorium.errors import RequestError
 
 
 def reflect_pad(images: Tensor, rows: int, columns: int) -> Tensor:
-    """(B, C, H, W) -> (B, C, H + 2 rows, W + 2 columns), mirrored at the edges without repeating the edge itself."""
+    """(B, C, H, W) -> (B, C, H + 2 rows, W + 2 columns), reflected at the edges without repeating the edge itself."""
     if rows >= images.shape[-2] or columns >= images.shape[-1]:
         size = f"{images.shape[-2]}x{images.shape[-1]}"
         raise RequestError(f"Images of {size} cannot be reflected by {rows} rows and {columns} columns: pad less.")
@@ -50,7 +50,7 @@ def flip(images: Tensor, chosen: Tensor, dim: int) -> Tensor:
 def sample(images: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Images read between pixels (bilinear), black outside: (B, C, H, W) -> (B, C, H', W').
 
-    x, y: broadcast to (B, H', W'); in pixels from the upper left corner, so the first pixel's centre is at 0.5.
+    x, y: broadcast to (B, H', W'); in pixels from the upper left corner, so the first pixel's center is at 0.5.
     """
     height, width = images.shape[-2:]
     grid = torch.stack(torch.broadcast_tensors(x * (2 / width) - 1, y * (2 / height) - 1), dim=-1)
@@ -58,7 +58,7 @@ def sample(images: Tensor, x: Tensor, y: Tensor) -> Tensor:
 
 
 def centres(images: Tensor) -> tuple[Tensor, Tensor]:
-    """x (1, 1, W) and y (1, H, 1) of the pixel centres, as `sample` takes them."""
+    """x (1, 1, W) and y (1, H, 1) of the pixel centers, as `sample` takes them."""
     height, width = images.shape[-2:]
     x = torch.arange(width, device=images.device) + 0.5
     y = torch.arange(height, device=images.device) + 0.5
@@ -102,7 +102,7 @@ def resized_crop(images: Tensor, top: Tensor, left: Tensor, height: Tensor, widt
     """One box of each image, in pixels (B,), stretched to the full size (bilinear)."""
     x, y = centres(images)
     top, left, height, width = (box[:, None, None] for box in (top, left, height, width))
-    # A box is read up to the centres of its outermost pixels, as if it had been cut out first.
+    # A box is read up to the centers of its outermost pixels, as if it had been cut out first.
     x = (left + x / images.shape[-1] * width).clamp(left + 0.5, left + width - 0.5)
     y = (top + y / images.shape[-2] * height).clamp(top + 0.5, top + height - 0.5)
     return sample(images, x, y)

@@ -1,4 +1,4 @@
-"""Mask files: a number for every pixel, or a colour.
+"""Mask files: a number for every pixel, or a color.
 
 Shapes: H height, W width. A pixel is named by its column and row, counted from 0.
 """
@@ -18,7 +18,7 @@ MOST_CLASSES = VOID  # a mask's pixel is one byte, and VOID is no class
 
 
 class BadMask(Exception):
-    """A mask whose pixels do not say what they should. `what` is said of the file."""
+    """A mask whose pixels do not say what they should. `what` describes the file."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what)
@@ -28,10 +28,10 @@ class BadMask(Exception):
 class MaskCode:
     """What the pixels of mask files mean.
 
-    Either pixels are numbers, of which `VOID` means nothing; or each colour is listed, and has the number of its place
+    Either pixels are numbers, of which `VOID` means nothing; or each color is listed, and has the number of its place
     in the list. The ignored numbers are void; the others, in order, are the classes 0 to K - 1.
 
-    ignored: such numbers or, of colours, names. colours: name -> red, green and blue from 0 to 255; None for numbers.
+    ignored: such numbers or, of colors, names. colours: name -> red, green and blue from 0 to 255; None for numbers.
     """
 
     def __init__(self, *, ignored: Sequence[Name], colours: Mapping[str, Sequence[int]] | None) -> None:
@@ -40,7 +40,7 @@ class MaskCode:
         if self.colours:
             codes = np.array([_code(np.array(rgb)) for rgb in self.colours.values()])
             if len(np.unique(codes)) < len(codes):
-                raise RequestError("dataset.colours has the same colour twice; give each class one of its own.")
+                raise RequestError("dataset.colours has the same color twice; give each class one of its own.")
             self._order = np.argsort(codes)
             self._codes = codes[self._order]
 
@@ -68,7 +68,7 @@ class MaskCode:
             row, column = np.argwhere(unknown)[0]
             code = int(codes[row, column])
             colour = [code >> 16, code >> 8 & 255, code & 255]
-            raise BadMask(f"colour {colour} at column {column}, row {row} is not in dataset.colours")
+            raise BadMask(f"color {colour} at column {column}, row {row} is not in dataset.colours")
         return self._order[places].astype(np.uint8)
 
     def class_numbers(self, count: int) -> list[int]:
@@ -86,7 +86,7 @@ class MaskCode:
 
 
 def file_palette(path: Path) -> np.ndarray | None:
-    """(256, 3) uint8, the colours a mask file of numbers is shown in; None when it has none."""
+    """(256, 3) uint8, the colors a mask file of numbers is shown in; None when it has none."""
     with opened(path) as image:
         if image.mode != "P" or image.palette is None:
             return None
@@ -104,7 +104,7 @@ def _plain_numbers(image: Image.Image) -> np.ndarray:
         return numbers.astype(np.uint8)
     pixels = np.asarray(image.convert("RGB"))
     if (pixels[..., :1] != pixels).any():
-        raise BadMask("its pixels are colours, not class numbers; dataset.colours says which colour is which class")
+        raise BadMask("its pixels are colors, not class numbers; dataset.colours says which color is which class")
     return np.ascontiguousarray(pixels[..., 0])
 
 
@@ -116,6 +116,6 @@ def _colour(name: str, rgb: Sequence[int]) -> tuple[int, int, int]:
 
 
 def _code(colours: np.ndarray) -> np.ndarray:
-    """(..., 3) -> (...) one number for each colour."""
+    """(..., 3) -> (...) one number for each color."""
     red, green, blue = np.moveaxis(colours.astype(np.int64), -1, 0)
     return (red << 16) | (green << 8) | blue

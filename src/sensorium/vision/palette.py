@@ -2,7 +2,7 @@
 
 import colorsys
 
-_GOLDEN = 0.61803398875  # the golden section of the colour circle keeps any number of hues apart
+_GOLDEN = 0.61803398875  # the golden section of the color circle keeps any number of hues apart
 _SHADES = ((0.75, 0.95), (0.95, 0.65), (0.45, 0.85))  # saturation and brightness, in turn
 
 
@@ -17,7 +17,7 @@ def distinct_palette(count: int, *, background: bool = False) -> tuple[int, ...]
 
 
 def voc_palette(count: int) -> tuple[int, ...]:
-    """The colours of Pascal VOC's class masks: the bits of a class number dealt out over red, green and blue."""
+    """The colors of Pascal VOC's class masks: the bits of a class number dealt out over red, green and blue."""
     colours = []
     for number in range(count):
         for channel in range(3):

@@ -28,7 +28,7 @@ _SMALLEST = 2.0  # pixels of a side; a smaller box is no longer looked for
 class SceneAugment(nn.Module):
     """Transforms of each image and its marks, in order.
 
-    transforms: modules by name; a name set to None is left out. Those with `moves = True` are called with (images,
+    transforms: modules by name; a name set to None is omitted. Those with `moves = True` are called with (images,
     marks, random) and give images and marks, the others change images (B, C, H, W) float in [0, 1] alone, called with
     (images, random).
     """
@@ -63,7 +63,7 @@ class SceneAugment(nn.Module):
 
 
 class SceneFlip(nn.Module):
-    """Mirrors every other image and its marks, by chance.
+    """Mirrors every other image and its marks, at random.
 
     horizontal, vertical: which mirrors; each is applied with probability 0.5.
     """
@@ -98,10 +98,10 @@ class SceneFlip(nn.Module):
 class SceneZoom(nn.Module):
     """Makes each image larger or smaller about its middle, and moves it; its marks go along.
 
-    scale: smallest and largest factor of a side, drawn evenly on a logarithmic scale. translate: how far it moves at
+    scale: smallest and largest factor of a side, drawn uniformly on a logarithmic scale. translate: how far it moves at
     most, right or left and down or up, as a share of the side. smallest_share: a box of whose area less is left inside
     the image is no longer looked for, as one with a side of less than 2 pixels. fill: what is seen outside of the
-    image, its mean colour ("mean") or "black"; masks are void there.
+    image, its mean color ("mean") or "black"; masks are void there.
     """
 
     moves = True

@@ -78,23 +78,23 @@ def test_files_are_found_by_name_below_audio_root(esc):
     write(audio / "fold1" / "other.wav", tone(100, 0.3))
     data = load(esc, audio_root=str(audio), test_fold=1)
     assert f"{audio}: 20 recordings found by name below it" in data.notes
-    assert f"{audio}: 1 recording that no row names, such as {audio}/fold1/other.wav" in data.notes
+    assert f"{audio}: 1 recording not listed in the table, such as {audio}/fold1/other.wav" in data.notes
     esc.write_text(esc.read_text().replace(".wav", ""))
     assert names(load(esc, audio_root=str(audio), test_fold=1)) == names(data)
     write(audio / "fold3" / "2-0-0.wav", tone(900, 0.3))
-    assert f"{esc}:6: 2 files are called so: {audio}/fold2/2-0-0.wav, {audio}/fold3/2-0-0.wav" in told(
+    assert f"{esc}:6: 2 files have this name: {audio}/fold2/2-0-0.wav, {audio}/fold3/2-0-0.wav" in told(
         esc, audio_root=str(audio), test_fold=1
     )
 
 
 def test_folds_that_cannot_be(esc):
     audio = str(esc.parents[1] / "audio")
-    assert "dataset.audio_root=FOLDER names the folder" in told(esc, test_fold=1)
+    assert "dataset.audio_root=FOLDER is what paths" in told(esc, test_fold=1)
     assert told(esc, audio_root=audio, test_fold=7) == (
         f"dataset.test_fold=7: {esc} has no such fold. It has: 1, 2, 3, 4, 5."
     )
     assert told(esc, test_fold=1, val_fold="1") == "dataset.test_fold and dataset.val_fold are both 1: give two folds."
-    assert told(esc, fold_column="fold").endswith("say which fold is the test, dataset.test_fold=1.")
+    assert told(esc, fold_column="fold").endswith("set the test fold, such as dataset.test_fold=1.")
     assert "has no column 'folds'. Did you mean dataset.fold_column=fold?" in told(
         esc, fold_column="folds", test_fold=1
     )
@@ -120,7 +120,7 @@ def test_pieces_and_rows_that_are_wrong(tmp_path):
     assert [str(problem).removeprefix(f"{path}:") for problem in data.problems] == [
         "10: no label",
         "11: no audio",
-        f"12: there is no file {tmp_path}/9.wav; dataset.audio_root=FOLDER names the folder that paths start from",
+        f"12: there is no file {tmp_path}/9.wav; dataset.audio_root=FOLDER is what paths are relative to",
         "14: start 'x' is not a number of seconds",
         "16: not UTF-8 (byte 0xe9); if it is in another encoding, dataset.encoding=NAME says so (latin-1 ...)",
         f"13: {tmp_path}/1.wav[0.2-7]: ends at 7 s, but the file ends at 0.60 s",

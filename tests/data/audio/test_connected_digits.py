@@ -112,5 +112,5 @@ def test_wrong_requests(root, tmp_path):
             load(root, **changes)
     for digit in range(10):
         write(tmp_path / f"{digit}_ann_7.wav", np.linspace(-0.5, 0.5, 800, dtype=np.float32))
-    with pytest.raises(RequestError, match="Too few different examples"):
+    with pytest.raises(RequestError, match="Too few distinct examples"):
         load(tmp_path)

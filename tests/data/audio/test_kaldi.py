@@ -71,7 +71,7 @@ def test_splits_are_folders_and_paths_are_seen_from_the_recipe(tmp_path):
     data = kaldi(root)
     assert [len(getattr(data, part)) for part in PARTS] == [8, 1, 1]
     assert list(data.val.texts) == ["nine too"]
-    assert f"{root}: not read, beside the splits: lang" in data.notes
+    assert f"{root}: not used as a split: lang" in data.notes
     assert told(kaldi, tmp_path / "s5").endswith(f"Did you mean dataset.root={root}?")
     (root / "train").rename(root / "tr_5")
     (root / "test").rename(root / "evl")
@@ -79,7 +79,7 @@ def test_splits_are_folders_and_paths_are_seen_from_the_recipe(tmp_path):
     assert "Folders with wav.scp: development_2, evl, tr_5. dataset.train=NAME" in told(kaldi, root)
     data = kaldi(root, train="tr_5", test="evl")
     assert list(data.test.texts) == ["ten too"]
-    assert f"{root}: not read, beside the splits: development_2, lang" in data.notes
+    assert f"{root}: not used as a split: development_2, lang" in data.notes
     assert told(kaldi, root, val="evl") == "dataset.train is not set; dataset.val is."
 
 
@@ -136,18 +136,18 @@ def test_what_is_wrong_with_lines_is_named(tmp_path):
     (root / "text").write_bytes("\n".join(texts).encode() + b"\nbytes caf\xe9\n")
     data = kaldi(root, "skip")
     assert said(data)["with space.wav[0-0.4]"] == "with space"
-    assert f"{root}/wav.scp: 1 blank line passed over" in data.notes
+    assert f"{root}/wav.scp: 1 blank line skipped" in data.notes
     assert [str(problem).removeprefix(f"{root}/") for problem in data.problems] == [
-        "wav.scp:12: nothing behind 'empty'",
-        "wav.scp:13: 's0-one' is there twice, first on line 1",
-        "text:14: 's1-two' is there twice, first on line 2",
+        "wav.scp:12: nothing after 'empty'",
+        "wav.scp:13: 's0-one' occurs twice, first on line 1",
+        "text:14: 's1-two' occurs twice, first on line 2",
         "text:15: not UTF-8 (byte 0xe9); make it UTF-8 first: iconv -f latin1 -t utf-8 FILE",
         "segments:9: 's1-eight 0 x' is not RECORDING START END, in seconds",
         "segments:10: recording 'nothing' is not in wav.scp",
-        f"wav.scp:11: lost: there is no file no.wav, seen from {root}",
+        f"wav.scp:11: lost: there is no file no.wav, relative to {root}",
         "text:13: utterance 'nowhere' is not in segments",
         f"text:7: {root}/eight.wav[0.1-5]: ends at 5 s, but the file ends at 0.40 s",
-        f"text:8: {root}/eight.wav[0.3-0.1]: a piece from 0.3 s to 0.1 s cannot be",
+        f"text:8: {root}/eight.wav[0.3-0.1]: a segment from 0.3 s to 0.1 s is impossible",
     ]
 
 
@@ -185,11 +185,11 @@ def test_what_is_wrong_with_metadata_is_named(lj):
     table = f"{lj}/metadata.csv"
     assert [str(problem) for problem in data.problems] == [
         f"{table}:5: 1 cell between |, where ID|TRANSCRIPT|NORMALIZED or ID|TRANSCRIPT is needed",
-        f"{table}:6: 'LJ.0' is there twice, first on line 1",
+        f"{table}:6: 'LJ.0' occurs twice, first on line 1",
         f"{table}:7: there is no recording wavs/LJ.9",
         f"{table}:8: 4 cells between |, where ID|TRANSCRIPT|NORMALIZED or ID|TRANSCRIPT is needed",
         f"{table}:12: not UTF-8 (byte 0xe9); make it UTF-8 first: iconv -f latin1 -t utf-8 FILE",
         f"{table}:4: {lj}/wavs/LJ.3.wav: no transcript",
     ]
-    assert f"{table}: 4 lines without a third cell; the second is taken" in data.notes
-    assert f"{table}: 1 blank line passed over" in data.notes
+    assert f"{table}: 4 lines without a third cell; the second is used" in data.notes
+    assert f"{table}: 1 blank line skipped" in data.notes

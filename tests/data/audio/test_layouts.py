@@ -188,7 +188,7 @@ def test_yesno(yesno):
         assert text == " ".join(words[bit] for bit in name.removesuffix(".wav").split("_"))
     assert texts(load_yesno(yesno / "waves_yesno")) == found
     write(yesno / "waves_yesno" / "yes.wav", tone(900))
-    assert "yes.wav: not named by what is said, such as 0_1_1.wav" in told(load_yesno, yesno)
+    assert "yes.wav: not named after its words, such as 0_1_1.wav" in told(load_yesno, yesno)
 
 
 def test_yesno_that_is_not_there(tmp_path, cache_home):

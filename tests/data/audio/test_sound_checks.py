@@ -56,10 +56,10 @@ def spoilt(name, path):
         return samples[name][1]
     if name == "corrupt":
         path.write_bytes(b"RIFF this is no sound at all")
-        return "not a readable sound"
+        return "not readable audio"
     if name == "cut off":
         path.write_bytes(write(path, tone(300)).read_bytes()[:-1000])
-        return "cut off: 2,200 of 3,200 bytes are there"
+        return "truncated: 2,200 of 3,200 bytes present"
     return "no such file or directory"
 
 
@@ -94,8 +94,8 @@ def test_a_recording_needs_a_text(tmp_path):
 @pytest.mark.parametrize(
     ("start", "end", "said"),
     [
-        (-1.0, 0.1, "a piece from -1 s to 0.1 s cannot be"),
-        (0.1, 0.1, "a piece from 0.1 s to 0.1 s cannot be"),
+        (-1.0, 0.1, "a segment from -1 s to 0.1 s is impossible"),
+        (0.1, 0.1, "a segment from 0.1 s to 0.1 s is impossible"),
         (0.5, None, "begins at 0.5 s, but the file ends at 0.20 s"),
         (0.1, 0.35, "ends at 0.35 s, but the file ends at 0.20 s"),
     ],
@@ -136,7 +136,7 @@ def test_the_same_sound_in_two_parts(tmp_path):
     assert (len(data.val), len(data.test)) == (1, 2)
     copies = f"{tmp_path / 'd.wav'} = {tmp_path / 'c.wav'}"
     assert (
-        f"recordings that are copies of another of the same class and split: 1 ({copies}); kept on one side"
+        f"recordings that duplicate another of the same class and split: 1 ({copies}); kept in the same split"
         in data.notes
     )
 
@@ -145,7 +145,7 @@ def test_the_same_sound_with_two_texts(tmp_path):
     found = good(tmp_path)
     for n, text in enumerate(("high", "low")):
         found.add(write(tmp_path / f"{n}.wav", noise()), target=text)
-    said = f"0.wav: labelled 'high'; {tmp_path / '1.wav'} has the same audio and label 'low'"
+    said = f"0.wav: labeled 'high'; {tmp_path / '1.wav'} has the same audio and label 'low'"
     assert said in told(found)
     assert said in told(found, transcribed)
 
@@ -170,7 +170,7 @@ def test_a_transcript_longer_than_its_sound(tmp_path):
     found.add(write(tmp_path / "fits.wav", noise()), target="abcdefghi abcdefgh"[:frames])
     found.add(write(tmp_path / "pair.wav", 0.5 * noise()), target="aabcdefghi abcdefg"[:frames])
     assert told(found, transcribed) == (
-        "The data has 1 problem; on_bad=skip skips what is bad and lists it:\n"
+        "The data has 1 problem; on_bad=skip skips and lists the bad ones:\n"
         f"  {tmp_path / 'pair.wav'}: 18 frames of audio for a transcript of 18 tokens; 19 are needed"
     )
     data = transcribed(found, "skip", **SPEECH)

@@ -145,9 +145,11 @@ def test_the_rate_of_the_first_training_file(tmp_path):
     assert set(np.concatenate([getattr(data, part).durations for part in PARTS])) == {0.2}
     found = AudioListing(tmp_path)
     found.add(tmp_path / "bad.wav", target="a")
-    with pytest.raises(RequestError, match=r"None of the 1 training files looked at can be read.*\n.*bad\.wav: not a"):
+    with pytest.raises(
+        RequestError, match=r"None of the 1 training files looked at can be read.*\n.*bad\.wav: not readable"
+    ):
         labeled(found, "skip", **SOUND)
-    with pytest.raises(RequestError, match="sample_rate=null: samples in memory do not say their rate"):
+    with pytest.raises(RequestError, match="sample_rate=null: samples in memory have no stated sample rate"):
         sounds(commands(), sample_rate=None)
 
 

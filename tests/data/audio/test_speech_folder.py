@@ -56,7 +56,7 @@ def test_parts(root, val):
     assert names(data, root) == {
         part: [f"{folder}/{file}" for file in files] for part, folder in zip(PARTS, ("train", val, "test"), strict=True)
     }
-    assert f"{root}: not read, beside the splits: notes" in data.notes
+    assert f"{root}: not used as a split: notes" in data.notes
 
 
 def test_every_format_in_folders_below(root):
@@ -85,7 +85,7 @@ def test_background_noise_is_left_aside(root):
     write(root / "_background_noise_" / "hum.wav", tone(50, 5.0))
     data = load(root)
     assert data.spec.class_names == ("no", "yes")
-    assert f"{root / '_background_noise_'}: 1 file not read, for they have no class" in data.notes
+    assert f"{root / '_background_noise_'}: 1 file not read, as they have no class" in data.notes
 
 
 def test_what_is_wrong_is_named(root):

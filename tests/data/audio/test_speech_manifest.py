@@ -144,13 +144,13 @@ def test_tables_that_are_parts(tmp_path, rows):
     [
         (
             {"audio": "wavs/none.wav"},
-            "there is no file {folder}/wavs/none.wav; dataset.audio_root=FOLDER names the folder that paths start from",
+            "there is no file {folder}/wavs/none.wav; dataset.audio_root=FOLDER is what paths are relative to",
         ),
         ({"audio": ""}, "no audio"),
         ({"text": " "}, "{folder}/wavs/three.wav[0.1-0.2]: no transcript"),
         ({"start": "early"}, "start 'early' is not a number of seconds"),
         ({"end": "nan"}, "end 'nan' is not a number of seconds"),
-        ({"start": "0.2"}, "{folder}/wavs/three.wav[0.2-0.2]: a piece from 0.2 s to 0.2 s cannot be"),
+        ({"start": "0.2"}, "{folder}/wavs/three.wav[0.2-0.2]: a segment from 0.2 s to 0.2 s is impossible"),
         ({"end": "0.9"}, "{folder}/wavs/three.wav[0.1-0.9]: ends at 0.9 s, but the file ends at 0.30 s"),
         (
             {"split": "tset"},
@@ -191,7 +191,7 @@ def test_no_table(tmp_path, rows):
     assert told(tmp_path / "bad.csv") == (
         f"{tmp_path / 'bad.csv'} lists no usable recording. "
         f"The first problem: {tmp_path / 'bad.csv'}:2: there is no file {tmp_path / 'none.wav'};"
-        " dataset.audio_root=FOLDER names the folder that paths start from"
+        " dataset.audio_root=FOLDER is what paths are relative to"
     )
 
 
@@ -212,6 +212,6 @@ def test_a_duration_alone_is_that_of_the_file(tmp_path, rows):
 def test_recordings_in_another_folder(tmp_path, rows):
     names = [row | {"audio": row["audio"].removeprefix("wavs/")} for row in rows]
     path = table(tmp_path, names)
-    assert "dataset.audio_root=FOLDER names the folder that paths start from" in told(path)
+    assert "dataset.audio_root=FOLDER is what paths are relative to" in told(path)
     data = load(path, audio_root=str(tmp_path / "wavs"))
     assert len(data.train) + len(data.val) + len(data.test) == len(rows)

@@ -122,7 +122,7 @@ def test_spoken_commands(espeak):
         ([True, "no"], "in quotes"),
         ([], "at least one"),
         (["yes", "yes"], "each word once"),
-        (["unknown"], "there anyway"),
+        (["unknown"], "always included"),
     ],
 )
 def test_commands_that_cannot_be(words, what):

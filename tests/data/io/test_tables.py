@@ -155,7 +155,7 @@ def test_odd_json_is_named(tmp_path: Path) -> None:
     assert rows == [["fine"], ["\U0001f600 \ufffd"], ["123456789012345678901234567890"], ["1e+300"]]
     assert [problem.partition(" (")[0] for problem in problems] == [
         "2: not JSON",
-        "3: the key 't' is there 2 times",
+        "3: the key 't' occurs 2 times",
         "4: not JSON",
         "5: neither text nor a number: infinity",
         "6: neither text nor a number: list",
@@ -191,7 +191,7 @@ def test_what_is_not_in_its_encoding_is_named_with_file_line_and_byte(tmp_path: 
     for content, encoding, said in (
         ("text,label\n".encode("utf-16-le"), None, r"full of zero bytes.*\ndataset.encoding=utf-16-le reads"),
         ("text,label\n".encode("utf-16-be"), None, r"\ndataset.encoding=utf-16-be reads"),
-        ("text,label\n".encode("utf-8-sig"), "latin-1", "mark of UTF-8, and dataset.encoding=latin-1 says otherwise"),
+        ("text,label\n".encode("utf-8-sig"), "latin-1", "mark of UTF-8, and dataset.encoding=latin-1 contradicts it"),
         (b"text", "undefined", "dataset.encoding=undefined is no encoding"),
         (b"text", "a\0b", "is no encoding"),
         (b"PK\x03\x04", None, "is packed with zip, which is not read here. Unpack it first."),

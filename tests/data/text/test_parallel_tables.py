@@ -96,7 +96,7 @@ def test_rows_that_are_no_pair_are_named(tmp_path):
         f"{path}:21: no translation",
         f"{path}:22: no sentence to translate",
         f"{path}:23: neither text nor a number: list",
-        f"{path}:24: the key 'translation.en' is there 2 times",
+        f"{path}:24: the key 'translation.en' occurs 2 times",
     ]
 
 
@@ -132,9 +132,9 @@ def test_a_line_of_names_is_no_pair(tmp_path, first, header, read):
     data = tsv_of(path, header=header)
     names = tuple(first.removeprefix("\ufeff").split("\t"))
     assert pairs(data) == {*PAIRS, *([names] if read else [])}
-    noted = [note for note in data.notes if "names of columns" in note]
+    noted = [note for note in data.notes if "column names" in note]
     hint = " (dataset.header=false reads it as one)" if header == "auto" else ""
-    expected = f"{path}:1: taken for the names of columns, not for a pair: {', '.join(names)}{hint}"
+    expected = f"{path}:1: read as column names, not as a pair: {', '.join(names)}{hint}"
     assert noted == ([] if read else [expected])
 
 

@@ -58,7 +58,7 @@ def test_imdb_is_read_without_the_package(imdb, monkeypatch):
     assert list(data.notes[:5]) == [
         f"read from the files in {imdb}",
         f"{imdb}/test: 1 file not read as texts (.feat), such as {imdb}/test/labeledBow.feat",
-        f"{imdb}/train/unsup: 3 files not read, for they have no class",
+        f"{imdb}/train/unsup: 3 files not read, as they have no class",
         f"{imdb}/train: 1 file not read as texts (.feat), such as {imdb}/train/labeledBow.feat",
         f"{imdb}: 2 files not read as texts (.vocab, no suffix), such as {imdb}/README",
     ]
@@ -93,11 +93,11 @@ def test_known_copies_leave_train_and_the_test_stays_whole(imdb):
     kept = {name.removeprefix(f"{imdb}/train/") for part in (data.train, data.val) for name in part.names}
     assert kept == {f"neg/{n}_7.txt" for n in (0, 1, 4, 5)} | {f"pos/{n}_7.txt" for n in (0, 2, 4, 5)}
     assert data.problems == ()
-    assert "test contradicts itself: 2 with the text of another of another label; kept" in data.notes
+    assert "test has contradictory labels: 2 with the same text; kept" in data.notes
     (note,) = (note for note in data.notes if "published splits" in note)
     assert note == (
         "texts in two published splits, or with two labels: dropped 4 from train, such as"
-        f" {imdb}/train/pos/1_7.txt (same text as {imdb}/test/pos/1_7.txt, which is in test); test is whole"
+        f" {imdb}/train/pos/1_7.txt (same text as {imdb}/test/pos/1_7.txt, which is in test); test is unchanged"
     )
     own = TextFolder(root=str(imdb), encoding=None, test_fraction=0.2, on_conflict="drop", **TOKENS | HELD)
     assert "The data has 6 problems" in told(own.load, on_bad="fail")  # the same files as somebody's own
@@ -185,13 +185,13 @@ def test_multi30k_by_the_names_of_copies(tmp_path):
     assert data.test.source_texts[0] == "test_2016_flickr en 0"
     assert data.notes[0] == f"{raw}: 2 files not read: test_2017_flickr.de, test_2017_flickr.en"
     tok = captions(tmp_path / "tok", *(f"{name}.lc.norm.tok" for name in ("train", "val", "test_2016_flickr")))
-    assert multi30k(tok).notes[0] == f"{tok}: train.lc.norm.tok.* is taken for train"
+    assert multi30k(tok).notes[0] == f"{tok}: train.lc.norm.tok.* is used as train"
     copy = captions(tmp_path / "copy", "train", "valid", "test", languages=("en", "de", "fr"))
     data = multi30k(copy)
     assert data.test.source_texts[0] == "test en 0"
     assert list(data.notes[:3]) == [
-        f"{copy}: valid.* is taken for val",
-        f"{copy}: test.* is taken for test_2016_flickr",
+        f"{copy}: valid.* is used as val",
+        f"{copy}: test.* is used as test_2016_flickr",
         f"{copy}: 3 files not read: test.fr, train.fr, valid.fr",
     ]
     assert "no test set here 'test_2017_flickr'" in told(multi30k, copy, test="test_2017_flickr")

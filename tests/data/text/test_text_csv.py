@@ -58,10 +58,10 @@ def write(tmp_path, lines, name="list.csv", encoding="utf-8", ending="\n"):
 
 def test_blank_lines_are_counted(tmp_path):
     lines = [*lines_of(), "", *lines_of(11)[20:], "", ""]
-    assert f"{tmp_path / 'list.csv'}: 3 blank lines passed over" in load(write(tmp_path, ["text,label", *lines])).notes
+    assert f"{tmp_path / 'list.csv'}: 3 blank lines skipped" in load(write(tmp_path, ["text,label", *lines])).notes
     rows = [json.dumps(dict(zip(("text", "label"), line.split(","), strict=True))) if line else "  " for line in lines]
     path = write(tmp_path, rows, "list.jsonl")
-    assert f"{path}: 3 blank lines passed over" in load(path).notes
+    assert f"{path}: 3 blank lines skipped" in load(path).notes
     assert not any("blank" in note for note in load(write(tmp_path, ["text,label", *lines_of()])).notes)
 
 
@@ -129,7 +129,7 @@ def test_any_text_in_any_table(tmp_path, kind):
     path.write_bytes(text.encode("utf-16" if kind == "utf-16" else "utf-8-sig"))
     data = load(path)
     assert all_texts(data) == dict(rows)
-    assert "cut to 20 tokens (dataset.max_length): 1 text" in data.notes
+    assert "truncated to 20 tokens (dataset.max_length): 1 text" in data.notes
     for part in (data.train, data.val, data.test):
         lengths = part.read(np.arange(len(part))).lengths
         assert lengths.min() >= 1
@@ -217,11 +217,11 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path):
         "36: not CSV (',' expected after '\"')",
         "38: a quotation mark opens here and never closes",
         f"33: same text as {path}:22, which is in test",
-        f"34: labelled 'good'; {path}:23 has the same text and label 'bad'",
+        f"34: labeled 'good'; {path}:23 has the same text and label 'bad'",
         "35: class 'excellent' is in test but not in train",
     ]
     assert len(data.test) == 4
-    assert told(path).startswith("The data has 11 problems; on_bad=skip skips what is bad and lists it:")
+    assert told(path).startswith("The data has 11 problems; on_bad=skip skips and lists the bad ones:")
 
 
 def test_contradicting_labels_leave_both_out_and_copies_are_counted(tmp_path):
@@ -229,11 +229,11 @@ def test_contradicting_labels_leave_both_out_and_copies_are_counted(tmp_path):
     path = write(tmp_path, ["text,label", *rows])
     data = load(path, "skip")
     assert [problem.what for problem in data.problems] == [
-        f"labelled 'good'; {path}:25 has the same text and label 'bad'",
-        f"labelled 'bad'; {path}:24 has the same text and label 'good'",
+        f"labeled 'good'; {path}:25 has the same text and label 'bad'",
+        f"labeled 'bad'; {path}:24 has the same text and label 'good'",
     ]
     assert (
-        f"texts that are copies of another of the same class and split: 1 ({path}:23 = {path}:22); kept on one side"
+        f"texts that duplicate another of the same class and split: 1 ({path}:23 = {path}:22); kept in the same split"
         in data.notes
     )
     where = [part for part in (data.train, data.val, data.test) if "twice" in list(part.texts)]
@@ -310,7 +310,7 @@ def test_the_same_text_with_several_labels_takes_the_one_that_is_asked_for(tmp_p
     ]
     assert found == kept
     assert any(f"{3 - len(kept)} texts dropped" in note for note in data.notes)
-    assert "labelled 'a'" in told(path)
+    assert "labeled 'a'" in told(path)
 
 
 def test_several_columns_are_one_text_in_the_order_given(tmp_path):

@@ -45,7 +45,7 @@ def test_parts_and_classes_are_folders(tmp_path):
     assert list(data.test.names)[:2] == [f"{tmp_path}/test/neg/0_7.txt", f"{tmp_path}/test/neg/1_7.txt"]
     assert data.test.texts[3] == "pos film test/pos 0\nsecond line"
     assert data.test.labels.tolist() == [0, 0, 0, 1, 1, 1]
-    assert f"{tmp_path}/train/unsup: 4 files not read, for they have no class" in data.notes
+    assert f"{tmp_path}/train/unsup: 4 files not read, as they have no class" in data.notes
 
 
 def test_classes_alone_are_divided_and_what_is_wrong_is_named(tmp_path):

@@ -143,7 +143,7 @@ def test_files_that_are_not_there(tmp_path):
 
 def test_long_sentences_are_cut_and_counted(tmp_path):
     data = text_of(write(tmp_path, "train", 20), max_length=3).load(on_bad="fail")
-    assert "cut to 3 tokens (dataset.max_length): 40 texts" in data.notes
+    assert "truncated to 3 tokens (dataset.max_length): 40 texts" in data.notes
     batch = data.train.read(np.arange(2))
     assert (batch.source.shape, batch.target_in.shape) == ((2, 4), (2, 4))
 

@@ -33,7 +33,7 @@ def test_spaces_between_words() -> None:
     assert "".join(decoded_pieces(WORDS, context, tokens)) == WORDS.decode([*context, *tokens])[len("the cat") :]
 
 
-@pytest.mark.parametrize(("tokens", "notes"), [(4, []), (6, ["the first 2 tokens of the prompt had no say"])])
+@pytest.mark.parametrize(("tokens", "notes"), [(4, []), (6, ["the first 2 tokens of the prompt are ignored"])])
 def test_what_a_prompt_has_beyond_the_context_is_told(tokens: int, notes: list[str]) -> None:
     spec = LanguageModelingSpec(tokenizer=BYTES.to_dict(), vocab_size=BYTES.vocab_size, context=4)
     network = TransformerLanguageModel(vocab_size=BYTES.vocab_size, context=4, width=8, depth=1, heads=2).eval()

@@ -115,5 +115,5 @@ def test_a_model_must_have_features_and_a_head() -> None:
         task_of(nn.Sequential(nn.Flatten(), nn.Linear(4, 3)))
     model = Network()
     model.body = nn.Identity()  # type: ignore[assignment]
-    with pytest.raises(RequestError, match="Network is a head and nothing else"):
+    with pytest.raises(RequestError, match="Network is only a head"):
         task_of(model)

@@ -101,8 +101,8 @@ def test_the_mean_iou_is_of_all_batches_and_processes_together() -> None:
     ("changes", "message"),
     [
         ({"loss": "dise"}, "no loss .*'dise'. Did you mean dice"),
-        ({"loss": "focal", "label_smoothing": 0.1}, "focal knows no label_smoothing"),
-        ({"loss": "dice", "class_weights": torch.ones(3)}, "leave class_weights out"),
+        ({"loss": "focal", "label_smoothing": 0.1}, "focal does not support label_smoothing"),
+        ({"loss": "dice", "class_weights": torch.ones(3)}, "omit class_weights"),
     ],
 )
 def test_what_cannot_be(changes: dict[str, Any], message: str) -> None:

@@ -54,7 +54,7 @@ def test_truncated_texts_are_counted() -> None:
     found = predictor()
     assert found.notes() == []
     assert len(list(found.predict(["abcabcabc", "abcabcabca", "a", "abcabcabcabc"]))) == 4  # 9, 10, 1, 12 characters
-    assert found.notes() == ["cut to 9 tokens (dataset.max_length): 2 texts"]
+    assert found.notes() == ["truncated to 9 tokens (dataset.max_length): 2 texts"]
 
 
 def test_tokens_that_are_mostly_unknown_are_noted() -> None:
@@ -62,4 +62,4 @@ def test_tokens_that_are_mostly_unknown_are_noted() -> None:
     list(found.predict(["abc", "xyz", ""]))  # three of six: no majority
     assert found.notes() == []
     list(found.predict(["x"]))
-    assert found.notes() == ["unknown to the model: 4 of 7 tokens; predictions mean little"]
+    assert found.notes() == ["unknown to the model: 4 of 7 tokens; predictions are unreliable"]

@@ -45,7 +45,7 @@ def test_truncated_sentences_are_counted() -> None:
     assert found.notes() == []
     assert len(list(found.predict(["abcabcab", "abcabcabc", "a", "abcabcabcabc"]))) == 4  # 8, 9, 1, 12 characters
     assert found.truncated == 2
-    assert found.notes()[0] == "cut to 9 tokens (dataset.max_length): 2 texts"
+    assert found.notes()[0] == "truncated to 9 tokens (dataset.max_length): 2 texts"
 
 
 class Scripted(nn.Module):
@@ -115,7 +115,7 @@ def test_translations_that_never_end_are_counted() -> None:
     found = scripted([5] * 99, [])
     (one,) = found.predict(["we"])
     assert len(one.translations[0][0].split()) == 14
-    assert found.notes() == ["cut at twice the tokens of the text and 10: 1 translation"]
+    assert found.notes() == ["truncated at twice the source tokens plus 10: 1 translation"]
 
 
 def test_what_is_not_a_number_is_an_error_that_names_the_text() -> None:

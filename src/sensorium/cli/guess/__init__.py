@@ -1,7 +1,7 @@
 """`sensorium train photos/` and `sensorium train reviews.csv`: which dataset a folder or a file is, from what is there.
 
 Nothing is trained on a guess unseen: what was taken for what is printed, with the full command. Where two datasets are
-likely, the request is refused with both commands. No torch.
+likely, the request is rejected with both commands. No torch.
 """
 
 import os
@@ -22,7 +22,7 @@ _YAMLS = (".yaml", ".yml")
 
 
 def expanded(arguments: Sequence[str]) -> tuple[list[str], str | None]:
-    """Arguments of `train` in which a path in the place of key=value has become overrides; and what to say about it.
+    """Arguments of `train` in which a path instead of key=value has become overrides; and what to say about it.
 
     Raises RequestError for a path that is no known kind of data, that could be two, or that is not there.
     """
@@ -36,7 +36,7 @@ def expanded(arguments: Sequence[str]) -> tuple[list[str], str | None]:
         argument.startswith(("dataset=", "dataset.root=", "dataset.path=")) for argument in arguments
     ):
         raise RequestError(
-            f"{paths[-1]!r} is data beside other data. Give one folder or file, or dataset=NAME with its keys."
+            f"{paths[-1]!r} is a second data path. Give one folder or file, or dataset=NAME with its keys."
         )
     rest = [argument for argument in arguments if argument != paths[0]]
     path = Path(os.path.expanduser(paths[0]))  # noqa: PTH111 (Path.expanduser fails for an unknown user)

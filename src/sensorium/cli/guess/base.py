@@ -30,7 +30,7 @@ def one_of(path: Path, guesses: Sequence[Guess], rest: Sequence[str], *, otherwi
 
 
 def command(overrides: Iterable[str]) -> str:
-    """The line that a person types."""
+    """The line that the user types."""
     return " ".join(["sensorium train", *(shown(argument) for argument in overrides)])
 
 

@@ -89,8 +89,8 @@ def parallel_files(root: Path) -> list[Guess]:
     if several is not None and all(names_language(ending) for ending in endings[several]):
         first, second, *_ = sorted(endings[several])
         raise RequestError(
-            f"{root} has sentences in {listing(sorted(endings[several]))}. Name two, and dataset.val and dataset.test"
-            f" likewise:\nsensorium train dataset=parallel_text {override('train', root / several)}"
+            f"{root} has sentences in {listing(sorted(endings[several]))}. Name two, and set dataset.val, dataset.test"
+            f" accordingly:\nsensorium train dataset=parallel_text {override('train', root / several)}"
             f" {override('source', first)} {override('target', second)}"
         )
     train = next((stem for stem in pairs if stem.lower().startswith("train")), None)

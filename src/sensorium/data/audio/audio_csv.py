@@ -42,7 +42,7 @@ class AudioCsv(AudioSettings, TablesSettings, HoldOut, ConflictSettings):
         super().check()
         if self.fold_column is not None and not self._folds:
             raise RequestError(
-                f"dataset.fold_column={self.fold_column}: say which fold is the test, dataset.test_fold=1."
+                f"dataset.fold_column={self.fold_column}: set the test fold, such as dataset.test_fold=1."
             )
         if len(self._folds) < sum(fold is not None for fold in (self.test_fold, self.val_fold)):
             raise RequestError(f"dataset.test_fold and dataset.val_fold are both {self.test_fold}: give two folds.")

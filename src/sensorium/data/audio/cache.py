@@ -1,6 +1,6 @@
 """Recordings decoded once, into a memory-mapped file that every later run reads.
 
-An entry of SENSORIUM_CACHE/sounds keeps the samples or features one behind the other, where each recording lies, and
+An entry of SENSORIUM_CACHE/sounds keeps the samples or features one after another, where each recording lies, and
 what was found while decoding.
 """
 
@@ -53,8 +53,8 @@ def decode_all(
 ) -> DecodedAudio:
     """Everything decoded, from the cache, which is filled first if needed.
 
-    An entry belongs to the places, sizes and times of change of the files and to all settings, so that it is built anew
-    when one of them changes. Samples in memory are kept as they are, unless features are.
+    An entry belongs to the places, sizes and times of change of the files and to all settings, so that it is built
+    again when one of them changes. Samples in memory are kept as they are, unless features are.
 
     features: arguments of `Features`. cache: "samples", "features", or "none" to read the files each time. Raises
     RunError when the cache cannot be written.

@@ -63,7 +63,7 @@ class ConnectedDigits(SpeechSettings, DrawnAudio, HoldOutVal):
         for split, randoms in self.draws().items():
             pool = self._pool(found, [digit for digit in digits if digit.split == split])
             if not pool:
-                raise RequestError(f"{folder} has no recordings for {split}; test are those of index 0 to 4.")
+                raise RequestError(f"{folder} has no recordings for {split}; test has those of index 0 to 4.")
             found.notes.append(f"{split}: made of {sum(map(len, pool.values())):,} recordings of digits")
             for row, random in enumerate(randoms):
                 samples, text, speaker = self._sequence(pool, random)

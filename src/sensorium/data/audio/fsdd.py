@@ -1,4 +1,4 @@
-"""Free Spoken Digit Dataset: digits said in English, 50 times each by six people, in files of 8 kHz.
+"""Free Spoken Digit Dataset: digits spoken in English, 50 times each by six people, in files of 8 kHz.
 
 Z. Jackson and others, github.com/Jakobovski/free-spoken-digit-dataset.
 """
@@ -41,7 +41,7 @@ class Digit:
 class Fsdd(AudioSettings, HoldOutVal):
     """root: the folder of `DIGIT_SPEAKER_INDEX.wav`, or the one around it.
 
-    split: "official" tests on the recordings of index 0 to 4; "speaker" on everything that `speaker` says. Validation
+    split: "official" tests on the recordings of index 0 to 4; "speaker" on all recordings of `speaker`. Validation
     is held out of the others, by digit and speaker.
     """
 
@@ -59,7 +59,7 @@ class Fsdd(AudioSettings, HoldOutVal):
         if self.split == "official" and self.speaker is not None:
             raise RequestError(
                 f"dataset.speaker={self.speaker} and dataset.split=official contradict each other.\n"
-                "Say dataset.split=speaker to test on one speaker."
+                "Set dataset.split=speaker to test on one speaker."
             )
 
     def load(self, *, on_bad: OnBad) -> Data:
@@ -81,8 +81,7 @@ class Fsdd(AudioSettings, HoldOutVal):
         speakers = sorted({digit.speaker for digit in digits})
         if self.speaker is None:
             raise RequestError(
-                f"dataset.split=speaker: say which one is the test, dataset.speaker=NAME.\nThere are: "
-                f"{', '.join(speakers)}."
+                f"dataset.split=speaker: set the test speaker, dataset.speaker=NAME.\nThere are: {', '.join(speakers)}."
             )
         if self.speaker not in speakers:
             raise unknown("speaker", str(self.speaker), speakers)
@@ -137,7 +136,7 @@ def with_validation(digits: Sequence[Digit], *, fraction: float, seed: int) -> l
 
 
 def _content(path: Path) -> str:
-    """A file's digest; its name, when it cannot be read: what is wrong with it is told later."""
+    """A file's digest; its name, when it cannot be read: what is wrong with it is reported later."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:

@@ -56,7 +56,9 @@ class AudioInputs:
         last = ""
         for recording in training[:_LOOKED_AT]:
             if isinstance(recording.audio, int):
-                raise RequestError("dataset.sample_rate=null: samples in memory do not say their rate. Give hertz.")
+                raise RequestError(
+                    "dataset.sample_rate=null: samples in memory have no stated sample rate. Give hertz."
+                )
             try:
                 rate = probe(recording.audio).sample_rate
             except UnreadableAudio as error:

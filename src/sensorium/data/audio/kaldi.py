@@ -43,7 +43,7 @@ class Kaldi(SpeechSettings, HoldOut):
     folders in root; None finds train, val (dev) and test. Splits that are not there are held out of train.
 
     A line of wav.scp names a file, absolute or seen from the folder of wav.scp or from one of those above it. A
-    command, which ends in "|", is refused and never run. The file
+    command, which ends in "|", is rejected and never run. The file
     segments, where there is one, cuts utterances out of recordings; utt2spk names speakers.
     """
 
@@ -63,14 +63,14 @@ class Kaldi(SpeechSettings, HoldOut):
         return transcribed(found, self, on_bad=on_bad)
 
     def _folders(self, found: AudioListing, root: Path) -> dict[str, Path]:
-        """The data folder of each split, "" where nobody says."""
+        """The data folder of each split, "" where unknown."""
         given = {split: name for split in SPLITS if (name := getattr(self, split)) is not None}
         if given:
             folders = {split: existing(split, str(root / name), what="folder") for split, name in given.items()}
             if "train" not in folders:
                 raise RequestError(f"dataset.train is not set; dataset.{next(iter(given))} is.")
             others = [path.name for path in inner_folders(root) if path not in folders.values()]
-            found.notes += [f"{root}: not read, beside the splits: {listing(others, limit=10)}"] if others else []
+            found.notes += [f"{root}: not used as a split: {listing(others, limit=10)}"] if others else []
         else:
             folders, notes = split_folders(root, expected="dataset.train=NAME names the folder of train.")
             found.notes += notes
@@ -95,7 +95,7 @@ class _Folder:
     def __init__(self, found: AudioListing, folder: Path, split: str) -> None:
         self._found, self._folder, self._split = found, folder, split
         self._bases: dict[Path, Path] = {}  # the folder that paths of a folder are seen from
-        self._bad: set[str] = set()  # what a line that is refused names
+        self._bad: set[str] = set()  # what a line that is rejected names
 
     def add_all(self) -> None:
         """Adds every utterance of `text`, and what is wrong with lines of the files; notes what is not read."""
@@ -138,9 +138,9 @@ class _Folder:
             words = rest[0] if rest else ""
             if not words and not empty:
                 self._bad.add(name)
-                self._refuse(path, number, f"nothing behind {name!r}")
+                self._refuse(path, number, f"nothing after {name!r}")
             elif name in entries:
-                self._refuse(path, number, f"{name!r} is there twice, first on line {entries[name].line}")
+                self._refuse(path, number, f"{name!r} occurs twice, first on line {entries[name].line}")
             else:
                 entries[name] = _Entry(number, words)
         return entries
@@ -155,7 +155,7 @@ class _Folder:
             else:
                 blank += 1
         if blank:
-            self._found.notes.append(f"{path}: {counted(blank, 'blank line')} passed over")
+            self._found.notes.append(f"{path}: {counted(blank, 'blank line')} skipped")
 
     def _pieces(self, audio: dict[str, _Entry]) -> dict[str, _Piece]:
         """Of lines UTTERANCE RECORDING START END, in seconds; an end of -1 is that of the recording."""
@@ -190,7 +190,7 @@ class _Folder:
             places = [self._bases[path.parent]]
         base = next((place for place in places if is_file(place / path)), None)
         if base is None:
-            return f"there is no file {cut(path)}, seen from {places[0]}"
+            return f"there is no file {cut(path)}, relative to {places[0]}"
         self._bases[path.parent] = base
         return base / path
 

@@ -15,7 +15,7 @@ from sensorium.data.strings import Strings
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """audio: the file, or the row of samples in memory. speaker: "" when nobody says. start, end: seconds of the file
+    """audio: the file, or the row of samples in memory. speaker: "" when unknown. start, end: seconds of the file
     that count; None for its end.
     """
 
@@ -51,7 +51,7 @@ class AudioListing(Listing):
         """The next recording.
 
         audio: a file, or (N,) float32 samples from -1 to 1 at the dataset's rate, which are copied. target: the class
-        or the transcript; "" is a problem. split: train, val, test, or "" when nobody says. start, end: seconds, of a
+        or the transcript; "" is a problem. split: train, val, test, or "" when unknown. start, end: seconds, of a
         file. source, line: where it is written, for messages; "" takes the file's name, or SOURCE[NUMBER].
         """
         if isinstance(audio, np.ndarray):

@@ -82,9 +82,9 @@ class LjSpeech(SpeechSettings, HoldOut):
             what = counted(len(others), "recording")
             found.notes.append(f"{table.parent / _FOLDER}: {what} not in {_TABLE}, such as {others[0].name}")
         if two_cells and self.transcript == "normalized":
-            found.notes.append(f"{table}: {counted(two_cells, 'line')} without a third cell; the second is taken")
+            found.notes.append(f"{table}: {counted(two_cells, 'line')} without a third cell; the second is used")
         if blank:
-            found.notes.append(f"{table}: {counted(blank, 'blank line')} passed over")
+            found.notes.append(f"{table}: {counted(blank, 'blank line')} skipped")
         rest = [path for path in sorted(table.parent.iterdir()) if visible(path.name) and not path.is_dir()]
         note_others(found, table.parent, [path for path in rest if path != table])
 
@@ -111,5 +111,5 @@ def _wrong(name: str, texts: list[str], lines_of: dict[str, int], recordings: di
     if len(texts) not in (1, 2):
         return f"{counted(1 + len(texts), 'cell')} between |, where ID|TRANSCRIPT|NORMALIZED or ID|TRANSCRIPT is needed"
     if name in lines_of:
-        return f"{name!r} is there twice, first on line {lines_of[name]}"
+        return f"{name!r} occurs twice, first on line {lines_of[name]}"
     return "" if _stem(name) in recordings else f"there is no recording {_FOLDER}/{name}"

@@ -88,7 +88,7 @@ class Decoder:
     def scan(self, keep: Callable[[np.ndarray], None] | None = None, *, features: Features | None = None) -> Facts:
         """Decodes everything.
 
-        keep: gets, row by row, `packed` samples, or (T, F) float32 features before normalisation where `features` is
+        keep: gets, row by row, `packed` samples, or (T, F) float32 features before normalization where `features` is
         given; something empty for an unusable recording.
         """
         count = len(self)
@@ -120,7 +120,7 @@ _NOTHING = np.empty(0, np.float32)
 
 @torch.inference_mode()
 def extract(features: Features, arrays: list[np.ndarray]) -> list[np.ndarray]:
-    """(T, F) float32 features of each of several recordings (N,), before normalisation; (0, F) for an empty one."""
+    """(T, F) float32 features of each of several recordings (N,), before normalization; (0, F) for an empty one."""
     rows = [row for row, samples in enumerate(arrays) if len(samples)]
     found = [np.empty((0, features.num_features), np.float32) for _ in arrays]
     if rows:
@@ -136,7 +136,7 @@ def _wrong_length(recording: Recording, info: Info, max_seconds: float | None) -
     there = info.samples / info.sample_rate
     start, end = recording.start, there if recording.end is None else recording.end
     if start < 0 or (recording.end is not None and end <= start):
-        return f"a piece from {start:g} s to {end:g} s cannot be"
+        return f"a segment from {start:g} s to {end:g} s is impossible"
     if start and start >= there:
         return f"begins at {start:g} s, but the file ends at {there:.2f} s"
     if end > there + _ROUNDED:

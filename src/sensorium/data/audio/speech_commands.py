@@ -105,7 +105,7 @@ class SpeechCommands(AudioSettings):
             try:
                 info = probe(path)
             except UnreadableAudio as error:
-                if split == "train":  # told once
+                if split == "train":  # noted once
                     found.problems.append(Problem(str(path), str(error)))
                 continue
             seconds = info.samples / info.sample_rate
@@ -115,7 +115,7 @@ class SpeechCommands(AudioSettings):
         if not stretches:
             raise RequestError(
                 f"{folder / _NOISE} has no noise files that are long enough (10 s).\n"
-                "Put them there, or say dataset.silence_fraction=0."
+                "Put them there, or set dataset.silence_fraction=0."
             )
         random = generator(self.split_seed, SPLITS.index(split))
         for _ in range(count):

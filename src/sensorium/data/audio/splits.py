@@ -18,9 +18,9 @@ from sensorium.data.text.tokens import TokenStore
 class _Recorded(Columns):
     """What both kinds have in common.
 
-    audio: samples, or features before normalisation. frames: (N,) int64, those of its features. durations: (N,)
+    audio: samples, or features before normalization. frames: (N,) int64, those of its features. durations: (N,)
     float64 seconds. names: such as "a.wav[1.5-3]". paths: the files, "" for samples without one. speakers: "" where
-    nobody says.
+    unknown.
     """
 
     audio: Source
@@ -68,7 +68,7 @@ class SpeechSplit(_Recorded):
 def frames_needed(targets: TokenStore) -> np.ndarray:
     """(N,) int64: the fewest frames in which CTC can spell each, one a token and one between two that are alike."""
     alike = np.zeros(len(targets.flat) + 1, dtype=np.int64)
-    alike[2:] = np.cumsum(targets.flat[1:] == targets.flat[:-1])  # of neighbours among the first so many tokens
+    alike[2:] = np.cumsum(targets.flat[1:] == targets.flat[:-1])  # of neighbors among the first so many tokens
     first = np.minimum(targets.starts + 1, len(targets.flat))
     # Of an empty transcript, the end lies before the first pair.
     pairs = np.maximum(alike[targets.starts + targets.lengths] - alike[first], 0)

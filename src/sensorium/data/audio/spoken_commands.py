@@ -1,7 +1,7 @@
-"""Synthetic: spoken commands in English, said by eSpeak NG in many voices, with other words and with silence.
+"""Synthetic: spoken commands in English, by eSpeak NG in many voices, with other words and with silence.
 
 The voices of val and test are not in train, and the other words of each split are different ones. Everything lies in
-faint noise of random loudness, so that silence is not told from speech by that.
+faint noise of random loudness, so that silence does not differ from speech by that.
 """
 
 from collections.abc import Sequence
@@ -54,12 +54,14 @@ class SpokenCommands(AudioSettings, DrawnAudio):
             )
         if len(set(commands)) < len(commands) or {UNKNOWN, SILENCE} & set(commands):
             raise RequestError(
-                f"dataset.commands={list(commands)}: give each word once; {UNKNOWN} and {SILENCE} are there anyway."
+                f"dataset.commands={list(commands)}: give each word once; {UNKNOWN} and {SILENCE} are always included."
             )
 
     def load(self, *, on_bad: OnBad) -> Data:
         found = AudioListing("spoken_commands")
-        found.notes.append("spoken_commands is synthetic: said by eSpeak NG, in val and test by voices not in train")
+        found.notes.append(
+            "spoken_commands is synthetic: spoken by eSpeak NG; val and test use voices that are not in train"
+        )
         for split, randoms in self.draws().items():
             self._add(found, split, randoms)
         return audio_classes(found, self, on_bad=on_bad, class_names=self._classes)

@@ -1,8 +1,8 @@
-"""Synthetic: numbers in English, said by eSpeak NG in many voices, accents, speeds and pitches.
+"""Synthetic: numbers in English, spoken by eSpeak NG in many voices, accents, speeds and pitches.
 
     "three hundred and seven", "seven three one"
 
-The voices of val and test are not in train. What was said is kept in SENSORIUM_CACHE/spoken.
+The voices of val and test are not in train. The audio is cached in SENSORIUM_CACHE/spoken.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from sensorium.synthetic.numbers import DIGITS, in_words
 Kind = Literal["mixed", "cardinals", "digits"]
 _LONGEST = {"cardinals": 4, "digits": 6}  # decimal places of a number, words of a sequence
 
-_EDGE = (0.05, 0.2)  # seconds before and behind what is said
+_EDGE = (0.05, 0.2)  # seconds of silence before and after the speech
 _NOISE = 0.001  # of full scale, in amplitude
 
 
@@ -31,7 +31,7 @@ _NOISE = 0.001  # of full scale, in amplitude
 class SpokenNumbers(SpeechSettings, DrawnAudio):
     """kind: "cardinals" from 0 to 9999, "digits" one by one, or "mixed", half of each.
 
-    train_size, val_size, test_size: utterances in each split. data_seed: which numbers are said, and how.
+    train_size, val_size, test_size: utterances in each split. data_seed: which numbers are spoken, and how.
     """
 
     task = "recognition"
@@ -45,7 +45,9 @@ class SpokenNumbers(SpeechSettings, DrawnAudio):
 
     def load(self, *, on_bad: OnBad) -> Data:
         found = AudioListing("spoken_numbers")
-        found.notes.append("spoken_numbers is synthetic: said by eSpeak NG, in val and test by voices not in train")
+        found.notes.append(
+            "spoken_numbers is synthetic: spoken by eSpeak NG; val and test use voices that are not in train"
+        )
         for split, randoms in self.draws().items():
             said = [self._drawn(split, random) for random in randoms]
             utterances = [utterance for _, utterance in said]
@@ -58,7 +60,7 @@ class SpokenNumbers(SpeechSettings, DrawnAudio):
         return transcribed(found, self, on_bad=on_bad)
 
     def _drawn(self, split: str, random: np.random.Generator) -> tuple[str, Utterance]:
-        """A transcript, and how it is said."""
+        """A transcript, and how it is spoken."""
         kind = self.kind
         if kind == "mixed":
             kind = "digits" if random.random() < 0.5 else "cardinals"

@@ -41,7 +41,7 @@ class Flat(Ragged):
 
 
 def padded(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """B samples (N,) or features (T, F) as one float32 array with zeros behind the end, and their (B,) lengths."""
+    """B samples (N,) or features (T, F) as one float32 array with zeros past the end, and their (B,) lengths."""
     lengths = np.array([len(values) for values in arrays], dtype=np.int64)
     filled = np.zeros((len(arrays), int(lengths.max()), *arrays[0].shape[1:]), dtype=np.float32)
     for i, values in enumerate(arrays):
@@ -61,7 +61,7 @@ def packed(samples: np.ndarray) -> np.ndarray:
 
 
 class FlatWriter:
-    """Puts recordings one behind the other. write: takes their bytes."""
+    """Puts recordings one after another. write: takes their bytes."""
 
     def __init__(self, write: Callable[[bytes], Any]) -> None:
         self._write, self._size = write, 0

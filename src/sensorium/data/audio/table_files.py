@@ -43,15 +43,17 @@ class AudioFiles:
             notes.append(f"{self._root}: {counted(self._by_name, 'recording')} found by name below it")
         named = set(self._files.values())
         if self._root and (others := [path for path in self._recordings if path not in named]):
-            notes.append(f"{self._root}: {counted(len(others), 'recording')} that no row names, such as {others[0]}")
+            notes.append(
+                f"{self._root}: {counted(len(others), 'recording')} not listed in the table, such as {others[0]}"
+            )
         return notes
 
     def _below(self, name: str, error: ValueError) -> Path:
         there = self._there.get(Path(name).name, []) if Path(name).name == name else []
         if len(there) > 1:
-            raise ValueError(f"{len(there)} files are called so: {there[0]}, {there[1]}") from None
+            raise ValueError(f"{len(there)} files have this name: {there[0]}, {there[1]}") from None
         if not there:
-            hint = "" if self._root else "; dataset.audio_root=FOLDER names the folder that paths start from"
+            hint = "" if self._root else "; dataset.audio_root=FOLDER is what paths are relative to"
             raise ValueError(f"{error}{hint}") from None
         self._by_name += 1
         return there[0]

@@ -21,7 +21,7 @@ from sensorium.text.tokenizer import Tokenizer, clean
 class TranscriptTargets(NoTargets):
     """Transcripts as tokens. Tokenizer and language model are those of the training transcripts."""
 
-    copies = "recordings that are copies of another of the same split"
+    copies = "recordings that duplicate another in the same split"
     _inputs: AudioInputs
     _texts: Texts
     _tokens: TokenStore

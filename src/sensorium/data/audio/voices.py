@@ -1,4 +1,4 @@
-"""The voices of eSpeak NG, apart for each split, and what they say, kept in SENSORIUM_CACHE/spoken."""
+"""The voices of eSpeak NG, apart for each split, and their utterances, cached in SENSORIUM_CACHE/spoken."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple

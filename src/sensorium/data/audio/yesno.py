@@ -1,6 +1,6 @@
-"""YesNo: one man who says yes and no in Hebrew, eight words in each of 60 files of 8 kHz.
+"""YesNo: one speaker saying yes and no in Hebrew, eight words in each of 60 files of 8 kHz.
 
-The files are named by what he says. openslr.org/1.
+The files are named after the words. openslr.org/1.
 """
 
 import re
@@ -37,7 +37,7 @@ class YesNo(SpeechSettings, HoldOut):
             if _NAME.fullmatch(path.stem):
                 found.add(path, " ".join(_WORDS[word] for word in path.stem.split("_")))
             else:
-                found.problems.append(Problem(str(path), "not named by what is said, such as 0_1_1.wav"))
+                found.problems.append(Problem(str(path), "not named after its words, such as 0_1_1.wav"))
         if not len(found):
             raise RequestError(f"{folder} has no files such as 0_1_1_0_0_1_0_1.wav.\nPut {files} there.")
         return transcribed(found, self, on_bad=on_bad)

@@ -2,7 +2,7 @@
 
 Quoting is decided row by row. A row without quotation marks is cut at its separators. One with them is read as CSV
 (RFC 4180), over as many lines as its quoted cells take. When that fails, or when a cell holds lines that are rows of
-the table themselves, the row is a problem at the line of the quotation mark, and reading goes on at the next line. In
+the table themselves, the row is a problem at the line of the quotation mark, and reading continues at the next line. In
 a tab-separated table, where quotation marks often are the writer's own, such a row is cut at its tabs instead.
 """
 
@@ -191,7 +191,7 @@ class Rows:
 
     def _row_among(self, lines: list[str], before: Cells, after: Cells) -> str | None:
         if not self._kinds.tell and self._separator != "\t":
-            # Nothing tells a row from a line with as many commas; where all are alike they are no text.
+            # Nothing tells a row from a line with as many commas; where all are identical they are no text.
             between = [line for line in lines[1:-1] if line.strip()]
             alike = [
                 line for line in between if self._separator + " " not in line and len(self._cut(line)) == self._width

@@ -167,7 +167,7 @@ class _JsonLines:
         named = dict(pairs)
         if len(named) < len(pairs):
             twice, count = Counter(name for name, _ in pairs).most_common(1)[0]
-            return Problem(place, f"the key {twice!r} is there {count} times")
+            return Problem(place, f"the key {twice!r} occurs {count} times")
         return number, named
 
 
@@ -239,7 +239,7 @@ def _inner(value: Any, names: Sequence[str]) -> Any:
 
 @lru_cache(maxsize=1024)
 def _name(cell: str) -> str:
-    """The name of a column, without what nobody sees: spaces around it, and a byte order mark."""
+    """The name of a column, without what is invisible: spaces around it, and a byte order mark."""
     return clean(cell, lowercase=False).strip().strip("\ufeff").strip()
 
 

@@ -122,7 +122,7 @@ def _encoding(name: str, start: bytes, given: str | None, key: str | None) -> st
         if marked is None or chosen.startswith(marked.removesuffix("-sig")):
             return marked or chosen
         mark = marked.removesuffix("-sig").upper()
-        raise NotText(f"{name} begins with the byte order mark of {mark}, and {key}={given} says otherwise.")
+        raise NotText(f"{name} begins with the byte order mark of {mark}, and {key}={given} contradicts it.")
     if marked is None and start.count(0) * 4 > len(start):
         side = "le" if start[1::2].count(0) >= start[::2].count(0) else "be"
         raise NotText(

@@ -18,7 +18,7 @@ class ClassTargets(NoTargets):
     def __init__(self, found: Listing, *, class_names: Sequence[str] | None = None) -> None:
         self._found, self._given = found, class_names
         self.duplicates = found.targets
-        self.copies = f"{found.unit}s that are copies of another of the same class and split"
+        self.copies = f"{found.unit}s that duplicate another of the same class and split"
         self._numbers: dict[str, int] = {}
 
     def check(self, inputs: Any) -> dict[int, str]:

@@ -95,7 +95,7 @@ class NumberTargets(NoTargets):
         self._found, self._names = found, tuple(names)
         self._targets = np.array(found.targets, dtype=np.float64).reshape(-1, len(self._names))
         self.duplicates = [shown(targets) for targets in found.targets]
-        self.copies = f"{found.unit}s that are copies of another with the same targets and split"
+        self.copies = f"{found.unit}s that duplicate another with the same targets and split"
         self._mean: tuple[float, ...] = ()
         self._std: tuple[float, ...] = ()
 

@@ -19,7 +19,7 @@ class TagTargets(NoTargets):
     def __init__(self, found: Listing, *, class_names: Sequence[str] | None = None) -> None:
         self._found, self._given = found, class_names
         self.duplicates = ["\n".join(sorted(tags)) for tags in found.targets]
-        self.copies = f"{found.unit}s that are copies of another with the same tags and split"
+        self.copies = f"{found.unit}s that duplicate another with the same tags and split"
         self._numbers: dict[str, int] = {}
 
     def unknown(self, rows: np.ndarray) -> tuple[dict[int, str], list[str]]:

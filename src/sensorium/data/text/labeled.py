@@ -31,7 +31,7 @@ class TextListing(Listing):
 
     def add(self, text: str, target: Any, *, source: str, line: int = 0, split: str = "") -> None:
         """A text from this line of a source. target: a class name, or a tuple of numbers. split: train, val, test, or
-        "" when nobody says. Without a text or a target it is a problem.
+        "" when unknown. Without a text or a target it is a problem.
         """
         if not text.strip() or not target:
             self.refused(source, line, "no label" if text.strip() else "no text", split=split)
@@ -98,7 +98,7 @@ class TextInputs:
 
 def cut_note(cut: int, max_length: int) -> list[str]:
     """How many texts were cut, if any."""
-    return [f"cut to {max_length:,} tokens (dataset.max_length): {counted(cut, 'text')}"] if cut else []
+    return [f"truncated to {max_length:,} tokens (dataset.max_length): {counted(cut, 'text')}"] if cut else []
 
 
 def text_classes(

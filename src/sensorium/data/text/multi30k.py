@@ -58,7 +58,7 @@ class Multi30k(PairSettings):
             if split == "test" and there and file not in there:
                 raise unknown("test set here", self.test, {one for one in there if one.startswith("test")})
             if file != name:
-                found.notes.append(f"{folder}: {file}.* is taken for {name}")
+                found.notes.append(f"{folder}: {file}.* is used as {name}")
             read |= {f"{file}.{language}" for language in (self.source, self.target)}
             add_files(found, folder / file, (self.source, self.target), split=split, key="root")
         found.notes += _not_read(folder, read)

@@ -35,7 +35,7 @@ class PairListing(Listing):
         self._writers = (TextWriter(), TextWriter())
 
     def add(self, source: str, target: str, *, place: str, line: int, split: str = "") -> None:
-        """A pair from this line of a file. split: train, val, test, or "" when nobody says.
+        """A pair from this line of a file. split: train, val, test, or "" when unknown.
 
         Without one of the two, or with bytes that are not UTF-8, it is a problem.
         """

@@ -70,7 +70,7 @@ class ParallelTsv(PairSettings, HoldOut):
             else:
                 found.add(cells[source], cells[target], place=str(path), line=number, split=split)
         if blank:
-            found.notes.append(f"{path}: {counted(blank, 'blank line')} passed over")
+            found.notes.append(f"{path}: {counted(blank, 'blank line')} skipped")
 
     def _pairs(self, found: PairListing, path: Path) -> Iterator[tuple[int, str]]:
         """The numbered lines of a file, without one that names the columns."""
@@ -82,7 +82,7 @@ class ParallelTsv(PairSettings, HoldOut):
         names = [cells[place] for place in (self.source_column, self.target_column) if place < len(cells)]
         if self.header is True or (self.header == "auto" and len(names) == 2 and is_header(names)):
             other = " (dataset.header=false reads it as one)" if self.header == "auto" else ""
-            found.notes.append(f"{path}:1: taken for the names of columns, not for a pair: {', '.join(names)}{other}")
+            found.notes.append(f"{path}:1: read as column names, not as a pair: {', '.join(names)}{other}")
         else:
             lines = chain([first], lines)
         yield from lines

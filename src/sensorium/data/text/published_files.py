@@ -58,7 +58,7 @@ def add_imdb(found: TextListing, folder: Path) -> bool:
         return False
     if missing:
         raise RequestError(
-            f"{folder} has no folder {listing(missing)}, which aclImdb has.\nUnpack aclImdb_v1.tar.gz again, or say"
+            f"{folder} has no folder {listing(missing)}, which aclImdb has.\nUnpack aclImdb_v1.tar.gz again, or use"
             f" dataset=text_folder dataset.root={folder} for what is there."
         )
     names = {"neg": "negative", "pos": "positive"}
@@ -120,7 +120,7 @@ def _add_table(found: TextListing, path: Path, split: str, text: str) -> None:
     if missing:
         raise RequestError(
             f"{path} has no column {missing[0]!r}; the published file has {text} and label.\n"
-            f"Its columns are: {listing(table.columns) or 'none at all'}. For a table of your own say dataset=text_csv."
+            f"Its columns are: {listing(table.columns) or 'none at all'}. For a table of your own use dataset=text_csv."
         )
     for row in table.rows([text, "label"]):
         if isinstance(row, Problem):

@@ -65,7 +65,7 @@ class RunningText:
 def make_language_data(
     text: RunningText, settings: RunningTextSettings, *, cuts: Sequence[int] | Sequence[float], on_bad: OnBad
 ) -> Data:
-    """train, val and test, one behind the other.
+    """train, val and test, one after another.
 
     cuts: where val and test begin, as a piece number (int), or as a share of all characters (float).
     """

@@ -124,9 +124,9 @@ class LanguageSplit:
         return Places([self.name], np.broadcast_to(np.int64(0), len(self)), np.arange(1, len(self) + 1))
 
     def read(self, rows: np.ndarray) -> LanguageBatch:
-        """The stretches that begin at these positions (B,); tokens and targets (B, T), T at most `context`.
+        """The segments that begin at these positions (B,); tokens and targets (B, T), T at most `context`.
 
-        A stretch is read from `history` tokens before its position on, or from the beginning of the text. Targets
+        A segment is read from `history` tokens before its position on, or from the beginning of the text. Targets
         count from the position itself, for context - history tokens or to the end of the text; others are IGNORED.
         """
         first = np.maximum(rows - self.history, 0)

@@ -1,4 +1,4 @@
-"""A text file, or a folder of them, for language modelling."""
+"""A text file, or a folder of them, for language modeling."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +45,7 @@ class TextFile(RunningTextSettings):
         if not len(text):
             first = f" The first problem: {text.problems[0]}" if text.problems else ""
             raise RequestError(f"{path} holds no text.{first}")
-        text.notes.append("val and test: the end of the text, in its order")
+        text.notes.append("val and test: the end of the text, in order")
         cuts = (1 - self.val_fraction - self.test_fraction, 1 - self.test_fraction)
         return make_language_data(text, self, cuts=cuts, on_bad=on_bad)
 

@@ -30,7 +30,7 @@ class TextFolder(TextSettings, HoldOut, ConflictSettings):
     def load(self, *, on_bad: OnBad) -> Data:
         root = existing("root", self.root, what="folder")
         found = TextListing(root)
-        expected = f"Expected: {root}/CLASS/NAME.txt or {root}/train/CLASS/NAME.txt. For a table say dataset=text_csv."
+        expected = f"Expected: {root}/CLASS/NAME.txt or {root}/train/CLASS/NAME.txt. For a table use dataset=text_csv."
         # aclImdb has lists of addresses beside its class folders.
         files = class_files(
             found, root, suffixes=(".txt",), expected=expected, unlabeled=(_UNLABELED,), loose_are_bad=False

@@ -52,7 +52,7 @@ class TokenizerSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class TextSettings(TokenizerSettings):
-    """max_length: tokens a text is cut to."""
+    """max_length: tokens a text is truncated to."""
 
     max_length: int
 
@@ -64,7 +64,7 @@ class TextSettings(TokenizerSettings):
 @dataclass(frozen=True, kw_only=True)
 class PairSettings(TextSettings):
     """tokenizer: one kind for both sides, or {"source": ..., "target": ...}. shared_vocabulary: one vocabulary for both
-    languages. max_length: tokens a sentence is cut to, on both sides.
+    languages. max_length: tokens a sentence is truncated to, on both sides.
     """
 
     shared_vocabulary: bool
@@ -129,7 +129,7 @@ class DrawnTexts(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class RunningTextSettings(TokenizerSettings):
-    """context: tokens of a stretch in training."""
+    """context: tokens of a segment in training."""
 
     context: int
 

@@ -37,7 +37,7 @@ class TokenStore(Columns):
         return int((self.full > self.lengths).sum())
 
     def gather(self, rows: np.ndarray, max_length: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """These rows (B,), cut to max_length, as (B, T) int64 filled up with PAD, and their lengths (B,) int64."""
+        """These rows (B,), cut to max_length, as (B, T) int64 padded with PAD, and their lengths (B,) int64."""
         lengths = self.lengths[rows] if max_length is None else np.minimum(self.lengths[rows], max_length)
         padded = np.full((len(rows), int(lengths.max(initial=0))), PAD, dtype=np.int64)
         ends = np.cumsum(lengths)

@@ -70,7 +70,7 @@ class BoxTargets(NoTargets):
     background.
     """
 
-    copies = "images that are copies of another of the same split"
+    copies = "images that duplicate another in the same split"
 
     def __init__(
         self,
@@ -194,7 +194,7 @@ class BoxTargets(NoTargets):
         """Boxes clipped and repeated; images without boxes, ignored boxes, and classes that a split lacks."""
         counts = {
             "clipped at the edge of the image": self._clipped,
-            "given twice in one image, taken once": self._repeated,
+            "listed twice in one image, used once": self._repeated,
         }
         notes = [
             f"{len(places):,} box{'' if len(places) == 1 else 'es'} {what} ({places[0]})"

@@ -78,7 +78,7 @@ def cached_images(
     or uint16 with a pixel_range, as `decode_image` says.
 
     An entry belongs to the places, sizes and times of change of the files and to all settings, so that it is built
-    anew when one of them changes.
+    again when one of them changes.
 
     cache_bytes: what the entries of all datasets together may hold; the longest unused ones that nobody reads make
     room. 0 keeps nothing. Raises RunError when the folder cannot be written.

@@ -34,7 +34,7 @@ class Cifar(PublishedArrays):
         try:
             train, test = (publisher(root=str(folder), train=part) for part in (True, False))
         except RuntimeError as error:
-            ways = "" if self.root else ", or say dataset.download=true"
+            ways = "" if self.root else ", or set dataset.download=true"
             raise RequestError(
                 f"{self.name} is not in {folder}, or is damaged.\n"
                 f"Put {publisher.filename} into this folder (it is unpacked there){ways}."

@@ -109,7 +109,7 @@ class _CocoFile:
             elif not isinstance(image, int | str) or image not in unusable:
                 found.problems.append(Problem(place, f"there is no image {image!s:.40}"))
         if drawn:
-            found.notes.append(f"{self._path}: {counted(drawn, 'annotation')} without bbox; taken around the outline")
+            found.notes.append(f"{self._path}: {counted(drawn, 'annotation')} without bbox; computed from the outline")
 
     def _box(self, entry: Mapping[str, Any], place: str) -> Box:
         """Raises ValueError for what is wrong with it."""

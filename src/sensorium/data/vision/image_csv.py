@@ -17,7 +17,7 @@ class ImageCsv(ImageFileSettings, TableSettings, ConflictSettings):
     """
 
     task = "classification"
-    folder_hint = "For a folder of class folders say dataset=image_folder dataset.root=FOLDER."
+    folder_hint = "For a folder of class folders use dataset=image_folder dataset.root=FOLDER."
 
     path_column: str
     label_column: str

@@ -25,7 +25,7 @@ class ImageFolder(ImageFileSettings, ConflictSettings):
         root = image_root(self.root)
         found = ImageListing(root)
         expected = (
-            f"Expected: {root}/CLASS/IMAGE or {root}/train/CLASS/IMAGE. For a list of labels say dataset=image_csv."
+            f"Expected: {root}/CLASS/IMAGE or {root}/train/CLASS/IMAGE. For a list of labels use dataset=image_csv."
         )
         for path, label, split in class_files(found, root, suffixes=IMAGE_SUFFIXES, expected=expected):
             found.add(path, label, split=split)

@@ -87,7 +87,7 @@ def _listed(cell: str, separator: str) -> tuple[str, ...]:
         raise ValueError(f"an empty tag in {cell!r}")
     twice = [tag for tag, count in Counter(tags).items() if count > 1]
     if twice:
-        raise ValueError(f"tag {twice[0]!r} is there twice")
+        raise ValueError(f"tag {twice[0]!r} occurs twice")
     return tuple(tags)
 
 

@@ -137,7 +137,7 @@ class SceneInputs(ImageInputs):
         for path in self._sampled([found.paths[row] for row in usable.tolist()]):
             try:
                 gray.append(is_grey(path))
-            except UnreadableImage:  # a head that can be read before a body that cannot; told when all are decoded
+            except UnreadableImage:  # a head that can be read before a body that cannot; reported when all are decoded
                 continue
         return size, self._channels(gray)
 
@@ -188,7 +188,7 @@ def _probed(paths: Sequence[Path]) -> np.ndarray:
         try:
             with path.open("rb") as head:
                 return probe_size(head)
-        except (UnreadableImage, OSError):  # told when all are decoded
+        except (UnreadableImage, OSError):  # reported when all are decoded
             return 0, 0
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:

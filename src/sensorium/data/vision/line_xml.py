@@ -18,7 +18,7 @@ class UnreadableXml(ValueError):
 def read_xml(path: Path) -> ElementTree.Element:
     """The root element; each has its line number as an attribute. Raises UnreadableXml, OSError for a missing file.
 
-    A file that declares entities is refused: a few lines of them fill the memory, or name other files.
+    A file that declares entities is rejected: a few lines of them fill the memory, or name other files.
     """
     builder, parser = ElementTree.TreeBuilder(), expat.ParserCreate()
 

@@ -20,7 +20,7 @@ class ImageListing(Listing):
         self.paths: list[Path] = []
 
     def add(self, path: Path, target: Any, *, split: str = "", source: str = "", line: int = 0) -> None:
-        """An image, and what is to be predicted for it. split: train, val, test, or "" when nobody says. source, line:
+        """An image, and what is to be predicted for it. split: train, val, test, or "" when unknown. source, line:
         where it is written, for messages; "" takes the file itself.
         """
         self.paths.append(path)
@@ -54,5 +54,5 @@ def image_root(given: str | None, *, key: str = "root") -> Path:
     """The folder that dataset.KEY names. For a table, the RequestError says which dataset reads it."""
     hint = "Unpack it first, if it is an archive."
     if given is not None and Path(given).suffix.lower() in (".csv", ".tsv", ".txt"):
-        hint = f"For a list of files and labels say dataset=image_csv dataset.path={given}."
+        hint = f"For a list of files and labels use dataset=image_csv dataset.path={given}."
     return existing(key, given, what="folder", hint=hint)

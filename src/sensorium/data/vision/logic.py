@@ -1,8 +1,8 @@
 """Truth tables as data: two inputs that are false or true, and what a function of logic says of them.
 
 W. McCulloch and W. Pitts, "A logical calculus of the ideas immanent in nervous activity", Bulletin of Mathematical
-Biophysics 5, 1943: what nets of threshold units compute. M. Minsky and S. Papert, "Perceptrons", 1969: that one layer
-of weights cannot learn XOR, for no straight line parts its true inputs from its false ones.
+Biophysics 5, 1943: what networks of threshold units compute. M. Minsky and S. Papert, "Perceptrons", 1969: that one
+layer of weights cannot learn XOR, for no straight line parts its true inputs from its false ones.
 """
 
 from dataclasses import dataclass

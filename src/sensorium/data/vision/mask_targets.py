@@ -41,7 +41,7 @@ class MaskTargets(NoTargets):
     of the colors, else the numbers up to the largest in train.
     """
 
-    copies = "images that are copies of another of the same split"
+    copies = "images that duplicate another in the same split"
 
     def __init__(self, found: ImageListing, code: MaskCode, *, class_names: Sequence[str] | None) -> None:
         self._found, self._code, self._given = found, code, class_names
@@ -111,18 +111,18 @@ class MaskTargets(NoTargets):
             others = [n for n in np.flatnonzero(counts[:, :VOID].any(axis=0)).tolist() if n not in self._code.ignored]
             raise RequestError(
                 f"{source}: the masks hold {' and '.join(map(str, [*others, VOID]))}, and {VOID} is ignored, as in"
-                f" Pascal VOC: nothing is left to tell apart.\nIf {VOID} is a class, name the colors:"
+                f" Pascal VOC: fewer than two classes remain.\nIf {VOID} is a class, name the colors:"
                 f" dataset.colours='{{background: [0,0,0], object: [255,255,255]}}'."
             )
         if not 2 <= len(names) <= MOST_CLASSES:
             told = listing(names, limit=10) or "none"
             raise RequestError(
-                f"{source} has {len(names)} classes of pixels ({told}); 2 to {MOST_CLASSES} can be.{first}"
+                f"{source} has {len(names)} classes of pixels ({told}); allowed are 2 to {MOST_CLASSES}.{first}"
             )
         if there < 2:
             only = listing([name for name, pixels in zip(names, found, strict=True) if pixels]) or "no class at all"
             raise RequestError(
-                f"{source}: the masks of train have pixels of {only} only; there is nothing to tell apart.{first}"
+                f"{source}: the masks of train have pixels of {only} only; at least two classes are needed.{first}"
             )
 
     def columns(self, rows: np.ndarray) -> dict[str, Any]:
@@ -145,7 +145,7 @@ class MaskTargets(NoTargets):
         for split, of in rows.items():
             counts = self._counts[of][:, numbers]
             if void := int((counts.sum(axis=1) == 0).sum()):
-                notes.append(f"{split}: {counted(void, 'mask')} without a labeled pixel, from which nothing is learned")
+                notes.append(f"{split}: {counted(void, 'mask')} without a labeled pixel, not used by the loss")
             lacking = [name for name, pixels in zip(self._names, counts.sum(axis=0), strict=True) if not pixels]
             if lacking:
                 notes.append(f"{split} has no pixels of: {listing(lacking, limit=10)}")

@@ -76,7 +76,7 @@ class Mnist(PublishedArrays):
                 variant.publisher(root=str(kept), download=True)
             found = _first_complete(folders)
         if found is None:
-            ways = "" if self.root else f"{variant.hint}, or say dataset.download=true"
+            ways = "" if self.root else f"{variant.hint}, or set dataset.download=true"
             raise RequestError(
                 f"{self.name} is not in {' or '.join(str(folder) for folder in folders[: len(folders) // 2])}.\n"
                 f"Put {', '.join(f'{file}.gz' for file in _FILES)} into {self.root or kept}{ways}."

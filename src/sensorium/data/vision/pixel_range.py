@@ -44,7 +44,7 @@ def parse_range(value: PixelRangeSetting, key: str = _KEY) -> PixelRange | None:
 
 
 def range_of(setting: PixelRangeSetting, paths: Sequence[Path]) -> tuple[PixelRange | None, list[str]]:
-    """The range for images of which these are a sample, and what is to be said about it.
+    """The range for images of which these are a sample, and notes about it.
 
     None where images are brought to 8 bits, each kind by its full range: as asked, or because none has more.
     """

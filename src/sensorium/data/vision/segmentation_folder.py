@@ -98,7 +98,7 @@ def _by_stem(found: ImageListing, folder: Path) -> dict[str, Path]:
             others.append(path)
             continue
         if path.stem in paths:
-            what = f"there is {paths[path.stem].name} too; it is unclear which counts"
+            what = f"{paths[path.stem].name} exists too; it is ambiguous which to use"
             found.problems.append(Problem(str(path), what))
         paths.setdefault(path.stem, path)
     note_others(found, folder, others)

@@ -34,7 +34,7 @@ class ImageColumns(Columns):
         return from_pixels(self.images.read(rows))
 
     def displayed(self, rows: np.ndarray) -> np.ndarray:
-        """The images at these rows as a person can see them: (B,) -> (B, C, H, W) uint8."""
+        """The images at these rows as displayed: (B,) -> (B, C, H, W) uint8."""
         return eight_bits(self.images.read(rows))
 
 

@@ -75,7 +75,7 @@ def _box(element: Element, path: Path) -> Box | Problem:
         left, top, right, bottom = (float(word) for word in words)
     except ValueError:
         return Problem(place, f"box with a value that is not a number ({written})")
-    # The first pixel begins at 0. A box from a pixel to the same one is meant to be empty by nobody, but drawn so.
+    # The first pixel begins at 0. A box from a pixel to the same one is never meant to be empty, but drawn so.
     corners = (left - (right > left), top - (bottom > top), right, bottom)
     difficult = (element.findtext("difficult") or "").strip() == "1"
     return Box(place, label, corners, written, difficult)

@@ -59,7 +59,7 @@ def _listed_stems(root: Path, kind: str, annotated: Path) -> tuple[list[Listed],
     if not splits and "trainval" not in lists:
         stems = sorted({path.stem for path in annotated.iterdir() if path.is_file() and visible(path.name)})
         where = root / "ImageSets" / kind
-        notes = [f"{where} has no lists of train, val and test; all of {annotated.name} is divided"]
+        notes = [f"{where} has no lists of train, val and test; all of {annotated.name} is split"]
         return [Listed(stem, "", str(annotated / stem)) for stem in stems], notes
     notes = []
     if "train" not in splits:

@@ -144,7 +144,7 @@ def _labels_of(image: Path) -> Path:
 
 
 def _folders(root: Path, found: ImageListing) -> list[tuple[str, Path, Path]]:
-    """Split, folder of images, folder of labels; split "" where nobody says."""
+    """Split, folder of images, folder of labels; split "" where unknown."""
     expected = f"Expected: {root}/images/train/IMAGE and {root}/labels/train/NAME.txt."
     if (root / "images").is_dir():
         folders, found.notes = split_folders(root / "images", expected=expected)
@@ -224,5 +224,5 @@ def _class_names(root: Path, about: Mapping[str, Any]) -> list[str]:
             return [line.strip() for line in lines if line.strip()]
     raise RequestError(
         f"{root} has no data.yaml or classes.txt that names the classes.\n"
-        "Say dataset.class_names=[NAME,NAME], in the order of their numbers."
+        "Set dataset.class_names=[NAME,NAME], in the order of their numbers."
     )

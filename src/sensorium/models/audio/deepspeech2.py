@@ -1,9 +1,9 @@
 """Convolutions over time and frequency, recurrent layers in both directions, characters by CTC.
 
 D. Amodei et al., "Deep Speech 2: end-to-end speech recognition in English and Mandarin", 2015, arXiv 1512.02595: two
-convolutions with strides, whose kernels are long in time, then stacked GRU layers, with normalisation before each.
+convolutions with strides, whose kernels are long in time, then stacked GRU layers, with normalization before each.
 
-What differs: layer normalisation over each frame in place of batch normalisation over the sequences, so that no
+What differs: layer normalization over each frame in place of batch normalization over the sequences, so that no
 utterance depends on the others of its batch or on their padding, in training neither; both directions of a layer stand
 side by side instead of being added; kernels are scaled to 40 mel bands (a quarter of the features and 110 and 210 ms,
 as in the paper's); 3 recurrent layers of 160 instead of 7 of 1,280; dropout.
@@ -20,7 +20,7 @@ from sensorium.nn.subsampling import TimeFrequencyConv, subsampled
 
 
 class NormalisedConv(nn.Module):
-    """A convolution over time and frequency, layer normalisation of each frame, ReLU.
+    """A convolution over time and frequency, layer normalization of each frame, ReLU.
 
     num_features: of the input. kernel_size, stride: (time, frequency); kernels are odd.
     """
@@ -48,7 +48,7 @@ class NormalisedConv(nn.Module):
 
 
 class NormalisedRecurrent(nn.Module):
-    """Layer normalisation, dropout of the same features at every frame, and one recurrent layer."""
+    """Layer normalization, dropout of the same features at every frame, and one recurrent layer."""
 
     def __init__(self, *, cell: str, input_size: int, hidden_size: int, dropout: float) -> None:
         super().__init__()

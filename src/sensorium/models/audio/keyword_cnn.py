@@ -2,7 +2,7 @@
 
 B. Kim et al., "Broadcasted residual learning for efficient keyword spotting", 2021, arXiv 2106.04140 (BC-ResNet): a
 block convolves over frequency, averages the frequencies away, convolves over time, and adds the result to every
-frequency; after the convolution over frequency each of a few bands is normalised by itself (S. Chang et al.,
+frequency; after the convolution over frequency each of a few bands is normalized by itself (S. Chang et al.,
 "SubSpectral normalization for neural audio data processing", 2021, arXiv 2103.13620).
 
 Why this and not plain 3x3 convolutions (R. Tang and J. Lin, "Deep residual learning for small-footprint keyword
@@ -10,7 +10,7 @@ spotting", 2018, arXiv 1710.10361): it has fewer weights, and what looks along t
 small here.
 
 What differs: the first convolution halves the frames as well as the frequencies, and stages have one block each, at the
-paper's width of 3. There is no dropout by default. Normalisation takes its statistics from valid frames only. With
+paper's width of 3. There is no dropout by default. Normalization takes its statistics from valid frames only. With
 stride_time=1, depths [2,2,4,4], a width of 1 to 8 and a dropout of 0.1 it is the paper's network.
 """
 
@@ -41,12 +41,12 @@ class Frames(NamedTuple):
 
 
 class MaskedNorm(nn.Module):
-    """Batch normalisation (Ioffe and Szegedy 2015, arXiv 1502.03167) over valid frames, each frequency band by itself.
+    """Batch normalization (Ioffe and Szegedy 2015, arXiv 1502.03167) over valid frames, each frequency band by itself.
 
     As `nn.BatchNorm2d` where nothing is padding and there is one band. Its input is zero at padding, and so is what it
     returns.
 
-    bands: how many groups of neighbouring frequencies have statistics of their own; divides F.
+    bands: how many groups of neighboring frequencies have statistics of their own; divides F.
     """
 
     running_mean: Tensor

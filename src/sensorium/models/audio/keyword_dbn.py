@@ -51,7 +51,7 @@ class KeywordDBN(nn.Module):
     def initialize(self, features: Tensor, lengths: Tensor) -> None:
         """Train the layers one by one on training recordings, without labels, before the first step.
 
-        features: (N, T, F) normalised as in training; lengths: (N,). A few thousand recordings are enough.
+        features: (N, T, F) normalized as in training; lengths: (N,). A few thousand recordings are enough.
         """
         examples = stretched(features, lengths, self.frames).flatten(1)
         self.stack.pretrain(examples, epochs=self.pretrain_epochs, learning_rate=self.pretrain_lr)
@@ -62,7 +62,7 @@ class KeywordDBN(nn.Module):
 
 
 def stretched(features: Tensor, lengths: Tensor, frames: int) -> Tensor:
-    """(B, T, F) -> (B, frames, F): each row from its first to its last valid frame, linear between neighbours."""
+    """(B, T, F) -> (B, frames, F): each row from its first to its last valid frame, linear between neighbors."""
     place = torch.linspace(0, 1, frames, device=features.device) * (lengths[:, None] - 1)  # (B, frames)
     before = place.long()
     after = torch.minimum(before + 1, lengths[:, None] - 1)

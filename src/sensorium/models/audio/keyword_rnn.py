@@ -4,7 +4,7 @@ S. Hochreiter and J. Schmidhuber, "Long short-term memory", 1997; in both direct
 2005. For commands: D. de Andrade et al., "A neural attention model for speech command recognition", 2018, arXiv
 1808.08929, which pools the outputs by attention.
 
-What differs: neighbouring frames are read side by side instead of through convolutions, which halves the steps; the
+What differs: neighboring frames are read side by side instead of through convolutions, which halves the steps; the
 attention's query is learned, not taken from the middle of the recording (`nn/pooling.py`).
 """
 

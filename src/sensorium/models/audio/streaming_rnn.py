@@ -4,7 +4,7 @@ D. Amodei et al., "Deep Speech 2", 2015, arXiv 1512.02595, section 3.7, and C. W
 for unidirectional recurrent neural networks", 2016: above one-way recurrent layers, each feature of a frame becomes a
 weighted sum of itself and of the same feature in the next few frames. Trained with CTC, whose blank is token 0.
 
-What differs: LSTM layers, no batch normalisation; frames are first put side by side, as in `deep_rnn`, for the same
+What differs: LSTM layers, no batch normalization; frames are first put side by side, as in `deep_rnn`, for the same
 reasons and with the same factor.
 
 How far it lags behind the sound: with frames of 10 ms, 3 in one and 8 of those ahead, 260 ms at most, besides the time
@@ -100,7 +100,7 @@ class StreamingRNN(nn.Module):
         """Goes on listening; returns the log-probabilities (B, t', V) that are now certain, and the next state.
 
         features: (B, t, F), the next t frames of B sounds that began together; t may be 0, and so may t'. state: what
-        the call before returned; None at the beginning. All that is returned until `flush`, one behind the other, is
+        the call before returned; None at the beginning. All that is returned until `flush`, one after another, is
         what `forward` says of the whole.
         """
         if state is None:

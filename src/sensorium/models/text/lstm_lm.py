@@ -6,7 +6,7 @@ before the first layer, between layers and after the last; hidden-to-hidden weig
 the output layer is the embedding again (O. Press and L. Wolf 2017, arXiv 1608.05859).
 
 What differs: all layers have one width, and where that is not the embedding's, a linear layer leads back to it before
-the tied output (the paper narrows the last LSTM instead). `cell="gru"` takes GRU layers. The paper's optimiser, its
+the tied output (the paper narrows the last LSTM instead). `cell="gru"` takes GRU layers. The paper's optimizer, its
 penalties on activations and the changing length of its chunks belong to training, not to the network.
 """
 
@@ -27,7 +27,7 @@ class LSTMLanguageModel(nn.Module):
     Raises RequestError for an unknown cell.
     """
 
-    carries_state = True  # training goes on from the state after the chunk before
+    carries_state = True  # training continues from the state after the chunk before
 
     def __init__(
         self,

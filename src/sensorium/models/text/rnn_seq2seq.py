@@ -163,7 +163,7 @@ class RNNSeq2Seq(nn.Module):
 
         query: (N, U, hidden_size). coverage: (N, S).
 
-        Rows that share a source stand one behind the other in time while they look.
+        Rows that share a source stand one after another in time while they look.
         """
         keys, values, mask = memory
         shape, sources = query.shape[:2], len(keys)
@@ -181,10 +181,10 @@ def _check(attention: str, input_feeding: bool, coverage: bool) -> None:
         raise unknown("attention", attention, ATTENTIONS)
     if attention == "bahdanau" and input_feeding:
         raise RequestError(
-            "input_feeding=true belongs to attention=luong; the decoder of attention=bahdanau always reads what it "
-            "looked at.\nLeave input_feeding out."
+            "input_feeding=true belongs to attention=luong; the decoder of attention=bahdanau always reads its "
+            "attention context.\nOmit input_feeding."
         )
     if coverage and attention == "luong" and not input_feeding:
         raise RequestError(
-            "coverage=true needs a decoder that goes step by step.\nAdd input_feeding=true, or take attention=bahdanau."
+            "coverage=true needs a step-by-step decoder.\nAdd input_feeding=true, or use attention=bahdanau."
         )

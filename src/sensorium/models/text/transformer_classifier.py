@@ -3,9 +3,9 @@
 A. Vaswani et al., "Attention is all you need", 2017, arXiv 1706.03762: embeddings times the root of the width plus
 sinusoids of the position, then layers of attention and of two linear layers on each word.
 
-What differs: layer normalisation stands before each part, which trains without a warm-up (R. Xiong et al. 2020, arXiv
-2002.04745); GELU instead of ReLU; sinusoids are made for the length at hand, so that a text may be of any length, at a
-cost that grows with its square; far smaller than the paper's, as labelled texts are few.
+What differs: layer normalization stands before each sublayer, which trains without a warm-up (R. Xiong et al. 2020,
+arXiv 2002.04745); GELU instead of ReLU; sinusoids are made for the length at hand, so that a text may be of any length,
+at a cost that grows with its square; far smaller than the paper's, as labeled texts are few.
 """
 
 import math

@@ -1,7 +1,7 @@
 """A transformer language model that sees only earlier tokens.
 
 A. Radford et al., "Language models are unsupervised multitask learners", 2019 (GPT-2): blocks of causal attention and
-two layers on each token, normalised before each part, the output layer tied to the embedding.
+two layers on each token, normalized before each sublayer, the output layer tied to the embedding.
 
 What differs: positions are rotary (J. Su et al. 2021, arXiv 2104.09864), not learned. They depend on distances alone,
 which a small training set teaches sooner than one vector for every place, and they cost no parameters. Attention
@@ -33,7 +33,7 @@ class TransformerLanguageModel(nn.Module):
     Raises RequestError when width does not divide into heads of an even size, and for a context below 2.
     """
 
-    carries_state = False  # training begins each chunk anew; a full state would only be read again
+    carries_state = False  # training begins each chunk again; a full state would only be read again
 
     def __init__(
         self,

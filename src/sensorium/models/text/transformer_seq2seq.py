@@ -4,10 +4,10 @@ A. Vaswani et al., "Attention is all you need", 2017, arXiv 1706.03762: blocks o
 causal attention and attention to the source over the target, sinusoidal positions, embeddings times the root of their
 width and tied to the output layer.
 
-What differs: normalisation stands before each part and once at the end of each stack, which trains without a careful
-warm-up (R. Xiong et al. 2020, arXiv 2002.04745); GELU instead of ReLU; sizes are for corpora of some ten thousand
-sentences (the paper's base: width 512, depth 6, heads 8, hidden 2048). Keys and values of what was written stay in the
-state, so that decoding reads one token at a time.
+What differs: normalization stands before each sublayer and once at the end of each stack, which trains without a
+careful warm-up (R. Xiong et al. 2020, arXiv 2002.04745); GELU instead of ReLU; sizes are for corpora of some ten
+thousand sentences (the paper's base: width 512, depth 6, heads 8, hidden 2048). Keys and values of what was written
+stay in the state, so that decoding reads one token at a time.
 """
 
 import math

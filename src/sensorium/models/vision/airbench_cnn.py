@@ -2,13 +2,13 @@
 
 K. Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU", 2024, arXiv 2404.00498, section 3 and appendix A:
 a 2x2 convolution that whitens patches (frozen weights, trained bias), three groups of two 3x3 convolutions with batch
-normalisation and GELU, a pooling in each group, max pooling to one pixel, and logits scaled by 1/9. Normalisation has
+normalization and GELU, a pooling in each group, max pooling to one pixel, and logits scaled by 1/9. Normalization has
 a trained bias and no trained scale; convolutions start as the identity on their first channels (Dirac).
 
 What differs: the last pooling takes whatever is left of the image (3x3 at 28x28 and 32x32, as in the paper), so
-larger images work too; batch normalisation keeps PyTorch's epsilon. The paper's training (alternating flip,
+larger images work too; batch normalization keeps PyTorch's epsilon. The paper's training (alternating flip,
 lookahead, a larger learning rate for biases) belongs to a recipe, not to the network; of its averaging over several
-views when evaluating, the mirror image is here (`mirrored`).
+views when evaluating, the horizontal flip is here (`mirrored`).
 
 `initialize` sets the whitening from training images, as the paper does from 5000. Without it the first layer is
 the identity on each patch and its negative: a network that works, and learns more slowly.
@@ -54,7 +54,7 @@ class WhiteningConv(nn.Module):
 
 
 class ConvGroup(nn.Module):
-    """Convolution, pooling to half the size, convolution; each normalised and followed by GELU."""
+    """Convolution, pooling to half the size, convolution; each normalized and followed by GELU."""
 
     def __init__(self, *, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class AirbenchCNN(nn.Module):
     def initialize(self, images: Tensor) -> None:
         """Set the frozen whitening filters from training images, before the first step.
 
-        images: (N, C, H, W) normalised as in training; a few thousand are enough.
+        images: (N, C, H, W) normalized as in training; a few thousand are enough.
         """
         self.whitening.initialize(images)
 

@@ -4,7 +4,7 @@ K. He, X. Zhang, S. Ren and J. Sun, "Deep residual learning for image recognitio
 section 4.2: depth 6n+2, three stages of n blocks with 16, 32 and 64 channels, no pooling but the last average.
 Shortcuts are the paper's option A for CIFAR, without parameters: every second pixel, missing channels zero.
 
-What differs: the last batch normalisation of each block starts with weight zero, so that every block starts as the
+What differs: the last batch normalization of each block starts with weight zero, so that every block starts as the
 identity (Goyal et al. 2017, arXiv 1706.02677, section 5.1).
 """
 

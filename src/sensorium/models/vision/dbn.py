@@ -1,7 +1,7 @@
 """A deep belief network: layers of sigmoids whose weights start from restricted Boltzmann machines.
 
-G. Hinton, S. Osindero and Y. Teh, "A fast learning algorithm for deep belief nets", 2006; pixels are real numbers, as
-in G. Hinton, "A practical guide to training restricted Boltzmann machines", 2010, section 13.2 (`nn/rbm.py`).
+G. Hinton, S. Osindero and Y. Teh, "A fast learning algorithm for deep belief nets", 2006; pixels are real numbers,
+as in G. Hinton, "A practical guide to training restricted Boltzmann machines", 2010, section 13.2 (`nn/rbm.py`).
 
 What differs: after the layer-by-layer training, which sees no labels, the network is trained with them by
 backpropagation, as in G. Hinton and R. Salakhutdinov, "Reducing the dimensionality of data with neural networks",
@@ -47,7 +47,7 @@ class DeepBeliefNet(nn.Module):
     def initialize(self, images: Tensor) -> None:
         """Train the layers one by one on training images, without labels, before the first step.
 
-        images: (N, C, H, W) normalised as in training; a few thousand are enough.
+        images: (N, C, H, W) normalized as in training; a few thousand are enough.
         """
         self.stack.pretrain(images.flatten(1), epochs=self.pretrain_epochs, learning_rate=self.pretrain_lr)
 

@@ -2,7 +2,7 @@
 
 D. Rumelhart, G. Hinton and R. Williams, "Learning representations by back-propagating errors", Nature 323, 1986.
 
-What differs: ReLU instead of the sigmoid, He's initialisation, and dropout where asked for (Srivastava et al. 2014).
+What differs: ReLU instead of the sigmoid, He's initialization, and dropout where asked for (Srivastava et al. 2014).
 """
 
 from collections.abc import Sequence

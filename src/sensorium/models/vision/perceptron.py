@@ -3,8 +3,8 @@
 F. Rosenblatt, "The perceptron: a probabilistic model for information storage and organization in the brain",
 Psychological Review 65(6), 1958.
 
-What differs: one unit for each class instead of one that says yes or no, and no layer of random wires before it. With
-`optimizer=rosenblatt` every unit learns by his rule of error correction; on cross-entropy, which every other optimiser
+What differs: one unit for each class instead of a binary one, and no layer of random wires before it. With
+`optimizer=rosenblatt` every unit learns by his rule of error correction; on cross-entropy, which every other optimizer
 gets, this is logistic regression.
 """
 

@@ -1,13 +1,13 @@
 """A small single-stage detector that learns from scratch on a CPU.
 
-Every cell of a fine map says, for each class, whether it is the middle of a thing, and how far the thing's sides are:
-Z. Liu, T. Zheng, G. Xu, Z. Yang, H. Liu and D. Cai, "Training-time-friendly network for real-time object detection"
-(TTFNet), 2019, arXiv 1909.00700, on the heat maps of X. Zhou, D. Wang and P. Kraehenbuehl, "Objects as points"
-(CenterNet), 2019, arXiv 1904.07850, and the distances of Z. Tian et al., "FCOS", 2019, arXiv 1904.01355.
+Every cell of a fine map says, for each class, whether it is the center of an object, and how far the object's sides
+are: Z. Liu, T. Zheng, G. Xu, Z. Yang, H. Liu and D. Cai, "Training-time-friendly network for real-time object
+detection" (TTFNet), 2019, arXiv 1909.00700, on the heat maps of X. Zhou, D. Wang and P. Kraehenbuehl, "Objects as
+points" (CenterNet), 2019, arXiv 1904.07850, and the distances of Z. Tian et al., "FCOS", 2019, arXiv 1904.01355.
 
-What differs: a residual net of our own, joined by lateral sums (Lin et al. 2017, arXiv 1612.03144) instead of
+What differs: a residual network of our own, joined by lateral sums (Lin et al. 2017, arXiv 1612.03144) instead of
 deformable convolutions; one Gaussian serves both losses; every box weighs alike; the distances are exponentials; a
-loose non-maximum suppression takes away what neighbouring peaks find twice.
+loose non-maximum suppression takes away what neighboring peaks find twice.
 """
 
 import math
@@ -33,7 +33,7 @@ BOX_WEIGHT = 2.0  # of the loss of the sides beside that of the heat maps
 
 
 class SceneTargets(NamedTuple):
-    """What the cells of a batch are to say.
+    """The targets of the cells of a batch.
 
     heat: (B, K, h, w) from 0 to 1, 1 at the middle of a box, the difficult ones too. middles: (B, K, h, w) bool, of
     boxes to learn. boxes: (B, h, w, 4) pixels, of the smallest box that a cell belongs to. weights: (B, h, w), whose
@@ -73,7 +73,7 @@ def _stage(*, in_channels: int, out_channels: int, blocks: int) -> nn.Sequential
 
 
 class Head(nn.Module):
-    """What a cell says of classes and sides, in float32: few numbers, for which half the digits would save nothing."""
+    """A cell's scores and sides, in float32: few numbers, for which half the digits would save nothing."""
 
     def __init__(self, *, channels: int, num_classes: int) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class Head(nn.Module):
 
 class SceneDetector(nn.Module, Detector):
     """width: channels of the first stage; cost grows with its square. blocks: of each of the four stages. stride:
-    pixels of a cell, 4 for things from about 8 pixels, or 8, which is faster. score_threshold: what scores less is not
+    pixels of a cell, 4 for objects from about 8 pixels, or 8, which is faster. score_threshold: what scores less is not
     found. nms_threshold: overlap from which the weaker of two boxes of a class is dropped. max_detections: boxes of a
     image at most.
 
@@ -195,7 +195,7 @@ class SceneDetector(nn.Module, Detector):
 
 
 def assign(targets: Boxes, *, shape: torch.Size, stride: int) -> SceneTargets:
-    """What each cell is to say of the boxes in the images. shape: (B, K, h, w) of the maps."""
+    """The target of each cell for the boxes in the images. shape: (B, K, h, w) of the maps."""
     batch, _, height, width = shape
     boxes, labels = targets.boxes.float(), targets.labels
     if labels.shape[1] == 0:  # not one box in the batch

@@ -1,7 +1,7 @@
 """A small convolutional network: the default, good on small images in a minute on a CPU.
 
 No paper of its own. The shape is VGG's (Simonyan and Zisserman 2015, arXiv 1409.1556): stages of 3x3 convolutions
-whose width doubles where the image halves, here three stages of 1, 2 and 2 convolutions with batch normalisation,
+whose width doubles where the image halves, here three stages of 1, 2 and 2 convolutions with batch normalization,
 a global average at the end (Lin et al. 2014, arXiv 1312.4400) and dropout before the last layer.
 
 One channel at 28x28, width 20: 109,510 parameters with ten classes, 17 million FLOPs (a multiply-add is two).

@@ -4,7 +4,7 @@ E. Neftci, H. Mostafa and F. Zenke, "Surrogate gradient learning in spiking neur
 Magazine 36(6), 2019, arXiv 1901.09948; see `sensorium.nn.spiking` for the neuron.
 
 The image is a constant current into the first layer for a number of steps, so brightness becomes a rate of spikes
-("direct encoding": N. Rathi and K. Roy, "DIET-SNN", 2020, arXiv 2008.03658). Convolutions are normalised over batch
+("direct encoding": N. Rathi and K. Roy, "DIET-SNN", 2020, arXiv 2008.03658). Convolutions are normalized over batch
 and steps together (H. Zheng et al., "Going deeper with directly-trained larger spiking neural networks", 2020, arXiv
 2011.05280), and logits come from the rates of the last layer. Pooling takes the maximum: a pool fires if one of its
 neurons does, and everything between the layers stays 0 or 1.
@@ -22,7 +22,7 @@ from sensorium.nn.spiking import LeakyIntegrateAndFire
 
 
 class SpikingConv(nn.Module):
-    """3x3 convolution, normalisation, neurons, and a maximum over 2x2 of their spikes where asked for."""
+    """3x3 convolution, normalization, neurons, and a maximum over 2x2 of their spikes where asked for."""
 
     def __init__(
         self, *, in_channels: int, out_channels: int, pool: bool, decay: float, threshold: float, slope: float

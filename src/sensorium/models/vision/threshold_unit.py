@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sensorium.errors import RequestError, unknown
 
-CERTAIN = 100.0  # logit of the class that the unit says: its probability is then 1 to the last digit
+CERTAIN = 100.0  # logit of the class that the unit predicts: its probability is then 1 to the last digit
 
 
 class Wiring(NamedTuple):
@@ -50,8 +50,8 @@ class ThresholdUnit(nn.Module):
         inputs = in_channels * image_size[0] * image_size[1]
         if (inputs, num_classes) != (2, 2):
             raise RequestError(
-                f"A threshold unit takes two inputs and says one of two classes, not {inputs:,} and {num_classes:,}.\n"
-                "Take dataset=logic."
+                f"A threshold unit takes two inputs and predicts two classes, not {inputs:,} and {num_classes:,}.\n"
+                "Use dataset=logic."
             )
         if function not in FUNCTIONS:
             raise unknown("function of one threshold unit (model.function)", str(function), FUNCTIONS)

@@ -69,7 +69,7 @@ def _build(name: str, in_channels: int, image_size: tuple[int, int], pretrained:
         if not pretrained:
             raise
         raise RequestError(
-            f"The published weights of timm's {name} could not be had: {error}.\n"
+            f"The published weights of timm's {name} could not be downloaded: {error}.\n"
             f"Fetch them where there is a network ('hf download timm/{name}') and copy that computer's "
-            "~/.cache/huggingface here, or say model.pretrained=false."
+            "~/.cache/huggingface here, or set model.pretrained=false."
         ) from error

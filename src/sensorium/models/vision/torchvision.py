@@ -5,7 +5,7 @@ The networks are torchvision's own, each with its paper: https://docs.pytorch.or
 What differs: the first convolution takes as many channels as the data has; the last layer is new and lives under
 `head`; blocks of ResNets start as the identity; Inception and GoogLeNet come without their auxiliary classifiers.
 For images of at most 64 pixels, networks made for 224 lose the start that shrinks them: the first convolution
-steps by one pixel with a kernel of at most 3x3, and a max pooling right behind it is left out. (The patches of a
+steps by one pixel with a kernel of at most 3x3, and a max pooling right behind it is omitted. (The patches of a
 vision transformer are not a start of this kind and stay.) SqueezeNet averages before its last layer, not after.
 """
 
@@ -58,7 +58,7 @@ def _family(name: str) -> str:
 
 
 def _options(name: str, image_size: tuple[int, int]) -> dict[str, Any]:
-    """What the builder of this family needs to be told; a RequestError for a size it cannot take."""
+    """What the builder of this family needs; a RequestError for a size it cannot take."""
     height, width = image_size
     family = _family(name)
     if family == "resnet":
@@ -120,8 +120,8 @@ def unreachable(name: str, weights: Any, error: Exception) -> RequestError:
     """For published weights that could not be fetched: what to fetch, and where it belongs."""
     file = f"{torch.hub.get_dir()}/checkpoints/{weights.url.rsplit('/', 1)[-1]}"
     return RequestError(
-        f"The published weights of {name} could not be had: {error}.\n"
-        f"Fetch {weights.url} where there is a network and put it at {file}, or say model.pretrained=false."
+        f"The published weights of {name} could not be downloaded: {error}.\n"
+        f"Fetch {weights.url} where there is a network and put it at {file}, or set model.pretrained=false."
     )
 
 
@@ -141,7 +141,7 @@ def _cut_head(network: nn.Module) -> int:
 def adapt_stem(network: nn.Module, *, name: str, in_channels: int, small: bool, keep: bool) -> None:
     """Fit the first convolution to the channels and, for small images, stop it and the next pooling from shrinking.
 
-    keep: carry the weights over, else start anew with He's.
+    keep: carry the weights over, else start again with He's.
     """
     path, conv = next((path, layer) for path, layer in network.named_modules() if isinstance(layer, nn.Conv2d))
     small = small and conv.stride[0] > 1 and _family(name) != "vision_transformer"

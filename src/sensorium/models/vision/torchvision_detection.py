@@ -4,7 +4,7 @@ The networks are torchvision's own: https://docs.pytorch.org/vision/stable/model
 al. 2016, arXiv 1512.02325, in the form of M. Sandler et al. 2018, arXiv 1801.04381. Faster R-CNN: S. Ren et al. 2015,
 arXiv 1506.01497. FCOS: Z. Tian et al. 2019, arXiv 1904.01355. RetinaNet: T.-Y. Lin et al. 2017, arXiv 1708.02002.
 
-What differs: images come as they are, neither scaled nor normalised once more; a gray one is repeated for all three
+What differs: images come as they are, neither scaled nor normalized once more; a gray one is repeated for all three
 channels; anchors are made for images of 800 pixels and shrink with smaller ones; the MobileNet of Faster R-CNN hands
 on cells of 8, 16 and 32 pixels instead of 32 alone, and fewer proposals are looked at, which small images allow;
 boxes and losses are computed in float32; all that scores at least score_threshold is kept, for the mean average
@@ -30,7 +30,7 @@ FULL_SIZE = 800  # pixels of the longer side that torchvision's anchors are made
 
 
 class _AsTheyAre(nn.Module):
-    """In the place of torchvision's transform, which scales and normalises: the data has done both."""
+    """Instead of torchvision's transform, which scales and normalizes: the data has done both."""
 
     def forward(self, images: Tensor, targets: Any = None) -> tuple[ImageList, Any]:
         """images: (B, 3, H, W)."""
@@ -70,7 +70,7 @@ class TorchvisionDetector(nn.Module, Detector):
     def forward(self, images: Tensor, targets: Boxes | None = None) -> dict[str, Tensor] | list[dict[str, Tensor]]:
         """images: (B, C, H, W) -> B dicts of boxes (N, 4) in pixels, labels (N,) and scores (N,), the best first.
 
-        With targets: the losses that `loss_names` lists, (), in training mode. Difficult boxes are left out.
+        With targets: the losses that `loss_names` lists, (), in training mode. Difficult boxes are omitted.
         """
         (detector,) = self._detector
         detector.training = self.training
@@ -81,7 +81,7 @@ class TorchvisionDetector(nn.Module, Detector):
         return [one | {"boxes": one["boxes"].float(), "labels": one["labels"] - self.background} for one in found]
 
     def _as_torchvision(self, targets: Boxes) -> list[dict[str, Tensor]]:
-        """The boxes of each image that are there, that are to be learnt and that have an area."""
+        """The boxes of each image that are there, that are to be learned and that have an area."""
         sides = targets.boxes[:, :, 2:] - targets.boxes[:, :, :2]
         learnt = (targets.labels != IGNORED) & ~targets.difficult & (sides > 0).all(2)
         rows = zip(targets.boxes.float(), targets.labels + self.background, learnt, strict=True)
@@ -89,7 +89,7 @@ class TorchvisionDetector(nn.Module, Detector):
 
 
 def _in_float32(module: nn.Module, inputs: Any, output: Any) -> Any:
-    """Where things are: half the digits would move anchors and boxes by pixels."""
+    """Where objects are: half the digits would move anchors and boxes by pixels."""
     if isinstance(output, Tensor):
         return output.float()
     if isinstance(output, Mapping):

@@ -93,7 +93,7 @@ class _JoinedNeck(nn.Module):
 
 
 class _PooledNorm(nn.BatchNorm2d):
-    """Batch normalisation of one position an image, of which a single image has no variance: running values then."""
+    """Batch normalization of one position an image, of which a single image has no variance: running values then."""
 
     @classmethod
     def like(cls, norm: nn.BatchNorm2d) -> "_PooledNorm":

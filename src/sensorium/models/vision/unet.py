@@ -3,7 +3,7 @@
 O. Ronneberger, P. Fischer and T. Brox, "U-Net: Convolutional networks for biomedical image segmentation", MICCAI 2015,
 arXiv 1505.04597, figure 1.
 
-What differs: convolutions are padded, so that the image keeps its size, and normalised by batch; blocks may be
+What differs: convolutions are padded, so that the image keeps its size, and normalized by batch; blocks may be
 residual; above the first level there may be a thin one, of one convolution each way and half as many channels, so that
 the first one works on half an image at a quarter of the cost. Images of any size: a half is rounded up, and what
 comes back a pixel too large is cut. So nothing is ever filled up but the borders of convolutions, with zeros.
@@ -58,8 +58,8 @@ class UNet(nn.Module, Segmenter):
 
     depth: how often the image is halved below the first level. thin: a level of half the channels and half the
     convolutions above the first. residual: blocks add to what comes in. dropout: share of the lowest level's numbers
-    set to zero in training. mirrored: when evaluating, logits are the mean over the image and its mirror image; off for
-    images with a left and a right.
+    set to zero in training. mirrored: when evaluating, logits are the mean over the image and its horizontal flip; off
+    for images with a left and a right.
     """
 
     def __init__(

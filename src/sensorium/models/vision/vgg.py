@@ -1,11 +1,11 @@
-"""VGG-11 with batch normalisation and a head for small images.
+"""VGG-11 with batch normalization and a head for small images.
 
 K. Simonyan and A. Zisserman, "Very deep convolutional networks for large-scale image recognition", 2015,
 arXiv 1409.1556, table 1, column A.
 
-What differs: batch normalisation after every convolution, and one linear layer on the averaged last maps instead of
+What differs: batch normalization after every convolution, and one linear layer on the averaged last maps instead of
 three with 4096 units, which takes 9.2 million parameters instead of 133. A pooling that would leave less than one
-pixel is left out, so images of any size work. The published network is `model=torchvision model.name=vgg11_bn`.
+pixel is omitted, so images of any size work. The published network is `model=torchvision model.name=vgg11_bn`.
 """
 
 from torch import Tensor, nn

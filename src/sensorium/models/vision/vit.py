@@ -1,7 +1,7 @@
 """The vision transformer.
 
 A. Dosovitskiy et al., "An image is worth 16x16 words", 2021, arXiv 2010.11929: the image is cut into patches, each
-patch is a token, a class token is put in front, and a transformer with layer normalisation before each part reads
+patch is a token, a class token is put in front, and a transformer with layer normalization before each sublayer reads
 them all. The default sizes (width 192, 3 heads, 12 layers) are the "tiny" of H. Touvron et al. 2021, arXiv 2012.12877.
 
 What differs: the patch follows the image, so that small images too give 49 tokens or more: 4 pixels for 28x28 and

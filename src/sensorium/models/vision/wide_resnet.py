@@ -1,9 +1,9 @@
 """Wide residual networks for small images.
 
 S. Zagoruyko and N. Komodakis, "Wide residual networks", 2016, arXiv 1605.07146, table 1: WRN-depth-factor, three
-stages of (depth - 4) / 6 blocks with 16, 32 and 64 times `widen_factor` channels. Blocks normalise before they
+stages of (depth - 4) / 6 blocks with 16, 32 and 64 times `widen_factor` channels. Blocks normalize before they
 convolve (He et al. 2016, arXiv 1603.05027); where the shape changes, the shortcut is a 1x1 convolution of the
-normalised input. Nothing differs. WRN-16-4 has 2,748,890 parameters for three channels and ten classes.
+normalized input. Nothing differs. WRN-16-4 has 2,748,890 parameters for three channels and ten classes.
 """
 
 import torch.nn.functional as F

@@ -14,7 +14,7 @@ from sensorium.specs import AudioClassificationSpec
 from sensorium.tasks.base import LoadedModel, not_finite
 from sensorium.tasks.classification.evaluate import Classifier
 
-THRESHOLD = 0.9  # probability from which a command is reported, unless told otherwise
+THRESHOLD = 0.9  # probability from which a command is reported, by default
 WINDOW = 1.0  # seconds of audio that are classified
 REST = 0.5  # seconds after a command in which it is not reported again
 NO_COMMAND = ("unknown", "silence", "_unknown_", "_silence_")  # classes that are not commands

@@ -30,7 +30,7 @@ def plot_boundary(
     probabilities = plane.probabilities.double().numpy()  # (G, G, K)
     colors = np.array([_COLORS[number % len(_COLORS)] for number in range(len(class_names))])  # (K, 3)
     said, even = probabilities.argmax(2), 1 / len(class_names)
-    sure = (probabilities.max(2, keepdims=True) - even) / (1 - even)  # (G, G, 1), 0 where all are alike
+    sure = (probabilities.max(2, keepdims=True) - even) / (1 - even)  # (G, G, 1), 0 where all are identical
     figure = new_figure(4.6, 4.2)
     axes = figure.add_subplot()
     steps = np.linspace(plane.low, plane.high, len(probabilities))

@@ -10,13 +10,13 @@ from sensorium.errors import RequestError
 from sensorium.output import Record
 from sensorium.tasks.base import Prediction, not_finite
 
-TOP_K = 5  # classes for each input unless told otherwise
+TOP_K = 5  # classes for each input by default
 _WIDEST = 100  # characters of an input that a table shows
 
 
 @dataclass(frozen=True)
 class ClassPrediction(Prediction):
-    """classes: (name, probability) pairs, the most probable first; empty when error says why. top_k: as many as were
+    """classes: (name, probability) pairs, the most probable first; empty with an error. top_k: as many as were
     asked for.
     """
 

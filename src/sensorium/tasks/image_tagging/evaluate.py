@@ -18,7 +18,7 @@ from sensorium.specs import ImageTaggingSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.inference import InferenceModel
 
-THRESHOLD = 0.5  # probability from which an image is given a tag unless told otherwise
+THRESHOLD = 0.5  # probability from which an image is given a tag by default
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ SEPARATOR = "|"  # between the tags in a cell
 
 @dataclass(frozen=True)
 class TagPrediction(Prediction):
-    """probabilities: (K) of every tag in the order of class_names; empty when error says why. threshold: from which an
+    """probabilities: (K) of every tag in the order of class_names; empty with an error. threshold: from which an
     image has a tag.
     """
 

@@ -22,7 +22,7 @@ from sensorium.tasks.precision import autocast
 @dataclass(frozen=True)
 class LanguageEvaluation(Evaluation):
     """nats: of all tokens together. tokens, characters, bytes: that they are for. seconds: wall time of the pass.
-    stretches: (M, 2) float64, nats and tokens of each stretch that was read at once.
+    stretches: (M, 2) float64, nats and tokens of each segment that was read at once.
     """
 
     nats: float

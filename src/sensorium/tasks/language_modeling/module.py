@@ -14,7 +14,7 @@ from sensorium.tasks.training_module import OptimizationConfig, StepResult, Task
 
 
 class LanguageModelingModule(TaskModule):
-    """The loss is in nats a token. A model with `carries_state` goes on from the state after the batch before; its
+    """The loss is in nats a token. A model with `carries_state` continues from the state after the previous batch; its
     gradient ends there (truncated backpropagation through time).
 
     Two penalties can be added in training, for a model whose last outputs go to the head through a module
@@ -73,7 +73,7 @@ class LanguageModelingModule(TaskModule):
         return activation * _mean_square(dropped, counted) + slowness * _mean_square(changes, both)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The carried state goes along, each process's own, so that a resumed run goes on exactly."""
+        """The carried state is saved, each process's own, so that a resumed run continues exactly."""
         super().on_save_checkpoint(checkpoint)
         state = self._states.get(True)
         if state is not None:

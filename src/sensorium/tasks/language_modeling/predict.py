@@ -1,4 +1,4 @@
-"""A prompt -> the text that a language model goes on with, piece by piece."""
+"""A prompt -> the text that a language model continues it with, piece by piece."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -55,7 +55,7 @@ class TextGenerator(Predictor):
         if not self.forgotten:
             return []
         seen = f"the model sees {self.context:,} tokens at most"
-        return [f"{seen}: the first {counted(self.forgotten, 'token')} of the prompt had no say"]
+        return [f"{seen}: the first {counted(self.forgotten, 'token')} of the prompt are ignored"]
 
     def generate(self, prompt: str) -> Iterator[str]:
         """Pieces of the text after the prompt, as they are made; together `length` tokens."""

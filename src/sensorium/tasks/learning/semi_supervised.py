@@ -37,7 +37,7 @@ class Asked(NamedTuple):
 class UnlabeledExamples(NamedTuple):
     """The unlabeled examples of a batch, in as many views as a method wants.
 
-    inputs: as stored. nothing: (B, K) zeros, in the place of targets. random: of a view, its random numbers.
+    inputs: as stored. nothing: (B, K) zeros, instead of targets. random: of a view, its random numbers.
     """
 
     inputs: Inputs
@@ -112,8 +112,9 @@ class FixMatch(Method):
     The weak view goes through the model by itself and without a gradient: a third of the work less than in one batch.
 
     num_classes: K. threshold: least probability of a label. align: predictions are first scaled so that on average all
-    classes are alike likely (distribution alignment, Berthelot et al. 2020, arXiv 1911.09785, section 3.1), which keeps
-    the model from favouring a few where labels are very few, and is wrong where classes are not about equally frequent.
+    classes are equally likely (distribution alignment, Berthelot et al. 2020, arXiv 1911.09785, section 3.1), which
+    keeps the model from favoring a few where labels are very few, and is wrong where classes are not about equally
+    frequent.
     """
 
     shares: Tensor
@@ -132,7 +133,7 @@ class FixMatch(Method):
         super().__init__(unlabelled_ratio=unlabelled_ratio, weight=weight, ramp=ramp, strong=strong)
         _check("threshold", threshold, 1.0)
         self.threshold, self.align = threshold, align
-        # Of the task and in its checkpoints, so that a run goes on exactly; no weight of the model.
+        # Of the task and in its checkpoints, so that a run resumes exactly; no weight of the model.
         self.register_buffer("shares", torch.full((num_classes,), 1 / num_classes))
 
     def asked(self, model: nn.Module, logits: Tensor, examples: UnlabeledExamples, weak: Preparation) -> Asked:
@@ -143,7 +144,7 @@ class FixMatch(Method):
         return _as_labels(logits, likely, self.threshold)
 
     def aligned(self, likely: Tensor) -> Tensor:
-        """Probabilities (B, K) as they would be were all classes alike likely so far, in all processes."""
+        """Probabilities (B, K) as they would be were all classes equally likely so far, in all processes."""
         mean = likely.mean(0)
         if torch.distributed.is_initialized():
             torch.distributed.all_reduce(mean)
@@ -254,7 +255,7 @@ def _view(preparation: Preparation, inputs: Inputs, targets: Tensor, random: Any
 
 
 def _together(first: Inputs, second: Inputs) -> Inputs:
-    """Both as one batch; of texts and sounds, the shorter ones are filled up with zeros, which are padding in both."""
+    """Both as one batch; of texts and sounds, the shorter ones are padded with zeros, which are padding in both."""
     return tuple(torch.cat(_of_one_length(a, b)) for a, b in zip(first, second, strict=True))
 
 

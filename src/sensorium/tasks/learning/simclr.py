@@ -59,7 +59,7 @@ class SimCLR(TaskModule):
             raise RequestError(f"learning.temperature={temperature} is not possible. Allowed: a number above 0.")
         self.hook = FeatureHook(model, "head")
         if all(name.split(".")[0] == "head" for name, _ in model.named_parameters()):
-            raise RequestError(f"{type(model).__name__} is a head and nothing else: it has no features to learn.")
+            raise RequestError(f"{type(model).__name__} is only a head: it has no features to learn.")
         head = model.get_submodule("head")
         head.requires_grad_(False)
         self.num_classes, self.preparation, self.strong = num_classes, preparation, strong

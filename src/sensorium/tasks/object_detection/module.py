@@ -64,7 +64,7 @@ class DetectionModule(TaskModule):
         if processes > 1:
             shares = [None] * processes
             torch.distributed.all_gather_object(shares, self._answers)
-        # In the order of the split, whoever found them: of equal scores, the evaluator takes the first.
+        # In the order of the split, whichever process found them: of equal scores, the evaluator takes the first.
         answers = sorted((answer for share in shares for answer in share), key=lambda answer: answer[0])
         scores = detection_scores(
             [found for _, found, _ in answers],

@@ -12,14 +12,14 @@ from sensorium.tasks.image_inputs import ImagesPredictor, RawImage, stacked
 from sensorium.tasks.object_detection.evaluate import DetectionInference
 from sensorium.vision.decode import UnreadableImage
 
-THRESHOLD = 0.3  # score from which a bounding box is given unless told otherwise
+THRESHOLD = 0.3  # score from which a bounding box is given by default
 SIDES = ("left", "top", "right", "bottom")
 
 
 @dataclass(frozen=True)
 class DetectionPrediction(Prediction):
     """size: (height, width) of the image as it is displayed, in whose pixels boxes are. boxes: highest score first;
-    None when error says why.
+    None with an error.
     """
 
     size: tuple[int, int] = (0, 0)

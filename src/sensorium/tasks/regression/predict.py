@@ -19,7 +19,7 @@ _WIDEST = 100  # characters of an input that a table shows
 
 @dataclass(frozen=True)
 class RegressionPrediction(Prediction):
-    """values: (K) numbers in the targets' own units; empty when error says why. target_names: K."""
+    """values: (K) numbers in the targets' own units; empty with an error. target_names: K."""
 
     values: tuple[float, ...] = ()
     target_names: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from sensorium.tasks.training_module import OptimizationConfig, StepResult, Task
 
 
 class SegmentationModule(TaskModule):
-    """Images to class numbers of their pixels; means are over pixels, and VOID ones count for nothing.
+    """Images to class numbers of their pixels; means are over pixels, and VOID ones are ignored.
 
     num_classes: K. preparation: a batch's inputs to what the model sees. loss: what training lowers, as
     `losses.segmentation` has it. label_smoothing: share of the target that cross-entropy spreads evenly over all
@@ -44,9 +44,9 @@ class SegmentationModule(TaskModule):
         if loss not in get_args(Loss):
             raise unknown("loss (task.loss)", str(loss), get_args(Loss))
         if label_smoothing and loss in ("dice", "focal"):
-            raise RequestError(f"task.loss={loss} knows no label_smoothing: leave it out, or take cross_entropy.")
+            raise RequestError(f"task.loss={loss} does not support label_smoothing: omit it, or use cross_entropy.")
         if class_weights is not None and loss == "dice":
-            raise RequestError("task.loss=dice has all classes weigh the same: leave class_weights out.")
+            raise RequestError("task.loss=dice weighs all classes equally: omit class_weights.")
         self.loss, self.label_smoothing = loss, label_smoothing
         self.num_classes = num_classes
         self.preparation = preparation

@@ -14,13 +14,13 @@ from sensorium.tasks.semantic_segmentation.evaluate import SegmentationInference
 from sensorium.vision.decode import UnreadableImage
 from sensorium.vision.fit_boxes import unfit_mask
 
-_CLASSES_SHOWN = 5  # of a mask in a table unless told otherwise
+_CLASSES_SHOWN = 5  # of a mask in a table by default
 
 
 @dataclass(frozen=True)
 class MaskPrediction(Prediction):
     """mask: (H, W) uint8 class numbers at the image's own size, VOID where the model does not look (the edges that
-    resize=crop cuts); None when error says why. shares: classes that occur, with their share of the pixels that are not
+    resize=crop cuts); None with an error. shares: classes that occur, with their share of the pixels that are not
     VOID, the largest first. class_names: all that the model knows. shown: how many classes a table shows. files: paths
     of what was written of it, by key.
     """

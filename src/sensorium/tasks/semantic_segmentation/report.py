@@ -121,7 +121,7 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, palette: Sequence[int]) -> np.ndarray:
-    """An image (C, H, W) with its mask's colors (H, W) laid over it -> (H, W, 3) uint8; VOID stays as it is."""
+    """An image (C, H, W) with its mask's colors (H, W) laid over it -> (H, W, 3) uint8; VOID is unchanged."""
     pixels = as_rgb(image).astype(np.float32)
     cover = np.where(mask == VOID, 0, OPAQUE)[..., None]
     return np.rint(pixels * (1 - cover) + colored(mask, palette) * cover).astype(np.uint8)

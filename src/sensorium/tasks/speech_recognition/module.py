@@ -1,6 +1,6 @@
 """Speech recognition: connectionist temporal classification of frames into tokens.
 
-A. Graves, S. Fernández, F. Gomez and J. Schmidhuber, "Connectionist temporal classification: labelling unsegmented
+A. Graves, S. Fernández, F. Gomez and J. Schmidhuber, "Connectionist temporal classification: labeling unsegmented
 sequence data with recurrent neural networks", ICML 2006.
 """
 

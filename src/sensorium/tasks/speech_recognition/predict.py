@@ -136,7 +136,7 @@ class SpeechPredictor(Predictor):
         return Transcript(name, " ".join(filter(None, texts)), tuple(words), seconds=_seconds(source))
 
     def _frames_of(self, source: Source) -> Iterator[Tensor]:
-        """Log-probabilities (t, V), one behind the other: of each piece the middle, which knows what is around it."""
+        """Log-probabilities (t, V), one after another: of each piece the middle, which knows what is around it."""
         given = 0  # frames so far
         size, half = round(PIECE * self.sample_rate), round(OVERLAP / 2 / self.frame)
         for start, samples in chunks(source, sample_rate=self.sample_rate, seconds=PIECE, overlap=OVERLAP):
@@ -192,7 +192,7 @@ def frame_seconds(model: CTCRecognizer, prepare: nn.Module) -> float:
 
 
 def _seconds(source: Source | UnreadableAudio) -> float:
-    """0 for a file that cannot be read: reading it says why."""
+    """0 for a file that cannot be read: reading it gives the reason."""
     if isinstance(source, UnreadableAudio):
         return 0.0
     try:

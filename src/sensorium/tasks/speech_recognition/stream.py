@@ -48,7 +48,7 @@ class LiveTranscriber:
         spec: SpeechRecognitionSpec = model.spec
         if not isinstance(model.model, StreamingCTC):
             raise RequestError(
-                "stream=true: this model needs the whole recording. Leave stream out, or train "
+                "stream=true: this model needs the whole recording. Omit stream, or train "
                 "model=streaming_rnn dataset.features.normalise=running."
             )
         self.sample_rate = int(spec.features["sample_rate"])

@@ -82,7 +82,7 @@ class Translator:
         self.target = tokenizer_from_dict(spec.target_tokenizer)
         if settings.copy_unknown and not all(isinstance(one, PieceTokenizer) for one in (self.source, self.target)):
             raise RequestError(
-                "decoding.copy_unknown=true means nothing for this checkpoint: its pieces of words (bpe) can write all."
+                "decoding.copy_unknown=true does not apply to this checkpoint: its pieces of words (bpe) can write all."
             )
 
     @torch.inference_mode()

@@ -52,7 +52,7 @@ class TranslationPredictor(Predictor):
     """A translation model ready to predict. An empty text stays empty.
 
     truncated: how many texts so far were longer than the model reads; their ends were dropped. unended: how many
-    translations were cut at their greatest length. unknown: words that the model does not know and that were lost.
+    translations were cut at their maximum length. unknown: words that the model does not know and that were lost.
     """
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
@@ -84,7 +84,7 @@ class TranslationPredictor(Predictor):
     def notes(self) -> list[str]:
         notes = cut_note(self.truncated, self.spec.max_length)
         if self.unended:
-            notes.append(f"cut at twice the tokens of the text and 10: {counted(self.unended, 'translation')}")
+            notes.append(f"truncated at twice the source tokens plus 10: {counted(self.unended, 'translation')}")
         if self.unknown:
             copies = self.translator.settings.copy_unknown
             hint = "they are lost" if copies else "decoding.copy_unknown=true copies them where the model can"
