@@ -221,6 +221,8 @@ def _become(request: dict[str, object], streams: list[int]) -> None:
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["environment"])
+    named = request["environment"].get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:0] = [entry for entry in named if entry and entry not in sys.path]  # as a new interpreter would
     sys.argv = ["sensorium", *request["arguments"]]
     status = 70
     try:

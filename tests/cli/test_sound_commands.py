@@ -143,12 +143,14 @@ class InputStream:
 
 def test_a_microphone_is_heard_until_ctrl_c(speech: tuple[Path, Path], tmp_path: Path) -> None:
     _, run = speech
-    (tmp_path / "sounddevice.py").write_text(MICROPHONE)
+    (tmp_path / "installed").mkdir()
+    (tmp_path / "installed" / "sounddevice.py").write_text(MICROPHONE)
+    installed = {"PYTHONPATH": str(tmp_path / "installed")}
     command = ["predict", f"ckpt={run}", "accelerator=cpu", "input=mic", "format=jsonl"]
-    without = run_command(command, tmp_path)
+    without = run_command(command, tmp_path, environment=installed)
     assert (without.status, without.stderr) == (1, "sensorium: input=mic: no device\n")
     soundfile.write(tmp_path / "spoken.wav", said(["hi", "lo"], np.random.default_rng(3)), RATE)
-    result = run_command(command, tmp_path)
+    result = run_command(command, tmp_path, environment=installed)
     assert result.status == 0, result.stderr
     last = json.loads(result.stdout.splitlines()[-1])
     assert (last["text"], last["done"]) == ("hi lo", True)
