@@ -1,8 +1,8 @@
-"""docs/overview.png: a detector's boxes, a segmenter's masks, the curves and the worst errors of a classifier.
+"""docs/overview.png: the boxes of a detector; confusion matrix, curves and worst errors of a classifier.
 
-    python scripts/overview_figure.py DETECTOR_RUN SEGMENTER_RUN CLASSIFIER_RUN
+    python scripts/overview_figure.py DETECTOR_RUN CLASSIFIER_RUN
 
-The runs are those of experiment=digit_scenes_detector, digit_scenes_unet and digits_cnn.
+The runs are those of experiment=digit_scenes_detector and of `sensorium train`.
 """
 
 import sys
@@ -13,9 +13,7 @@ from matplotlib import pyplot as plt
 
 import sensorium
 from sensorium.build import load_data
-from sensorium.checkpoint import read
 from sensorium.run_folder import RunFolder
-from sensorium.tasks.semantic_segmentation.report import overlay
 from sensorium.vision.draw import draw_boxes
 from sensorium.vision.palette import distinct_palette
 
@@ -46,24 +44,15 @@ def detected(run: Path) -> np.ndarray:
     return np.concatenate(drawn, axis=1)
 
 
-def segmented(run: Path) -> np.ndarray:
-    """The images side by side under their predicted masks."""
-    model = sensorium.load(run, accelerator="cpu")
-    images = test_images(run)
-    predictions = model.predict(list(images.transpose(0, 2, 3, 1)))
-    palette = read(RunFolder(run).best).spec.palette
-    return np.concatenate([overlay(i, p.mask, palette) for i, p in zip(images, predictions, strict=True)], axis=1)
-
-
 def main() -> None:
-    detector, segmenter, classifier = map(Path, sys.argv[1:])
+    detector, classifier = map(Path, sys.argv[1:])
     panels = {
         "Object detection": detected(detector),
-        "Semantic segmentation": segmented(segmenter),
+        "Confusion matrix": plt.imread(classifier / "plots" / "confusion.png"),
         "Training curves": plt.imread(classifier / "plots" / "history.png"),
         "Most confident errors": plt.imread(classifier / "plots" / "worst.png"),
     }
-    figure, grid = plt.subplots(2, 2, figsize=(12, 6), layout="constrained", height_ratios=(0.68, 1))
+    figure, grid = plt.subplots(2, 2, figsize=(12, 7), layout="constrained", height_ratios=(1, 1))
     for axes, (title, panel) in zip(grid.ravel(), panels.items(), strict=True):
         axes.imshow(panel)
         axes.set_title(title, loc="left", fontsize=12)
