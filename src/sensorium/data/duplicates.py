@@ -1,4 +1,4 @@
-"""What is wrong with examples in several splits: the same one twice, a class that training does not have.
+"""Problems across splits: duplicates, contradicting labels, and classes that training lacks.
 
 One set of rules for images, texts and recordings. Shapes: N examples, D bytes of a digest.
 """

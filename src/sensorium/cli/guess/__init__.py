@@ -1,4 +1,4 @@
-"""`sensorium train photos/` and `sensorium train reviews.csv`: which dataset a folder or a file is, from what is there.
+"""`sensorium train photos/` and `sensorium train reviews.csv`: which dataset a folder or a file is, from its content.
 
 Nothing is trained on a guess unseen: what was taken for what is printed, with the full command. Where two datasets are
 likely, the request is rejected with both commands. No torch.

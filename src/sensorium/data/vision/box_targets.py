@@ -1,4 +1,4 @@
-"""Bounding boxes in each image: checked one by one, and brought to pixels."""
+"""Bounding boxes in each image: checked one by one, and converted to pixels."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
