@@ -164,7 +164,7 @@ def find_unknown_classes(
     for row in rows.tolist():
         if labels[row] not in trained:
             guess = nearest(labels[row], trained)
-            hint = f"; the nearest there is {guess!r}" if guess else ""
+            hint = f"; the nearest is {guess!r}" if guess else ""
             bad[row] = f"class {labels[row]!r} is in {SPLITS[splits[row]]} but not in train{hint}"
     notes = [
         f"{split} has no {examples} of: {listing(sorted(trained - found), limit=10)}"
