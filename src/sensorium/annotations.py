@@ -1,4 +1,4 @@
-"""Values of a config against the annotations of a constructor's parameters: what fits, said in words, no torch.
+"""Values of a config against the annotations of a constructor's parameters: what is allowed, in words. No torch.
 
 Understood are bool, int, float, str, None, Literal, Path, unions, and lists, tuples and mappings of these. A parameter
 for an object of some class takes no plain value. Whatever else an annotation says (a callable, a type variable, a name

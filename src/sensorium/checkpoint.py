@@ -1,4 +1,4 @@
-"""The self-contained checkpoint: a file that alone is enough to evaluate, predict and resume; data, not code.
+"""The self-contained checkpoint: one file is enough to evaluate, predict and resume; data, not code.
 
 It is opened with `weights_only=True`, so nothing in it is executed. Beside Lightning's training state it holds, under
 "sensorium", a format number, the resolved config and the spec. `state_dict` always holds the weights to predict with

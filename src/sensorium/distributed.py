@@ -1,4 +1,4 @@
-"""This process's place among those of a run, as torchrun's environment variables say it, and what they exchange."""
+"""The rank of this process from torchrun's environment variables, and exchange between the processes of a run."""
 
 import os
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""A checkpoint evaluated on a split: what train, eval and the Python API share. What is special, its task knows."""
+"""A checkpoint evaluated on a split: what train, eval and the Python API share. Task-specific parts are in the task."""
 
 import math
 from collections.abc import Callable

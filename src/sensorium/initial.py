@@ -1,4 +1,4 @@
-"""What a model starts from instead of chance: weights trained on something else, published vectors of words."""
+"""Initial weights other than random ones: pretrained weights, published word vectors."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A process that another one of Sensorium's started ends soon after it, however that one ended: killed, too."""
+"""A child process ends soon after its parent, even when the parent was killed."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""How files of images and of audio end, in lower case: by it they are found in a folder."""
+"""File suffixes of images and audio, in lower case, by which they are found in a folder."""
 
 IMAGE_SUFFIXES = (".bmp", ".gif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 AUDIO_SUFFIXES = (

@@ -38,7 +38,7 @@ def check_kind(section: str, target: str, found: Any) -> None:
         raise RequestError(f"{named} is not possible: it is neither a class nor a function.")
     module = str(getattr(found, "__module__", None) or "builtins")
     if module.partition(".")[0] in sys.stdlib_module_names:
-        raise RequestError(f"{named} is not possible: that is a Python builtin, not part of a training.")
+        raise RequestError(f"{named} is not possible: it is part of Python's standard library.")
     # What is nested in a section is what its constructor asks for; callbacks have names.
     wanted, said = _KINDS.get("callbacks" if re.fullmatch(r"callbacks\.\w+", section) else section, ((), ""))
     built = _built_by(found)

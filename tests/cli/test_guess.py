@@ -308,8 +308,8 @@ def test_only_a_path_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(touch(tmp_path, "it's here/cat/a.jpg", "it's here/dog/a.jpg", "seed=1"))
     arguments, said = expanded(["it's here", "model=lenet"])
     assert arguments == ["dataset=image_folder", r"dataset.root='it\'s here'", "model=lenet"]
-    taken_for, _, full = str(said).partition(" The same in full: ")
-    assert taken_for == "it's here: taken for images in a folder per class (cat, dog)."
+    taken_for, _, full = str(said).partition(" Full command: ")
+    assert taken_for == "it's here: detected as images in a folder per class (cat, dog)."
     assert shlex.split(full) == ["sensorium", "train", *arguments]
     assert expanded(["model=lenet", "-m", "seed=1,2"]) == (["model=lenet", "-m", "seed=1,2"], None)
     assert expanded(["--config-dir", "it's here", "seed=1"]) == (["--config-dir", "it's here", "seed=1"], None)
@@ -324,7 +324,7 @@ def test_the_command_trains_on_a_table(tmp_path: Path) -> None:
     result = run_command(["train", "reviews.csv", *arguments], tmp_path)
     assert (result.status, result.stderr) == (0, "")
     assert result.stdout.startswith(
-        "reviews.csv: taken for texts (text) with a class each (label). The same in full: sensorium train "
+        "reviews.csv: detected as texts (text) with a class each (label). Full command: sensorium train "
         "dataset=text_csv dataset.path=reviews.csv model=bag_of_embeddings"
     )
     assert run_command(["train", "revews.csv"], tmp_path).status == 2

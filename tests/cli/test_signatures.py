@@ -88,9 +88,12 @@ def test_a_module_of_ones_own(nets):
     ("target", "message"),
     [
         ("nets.Nett", r"^model\._target_=nets\.Nett: there is no class or function nets\.Nett\. Did you mean Net\?$"),
-        ("os.system", r"^model\._target_=os\.system is not possible: that is a Python builtin"),
-        ("nets.os.system", r"^model\._target_=nets\.os\.system is not possible: that is a Python builtin"),
-        ("builtins.exec", "that is a Python builtin"),
+        ("os.system", r"^model\._target_=os\.system is not possible: it is part of Python's standard library"),
+        (
+            "nets.os.system",
+            r"^model\._target_=nets\.os\.system is not possible: it is part of Python's standard library",
+        ),
+        ("builtins.exec", "it is part of Python's standard library"),
     ],
 )
 def test_what_leads_nowhere_or_elsewhere(target, message, nets):

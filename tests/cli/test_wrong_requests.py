@@ -139,10 +139,13 @@ VALUES = [
     ("train dataset.channels=2", ["dataset.channels=2", "auto, 1, 3"]),
     ("train dataset.image_size=-3", ["dataset.image_size=-3", "[height,width]"]),
     ("train model._target_=sensorium.models.vision.lenet.LeNett", ["sensorium.models.vision.lenet.LeNett", "_target_"]),
-    ("train model._target_=sensorium.runs.os.system", ["sensorium.runs.os.system is not possible", "Python's own"]),
+    (
+        "train model._target_=sensorium.runs.os.system",
+        ["sensorium.runs.os.system is not possible", "Python's standard library"],
+    ),
     (
         "train model._target_=os.system +model.command=true",
-        ["model._target_=os.system is not possible", "Python's own"],
+        ["model._target_=os.system is not possible", "Python's standard library"],
     ),
     ("train model._target_=sensorium.files.meant", ["no key in model (meant) 'width'"]),
     ("train model=perceptron model._target_=sensorium.build.load_data", ["a class of torch.nn.Module"]),
@@ -210,7 +213,7 @@ DATA = [
     ("train dataset=image_folder dataset.root=one", ["only the class 'class_0'", "at least two"]),
     (
         "train dataset=image_folder dataset.root=unlike",
-        ["4 problems", "class 'clas_2' is in test but not in train", "nearest there is 'class_1'"],
+        ["4 problems", "class 'clas_2' is in test but not in train", "nearest is 'class_1'"],
     ),
     ("train dataset=image_folder dataset.root=text", ["text/class_0/000.png", "not a readable image", "on_bad=skip"]),
     ("train dataset=image_folder dataset.root=zero", ["zero/class_0/000.png", "the file is empty", "on_bad=skip"]),

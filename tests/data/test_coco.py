@@ -132,7 +132,7 @@ def test_bad_pictures(tmp_path):
 def test_a_category_that_train_does_not_have(tmp_path):
     write_all(tmp_path, [annotation()])
     write(tmp_path, "val", 1, [annotation(category=5)], categories=[*CATEGORIES, {"id": 5, "name": "dogs"}])
-    expected = "val.json: annotation 50: class 'dogs' is not in the list of classes; the nearest there is 'dog'"
+    expected = "val.json: annotation 50: class 'dogs' is not in the list of classes; the nearest is 'dog'"
     assert expected in told(tmp_path)
 
 

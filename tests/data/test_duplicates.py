@@ -63,7 +63,7 @@ def test_classes_that_training_lacks() -> None:
     labels = ["cat", "dog", "dog", "cta", "cat", "bird"]
     bad, notes = find_unknown_classes(labels=labels, splits=SPLITS, rows=ALL, examples="sounds")
     assert bad == {
-        3: "class 'cta' is in val but not in train; the nearest there is 'cat'",
+        3: "class 'cta' is in val but not in train; the nearest is 'cat'",
         5: "class 'bird' is in test but not in train",
     }
     assert notes == ["val has no sounds of: cat, dog", "test has no sounds of: dog"]

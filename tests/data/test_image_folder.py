@@ -277,7 +277,7 @@ def test_classes_that_train_does_not_have(tmp_path):
     files = ", ".join(f"{root}/test/klass_2/{number:03d}.png" for number in range(4))
     assert lines == [
         "The data has 4 problems; on_bad=skip skips and lists the bad ones:",
-        f"  {files}: class 'klass_2' is in test but not in train; the nearest there is 'class_2'",
+        f"  {files}: class 'klass_2' is in test but not in train; the nearest is 'class_2'",
     ]
     data = load(root, on_bad="skip")
     assert len(data.test) == 8

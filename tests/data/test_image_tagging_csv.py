@@ -160,7 +160,7 @@ def test_what_is_wrong_is_named_and_can_be_skipped(root, line, problem):
     message = told(path)
     assert problem in message
     if "dgo" in line:
-        assert "tag 'dgo' is in test but not in train; the nearest there is 'dog'" in message
+        assert "tag 'dgo' is in test but not in train; the nearest is 'dog'" in message
     data = load(path, on_bad="skip")
     assert data.problems
     assert any(problem.removeprefix("list.csv:42: ") in str(found) for found in data.problems)

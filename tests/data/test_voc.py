@@ -84,7 +84,7 @@ def test_parts_that_are_not_listed_are_held_out(tmp_path):
         (("cat", 1, 1, "8px", 9), 3, "box with a value that is not a number"),
         (("cat", 1, 1, "", 9), 3, "object 'cat' without xmax"),
         (("", 1, 1, 8, 9), 3, "object without a name"),
-        (("cats", 1, 1, 8, 9), 3, "class 'cats' is not in the list of classes; the nearest there is 'cat'"),
+        (("cats", 1, 1, 8, 9), 3, "class 'cats' is not in the list of classes; the nearest is 'cat'"),
     ],
 )
 def test_bad_boxes_are_named_and_left_out(tmp_path, box, line, what):

@@ -254,7 +254,7 @@ def test_a_file_cut_short_is_refused(tmp_path: Path, zipped: bool) -> None:
     torch.save(Net().state_dict(), path, _use_new_zipfile_serialization=zipped)
     whole = path.read_bytes()
     # Cut inside a name, the older format names something unknown, and is refused as code would be.
-    message = r"not a checkpoint .* cut short \(\d+ bytes\)" + ("" if zipped else "|can run code")
+    message = r"not a checkpoint .* truncated \(\d+ bytes\)" + ("" if zipped else "|can run code")
     for size in range(0, len(whole), len(whole) // 50):
         path.write_bytes(whole[:size])
         with pytest.raises(RequestError, match=message):

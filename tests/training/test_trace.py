@@ -148,7 +148,7 @@ def test_what_the_update_is_computed_with_is_said() -> None:
     said = (
         "UPDATE by SGD, lr 0.025 or 0.05, momentum 0.9, weight_decay 0.0005 or 0, nesterov, gradients clipped to a norm"
     )
-    assert f"{said} a norm of at most 0.1\n" in text
+    assert f"{said} of at most 0.1\n" in text
     assert "CHECK: 12 gradients" in text
     text = shown("model.hidden=[2]", "optimizer=lion", "model.unfreeze_epochs=1")
     assert "\nUPDATE by Lion, lr 0.0007, weight_decay 0.15 or 0, betas [0.9, 0.99]\nhead.weight: value" in text

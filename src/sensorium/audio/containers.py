@@ -1,4 +1,4 @@
-"""WAV, AIFF, CAF and their kin: how many bytes of samples the header states, and how many bytes follow it.
+"""WAV, AIFF, CAF and similar containers: bytes of samples stated by the header against bytes that follow it.
 
 What was written to a pipe, or by a program that ended early, states none, too few or too many.
 """

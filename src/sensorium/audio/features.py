@@ -1,4 +1,4 @@
-"""From samples to features: log-mel spectra, or cepstral coefficients with their changes.
+"""From samples to features: log-mel spectra, or cepstral coefficients (MFCC) with deltas.
 
 The formulas are those of torchaudio (MelSpectrogram with center=False, MFCC, compute_deltas), on a whole batch at once
 and on the device where it is. A frame consists of the samples inside its window and nothing else, so that features can

@@ -1,4 +1,4 @@
-"""Formats of recordings by how a file begins: those that are read, and those that are known and not read."""
+"""Audio formats by the first bytes of a file: those that are supported, and those that are known but not supported."""
 
 _READ = {
     b"RIFF": "WAV", b"RIFX": "WAV", b"RF64": "RF64", b"fLaC": "FLAC", b"OggS": "OGG", b"ID3": "MP3", b"FORM": "AIFF",

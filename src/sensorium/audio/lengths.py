@@ -1,4 +1,4 @@
-"""How long a file says it is against how long it is: too short, too long, or no length at all."""
+"""The stated length of an audio file against its real length: truncated, too long, or unstated."""
 
 import struct
 from io import BytesIO

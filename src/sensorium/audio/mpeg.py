@@ -1,4 +1,4 @@
-"""The frames of an MP3 file. They alone say how long it is: a header that counts them may be missing, wrong, or that of
+"""The frames of an MP3 file. They alone give its length: a header that counts them may be missing, wrong, or that of
 the first of several recordings put one after another.
 """
 

@@ -1,4 +1,4 @@
-"""Noise to take pieces of: white, pink, or recorded."""
+"""Noise to draw segments from: white, pink, or recorded."""
 
 from pathlib import Path
 

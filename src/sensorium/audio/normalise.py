@@ -1,4 +1,4 @@
-"""Features brought to mean 0 and variance 1: over a recording, or as it comes in."""
+"""Features normalized to mean 0 and variance 1: over a recording, or running over a stream."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Which part of a batch of recordings is signal, and which is padding past the end."""
+"""Masks of the valid samples or frames in a padded batch of recordings."""
 
 import torch
 from torch import Tensor

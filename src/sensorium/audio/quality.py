@@ -1,4 +1,4 @@
-"""What is wrong with samples, in plain words: the same checks for training, evaluation and prediction."""
+"""What is wrong with audio samples: the same checks for training, evaluation and prediction."""
 
 from collections.abc import Iterable
 

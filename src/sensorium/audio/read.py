@@ -1,4 +1,4 @@
-"""Audio files of every usual kind as samples: one channel, one rate, float32 from -1 to 1.
+"""Audio files of every common format as samples: one channel, one rate, float32 from -1 to 1.
 
 Training, evaluation and prediction all read audio here, so that they get the same samples. Formats are those of
 libsndfile, detected by content: WAV, FLAC, OGG, MP3, AIFF, AU and, where it is not compressed, NIST SPHERE.

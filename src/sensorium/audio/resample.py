@@ -1,4 +1,4 @@
-"""From one sample rate to another, piece by piece.
+"""Resampling from one sample rate to another, in chunks.
 
 The filter is that of torchaudio.functional.resample: a windowed sinc that looks at six of its zero crossings to each
 side. So a sample of the result depends on a few samples around it only, and pieces that are cut with that much around

@@ -1,4 +1,4 @@
-"""SpecAugment: bands of frequencies and time spans that a model does without.
+"""SpecAugment: masking of frequency bands and time spans.
 
 Park et al., "SpecAugment: a simple data augmentation method for automatic speech recognition", 2019, arXiv 1904.08779,
 without its warping of time, which the paper finds to matter least.

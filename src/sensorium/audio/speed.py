@@ -1,4 +1,4 @@
-"""Speed perturbation: a recording played faster or slower, which moves its pitch too.
+"""Speed perturbation: a recording played faster or slower, which changes its pitch too.
 
 Ko et al., "Audio augmentation for speech recognition", Interspeech 2015.
 """

@@ -1,4 +1,4 @@
-"""Features of a recording while it comes in."""
+"""Features of a streamed recording."""
 
 import torch
 from torch import Tensor

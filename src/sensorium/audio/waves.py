@@ -1,4 +1,4 @@
-"""Random changes of samples: loudness, noise, echo of a room, place.
+"""Random augmentation of samples: gain, noise, reverberation, time shift.
 
 A transform takes samples (B, N), zero past the end of each row, their lengths (B,) and the batch's `ExampleRandom`.
 It treats every example by numbers of its own, and gives samples and lengths.

@@ -1,4 +1,4 @@
-"""A verb's config from its yamls and the command line, by Hydra and one rule more.
+"""A verb's config from its yamls and the command line, by Hydra and one more rule.
 
 The rule: what an experiment sets inside a group is meant for the member it chose there. Where another one is chosen
 (`experiment=digits_cnn model=lenet`), that comes with its own values (docs/decisions/0013).

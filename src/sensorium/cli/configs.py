@@ -1,4 +1,4 @@
-"""Where the Hydra configs are, and their first lines, read as text: no Hydra, no torch, so help is instant."""
+"""The paths of the Hydra configs and their first lines, read as text: no Hydra, no torch, so help is instant."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""sensorium list: every choice with a line each, the runs there are, or the size and cost of a model."""
+"""sensorium list: every choice in a line, the existing runs, or the size and cost of a model."""
 
 import importlib
 import re

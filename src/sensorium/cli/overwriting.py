@@ -1,4 +1,4 @@
-"""What a command writes never takes the place of what it reads, of what a training left, nor, unless asked to, of any
+"""What a command writes never replaces what it reads, what a training left, nor, unless asked to, of any
 other file that is there already: found before anything is computed.
 """
 

@@ -1,4 +1,4 @@
-"""The kinds of value that a key can have: each a rule that says what it allows, and in which words."""
+"""The kinds of value that a key can have: each a rule that says what it allows, and how it is described."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

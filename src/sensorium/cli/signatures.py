@@ -74,7 +74,7 @@ def signature_of(target: str, key: str) -> Signature | None:
 def _resolve(target: str, given: str, depth: int) -> Definition | None:
     parts = target.split(".")
     if parts[0] in sys.stdlib_module_names:
-        raise RequestError(f"{given} is not possible: that is a Python builtin, not part of a training.")
+        raise RequestError(f"{given} is not possible: it is part of Python's standard library.")
     for length in range(len(parts) - 1, 0, -1):
         module = ".".join(parts[:length])
         if (tree := _tree(module)) is not None and depth < _DEEPEST:

@@ -1,4 +1,4 @@
-"""The words every dataset shares: what a split of the data is, and what was wrong with it.
+"""What every dataset shares: the interface of a split, and the problems of its examples.
 
 A dataset is a class with keyword-only arguments, an attribute `task`, and one method:
 

@@ -1,4 +1,4 @@
-"""One cache for what is prepared once and read by every later run: decoded images and recordings, tokens, speech.
+"""One cache for preprocessed data that every later run reads: decoded images and recordings, tokens, speech.
 
 A cache is a folder of SENSORIUM_CACHE that several processes share and that never holds more than its limit:
 

@@ -1,4 +1,4 @@
-"""What is fetched once and kept."""
+"""Downloads, made once and kept."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What is wrong with examples in several splits: the same one twice, a class that training does not have.
+"""Problems across splits: duplicates, contradicting labels, and classes that training lacks.
 
 One set of rules for images, texts and recordings. Shapes: N examples, D bytes of a digest.
 """
@@ -164,7 +164,7 @@ def find_unknown_classes(
     for row in rows.tolist():
         if labels[row] not in trained:
             guess = nearest(labels[row], trained)
-            hint = f"; the nearest there is {guess!r}" if guess else ""
+            hint = f"; the nearest is {guess!r}" if guess else ""
             bad[row] = f"class {labels[row]!r} is in {SPLITS[splits[row]]} but not in train{hint}"
     notes = [
         f"{split} has no {examples} of: {listing(sorted(trained - found), limit=10)}"

@@ -1,4 +1,4 @@
-"""What a source says there is: examples one after the other, each with its target, its split and its place."""
+"""The listing of a source: its examples, each with target, split and location."""
 
 from abc import ABC, abstractmethod
 from array import array

@@ -1,4 +1,4 @@
-"""Where the files of a published data set are."""
+"""Locates the files of a published dataset."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Work done in threads, a little ahead of the one who takes the results, and handed over in order."""
+"""Work done in threads, ahead of the consumer, with results in order."""
 
 import logging
 import time

@@ -1,4 +1,4 @@
-"""Bytes put one after another: in memory while they are few, then in a nameless file."""
+"""A byte buffer that spills from memory to an unnamed temporary file."""
 
 import mmap
 import tempfile

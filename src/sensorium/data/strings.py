@@ -1,4 +1,4 @@
-"""Columns of strings that are made when asked for."""
+"""Columns of strings, built lazily."""
 
 from abc import abstractmethod
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""When each token, and each word, of a known text was spoken: the most probable path of CTC that spells it.
+"""Forced alignment: when each token and word of a known text was spoken: the most probable path of CTC that spells it.
 
 The search is torchaudio's (`forced_align`), one utterance at a time. Positions are frames of the log-probabilities;
 the caller knows how long one lasts. Models trained with CTC tend to emit a token in one frame or two, somewhere within

@@ -1,4 +1,4 @@
-"""Beam search: one, for every model that can say what may come next.
+"""Beam search for every autoregressive model.
 
 The score of a hypothesis is its log probability over ((5 + length) / 6) ** alpha (Y. Wu et al. 2016, arXiv 1609.08144,
 equation 14, without its coverage term); the length counts the end token. All sentences of a batch are searched at

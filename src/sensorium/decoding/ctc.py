@@ -1,4 +1,4 @@
-"""From the frames of a recognizer to tokens, by the most probable token of each frame.
+"""Greedy CTC decoding: the most probable token of each frame.
 
 Connectionist temporal classification: A. Graves et al., 2006, "Connectionist Temporal Classification: Labeling
 Unsegmented Sequence Data with Recurrent Neural Networks". A path has one token a frame; of equal neighbors one stays,

@@ -1,4 +1,4 @@
-"""Search for the most probable tokens, all paths of each counted, with a language model if there is one.
+"""CTC prefix beam search, optionally with a language model and a lexicon.
 
 Prefix beam search: A. Graves, "Supervised Sequence Labeling with Recurrent Neural Networks", 2012, section 7.5.3;
 A. Hannun et al., "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional Recurrent DNNs", 2014,

@@ -1,4 +1,4 @@
-"""Text from a language model, token by token."""
+"""Sampling of text from a language model."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol

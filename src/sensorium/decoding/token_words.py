@@ -1,4 +1,4 @@
-"""Which words tokens make, for characters and for byte pair encoding alike.
+"""Word boundaries in tokens, for characters and for byte pair encoding.
 
 A token whose text begins with white space begins a word: the character " ", or a piece such as " the". Any other
 token belongs to the word before it.

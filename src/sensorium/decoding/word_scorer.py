@@ -1,4 +1,4 @@
-"""What a language model of words and a list of words say about tokens, for the search in `prefix_beam`.
+"""Scores of tokens by a word language model and a lexicon, for the search in `prefix_beam`.
 
 A word is scored when it is complete: when a token begins the next word (see `token_words`), and at the end. What a
 hypothesis gets is weight * (natural log probability of its words and of the sentence's end) + word_score * words. White

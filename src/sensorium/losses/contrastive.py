@@ -1,4 +1,4 @@
-"""The loss of contrastive learning: an example's two views are to be nearer to each other than to any other."""
+"""Contrastive loss (NT-Xent): two views of an example are closer to each other than to any other view."""
 
 import torch
 import torch.nn.functional as F

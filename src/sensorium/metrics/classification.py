@@ -1,4 +1,4 @@
-"""How good class probabilities are, as numbers that do not depend on device, batch size or number of threads.
+"""Classification metrics that do not depend on device, batch size or number of threads.
 
 Everything is counted in integers or added up in float64, one example after another, on the CPU. The metrics agree
 with scikit-learn and with torchmetrics, which are not called (docs/decisions/0015): the one takes twenty times as long,

@@ -1,4 +1,4 @@
-"""How well boxes are found, as COCO counts it: by its own evaluator, pycocotools.
+"""Detection metrics of COCO, by its own evaluator, pycocotools.
 
 T.-Y. Lin et al., "Microsoft COCO: common objects in context", 2014, arXiv 1405.0312; https://cocodataset.org/#detection-eval.
 A found box is right when it overlaps one of its class by a threshold (intersection over union); the average precision

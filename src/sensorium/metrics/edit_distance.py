@@ -1,4 +1,4 @@
-"""How many tokens must be inserted, deleted or replaced to make one row into another, for a batch at once.
+"""Edit distance (insertions, deletions, substitutions) between token rows, for a batch at once.
 
 The table of R. Wagner and M. Fischer, "The String-to-String Correction Problem", 1974, a row at a time. Inside a row,
 each cell depends on the one before it: d[j] = min(t[j], d[j - 1] + 1), which is min over k <= j of t[k] + j - k, a

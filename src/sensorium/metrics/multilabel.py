@@ -1,4 +1,4 @@
-"""How good scores of several labels an example are. Shapes: N examples, K labels.
+"""Multi-label metrics. Shapes: N examples, K labels.
 
 Counted in integers, and sorted in float64, on the CPU: the same for any device, batch size or number of processes.
 The numbers agree with scikit-learn, as tests show; it is not called, because importing its metrics takes two seconds,

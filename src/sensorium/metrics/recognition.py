@@ -1,4 +1,4 @@
-"""How many words or characters of speech were recognized wrongly, counted by jiwer.
+"""Word and character error rates (WER, CER), by jiwer.
 
 The rate is (substitutions + insertions + deletions) / words of the reference, and may exceed 1. Texts are compared as
 they are, case and punctuation included; only white space is evened out. Spaces count as characters.

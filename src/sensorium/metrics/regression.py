@@ -1,4 +1,4 @@
-"""How good predicted numbers are. Shapes: N examples, K targets.
+"""Regression metrics. Shapes: N examples, K targets.
 
 Computed in float64 on the CPU. The numbers agree with scikit-learn's and SciPy's, as tests show; neither is called,
 because importing them takes seconds.

@@ -1,4 +1,4 @@
-"""How good classes of pixels are, all from one confusion matrix, which is counted in integers.
+"""Segmentation metrics from one confusion matrix, counted in integers.
 
 The intersection over union (IoU, Jaccard index) of a class is the number of pixels that both reference and prediction
 give it, over those that either does; its Dice is twice the first over the sum of both. VOID pixels of the reference

@@ -1,4 +1,4 @@
-"""How good translations are, on whole sentences as users read them (detokenized, cased)."""
+"""Translation metrics on whole sentences as users read them (detokenized, cased)."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""How far a metric could be off by the luck of which examples were in the test set.
+"""Uncertainty of a metric from the sampling of the test set.
 
 The training's own luck (initial weights, order) is not in these intervals: for that, train with several seeds.
 """

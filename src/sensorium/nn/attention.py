@@ -1,4 +1,4 @@
-"""Attention in several heads: of a sequence to itself, and to another one that was read before.
+"""Multi-head attention: self-attention and cross-attention.
 
 A. Vaswani et al., "Attention is all you need", 2017, arXiv 1706.03762, section 3.2. Shapes: B batch, T time, S source,
 D width, and inside H heads of D / H features. PyTorch's fused kernel (`scaled_dot_product_attention`) does the work.

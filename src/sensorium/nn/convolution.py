@@ -1,4 +1,4 @@
-"""Blocks of convolutions that several networks are made of."""
+"""Convolutional blocks shared by several networks."""
 
 from torch import Tensor, nn
 

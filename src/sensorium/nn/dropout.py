@@ -1,4 +1,4 @@
-"""Dropout that stays the same over time."""
+"""Variational dropout: one mask for all time steps."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""Calling a model once before training, to see whether it takes its inputs and what it makes of them."""
+"""A dry run: one forward pass before training that checks inputs and outputs of a model."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Tokens to vectors."""
+"""Token embeddings."""
 
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""The vectors of source and target tokens of a translator, as two tables or one."""
+"""Source and target embeddings of a translator, separate or shared."""
 
 from torch import nn
 

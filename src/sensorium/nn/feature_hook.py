@@ -1,4 +1,4 @@
-"""What enters a part of a network, seen from outside, without a change to the network."""
+"""The input of a module of a network, captured by a hook."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The size and the cost of a model, as numbers."""
+"""Parameters and FLOPs of a model."""
 
 import warnings
 from collections.abc import Iterator

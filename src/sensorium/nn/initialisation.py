@@ -1,4 +1,4 @@
-"""How weights start."""
+"""Weight initialization."""
 
 from torch import nn
 

@@ -1,4 +1,4 @@
-"""From a sequence of vectors to one vector, looking at the valid time steps only."""
+"""Pooling of a sequence to one vector, over valid time steps only."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""Leaky integrate-and-fire neurons, and the gradient that stands in for the one a spike has not.
+"""Leaky integrate-and-fire neurons, and the surrogate gradient of their spikes.
 
 E. Neftci, H. Mostafa and F. Zenke, "Surrogate gradient learning in spiking neural networks", IEEE Signal Processing
 Magazine 36(6), 2019, arXiv 1901.09948. A neuron's membrane potential u leaks, adds up its input, and where it reaches

@@ -1,4 +1,4 @@
-"""What a recurrent model remembers, from one batch of running text to the next."""
+"""The state of a recurrent model, carried from one batch of running text to the next."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""Fewer frames a second, before the layers whose cost grows with their number.
+"""Subsampling of frames, before the layers whose cost grows with their number.
 
 Every way here makes ceil(n / factor) frames of n: nothing at the end is lost, and one frame stays one. Padding is set
 to zero before it is read, so that what stands past the end of a row never changes it.

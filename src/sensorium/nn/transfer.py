@@ -1,4 +1,4 @@
-"""Start from weights that were trained on something else: read them, fit them to a model, freeze the rest."""
+"""Transfer learning: pretrained weights are read, matched to a model, and optionally frozen."""
 
 import pickle
 import struct

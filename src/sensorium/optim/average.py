@@ -1,4 +1,4 @@
-"""An exponential moving average of weights, which often predicts better than the last weights do.
+"""An exponential moving average of weights, which often generalizes better than the last weights.
 
 Polyak and Juditsky 1992 for the idea; the decay warm-up, min(decay, (1 + n) / (10 + n)), is TensorFlow's.
 """

@@ -1,4 +1,4 @@
-"""Which parameters get which learning rate and which weight decay."""
+"""Parameter groups: learning rate and weight decay of each."""
 
 import math
 from collections.abc import Iterator

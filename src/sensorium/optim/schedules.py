@@ -1,4 +1,4 @@
-"""How the learning rate changes during training.
+"""Learning rate schedules.
 
 Each function takes an optimizer and the length of training and returns a torch scheduler. Except `plateau`, all are
 stepped after every optimizer step, and multiply the learning rate of every parameter group by the same factor, which

@@ -1,4 +1,4 @@
-"""The stages of a model, from its input to its head: what learns at a rate of its own, or is unfrozen in its turn."""
+"""The stages of a model, from its input to its head: groups with their own learning rate, or unfrozen in turn."""
 
 from collections.abc import Iterator
 

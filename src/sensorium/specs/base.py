@@ -1,4 +1,4 @@
-"""What the specs of all data have in common."""
+"""The base of all data specs."""
 
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""A scanned digit of any size, turned by any angle."""
+"""A scanned digit, scaled and rotated."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Synthetic offers of furniture, and their prices: every word that counts adds or takes its amount.
+"""Synthetic offers of furniture, and their prices: every relevant word adds or subtracts its amount.
 
     two solid oak chairs , almost new , delivery included
     price = 2 * (chair 40 + oak 25 + solid 10) + almost new 8 + delivery 15

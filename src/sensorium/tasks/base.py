@@ -1,4 +1,4 @@
-"""The Task interface: everything that is special about one kind of problem, asked for by verbs that know no task.
+"""The Task interface: everything specific to one kind of problem, used by verbs that are task-agnostic.
 
 What the parts of a task hand each other is here too: a loaded model, an evaluation, a prediction, the options of both.
 Nothing in this file or in a task's `task.py` imports Lightning, so that evaluation and prediction start without it.

@@ -1,4 +1,4 @@
-"""How translations and transcripts are searched for: the section `decoding`, by task."""
+"""Decoding of translations and transcripts: the section `decoding`, by task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields

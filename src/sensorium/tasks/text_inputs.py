@@ -1,4 +1,4 @@
-"""Raw texts as batches of about one length."""
+"""Raw texts in batches of similar length."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice

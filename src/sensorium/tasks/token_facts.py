@@ -1,4 +1,4 @@
-"""What a task of texts tells about the tokens of a split before training."""
+"""Statistics of the tokens of a split, shown before training."""
 
 from typing import Any
 

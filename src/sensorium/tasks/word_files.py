@@ -1,4 +1,4 @@
-"""The words that a search may write: a lexicon and an n-gram model, checked against a tokenizer."""
+"""The words allowed in decoding: a lexicon and an n-gram model, checked against a tokenizer."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

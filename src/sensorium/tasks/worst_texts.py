@@ -1,4 +1,4 @@
-"""The texts of worst.csv: each once, however often the data has it."""
+"""The texts of worst.csv, without repeats."""
 
 from collections import Counter
 from collections.abc import Sequence

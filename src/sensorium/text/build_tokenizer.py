@@ -1,4 +1,4 @@
-"""Tokenizers by kind: learned from texts, or made again from what a checkpoint holds."""
+"""Tokenizers by kind: learned from texts, or restored from a checkpoint."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args

@@ -1,4 +1,4 @@
-"""How probable a word is after the words before it: counts, smoothed, as in every recognizer before neural ones.
+"""N-gram language models with smoothed counts, as in every speech recognizer before neural ones.
 
 Interpolated modified Kneser-Ney smoothing: R. Kneser and H. Ney, "Improved Backing-off for M-gram Language Modeling",
 1995; S. Chen and J. Goodman, "An Empirical Study of Smoothing Techniques for Language Modeling", 1999, section 3.

@@ -1,4 +1,4 @@
-"""Augmentation of a batch of texts: tokens dropped, swapped, or made unknown, by each text's own numbers.
+"""Augmentation of a batch of texts: tokens dropped, swapped, or made unknown, with random numbers per text.
 
 Word dropout and swaps as in Wei and Zou, "EDA: easy data augmentation techniques for boosting performance on text
 classification tasks", 2019, arXiv 1901.11196; a masked stretch is SpecAugment's idea for tokens.

@@ -1,4 +1,4 @@
-"""The words every tokenizer shares: the special tokens, what a tokenizer can do, what counts as text.
+"""What all tokenizers share: the special tokens, the interface, and what counts as text.
 
 The four special tokens have the same numbers in every tokenizer, and no text is ever encoded to one of them but UNK:
 "<pad>" written in a review is five characters like any others.

@@ -1,4 +1,4 @@
-"""A closed list of pieces of text and their numbers, and the tokenizer that looks pieces up in one."""
+"""A fixed vocabulary of pieces and their ids, and the tokenizer that looks pieces up in one."""
 
 from abc import ABC, abstractmethod
 from collections import Counter

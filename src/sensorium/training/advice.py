@@ -1,4 +1,4 @@
-"""Warnings that cannot be missed: what is wrong with the data or the result, and what to try.
+"""Warnings about the data or the result, with remedies.
 
 Those about the data are shown before training, and again with the others below the result.
 """

@@ -1,4 +1,4 @@
-"""A loss that is not a number stops the run, and says where it came from."""
+"""A NaN loss stops the run, with the batch that it came from."""
 
 from typing import Any
 

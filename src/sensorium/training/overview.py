@@ -1,4 +1,4 @@
-"""What is about to be trained on, as a short table: examples, classes and lengths of every split."""
+"""The data before training, as a short table: examples, classes and lengths of every split."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What is shown while a model trains: a bar on a terminal, and a table of epochs that fits 80 columns."""
+"""Progress of a training: a bar on a terminal, and a table of epochs that fits 80 columns."""
 
 import math
 import time

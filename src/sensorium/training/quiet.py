@@ -1,4 +1,4 @@
-"""What a training keeps to itself: log lines and warnings that no user can act on."""
+"""Silenced in training: log lines and warnings that no user can act on."""
 
 import logging
 import warnings

@@ -1,4 +1,4 @@
-"""What a generating model writes, after each validation: samples.txt in the run folder."""
+"""Text generated after each validation: samples.txt in the run folder."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What Sensorium chooses by itself, decided from the machine and the model alone, so that it is the same every time.
+"""The settings "auto", chosen from the machine and the model alone, so that they are reproducible.
 
 The choices are written into the config of the run: nothing "auto" is left in a checkpoint.
 """

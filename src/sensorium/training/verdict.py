@@ -1,4 +1,4 @@
-"""What a training came to, in one line: the metric its task monitors, how sure it is, and what no model would get."""
+"""The result of a training in a line: the headline metric, its confidence interval, and a constant baseline."""
 
 from typing import NamedTuple
 

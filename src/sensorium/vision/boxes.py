@@ -1,4 +1,4 @@
-"""Rectangles: random ones, their masks, and the two transforms that paint one over."""
+"""Random rectangles, their masks, and the two transforms that fill one (Cutout, random erasing)."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Changing the colors of a batch of images, each by amounts of its own.
+"""Color augmentation of a batch of images, with random amounts per image.
 
 Images are (B, C, H, W) float in [0, 1] and stay so, amounts are (B,). An image without three channels has no
 saturation and no hue: it comes back as it is. Each function equals its counterpart adjust_... or namesake in

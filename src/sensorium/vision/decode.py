@@ -1,4 +1,4 @@
-"""From an image file of any usual kind to unsigned bytes of one size.
+"""From an image file of any common format to unsigned bytes of one size.
 
 Training, evaluation and prediction all read images here, so that they see the same pixels.
 """

@@ -1,4 +1,4 @@
-"""Images of more than 8 bits a channel: integers of 16 or 32 bits, and floats, brought to a range of values.
+"""Images of more than 8 bits a channel: integers of 16 or 32 bits, and floats, scaled to a range of values.
 
 A camera's 12 bits fill a sixteenth of a 16-bit file. What is black and what is white is therefore no fact of the file
 but a choice, made once from the training images and kept in the spec (decision 0034).

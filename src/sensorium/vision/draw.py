@@ -1,4 +1,4 @@
-"""What was found, drawn on an image."""
+"""Detections drawn on an image."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Boxes and masks brought to another size in the same way as their images (`decode.fit_image`), and back.
+"""Boxes and masks resized in the same way as their images (`decode.fit_image`), and back.
 
 Everything here works on numpy arrays. Sizes are (height, width) in pixels; a box is left, top, right and bottom in
 pixels from the upper left corner of the image, so the whole image is (0, 0, width, height).

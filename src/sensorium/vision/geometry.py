@@ -1,4 +1,4 @@
-"""Moving the pixels of a batch of images, each by amounts of its own.
+"""Geometric augmentation of a batch of images, with random amounts per image.
 
 Images are (B, C, H, W), amounts (B,). Nothing here sums over the batch or over an image, so that the result for a
 image is the same, bit for bit, in every batch.

@@ -1,4 +1,4 @@
-"""Two images and their targets made one.
+"""Mixing of two images and their targets.
 
 Each example's partner is another of the same batch, so, unlike the transforms, these depend on the batch.
 """

@@ -1,4 +1,4 @@
-"""From stored pixels to what a network sees."""
+"""From stored pixels to normalized network inputs."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Colours that tell classes apart: red, green and blue from 0 to 255, one class after the other, 3K numbers."""
+"""Distinct colors for classes: red, green and blue from 0 to 255, one class after the other, 3K numbers."""
 
 import colorsys
 

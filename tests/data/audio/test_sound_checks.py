@@ -154,7 +154,7 @@ def test_a_class_that_training_does_not_have(tmp_path):
     found = good(tmp_path)
     found.add(write(tmp_path / "a.wav", noise()), target="hihg", split="val")
     found.add(write(tmp_path / "b.wav", noise(0.3)), target="high", split="val")
-    assert "class 'hihg' is in val but not in train; the nearest there is 'high'" in told(found)
+    assert "class 'hihg' is in val but not in train; the nearest is 'high'" in told(found)
     data = labeled(found, "skip", **SOUND)
     assert "val has no recordings of: low" in data.notes
 

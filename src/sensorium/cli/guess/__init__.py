@@ -1,4 +1,4 @@
-"""`sensorium train photos/` and `sensorium train reviews.csv`: which dataset a folder or a file is, from what is there.
+"""`sensorium train photos/` and `sensorium train reviews.csv`: which dataset a folder or a file is, from its content.
 
 Nothing is trained on a guess unseen: what was taken for what is printed, with the full command. Where two datasets are
 likely, the request is rejected with both commands. No torch.
@@ -42,7 +42,7 @@ def expanded(arguments: Sequence[str]) -> tuple[list[str], str | None]:
     path = Path(os.path.expanduser(paths[0]))  # noqa: PTH111 (Path.expanduser fails for an unknown user)
     found = guessed(path, rest)
     full = command((*found.overrides, *rest))
-    return [*found.overrides, *rest], f"{paths[0]}: taken for {found.what}. The same in full: {full}"
+    return [*found.overrides, *rest], f"{paths[0]}: detected as {found.what}. Full command: {full}"
 
 
 def _is_path(argument: str) -> bool:

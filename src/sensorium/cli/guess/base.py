@@ -1,4 +1,4 @@
-"""A guess, the overrides that say the same, and the choice among several."""
+"""A guess, the equivalent overrides, and the choice among several."""
 
 import re
 from collections.abc import Iterable, Sequence

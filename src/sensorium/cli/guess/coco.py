@@ -1,4 +1,4 @@
-"""COCO's JSON files of annotations, and where the images of each lie."""
+"""COCO's JSON files of annotations, and the folders of their images."""
 
 import json
 import mmap

@@ -1,4 +1,4 @@
-"""Folders as publishers and other toolkits lay them out, known by the names of their files."""
+"""Folders as publishers and other toolkits lay them out, recognized by the names of their files."""
 
 from pathlib import Path
 

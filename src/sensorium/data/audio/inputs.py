@@ -1,4 +1,4 @@
-"""Recordings decoded, looked at, and read by row number."""
+"""Recordings decoded, inspected, and read by row number."""
 
 from collections import Counter
 from collections.abc import Iterator

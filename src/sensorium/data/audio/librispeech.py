@@ -1,4 +1,4 @@
-"""LibriSpeech: a thousand hours of read English books, 16 kHz, from which parts are chosen.
+"""LibriSpeech: a thousand hours of read English books, 16 kHz, of which subsets are chosen.
 
 V. Panayotov, G. Chen, D. Povey and S. Khudanpur, "Librispeech: an ASR corpus based on public domain audio books", 2015.
 """

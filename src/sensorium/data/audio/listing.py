@@ -1,4 +1,4 @@
-"""What a source says there is: recordings, or pieces of them."""
+"""The listing of a source: recordings, or segments of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Every recording decoded once, in threads: how long it is, its digest, and what is wrong with it."""
+"""Every recording decoded once, in threads: its length, its digest, and its problems."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""Recordings that the rows of a table name: files, or pieces of them."""
+"""Recordings listed in the rows of a table: files, or segments of them."""
 
 import math
 from functools import cached_property

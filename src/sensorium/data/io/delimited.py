@@ -1,4 +1,4 @@
-"""Rows of a text table with a separator, of which a stray quotation mark takes no other row along.
+"""Rows of a delimited text table, in which a stray quotation mark spoils no other row.
 
 Quoting is decided row by row. A row without quotation marks is cut at its separators. One with them is read as CSV
 (RFC 4180), over as many lines as its quoted cells take. When that fails, or when a cell holds lines that are rows of

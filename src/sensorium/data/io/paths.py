@@ -1,4 +1,4 @@
-"""The files and folders that settings name."""
+"""The files and folders named in settings."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Tables of texts: CSV with any of the usual separators, TSV, JSON lines, Parquet."""
+"""Tables of texts: CSV with any common separator, TSV, JSON lines, Parquet."""
 
 import json
 import math

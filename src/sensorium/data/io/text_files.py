@@ -1,4 +1,4 @@
-"""Files of text as they lie on disk: packed or not, in which encoding, and what of them is not text.
+"""Text files: compressed or not, their encoding, and bytes that are not text.
 
 One reader for training and prediction. A byte that is not text in the file's encoding is kept apart as U+DC00 plus
 its value, to be found and named by `wrong_bytes`. key, everywhere: the setting that names the encoding, for errors;

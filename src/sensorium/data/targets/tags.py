@@ -31,7 +31,7 @@ class TagTargets(NoTargets):
             strange = next((tag for tag in targets[row] if tag not in train), None)
             if strange is not None:
                 guess = nearest(strange, train)
-                hint = f"; the nearest there is {guess!r}" if guess else ""
+                hint = f"; the nearest is {guess!r}" if guess else ""
                 bad[row] = f"tag {strange!r} is in {SPLITS[splits[row]]} but not in train{hint}"
         return bad, []
 

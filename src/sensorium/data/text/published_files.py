@@ -1,4 +1,4 @@
-"""Published sets of labeled texts as their files lie on disk: the publisher's archive unpacked, or a copy of the Hub's
+"""Published datasets of labeled texts from local files: the publisher's archive unpacked, or a copy of the Hub's
 repository.
 """
 

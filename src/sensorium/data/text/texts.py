@@ -1,4 +1,4 @@
-"""Texts on their way to tokens: UTF-8 in one flat array, which is in memory, or in a file when it is large."""
+"""Texts before tokenization: UTF-8 in one flat array, which is in memory, or in a file when it is large."""
 
 import hashlib
 from array import array

@@ -1,4 +1,4 @@
-"""Datasets that are published as arrays: small enough for memory, taken as they are."""
+"""Datasets that are published as arrays: small enough for memory, used as published."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

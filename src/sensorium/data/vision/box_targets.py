@@ -1,4 +1,4 @@
-"""Bounding boxes in each image: checked one by one, and brought to pixels."""
+"""Bounding boxes in each image: checked one by one, and converted to pixels."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -146,7 +146,7 @@ class BoxTargets(NoTargets):
         if box.label not in self._numbers:
             guess = nearest(box.label, self._numbers)
             where = "in the list of classes" if self._given is not None else "in train"
-            hint = f"; the nearest there is {guess!r}" if guess else ""
+            hint = f"; the nearest is {guess!r}" if guess else ""
             return Problem(box.place, f"class {box.label!r} is not {where}{hint}")
         return None
 

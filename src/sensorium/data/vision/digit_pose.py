@@ -1,4 +1,4 @@
-"""Scanned digits of scikit-learn, turned and enlarged: by how many degrees, to what size? Nothing to download.
+"""Scanned digits of scikit-learn, rotated and scaled, with angle and size as targets. Nothing to download.
 
 Train, validation and test are drawn from digits that the others do not have, each image by numbers of its own: image 17
 of a split is the same however many there are.

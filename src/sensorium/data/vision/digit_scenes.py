@@ -1,4 +1,4 @@
-"""Scenes put together from the scanned digits inside scikit-learn: synthetic, nothing to download.
+"""Scenes composed of scikit-learn's scanned digits: synthetic, nothing to download.
 
 Train, validation and test are drawn from digits that the others do not have, each scene by numbers of its own: scene
 17 of a split is the same however many there are.

@@ -1,4 +1,4 @@
-"""Canvases with several of the scanned digits inside scikit-learn, tagged with those they hold: nothing to download.
+"""Images with several of scikit-learn's scanned digits, tagged with them: nothing to download.
 
 Train, validation and test are drawn from digits that the others do not have, each canvas by numbers of its own: canvas
 17 of a split is the same however many there are.

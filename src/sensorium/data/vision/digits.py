@@ -1,4 +1,4 @@
-"""Handwritten digits of 8 x 8 pixels that come inside scikit-learn: 1,797 images, nothing to download.
+"""Handwritten digits of 8 x 8 pixels included in scikit-learn: 1,797 images, nothing to download.
 
 E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998 (its test
 set).

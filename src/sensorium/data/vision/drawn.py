@@ -1,4 +1,4 @@
-"""What datasets share whose images are drawn from the scanned digits inside scikit-learn."""
+"""The base of datasets whose images are generated from scikit-learn's scanned digits."""
 
 import hashlib
 from dataclasses import dataclass

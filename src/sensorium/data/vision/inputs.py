@@ -1,4 +1,4 @@
-"""Image files through the cache: their size and channels chosen, decoded once, and looked at."""
+"""Image files through the cache: their size and channels chosen, decoded once, and inspected."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Small XML files read with the line of every element, and without anything that could harm."""
+"""Small XML files read with the line of every element, without unsafe XML features."""
 
 from pathlib import Path
 from xml.etree import ElementTree

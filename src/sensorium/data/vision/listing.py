@@ -1,4 +1,4 @@
-"""What a source says there is: image files."""
+"""The listing of a source: image files."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Truth tables as data: two inputs that are false or true, and what a function of logic says of them.
+"""Truth tables as data: two inputs that are false or true, and a logical function of them.
 
 W. McCulloch and W. Pitts, "A logical calculus of the ideas immanent in nervous activity", Bulletin of Mathematical
 Biophysics 5, 1943: what networks of threshold units compute. M. Minsky and S. Papert, "Perceptrons", 1969: that one

@@ -1,4 +1,4 @@
-"""Which values of images of more than 8 bits are black and white: given, or chosen from a sample of the images."""
+"""The values of black and white in images of more than 8 bits: given, or chosen from a sample of the images."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Images with bounding boxes as YOLO's trainers read them: a text file for each image, a box a line."""
+"""Images with bounding boxes in YOLO format: a text file for each image, a box a line."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A conformer, which mixes attention over the utterance with convolutions, and characters by CTC.
+"""Conformer with CTC: attention over the utterance and convolutions.
 
 A. Gulati et al., "Conformer: convolution-augmented transformer for speech recognition", 2020, arXiv 2005.08100, its
 encoder; blocks as in `nn/conformer.py`, where it says what differs in them.

@@ -1,4 +1,4 @@
-"""A deep recurrent network that reads an utterance in both directions and writes characters by CTC.
+"""Deep bidirectional recurrent network with CTC.
 
 A. Graves, A. Mohamed and G. Hinton, "Speech recognition with deep recurrent neural networks", 2013, arXiv 1303.5778:
 stacked bidirectional LSTM layers, each reading both directions of the one before; trained with connectionist temporal

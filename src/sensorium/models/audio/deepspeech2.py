@@ -1,4 +1,4 @@
-"""Convolutions over time and frequency, recurrent layers in both directions, characters by CTC.
+"""Convolutions over time and frequency, bidirectional recurrent layers, CTC.
 
 D. Amodei et al., "Deep Speech 2: end-to-end speech recognition in English and Mandarin", 2015, arXiv 1512.02595: two
 convolutions with strides, whose kernels are long in time, then stacked GRU layers, with normalization before each.

@@ -1,4 +1,4 @@
-"""A small residual network for commands, in which most convolutions see time alone.
+"""A small residual network for commands, in which most convolutions are over time only.
 
 B. Kim et al., "Broadcasted residual learning for efficient keyword spotting", 2021, arXiv 2106.04140 (BC-ResNet): a
 block convolves over frequency, averages the frequencies away, convolves over time, and adds the result to every

@@ -1,4 +1,4 @@
-"""A deep belief network over a recording that is brought to a fixed number of frames.
+"""A deep belief network over a recording resampled to a fixed number of frames.
 
 G. Hinton, S. Osindero and Y. Teh, "A fast learning algorithm for deep belief nets", 2006; for speech: A. Mohamed,
 G. Dahl and G. Hinton, "Acoustic modeling using deep belief networks", 2012: a Gaussian machine reads the features, the

@@ -1,4 +1,4 @@
-"""A recurrent network that reads a recording in both directions, and a linear layer on what it has pooled.
+"""A bidirectional recurrent network over a recording, and a linear layer on the pooled states.
 
 S. Hochreiter and J. Schmidhuber, "Long short-term memory", 1997; in both directions: A. Graves and J. Schmidhuber,
 2005. For commands: D. de Andrade et al., "A neural attention model for speech command recognition", 2018, arXiv

@@ -1,4 +1,4 @@
-"""A recurrent network for streaming: it reads forward only and looks a few frames ahead.
+"""A recurrent network for streaming: unidirectional, with a lookahead of a few frames.
 
 D. Amodei et al., "Deep Speech 2", 2015, arXiv 1512.02595, section 3.7, and C. Wang et al., "Lookahead convolution layer
 for unidirectional recurrent neural networks", 2016: above one-way recurrent layers, each feature of a frame becomes a

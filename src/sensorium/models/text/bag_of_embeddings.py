@@ -1,4 +1,4 @@
-"""The mean of the vectors of words and of n-grams, and a linear layer: fastText's classifier.
+"""fastText's classifier: the mean embedding of words and n-grams, and a linear layer.
 
 A. Joulin et al., "Bag of tricks for efficient text classification", 2016, arXiv 1607.01759. Each word has a vector;
 runs of 2 to `ngrams` words share the vectors of a fixed number of buckets, found by hashing.

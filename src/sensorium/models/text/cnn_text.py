@@ -1,4 +1,4 @@
-"""Convolutions over the words of a text, and the maximum of each filter.
+"""Convolutions over the words of a text with max pooling.
 
 Y. Kim, "Convolutional neural networks for sentence classification", 2014, arXiv 1408.5882, the variant CNN-rand: 100
 filters for each window of 3, 4 and 5 words over vectors of 300, ReLU, max over time, dropout 0.5 before the last layer.

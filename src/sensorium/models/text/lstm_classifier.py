@@ -1,4 +1,4 @@
-"""A recurrent network that reads a text in both directions, and a linear layer on what it has pooled.
+"""A bidirectional recurrent network over a text, and a linear layer on the pooled states.
 
 S. Hochreiter and J. Schmidhuber, "Long short-term memory", 1997; in both directions: A. Graves and J. Schmidhuber,
 2005. Words are dropped as in M. Iyyer et al. 2015, features as in Y. Gal and Z. Ghahramani 2016, arXiv 1512.05287: the

@@ -1,4 +1,4 @@
-"""A recurrent language model: from the tokens so far, scores for the next one.
+"""A recurrent language model: logits of the next token.
 
 S. Merity, N. Keskar and R. Socher, "Regularizing and optimizing LSTM language models", 2018, arXiv 1708.02182
 (AWD-LSTM): stacked LSTM layers; whole words dropped from the embedding; the same features dropped at every time step

@@ -1,4 +1,4 @@
-"""A recurrent translator: an encoder in both directions, and a decoder that attends to what it wrote.
+"""A recurrent translator: a bidirectional encoder, and a decoder that attends to its states.
 
 D. Bahdanau, K. Cho and Y. Bengio, "Neural machine translation by jointly learning to align and translate", 2015, arXiv
 1409.0473, and M.-T. Luong, H. Pham and C. Manning, "Effective approaches to attention-based neural machine

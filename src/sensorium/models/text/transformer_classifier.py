@@ -1,4 +1,4 @@
-"""A transformer encoder over the words of a text, and a linear layer on the mean of what it has written.
+"""A transformer encoder over the words of a text, and a linear layer on its mean output.
 
 A. Vaswani et al., "Attention is all you need", 2017, arXiv 1706.03762: embeddings times the root of the width plus
 sinusoids of the position, then layers of attention and of two linear layers on each word.

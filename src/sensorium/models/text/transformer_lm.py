@@ -1,4 +1,4 @@
-"""A transformer language model that sees only earlier tokens.
+"""A transformer language model with causal attention.
 
 A. Radford et al., "Language models are unsupervised multitask learners", 2019 (GPT-2): blocks of causal attention and
 two layers on each token, normalized before each sublayer, the output layer tied to the embedding.

@@ -1,4 +1,4 @@
-"""The multi-layer perceptron: layers of weights with a bend between them.
+"""The multi-layer perceptron: linear layers with nonlinearities between them.
 
 D. Rumelhart, G. Hinton and R. Williams, "Learning representations by back-propagating errors", Nature 323, 1986.
 

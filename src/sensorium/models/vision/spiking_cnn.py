@@ -1,4 +1,4 @@
-"""A convolutional network whose neurons speak in spikes: leaky integrate-and-fire units, trained through a surrogate.
+"""A convolutional network of spiking neurons: leaky integrate-and-fire units, trained through a surrogate.
 
 E. Neftci, H. Mostafa and F. Zenke, "Surrogate gradient learning in spiking neural networks", IEEE Signal Processing
 Magazine 36(6), 2019, arXiv 1901.09948; see `sensorium.nn.spiking` for the neuron.

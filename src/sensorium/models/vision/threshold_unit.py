@@ -1,4 +1,4 @@
-"""The threshold unit: fires when enough of its inputs do, and never learns.
+"""The threshold unit: fires when enough of its inputs do, without training.
 
 W. McCulloch and W. Pitts, "A logical calculus of the ideas immanent in nervous activity", Bulletin of Mathematical
 Biophysics 5, 1943. Inputs and output are 0 or 1. Every exciting input counts one; the unit fires when they reach its

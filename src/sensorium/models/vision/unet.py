@@ -1,4 +1,4 @@
-"""U-Net: a contracting path, an expanding one, and what the first has seen handed across at every level.
+"""U-Net: a contracting path, an expanding path, and skip connections between them at every level.
 
 O. Ronneberger, P. Fischer and T. Brox, "U-Net: Convolutional networks for biomedical image segmentation", MICCAI 2015,
 arXiv 1505.04597, figure 1.

@@ -1,4 +1,4 @@
-"""Where a model of two inputs decides: its probabilities over the plane, and the examples on it."""
+"""The decision boundary of a model of two inputs: probabilities over the plane, and the examples on it."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a classifier predicts, whatever the modality."""
+"""Predictions of a classifier of any modality."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""ImageTaggingModule: several tags an image, each a yes or no of its own."""
+"""ImageTaggingModule: several tags per image, each a binary decision."""
 
 import numpy as np
 import torch

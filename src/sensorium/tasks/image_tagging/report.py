@@ -1,4 +1,4 @@
-"""The files an evaluation of a tagger leaves: tables for programs, plots for people."""
+"""The files an evaluation of a tagger leaves: tables and plots."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A trained language model over running text: how many nats it needs for what comes next."""
+"""A trained language model over running text: cross-entropy in nats per token."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""Language modeling: what comes next in running text, with the model's state carried from batch to batch."""
+"""Language modeling: the next token of running text, with the model's state carried from batch to batch."""
 
 from typing import Any
 

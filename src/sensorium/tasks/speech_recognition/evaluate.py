@@ -1,4 +1,4 @@
-"""A trained recognizer over a split, or over any recordings: log-probabilities, search, and word errors."""
+"""A trained recognizer over a split, or over any recordings: log-probabilities, decoding, and WER."""
 
 import time
 from collections.abc import Sequence

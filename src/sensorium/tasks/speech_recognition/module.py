@@ -1,4 +1,4 @@
-"""Speech recognition: connectionist temporal classification of frames into tokens.
+"""Speech recognition: connectionist temporal classification (CTC) of frames into tokens.
 
 A. Graves, S. Fernández, F. Gomez and J. Schmidhuber, "Connectionist temporal classification: labeling unsegmented
 sequence data with recurrent neural networks", ICML 2006.

@@ -1,4 +1,4 @@
-"""Streaming recognition: a transcript that grows while audio comes in."""
+"""Streaming recognition: partial transcripts while audio comes in."""
 
 import sys
 import time
