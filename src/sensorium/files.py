@@ -42,7 +42,7 @@ def exists(path: Path) -> bool:
     return os.path.exists(path)  # noqa: PTH110
 
 
-def user_path(name: str | Path) -> Path:
+def user_path(name: str | os.PathLike[str]) -> Path:
     """The path with ~ replaced by the home folder. ~USER of an unknown user stays, as a name such as ~copy.png does."""
     return Path(os.path.expanduser(name))  # noqa: PTH111
 

@@ -5,6 +5,7 @@ Training, evaluation and prediction all read images here, so that they see the s
 
 import os
 import struct
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,6 +64,14 @@ _DAMAGE = (
 )
 
 Source = Path | BinaryIO
+
+
+def accept_large_images() -> None:
+    """Pillow's warning of an attack, half as many pixels before its error, is not for the person's own large images."""
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+
+accept_large_images()
 
 
 class UnreadableImage(RequestError):
