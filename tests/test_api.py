@@ -287,3 +287,16 @@ def test_a_typo_in_an_option_is_refused(model: sensorium.Model, digit: np.ndarra
         model.predict(digit, errors="ignore")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="topk"):
         model.predict(digit, topk=1)  # type: ignore[call-arg]
+
+
+def test_a_range_may_be_an_array(model: sensorium.Model, digit: np.ndarray) -> None:
+    deep = digit.astype(np.uint16) * 16
+    (one,), (other,) = (list(model.predict([deep], pixel_range=of)) for of in ([0, 4080], np.array([0, 4080])))
+    assert one.to_dict() == other.to_dict()
+
+
+def test_a_name_too_long_for_a_file_is_refused(model: sensorium.Model) -> None:
+    (found,) = model.predict("x" * 5000)
+    assert "file name too long" in found.to_dict()["error"]
+    with pytest.raises(sensorium.RequestError, match="no file matches"):
+        list(model.predict("*" + "x" * 5000))

@@ -26,6 +26,7 @@ from sensorium.cli.eval_data import evaluation_data, settings_for
 from sensorium.cli.predict import checkpoint_path
 from sensorium.cli.unknown_key import dotted
 from sensorium.errors import RequestError, RunError
+from sensorium.files import exists, is_folder, user_path
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation, Prediction, PredictOptions
 
@@ -98,7 +99,7 @@ class Model:
             "temperature": temperature,
             "top_p": top_p,
             "seed": seed,
-            "pixel_range": pixel_range,
+            "pixel_range": getattr(pixel_range, "tolist", lambda: pixel_range)(),  # of an array too
         }
         schema.check("predict", given)
         options = PredictOptions(**given)
@@ -109,8 +110,8 @@ class Model:
     def _several(self, inputs: Any) -> Iterable[Any]:
         """One raw input as a list of it; a batch, and a path that stands for several files, as what is in it."""
         if self._task.input_keys == ("input",) and isinstance(inputs, str | PathLike):
-            path = Path(inputs).expanduser()
-            several = path.is_dir() or (any(sign in str(path) for sign in "*?[") and not path.exists())
+            path = user_path(inputs)
+            several = is_folder(path) or (any(sign in str(path) for sign in "*?[") and not exists(path))
             return self._task.inputs({"input": str(path)}, self._model) if several else [inputs]
         return list(inputs) if getattr(inputs, "ndim", 0) == 4 else _several(inputs)
 

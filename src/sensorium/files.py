@@ -37,10 +37,15 @@ def _stored(error: UnicodeError) -> tuple[str | bytes, int]:
 codecs.register_error(STORED, _stored)
 
 
-# As Path's own, which raise for a name that is too long for any file.
+# As Path's own, which raise for a name that is too long for any file, and for the home of an unknown user.
 def exists(path: Path) -> bool:
     """Whether there is such a file or folder."""
     return os.path.exists(path)  # noqa: PTH110
+
+
+def user_path(name: str | os.PathLike[str]) -> Path:
+    """The path with ~ replaced by the home folder. ~USER of an unknown user stays, as a name such as ~copy.png does."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111
 
 
 def is_file(path: Path) -> bool:

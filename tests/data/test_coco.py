@@ -215,3 +215,30 @@ def test_names_with_other_folders_in_front(tmp_path, name):
     content["images"][0]["file_name"] = name
     (tmp_path / "train.json").write_text(json.dumps(content))
     assert load(tmp_path).train.names[0] == str(tmp_path / "train" / "1.png")
+
+
+@pytest.mark.parametrize(
+    ("bad", "what"),
+    [
+        ({"bbox": None, "segmentation": [1, 2, 9, 2, 9, 9]}, "each a list of x, y, x, y ..., not [1, 2, 9, 2, 9, 9]"),
+        ({"bbox": None, "segmentation": [[1, 2, 9, 2, 9]]}, "an outline in segmentation has an x without a y"),
+        ({"category_id": True}, "category True is not in the list of categories"),
+        ({"iscrowd": "no"}, "iscrowd is 'no'; it takes 0 or 1"),
+        ({"iscrowd": [1]}, "iscrowd is [1]; it takes 0 or 1"),
+    ],
+)
+def test_values_of_another_type_are_named(tmp_path, bad, what):
+    write_all(tmp_path, [{**annotation(), **bad}])
+    assert what in told(tmp_path)
+
+
+def test_numbers_as_tables_write_them(tmp_path):
+    write_all(tmp_path, [annotation(image=1.0, category=3.0, iscrowd="0")])
+    train = load(tmp_path).train
+    assert (train.boxes[0].tolist(), train.difficult[0].tolist()) == ([[2, 3, 12, 8]], [False])
+
+
+@pytest.mark.parametrize("size", [{"width": "64", "height": "48"}, {"width": 64.0, "height": 48.0}])
+def test_a_wrong_size_is_found_however_it_is_written(tmp_path, size):
+    write_all(tmp_path, [annotation()], **size)
+    assert "size 64 x 48 (width x height), but" in told(tmp_path)

@@ -153,3 +153,17 @@ def test_files_that_are_no_list(root, tmp_path):
     assert told(only_gone).endswith(f"The first problem: {only_gone}:2: there is no file {root}/gone.png")
     one = write(root, ["path,label", "class_0/000.png,a", "class_1/000.png,a"])
     assert "only the class 'a'" in told(one)
+
+
+@pytest.mark.parametrize("name", ["~unknown-user/a.png", "~a.png"])
+def test_the_home_of_an_unknown_user_is_no_file(root, name):
+    (root / "list.csv").write_text(f"path,label\n{name},dim\n")
+    assert f"{root}/list.csv:2: there is no file {root}/{name}" in told(root / "list.csv")
+
+
+def test_backslashes_of_windows_stand_for_slashes(root):
+    rows = [f"{path.parent.name}/{path.name},{path.parent.name}\n" for path in sorted(root.rglob("*.png"))]
+    plain, windows = root / "list.csv", root / "windows.csv"
+    plain.write_text("".join(["path,label\n", *rows]))
+    windows.write_text("".join(["path,label\n", *(row.replace("/", "\\") for row in rows)]))
+    assert list(load(windows).train.names) == list(load(plain).train.names)

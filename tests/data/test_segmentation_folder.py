@@ -1,9 +1,12 @@
 """Images and masks in folders: numbers or colours, what stands for nothing, and what is found to be wrong."""
 
 import re
+import struct
+import zlib
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from scenes import COMMON, write_mask, write_picture
 from sensorium.batches import VOID
@@ -227,3 +230,51 @@ def test_folders_among_the_images_are_named(tmp_path):
     (root / "train" / "images" / "more").mkdir()
     (root / "train" / "images" / "loop").symlink_to(root)
     assert f"{root}/train/images: folders inside are not read: loop, more" in load(root).notes
+
+
+def write_gray(path, mask, bits):
+    """A PNG of gray with 2 or 4 bits a pixel, which Pillow does not write."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    digits = [row + [0] * (-len(row) % (8 // bits)) for row in mask]
+    packed = [int("".join(f"{n:0{bits}b}" for n in row), 2).to_bytes(len(row) * bits // 8, "big") for row in digits]
+    head = struct.pack(">IIBBBBB", len(mask[0]), len(mask), bits, 0, 0, 0, 0)
+    body = zlib.compress(b"".join(b"\0" + row for row in packed))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b""))
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_gray_of_few_bits_holds_class_numbers(tmp_path, bits):
+    root = write_all(tmp_path, MASK)
+    for part in PARTS:
+        write_gray(root / part / "masks" / "0.png", MASK, bits)
+    data = load(root)
+    assert data.spec.class_names == ("0", "1", "2")
+    assert mask_of(data) == MASK
+
+
+def test_a_mask_is_turned_as_its_exif_says(tmp_path):
+    root = write_all(tmp_path, MASK)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3  # half a turn
+    path = root / "train" / "masks" / "0.png"
+    Image.fromarray(np.array([[0, 0, 1], [2, 2, 2]], np.uint8)).save(path, exif=exif)
+    assert mask_of(load(root)) == [[2, 2, 2], [1, 0, 0]]
+
+
+def test_fractions_are_no_class_numbers(tmp_path):
+    root = write_all(tmp_path, MASK)
+    path = root / "train" / "masks" / "0.png"
+    Image.fromarray(np.array(MASK, np.float32) + 0.5).save(path, format="tiff")
+    assert f"{path}: values that are no whole numbers; class numbers are" in told(root)
+    Image.fromarray(np.array(MASK, np.float32)).save(path, format="tiff")
+    assert mask_of(load(root)) == MASK
+
+
+@pytest.mark.parametrize(("names", "what"), [(b"caf\xe9\n", ":1: not UTF-8 (byte 0xe9)"), (b"\n", " names no class.")])
+def test_lists_of_classes_that_are_none(tmp_path, names, what):
+    root = write_all(tmp_path, MASK)
+    (root / "classes.txt").write_bytes(names)
+    assert f"{root}/classes.txt{what}" in told(root)

@@ -177,3 +177,9 @@ def test_names_with_blanks_are_whole_in_lists(tmp_path):
     data = load(tmp_path)
     assert [Path(name).stem for name in data.train.names] == ["IMG_0 (2)", "a 1b", "b"]
     assert data.problems == ()
+
+
+def test_two_images_of_one_name_are_a_problem(tmp_path):
+    root = write(tmp_path, {"a": [CAT], "b": [CAT], "c": [CAT]}, {"train": ["a"], "val": ["b"], "test": ["c"]})
+    write_picture(root / "JPEGImages" / "a.bmp", 9)
+    assert f"{root}/JPEGImages/a.png: there is a.bmp too; it is unclear which counts" in told(root)

@@ -195,3 +195,39 @@ def test_what_is_not_read_among_the_images_is_named(tmp_path):
     data = load(root)
     assert f"{images}: 1 file not read as images (.md), such as {images}/notes.md" in data.notes
     assert f"{images}/loop: a link that leads back to a folder it lies in; not followed" in data.notes
+
+
+def test_keypoints_behind_a_box_are_no_outline(tmp_path):
+    names = "kpt_shape: [2, 3]\nnames: [cat, dog]\n"
+    data = load(write(tmp_path, {"train": [f"{BOX} 0.1 0.1 1 0.9 0.9 0"], "val": [BOX], "test": [BOX]}, names=names))
+    assert data.train.boxes[0].tolist() == [[12, 6, 20, 18]]
+    (tmp_path / "data.yaml").write_text("kpt_shape: 17\nnames: [cat, dog]\n")
+    assert "kpt_shape=17 in data.yaml; it should be [NUMBER, 2] or [NUMBER, 3]." in told(tmp_path)
+
+
+def test_labels_in_files_with_an_upper_case_suffix_are_read(tmp_path):
+    root = write(tmp_path, {"train": [BOX, BOX], "val": [BOX], "test": [BOX]})
+    (root / "labels/train/0.txt").rename(root / "labels/train/0.TXT")
+    assert [len(of) for of in load(root).train.boxes] == [1, 1]
+
+
+def test_two_classes_of_one_name_are_refused(tmp_path):
+    root = write(tmp_path, {"train": [BOX], "val": [BOX], "test": [BOX]}, names="names: [cat, cat]\n")
+    assert "have the same name: cat, cat." in told(root)
+
+
+def test_a_list_that_is_no_text_is_named(tmp_path):
+    names = "train: list.txt\nval: images/val\nnames: [cat, dog]\n"
+    root = write(tmp_path, {"train": [BOX], "val": [BOX]}, names=names)
+    (root / "list.txt").write_bytes("images/train/caf\xe9.png".encode("latin-1"))
+    assert f"{root}/list.txt:1: not UTF-8 (byte 0xe9)" in told(root)
+
+
+def test_what_a_list_names_is_an_image_or_a_problem(tmp_path):
+    text = "train: list.txt\nval: images/val\ntest: images/test/0.png\nnames: [cat, dog]\n"
+    root = write(tmp_path, {"train": [BOX, BOX], "val": [BOX], "test": [BOX]}, names=text)
+    (root / "list.txt").write_text("images\\train\\0.png\nimages/train/1.png\n")
+    data = load(root)
+    assert [len(part) for part in (data.train, data.val, data.test)] == [2, 1, 1]
+    (root / "list.txt").write_text("images/train/0.png\nimages/train/1.heic\n")
+    assert f"{root}/images/train/1.heic: there is no such image" in told(root)

@@ -1,6 +1,7 @@
 """Pixels checked by hand for every kind of image, and a clear refusal of everything else."""
 
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from sensorium.errors import RequestError
 from sensorium.vision.decode import (
     UnreadableImage,
+    accept_large_images,
     decode_image,
     fit_pixels,
     is_grey,
@@ -276,3 +278,13 @@ def test_pictures_of_a_folder(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert [str(path.relative_to(tmp_path)) for path in list_images(tmp_path)] == ["a.jpeg", "b.PNG", "sub/c.webp"]
+
+
+def test_a_large_image_is_no_attack():
+    head = bytearray(saved(Image.new("1", (1, 1)), "a.bmp").getvalue())
+    head[18:26] = (10_000).to_bytes(4, "little") * 2  # width and height: 100 million pixels
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        accept_large_images()
+        assert probe_size(io.BytesIO(head)) == (10_000, 10_000)
+    assert not warned

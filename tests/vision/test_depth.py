@@ -184,3 +184,18 @@ def test_the_range_of_constant_and_of_sparse_images():
     sparse = np.zeros(100_000)
     sparse[:10] = 300
     assert chosen_range([sparse]) == (0, 300)
+
+
+def test_a_constant_image_of_large_floats_has_a_range():
+    low, high = chosen_range([np.full(4, 1e20)])
+    assert low == 1e20 < high
+
+
+def test_a_tiff_in_which_0_is_white_is_turned_around():
+    file = io.BytesIO()
+    Image.fromarray(np.array([[0, 65535], [1000, 400]], np.uint16)).save(file, format="tiff", tiffinfo={262: 0})
+    settings = {"image_size": (2, 2), "in_channels": 1, "resize": "crop"}
+    file.seek(0)
+    assert decode_image(file, **settings).tolist() == [[[255, 0], [251, 253]]]
+    file.seek(0)
+    assert decode_image(file, **settings, pixel_range=(0, 65535)).tolist() == [[[65535, 0], [64535, 65135]]]

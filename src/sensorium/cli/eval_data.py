@@ -14,6 +14,7 @@ from sensorium.cli.literal import literal
 from sensorium.data.base import Data
 from sensorium.data.io.tables import open_table
 from sensorium.errors import RequestError, unknown
+from sensorium.files import user_path
 from sensorium.run_config import RunConfig
 from sensorium.tasks import registry
 
@@ -83,7 +84,7 @@ def _has_test(dataset: Mapping[str, Any], *, table: bool) -> bool:
         return dataset["root"] is None or (Path(str(dataset["root"])) / "test").is_dir()
     if dataset.get("test_path") is not None or dataset.get("split_column") is not None:
         return True
-    path = Path(str(dataset["path"])).expanduser()
+    path = user_path(str(dataset["path"]))
     return "split_column" in dataset and "split" in open_table(path, encoding=dataset.get("encoding")).columns
 
 

@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 
 from sensorium.cli.rules import PATH, PATHS
 from sensorium.cli.schema import RULES
-from sensorium.files import exists
+from sensorium.files import exists, user_path
 
 _PATH_KEYS = {
     key for rules in RULES.values() for key, rule in rules.items() if rule.allows in (PATH.allows, PATHS.allows)
@@ -50,7 +50,7 @@ def typed_path(value: str) -> Path:
     """The path that a value names which never reaches Hydra, such as that of resume=."""
     if not exists(Path(value)) and _QUOTED.fullmatch(value):
         value = re.sub(r"\\+(?=['\"]|$)", lambda found: found.group()[: len(found.group()) // 2], value[1:-1])
-    return Path(os.path.expanduser(value))  # noqa: PTH111 (Path.expanduser fails for an unknown user)
+    return user_path(value)
 
 
 def _literal(argument: str, *, sweeps: bool) -> str:

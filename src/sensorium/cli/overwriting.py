@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from sensorium.cli import evaluation_folder
 from sensorium.errors import RequestError, cut
-from sensorium.files import exists, is_file, is_folder, is_stream, same_file
+from sensorium.files import exists, is_file, is_folder, is_stream, same_file, user_path
 from sensorium.run_folder import RunFolder
 from sensorium.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
@@ -132,4 +132,4 @@ def _data(dataset: Mapping[str, Any]) -> Iterator[_Input]:
 
 
 def _path(given: Any) -> Path:
-    return Path(os.path.expanduser(str(given)))  # noqa: PTH111 (Path.expanduser fails for an unknown user)
+    return user_path(str(given))

@@ -33,7 +33,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from sensorium.errors import RunError
-from sensorium.files import replacing, write_json
+from sensorium.files import replacing, user_path, write_json
 
 _SLACK = 1 << 14  # bytes set aside for headers, and for what is worked out later
 _RESIDENT_BYTES = 1 << 28  # of a mapping, that may stay in a process before they are handed back
@@ -46,7 +46,7 @@ Build = Callable[[BinaryIO, int], Mapping[str, np.ndarray]]
 def cache_folder(name: str) -> Path:
     """`name` inside SENSORIUM_CACHE (default ~/.cache/sensorium). The folder need not exist yet."""
     home = os.environ.get("SENSORIUM_CACHE") or Path.home() / ".cache" / "sensorium"
-    return Path(home).expanduser() / name
+    return user_path(home) / name
 
 
 def key_of(settings: Any, sources: Iterable[bytes] = ()) -> str:

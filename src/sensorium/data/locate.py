@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sensorium.data.cache import cache_folder
 from sensorium.errors import RequestError
+from sensorium.files import user_path
 
 
 def published(name: str, root: str | None, *, inner: Sequence[str], files: str, has: Sequence[str] = ()) -> Path:
@@ -13,7 +14,7 @@ def published(name: str, root: str | None, *, inner: Sequence[str], files: str, 
     inner: folders, one in the other, that the publisher's archive makes. files: what to put there, for the message.
     has: names that must be in the folder. Raises RequestError when it is not there.
     """
-    given = Path(root).expanduser() if root else cache_folder(name)
+    given = user_path(root) if root else cache_folder(name)
     folder = given
     for step in inner:
         folder = folder / step if (folder / step).is_dir() else folder

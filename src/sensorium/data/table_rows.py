@@ -11,6 +11,7 @@ from sensorium.data.io.tables import check_column, open_table
 from sensorium.data.listing import Listing, split_named
 from sensorium.data.settings import Settings
 from sensorium.errors import RequestError, cut
+from sensorium.files import user_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,18 +64,21 @@ class Row:
         return f"{self.table}:{self.line}"
 
     def file(self, name: str, root: Path | None = None) -> Path:
-        """The file that a cell names, absolute or seen from `root`, None for the table's folder.
+        """The file that a cell names, absolute or seen from `root`, None for the table's folder. Backslashes, as
+        Windows writes them, may stand for slashes.
 
         Raises ValueError when there is none.
         """
-        path = (root or self.table.parent) / Path(name).expanduser()
+        folder = root or self.table.parent
+        path = folder / user_path(name)
         try:
-            there = path.is_file()
+            if path.is_file():
+                return path
+            if "\\" in name and (windows := folder / name.replace("\\", "/")).is_file():
+                return windows
         except OSError as error:  # a text of 5,000 letters is no name
             raise ValueError(f"{cut(name)!r} cannot be a file name ({error.strerror})") from None
-        if not there:
-            raise ValueError(f"there is no file {cut(path)}")
-        return path
+        raise ValueError(f"there is no file {cut(path)}")
 
 
 def table_rows(

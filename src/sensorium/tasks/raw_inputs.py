@@ -13,7 +13,7 @@ from typing import Any
 from sensorium.audio.formats import START, read_format, unread_format
 from sensorium.audio.read import list_sounds
 from sensorium.errors import RequestError, cut
-from sensorium.files import exists, is_file, is_folder, meant, not_a_file
+from sensorium.files import exists, is_file, is_folder, meant, not_a_file, user_path
 from sensorium.tasks.text_inputs import UnreadableText
 from sensorium.tasks.text_sources import TextReading
 from sensorium.vision.decode import list_images
@@ -46,7 +46,7 @@ def _texts_of(paths: list[Path], reading: TextReading) -> Iterator[str | Unreada
 
 
 def _text_files(item: str) -> list[Path]:
-    path = Path(os.path.expanduser(item))  # noqa: PTH111 (Path.expanduser fails for an unknown user)
+    path = user_path(item)
     if is_folder(path):
         raise RequestError(f"input={item} is a folder. Give a file with one text a line, or - for standard input.")
     if not exists(path) and not any(sign in item for sign in "*?["):
@@ -166,7 +166,7 @@ def _glob(pattern: str) -> list[str]:
 
 
 def _expand(item: str, files_in: Callable[[Path], list[Path]], what: str) -> list[Path]:
-    path = Path(os.path.expanduser(item))  # noqa: PTH111 (Path.expanduser fails for an unknown user)
+    path = user_path(item)
     if is_folder(path):
         files = files_in(path)
         if not files:

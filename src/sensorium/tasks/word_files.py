@@ -6,7 +6,7 @@ from pathlib import Path
 from sensorium.data.base import counted
 from sensorium.data.io.text_files import opened, read_lines, readable, wrong_bytes
 from sensorium.errors import RequestError, cut, listing
-from sensorium.files import is_file, meant, not_a_file
+from sensorium.files import is_file, meant, not_a_file, user_path
 from sensorium.text.arpa import listed_words
 from sensorium.text.tokenizer import SPECIAL_TOKENS, UNK, Tokenizer
 
@@ -52,7 +52,7 @@ def read_language_model(given: str, tokenizer: Tokenizer) -> tuple[str, list[str
 
 
 def _existing(given: str, key: str, more: str) -> Path:
-    path = Path(given).expanduser()
+    path = user_path(given)
     if wrong := not_a_file(path):
         raise RequestError(f"{key}={given} is {wrong}; a file is needed.")
     if not is_file(path):

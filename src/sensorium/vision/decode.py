@@ -5,6 +5,7 @@ Training, evaluation and prediction all read images here, so that they see the s
 
 import os
 import struct
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,6 +64,14 @@ _DAMAGE = (
 )
 
 Source = Path | BinaryIO
+
+
+def accept_large_images() -> None:
+    """Pillow's warning of an attack, half as many pixels before its error, is not for the person's own large images."""
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+
+accept_large_images()
 
 
 class UnreadableImage(RequestError):
@@ -241,7 +250,7 @@ def _values(image: ImageFile.ImageFile, source: Source) -> Values:
     """The numbers of an image of more than 8 bits, not yet decoded, turned as the camera noted."""
     twice, gray = depth.split_color(image), depth.is_gray_with_opacity(image)
     ImageOps.exif_transpose(image, in_place=True)
-    pixels = np.asarray(image)
+    pixels = _numbers(image)
     if not twice:
         depth.check_finite(pixels)
         return Values(pixels)
@@ -251,16 +260,24 @@ def _values(image: ImageFile.ImageFile, source: Source) -> Values:
         return depth.joined_bytes(pixels, np.asarray(again), gray=gray)
 
 
+def _numbers(image: Image.Image) -> np.ndarray:
+    """The values of an image, 0 for black. Pillow turns a TIFF in which 0 is white around, but not one of 16 bits."""
+    pixels = np.asarray(image)
+    of_tiff = getattr(image, "tag_v2", {})
+    zero_is_white = of_tiff.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0
+    return depth.WHITE - pixels if zero_is_white and image.mode.startswith("I;16") else pixels
+
+
 def _full_extent(image: Image.Image) -> Extent:
     """Of integers that are taken by the full range of 16 bits; of color, whose high bytes are all that is left."""
-    colors = np.asarray(image) if image.mode[0] == "I" else np.asarray(image.convert("RGB")) * np.uint16(257)
+    colors = _numbers(image) if image.mode[0] == "I" else np.asarray(image.convert("RGB")) * np.uint16(257)
     return depth.extent(colors, depth.FULL_RANGE)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
     """Any mode of Pillow to L or RGB."""
     if image.mode.startswith("I"):
-        return _from_numbers(np.asarray(image), 65535)
+        return _from_numbers(_numbers(image), 65535)
     if image.mode == "F":
         numbers = np.asarray(image)
         return _from_numbers(numbers, 1 if numbers.max() <= 1 else 255)

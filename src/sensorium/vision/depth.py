@@ -4,6 +4,7 @@ A camera's 12 bits fill a sixteenth of a 16-bit file. What is black and what is 
 but a choice, made once from the training images and kept in the spec (decision 0034).
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -41,17 +42,17 @@ class Values(NamedTuple):
 
 def is_deep(image: ImageFile) -> bool:
     """Whether an image, not yet decoded, has more than 8 bits a channel."""
-    return image.mode[0] in "IF" or _raw_mode(image) in _LOW_BYTES
+    return image.mode[0] in "IF" or raw_mode(image) in _LOW_BYTES
 
 
 def split_color(image: ImageFile) -> bool:
     """Whether a deep image, not yet decoded, has to be decoded twice: for its high bytes, and for its low ones."""
-    return _raw_mode(image) in _LOW_BYTES
+    return raw_mode(image) in _LOW_BYTES
 
 
 def choose_low_bytes(image: ImageFile) -> None:
     """Makes an image, not yet decoded, decode to the low bytes of its channels."""
-    raw = _LOW_BYTES[_raw_mode(image)]
+    raw = _LOW_BYTES[raw_mode(image)]
     image.tile = [
         tile._replace(args=(raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw) for tile in image.tile
     ]
@@ -67,7 +68,7 @@ def joined_bytes(high: np.ndarray, low: np.ndarray, *, gray: bool) -> Values:
 
 def is_gray_with_opacity(image: ImageFile) -> bool:
     """Whether a deep image, not yet decoded, is gray with transparency."""
-    return _raw_mode(image) == "LA;16B"
+    return raw_mode(image) == "LA;16B"
 
 
 def from_channels(pixels: np.ndarray) -> Values:
@@ -131,10 +132,11 @@ def chosen_range(samples: Sequence[np.ndarray]) -> PixelRange:
     first, last = np.percentile(values, _PERCENTILES).tolist()
     if (reach := last - first) > 0:
         low, high = max(low, first - reach), min(high, last + reach)
-    return (low, high) if high > low else (low, low + 1)
+    # Of large floats the next one is more than 1 away.
+    return (low, high) if high > low else (low, max(low + 1, math.nextafter(low, math.inf)))
 
 
-def _raw_mode(image: ImageFile) -> str:
+def raw_mode(image: ImageFile) -> str:
     """How the first part of an image is stored, as Pillow's decoders name it; "" once it is decoded."""
     arguments = image.tile[0].args if image.tile else ""
     found = arguments[0] if isinstance(arguments, tuple) and arguments else arguments

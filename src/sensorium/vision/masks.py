@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from sensorium.batches import VOID
 from sensorium.errors import RequestError, listing, nearest
 from sensorium.vision.decode import opened
+from sensorium.vision.depth import raw_mode
 
 Name = int | str
+# Gray of 2 and 4 bits a pixel is decoded to the whole of 0 to 255; a class number is what the file holds.
+_GRAY_STEPS = {f"L;{bits}{order}": 255 // (2**bits - 1) for bits in (2, 4) for order in ("", "R")}
 MOST_CLASSES = VOID  # a mask's pixel is one byte, and VOID is no class
 
 
@@ -56,9 +59,11 @@ class MaskCode:
         return names.index(str(name))
 
     def numbers(self, path: Path) -> np.ndarray:
-        """(H, W) uint8, the number of each pixel. Raises UnreadableImage, BadMask."""
+        """(H, W) uint8, the number of each pixel as displayed (EXIF). Raises UnreadableImage, BadMask."""
         with opened(path) as image:
-            return self._listed(image) if self.colours else _plain_numbers(image)
+            step = _GRAY_STEPS.get(raw_mode(image), 1)
+            ImageOps.exif_transpose(image, in_place=True)
+            return self._listed(image) if self.colours else _plain_numbers(image, step)
 
     def _listed(self, image: Image.Image) -> np.ndarray:
         codes = _code(np.asarray(image.convert("RGB")))
@@ -94,11 +99,14 @@ def file_palette(path: Path) -> np.ndarray | None:
     return np.concatenate([colours, np.zeros((256 - len(colours), 3), dtype=np.uint8)])
 
 
-def _plain_numbers(image: Image.Image) -> np.ndarray:
+def _plain_numbers(image: Image.Image, step: int) -> np.ndarray:
+    """step: how far apart decoding has put neighboring numbers."""
     if image.mode in ("1", "L", "P"):
-        return np.array(image, dtype=np.uint8)
-    if image.mode.startswith("I"):
+        return np.array(image, dtype=np.uint8) // np.uint8(step)
+    if image.mode[0] in "IF":
         numbers = np.asarray(image)
+        if not (numbers == np.rint(numbers)).all():  # NaN neither
+            raise BadMask("values that are no whole numbers; class numbers are")
         if numbers.min() < 0 or numbers.max() > VOID:
             raise BadMask(f"numbers from {numbers.min()} to {numbers.max()}; class numbers go up to {VOID - 1}")
         return numbers.astype(np.uint8)

@@ -4,7 +4,6 @@ Nothing is trained on a guess unseen: what was taken for what is printed, with t
 likely, the request is rejected with both commands. No torch.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from sensorium.cli.guess import coco, folders, tables, texts
 from sensorium.cli.guess.base import Guess, command, one_of, override, shown
 from sensorium.cli.guess.columns import is_json_lines
 from sensorium.errors import RequestError
-from sensorium.files import not_a_file, refuse_whole_system
+from sensorium.files import not_a_file, refuse_whole_system, user_path
 
 __all__ = ["Guess", "expanded", "guessed", "shown"]
 
@@ -39,7 +38,7 @@ def expanded(arguments: Sequence[str]) -> tuple[list[str], str | None]:
             f"{paths[-1]!r} is a second data path. Give one folder or file, or dataset=NAME with its keys."
         )
     rest = [argument for argument in arguments if argument != paths[0]]
-    path = Path(os.path.expanduser(paths[0]))  # noqa: PTH111 (Path.expanduser fails for an unknown user)
+    path = user_path(paths[0])
     found = guessed(path, rest)
     full = command((*found.overrides, *rest))
     return [*found.overrides, *rest], f"{paths[0]}: detected as {found.what}. Full command: {full}"

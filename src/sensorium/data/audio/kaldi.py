@@ -19,7 +19,7 @@ from sensorium.data.io.paths import existing
 from sensorium.data.io.text_files import read_lines, wrong_bytes
 from sensorium.data.settings import HoldOut
 from sensorium.errors import RequestError, cut, listing
-from sensorium.files import is_file, visible
+from sensorium.files import is_file, user_path, visible
 
 _NEEDED = ("wav.scp", "text")
 _READ = (*_NEEDED, "segments", "utt2spk")
@@ -182,7 +182,7 @@ class _Folder:
         """The file of an entry of wav.scp, or what is wrong with it."""
         if entry.words.endswith("|"):
             return "a command, which is not run; write its output to a file and name that in wav.scp"
-        path = Path(entry.words).expanduser()
+        path = user_path(entry.words)
         if path.is_absolute():
             return path if is_file(path) else f"there is no file {cut(path)}"
         places = [self._folder, *self._folder.absolute().parents][: _ABOVE + 1]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sensorium.errors import RequestError, cut
-from sensorium.files import exists, is_folder, meant, not_a_file, refuse_whole_system
+from sensorium.files import exists, is_folder, meant, not_a_file, refuse_whole_system, user_path
 
 
 def existing(key: str, given: str | None, *, what: str = "file", hint: str = "") -> Path:
@@ -13,7 +13,7 @@ def existing(key: str, given: str | None, *, what: str = "file", hint: str = "")
     """
     if given is None:
         raise RequestError(f"dataset.{key} is not set. Give a {what}: dataset.{key}={what.split()[-1].upper()}.")
-    path = Path(given).expanduser()
+    path = user_path(given)
     if not exists(path):
         raise RequestError(f"dataset.{key}={cut(given)}: there is no such {what}.{meant(path)}")
     if wrong := not_a_file(path):

@@ -180,6 +180,20 @@ def read_lines(source: Path | IO[bytes], *, encoding: str | None = None, key: st
             yield line.removesuffix("\n").removesuffix("\r")
 
 
+def name_lines(path: Path) -> list[tuple[int, str]]:
+    """The lines of a list of names that are not empty, without blanks around them, each behind its number from 1 on.
+
+    Raises RequestError for a file that is not UTF-8 text.
+    """
+    found = []
+    for number, line in enumerate(read_lines(path, key=None), start=1):
+        if what := wrong_bytes(line, key=None):
+            raise RequestError(f"{path}:{number}: {what}")
+        if line.strip():
+            found.append((number, line.strip()))
+    return found
+
+
 def _name(source: Path | IO[bytes]) -> str:
     return str(source) if isinstance(source, Path) else "standard input"
 

@@ -13,6 +13,7 @@ from sensorium.data.text.labeled import TextListing, text_classes
 from sensorium.data.text.published_files import CLASSES, Published, add_files, add_imdb, add_polarity
 from sensorium.data.text.text_settings import TextSettings
 from sensorium.errors import RequestError, unknown
+from sensorium.files import user_path
 
 _KNOWN = {
     # A. Maas et al. 2011: 25,000 long reviews each for training and test.
@@ -63,7 +64,7 @@ class Hub(TextSettings, HoldOutVal):
             raise unknown("data set of this kind", self.name, _KNOWN)
 
     def load(self, *, on_bad: OnBad) -> Data:
-        folder = Path(self.root).expanduser() if self.root else cache_folder("hub")
+        folder = user_path(self.root) if self.root else cache_folder("hub")
         known = _KNOWN[self.name]
         found = TextListing(folder if self.root else self.name)
         if not add_files(found, folder, known):

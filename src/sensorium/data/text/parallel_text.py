@@ -11,7 +11,7 @@ from sensorium.data.settings import HoldOut
 from sensorium.data.text.pairs import PairListing, refuse_other_formats, translated
 from sensorium.data.text.text_settings import PairSettings
 from sensorium.errors import RequestError
-from sensorium.files import meant
+from sensorium.files import meant, user_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ def add_files(
 
 
 def _file(prefix: str | Path, language: str, key: str) -> Path:
-    plain = Path(f"{prefix}.{language}").expanduser()
+    plain = user_path(f"{prefix}.{language}")
     packed = Path(f"{plain}.gz")
     for path in (plain, packed):
         if path.is_file():

@@ -10,6 +10,7 @@ from sensorium.data.settings import check_fractions
 from sensorium.data.text.running import RunningText, make_language_data
 from sensorium.data.text.text_settings import RunningTextSettings
 from sensorium.errors import RequestError
+from sensorium.files import user_path
 from sensorium.randomness import generator
 
 # Not of the library itself, or code that is there to be tested.
@@ -53,7 +54,7 @@ class PythonSource(RunningTextSettings):
 
     @property
     def _library(self) -> Path:
-        return Path(self.folder).expanduser() if self.folder else Path(os.__file__).parent
+        return user_path(self.folder) if self.folder else Path(os.__file__).parent
 
     def _drawn(self) -> list[Path]:
         """Files in the order drawn, as many as fit into max_bytes."""

@@ -61,6 +61,15 @@ class Annotation:
             self.problems.append(found)
 
 
+def whole_number(value: Any) -> int:
+    """A side of an image that an annotation says, 32, 32.0 or "32"; 0 for what is no whole number."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0
+    return int(number) if number.is_integer() else 0
+
+
 class BoxTargets(NoTargets):
     """Boxes of the classes `class_names`; None takes those of the boxes in train. category_ids: what the source calls
     the classes; () for their numbers from 1 on.
@@ -95,6 +104,8 @@ class BoxTargets(NoTargets):
         if names is None:
             names = class_order(box.label for row in train for box in self._found.targets[row].boxes)
         self._numbers = {str(name): number for number, name in enumerate(names)}
+        if len(self._numbers) < len(names):
+            raise RequestError(f"Two classes of {self._found.source} have the same name: {listing(map(str, names))}.")
         for row, (annotation, size) in enumerate(zip(self._found.targets, inputs.sizes.tolist(), strict=True)):
             if row in bad:
                 self._boxes.append([])

@@ -15,6 +15,7 @@ from sensorium.data.cache import cache_folder
 from sensorium.data.download import fetched
 from sensorium.data.vision.arrays import LabeledArray, PublishedArrays, array_classes
 from sensorium.errors import RequestError
+from sensorium.files import user_path
 
 _PUBLISHERS = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}
 
@@ -45,7 +46,7 @@ class Cifar(PublishedArrays):
     def _folder(self) -> Path:
         """Where the unpacked data set is, after unpacking or fetching it if need be."""
         publisher, kept = _PUBLISHERS[self.name], cache_folder(self.name)
-        folder = Path(self.root).expanduser() if self.root else kept
+        folder = user_path(self.root) if self.root else kept
         if folder.name == publisher.base_folder:
             return folder.parent
         # A damaged archive is not handed to torchvision, which would fetch another one unasked.

@@ -12,7 +12,7 @@ from typing import Any
 
 from sensorium.data.base import SPLITS, Data, OnBad, Problem, counted
 from sensorium.data.io.paths import existing
-from sensorium.data.vision.box_targets import Annotation, Box
+from sensorium.data.vision.box_targets import Annotation, Box, whole_number
 from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_boxes
 from sensorium.data.vision.listing import ImageListing, image_root
@@ -20,6 +20,7 @@ from sensorium.errors import RequestError, as_typed, listing
 
 _LARGEST = 10**12  # pixels; an integer of JSON may have 400 digits, more than a float
 _LISTS = ("images", "annotations", "categories")
+_CROWD = {**dict.fromkeys(("none", "", "0", "0.0", "false"), False), **dict.fromkeys(("1", "1.0", "true"), True)}
 Id = int | str
 
 
@@ -99,26 +100,30 @@ class _CocoFile:
                 found.problems.append(Problem(f"{self._path}: annotation number {number}", what))
                 continue
             place = f"{self._path}: annotation {entry.get('id', f'number {number}')!s:.40}"
-            image = entry.get("image_id")
-            if isinstance(image, int | str) and image in images:
+            given = entry.get("image_id")
+            image = _as_id(given)
+            if image is not None and image in images:
                 drawn += not isinstance(entry.get("bbox"), list)
                 try:
                     images[image].boxes.append(self._box(entry, place))
                 except ValueError as error:
                     images[image].problems.append(Problem(place, str(error)))
-            elif not isinstance(image, int | str) or image not in unusable:
-                found.problems.append(Problem(place, f"there is no image {image!s:.40}"))
+            elif image is None or image not in unusable:
+                found.problems.append(Problem(place, f"there is no image {given!r:.40}"))
         if drawn:
             found.notes.append(f"{self._path}: {counted(drawn, 'annotation')} without bbox; computed from the outline")
 
     def _box(self, entry: Mapping[str, Any], place: str) -> Box:
         """Raises ValueError for what is wrong with it."""
         x, y, width, height = _bbox(entry)
-        category = entry.get("category_id")
-        if not isinstance(category, int | str) or category not in self.names:
-            raise ValueError(f"category {category!r:.40} is not in the list of categories")
+        category = _as_id(entry.get("category_id"))
+        if category is None or category not in self.names:
+            raise ValueError(f"category {entry.get('category_id')!r:.40} is not in the list of categories")
+        crowd = _CROWD.get(str(entry.get("iscrowd")).lower())
+        if crowd is None:
+            raise ValueError(f"iscrowd is {entry['iscrowd']!r:.40}; it takes 0 or 1")
         written = f"bbox [{x:g}, {y:g}, {width:g}, {height:g}]"
-        return Box(place, self.names[category], (x, y, x + width, y + height), written, bool(entry.get("iscrowd")))
+        return Box(place, self.names[category], (x, y, x + width, y + height), written, crowd)
 
     def _located(self, name: str) -> Path | None:
         """The file of that name: as written, with Windows' backslashes, or without the folders in front of it."""
@@ -136,9 +141,9 @@ class _CocoFile:
         for category in categories:
             if _id(category) is None or not isinstance(category.get("name"), str | int | float):
                 raise RequestError(f"{self._path}: a category without a number as id, or without a name.")
-        numbers = (entry.get("category_id") for entry in self._content["annotations"] if isinstance(entry, dict))
-        used = {number for number in numbers if isinstance(number, int | str)}
+        used = {_as_id(entry.get("category_id")) for entry in self._content["annotations"] if isinstance(entry, dict)}
         above = {str(category.get("supercategory")) for category in categories}
+        categories = [{**one, "id": _id(one)} for one in categories]
         ordered = sorted(categories, key=lambda one: (isinstance(one["id"], str), one["id"]))
         parents = [
             str(one["name"])
@@ -167,23 +172,32 @@ def _read(path: Path) -> dict[str, list[Any]]:
 
 
 def _id(entry: Any) -> Id | None:
-    number = entry.get("id") if isinstance(entry, dict) else None
-    return number if isinstance(number, int | str) and not isinstance(number, bool) else None
+    return _as_id(entry.get("id")) if isinstance(entry, dict) else None
+
+
+def _as_id(value: Any) -> Id | None:
+    """An id; 1.0, as tables write it, is 1. None for what is none."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int | str) and not isinstance(value, bool) else None
 
 
 def _size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
     """(height, width); None where it is not said, or 0 or -1, which exporters write for unknown."""
-    height, width = entry.get("height"), entry.get("width")
-    if isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0:
-        return height, width
-    return None
+    height, width = whole_number(entry.get("height")), whole_number(entry.get("width"))
+    return (height, width) if height > 0 and width > 0 else None
 
 
 def _bbox(entry: Mapping[str, Any]) -> list[float]:
     """x, y, width, height, from `bbox`, else around the polygons of `segmentation`. Raises ValueError."""
     box = entry.get("bbox")
     if box is None and isinstance(entry.get("segmentation"), list):
-        numbers = [_number(value, entry["segmentation"]) for outline in entry["segmentation"] for value in outline]
+        outlines = entry["segmentation"]
+        if not all(isinstance(outline, list) for outline in outlines):
+            raise ValueError(f"segmentation is a list of outlines, each a list of x, y, x, y ..., not {outlines!s:.60}")
+        if any(len(outline) % 2 for outline in outlines):
+            raise ValueError("an outline in segmentation has an x without a y")
+        numbers = [_number(value, outline) for outline in outlines for value in outline]
         across, down = numbers[::2], numbers[1::2]
         if len(down) >= 3:
             return [min(across), min(down), max(across) - min(across), max(down) - min(down)]

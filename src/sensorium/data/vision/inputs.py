@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sensorium.data.base import first_problem
 from sensorium.data.pipeline import Rows
 from sensorium.data.vision.cache import cached_images
 from sensorium.data.vision.image_settings import ImageFileSettings
@@ -126,7 +127,8 @@ class SceneInputs(ImageInputs):
         train = found.rows("train")
         usable = train[self.sizes[train].any(axis=1)]
         if not len(usable):
-            raise RequestError(f"{found.source} has no readable training image; the first is {found.paths[0]}.")
+            none = f"readable training image; the first is {found.paths[train[0]]}" if len(train) else "training images"
+            raise RequestError(f"{found.source} has no {none}.{first_problem(found.problems)}")
         size = self._settings.size
         if size is None:
             size, why = scene_size(self.sizes[usable])

@@ -19,6 +19,7 @@ from sensorium.data.cache import cache_folder
 from sensorium.data.download import fetched
 from sensorium.data.vision.arrays import LabeledArray, PublishedArrays, array_classes
 from sensorium.errors import RequestError
+from sensorium.files import user_path
 
 _FILES = (
     "train-images-idx3-ubyte",
@@ -68,7 +69,7 @@ class Mnist(PublishedArrays):
         # What torchvision makes inside the folder it is given.
         inner = Path(variant.publisher.__name__, "raw")
         kept = cache_folder(self.name)
-        folders = [Path(self.root).expanduser()] if self.root else [*variant.folders, kept]
+        folders = [user_path(self.root)] if self.root else [*variant.folders, kept]
         folders += [folder / inner for folder in folders]
         found = _first_complete(folders)
         if found is None and self.download and not self.root:

@@ -15,6 +15,7 @@ PixelRangeSetting = Literal["auto"] | Sequence[float] | None
 
 _VALUES = 1 << 16  # of an image, that are looked at
 _KEY = "dataset.pixel_range"
+_FARTHEST, _NARROWEST = 1e300, 1e-300
 
 
 class _Sample(NamedTuple):
@@ -37,8 +38,10 @@ def parse_range(value: PixelRangeSetting, key: str = _KEY) -> PixelRange | None:
     if value is None or value == "auto":
         return None
     pair: tuple[Any, ...] = () if isinstance(value, str) or not isinstance(value, Sequence) else tuple(value)
-    numbers = all(isinstance(end, int | float) and not isinstance(end, bool) and np.isfinite(end) for end in pair)
-    if len(pair) != 2 or not numbers or not pair[0] < pair[1]:
+    numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in pair)
+    # Beyond these, an integer is no float, and what images are divided by is 0 or infinite.
+    possible = numbers and len(pair) == 2 and all(abs(end) <= _FARTHEST for end in pair)
+    if not possible or not pair[1] - pair[0] >= _NARROWEST:
         raise RequestError(f"{key}={value}: give [low,high], the values of black and white, such as [0,4095].")
     return float(pair[0]), float(pair[1])
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sensorium.data.base import Data, OnBad, Problem
 from sensorium.data.folders import inner_folders, note_others, split_folders
+from sensorium.data.io.text_files import name_lines
 from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_masks
 from sensorium.data.vision.listing import ImageListing, image_root
@@ -65,7 +66,12 @@ def _listed_classes(root: Path) -> list[str] | None:
     path = root / "classes.txt"
     if not path.is_file():
         return None
-    return [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    names = [line for _, line in name_lines(path)]
+    if not names:
+        raise RequestError(
+            f"{path} names no class.\nWrite one a line, in the order of the pixel numbers, or remove it."
+        )
+    return names
 
 
 def _list_split(found: ImageListing, split: str, folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from sensorium.data.base import Data, OnBad, Problem
-from sensorium.data.vision.box_targets import Annotation, Box
+from sensorium.data.vision.box_targets import Annotation, Box, whole_number
 from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_boxes
 from sensorium.data.vision.line_xml import LINE, UnreadableXml, read_xml
@@ -85,6 +85,7 @@ def _size(annotation: Element, path: Path) -> tuple[tuple[int, int] | None, str]
     """(height, width) that the annotation says, None when it says none, and where."""
     element = annotation.find("size")
     words = [(element.findtext(side) or "").strip() for side in ("height", "width")] if element is not None else []
-    if element is None or not all(word.isdigit() and int(word) for word in words):  # 0 stands for unknown
+    sides = [whole_number(word) for word in words]
+    if element is None or min(sides) <= 0:  # 0 stands for unknown
         return None, ""
-    return (int(words[0]), int(words[1])), f"{path}:{element.get(LINE)}"
+    return (sides[0], sides[1]), f"{path}:{element.get(LINE)}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sensorium.data.base import SPLITS, Problem
+from sensorium.data.io.text_files import name_lines
 from sensorium.data.vision.listing import ImageListing, image_root
 from sensorium.errors import RequestError
 from sensorium.files import visible
@@ -41,7 +42,7 @@ def voc_listing(given: str | None, annotated: str, kind: str) -> tuple[ImageList
 
 
 def _with_images(found: ImageListing, listed: Sequence[Listed], folder: Path) -> Iterator[tuple[Listed, Path]]:
-    images = images_by_stem(folder)
+    images = images_by_stem(found, folder)
     for entry in listed:
         if entry.stem in images:
             yield entry, images[entry.stem]
@@ -74,23 +75,21 @@ def _listed_stems(root: Path, kind: str, annotated: Path) -> tuple[list[Listed],
 
 def _read(split: str, path: Path) -> list[Listed]:
     """A name a line, which may hold blanks; a last word 1, 0 or -1, as in the lists of one class, is no part of it."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise RequestError(f"{path}: not UTF-8 text (at byte {error.start}). Save it as UTF-8.") from error
     found = []
-    for number, line in enumerate(lines, start=1):
-        name, _, last = line.strip().rpartition(" ")
-        stem = name.rstrip() if name and last in _MARKS else line.strip()
-        if stem:
-            found.append(Listed(stem, split, str(path), number))
+    for number, line in name_lines(path):
+        name, _, last = line.rpartition(" ")
+        found.append(Listed(name.rstrip() if name and last in _MARKS else line, split, str(path), number))
     return found
 
 
-def images_by_stem(folder: Path) -> dict[str, Path]:
-    """The image files of a folder by name without suffix."""
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    return {path.stem: path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and visible(path.name)}
+def images_by_stem(found: ImageListing, folder: Path) -> dict[str, Path]:
+    """The image files of a folder by name without suffix; of two with one name the second is a problem."""
+    images: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.suffix.lower() in IMAGE_SUFFIXES and visible(path.name) and images.setdefault(path.stem, path) != path:
+            what = f"there is {images[path.stem].name} too; it is unclear which counts"
+            found.problems.append(Problem(str(path), what))
+    return images
 
 
 def _need_folders(root: Path, names: tuple[str, ...], kind: str) -> None:

@@ -27,7 +27,7 @@ class VocSegmentation(ImageFileSettings):
     def load(self, *, on_bad: OnBad) -> Data:
         found, listed = voc_listing(self.root, "SegmentationClass", "Segmentation")
         folder = Path(found.source) / "SegmentationClass"
-        masks = images_by_stem(folder)
+        masks = images_by_stem(found, folder)
         for entry, image in listed:
             if entry.stem in masks:
                 found.add(image, masks[entry.stem], split=entry.split)

@@ -3,18 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import yaml
 
 from sensorium.data.base import Data, OnBad, Problem
 from sensorium.data.folders import note_others, split_folders
+from sensorium.data.io.text_files import name_lines
 from sensorium.data.vision.box_targets import Annotation, Box
 from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_boxes
 from sensorium.data.vision.listing import ImageListing, image_root
-from sensorium.errors import RequestError
-from sensorium.files import walk
+from sensorium.errors import RequestError, cut
+from sensorium.files import exists, is_file, visible, walk
 from sensorium.vision.decode import IMAGE_SUFFIXES, list_images
 
 _VALUES = 5  # class, x, y, width, height
@@ -52,7 +54,7 @@ class Yolo(ImageFileSettings):
         about = _read_yaml(root)
         names = [str(name) for name in self.class_names or _class_names(root, about)]
         found = ImageListing(root)
-        reader = _Reader(found, names)
+        reader = _Reader(found, names, keypoints=_keypoint_values(root, about))
         splits = _named_splits(root, about)
         if splits:
             for split, files in splits.items():
@@ -67,10 +69,14 @@ class Yolo(ImageFileSettings):
 
 
 class _Reader:
-    """Adds images with the boxes of their files of labels. outlines: how many boxes were given by their outline."""
+    """Adds images with the boxes of their files of labels. outlines: how many boxes were given by their outline.
 
-    def __init__(self, found: ImageListing, names: Sequence[str]) -> None:
+    keypoints: how many values behind each box say where its keypoints are.
+    """
+
+    def __init__(self, found: ImageListing, names: Sequence[str], *, keypoints: int) -> None:
         self._found, self._names, self.outlines = found, names, 0
+        self._keypoints = keypoints
 
     def add_folder(self, split: str, images: Path, labels: Path) -> None:
         """The images of a folder, with the labels of another."""
@@ -87,24 +93,25 @@ class _Reader:
             files.add(path)
             self._add(split, image, path)
         # classes.txt lies among the labels where a labeling program has written it.
-        named = (path for path in walk(labels)[0] if path.suffix == ".txt" and path.name != "classes.txt")
+        named = (path for path in walk(labels)[0] if path.suffix.lower() == ".txt" and path.name != "classes.txt")
         self._found.problems += [
             Problem(str(path), f"there is no image {images / path.relative_to(labels).with_suffix('')}.*")
             for path in named
-            if path not in files
+            if path.with_suffix(".txt") not in files
         ]
 
     def add_images(self, split: str, images: Sequence[Path]) -> None:
         """Images by path, whose labels lie in the folder that is called labels instead of images."""
         self._found.given.add(split)
         for image in images:
-            if image.is_file():
+            if is_file(image):
                 self._add(split, image, _labels_of(image))
             else:
-                self._found.problems.append(Problem(str(image), "there is no such image"))
+                self._found.problems.append(Problem(cut(image), "there is no such image"))
 
     def _add(self, split: str, image: Path, labels: Path) -> None:
         annotation = Annotation(relative=True)
+        labels = labels if labels.is_file() else labels.with_suffix(".TXT")
         try:
             lines = labels.read_text(encoding="utf-8-sig").splitlines() if labels.is_file() else []
         except (UnicodeDecodeError, OSError):
@@ -116,6 +123,8 @@ class _Reader:
         self._found.add(image, annotation, split=split)
 
     def _box(self, words: Sequence[str], place: str) -> Box | Problem:
+        if self._keypoints and len(words) == _VALUES + self._keypoints:
+            words = words[:_VALUES]
         outline = len(words) >= 7 and len(words) % 2 == 1
         if len(words) != _VALUES and not outline:
             return Problem(place, f"{len(words)} values where a box has {_VALUES} (class x y width height)")
@@ -148,6 +157,9 @@ def _folders(root: Path, found: ImageListing) -> list[tuple[str, Path, Path]]:
     expected = f"Expected: {root}/images/train/IMAGE and {root}/labels/train/NAME.txt."
     if (root / "images").is_dir():
         folders, found.notes = split_folders(root / "images", expected=expected)
+        if "" not in folders:
+            loose = [path for path in sorted((root / "images").iterdir()) if visible(path.name) and not path.is_dir()]
+            note_others(found, root / "images", [path for path in loose if path.suffix.lower() != ".txt"])
         return [
             (split, folder, root / "labels" / folder.relative_to(root / "images")) for split, folder in folders.items()
         ]
@@ -184,7 +196,7 @@ def _located(root: Path, about: Mapping[str, Any], name: str) -> Path | None:
     base = Path(str(about.get("path") or ""))
     stripped = Path(*[part for part in Path(name).parts if part != ".."])
     for path in (root / base / name, root / name, root / stripped):
-        if path.exists():
+        if exists(path):
             return path
     return None
 
@@ -193,8 +205,20 @@ def _listed_images(path: Path) -> list[Path]:
     if path.is_dir():
         inner = path / "images"
         return list_images(inner if inner.is_dir() else path)
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    return [path.parent / line.strip() for line in lines if Path(line.strip()).suffix.lower() in IMAGE_SUFFIXES]
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return [path]
+    listed = [(line, path.parent / line) for _, line in name_lines(path)]
+    return [named if is_file(named) else path.parent / line.replace("\\", "/") for line, named in listed]
+
+
+def _keypoint_values(root: Path, about: Mapping[str, Any]) -> int:
+    """How many values of keypoints follow a box, by kpt_shape in data.yaml: [keypoints, 2 or 3 values each]."""
+    shape = about.get("kpt_shape")
+    if shape is None:
+        return 0
+    if not isinstance(shape, list) or [str(part).isdecimal() for part in shape] != [True, True]:
+        raise RequestError(f"{root}: kpt_shape={shape} in data.yaml; it should be [NUMBER, 2] or [NUMBER, 3].")
+    return int(shape[0]) * int(shape[1])
 
 
 def _read_yaml(root: Path) -> dict[str, Any]:
@@ -206,7 +230,9 @@ def _read_yaml(root: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Words)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RequestError(f"{path}: not YAML ({str(error).splitlines()[0]}).") from error
-    return content if isinstance(content, dict) else {}
+    if not isinstance(content, dict | NoneType):
+        raise RequestError(f"{path}: a line such as 'names: [cat, dog]' is needed, not {type(content).__name__}.")
+    return content or {}
 
 
 def _class_names(root: Path, about: Mapping[str, Any]) -> list[str]:
@@ -220,8 +246,7 @@ def _class_names(root: Path, about: Mapping[str, Any]) -> list[str]:
         raise RequestError(f"{root}: names in data.yaml should be a list of classes, or number: name from 0 on.")
     for path in (root / "classes.txt", root / "labels" / "classes.txt"):
         if path.is_file():
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-            return [line.strip() for line in lines if line.strip()]
+            return [line for _, line in name_lines(path)]
     raise RequestError(
         f"{root} has no data.yaml or classes.txt that names the classes.\n"
         "Set dataset.class_names=[NAME,NAME], in the order of their numbers."

@@ -11,6 +11,7 @@ from torch import nn
 
 from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
+from sensorium.files import user_path
 from sensorium.models import protocols
 from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
@@ -98,5 +99,5 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
     def artifacts(self, options: PredictOptions, inputs: Any, model: LoadedModel) -> Artifacts | None:
         if options.overlay is None:
             return None
-        folder = ImageWriter("overlay", Path(options.overlay).expanduser(), inputs)
+        folder = ImageWriter("overlay", user_path(options.overlay), inputs)
         return Overlays(folder, model.spec.class_names, pixel_range=range_for(model.spec, options))

@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from sensorium.errors import RequestError
+from sensorium.files import user_path
 from sensorium.tasks.base import Artifacts
 from sensorium.tasks.image_writer import ImageWriter
 from sensorium.tasks.semantic_segmentation.predict import MaskPrediction
@@ -30,7 +31,7 @@ class MaskFiles(Artifacts):
         palette: tuple[int, ...],
         pixel_range: PixelRange | None,
     ) -> None:
-        given = {key: Path(folder).expanduser() for key, folder in folders.items()}
+        given = {key: user_path(folder) for key, folder in folders.items()}
         if len({folder.resolve() for folder in given.values()}) < len(given):
             raise RequestError("masks and overlay name the same folder, where one would replace the other.\nGive two.")
         self._folders = {key: ImageWriter(key, folder, inputs) for key, folder in given.items()}
