@@ -61,7 +61,7 @@ def test_anything_else_is_refused_and_not_called(name):
     "target", ["os.system", "os.remove", "builtins.exec", "subprocess.run", f"{HERE}.torch.os.remove"]
 )
 def test_python_itself_is_refused_in_every_section(section, target):
-    with pytest.raises(RequestError, match="Python's own"):
+    with pytest.raises(RequestError, match="Python's standard library"):
         instantiate(section, {"_target_": target, "command": "true"})
 
 

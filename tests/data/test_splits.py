@@ -78,7 +78,7 @@ def test_examples_with_one_key_stay_together():
 
 
 def test_too_few_examples_are_named_with_their_number():
-    with pytest.raises(RequestError, match=r"make train, test and val of each class: b \(2\).\nAt least 3 are needed"):
+    with pytest.raises(RequestError, match=r"per class for train, test and val: b \(2\).\nAt least 3 are needed"):
         divided([0] * 5 + [1] * 2, list("abcdefg"), {"test": 0.2, "val": 0.1})
     with pytest.raises(RequestError, match=r"make train and val of each class: b \(1\)"):
         divided([0] * 5 + [1] * 2, list("abcdeff"), {"val": 0.1})

@@ -122,7 +122,7 @@ def test_one_layer_cannot_learn_xor_and_two_can() -> None:
 
 
 def test_another_criterion_is_refused() -> None:
-    with pytest.raises(RequestError, match=r"optimizer.criterion=hinge: .*\nTake optimizer=sgd"):
+    with pytest.raises(RequestError, match=r"optimizer.criterion=hinge: .*\nUse optimizer=sgd"):
         Rosenblatt([nn.Parameter(torch.zeros(1))], lr=1.0, weight_decay=0.0, criterion="hinge")
     with pytest.raises(RequestError, match=r"lr is -1"):
         Rosenblatt([nn.Parameter(torch.zeros(1))], lr=-1, weight_decay=0.0, criterion="perceptron")
