@@ -221,3 +221,14 @@ def test_loud_is_not_clipped():
         assert check(tops, sample_rate=8000) is None
         tops[(place + 60) % 900 : (place + 60) % 900 + 3] = -1.0  # and 3 samples more
         assert check(tops, sample_rate=8000) == "clipped: 5.0 % of the samples are at full scale"
+
+
+def test_a_codec_without_places_is_read_from_its_beginning(tmp_path):
+    """GSM 6.10: 33 bytes for 160 samples, each frame built on the one before."""
+    path = tmp_path / "voice.wav"
+    samples = 0.3 * np.sin(2 * np.pi * 300 * np.arange(3200) / 8000)
+    soundfile.write(path, samples, 8000, subtype="GSM610")
+    found = read(path, sample_rate=8000)
+    assert len(found) == 3200
+    assert np.corrcoef(found, samples)[0, 1] > 0.9
+    assert np.array_equal(read(path, sample_rate=8000, start=0.1, end=0.3), found[800:2400])

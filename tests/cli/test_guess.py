@@ -9,6 +9,7 @@ import pytest
 from command import run_command
 from sensorium.cli.app import composed
 from sensorium.cli.guess import expanded, guessed
+from sensorium.cli.guess.columns import read_rows
 from sensorium.errors import RequestError
 
 
@@ -328,3 +329,17 @@ def test_the_command_trains_on_a_table(tmp_path: Path) -> None:
         "dataset=text_csv dataset.path=reviews.csv model=bag_of_embeddings"
     )
     assert run_command(["train", "revews.csv"], tmp_path).status == 2
+
+
+@pytest.mark.parametrize(
+    ("start", "row"),
+    [
+        ('"text", "label"', '"fine, really", "pos"'),
+        ("sep=;\ntext;label", '"fine, really";pos'),
+        ("text|label", "fine, really|pos"),
+    ],
+)
+def test_tables_are_cut_into_cells_as_training_does(tmp_path: Path, start: str, row: str) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(f"{start}\n{row}\n")
+    assert read_rows(path) == [["text", "label"], ["fine, really", "pos"]]

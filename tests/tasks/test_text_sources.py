@@ -10,8 +10,9 @@ import pytest
 
 from sensorium.errors import RequestError
 from sensorium.tasks.raw_inputs import texts
-from sensorium.tasks.text_inputs import UnreadableText
+from sensorium.tasks.text_inputs import TextEncoder, UnreadableText
 from sensorium.tasks.text_sources import text_reading
+from sensorium.text.build_tokenizer import train_tokenizer
 
 SAYS = "; if it is in another encoding, encoding=NAME says so (latin-1 ...)."
 
@@ -152,3 +153,20 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch, raw: bytes) -> None:
     assert read("-") == ["un café", "", "à la carte\rnow"]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\ncaf\xe9\n")))
     assert told("-") == f"standard input, line 2: not UTF-8 (byte 0xe9){SAYS}"
+
+
+def test_inputs_without_any_text_are_counted():
+    """Training refuses them; a prediction is given, for answers to stand in the order of the lines."""
+    tokenizer = train_tokenizer("word", ["fine film"], vocab_size=10, min_count=1, lowercase=True)
+    encoder = TextEncoder(tokenizer.to_dict(), 5)
+    assert [len(ids) for ids in encoder.encode(["fine film", "", " \u200b"])] == [2, 1, 1]
+    assert encoder.notes() == ["without any text: 2 inputs; predictions for them mean nothing"]
+
+
+def test_a_column_is_of_a_table_alone(tmp_path):
+    path = write(tmp_path, "text\nfine\n", "list.txt")
+    with pytest.raises(RequestError, match=rf"column=text names a column of a table, and {path} is read line by line"):
+        read(path, column="text")
+    stream = io.BytesIO(b"text\nfine\n")
+    with pytest.raises(RequestError, match="and standard input is read line by line"):
+        list(text_reading({"column": "text"}, {}).lines(stream))

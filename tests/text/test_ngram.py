@@ -134,7 +134,11 @@ def test_a_better_model_of_regular_text():
         (ARPA.replace("-0.6\tred blue", "-0.6\tred"), "Line 16 .*a probability and 2 words"),
         (ARPA.replace("-0.6\tred blue", "much\tred blue"), "Line 16 "),
         (ARPA.replace("\\2-grams:", "\\3-grams:"), "Line 14 .*2-grams"),
-        (ARPA.replace("-0.9\tblue", "-0.9\tred"), "declares"),
+        (ARPA.replace("-0.9\tblue", "-0.9\tred"), "Line 12 .*'red' is there twice"),
+        (ARPA.replace("-0.6\tred blue", "nan\tred blue"), "Line 16 .*a probability"),
+        (ARPA.replace("-0.6\tred blue", "-0_6\tred blue"), "Line 16 .*a probability"),
+        (ARPA.replace("-0.6\tred blue", "0.6\tred blue"), "Line 16 .*0.6, which is above 1"),
+        (ARPA.replace("ngram 2=2", "ngram 2=\u00b2"), "Line 4 .*ngram 2=COUNT"),
     ],
 )
 def test_no_arpa_file(text, message):

@@ -204,6 +204,7 @@ def _opened(path: Source, *, decode: bool = True) -> tuple[soundfile.SoundFile, 
             raise UnreadableAudio(_with_remedy(path, found.wrong))
         # soundfile seeks after each read where it may.
         file = (soundfile.SoundFile if found.exact else Forward)(found.content or path)
+        exact = found.exact and file.seekable()  # in some codecs, such as GSM 6.10, no place can be sought
         if has_no_length(file):
             file.close()
             file = soundfile.SoundFile(with_length(path))
@@ -219,7 +220,7 @@ def _opened(path: Source, *, decode: bool = True) -> tuple[soundfile.SoundFile, 
         file.close()
         remedy = f"; {_convert(path, '-ignore_length 1 ')}" if file.format in ("WAV", "WAVEX") else ""
         raise UnreadableAudio(f"{goes_on(file, f'{found.more:,} bytes')}{remedy}")
-    return file, found.exact
+    return file, exact
 
 
 def _with_remedy(path: Source, wrong: str) -> str:

@@ -160,6 +160,8 @@ def find_unknown_classes(
     for row in rows.tolist():
         there.setdefault(SPLITS[splits[row]], set()).add(labels[row])
     trained = there.get("train", set())
+    if not trained:  # that is what is wrong, not the classes
+        return {}, []
     bad = {}
     for row in rows.tolist():
         if labels[row] not in trained:

@@ -1,17 +1,24 @@
 """Tables that list examples: a row each, its cells by what they mean."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar
+from unicodedata import normalize
 
 from sensorium.data.base import Problem, counted
 from sensorium.data.io.paths import existing
-from sensorium.data.io.tables import check_column, open_table
-from sensorium.data.listing import Listing, split_named
+from sensorium.data.io.tables import Table, check_column, open_table
+from sensorium.data.listing import SPLIT_NAMES, Listing, split_named
 from sensorium.data.settings import Settings
-from sensorium.errors import RequestError, cut
+from sensorium.errors import RequestError, cut, listing
 from sensorium.files import user_path
+from sensorium.text.tokenizer import stripped
+
+_OF_SPLITS = re.compile(r"split|set|part|phase|usage|fold")  # names of columns that may say train, val and test
+_LOOKED_AT = 1000  # rows of one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,16 +76,40 @@ class Row:
 
         Raises ValueError when there is none.
         """
-        folder = root or self.table.parent
-        path = folder / user_path(name)
+        paths = [(root or self.table.parent) / user_path(form) for form in _forms(name)]
         try:
-            if path.is_file():
-                return path
-            if "\\" in name and (windows := folder / name.replace("\\", "/")).is_file():
-                return windows
+            there = next((path for path in paths if path.is_file()), None)
         except OSError as error:  # a text of 5,000 letters is no name
             raise ValueError(f"{cut(name)!r} cannot be a file name ({error.strerror})") from None
-        raise ValueError(f"there is no file {cut(path)}")
+        if there is None:
+            raise ValueError(f"there is no file {cut(paths[0])}")
+        return there
+
+
+def _forms(name: str) -> list[str]:
+    """A path as it is written, then as other systems would have it: "\\" between folders, accents as letters of their
+    own.
+    """
+    written = (name, name.replace("\\", "/"))
+    return list(dict.fromkeys([*written, *(normalize(form, text) for form in ("NFC", "NFD") for text in written)]))
+
+
+def _called(name: str, columns: Sequence[str]) -> str | None:
+    """The column of this name, else the one that differs in capitals alone; None for none or several."""
+    alike = [column for column in columns if column.lower() == name]
+    return name if name in columns else alike[0] if len(alike) == 1 else None
+
+
+def _unread_splits(path: Path, table: Table, read: Iterable[str]) -> Iterator[str]:
+    """A note for each column that is not read and that says train, val and test, by its name and its first rows."""
+    for column in set(table.columns) - set(read):
+        if not _OF_SPLITS.search(column.lower()) or table.columns.count(column) > 1:
+            continue
+        rows = islice(table.rows([column]), _LOOKED_AT)
+        names = {stripped(row[1][0]).lower() for row in rows if not isinstance(row, Problem)}
+        if len(names) > 1 and names <= set(SPLIT_NAMES):
+            what = listing(sorted(names))
+            yield f"{path}: the column {column!r} ({what}) is not read; dataset.split_column={column} takes it"
 
 
 def table_rows(
@@ -106,16 +137,18 @@ def table_rows(
         chosen = {key: check_column(path, table, key.partition("[")[0], str(column)) for key, column in columns.items()}
         wanted = {**(optional or {}), **({} if split else {"split_column": settings.split_column})}
         for key, column in wanted.items():
-            usual = key.removesuffix("_column")
-            if column is not None or usual in table.columns:
-                chosen[key] = check_column(path, table, key, usual if column is None else str(column))
+            there = _called(key.removesuffix("_column"), table.columns) if column is None else str(column)
+            if there is not None:
+                chosen[key] = check_column(path, table, key, there)
+        if not split and "split_column" not in chosen:
+            found.notes += _unread_splits(path, table, chosen.values())
         for row in table.rows(list(chosen.values())):
             if isinstance(row, Problem):
                 found.problems.append(row)
                 continue
             line, cells = row
             named = {
-                key: cell if key.partition("[")[0] == raw else cell.strip()
+                key: cell if key.partition("[")[0] == raw else stripped(cell)
                 for key, cell in zip(chosen, cells, strict=True)
             }
             try:

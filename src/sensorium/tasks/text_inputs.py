@@ -10,7 +10,7 @@ from torch import Tensor
 from sensorium.data.base import counted
 from sensorium.data.text.labeled import cut_note
 from sensorium.text.build_tokenizer import tokenizer_from_dict
-from sensorium.text.tokenizer import UNK
+from sensorium.text.tokenizer import UNK, stripped
 
 READ_AHEAD = 20  # batches of texts that are sorted by length together
 
@@ -23,11 +23,12 @@ class TextEncoder:
 
     def __init__(self, tokenizer: Mapping[str, Any], max_length: int) -> None:
         self._tokenizer, self._max_length = tokenizer_from_dict(tokenizer), max_length
-        self._cut = self._unknown = self._total = 0
+        self._cut = self._unknown = self._total = self._blank = 0
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         """The ids of each text."""
         encoded = self._tokenizer.encode_many(texts)
+        self._blank += sum(not stripped(text) for text in texts)
         self._cut += sum(len(ids) > self._max_length for ids in encoded)
         kept = [ids[: self._max_length] or [UNK] for ids in encoded]
         for ids in encoded:  # before an empty text, or one that could not be read, is made an unknown token
@@ -36,8 +37,12 @@ class TextEncoder:
         return kept
 
     def notes(self) -> list[str]:
-        """How many texts were cut; and a warning where most tokens are unknown, for predictions then mean little."""
+        """How many texts were cut, and how many are none, which training would refuse; and a warning where most tokens
+        are unknown, for predictions then mean little.
+        """
         notes = cut_note(self._cut, self._max_length)
+        if self._blank:
+            notes.append(f"without any text: {counted(self._blank, 'input')}; predictions for them mean nothing")
         if 2 * self._unknown > self._total:
             known = f"{self._unknown:,} of {counted(self._total, 'token')}"
             notes.append(f"unknown to the model: {known}; predictions are unreliable")

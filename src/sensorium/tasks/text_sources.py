@@ -56,7 +56,15 @@ class TextReading:
         return self.lines(path, encoding=encoding)
 
     def lines(self, source: Path | IO[bytes], *, encoding: str | None = None) -> Iterator[str]:
-        """The texts in the lines of a file or stream. Raises RequestError for the first that is not in its encoding."""
+        """The texts in the lines of a file or stream. Raises RequestError for the first that is not in its encoding,
+        and where a column of a table is asked for.
+        """
+        if self.column is not None:
+            name = source if isinstance(source, Path) else "standard input"
+            raise RequestError(
+                f"column={self.column} names a column of a table, and {name} is read line by line.\n"
+                "A table is a file that ends in .csv, .tsv, .jsonl or .parquet."
+            )
         for line in _checked(source, encoding or self.encoding):
             cells = line.split("\t")
             place = self.cell if len(cells) > 1 and self.cell is not None and self.cell < len(cells) else None

@@ -4,6 +4,7 @@ For each length, a section of lines "probability, words, back-off weight", both 
 insists on the tabs between the three, and on a weight or nothing behind the words.
 """
 
+import math
 from typing import NamedTuple
 
 from sensorium.errors import RequestError
@@ -76,7 +77,7 @@ def listed_words(text: str) -> list[str]:
 def _count(number: int, line: str, length: int) -> int:
     """The number in "ngram 2=17"."""
     name, _, count = line.partition("=")
-    if name.split() != ["ngram", str(length)] or not count.strip().isdigit():
+    if name.split() != ["ngram", str(length)] or not count.strip().isdecimal():
         raise _wrong(number, line, f"ngram {length}=COUNT")
     return int(count)
 
@@ -90,11 +91,26 @@ def _add_ngram(number: int, line: str, length: int, tables: Tables) -> None:
     try:
         if len(words) != length or len(rest) > 2:
             raise ValueError
-        tables.log10[words] = float(value)
+        if words in tables.log10:
+            raise RequestError(f"Line {number} of the language model: {' '.join(words)!r:.80} is there twice.")
+        tables.log10[words] = _logarithm(value)
+        if tables.log10[words] > 0:
+            raise RequestError(
+                f"Line {number} of the language model: the probability of {' '.join(words)!r:.80} is 10 to the power of"
+                f" {value}, which is above 1."
+            )
         if len(rest) == 2:
-            tables.backoff[words] = float(rest[1])
+            tables.backoff[words] = _logarithm(rest[1])
     except ValueError:
         raise _wrong(number, line, f"a probability and {length} words, then perhaps a weight") from None
+
+
+def _logarithm(text: str) -> float:
+    """A number, or minus infinity. Raises ValueError for anything else that Python reads: nan, inf, 1_0."""
+    value = float(text.replace("_", "?"))
+    if math.isnan(value) or value == math.inf:
+        raise ValueError
+    return value
 
 
 def _wrong(number: int, line: str, expected: str) -> RequestError:

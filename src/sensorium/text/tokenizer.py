@@ -10,6 +10,15 @@ from typing import Any, Literal, Protocol
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<bos>", "<eos>")
 
+# White space, and characters without width: the byte order mark, soft hyphen, joiners, marks of direction.
+_UNSEEN = (
+    "".join(filter(str.isspace, map(chr, range(0x3001))))
+    + "\ufeff\u00ad\u061c"
+    + "".join(
+        map(chr, (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2065), *range(0x2066, 0x206A)))
+    )
+)
+
 TokenizerKind = Literal["char", "word", "bpe"]
 
 
@@ -35,6 +44,11 @@ class Tokenizer(Protocol):
 
     def to_dict(self) -> dict[str, Any]:
         """What `tokenizer_from_dict` makes the same tokenizer from: strings, numbers and lists, ready for JSON."""
+
+
+def stripped(text: str) -> str:
+    """The text without what nobody sees around it: white space and characters without width."""
+    return text.strip(_UNSEEN)
 
 
 def clean(text: str, *, lowercase: bool) -> str:

@@ -215,3 +215,34 @@ def test_recordings_in_another_folder(tmp_path, rows):
     assert "dataset.audio_root=FOLDER is what paths are relative to" in told(path)
     data = load(path, audio_root=str(tmp_path / "wavs"))
     assert len(data.train) + len(data.val) + len(data.test) == len(rows)
+
+
+def test_paths_as_other_systems_write_them(tmp_path, rows):
+    """Windows' separators; accents as letters of their own, as macOS names files."""
+    write(tmp_path / "wavs" / "caf\u00e9.wav", tone(900, 0.3))
+    others = [*(row | {"audio": row["audio"].replace("/", "\\")} for row in rows)]
+    others.append({"audio": "wavs\\cafe\u0301.wav", "text": "coffee"})
+    found = everything(load(table(tmp_path, others)))
+    assert found == {f"{tmp_path}/wavs/{word}.wav": word for word in WORDS} | {
+        f"{tmp_path}/wavs/caf\u00e9.wav": "coffee"
+    }
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        (
+            {"start": "0.1", "end": "0.2", "duration": "0.3"},
+            "start 0.1, end 0.2 and duration 0.3 contradict each other",
+        ),
+        ({"start": "0.1", "offset": "0.2"}, "start 0.1 and offset 0.2 contradict each other"),
+        ({"end": "0_2"}, "end '0_2' is not a number of seconds"),
+    ],
+)
+def test_times_that_contradict_each_other(tmp_path, rows, times, message):
+    assert message in told(table(tmp_path, [row | times for row in rows]))
+
+
+def test_names_of_columns_in_capitals(tmp_path, rows):
+    data = load(table(tmp_path, [row | {"Start": "0.1", "End": "0.3"} for row in rows]))
+    assert data.train.durations == pytest.approx([0.2] * len(data.train))

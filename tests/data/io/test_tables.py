@@ -199,3 +199,45 @@ def test_what_is_not_in_its_encoding_is_named_with_file_line_and_byte(tmp_path: 
     ):
         with pytest.raises(RequestError, match=said):
             open_table(write(tmp_path, content), encoding=encoding)
+
+
+@pytest.mark.parametrize(
+    "header", ['"text", "label"', "text, label", "text,label"], ids=["quoted", "spaced", "spaces in the rows alone"]
+)
+def test_spaces_before_quoted_cells_are_no_part_of_them(tmp_path: Path, header: str) -> None:
+    lines = [header, *(f'"film {number}", "{("neg", "pos")[number % 2]}"' for number in range(4))]
+    table = open_table(write(tmp_path, "\n".join(lines)), encoding=None)
+    assert table.columns == ["text", "label"]
+    assert [row[1] for row in table.rows(["label"]) if not isinstance(row, Problem)] == [["neg"], ["pos"]] * 2
+
+
+@pytest.mark.parametrize("start", ["sep=;\n", "sep=;\r\n", "\nsep=;\n", "", "\n"])
+def test_excel_declares_the_separator_in_a_line_above_the_names(tmp_path: Path, start: str) -> None:
+    path = write(tmp_path, f"{start}text;label\nfine;pos\n\nsad\n")
+    assert read(path) == ([["fine", "pos"]], [f"{start.count(chr(10)) + 4}: 1 cells where the first line has 2"])
+    table = open_table(path, encoding=None)
+    assert len(list(table.rows(table.columns))) == 2
+    assert table.blank == 1 + start.startswith("\n")
+
+
+def test_vertical_bars_separate_cells(tmp_path: Path) -> None:
+    assert read(write(tmp_path, 'text|label\nfine, really|pos\n"a | b"|neg\n')) == (
+        [["fine, really", "pos"], ["a | b", "neg"]],
+        [],
+    )
+
+
+def test_the_names_of_columns_are_no_row(tmp_path: Path) -> None:
+    """Tables put one behind the other by cat."""
+    path = write(tmp_path, "text,label\nfine,pos\nText,label\ntext, label\nsad,neg\n")
+    rows, problems = read(path)
+    assert rows == [["fine", "pos"], ["Text", "label"], ["sad", "neg"]]
+    assert problems == ["4: the names of the columns again, and no row"]
+
+
+def test_files_of_another_kind_are_recognized(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"a JSON array; jq -c '\.\[\]' FILE"):
+        open_table(write(tmp_path, '[\n {"text": "fine"}]', "list.json"), encoding=None)
+    path = write(tmp_path, "text,label\nfine,pos\n", "list.tsv")
+    with pytest.raises(RequestError, match=r"tabs separate a \.tsv, and 'text,label' has none. Name the file .csv."):
+        check_column(path, open_table(path, encoding=None), "text_column", "text")

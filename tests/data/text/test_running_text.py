@@ -197,3 +197,10 @@ def test_linked_folders_are_read_and_what_is_not_is_named(tmp_path):
     assert len(data.train) + len(data.val) + len(data.test) == len("xyz " * 50 + "\n" + "abc " * 50 + "\n") - 3
     assert f"{root}: 1 file not read (.pdf), such as {root}/c.pdf" in data.notes
     assert f"{root}/loop: a link that leads back to a folder it lies in; not followed" in data.notes
+
+
+def test_a_file_that_is_another_one_again_is_named(tmp_path):
+    for name, text in (("a", TEXT), ("b", f"{TEXT}more\n"), ("c", TEXT)):
+        (tmp_path / f"{name}.txt").write_text(text, encoding="utf-8")
+    notes = [note for note in file_of(tmp_path).load(on_bad="fail").notes if "the same text" in note]
+    assert notes == [f"{tmp_path}/c.txt: the same text as {tmp_path}/a.txt; what is tested may be trained on"]

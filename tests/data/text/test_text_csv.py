@@ -327,3 +327,37 @@ def test_several_columns_are_one_text_in_the_order_given(tmp_path):
     same = "dataset.text_column[0] and dataset.text_column[1] name the same column, 'premise'."
     assert told(path, text_column=["premise", "premise"]) == same
     assert "Did you mean dataset.text_column=premise?" in told(path, text_column=["premises", "hypothesis"])
+
+
+def test_classes_that_look_alike_are_named(tmp_path):
+    """Capitals, how a letter is written, spaces inside, numbers; what nobody sees around a label is no part of it."""
+    labels = ["good", "Good", "caf\u00e9", "cafe\u0301", "1", "1.0", "nan", "good\u200b", "\u00a0good", "bad"]
+    lines = ["text,label", *(f"film {n} {label},{label}" for label in labels for n in range(5))]
+    data = load(write(tmp_path, lines))
+    assert (
+        "classes that look alike: '1' and '1.0', 'Good' and 'good', 'cafe\u0301' and 'caf\u00e9'; each is a class of"
+        in str(data.notes)
+    )
+    assert "a class is called 'nan': are these examples without a label?" in data.notes
+    assert len(data.spec.class_names) == 8
+    assert not [note for note in load(write(tmp_path, ["text,label", *lines_of()])).notes if "alike" in note]
+
+
+def test_a_text_that_nobody_sees_is_none(tmp_path):
+    path = write(tmp_path, ["text,label", *lines_of(), "\u200b,good", "\ufeff \u200f,bad"])
+    assert [problem.what for problem in load(path, "skip").problems] == ["no text"] * 2
+
+
+def test_a_column_of_splits_under_another_name(tmp_path):
+    lines = [f"{line},{('train', 'val', 'test')[n // 2 % 3]}" for n, line in enumerate(lines_of(12))]
+    data = load(write(tmp_path, ["text,label,Split", *lines]))
+    assert [len(data.train), len(data.val), len(data.test)] == [8, 8, 8]
+    path = write(tmp_path, ["text,label,subset", *lines])
+    note = f"{path}: the column 'subset' (test, train, val) is not read; dataset.split_column=subset takes it"
+    assert note in load(path).notes
+    assert note not in load(path, split_column="subset").notes
+
+
+def test_a_table_of_test_rows_alone_has_no_train(tmp_path):
+    path = write(tmp_path, ["text,label,split", *(f"{line},test" for line in lines_of())])
+    assert "has no usable texts left in train" in told(path)

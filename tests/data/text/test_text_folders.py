@@ -177,3 +177,19 @@ def test_published_sets_that_cannot_be_had(monkeypatch):
     assert told(hub_of()).splitlines()[0].startswith("stanfordnlp/imdb cannot be fetched into ")
     monkeypatch.setitem(sys.modules, "datasets", None)
     assert told(hub_of()).endswith("is needed: pip install 'sensorium[hub]'")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "latin-1"])
+def test_movie_reviews_in_any_encoding(mr, encoding):
+    for path in mr.iterdir():
+        path.write_bytes(path.read_text(encoding="latin-1").encode(encoding))
+    texts = list(reviews_of(mr).load(on_bad="fail").train.texts)
+    assert {text.rpartition(" ")[0].rpartition(" ")[0] for text in texts} == {"déjà vu", "naïve"}
+
+
+def test_movie_reviews_that_are_cut_off(mr):
+    path = mr / "rt-polarity.pos"
+    count = len(path.read_bytes().splitlines())
+    path.write_bytes(b"\n".join(path.read_bytes().splitlines()[:9]))
+    note = f"lines: {count} negative, 9 positive; as many of both were published, so a file may be cut off"
+    assert note in reviews_of(mr).load(on_bad="fail").notes

@@ -46,7 +46,8 @@ def write(folder, name, count, *, start=0, packed=False):
 
 def text_of(train, val=None, test=None, *, encoding=None, **changes) -> ParallelText:
     paths = {key: path and str(path) for key, path in (("train", train), ("val", val), ("test", test))}
-    return ParallelText(**paths, source="en", target="de", encoding=encoding, **TOKENS | HELD | changes)
+    languages = {"source": "en", "target": "de"}
+    return ParallelText(**paths, encoding=encoding, **languages | TOKENS | HELD | changes)
 
 
 def aligned(split) -> bool:
@@ -134,7 +135,8 @@ def test_files_that_are_not_there(tmp_path):
     train = write(tmp_path, "train", 3)
     missing = told(text_of(tmp_path / "trian"))
     assert missing.startswith(f"dataset.train={tmp_path}/trian: there is neither {tmp_path}/trian.en nor trian.en.gz.")
-    assert f"Did you mean {train}.en?" in missing
+    assert f"Did you mean {train}?" in missing
+    assert f"Did you mean {train}?" in told(text_of(f"{train}.en"))
     packed = write(tmp_path, "broken", 500, packed=True)
     path = tmp_path / "broken.de.gz"
     path.write_bytes(path.read_bytes()[:200])
@@ -227,3 +229,30 @@ def test_numbers_that_cannot_be_had(monkeypatch):
         words_of(train=1_000_000)
     monkeypatch.setitem(sys.modules, "num2words", None)
     assert told(words_of()).endswith("Type: pip install 'sensorium[text]'")
+
+
+def test_wrong_bytes_are_of_the_file_that_has_them(tmp_path):
+    train = write(tmp_path, "train", 8)
+    path = tmp_path / "train.de"
+    path.write_bytes(path.read_bytes().replace(b"Nummer 3", b"Nummer \x81"))
+    assert f"{path}:4: not UTF-8 (byte 0x81)" in told(text_of(train))
+    assert f"{path}:4: not CP1252 (byte 0x81)" in told(text_of(train, encoding="cp1252"))
+
+
+def test_the_same_text_on_both_sides_is_counted(tmp_path):
+    train = write(tmp_path, "train", 8)
+    with pytest.raises(RequestError, match=r"dataset\.source and dataset\.target are both de"):
+        text_of(train, source="de")
+    lines = [(tmp_path / f"train.{language}").read_text().splitlines() for language in ("en", "de")]
+    (tmp_path / "train.de").write_text("\n".join(lines[1][:6] + lines[0][6:]) + "\n")
+    note = f"source and target are the same text: 2 of 8 pairs, such as {train}.en:7"
+    assert note in text_of(train).load(on_bad="fail").notes
+
+
+def test_a_column_of_numbers_is_named(tmp_path):
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join(f"{n}\tthe dog {n}\tder Hund {n}\n" for n in range(8)))
+    note = "column 0 (from 0) is numbers alone, such as 0; dataset.source_column names another one"
+    assert note in tsv_of(path).load(on_bad="fail").notes
+    notes = tsv_of(path, source_column=1, target_column=2).load(on_bad="fail").notes
+    assert not [note for note in notes if "numbers alone" in note]

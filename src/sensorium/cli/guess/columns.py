@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice, takewhile
 from pathlib import Path
 
+from sensorium.data.io.delimited import declared_separator, is_spaced, separator_of
 from sensorium.errors import RequestError
 
 SEPARATORS = ("|", ";", ",")
@@ -97,12 +98,17 @@ def read_rows(path: Path) -> list[list[str]]:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             if path.suffix.lower() in JSON_LINES:
                 return _json_rows(list(islice(file, _LOOKED_AT)))
-            head = file.readline()
-            file.seek(0)
             if path.suffix.lower() in (".tsv", ".txt"):
                 lines = (line.rstrip("\r\n").split("\t") for line in islice(file, _LOOKED_AT))
                 return list(takewhile(lambda cells: cells != [""], lines))
-            return list(islice(csv.reader(file, delimiter=max(",;\t", key=head.count)), _LOOKED_AT))
+            head = file.readline()
+            declared = declared_separator(head)
+            names = file.readline() if declared else head
+            separator = declared or separator_of(names)
+            spaced = is_spaced(names, separator)
+            file.seek(0)
+            rows = csv.reader(file, delimiter=separator, skipinitialspace=spaced)
+            return list(islice(rows, declared is not None, _LOOKED_AT))
     except (OSError, csv.Error) as error:
         raise RequestError(f"{path} cannot be read as a table: {error}.") from error
 

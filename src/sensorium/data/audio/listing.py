@@ -11,6 +11,7 @@ from sensorium.data.audio.store import AUDIO, Flat, FlatWriter, packed
 from sensorium.data.listing import Listing
 from sensorium.data.spill import Spill
 from sensorium.data.strings import Strings
+from sensorium.text.tokenizer import stripped
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class AudioListing(Listing):
         else:
             which = str(audio)
             source = source or which
-        self._append(target.strip(), split, source, line)
+        self._append(stripped(target), split, source, line)
         self.recordings.append(Recording(which, speaker, start, end))
 
     @cached_property

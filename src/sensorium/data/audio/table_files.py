@@ -10,6 +10,8 @@ from sensorium.data.table_rows import Row
 from sensorium.files import walk
 from sensorium.suffixes import AUDIO_SUFFIXES
 
+_ROUNDED = 0.1  # seconds: times in tables are rounded
+
 
 class AudioFiles:
     """The files that cells name: absolute, or seen from dataset.audio_root; None for the table's folder.
@@ -80,7 +82,11 @@ def piece(row: Row) -> tuple[float, float | None]:
     """
     start, offset = (_seconds(row, key) for key in ("start_column", "offset_column"))
     end, duration = (_seconds(row, key) for key in ("end_column", "duration_column"))
+    if start is not None and offset is not None and start != offset:
+        raise ValueError(f"start {start:g} and offset {offset:g} contradict each other")
     start = offset if start is None else start
+    if None not in (start, end, duration) and abs(end - start - duration) > _ROUNDED:  # type: ignore[operator]
+        raise ValueError(f"start {start:g}, end {end:g} and duration {duration:g} contradict each other")
     if end is None and start is not None and duration is not None:
         end = start + duration
     return start or 0.0, end
@@ -91,7 +97,7 @@ def _seconds(row: Row, key: str) -> float | None:
     if not cell:
         return None
     try:
-        seconds = float(cell)
+        seconds = float(cell.replace("_", "?"))  # Python would read 1_0 as ten
     except ValueError:
         seconds = math.nan
     if not math.isfinite(seconds):

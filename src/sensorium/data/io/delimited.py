@@ -18,7 +18,10 @@ _MOST_LINES = 10_000  # of one quoted cell; a mark that is never closed would ta
 _SAMPLE = 1000  # rows that tell what columns hold
 _SHORT = 40  # characters of a value that may be a class
 _LINE_END = re.compile(r"\r\n|\n|\r")
-_CELL_END = {separator: re.compile(rf"{separator}|\r\n|\n|\r") for separator in ",;\t"}
+_SEPARATORS = ",;\t|"  # of equally many the first
+_CELL_END = {separator: re.compile(rf"{re.escape(separator)}|\r\n|\n|\r") for separator in _SEPARATORS}
+_DECLARED = re.compile(r"sep=(.)\s*", re.ASCII)
+_SPACED_QUOTES = re.compile(r' +".*" *', re.DOTALL)
 _SUFFIX = re.compile(r"\S\.[A-Za-z]\w{1,4}$")
 _THOUSANDS = re.compile(r"\d,\d{3}(?!\d)")
 
@@ -34,9 +37,33 @@ Row = tuple[int, Cells]  # the number of its first line, from 1
 
 
 def separator_of(header: str) -> str:
-    """What a first line has most of outside of quotation marks: comma, semicolon or tab."""
-    outside = "".join(header.split('"')[::2])
-    return max(",;\t", key=outside.count)
+    """What a first line has most of outside of quotation marks: comma, semicolon, tab or vertical bar."""
+    return max(_SEPARATORS, key=_outside(header).count)
+
+
+def declared_separator(line: str) -> str | None:
+    """What a line such as "sep=;" names, which Excel writes above the names of the columns."""
+    found = _DECLARED.fullmatch(line)
+    return found[1] if found and found[1] in _SEPARATORS else None
+
+
+def is_spaced(header: str, separator: str, rows: Iterable[Cells] = ()) -> bool:
+    """Whether spaces behind a separator belong to it, as in `"text", "label"`: by a first line that has them behind
+    each, or by a column of rows (read without) whose quoted cells all have spaces before.
+    """
+    outside = _outside(header)
+    if 0 < outside.count(separator) == outside.count(f"{separator} "):
+        return True
+    for cells in list(zip(*rows, strict=True))[1:]:
+        quoted = [cell for cell in cells if '"' in cell]
+        if quoted and all(map(_SPACED_QUOTES.fullmatch, quoted)):
+            return True
+    return False
+
+
+def _outside(line: str) -> str:
+    """What of a line stands outside of quotation marks, each of which is kept as one."""
+    return '"'.join(line.split('"')[::2])
 
 
 class Lines:
@@ -102,13 +129,22 @@ def _form(cell: str) -> str:
 class Rows:
     """The rows of a table. blank: lines without anything that were passed over.
 
-    separator: between cells. width: cells of a row; None for any number. kinds: to know a row inside a cell.
+    separator: between cells. width: cells of a row; None for any number. kinds: to know a row inside a cell. spaced:
+    whether spaces behind a separator belong to it (`is_spaced`), where a row has quotation marks.
     """
 
-    def __init__(self, file: Iterable[str], *, separator: str, width: int | None, kinds: Kinds | None = None) -> None:
+    def __init__(
+        self,
+        file: Iterable[str],
+        *,
+        separator: str,
+        width: int | None,
+        kinds: Kinds | None = None,
+        spaced: bool = False,
+    ) -> None:
         csv.field_size_limit(sys.maxsize)  # 131,072 characters otherwise: less than a long review
         self._lines = Lines(file)
-        self._separator, self._width, self._kinds = separator, width, kinds or Kinds()
+        self._separator, self._width, self._kinds, self._spaced = separator, width, kinds or Kinds(), spaced
         self.blank = 0
 
     def __iter__(self) -> Iterator[Row | Fault]:
@@ -160,7 +196,8 @@ class Rows:
                 yield more
 
         try:
-            cells = next(csv.reader(feed(), delimiter=self._separator, strict=True))
+            reader = csv.reader(feed(), delimiter=self._separator, strict=True, skipinitialspace=self._spaced)
+            cells = next(reader)
         except csv.Error as error:
             text = "".join([line, *taken])
             opening = number + len(_LINE_END.findall(text[: _failing_mark(text, self._separator)]))

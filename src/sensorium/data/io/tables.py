@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from io import TextIOWrapper
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any, Protocol
 
 from sensorium.data.base import Problem
-from sensorium.data.io.delimited import Fault, Kinds, Row, Rows, separator_of
+from sensorium.data.io.delimited import Fault, Kinds, Row, Rows, declared_separator, is_spaced, separator_of
 from sensorium.data.io.text_files import KEY, decoded, readable, wrong_bytes
 from sensorium.errors import RequestError, listing, missing_extra, nearest
-from sensorium.text.tokenizer import clean
+from sensorium.text.tokenizer import clean, stripped
 
 _JSON_LINES = (".jsonl", ".ndjson", ".json")
 _SUFFIXES = (".csv", ".tsv", ".parquet", *_JSON_LINES)
@@ -62,6 +62,8 @@ def check_column(path: Path, table: Table, key: str, column: str, *, section: st
         return column
     if count:
         raise RequestError(f"{path} has {count} columns named {column!r}. Rename all but one.")
+    if path.suffix == ".tsv" and len(table.columns) == 1 and separator_of(table.columns[0]) in table.columns[0]:
+        raise RequestError(f"{path}: tabs separate a .tsv, and {table.columns[0]!r} has none. Name the file .csv.")
     guess = nearest(column, table.columns)
     hint = f" Did you mean {section}{key}={guess}?" if guess else f" {section}{key}=NAME names another one."
     raise RequestError(
@@ -70,42 +72,57 @@ def check_column(path: Path, table: Table, key: str, column: str, *, section: st
 
 
 class _Delimited:
-    """CSV, separated by what the first line has most of: comma, semicolon or tab (always tab in .tsv)."""
+    """CSV, separated by what the line of names has most of: comma, semicolon, tab or vertical bar (always tab in .tsv),
+    or by what a line "sep=;" above it says.
+    """
 
     def __init__(self, path: Path, encoding: str | None, key: str, *, tabs: bool) -> None:
         self._path, self._given, self._key = path, encoding, key
         self.blank = 0
         with readable(path, key=key), self._open() as file:
             self._encoding = file.encoding
-            first = file.readline()
-            self._separator = "\t" if tabs else separator_of(first)
-            lines = chain([first], file) if first else iter(())
-            header = next(iter(Rows(lines, separator=self._separator, width=None)), (1, []))
+            first = next(filter(str.strip, file), "")
+            self._declared = declared_separator(first)
+            names = next(filter(str.strip, file), "") if self._declared else first
+            self._separator = "\t" if tabs else self._declared or separator_of(names)
+            self._spaced = is_spaced(names, self._separator)
+            rows = Rows(chain([names], file), separator=self._separator, width=None, spaced=self._spaced)
+            header = next(iter(rows), (1, []))
             if isinstance(header, Fault):
                 raise RequestError(f"{path}:{header.line}: {header.what}.")
             if wrong := wrong_bytes("".join(header[1]), encoding=file.encoding, key=key):
                 raise RequestError(f"{path}:1: {wrong}.")
             self.columns = [_name(cell) for cell in header[1]]
         with readable(path, key=key), self._open() as file:
-            rows = Rows(file, separator=self._separator, width=len(self.columns))
-            self._kinds = Kinds(rows.sample())
+            sample = list(self._rows(file).sample())
+        self._kinds = Kinds(sample)
+        self._spaced = self._spaced or is_spaced("", self._separator, sample)
 
     def rows(self, columns: Sequence[str]) -> Iterator[Row | Problem]:
         places = [self.columns.index(column) for column in columns]
         with readable(self._path, key=self._key), self._open() as file:
-            rows = Rows(file, separator=self._separator, width=len(self.columns), kinds=self._kinds)
+            rows = self._rows(file, self._kinds)
             found = iter(rows)
             next(found, None)
             self.blank = 0
             for row in found:
-                self.blank = rows.blank
+                self.blank = rows.blank - (self._declared is not None)
                 yield self._fault(row) if isinstance(row, Fault) else self._row(*row, places)
-            self.blank = rows.blank
+            self.blank = rows.blank - (self._declared is not None)
+
+    def _rows(self, file: Iterator[str], kinds: Kinds | None = None) -> Rows:
+        """All rows, the one of the names first; a line that declares the separator is a blank one."""
+        if self._declared:
+            above = list(takewhile(lambda line: not line.strip(), file))  # takes the declaring line along
+            file = chain(above, ["\n"], file)
+        return Rows(file, separator=self._separator, width=len(self.columns), kinds=kinds, spaced=self._spaced)
 
     def _fault(self, row: Fault) -> Problem:
         return Problem(f"{self._path}:{row.line}", row.what)
 
     def _row(self, line: int, cells: list[str], places: list[int]) -> Row | Problem:
+        if _name(cells[0]) == self.columns[0] and [_name(cell) for cell in cells] == self.columns:
+            return Problem(f"{self._path}:{line}", "the names of the columns again, and no row")
         chosen = [cells[place] for place in places]
         for cell in chosen:
             if wrong := wrong_bytes(cell, encoding=self._encoding, key=self._key):
@@ -157,6 +174,8 @@ class _JsonLines:
 
     def _object(self, number: int, line: str) -> tuple[int, dict[str, Any]] | Problem:
         place = f"{self._path}:{number}"
+        if number == 1 and line.lstrip().startswith("["):
+            return Problem(place, "a JSON array; jq -c '.[]' FILE > FILE.jsonl makes lines of it")
         try:
             value = _DECODER.decode(line)
         except (ValueError, RecursionError) as error:
@@ -240,7 +259,7 @@ def _inner(value: Any, names: Sequence[str]) -> Any:
 @lru_cache(maxsize=1024)
 def _name(cell: str) -> str:
     """The name of a column, without what is invisible: spaces around it, and a byte order mark."""
-    return clean(cell, lowercase=False).strip().strip("\ufeff").strip()
+    return stripped(clean(cell, lowercase=False))
 
 
 def _row(place: str, number: int, values: list[Any]) -> Row | Problem:
@@ -257,6 +276,8 @@ def _cell(value: Any) -> str:
     """A typed value as a CSV file would have it; nothing at all is an empty cell."""
     if isinstance(value, str):
         return clean(value, lowercase=False)
+    if isinstance(value, _Pairs):
+        raise TypeError("an object; its values are columns of their own, such as COLUMN.KEY")
     if isinstance(value, bytes):
         return value.decode()
     if isinstance(value, bool):

@@ -33,6 +33,8 @@ _MARKS = (
 )
 _GZIP = b"\x1f\x8b"
 _PACKED = {b"PK\x03\x04": "zip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+# Formats that hold text and are none: of a PDF without compression every byte is ASCII.
+_DOCUMENTS = {b"%PDF-": "a PDF", b"{\\rtf": "an RTF document", b"\xd0\xcf\x11\xe0": "an old Office document"}
 
 
 def _kept(error: UnicodeError) -> tuple[str, int]:
@@ -78,6 +80,10 @@ def opened(source: Path | IO[bytes]) -> Any:
         if start.startswith(mark):
             file.close()
             raise NotText(f"{_name(source)} is packed with {name}, which is not read here. Unpack it first.")
+    for mark, name in _DOCUMENTS.items():
+        if start.startswith(mark):
+            file.close()
+            raise NotText(f"{_name(source)} is {name}, which is not read here. Save it as plain text first.")
     return file
 
 
@@ -117,19 +123,34 @@ def decoded(
 def _encoding(name: str, start: bytes, given: str | None, key: str | None) -> str:
     """By its byte order mark, else what is given, else UTF-8."""
     marked = next((encoding for mark, encoding in _MARKS if start.startswith(mark)), None)
+    zeros = _by_zeros(start)
     if given is not None:
         chosen = _known(given, key)
+        if marked is None and zeros is not None and chosen != zeros:
+            if zeros.startswith(chosen) and chosen in ("utf-16", "utf-32"):  # without a mark neither says its side
+                return zeros
+            raise NotText(f"{name} has the zero bytes of {zeros}, and {key}={given} says otherwise. Try {key}={zeros}.")
         if marked is None or chosen.startswith(marked.removesuffix("-sig")):
             return marked or chosen
         mark = marked.removesuffix("-sig").upper()
         raise NotText(f"{name} begins with the byte order mark of {mark}, and {key}={given} contradicts it.")
-    if marked is None and start.count(0) * 4 > len(start):
-        side = "le" if start[1::2].count(0) >= start[::2].count(0) else "be"
+    if marked is None and zeros is not None:
+        remedy = f"{key}={zeros} reads it as such." if key else _convert("".join(zeros.rsplit("-", 1)))
+        kind = zeros.upper()[:6]
         raise NotText(
-            f"{name} is not UTF-8 text: it is full of zero bytes, as UTF-16 without a byte order mark is.\n"
-            + (f"{key}=utf-16-{side} reads it as such." if key else _convert(f"utf-16{side}"))
+            f"{name} is not UTF-8 text: it is full of zero bytes, as {kind} without a byte order mark is.\n{remedy}"
         )
     return marked or "utf-8-sig"
+
+
+def _by_zeros(start: bytes) -> str | None:
+    """The encoding that the zero bytes of a file's first bytes are of, without a mark; None where they are few."""
+    if start.count(0) * 4 <= len(start):
+        return None
+    places = [start[place::4].count(0) for place in range(4)]
+    if sum(places) * 8 > len(start) * 5:  # UTF-32 has more than half of them
+        return "utf-32-le" if places[3] >= places[0] else "utf-32-be"
+    return "utf-16-le" if places[1] + places[3] >= places[0] + places[2] else "utf-16-be"
 
 
 def _known(given: str, key: str | None) -> str:
@@ -171,13 +192,18 @@ def _convert(encoding: str) -> str:
 
 def read_lines(source: Path | IO[bytes], *, encoding: str | None = None, key: str | None = KEY) -> Iterator[str]:
     """The lines of a file, plain or packed, without their ends: a line feed, and a return before it. A return alone is
-    text.
+    text, unless the file ends with one and has no line feed at all: such lines are those of old Macs.
 
     Raises RequestError for a damaged archive and for an encoding that cannot be. Wrong bytes stay: see `wrong_bytes`.
     """
+    first = True
     with readable(_name(source), key=key), decoded(source, encoding, newline="\n", key=key) as file:
         for line in file:
-            yield line.removesuffix("\n").removesuffix("\r")
+            if line.endswith("\r"):  # the file's last line; the first one too where it has no line feed
+                yield from line.removesuffix("\r").split("\r") if first else [line.removesuffix("\r")]
+            else:
+                yield line.removesuffix("\n").removesuffix("\r")
+            first = False
 
 
 def name_lines(path: Path) -> list[tuple[int, str]]:

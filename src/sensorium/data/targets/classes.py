@@ -1,5 +1,6 @@
 """A class for each example."""
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,8 +9,10 @@ import numpy as np
 from sensorium.data.base import Problem, class_order, first_problem
 from sensorium.data.duplicates import find_unknown_classes
 from sensorium.data.listing import Listing
-from sensorium.data.pipeline import NoTargets
-from sensorium.errors import RequestError
+from sensorium.data.pipeline import NoTargets, Rows
+from sensorium.errors import RequestError, listing
+
+_MISSING = ("nan", "none", "null", "n/a", "<na>")  # what programs write where there is nothing
 
 
 class ClassTargets(NoTargets):
@@ -55,5 +58,26 @@ class ClassTargets(NoTargets):
         """The class names."""
         return {"class_names": tuple(self._numbers)}
 
+    def notes_on(self, rows: Rows) -> list[str]:
+        """Classes that may be one, and a class that may be none."""
+        alike: dict[object, list[str]] = {}
+        for name in self._numbers:
+            alike.setdefault(_folded(name), []).append(name)
+        same = [" and ".join(map(repr, names)) for names in alike.values() if len(names) > 1]
+        notes = [f"classes that look alike: {listing(same, limit=10)}; each is a class of its own"] if same else []
+        missing = [repr(name) for name in self._numbers if name.lower() in _MISSING]
+        if missing:
+            notes.append(f"a class is called {listing(missing)}: are these examples without a label?")
+        return notes
+
     def _labels(self, rows: np.ndarray) -> np.ndarray:
         return np.array([self._numbers[self._found.targets[row]] for row in rows.tolist()], dtype=np.int64)
+
+
+def _folded(name: str) -> object:
+    """The same for names that differ in capitals, spaces, or how a letter or a number is written."""
+    folded = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    try:
+        return float(folded)
+    except ValueError:
+        return folded

@@ -17,7 +17,7 @@ from sensorium.data.text.text_settings import TextSettings, unknown_note, vocabu
 from sensorium.data.text.texts import Texts, TextWriter
 from sensorium.data.text.tokens import TokenStore, encode_texts
 from sensorium.specs import TextClassificationSpec, TextRegressionSpec
-from sensorium.text.tokenizer import PAD, Tokenizer
+from sensorium.text.tokenizer import PAD, Tokenizer, stripped
 
 
 class TextListing(Listing):
@@ -33,8 +33,8 @@ class TextListing(Listing):
         """A text from this line of a source. target: a class name, or a tuple of numbers. split: train, val, test, or
         "" when unknown. Without a text or a target it is a problem.
         """
-        if not text.strip() or not target:
-            self.refused(source, line, "no label" if text.strip() else "no text", split=split)
+        if not stripped(text) or not target:
+            self.refused(source, line, "no label" if stripped(text) else "no text", split=split)
             return
         self._texts.add(text)
         self._append(target, split, source, line)

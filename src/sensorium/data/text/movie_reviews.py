@@ -5,13 +5,14 @@ reports the mean of ten folds.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from sensorium.data.base import Data, OnBad
 from sensorium.data.io.paths import existing
+from sensorium.data.io.text_files import read_lines, wrong_bytes
 from sensorium.data.settings import HoldOutVal
 from sensorium.data.text.labeled import TextListing, text_classes
 from sensorium.data.text.text_settings import TextSettings
@@ -49,11 +50,12 @@ class MovieReviews(TextSettings, HoldOutVal):
         root = existing("root", self.root, what="folder")
         root = root / _INNER if (root / _INNER).is_dir() else root
         found = TextListing(root)
-        for label, name in FILES.items():
-            path = existing("root", str(root / name))
-            lines = lines_of(path)
-            folds = fold_of(lines, folds=self.folds, seed=self.split_seed)
-            for number, line in enumerate(lines, start=1):
+        paths = {label: existing("root", str(root / name)) for label, name in FILES.items()}
+        lines = {label: lines_of(path) for label, path in paths.items()}
+        found.notes += uneven(lines)
+        for label, path in paths.items():
+            folds = fold_of(lines[label], folds=self.folds, seed=self.split_seed)
+            for number, line in enumerate(lines[label], start=1):
                 split = "test" if folds.get(line) == self.fold else "train"
                 found.add(line, label, source=str(path), line=number, split=split)
         found.notes.append(f"test: fold {self.fold} of {self.folds} (split_seed {self.split_seed})")
@@ -67,10 +69,19 @@ def fold_of(lines: Sequence[str], *, folds: int, seed: int) -> dict[str, int]:
 
 
 def lines_of(path: Path) -> list[str]:
-    """The lines of a file in UTF-8 or, as published, Latin-1, without spaces around them."""
-    data = path.read_bytes()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-    return [line.strip() for line in text.removesuffix("\n").split("\n")]
+    """The lines of a file, packed or not, in UTF-8 or what its byte order mark says or, as published, Latin-1, without
+    spaces around them.
+    """
+    lines = list(read_lines(path, key=None))
+    if any(map(wrong_bytes, lines)):
+        lines = list(read_lines(path, encoding="latin-1", key=None))
+    return [line.strip() for line in lines]
+
+
+def uneven(lines: Mapping[str, Sequence[str]]) -> list[str]:
+    """A note where the classes, of which as many lines were published, have not as many. lines: of each class."""
+    counts = {label: len(of_label) for label, of_label in lines.items()}
+    if len(set(counts.values())) == 1:
+        return []
+    what = ", ".join(f"{count:,} {label}" for label, count in counts.items())
+    return [f"lines: {what}; as many of both were published, so a file may be cut off"]

@@ -60,7 +60,7 @@ class Multi30k(PairSettings):
             if file != name:
                 found.notes.append(f"{folder}: {file}.* is used as {name}")
             read |= {f"{file}.{language}" for language in (self.source, self.target)}
-            add_files(found, folder / file, (self.source, self.target), split=split, key="root")
+            add_files(found, folder / file, (self.source, self.target), split=split, key="root", encoding_key=None)
         found.notes += _not_read(folder, read)
         return translated(found, self, on_bad=on_bad)
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from sensorium.data.base import Data, OnBad, counted
-from sensorium.data.io.text_files import wrong_bytes
 from sensorium.data.listing import Listing
 from sensorium.data.pipeline import NoTargets, Rows, prepare
 from sensorium.data.text.labeled import cut_note
@@ -19,7 +18,7 @@ from sensorium.data.text.texts import Texts, TextWriter
 from sensorium.data.text.tokens import TokenStore, encode_texts
 from sensorium.errors import RequestError
 from sensorium.specs import TranslationSpec
-from sensorium.text.tokenizer import PAD, Tokenizer
+from sensorium.text.tokenizer import PAD, Tokenizer, stripped
 
 _SIDES = ("source", "target")
 _UNREAD = (".tmx", ".xliff", ".xlf", ".sdlxliff", ".po")  # formats of translation memories
@@ -37,14 +36,11 @@ class PairListing(Listing):
     def add(self, source: str, target: str, *, place: str, line: int, split: str = "") -> None:
         """A pair from this line of a file. split: train, val, test, or "" when unknown.
 
-        Without one of the two, or with bytes that are not UTF-8, it is a problem.
+        Without one of the two it is a problem.
         """
-        source, target = source.strip(), target.strip()
-        wrong = wrong_bytes(source) or wrong_bytes(target)
+        source, target = stripped(source), stripped(target)
         if not source or not target:
-            wrong = "no translation" if source else "no sentence to translate"
-        if wrong:
-            self.refused(place, line, wrong, split=split)
+            self.refused(place, line, "no translation" if source else "no sentence to translate", split=split)
             return
         for writer, text in zip(self._writers, (source, target), strict=True):
             writer.add(text)
@@ -108,7 +104,21 @@ class PairInputs:
 
     def notes_on(self, rows: Rows) -> list[str]:
         cut = sum(tokens.subset(of).cut for tokens in self.tokens for of in rows.values())
-        return [*self._seen_sources(rows), *self._vocabulary(rows), *cut_note(cut, self._settings.max_length)]
+        return [
+            *self._seen_sources(rows),
+            *self._untranslated(rows),
+            *self._vocabulary(rows),
+            *cut_note(cut, self._settings.max_length),
+        ]
+
+    def _untranslated(self, rows: Rows) -> Iterator[str]:
+        """How many pairs have the same text on both sides."""
+        used = np.sort(np.concatenate(list(rows.values())))
+        source, target = np.split(self.digests[used], 2, axis=1)
+        same = used[(source == target).all(axis=1)]
+        if len(same):
+            first = self._found.places[int(same[0])]
+            yield f"source and target are the same text: {len(same):,} of {counted(len(used), 'pair')}, such as {first}"
 
     def _vocabulary(self, rows: Rows) -> Iterator[str]:
         shared = self._settings.shared_vocabulary

@@ -1,12 +1,13 @@
 """Two files of sentences, line by line: line 17 of one is the translation of line 17 of the other."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
 from sensorium.data.base import Data, OnBad
-from sensorium.data.io.text_files import read_lines
+from sensorium.data.io.text_files import KEY, read_lines, wrong_bytes
 from sensorium.data.settings import HoldOut
 from sensorium.data.text.pairs import PairListing, refuse_other_formats, translated
 from sensorium.data.text.text_settings import PairSettings
@@ -28,6 +29,11 @@ class ParallelText(PairSettings, HoldOut):
     source: str
     target: str
     encoding: str | None
+
+    def check(self) -> None:
+        super().check()
+        if self.source == self.target:
+            raise RequestError(f"dataset.source and dataset.target are both {self.source}: give two languages.")
 
     def load(self, *, on_bad: OnBad) -> Data:
         if self.train is None:
@@ -51,8 +57,10 @@ def add_files(
     split: str,
     key: str,
     encoding: str | None = None,
+    encoding_key: str | None = KEY,
 ) -> None:
-    """Adds the pairs of PREFIX.SOURCE and PREFIX.TARGET. key: the setting that named them, for errors.
+    """Adds the pairs of PREFIX.SOURCE and PREFIX.TARGET. key: the setting that named them, for errors; encoding_key:
+    the one that names their encoding, None for none.
 
     Raises RequestError when a file is not there, and when one has more lines than the other.
     """
@@ -60,12 +68,18 @@ def add_files(
     counts = [0, 0]
 
     def numbered(side: int) -> Iterator[str]:
-        for line in read_lines(files[side], encoding=encoding):
+        for line in read_lines(files[side], encoding=encoding, key=encoding_key):
             counts[side] += 1
             yield line
 
     for line, (source, target) in enumerate(zip_longest(numbered(0), numbered(1)), start=1):
-        if source is not None and target is not None:
+        if source is None or target is None:
+            continue
+        wrong = [wrong_bytes(text, encoding=encoding or "utf-8", key=encoding_key) for text in (source, target)]
+        for file, what in zip(files, wrong, strict=True):
+            if what:
+                found.refused(str(file), line, what, split=split)
+        if not any(wrong):
             found.add(source, target, place=str(files[0]), line=line, split=split)
     if counts[0] != counts[1]:
         raise RequestError(
@@ -80,7 +94,8 @@ def _file(prefix: str | Path, language: str, key: str) -> Path:
     for path in (plain, packed):
         if path.is_file():
             return path
+    near = re.sub(rf"\.{re.escape(language)}(\.gz)?\?$", "?", meant(plain))  # what two paths begin with
     raise RequestError(
-        f"dataset.{key}={prefix}: there is neither {plain} nor {packed.name}.{meant(plain)}\n"
+        f"dataset.{key}={prefix}: there is neither {plain} nor {packed.name}.{near}\n"
         "A path without its last part, the language, is needed; dataset.source and dataset.target give the languages."
     )

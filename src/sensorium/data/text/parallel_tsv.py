@@ -8,7 +8,7 @@ from typing import Literal
 
 from sensorium.data.base import Data, OnBad, counted
 from sensorium.data.io.paths import existing
-from sensorium.data.io.text_files import read_lines
+from sensorium.data.io.text_files import read_lines, wrong_bytes
 from sensorium.data.settings import HoldOut
 from sensorium.data.text.pairs import PairListing, refuse_other_formats, translated
 from sensorium.data.text.text_settings import PairSettings
@@ -54,7 +54,15 @@ class ParallelTsv(PairSettings, HoldOut):
         for split, given in (("val", self.val_path), ("test", self.test_path)):
             if given is not None:
                 self._read(found, existing(f"{split}_path", given), split=split)
+        found.notes += self._numbers(found)
         return translated(found, self, on_bad=on_bad)
+
+    def _numbers(self, found: PairListing) -> Iterator[str]:
+        """A note for a column of numbers, which are hardly sentences."""
+        columns = {"source_column": self.source_column, "target_column": self.target_column}
+        for texts, (key, column) in zip(found.texts, columns.items(), strict=True):
+            if len(texts) and all(texts.raw(row).isdigit() for row in range(len(texts))):
+                yield f"column {column} (from 0) is numbers alone, such as {texts[0]}; dataset.{key} names another one"
 
     def _read(self, found: PairListing, path: Path, *, split: str) -> None:
         refuse_other_formats(path)
@@ -64,6 +72,8 @@ class ParallelTsv(PairSettings, HoldOut):
             cells = line.split("\t")
             if not line.strip():
                 blank += 1
+            elif wrong := wrong_bytes(line, encoding=self.encoding or "utf-8"):
+                found.refused(str(path), number, wrong, split=split)
             elif len(cells) <= max(source, target):
                 what = f"{counted(len(cells), 'column')}, where columns {source} and {target} (from 0) are to be read"
                 found.refused(str(path), number, what, split=split)

@@ -12,7 +12,7 @@ from sensorium.data.folders import class_files, note_others
 from sensorium.data.io.tables import open_table
 from sensorium.data.io.text_files import read_pieces
 from sensorium.data.text.labeled import TextListing
-from sensorium.data.text.movie_reviews import FILES, lines_of
+from sensorium.data.text.movie_reviews import FILES, lines_of, uneven
 from sensorium.errors import RequestError, listing
 from sensorium.files import visible
 
@@ -86,6 +86,7 @@ def add_polarity(found: TextListing, folder: Path) -> bool:
     if missing:
         raise RequestError(f"{folder} has no {missing[0]}, which belongs to the movie reviews. Unpack them again.")
     lines = {label: lines_of(path) for label, path in paths.items()}
+    found.notes += uneven(lines)
     count = len(lines["positive"])
     first, second = (int(count * share + 0.5) for share in (0.8, 0.9))
     for label, path in paths.items():

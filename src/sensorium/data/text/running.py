@@ -1,5 +1,6 @@
 """From running text to data: three consecutive or separate splits, the tokenizer, the tokens."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ class RunningText:
         self.problems: list[Problem] = []
         self.notes: list[str] = []
         self._writer = TextWriter()
+        self._files: dict[bytes, Path] = {}  # digest of the text -> the first file with it
 
     def __len__(self) -> int:
         """How many pieces there are so far."""
@@ -37,16 +39,20 @@ class RunningText:
 
     def add_file(self, path: Path, *, encoding: str | None = None) -> None:
         """All of a file, and a line feed where it ends without one. One that cannot be read is a problem."""
-        pending, before = "", len(self)
+        pending, before, digest = "", len(self), hashlib.blake2b()
         for part in read_pieces(path, encoding=encoding):
             if isinstance(part, Problem):
                 self.problems.append(part)
                 return
+            digest.update(part.encode(errors="surrogatepass"))
             pending = self._add(pending + part)
         if pending.strip() or (pending and len(self) > before):
             self._writer.add(pending if pending.endswith("\n") else f"{pending}\n")
         elif len(self) == before:
             self.problems.append(Problem(str(path), "no text"))
+            return
+        if (first := self._files.setdefault(digest.digest(), path)) is not path:
+            self.notes.append(f"{path}: the same text as {first}; what is tested may be trained on")
 
     def finish(self) -> Texts:
         """All pieces; nothing can be added after."""
