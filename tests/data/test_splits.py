@@ -80,6 +80,6 @@ def test_examples_with_one_key_stay_together():
 def test_too_few_examples_are_named_with_their_number():
     with pytest.raises(RequestError, match=r"per class for train, test and val: b \(2\).\nAt least 3 are needed"):
         divided([0] * 5 + [1] * 2, list("abcdefg"), {"test": 0.2, "val": 0.1})
-    with pytest.raises(RequestError, match=r"make train and val of each class: b \(1\)"):
+    with pytest.raises(RequestError, match=r"per class for train and val: b \(1\)"):
         divided([0] * 5 + [1] * 2, list("abcdeff"), {"val": 0.1})
     assert len(divided([0] * 3, list("abc"), {"test": 0.9, "val": 0.9})["train"]) == 1
