@@ -229,10 +229,3 @@ Batch = (
     | AudioBatch
     | SpeechBatch
 )
-
-
-def amount_in(batch: Batch) -> tuple[int, str]:
-    """How much a batch holds and of what, for a speed: tokens of running text, else examples."""
-    if isinstance(batch, LanguageBatch):
-        return batch.tokens.numel(), "tokens"
-    return len(batch.indices), "samples"

@@ -9,10 +9,13 @@ import pytest
 import torch
 from rich.console import Console
 
-from sensorium.batches import ImageBatch, LanguageBatch, amount_in
+from sensorium.batches import ImageBatch, LanguageBatch
+from sensorium.tasks.language_modeling.module import LanguageModelingModule
+from sensorium.tasks.training_module import TaskModule
 from sensorium.training.progress import EpochTable, ProgressReport, clock, resumed
 from trainings import TINY, trained
 
+COUNTING = SimpleNamespace(amount=lambda batch: TaskModule.amount(None, batch))
 ROW = {"epoch": 3, "step": 30, "train/loss": 0.41237, "val/accuracy": 0.9534, "lr": 0.1}
 
 
@@ -113,7 +116,7 @@ def test_on_a_terminal_a_bar_shows_step_loss_metric_and_speed() -> None:
     report.on_train_start(trainer_at(1), None)
     report.on_train_epoch_start(trainer_at(1), None)
     batch = SimpleNamespace(indices=torch.zeros(16))
-    report.on_train_batch_end(trainer_at(1), None, {"loss": torch.tensor(0.5)}, batch, 3)
+    report.on_train_batch_end(trainer_at(1), COUNTING, {"loss": torch.tensor(0.5)}, batch, 3)
     (task,) = report.bar.tasks
     assert (task.description, task.completed, task.total) == ("epoch 2/3", 9, 15)  # of the whole training
     assert re.fullmatch(r"loss 0\.5000  val/accuracy 0\.8750  [\d,]+ samples/s", task.fields["detail"])
@@ -162,5 +165,7 @@ def test_where_a_run_goes_on(epoch: int, step: int, stopped: bool, line: str) ->
 
 def test_the_speed_of_running_text_counts_tokens() -> None:
     tokens = torch.zeros(4, 32, dtype=torch.long)
-    assert amount_in(LanguageBatch(tokens, tokens, torch.arange(4))) == (128, "tokens")
-    assert amount_in(ImageBatch(torch.zeros(5, 1, 2, 2), torch.zeros(5), torch.arange(5))) == (5, "samples")
+    batch = LanguageBatch(tokens, tokens, torch.arange(4))
+    assert LanguageModelingModule.amount(None, batch) == (128, "tokens")
+    images = ImageBatch(torch.zeros(5, 1, 2, 2), torch.zeros(5), torch.arange(5))
+    assert TaskModule.amount(None, images) == (5, "samples")

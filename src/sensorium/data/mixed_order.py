@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sensorium.batches import IGNORED
-from sensorium.data.order import BatchOrder, BatchPlan, Order, StreamOrder
+from sensorium.data.order import BatchOrder, BatchPlan, Order
 from sensorium.errors import RequestError
 from sensorium.randomness import generator
 
@@ -34,7 +34,7 @@ def training_order(split: Any, plan: BatchPlan, *, epoch_batches: int | None, un
     order = split.order(plan)
     if epoch_batches is None:
         return order
-    if isinstance(order, StreamOrder):
+    if order.one_pass:
         raise RequestError(
             "epoch_batches is not for running text, whose epoch is one pass. Set trainer.limit_train_batches=N."
         )

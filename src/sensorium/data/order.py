@@ -34,10 +34,12 @@ class BatchPlan:
 class Order(ABC):
     """The batches of an epoch, by row numbers. Their number is the same in every epoch.
 
-    by_tokens: whether a batch can be limited by its tokens (`BatchPlan.tokens`).
+    by_tokens: whether a batch can be limited by its tokens (`BatchPlan.tokens`). one_pass: whether an epoch can be
+    nothing but one pass over the data.
     """
 
     by_tokens: ClassVar[bool] = False
+    one_pass: ClassVar[bool] = False
 
     def __init__(self, plan: BatchPlan) -> None:
         self.plan = plan
@@ -170,6 +172,8 @@ class StreamOrder(Order):
 
     num_tokens: N, the last of which is only ever a target. context: T, tokens of a segment.
     """
+
+    one_pass = True
 
     def __init__(self, *, num_tokens: int, context: int, plan: BatchPlan) -> None:
         super().__init__(plan)

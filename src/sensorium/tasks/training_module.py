@@ -161,6 +161,10 @@ class TaskModule(pl.LightningModule):
         if len(sums) == self.trainer.world_size and sums[self.global_rank, -1] > 0:
             self._sums["train"] = sums[self.global_rank].to(self.device)
 
+    def amount(self, batch: Any) -> tuple[int, str]:
+        """How much a batch holds and of what, for a speed: examples unless the task counts something else."""
+        return len(batch.indices), "samples"
+
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         # A few tensors: the general walk over nested collections costs more than the copies on a CPU.
         return batch if device.type == "cpu" else type(batch)(*(t.to(device, non_blocking=True) for t in batch))

@@ -3,13 +3,13 @@
 import math
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import lightning.pytorch as pl
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from sensorium.batches import amount_in
+from sensorium.tasks.training_module import TaskModule
 from sensorium.training.history import Row
 
 WIDTH = 80  # columns of the table of epochs
@@ -138,7 +138,7 @@ class ProgressReport(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         now = time.perf_counter()
-        amount, self._unit = amount_in(batch)
+        amount, self._unit = cast(TaskModule, pl_module).amount(batch)
         self._done += amount
         if self.bar is not None and now - self._drawn_at > 0.1:
             self._drawn_at = now

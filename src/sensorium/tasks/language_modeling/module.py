@@ -52,6 +52,9 @@ class LanguageModelingModule(TaskModule):
             dropout.register_forward_hook(self._outputs)
         self._states: dict[bool, State | None] = {}  # by whether it is training
 
+    def amount(self, batch: LanguageBatch) -> tuple[int, str]:
+        return batch.tokens.numel(), "tokens"
+
     def step(self, batch: LanguageBatch, batch_idx: int, *, training: bool) -> StepResult:
         # An epoch reads the text from its beginning.
         state = self._states.get(training) if batch_idx else None
