@@ -22,7 +22,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist load
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(STAMPS)/core  ## install the core, train on scanned digits, evaluate, predict three pictures
+demo: $(STAMPS)/core  ## install the core, train on scanned digits, evaluate, predict three images
 	$(BIN)/python scripts/demo.py
 
 setup: $(STAMPS)/dev  ## make .venv and install everything the tests use

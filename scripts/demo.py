@@ -17,13 +17,13 @@ def sensorium(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "sensorium", *arguments], check=True)
 
 
-def write_pictures(folder: Path) -> None:
+def write_images(folder: Path) -> None:
     """Three scanned digits as PNG files, ten times their size."""
     digits = load_digits()
     for row in (3, 17, 42):
         pixels = np.rint(digits.images[row] * (255 / 16)).astype(np.uint8)
-        picture = Image.fromarray(pixels).resize((80, 80), Image.Resampling.NEAREST)
-        picture.save(folder / f"digit_{digits.target[row]}.png")
+        image = Image.fromarray(pixels).resize((80, 80), Image.Resampling.NEAREST)
+        image.save(folder / f"digit_{digits.target[row]}.png")
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     run = (set(Path("runs/digits_small_cnn").glob("*")) - before).pop()
     sensorium("eval", f"ckpt={run}/checkpoints/best.ckpt")
     with tempfile.TemporaryDirectory(prefix="sensorium-demo-") as folder:
-        write_pictures(Path(folder))
+        write_images(Path(folder))
         sensorium("predict", f"ckpt={run}/checkpoints/best.ckpt", f"input={folder}", "top_k=3")
     print(f"\n{time.perf_counter() - started:.0f} s. Everything is in {run}: look at {run}/plots")
 

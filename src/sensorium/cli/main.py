@@ -57,7 +57,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _unexpected(error: Exception) -> int:
-    """Says what no one has put into words; the exit status. A full disk and a lock on a file are no faults of ours."""
+    """Reports an error without a message of its own; returns the exit status. A full disk and a file that may not be
+    read are no bugs of ours.
+    """
     line = _shown((str(error).splitlines() or [""])[0])
     if isinstance(error, OSError) and is_full(error):
         streams.close(sys.stdout)
