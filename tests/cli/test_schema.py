@@ -220,7 +220,7 @@ def test_no_command_is_a_fault(place, form, value, monkeypatch_module, capsys):
     told = capsys.readouterr().err
     assert status in (0, 2), (argument, told)
     assert "Traceback" not in told
-    assert "bug in Sensorium" not in told
+    assert "fault in Sensorium" not in told
     assert (len(told.splitlines()) in (1, 2, 3)) == (status == 2), told
 
 
@@ -276,7 +276,7 @@ def test_wrong_commands_are_answered(monkeypatch_module, capsys):
     for command in commands:
         status = main.main(command)
         told = capsys.readouterr().err
-        if status != 2 or not 1 <= len(told.splitlines()) <= 4 or "Traceback" in told or "bug in" in told:
+        if status != 2 or not 1 <= len(told.splitlines()) <= 4 or "Traceback" in told or "fault in" in told:
             unanswered.append((" ".join(command)[:200], status, told[:300]))
     assert unanswered == []
     assert len(commands) > 12
@@ -326,3 +326,14 @@ def test_a_key_as_other_tools_call_it(key, meant):
 def test_a_section_without_such_a_key_lists_what_it_has():
     answer = str(unknown_key("dataset.root", "train", app.keys_of("train", [])))
     assert answer.startswith("There is no key 'dataset.root'.\ndataset has: ")
+
+
+def test_a_crash_is_reported_in_the_words_that_these_tests_look_for(monkeypatch, capsys):
+    def crash(arguments):
+        raise KeyError("width")
+
+    monkeypatch.setattr(main, "_run", crash)
+    assert main.main(["train"]) == 1
+    assert capsys.readouterr().err == (
+        "sensorium: unexpected KeyError: 'width'\nThis is a fault in Sensorium; debug=true shows where.\n"
+    )

@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _unexpected(error: Exception) -> int:
     """Reports an error without a message of its own; returns the exit status. A full disk and a file that may not be
-    read are no bugs of ours.
+    read are no faults of ours.
     """
     line = _shown((str(error).splitlines() or [""])[0])
     if isinstance(error, OSError) and is_full(error):
@@ -73,7 +73,7 @@ def _unexpected(error: Exception) -> int:
         print(f"sensorium: out of memory: {line}\nA smaller batch, image or model needs less.", file=sys.stderr)
         return 1
     print(
-        f"sensorium: unexpected {type(error).__name__}: {line}\nThis is a bug in Sensorium; debug=true shows where.",
+        f"sensorium: unexpected {type(error).__name__}: {line}\nThis is a fault in Sensorium; debug=true shows where.",
         file=sys.stderr,
     )
     return 1
