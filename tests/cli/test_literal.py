@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -106,6 +106,7 @@ ODD = st.text(st.sampled_from("ab '\"\\${}[](),:=~@#é\n"), max_size=12)
 
 @settings(max_examples=300, deadline=None)
 @given(ODD)
+@example("\\\n")  # a line feed behind the last backslash
 def test_a_quoted_text_comes_back(text: str) -> None:
     (item,) = OverridesParser.create().parse_overrides([f"key={quoted(text)}"])
     assert OmegaConf.to_container(OmegaConf.create({"key": item.value()}), resolve=True) == {"key": text}

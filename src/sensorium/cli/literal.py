@@ -43,13 +43,13 @@ def quoted(text: str) -> str:
     """A text in quotes, as Hydra's grammar reads it back."""
     doubled = re.sub(r"(\\*)'", r"\1\1\\'", text)
     doubled = re.sub(r"(\\*)\$\{", r"\1\1\\${", doubled)
-    return "'" + re.sub(r"(\\+)$", r"\1\1", doubled) + "'"
+    return "'" + re.sub(r"(\\+)\Z", r"\1\1", doubled) + "'"
 
 
 def typed_path(value: str) -> Path:
     """The path that a value names which never reaches Hydra, such as that of resume=."""
     if not exists(Path(value)) and _QUOTED.fullmatch(value):
-        value = re.sub(r"\\+(?=['\"]|$)", lambda found: found.group()[: len(found.group()) // 2], value[1:-1])
+        value = re.sub(r"\\+(?=['\"]|\Z)", lambda found: found.group()[: len(found.group()) // 2], value[1:-1])
     return user_path(value)
 
 
