@@ -7,7 +7,9 @@ nothing cannot be green.
 import dataclasses
 import functools
 import re
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -34,6 +36,7 @@ from sensorium.training import fit
 from sensorium.training.interrupts import StopRequest
 
 VERBS = ("train", "eval", "predict", "list")
+model_catalog = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "model_catalog.py")))
 GROUPS = sorted(path.name for path in configs.FOLDER.iterdir() if path.is_dir())
 CHOICES = [(group, name) for group in GROUPS for name in configs.options(group)]
 BLOCKS = sorted(path.stem for path in (configs.FOLDER / "dataset").glob("_*.yaml"))  # that datasets include
@@ -236,4 +239,21 @@ def test_no_file_is_longer_than_40_lines_but_those_of_two_verbs():
 
 def test_nothing_is_left_over():
     others = [path for path in Path(configs.FOLDER).rglob("*") if path.is_file() and path.suffix != ".yaml"]
-    assert others == []
+    assert others == [configs.FOLDER / "model" / "_catalog.json"]
+
+
+@pytest.mark.parametrize("name", configs.options("model"))
+def test_the_catalog_of_models_names_the_tasks_that_each_fits(name):
+    assert configs.model_facts(name)["task"].split() == model_catalog.tasks_of(name)
+
+
+def test_the_catalog_counts_parameters_as_building_the_model_does():
+    known = {name: configs.model_facts(name)["parameters"] for name in ("perceptron", "lenet", "cnn_text")}
+    assert known == {name: model_catalog.parameters_of(name) for name in known}
+    assert known["perceptron"] == 3 * 32 * 32 * 10 + 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", configs.options("model"))
+def test_the_catalog_counts_the_parameters_of_every_model(name):
+    assert configs.model_facts(name)["parameters"] == (model_catalog.parameters_of(name) or "")

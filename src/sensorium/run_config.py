@@ -55,6 +55,7 @@ class RunConfig:
     threads: int | Literal["auto"] = "auto"
     memory_format: str = "auto"
     compile: bool = False
+    force: bool = False
     trace: int | None = None
     test: bool = True
 

@@ -152,6 +152,20 @@ def test_a_list_of_datasets_says_their_task_and_what_is_downloaded(tmp_path):
     assert all(task in configs.options("task") for task, _ in found.values())
 
 
+def test_a_list_for_a_task_has_its_datasets_and_models_alone(tmp_path):
+    rows = map(json.loads, run_command(["list", "task=translation", "format=jsonl"], tmp_path).stdout.splitlines())
+    found = [(row["group"], row["name"]) for row in rows]
+    assert found[-2:] == [("model", "rnn_seq2seq"), ("model", "transformer_seq2seq")]
+    assert {group for group, _ in found} == {"dataset", "model"}
+    assert ("dataset", "multi30k") in found
+    assert ("dataset", "digits") not in found
+    wrong = run_command(["list", "models", "task=transltion"], tmp_path)
+    assert wrong.status == 2
+    assert "Did you mean translation?" in wrong.stderr
+    useless = run_command(["list", "optimizers", "task=translation"], tmp_path)
+    assert useless.stderr.startswith("sensorium: task= is for datasets and models, not for the group optimizer.")
+
+
 def test_list(tmp_path):
     (tmp_path / "configs" / "model").mkdir(parents=True)
     (tmp_path / "configs" / "model" / "mine.yaml").write_text("# A model of my own [sic]\n_target_: mine.Net\n")

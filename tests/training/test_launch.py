@@ -40,8 +40,9 @@ def test_impossible_numbers_of_processes(devices: object) -> None:
 @pytest.mark.parametrize("devices", [5, "99"])
 def test_more_processes_than_cores(devices: object) -> None:
     message = rf"trainer.devices={re.escape(str(devices))} is not possible: there are 4 CPU cores. "
-    with pytest.raises(RequestError, match=message + r"Allowed: auto or a number from 1 to 4\."):
+    with pytest.raises(RequestError, match=message + r"Allowed: auto or a number from 1 to 4\. .* force=true "):
         launch.wanted_processes({"devices": devices, "accelerator": "cpu"})
+    assert launch.wanted_processes({"devices": devices, "accelerator": "cpu"}, force=True) == int(str(devices))
 
 
 def test_more_processes_than_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +50,7 @@ def test_more_processes_than_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert launch.wanted_processes({"devices": 2, "accelerator": "gpu"}) == 2
     with pytest.raises(RequestError, match=r"devices=4 is not possible: there are 2 GPUs. Allowed: .* from 1 to 2\."):
-        launch.wanted_processes({"devices": 4, "accelerator": "gpu"})
+        launch.wanted_processes({"devices": 4, "accelerator": "gpu"}, force=True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(RequestError, match=r"there is 1 GPU. Allowed: auto or 1\."):
         launch.wanted_processes({"devices": 4, "accelerator": "gpu"})

@@ -1,7 +1,10 @@
 """The paths of the Hydra configs and their first lines, read as text: no Hydra, no torch, so help is instant."""
 
+import json
 import re
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import sensorium
 
@@ -40,6 +43,11 @@ def options(group: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def tasks() -> list[str]:
+    """The names of all tasks that a dataset can have."""
+    return sorted({dataset_facts(name)["task"] for name in options("dataset")})
+
+
 def dataset_facts(name: str) -> dict[str, str]:
     """The task of a dataset, and whether it has to be downloaded: "" for no, such as the user's own files."""
     text = path_of("dataset", name).read_text(encoding="utf-8")
@@ -48,6 +56,22 @@ def dataset_facts(name: str) -> dict[str, str]:
         return dataset_facts(base[1])
     download = re.search(r"^download:", text, re.MULTILINE) or "package datasets" in text
     return {"task": task[1] if task else "", "download": "yes" if download else ""}
+
+
+def model_facts(name: str) -> dict[str, Any]:
+    """The tasks whose data a model takes, and its parameters with the defaults of list.yaml: "" where nobody counted
+    them, such as in the user's own models.
+    """
+    known = _catalog().get(name, {}) if path_of("model", name).parent.parent == FOLDER else {}
+    parameters = known.get("parameters")
+    return {"task": " ".join(known.get("tasks", ())), "parameters": "" if parameters is None else parameters}
+
+
+@cache
+def _catalog() -> dict[str, Any]:
+    """Written by scripts/model_catalog.py."""
+    found: dict[str, Any] = json.loads((FOLDER / "model" / "_catalog.json").read_text(encoding="utf-8"))
+    return found
 
 
 def path_of(group: str, name: str) -> Path:

@@ -38,7 +38,13 @@ EXAMPLES = {
         "sensorium predict ckpt=best.ckpt prompt='ROMEO:' length=300 temperature=0.8 seed=1",
         "find photos -name '*.jpg' | sensorium predict ckpt=best.ckpt input=- format=jsonl",
     ),
-    "list": ("sensorium list", "sensorium list datasets", "sensorium list runs", "sensorium list model=resnet18"),
+    "list": (
+        "sensorium list",
+        "sensorium list datasets",
+        "sensorium list models task=translation",
+        "sensorium list runs",
+        "sensorium list model=resnet18",
+    ),
 }
 
 # The keys that a verb's help shows first. `--help all` has every key.
@@ -72,7 +78,7 @@ COMMON = {
         "output",
         "trust",
     ),
-    "list": ("what", "model", "format", "output"),
+    "list": ("what", "task", "model", "format", "output"),
 }
 _WIDTH = 80
 

@@ -10,7 +10,7 @@ from sensorium import output
 from sensorium.cli import configs
 from sensorium.cli.list_runs import list_runs
 from sensorium.cli.loading import loading
-from sensorium.errors import unknown
+from sensorium.errors import RequestError, unknown
 
 PLURALS = {"datasets": "dataset", "models": "model", "experiments": "experiment", "optimizers": "optimizer"}
 
@@ -20,7 +20,7 @@ def run(arguments: list[str]) -> int:
     arguments = [f"what={argument}" if argument.isidentifier() else argument for argument in arguments]
     asked = _plainly(arguments)
     if asked is not None:
-        _list(asked["what"], format=asked["format"], run_root="runs")
+        _list(asked["what"], task=asked.get("task"), format=asked["format"], run_root="runs")
         return 0
     importlib.import_module("sensorium.cli.app").run_hydra("list", arguments, _job)
     return 0
@@ -31,9 +31,13 @@ def _plainly(arguments: list[str]) -> dict[str, str] | None:
     and a format by their names, or nothing at all. None for any other, wrong ones included.
     """
     asked = {"what": "all", "format": "table"}  # as in list.yaml
-    allowed = {"what": ["all", "runs", *PLURALS, *configs.groups()], "format": ["table", "csv", "json", "jsonl"]}
+    allowed = {
+        "what": ["all", "runs", *PLURALS, *configs.groups()],
+        "format": ["table", "csv", "json", "jsonl"],
+        "task": list(configs.tasks()),
+    }
     for argument in arguments:
-        given = re.fullmatch(r"(what|format)=(\w+)", argument)
+        given = re.fullmatch(r"(what|format|task)=(\w+)", argument)
         if given is None or given[2] not in allowed[given[1]]:
             return None
         asked[given[1]] = given[2]
@@ -44,12 +48,20 @@ def _job(config: Mapping[str, Any]) -> None:
     importlib.import_module("sensorium.cli.app").check("list", config)
     if config["model"] is None:
         what, root = str(config["what"]), str(config["run_root"])
-        _list(what, format=config["format"], run_root=root, output_file=config["output"])
+        _list(what, task=config["task"], format=config["format"], run_root=root, output_file=config["output"])
         return
     output.write_records([_cost(str(config["model"]), config)], format=config["format"], output=config["output"])
 
 
-def _list(what: str, *, format: str, run_root: str, output_file: str | None = None) -> None:  # noqa: A002 (the key)
+def _list(
+    what: str,
+    *,
+    task: str | None,
+    format: str,  # noqa: A002 (the key)
+    run_root: str,
+    output_file: str | None = None,
+) -> None:
+    """Writes the choices of a group or of all; task: only the datasets and models of this one."""
     if what == "runs":
         output.write_records(list_runs(Path(run_root)), format=format, output=output_file)
         return
@@ -57,11 +69,18 @@ def _list(what: str, *, format: str, run_root: str, output_file: str | None = No
     groups = configs.groups()
     if group != "all" and group not in groups:
         raise unknown("group", group, ["all", "runs", *groups])
+    if task is not None and task not in configs.tasks():
+        raise unknown("task", task, configs.tasks())
+    facts = {"dataset": configs.dataset_facts, "model": configs.model_facts}
+    if task is not None and group not in ("all", *facts):
+        raise RequestError(f"task= is for datasets and models, not for the group {group}. Leave it out.")
+    chosen = groups if group == "all" else [group]
     records: list[output.Record] = []
-    for name in groups if group == "all" else [group]:
+    for name in chosen if task is None else [name for name in chosen if name in facts]:
         for choice, line in configs.options(name).items():
-            extra = configs.dataset_facts(choice) if group == "dataset" else {}
-            records.append({"group": name, "name": choice, **extra, "what": line})
+            known = facts[name](choice) if name in facts else {}
+            if task is None or task in known["task"].split():
+                records.append({"group": name, "name": choice, **(known if name == group else {}), "what": line})
     output.write_records(records, format=format, output=output_file)
 
 

@@ -168,6 +168,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "threads": whole(1, "auto", most=MOST_THREADS),
         "memory_format": one_of("auto", *MEMORY_FORMATS),
         "compile": SWITCH,
+        "force": SWITCH,
         "trace": or_null(whole(0)),
         "test": SWITCH,
         "dataset.split_seed": whole(0),
@@ -248,6 +249,7 @@ RULES: dict[str, dict[str, Rule]] = {
     },
     "list": {
         "what": TEXT,
+        "task": or_null(TEXT),
         "model": or_null(TEXT),
         # A model of this size is built to count what it costs.
         "image_size": whole(1, most=10_000),

@@ -110,7 +110,7 @@ def _job(config: Config) -> None:
 def _train_anew(config: Config) -> RunFolder:
     """A training in a run folder of its own, which is taken away again when the request turns out to be wrong."""
     check("train", config)
-    launch.check_devices(config["trainer"])
+    launch.check_devices(config["trainer"], force=config["force"])
     hydra = HydraConfig.get()
     chosen = _with_choices(RunConfig.from_dict(config), hydra)
     launch.join()
@@ -158,7 +158,7 @@ def _resume(path: Path, overrides: list[str], *, from_start: bool) -> RunFolder:
         stored["model"] |= {"pretrained": False, "init": given}
     config = override(stored, overrides)
     schema.check("train", config)
-    launch.check_devices(config["trainer"])
+    launch.check_devices(config["trainer"], force=config.get("force", False))
     launch.join()
     found, note = checkpoint.newest_readable([run.last, run.previous], from_start=from_start)
     if found is None and distributed.rank() == 0:
@@ -173,7 +173,7 @@ def _resume(path: Path, overrides: list[str], *, from_start: bool) -> RunFolder:
 
 def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     """One training in its run folder, on as many processes as the config asks for."""
-    processes = launch.wanted_processes(config.trainer)
+    processes = launch.wanted_processes(config.trainer, force=config.force)
     if processes > 1 and not launch.is_launched():
         with locked(run) as lock, runs.config_restored_if_refused(run):
             _spawn(config, run, processes, lock)
@@ -254,6 +254,8 @@ def _prepared(
         say(note)
     registry.of(data.spec).check_request(data.spec, config.decoding)
     model = _model(config.with_values("model", init=None) if resumed else config, data, None if resumed else say)
+    if distributed.world_size() > 1 and not any(parameter.requires_grad for parameter in model.parameters()):
+        raise RequestError(f"{config.model_name} has no trainable parameters to share. Set trainer.devices=1.")
     data = _without_unfit(model, data, config.on_bad)
     evaluation.record_problems(run.folder, data.problems, say=say)
     return settings.resolve(config, data=data, model=model, say=say), data, model

@@ -39,11 +39,12 @@ def is_launched() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
-def wanted_processes(trainer: Mapping[str, Any]) -> int:
+def wanted_processes(trainer: Mapping[str, Any], *, force: bool = False) -> int:
     """Processes a run asks for: trainer.devices, a number, a list of devices, or auto (all GPUs, one CPU process).
 
     Raises RequestError for more than the machine has GPUs, or cores for training on the CPU: each would wait for the
-    others at every step, and all need memory. Where torchrun started the group, the number is its own.
+    others at every step, and all need memory. Where torchrun started the group, the number is its own. force: more
+    processes than cores are wanted all the same, such as to try a large group on a small machine.
     """
     devices, device = trainer["devices"], device_of(str(trainer["accelerator"])).type
     if devices in ("auto", -1, "-1"):
@@ -59,9 +60,12 @@ def wanted_processes(trainer: Mapping[str, Any]) -> int:
     if wanted < 1:
         raise RequestError(f"trainer.devices={devices} is not possible. Take auto or a number from 1.")
     count, what = _available(device)
-    if wanted > count and not is_launched():
+    if wanted > count and not is_launched() and not (force and device == "cpu"):
         allowed = f"a number from 1 to {count}" if count > 1 else "1"
-        raise RequestError(f"trainer.devices={devices} is not possible: there {what}. Allowed: auto or {allowed}.")
+        raise RequestError(
+            f"trainer.devices={devices} is not possible: there {what}. Allowed: auto or {allowed}."
+            + (" More are slower; force=true starts them all the same." if device == "cpu" else "")
+        )
     return wanted
 
 
@@ -76,12 +80,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def check_devices(trainer: Mapping[str, Any]) -> None:
+def check_devices(trainer: Mapping[str, Any], *, force: bool = False) -> None:
     """Rejects devices that this machine does not have, nodes that are never started, and a strategy that they cannot
     carry out.
     """
     device = device_of(str(trainer["accelerator"]))
-    wanted_processes(trainer)
+    wanted_processes(trainer, force=force)
     if trainer.get("num_nodes", 1) != 1 and not is_launched():
         raise RequestError(
             f"trainer.num_nodes={trainer['num_nodes']}: several machines are started with torchrun, on each of them:\n"
