@@ -24,7 +24,7 @@ from sensorium.cli.app import Config, check, override, run_hydra, typed
 from sensorium.cli.composition import load_plugins
 from sensorium.cli.literal import typed_path
 from sensorium.cli.request import resume_request
-from sensorium.data.base import SPLITS, Data, Problem, counted, refuse
+from sensorium.data.base import SPLITS, Data, Problem, refuse
 from sensorium.errors import LAYOUT, RequestError, RunError, SensoriumError, is_full, listing, printable
 from sensorium.run_config import RunConfig
 from sensorium.run_folder import RunFolder, is_spawned, locked
@@ -221,7 +221,7 @@ def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
         facts = overview.facts_of(data)
         warned = advice.about_data(config, data, facts)
         say(overview.table(data, facts))
-    say(_summary(config, data, model))
+    say(overview.summary(config, data, model))
     advice.show(warned, say)
     if config.trace is not None:
         trace.show(config, data=data, model=model, say=say)
@@ -331,21 +331,3 @@ def _without_unfit(model: torch.nn.Module, data: Data, on_bad: Literal["fail", "
         splits[part] = split.subset(np.setdiff1d(np.arange(len(split)), list(bad))) if bad else split
     refuse(problems[len(data.problems) :], on_bad=on_bad)
     return replace(data, **splits, problems=tuple(problems))
-
-
-def _summary(config: RunConfig, data: Data, model: torch.nn.Module) -> str:
-    """What is about to happen, in two lines."""
-    parameters = sum(parameter.numel() for parameter in model.parameters())
-    sizes = " + ".join(f"{len(split):,}" for split in (data.train, data.val, data.test))
-    layout = f"{config.memory_format}, " if registry.of(data.spec).uses_memory_format else ""
-    scale = float(config.model["backbone_lr_scale"])
-    backbone = f" (all but the head: {scale * config.peak_lr:g})" if scale != 1 and not config.model["freeze"] else ""
-    last = config.trainer["max_epochs"]
-    epochs = f", {counted(last, 'epoch')}" if last > 0 else ""
-    tokens = f" of at most {config.batch_tokens:,} tokens" if config.batch_tokens else ""
-    return (
-        f"{config.dataset_name}: {sizes} {data.spec} (train + val + test)\n"
-        f"{config.model_name}: {parameters:,} parameters, {config.trainer['precision']}, {layout}"
-        f"lr {config.peak_lr:g}{backbone}, batch {config.batch_size}{tokens}{epochs}"
-        + ("" if parameters else f"\n{config.model_name} has no trainable parameters: the epochs only evaluate it")
-    )

@@ -1,12 +1,14 @@
-"""The data before training, as a short table: examples, classes and lengths of every split."""
+"""What is about to be trained: two lines on data and model, and a table of examples, classes and lengths by split."""
 
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 from rich.table import Table
 
 from sensorium import output
-from sensorium.data.base import SPLITS, Data
+from sensorium.data.base import SPLITS, Data, counted
+from sensorium.run_config import RunConfig
 from sensorium.tasks import registry
 from sensorium.tasks.base import SplitFacts
 
@@ -22,6 +24,24 @@ def facts_of(data: Data) -> Facts:
     return {name: task.facts(getattr(data, name), data.spec) for name in SPLITS}
 
 
+def summary(config: RunConfig, data: Data, model: torch.nn.Module) -> str:
+    """What is about to happen, in two lines."""
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    sizes = " + ".join(f"{len(split):,}" for split in (data.train, data.val, data.test))
+    layout = f"{config.memory_format}, " if registry.of(data.spec).uses_memory_format else ""
+    scale = float(config.model["backbone_lr_scale"])
+    backbone = f" (all but the head: {scale * config.peak_lr:g})" if scale != 1 and not config.model["freeze"] else ""
+    last = config.trainer["max_epochs"]
+    epochs = f", {counted(last, 'epoch')}" if last > 0 else ""
+    tokens = f" of at most {config.batch_tokens:,} tokens" if config.batch_tokens else ""
+    return (
+        f"{config.dataset_name}: {sizes} {data.spec} (train + val + test)\n"
+        f"{config.model_name}: {parameters:,} parameters, {config.trainer['precision']}, {layout}"
+        f"lr {config.peak_lr:g}{backbone}, batch {config.batch_size}{tokens}{epochs}"
+        + ("" if parameters else f"\n{config.model_name} has no trainable parameters: the epochs only evaluate it")
+    )
+
+
 def table(data: Data, facts: Facts) -> Table:
     """At most nine lines."""
     records: list[output.Record] = [{"": "examples"} | {name: f"{len(getattr(data, name)):,}" for name in SPLITS}]
@@ -34,8 +54,8 @@ def table(data: Data, facts: Facts) -> Table:
     if facts["train"].lengths is not None:
         unit = facts["train"].unit
         records.append({"": f"{unit}, median (most)"} | {name: _lengths(facts[name]) for name in SPLITS})
-    counted = facts["train"].counted
-    return output.table(records, title=f"{counted} of each class" if counted != "examples" else "")
+    what = facts["train"].counted
+    return output.table(records, title=f"{what} of each class" if what != "examples" else "")
 
 
 def _chosen(classes: Mapping[str, int]) -> list[str]:
