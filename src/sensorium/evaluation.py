@@ -1,7 +1,8 @@
 """A checkpoint evaluated on a split: what train, eval and the Python API share. Task-specific parts are in the task."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 
 from sensorium import distributed, runs
 from sensorium.build import loaded_model, make_loader
-from sensorium.checkpoint import Checkpoint, read
+from sensorium.checkpoint import Checkpoint, read, write_calibrated
 from sensorium.data.base import Data, Problem, counted
 from sensorium.errors import RunError
 from sensorium.files import write_csv
@@ -19,6 +20,7 @@ from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
+from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.plots import undrawn_notes
 
 
@@ -34,9 +36,18 @@ def evaluate(loaded: Checkpoint, split: Any, *, config: RunConfig, device: torch
 
 
 def evaluate_run(
-    config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Callable[[str], None]
+    config: RunConfig,
+    run: RunFolder,
+    *,
+    data: Data,
+    device: torch.device,
+    say: Callable[[str], None],
+    measured: Mapping[str, float],
 ) -> Evaluation:
-    """The best checkpoint of a run on its test split: metrics.json, tables and plots in the run folder."""
+    """The best checkpoint of a run on its test split: metrics.json, tables and plots in the run folder.
+
+    measured: metrics of the calibration, which metrics.json has too.
+    """
     best = read(run.best)
     evaluation = evaluate(best, data.test, config=config, device=device, trust=True)
     if distributed.rank() == 0:
@@ -55,8 +66,28 @@ def evaluate_run(
         )
         for note in undrawn_notes():
             say(note)
-        runs.write_metrics(run, named(evaluation, "test"))
+        runs.write_metrics(run, named(evaluation, "test") | dict(measured))
     return evaluation
+
+
+def calibrated(loaded: Checkpoint, split: Any, *, config: RunConfig, device: torch.device, trust: bool) -> Calibration:
+    """What a split that the model was not trained on says of its confidence. RequestError where a task has none."""
+    plain = replace(loaded, calibration=None)
+    found = evaluate(plain, split, config=config, device=device, trust=trust)
+    return registry.of(loaded.spec).calibration(found)
+
+
+def calibrate_run(
+    config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Callable[[str], None]
+) -> dict[str, float]:
+    """Puts the calibration on the validation split into the best checkpoint of a run; its metrics."""
+    best = read(run.best)
+    calibration = calibrated(best, data.val, config=config, device=device, trust=True)
+    if distributed.rank() == 0:
+        write_calibrated(best, calibration, run.best)
+        for line in calibration.lines():
+            say(line)
+    return calibration.metrics()
 
 
 def named(evaluation: Evaluation, split: str) -> dict[str, float]:
