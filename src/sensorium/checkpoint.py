@@ -54,8 +54,8 @@ _MOVED_TARGETS = {"sensorium.audio.augment.SoundAugment": "sensorium.audio.augme
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint says of itself. weights: of the model, without Lightning's "model." prefix. calibration: None for
-    one that is of an earlier format, was trained without, or is an average.
+    """What a checkpoint says of itself. weights: of the model, without Lightning's "model." prefix. calibration: None
+    for one that is of an earlier format, was trained without, or is an average.
     """
 
     path: Path
@@ -250,7 +250,8 @@ def _calibration(stored: Any, spec: Spec, path: Path) -> Calibration | None:
     if stored is None:
         return None
     try:
-        return Calibration.from_dict(stored, num_classes=getattr(spec, "num_classes", None))
+        targets = len(getattr(spec, "target_names", ()))
+        return Calibration.from_dict(stored, num_classes=getattr(spec, "num_classes", 0), targets=targets)
     except ValueError as error:
         raise RequestError(f"{path}: its calibration is damaged: {error}.") from error
 

@@ -1,7 +1,7 @@
 """A checkpoint evaluated on a split: what train, eval and the Python API share. Task-specific parts are in the task."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from sensorium import distributed, runs
-from sensorium.build import loaded_model, make_loader
+from sensorium.build import loaded_model, make_loader, makes_classes
 from sensorium.checkpoint import Checkpoint, read, write_calibrated
 from sensorium.data.base import Data, Problem, counted
 from sensorium.errors import RunError
@@ -36,18 +36,9 @@ def evaluate(loaded: Checkpoint, split: Any, *, config: RunConfig, device: torch
 
 
 def evaluate_run(
-    config: RunConfig,
-    run: RunFolder,
-    *,
-    data: Data,
-    device: torch.device,
-    say: Callable[[str], None],
-    measured: Mapping[str, float],
+    config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Callable[[str], None]
 ) -> Evaluation:
-    """The best checkpoint of a run on its test split: metrics.json, tables and plots in the run folder.
-
-    measured: metrics of the calibration, which metrics.json has too.
-    """
+    """The best checkpoint of a run on its test split: metrics.json, tables and plots in the run folder."""
     best = read(run.best)
     evaluation = evaluate(best, data.test, config=config, device=device, trust=True)
     if distributed.rank() == 0:
@@ -66,7 +57,7 @@ def evaluate_run(
         )
         for note in undrawn_notes():
             say(note)
-        runs.write_metrics(run, named(evaluation, "test") | dict(measured))
+        runs.write_metrics(run, named(evaluation, "test") | (best.calibration.metrics() if best.calibration else {}))
     return evaluation
 
 
@@ -79,15 +70,20 @@ def calibrated(loaded: Checkpoint, split: Any, *, config: RunConfig, device: tor
 
 def calibrate_run(
     config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Callable[[str], None]
-) -> dict[str, float]:
-    """Puts the calibration on the validation split into the best checkpoint of a run; its metrics."""
+) -> None:
+    """Puts the calibration on the validation split into the best checkpoint of a run.
+
+    Does nothing where none is wanted, and where the task has no confidence to correct.
+    """
+    if config.calibration == "none" or not makes_classes(config.learning) or not registry.of(data.spec).calibrates:
+        return
     best = read(run.best)
     calibration = calibrated(best, data.val, config=config, device=device, trust=True)
     if distributed.rank() == 0:
         write_calibrated(best, calibration, run.best)
         for line in calibration.lines():
             say(line)
-    return calibration.metrics()
+    distributed.gather([None], processes=distributed.world_size())  # the others wait until it is written
 
 
 def named(evaluation: Evaluation, split: str) -> dict[str, float]:

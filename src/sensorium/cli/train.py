@@ -238,8 +238,8 @@ def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     if run.best.exists():
         say(verdict.chosen(summary))
         with stopping_at_once(f"Stopped while testing. Resume with: sensorium train resume={run.folder}"):
-            measured = _calibrated(config, run, data=data, device=training.device, say=say)
-            found = _tested(config, run, data=data, device=training.device, say=say, measured=measured)
+            evaluation.calibrate_run(config, run, data=data, device=training.device, say=say)
+            found = _tested(config, run, data=data, device=training.device, say=say)
         if first:
             warned += _judge(found, summary, data=data, rows=training.history.rows, say=say)
             advice.show(warned, say)
@@ -260,30 +260,13 @@ def _prepared(
     return settings.resolve(config, data=data, model=model, say=say), data, model
 
 
-def _calibrated(
-    config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Callable[..., None]
-) -> dict[str, float]:
-    """The best checkpoint calibrated, where that is wanted and the task has a confidence; metrics of it."""
-    if config.calibration == "none" or not makes_classes(config.learning) or not registry.of(data.spec).calibrates:
-        return {}
-    found = evaluation.calibrate_run(config, run, data=data, device=device, say=say)
-    launch.agree(None)  # the others wait until the first has written it
-    return found
-
-
 def _tested(
-    config: RunConfig,
-    run: RunFolder,
-    *,
-    data: Data,
-    device: torch.device,
-    say: Callable[..., None],
-    measured: dict[str, float],
+    config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Callable[..., None]
 ) -> Evaluation | None:
     """Test results, where they are wanted."""
     if not config.test or not makes_classes(config.learning):
         return None
-    found = evaluation.evaluate_run(config, run, data=data, device=device, say=say, measured=measured)
+    found = evaluation.evaluate_run(config, run, data=data, device=device, say=say)
     metrics = evaluation.named(found, "test")
     say(output.table([{"metric": name, "value": value} for name, value in metrics.items()]))
     return found

@@ -285,13 +285,8 @@ class Task(ABC, Generic[S]):
         """
 
     def calibration(self, evaluation: Any) -> Calibration:
-        """What an evaluation on validation examples, without calibration, says of the model's confidence.
-
-        Raises RequestError for a task without it.
-        """
-        raise RequestError(
-            f"{self.name} is not calibrated: its outputs carry no confidence that could be right or wrong."
-        )
+        """What an uncalibrated evaluation on validation examples says of the model's confidence."""
+        raise RequestError(f"{self.name} is not calibrated: its results come without a confidence to correct.")
 
     def relabeled(self, split: Any, found: S, trained: S) -> Any:
         """A split of other data with the class numbers of the model. Raises RequestError for unknown classes."""

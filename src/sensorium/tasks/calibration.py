@@ -29,6 +29,7 @@ from sensorium.metrics.conformal import (
 METHODS = ("none", "temperature", "vector", "platt")
 MOST_KEPT = 100_000  # validation examples that a checkpoint keeps scores of
 _MOST_SCALE = 1e3  # far above any that is fitted
+_DTYPES = (torch.float32, torch.float64, torch.bool)
 HINT = "Add them: sensorium eval ckpt=THIS split=val calibrate=NEW.ckpt"
 
 
@@ -91,8 +92,8 @@ class Calibration:
         needed = examples_needed(coverage)
         if len(self.scores) < needed:
             raise RequestError(
-                f"coverage={coverage:g} cannot be guaranteed: it needs at least {needed:,} validation examples, and this"
-                f" checkpoint has {len(self.scores):,}.\n{self._possible()}"
+                f"coverage={coverage:g} cannot be guaranteed: it needs at least {needed:,} validation examples, and "
+                f"this checkpoint has {len(self.scores):,}.\n{self._possible()}"
             )
         return threshold(self.scores, coverage)
 
@@ -111,15 +112,15 @@ class Calibration:
         size, needed = len(self.confidence), selection_needed(max_error)
         if size < needed:
             raise RequestError(
-                f"max_error={max_error:g} cannot be shown with {CONFIDENCE:.0%} confidence: it needs at least {needed:,}"
-                f" validation examples, and this checkpoint has {size:,}.\n"
+                f"max_error={max_error:g} cannot be shown with {CONFIDENCE:.0%} confidence: it needs at least "
+                f"{needed:,} validation examples, and this checkpoint has {size:,}.\n"
                 "Ask for a larger max_error, or calibrate on more examples."
             )
         if (found := select(self.confidence, self.correct, max_error)) is None:
             least = min(self._shown(share) for share in (1.0, 0.5, 0.25, 0.1))
             raise RequestError(
-                f"max_error={max_error:g} cannot be shown: of {size:,} validation examples, even those that the model is"
-                f" most sure of are wrong too often.\nAsk for a max_error above {least:.3f}."
+                f"max_error={max_error:g} cannot be shown: of {size:,} validation examples, even those that the model "
+                f"is most sure of are wrong too often.\nAsk for a max_error above {least:.3f}."
             )
         return found
 
@@ -160,8 +161,8 @@ class Calibration:
         return {**plain, "measured": self.measured, **errors, **arrays}
 
     @classmethod
-    def from_dict(cls, values: Any, *, num_classes: int | None) -> "Calibration":
-        """The inverse of `to_dict`. num_classes: of the checkpoint's spec; None for a task without classes.
+    def from_dict(cls, values: Any, *, num_classes: int, targets: int) -> "Calibration":
+        """The inverse of `to_dict`. num_classes, targets: of the checkpoint's spec; 0 for a task without.
 
         Raises ValueError with what is wrong.
         """
@@ -172,15 +173,15 @@ class Calibration:
         _check(isinstance(what, str) and what.isalpha() and len(what) <= 30, "what is no word")
         scores, confidence = _array(values, "scores"), _array(values, "confidence")
         _check(scores.ndim in (1, 2) and confidence.ndim == 1, "scores have another shape")
-        _check(bool((np.diff(scores, axis=0) >= 0).all()), "scores are not sorted")
-        _check(bool((np.diff(confidence) <= 0).all()), "confidence is not sorted")
+        _check(bool((scores[1:] >= scores[:-1]).all()), "scores are not sorted")
+        _check(bool((confidence[1:] <= confidence[:-1]).all()), "confidence is not sorted")
+        _check(bool((confidence <= 1.001).all()), "a confidence is above 1")
         correct = _array(values, "correct")
         _check(correct.shape == confidence.shape and correct.dtype == bool, "correct does not fit confidence")
-        widths = (None, 1) if num_classes is None else (None, num_classes)
-        _check(scores.ndim == 1 or scores.shape[1] in widths, "scores do not fit the targets")
+        _check(not len(scores) or scores.shape[1:] == ((targets,) if targets else ()), "scores do not fit the targets")
         return cls(
             method=values["method"],
-            scaling=_scaling(values.get("scaling"), num_classes or 1),
+            scaling=_scaling(values.get("scaling"), num_classes),
             fitted=values["fitted"],
             what=values["what"],
             measured=values["measured"],
@@ -210,9 +211,9 @@ def needed(calibration: Calibration | None, key: str) -> Calibration:
 def _described(method: str, scaling: Scaling) -> str:
     temperatures = 1 / scaling.scale
     low, high = float(temperatures.min()), float(temperatures.max())
-    return (
-        f"{method} {low:.3f}" if len(temperatures) == 1 else f"{method} scaling, temperatures {low:.3f} to {high:.3f}"
-    )
+    if len(temperatures) > 1:
+        return f"{method} scaling, temperatures {low:.3f} to {high:.3f}"
+    return f"{method} {low:.3f}" if method == "temperature" else f"{method} scaling, temperature {low:.3f}"
 
 
 def _check(sound: bool, fault: str) -> None:
@@ -222,21 +223,18 @@ def _check(sound: bool, fault: str) -> None:
 
 def _array(values: Mapping[str, Any], name: str) -> np.ndarray:
     value = values.get(name)
-    _check(
-        isinstance(value, Tensor) and value.dtype in (torch.float32, torch.float64, torch.bool), f"{name} is missing"
-    )
-    assert isinstance(value, Tensor)
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.dtype not in _DTYPES:
+        raise ValueError(f"{name} is missing")
     _check(value.ndim in (1, 2) and len(value) <= MOST_KEPT, f"{name} is too large")
-    _check(bool(value.double().isfinite().all()), f"{name} is not finite")
-    array: np.ndarray = value.numpy()
+    _check(bool(((value >= 0) & value.double().isfinite()).all()), f"{name} is negative or not finite")
+    array: np.ndarray = value.detach().numpy()
     return array
 
 
 def _numbers(value: Any, fault: str) -> np.ndarray:
     _check(isinstance(value, list) and all(isinstance(one, float | int) for one in value), fault)
-    found = np.array(value, dtype=np.float64)
-    _check(bool(np.isfinite(found).all()) and bool((np.abs(found) <= _MOST_SCALE).all()), fault)
-    return found
+    _check(all(-_MOST_SCALE <= one <= _MOST_SCALE for one in value), fault)  # nor NaN
+    return np.array(value, dtype=np.float64)
 
 
 def _scaling(value: Any, num_classes: int) -> Scaling | None:
