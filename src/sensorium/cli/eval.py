@@ -102,7 +102,10 @@ def _calibration_file(config: Config, loaded: checkpoint.Checkpoint, settings: R
     if not registry.of(loaded.spec).calibrates:
         registry.of(loaded.spec).calibration(None)
     path = user_path(str(config["calibrate"]))
-    overwriting.check(config | {"output": str(path)}, dataset=settings.dataset)
+    try:
+        overwriting.check(config | {"output": str(path)}, dataset=settings.dataset)
+    except RequestError as error:
+        raise RequestError(str(error).replace("output=", "calibrate=")) from error
     return path
 
 

@@ -61,23 +61,29 @@ def select(confidence: np.ndarray, correct: np.ndarray, max_error: float) -> Sel
     """The lowest confidence from which on the error rate is at most `max_error`, with a probability of CONFIDENCE.
 
     Bisection over the examples, the bound at each of its steps at (1 - CONFIDENCE) / steps, so that it holds for
-    whichever is chosen. None where no step shows it. confidence: (n,), the highest first. correct: (n,) bool.
+    whichever is chosen. It leaves out numbers of examples so low that even without an error nothing would be shown.
+    None where no step shows it. confidence: (n,), the highest first. correct: (n,) bool.
     """
-    size = len(confidence)
+    size, steps = len(confidence), bisection_steps(len(confidence))
     wrong = np.concatenate([[0], np.cumsum(~correct.astype(bool))])
-    low, high, found = 1, size, None
-    for _ in range(steps := bisection_steps(size)):
+    low, high, found = _fewest(max_error, steps) - 1, size, None
+    while low < high:
         middle = (low + high + 1) // 2
         # Examples of one confidence are predicted together or not at all.
-        count = int(np.searchsorted(-confidence, -confidence[middle - 1], side="right")) if size else 0
+        count = int(np.searchsorted(-confidence, -confidence[middle - 1], side="right"))
         bound = error_bound(int(wrong[count]), count, (1 - CONFIDENCE) / steps)
         if bound <= max_error:
             if found is None or count / size > found.covered:
                 found = Selection(float(confidence[count - 1]), count / size, bound)
             low = middle
         else:
-            high = max(1, middle - 1)
+            high = middle - 1
     return found
+
+
+def _fewest(max_error: float, steps: int) -> int:
+    """Examples, all of them right, whose bound is at most max_error at one of so many steps."""
+    return math.ceil(math.log((1 - CONFIDENCE) / steps) / math.log1p(-max_error))
 
 
 def bisection_steps(size: int) -> int:
@@ -97,6 +103,6 @@ def error_bound(wrong: int, total: int, risk: float) -> float:
 def selection_needed(max_error: float) -> int:
     """The fewest validation examples, all of them right, that show an error rate of at most `max_error`."""
     size = 1
-    while (needed := math.ceil(math.log((1 - CONFIDENCE) / bisection_steps(size)) / math.log1p(-max_error))) > size:
+    while (needed := _fewest(max_error, bisection_steps(size))) > size:
         size = needed  # and more examples mean more steps of the bisection, each with a smaller risk
     return size

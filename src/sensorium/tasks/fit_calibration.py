@@ -15,6 +15,7 @@ import numpy as np
 from sensorium.metrics.calibration import (
     SMALLEST,
     Scaling,
+    calibration_error,
     calibration_error_interval,
     fit_classes,
     fit_scores,
@@ -161,23 +162,35 @@ def _fitted(family: _Family, what: str) -> _Fitted:
 
 
 def _chosen(family: _Family, rows: np.ndarray) -> tuple[str, np.ndarray]:
-    """The method with the lowest loss on halves it was not fitted on, and the probabilities it gave there.
+    """The method that is best on halves it was not fitted on, and the probabilities it gave there.
 
-    One that gives fewer right answers is out, as is one that is not better than a simpler one.
+    A method replaces a simpler one when its loss is lower by more than a standard error, so that a model that is right
+    to be as sure as it is stays as it is, when no fewer classes are right, and when the calibration error is no higher:
+    the loss would also be lower for a correction of the classes and not of the confidence.
     """
     best, found = "none", family.probabilities(rows, None)
-    loss, right = family.losses(rows, found).mean(), _right(family, rows, found)
+    losses, score = family.losses(rows, found), _score(family, rows, found)
     for name, fit in family.candidates(len(rows)).items():
         p = np.empty_like(found)
         for own in (0, 1):
             mine, other = np.arange(own, len(rows), 2), np.arange(1 - own, len(rows), 2)
             scaling = fit(family.x[rows[mine]], family.y[rows[mine]])
             p[other] = family.probabilities(rows[other], scaling)
-        if family.losses(rows, p).mean() < loss and _right(family, rows, p) >= right:
-            best, found, loss = name, p, family.losses(rows, p).mean()
+        gains, other_score = losses - family.losses(rows, p), _score(family, rows, p)
+        better = gains.mean() > gains.std() / np.sqrt(len(rows))
+        if better and other_score.wrong <= score.wrong and other_score.error <= score.error:
+            best, found, losses, score = name, p, family.losses(rows, p), other_score
     return best, found
 
 
-def _right(family: _Family, rows: np.ndarray, p: np.ndarray) -> int:
-    """Right answers of a classifier. A score or tag gives none by itself."""
-    return int(family.outcomes(rows, p)[1].sum()) if isinstance(family, _Classes) else 0
+class _Score(NamedTuple):
+    """Wrong classes (0 for a score or tag, which is none by itself) and calibration error."""
+
+    wrong: int
+    error: float
+
+
+def _score(family: _Family, rows: np.ndarray, p: np.ndarray) -> _Score:
+    confidence, correct = family.outcomes(rows, p)
+    wrong = int((~correct).sum()) if isinstance(family, _Classes) else 0
+    return _Score(wrong, calibration_error(confidence, correct))
