@@ -13,13 +13,17 @@ from sensorium import checkpoint, evaluation
 from sensorium.build import load_data, load_model
 from sensorium.cli.eval_data import settings_for
 from sensorium.errors import RequestError
-from sensorium.metrics.calibration import scaled_classes
+from sensorium.metrics.calibration import Scaling, scaled_classes
+from sensorium.metrics.detection import DetectedBoxes, GroundTruth
+from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks import registry
 from sensorium.tasks.base import PredictOptions
 from sensorium.tasks.calibration import Calibration, LogScaling, needed
 from sensorium.tasks.classification.certainty import Guarantees
 from sensorium.tasks.classification.predict import ClassPrediction, ClassPredictions
 from sensorium.tasks.fit_calibration import calibrate_classes, calibrate_intervals, calibrate_scores
+from sensorium.tasks.object_detection.evaluate import DetectionEvaluation, DetectionInference, right_boxes
+from sensorium.tasks.regression.predict import RegressionPrediction
 
 
 def results(size: int, *, factor: float = 3.0, tilt: float = 0.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -254,3 +258,60 @@ def test_what_is_unsure_reads_so_in_every_format(best: Path, found: Calibration)
     assert failed.rows()[0]["unsure"] == ""
     assert failed.to_dict() == {"input": "b", "classes": [], "error": "b: unreadable"}
     assert isinstance(maker.guarantees, Guarantees)
+
+
+# -- boxes and numbers
+
+
+def test_which_boxes_are_right() -> None:
+    """Overlaps of 1 and of 25/175; a second box on a true one that is taken; another class."""
+    found = DetectedBoxes(
+        np.array([[0, 0, 10, 10], [5, 5, 15, 15], [0, 0, 10, 10], [0, 0, 10, 10]], np.float32),
+        np.array([0, 0, 0, 1]),
+        np.array([0.9, 0.8, 0.7, 0.6], np.float32),
+    )
+    truth = GroundTruth(np.array([[0, 0, 10, 10]], np.float32), np.array([0]), np.array([False]))
+    scores, right = right_boxes(DetectionEvaluation([found], [truth], num_classes=2, seconds=0.0))
+    np.testing.assert_array_equal(right, [True, False, False, False])
+    np.testing.assert_array_equal(scores, found.scores)
+    assert len(right_boxes(DetectionEvaluation([], [], num_classes=2, seconds=0.0))[0]) == 0
+
+
+class _Answers(torch.nn.Module):
+    def forward(self, images: torch.Tensor) -> list[dict[str, torch.Tensor]]:
+        scores = torch.tensor([0.9, 0.5, 0.1])
+        boxes = torch.tensor([[0.0, 0, 8, 8]]).repeat(3, 1)
+        return [{"boxes": boxes, "labels": torch.zeros(3, dtype=torch.long), "scores": scores}] * len(images)
+
+
+def test_scores_of_boxes_are_corrected_in_order() -> None:
+    spec = ObjectDetectionSpec(
+        class_names=("a",), in_channels=1, image_size=(8, 8), mean=(0.0,), std=(1.0,), resize="stretch"
+    )
+    arguments: dict[str, Any] = {"model": _Answers(), "spec": spec, "device": torch.device("cpu")}
+    arguments |= {"precision": "32-true", "memory_format": "contiguous"}
+    image = torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
+    plain = DetectionInference(**arguments).detect(image, [(8, 8)])[0].scores
+    np.testing.assert_array_equal(plain, np.array([0.9, 0.5, 0.1], np.float32))
+    platt = Calibration(method="platt", scaling=Scaling(np.array([0.5]), np.array([-1.0])))
+    found = DetectionInference(**arguments, calibration=platt).detect(image, [(8, 8)])[0].scores
+    odds = 0.5 * np.log([0.9 / 0.1, 1, 0.1 / 0.9]) - 1
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-odds)), rtol=1e-5)
+    assert (np.diff(found) < 0).all()
+
+
+def test_predicted_numbers_with_their_intervals() -> None:
+    sure = RegressionPrediction("x", (1.0, 20.0), ("angle", "size"), (0.5, 2.0))
+    assert sure.to_dict()["interval"] == {"angle": [0.5, 1.5], "size": [18.0, 22.0]}
+    assert list(sure.rows()[0].items())[1:7] == [
+        ("prediction_angle", 1.0),
+        ("low_angle", 0.5),
+        ("high_angle", 1.5),
+        ("prediction_size", 20.0),
+        ("low_size", 18.0),
+        ("high_size", 22.0),
+    ]
+    failed = RegressionPrediction("y", (), ("angle", "size"), (0.5, 2.0), error="y: unreadable")
+    assert failed.rows()[0].keys() == sure.rows()[0].keys()
+    assert "interval" not in failed.to_dict()
+    assert "interval" not in RegressionPrediction("x", (1.0, 20.0), ("angle", "size")).to_dict()

@@ -144,7 +144,7 @@ class Calibration:
 
     def metrics(self) -> dict[str, float]:
         """The calibration error before and after, with its interval, as metrics.json has them."""
-        found = {}
+        found: dict[str, float] = {}
         for name, one in (("uncalibrated_error", self.before), ("calibrated_error", self.after)):
             if one is not None:
                 found |= {f"val/{name}": one.value, f"val/{name}_low": one.low, f"val/{name}_high": one.high}
