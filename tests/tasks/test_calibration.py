@@ -46,6 +46,7 @@ def found() -> Calibration:
 
 def test_a_temperature_for_a_model_that_is_too_sure(found: Calibration) -> None:
     assert (found.method, found.fitted, found.measured) == ("temperature", 1000, 1000)
+    assert found.correct[:200].mean() > 0.85 > 0.6 > found.correct[-200:].mean()  # the most confident come first
     assert found.scaling is not None
     assert 1 / found.scaling.scale[0] == pytest.approx(3, rel=0.15)
     assert found.before is not None
