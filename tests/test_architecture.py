@@ -58,6 +58,8 @@ OPTIONAL_EXTRAS = {
     ("sensorium/metrics/recognition.py", "jiwer"),
     ("sensorium/audio/espeak.py", "espeakng_loader"),
     ("sensorium/tasks/audio_inputs.py", "sounddevice"),
+    ("sensorium/metrics/calibration.py", "scipy.optimize"),  # half a second, and only a training's end needs it
+    ("sensorium/metrics/conformal.py", "scipy.special"),
     ("sensorium/metrics/uncertainty.py", "scipy.stats"),  # always there; a second of CPU that only compare= needs
 }
 # Import by name: the Python API, the map of verbs, what measures a model, the table of tasks, torchmetrics.

@@ -75,6 +75,8 @@ class Model:
         top_p: float | None = None,
         seed: int = 0,
         pixel_range: Sequence[float] | None = None,
+        coverage: float | None = None,
+        max_error: float | None = None,
     ) -> Iterator[Prediction]:
         """Predictions in the order of the inputs, a batch at a time, each with `to_dict()`.
 
@@ -100,6 +102,8 @@ class Model:
             "top_p": top_p,
             "seed": seed,
             "pixel_range": getattr(pixel_range, "tolist", lambda: pixel_range)(),  # of an array too
+            "coverage": coverage,
+            "max_error": max_error,
         }
         schema.check("predict", given)
         options = PredictOptions(**given)

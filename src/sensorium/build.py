@@ -292,6 +292,7 @@ def loaded_model(
         memory_format=config["memory_format"],
         decoding=dict(config.get("decoding") or {}) | dict(decoding or {}),
         dataset=dict(config.get("dataset") or {}),
+        calibration=checkpoint.calibration,
     )
 
 

@@ -20,8 +20,9 @@ from sensorium.errors import RequestError, RunError, cut
 from sensorium.files import exists, is_folder, meant, not_a_file, replacing
 from sensorium.nn.transfer import DAMAGED
 from sensorium.specs import Spec, spec_from_dict
+from sensorium.tasks.calibration import Calibration
 
-FORMAT = 3
+FORMAT = 4
 KEY = "sensorium"
 # Until format 2.
 _TASK_OF_KIND = {
@@ -53,7 +54,9 @@ _MOVED_TARGETS = {"sensorium.audio.augment.SoundAugment": "sensorium.audio.augme
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint says of itself. weights: of the model, without Lightning's "model." prefix."""
+    """What a checkpoint says of itself. weights: of the model, without Lightning's "model." prefix. calibration: None
+    for one that is of an earlier format, was trained without, or is an average.
+    """
 
     path: Path
     config: dict[str, Any]
@@ -61,6 +64,7 @@ class Checkpoint:
     weights: dict[str, Tensor]
     epoch: int
     step: int
+    calibration: Calibration | None = None
 
 
 def description(config: dict[str, Any], spec: Spec) -> dict[str, Any]:
@@ -156,7 +160,8 @@ def _starts_like_zip(path: Path) -> bool:
 def _migrate(payload: dict[str, Any], path: Path) -> dict[str, Any]:
     """Brings an older format up to date. A newer one is rejected.
 
-    Format 1 knew images only, and did not say so. Format 2 had other names for tasks and for what trains them.
+    Format 1 knew images only, and did not say so. Format 2 had other names for tasks and for what trains them. Format 3
+    had no calibration, without which the probabilities of a checkpoint that has one would be others.
     """
     if not isinstance(payload[KEY], dict):
         raise RequestError(f"{path} is not a complete Sensorium checkpoint: {KEY} is wrong.")
@@ -167,11 +172,12 @@ def _migrate(payload: dict[str, Any], path: Path) -> dict[str, Any]:
             f"It was written by Sensorium {payload[KEY].get('version')}: install that version or a newer one."
         )
     _check_whole(payload[KEY], path)
-    if found < FORMAT:
-        about = payload[KEY]
+    about = payload[KEY]
+    if found < 3:
         spec = {"kind": "image", **about.get("spec", {})}
         kind = spec.pop("kind")
-        about |= {"format": FORMAT, "spec": {"task": _TASK_OF_KIND.get(kind, kind), **spec}}
+        about["spec"] = {"task": _TASK_OF_KIND.get(kind, kind), **spec}
+    about["format"] = FORMAT
     if isinstance(payload[KEY].get("config"), dict):
         payload[KEY]["config"] = migrated_config(payload[KEY]["config"])
     return payload
@@ -226,16 +232,39 @@ def read(path: Path) -> Checkpoint:
     try:
         about, state = payload[KEY], payload["state_dict"]
         check_spec(about["spec"], path)
+        spec = spec_from_dict(about["spec"])
         return Checkpoint(
             path=path,
             config=about["config"],
-            spec=spec_from_dict(about["spec"]),
+            spec=spec,
             weights={key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)},
             epoch=payload["epoch"],
             step=payload["global_step"],
+            calibration=_calibration(about.get("calibration"), spec, path),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise RequestError(f"{path} is not a complete Sensorium checkpoint: {error} is missing or wrong.") from error
+
+
+def _calibration(stored: Any, spec: Spec, path: Path) -> Calibration | None:
+    if stored is None:
+        return None
+    try:
+        targets = len(getattr(spec, "target_names", ()))
+        return Calibration.from_dict(stored, num_classes=getattr(spec, "num_classes", 0), targets=targets)
+    except ValueError as error:
+        raise RequestError(f"{path}: its calibration is damaged: {error}.") from error
+
+
+def write_calibrated(loaded: Checkpoint, calibration: Calibration, path: Path) -> None:
+    """A checkpoint with this calibration and everything else as it was read, at `path`: atomically, also in its place.
+
+    Its weights are those of `loaded`, which may be an average.
+    """
+    payload = read_raw(loaded.path)
+    payload[KEY]["calibration"] = calibration.to_dict()
+    payload["state_dict"] |= {f"model.{name}": value for name, value in loaded.weights.items()}
+    save_atomically(payload, path)
 
 
 def averaged(checkpoints: list[Checkpoint]) -> Checkpoint:
@@ -254,7 +283,7 @@ def averaged(checkpoints: list[Checkpoint]) -> Checkpoint:
         else value
         for name, value in first.weights.items()
     }
-    return replace(first, weights=weights)
+    return replace(first, weights=weights, calibration=None if others else first.calibration)
 
 
 def newest_readable(paths: list[Path], *, from_start: bool = False) -> tuple[Path | None, str | None]:

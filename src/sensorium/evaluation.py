@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from sensorium import distributed, runs
-from sensorium.build import loaded_model, make_loader
-from sensorium.checkpoint import Checkpoint, read
+from sensorium.build import loaded_model, make_loader, makes_classes
+from sensorium.checkpoint import Checkpoint, read, write_calibrated
 from sensorium.data.base import Data, Problem, counted
 from sensorium.errors import RunError
 from sensorium.files import write_csv
@@ -19,6 +20,7 @@ from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
+from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.plots import undrawn_notes
 
 
@@ -55,8 +57,33 @@ def evaluate_run(
         )
         for note in undrawn_notes():
             say(note)
-        runs.write_metrics(run, named(evaluation, "test"))
+        runs.write_metrics(run, named(evaluation, "test") | (best.calibration.metrics() if best.calibration else {}))
     return evaluation
+
+
+def calibrated(loaded: Checkpoint, split: Any, *, config: RunConfig, device: torch.device, trust: bool) -> Calibration:
+    """What a split that the model was not trained on says of its confidence. RequestError where a task has none."""
+    plain = replace(loaded, calibration=None)
+    found = evaluate(plain, split, config=config, device=device, trust=trust)
+    return registry.of(loaded.spec).calibration(found)
+
+
+def calibrate_run(
+    config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Callable[[str], None]
+) -> None:
+    """Puts the calibration on the validation split into the best checkpoint of a run.
+
+    Does nothing where none is wanted, and where the task has no confidence to correct.
+    """
+    if config.calibration == "none" or not makes_classes(config.learning) or not registry.of(data.spec).calibrates:
+        return
+    best = read(run.best)
+    calibration = calibrated(best, data.val, config=config, device=device, trust=True)
+    if distributed.rank() == 0:
+        write_calibrated(best, calibration, run.best)
+        for line in calibration.lines():
+            say(line)
+    distributed.gather([None], processes=distributed.world_size())  # the others wait until it is written
 
 
 def named(evaluation: Evaluation, split: str) -> dict[str, float]:

@@ -58,6 +58,7 @@ class RunConfig:
     force: bool = False
     trace: int | None = None
     test: bool = True
+    calibration: Literal["auto", "none"] = "none"
 
     def __post_init__(self) -> None:
         for one in fields(self):

@@ -146,3 +146,20 @@ def test_bad_pictures_are_named_or_left_out(pictures):
     (row,) = rows_of(pictures / "skipped" / "left_out.csv")
     assert row["place"] == "broken/class_2/004.png"
     assert "not a readable image" in row["problem"]
+
+
+def test_a_checkpoint_is_calibrated_into_a_new_file(best: Path, trained_run: Path, tmp_path: Path) -> None:
+    """last.ckpt has no calibration; predict says what to do, and what eval writes then predicts with a guarantee."""
+    last = shutil.copy(trained_run / "checkpoints" / "last.ckpt", tmp_path / "last.ckpt")
+    images = write_picture_folder(tmp_path / "images")
+    ask = [f"input={next(images.rglob('*.png'))}", "coverage=0.9", "format=jsonl"]
+    refused = run_command(["predict", f"ckpt={last}", *ask], tmp_path)
+    assert refused.status == 2
+    assert "eval ckpt=THIS split=val calibrate=NEW.ckpt" in refused.stderr
+    done = run_command(["eval", f"ckpt={last}", "split=val", "calibrate=new.ckpt"], tmp_path)
+    assert done.status == 0
+    assert "calibrated checkpoint: " in done.stderr
+    assert "set" in json.loads(run_command(["predict", "ckpt=new.ckpt", *ask], tmp_path).stdout)
+    again = run_command(["eval", f"ckpt={last}", "split=val", "calibrate=new.ckpt"], tmp_path)
+    assert again.status == 2
+    assert "calibrate=" in again.stderr

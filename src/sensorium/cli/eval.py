@@ -1,5 +1,6 @@
 """sensorium eval: a checkpoint's metrics, tables and plots, on its own data or on other data."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sensorium.cli.eval_data import evaluation_data, settings_for
 from sensorium.cli.predict import checkpoint_path
 from sensorium.cli.request import own_arguments
 from sensorium.errors import RequestError, unwritable
+from sensorium.files import user_path
 from sensorium.run_config import RunConfig
 from sensorium.specs import Spec
 from sensorium.tasks import registry
@@ -54,6 +56,7 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
         arguments=arguments,
     )
     overwriting.check(config, dataset=settings.dataset)
+    calibration_file = _calibration_file(config, loaded, settings)
     data, name, split = evaluation_data(loaded, settings, about_data, config["split"])
     folder = Path(str(config["folder"])) if config["folder"] else _beside(loaded.path) / f"eval_{name}"
     evaluation_folder.check(folder, overwrite=config["overwrite"])
@@ -61,6 +64,8 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
         output.complain(note)
     for note in task.truncation_notes(split, loaded.spec):
         output.complain(note)
+    if calibration_file is not None:
+        loaded = _calibrated(loaded, split, calibration_file, settings, config)
     result = evaluation.evaluate(
         loaded, split, config=settings, device=device_of(config["accelerator"]), trust=config["trust"]
     )
@@ -86,6 +91,35 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     for note in notes:
         output.complain(note.replace(str(place), str(folder)))
     _print(records, result, config, title=f"{name}: {len(split):,} examples", folder=folder)
+
+
+def _calibration_file(config: Config, loaded: checkpoint.Checkpoint, settings: RunConfig) -> Path | None:
+    """Where calibrate= writes to, before anything is evaluated. Raises RequestError for what would be lost by it, and
+    for a task that is not calibrated.
+    """
+    if config["calibrate"] is None:
+        return None
+    if not registry.of(loaded.spec).calibrates:
+        registry.of(loaded.spec).calibration(None)
+    path = user_path(str(config["calibrate"]))
+    try:
+        overwriting.check(config | {"output": str(path)}, dataset=settings.dataset)
+    except RequestError as error:
+        raise RequestError(str(error).replace("output=", "calibrate=")) from error
+    return path
+
+
+def _calibrated(
+    loaded: checkpoint.Checkpoint, split: Any, path: Path, settings: RunConfig, config: Config
+) -> checkpoint.Checkpoint:
+    """The checkpoint with a calibration on this split, written to a new file."""
+    found = evaluation.calibrated(
+        loaded, split, config=settings, device=device_of(config["accelerator"]), trust=config["trust"]
+    )
+    checkpoint.write_calibrated(loaded, found, path)
+    for line in [*found.lines(), f"calibrated checkpoint: {path}"]:
+        output.complain(line)
+    return replace(loaded, calibration=found)
 
 
 def _other(config: Config, spec: Spec) -> checkpoint.Checkpoint | None:

@@ -17,6 +17,18 @@ from sensorium.tasks.base import LoadedModel, PredictOptions, Task
 from sensorium.tasks.text_sources import READING
 
 INPUTS = ("input", *WORDS)
+_PLAIN = (
+    "batch_size",
+    "top_k",
+    "threshold",
+    "length",
+    "temperature",
+    "top_p",
+    "seed",
+    "pixel_range",
+    "coverage",
+    "max_error",
+)  # options that are passed on as they are
 
 
 def run(arguments: list[str]) -> int:
@@ -84,8 +96,7 @@ def _options(config: Config) -> PredictOptions:
     folders: dict[str, Any] = {
         key: None if config[key] is None else str(config[key]) for key in ("overlay", "masks", "attention")
     }
-    given = {key: config[key] for key in ("batch_size", "top_k", "threshold", "length", "temperature", "top_p", "seed")}
-    given["pixel_range"] = config["pixel_range"]
+    given = {key: config[key] for key in _PLAIN}
     return PredictOptions(
         **folders,
         **given,

@@ -50,6 +50,7 @@ _POSITIVE = number(0, "a number above 0", above=True)
 _NOT_NEGATIVE = number(0, "a number from 0")
 _SHARE = share("a share up to 1")
 _SHARE_OR_NONE = share("a share from 0 to 1", zero=True)
+_BETWEEN = share("a number above 0 and below 1", one=False)
 _MEMORY = share("a number from 0 to below 1", zero=True, one=False)
 
 
@@ -171,6 +172,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "force": SWITCH,
         "trace": or_null(whole(0)),
         "test": SWITCH,
+        "calibration": one_of("auto", "none"),
         "dataset.split_seed": whole(0),
         "optimizer.lr": replace(_POSITIVE, limit=MOST_RATE),
         "optimizer.weight_decay": replace(_NOT_NEGATIVE, limit=MOST_RATE),
@@ -209,6 +211,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "average": SWITCH,
         "split": or_null(one_of("test", "val", "train", "all")),
         "compare": or_null(PATH),
+        "calibrate": or_null(PATH),
         "bootstrap": whole(0),
         "accelerator": _ACCELERATOR,
         "batch_size": or_null(_ONE_UP),
@@ -227,6 +230,8 @@ RULES: dict[str, dict[str, Rule]] = {
         "input": or_null(PATHS),
         "stream": SWITCH,
         "threshold": or_null(_SHARE),
+        "coverage": or_null(_BETWEEN),
+        "max_error": or_null(_BETWEEN),
         "pixel_range": or_null(Rule(_is_range, "[low,high], the values of black and white, such as [0,4095]")),
         "text": or_null(TEXT),
         "encoding": or_null(NAME),

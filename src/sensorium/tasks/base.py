@@ -19,6 +19,7 @@ from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, listing
 from sensorium.output import Record
 from sensorium.specs import Spec
+from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.writers import FORMATS, Writer, standard_writer
 
 S = TypeVar("S", bound=Spec)
@@ -61,6 +62,7 @@ class LoadedModel:
 
     spec: the data it was trained for. model: an `nn.Module` of its task's protocol, in evaluation mode, on the CPU
     until used. precision, memory_format: as trained, resolved. decoding, dataset: sections of the training's config.
+    calibration: of its confidence; None where it has none, or it is to be measured.
     """
 
     spec: Any
@@ -70,6 +72,7 @@ class LoadedModel:
     memory_format: str
     decoding: dict[str, Any]
     dataset: dict[str, Any] = field(default_factory=dict)
+    calibration: Calibration | None = None
 
     @property
     def model_arguments(self) -> dict[str, Any]:
@@ -79,6 +82,7 @@ class LoadedModel:
             "device": self.device,
             "precision": self.precision,
             "memory_format": self.memory_format,
+            "calibration": self.calibration,
         }
 
 
@@ -147,6 +151,8 @@ class PredictOptions:
     decoding: keys of the section `decoding` that differ from the checkpoint's. overlay, masks, attention: folders for
     images. length, temperature, top_p, seed: of generated text. pixel_range: [low, high], the values of images of more
     than 8 bits that are black and white; None for the checkpoint's. details: whether per-word times are wanted.
+    coverage: probability with which a set of classes or an interval holds the truth. max_error: error rate of the
+    classes that are given as decided.
     """
 
     batch_size: int = 64
@@ -162,6 +168,8 @@ class PredictOptions:
     seed: int = 0
     pixel_range: Sequence[float] | None = None
     details: bool = True
+    coverage: float | None = None
+    max_error: float | None = None
 
     def chosen(self) -> list[str]:
         """The options that only some tasks have and that differ from what is usual."""
@@ -194,6 +202,7 @@ class Task(ABC, Generic[S]):
     formats: ClassVar[tuple[str, ...]] = FORMATS
     smooths_labels: ClassVar[bool] = False  # whether its loss reads label_smoothing
     resamples: ClassVar[bool] = False  # whether evaluations can be resampled and compared (bootstrap=, compare=)
+    calibrates: ClassVar[bool] = False  # whether `calibration` works
     streams: ClassVar[bool] = False  # whether stream=true and input=mic work
     example_input: ClassVar[str] = "input=FILE"  # what to type behind `predict ckpt=...`
     # What a model for it must be, where inputs alone do not tell (`models.protocols`): itself named by such a model.
@@ -274,6 +283,10 @@ class Task(ABC, Generic[S]):
 
         split_name: train, val, test or all.
         """
+
+    def calibration(self, evaluation: Any) -> Calibration:
+        """What an uncalibrated evaluation on validation examples says of the model's confidence."""
+        raise RequestError(f"{self.name} is not calibrated: its results come without a confidence to correct.")
 
     def relabeled(self, split: Any, found: S, trained: S) -> Any:
         """A split of other data with the class numbers of the model. Raises RequestError for unknown classes."""

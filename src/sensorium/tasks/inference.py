@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from sensorium.specs import Spec
 from sensorium.tasks import registry
+from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.precision import MEMORY_FORMATS, autocast
 
 S = TypeVar("S", bound=Spec)
@@ -16,14 +17,26 @@ S = TypeVar("S", bound=Spec)
 class InferenceModel(Generic[S]):
     """A model on its device, in its memory format, in evaluation mode.
 
-    precision, memory_format: as in the config, resolved (no "auto").
+    precision, memory_format: as in the config, resolved (no "auto"). calibration: what `calibrate` applies to logits.
     """
 
-    def __init__(self, *, model: nn.Module, spec: S, device: torch.device, precision: str, memory_format: str) -> None:
+    classes = True  # whether classes exclude each other, or each logit stands for itself
+
+    def __init__(
+        self,
+        *,
+        model: nn.Module,
+        spec: S,
+        device: torch.device,
+        precision: str,
+        memory_format: str,
+        calibration: Calibration | None = None,
+    ) -> None:
         self.spec, self.device, self.precision = spec, device, precision
         layout = MEMORY_FORMATS[memory_format]
         self.model = model.to(device=device, memory_format=layout).eval()  # type: ignore[call-overload]
         self.prepare = registry.of(spec).preprocessing(spec, layout).to(device)
+        self.calibrate = calibration.module(classes=self.classes).to(device) if calibration else nn.Identity()
 
     @torch.inference_mode()
     def __call__(self, *inputs: Tensor, method: Callable[..., Any] | None = None) -> Any:

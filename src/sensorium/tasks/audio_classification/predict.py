@@ -11,7 +11,7 @@ from sensorium.specs import AudioClassificationSpec
 from sensorium.tasks.audio_inputs import AudioReader, RawAudio, sources
 from sensorium.tasks.base import LoadedModel, PredictOptions, Predictor
 from sensorium.tasks.classification.evaluate import Classifier
-from sensorium.tasks.classification.predict import ClassPrediction, checked_top_k, class_predictions
+from sensorium.tasks.classification.predict import ClassPrediction, ClassPredictions, class_predictions
 
 
 class AudioPredictor(Predictor):
@@ -19,7 +19,7 @@ class AudioPredictor(Predictor):
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
         self.spec: AudioClassificationSpec = model.spec
-        self.top_k, self.batch_size = checked_top_k(options.top_k), options.batch_size
+        self.maker, self.batch_size = ClassPredictions(model, options), options.batch_size
         self.reader = AudioReader(sample_rate=self.spec.features["sample_rate"])
         self.classifier = Classifier(spec=self.spec, **model.model_arguments)
 
@@ -30,7 +30,7 @@ class AudioPredictor(Predictor):
             named = [
                 (name, f"{name}: {samples}" if isinstance(samples, UnreadableAudio) else None) for name, samples in read
             ]
-            yield from class_predictions(named, found, self.spec.class_names, self.top_k)
+            yield from class_predictions(named, found, self.maker)
 
     def notes(self) -> list[str]:
         return self.reader.notes()

@@ -15,6 +15,7 @@ from sensorium.tasks.audio_classification.predict import AudioPredictor
 from sensorium.tasks.audio_classification.stream import THRESHOLD, KeywordSpotter, write_commands
 from sensorium.tasks.audio_inputs import audio_chunks
 from sensorium.tasks.base import LoadedModel, PredictOptions, SplitFacts
+from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.task import ClassificationTask
 from sensorium.tasks.raw_inputs import Piped, audio_files
 
@@ -50,7 +51,7 @@ class AudioClassification(ClassificationTask[AudioClassificationSpec]):
     """Features (B, T, F) and lengths (B,) -> logits (B, K)."""
 
     name = "audio_classification"
-    options = ("top_k", "threshold")
+    options = ("top_k", "threshold", *CERTAINTY)
     length_unit = "frames"
     streams = True
     augmentation, fitting_augmentations = "audio", "spec_augment or none"
@@ -75,5 +76,7 @@ class AudioClassification(ClassificationTask[AudioClassificationSpec]):
     def stream(
         self, model: LoadedModel, options: PredictOptions, source: Any, *, kind: str, output_file: str | None
     ) -> None:
+        if options.coverage is not None or options.max_error is not None:
+            raise RequestError("coverage= and max_error= apply to whole recordings; leave out stream=true.")
         spotter = KeywordSpotter(model, threshold=THRESHOLD if options.threshold is None else options.threshold)
         write_commands(spotter, audio_chunks(source, spotter.sample_rate), kind=kind, output_file=output_file)

@@ -82,7 +82,7 @@ class Classifier(InferenceModel[ImageClassificationSpec | TextClassificationSpec
         else:
             logits = self(*inputs)
         with torch.inference_mode():
-            return logits.float().softmax(1), counts
+            return self.calibrate(logits.float()).softmax(1), counts
 
     def plane(self) -> Plane | None:
         """What it says between the values of two inputs and a little around them; None for other than two."""

@@ -3,12 +3,14 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
 from sensorium.errors import RequestError
 from sensorium.output import Record
-from sensorium.tasks.base import Prediction, not_finite
+from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, not_finite
+from sensorium.tasks.classification.certainty import Certainty, Guarantees
 
 TOP_K = 5  # classes for each input by default
 _WIDEST = 100  # characters of an input that a table shows
@@ -17,47 +19,77 @@ _WIDEST = 100  # characters of an input that a table shows
 @dataclass(frozen=True)
 class ClassPrediction(Prediction):
     """classes: (name, probability) pairs, the most probable first; empty with an error. top_k: as many as were
-    asked for.
+    asked for. certainty: what coverage= and max_error= came to; of an error, an empty one, for the columns.
     """
 
     classes: tuple[tuple[str, float], ...] = ()
     top_k: int = TOP_K
+    certainty: Certainty | None = None
 
     def to_dict(self) -> Record:
         classes = [{"class": name, "probability": probability} for name, probability in self.classes]
-        return {"input": self.input, "classes": classes} | ({"error": self.error} if self.error else {})
+        record: Record = {"input": self.input, "classes": classes}
+        if self.error:
+            return record | {"error": self.error}
+        return record | (self.certainty.to_dict() if self.certainty else {})
 
     def rows(self) -> list[Record]:
         row: Record = {"input": self.input}
         for place in range(self.top_k):
             name, probability = self.classes[place] if self.classes else ("", "")
             row |= {f"class_{place + 1}": name, f"probability_{place + 1}": probability}
+        if self.certainty is not None:
+            cells = self.certainty.row()
+            row |= dict.fromkeys(cells, "") if self.error else cells
         return [row | {"error": self.error or ""}]
 
     def summary(self) -> Record:
         text = self.input if len(self.input) <= _WIDEST else f"{self.input[: _WIDEST - 3]}..."
         name, probability = self.classes[0] if self.classes else ("", None)
+        certainty = self.certainty.summary() if self.certainty else {}
         following = "  ".join(f"{name} {probability:.3f}" for name, probability in self.classes[1:])
-        return {"input": text, "class": name, "probability": probability, "next": following}
+        return {"input": text, "class": name, "probability": probability, **certainty, "next": following}
 
 
 def class_predictions(
-    inputs: Iterable[tuple[str, str | None]], probabilities: Tensor | None, names: Sequence[str], top_k: int
+    inputs: Iterable[tuple[str, str | None]], probabilities: Tensor | None, maker: "ClassPredictions"
 ) -> Iterator[ClassPrediction]:
     """One for each input, of which those without an error have a row of probabilities (B, K), in order."""
-    top_k = min(top_k, len(names))
-    rows = iter(top_classes(probabilities, names, top_k) if probabilities is not None else ())
+    rows = iter(maker.rows(probabilities) if probabilities is not None else ())
     for name, error in inputs:
-        yield class_prediction(name, next(rows) if error is None else (), top_k, error)
+        yield maker.prediction(name, next(rows) if error is None else None, error)
 
 
-def class_prediction(
-    name: str, classes: tuple[tuple[str, float], ...], top_k: int, error: str | None
-) -> ClassPrediction:
-    """Of one input; an error where the probabilities are no numbers."""
-    if error is None and not all(math.isfinite(probability) for _, probability in classes):
-        error = not_finite(f"{name:.100}")
-    return ClassPrediction(name, () if error else classes, top_k, error=error)
+class ClassPredictions:
+    """Makes predictions of probabilities, with the number of classes and the guarantees that the options ask for.
+
+    Raises RequestError for options that are not possible with this model.
+    """
+
+    def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
+        self.names: Sequence[str] = model.spec.class_names
+        self.top_k = min(checked_top_k(options.top_k), len(self.names))
+        self.guarantees = Guarantees(model, options)
+
+    def rows(self, probabilities: Tensor) -> list["Row"]:
+        """Of probabilities (B, K), for each."""
+        classes = top_classes(probabilities, self.names, self.top_k)
+        return [Row(*pair) for pair in zip(classes, self.guarantees.of(probabilities), strict=True)]
+
+    def prediction(self, name: str, row: "Row | None", error: str | None) -> ClassPrediction:
+        """Of one input; an error where the probabilities are no numbers. row: None for one that could not be read."""
+        if row is not None and error is None and not all(math.isfinite(probability) for _, probability in row.classes):
+            error = not_finite(f"{name:.100}")
+        if row is None or error is not None:
+            return ClassPrediction(name, (), self.top_k, self.guarantees.none(), error=error)
+        return ClassPrediction(name, row.classes, self.top_k, row.certainty)
+
+
+class Row(NamedTuple):
+    """Of one example."""
+
+    classes: tuple[tuple[str, float], ...]
+    certainty: Certainty | None
 
 
 def top_classes(probabilities: Tensor, names: Sequence[str], top_k: int) -> list[tuple[tuple[str, float], ...]]:

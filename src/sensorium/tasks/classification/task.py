@@ -13,8 +13,11 @@ from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, listing
 from sensorium.specs import AudioClassificationSpec, ImageClassificationSpec, TextClassificationSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, SplitFacts, Task
+from sensorium.tasks.calibration import Calibration
+from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.evaluate import ClassificationEvaluation, Classifier, evaluate
 from sensorium.tasks.classification.report import write_classification_report
+from sensorium.tasks.fit_calibration import calibrate_classes
 
 C = TypeVar("C", bound=ImageClassificationSpec | TextClassificationSpec | AudioClassificationSpec)
 
@@ -23,9 +26,10 @@ class ClassificationTask(Task[C]):
     """One class for each example."""
 
     headline = Metric("accuracy")
-    options: ClassVar[tuple[str, ...]] = ("top_k",)
+    options: ClassVar[tuple[str, ...]] = ("top_k", *CERTAINTY)
     resamples = True
     smooths_labels = True
+    calibrates = True
 
     def class_counts(self, split: Any, num_classes: int) -> np.ndarray | None:
         return np.bincount(split.labels[split.labels != IGNORED], minlength=num_classes)
@@ -67,6 +71,9 @@ class ClassificationTask(Task[C]):
             predictions_format=predictions_format,
             **self.worst_examples(split),
         )
+
+    def calibration(self, evaluation: ClassificationEvaluation) -> Calibration:
+        return calibrate_classes(evaluation.probabilities.numpy(), evaluation.labels.numpy())
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
         """What the report shows of the worst errors: `read_images` or `texts` of `write_classification_report`."""

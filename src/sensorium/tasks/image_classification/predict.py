@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from sensorium.specs import ImageClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.classification.evaluate import Classifier
-from sensorium.tasks.classification.predict import ClassPrediction, checked_top_k, class_predictions
+from sensorium.tasks.classification.predict import ClassPrediction, ClassPredictions, class_predictions
 from sensorium.tasks.image_inputs import ImagesPredictor, RawImage, stacked
 from sensorium.vision.decode import UnreadableImage
 
@@ -16,7 +16,7 @@ class ImagePredictor(ImagesPredictor):
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
         super().__init__(model, options)
         self.spec: ImageClassificationSpec = model.spec
-        self.top_k = checked_top_k(options.top_k)
+        self.maker = ClassPredictions(model, options)
         self.classifier = Classifier(spec=self.spec, **model.model_arguments)
 
     def predict(self, inputs: Iterable[RawImage]) -> Iterator[ClassPrediction]:
@@ -24,4 +24,4 @@ class ImagePredictor(ImagesPredictor):
             images = stacked(read)
             found = self.classifier.probabilities(images[0]) if images else None
             named = [(name, str(one) if isinstance(one, UnreadableImage) else None) for name, one in read]
-            yield from class_predictions(named, found, self.spec.class_names, self.top_k)
+            yield from class_predictions(named, found, self.maker)

@@ -9,6 +9,7 @@ from torch import nn
 
 from sensorium.specs import ImageClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions
+from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.task import ClassificationTask
 from sensorium.tasks.image_classification.predict import ImagePredictor
 from sensorium.tasks.raw_inputs import image_files
@@ -29,7 +30,7 @@ class ImageClassification(ClassificationTask[ImageClassificationSpec]):
     """Images (B, C, H, W) -> logits (B, K)."""
 
     name = "image_classification"
-    options = ("top_k", "pixel_range")
+    options = ("top_k", "pixel_range", *CERTAINTY)
     augmentation, fitting_augmentations = "images", "crop or none"
     strong_view = STRONG_VIEW
     self_supervised = True

@@ -57,10 +57,13 @@ class TaggingEvaluation(Evaluation):
 class Tagger(InferenceModel[ImageTaggingSpec]):
     """A model ready to tag images."""
 
+    classes = False
+
     def logits(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) uint8, on any device -> (B, K) float32 on the model's."""
         logits: Tensor = self(images)
-        return logits.float()
+        calibrated: Tensor = self.calibrate(logits.float())
+        return calibrated
 
     def probabilities(self, images: Tensor) -> np.ndarray:
         """Images (B, C, H, W) uint8, on any device -> (B, K) float32."""

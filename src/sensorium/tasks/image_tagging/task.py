@@ -13,7 +13,9 @@ from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.specs import ImageTaggingSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
+from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.classification.task import class_numbers
+from sensorium.tasks.fit_calibration import calibrate_scores
 from sensorium.tasks.image_tagging.evaluate import Tagger, TaggingEvaluation, evaluate
 from sensorium.tasks.image_tagging.predict import TagPredictor
 from sensorium.tasks.image_tagging.report import write_tagging_report
@@ -27,6 +29,7 @@ class ImageTagging(Task[ImageTaggingSpec]):
     name = "image_tagging"
     headline = Metric("map")
     smooths_labels = True
+    calibrates = True
     options = ("threshold", "pixel_range")
     augmentation, fitting_augmentations = "images", "crop or none"
     uses_memory_format = True
@@ -75,6 +78,9 @@ class ImageTagging(Task[ImageTaggingSpec]):
             predictions_format=predictions_format,
             thresholds=split_name == "val",
         )
+
+    def calibration(self, evaluation: TaggingEvaluation) -> Calibration:
+        return calibrate_scores(evaluation.probabilities, evaluation.targets, what="images")
 
     def relabeled(self, split: Any, found: ImageTaggingSpec, trained: ImageTaggingSpec) -> Any:
         """By the names of the tags; one that other data does not have is on none of its images."""

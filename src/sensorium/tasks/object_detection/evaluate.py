@@ -6,12 +6,19 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from sensorium.data.loader import BatchLoader
 from sensorium.data.vision.scenes import DetectionSplit
 from sensorium.distributed import gather
-from sensorium.metrics.detection import DetectedBoxes, DetectionScores, GroundTruth, detection_scores, map_of_rows
+from sensorium.metrics.detection import (
+    DetectedBoxes,
+    DetectionScores,
+    GroundTruth,
+    detection_scores,
+    errors,
+    map_of_rows,
+)
 from sensorium.metrics.uncertainty import bootstrap_interval
 from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks.base import Evaluation
@@ -51,7 +58,9 @@ class DetectionEvaluation(Evaluation):
 
 
 class DetectionInference(InferenceModel[ObjectDetectionSpec]):
-    """A model ready to find boxes."""
+    """A model ready to find boxes. With a calibration, a score is the probability that a box is right (IoU 0.5)."""
+
+    classes = False
 
     def detect(self, images: Tensor, sizes: Sequence[tuple[int, int]]) -> list[DetectedBoxes]:
         """images: (B, C, H, W) uint8, on any device. sizes: height and width of each before it was fitted, in whose
@@ -61,10 +70,27 @@ class DetectionInference(InferenceModel[ObjectDetectionSpec]):
         return [self._in_original(answer, size) for answer, size in zip(answers, sizes, strict=True)]
 
     def _in_original(self, answer: dict[str, Tensor], size: tuple[int, int]) -> DetectedBoxes:
-        boxes, labels, scores = (answer[name].cpu().numpy() for name in ("boxes", "labels", "scores"))
+        boxes, labels = (answer[name].cpu().numpy() for name in ("boxes", "labels"))
+        scores = self._calibrated(answer["scores"]).cpu().numpy()
         boxes = unfit_boxes(boxes, size=size, image_size=self.spec.image_size, resize=self.spec.resize)
         kept = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # what lies in the border that "pad" adds is nowhere
         return DetectedBoxes(boxes[kept], labels[kept], scores[kept])
+
+    def _calibrated(self, scores: Tensor) -> Tensor:
+        """(N,) in the same order, as the correction is monotone; the same numbers where there is none."""
+        if isinstance(self.calibrate, nn.Identity):
+            return scores
+        odds = scores.double().logit(1e-7)[:, None]
+        return self.calibrate(odds)[:, 0].sigmoid().to(scores.dtype)
+
+
+def right_boxes(evaluation: DetectionEvaluation) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (N,) float32 of all boxes that were found, and (N,) bool whether each is right, by `metrics.detection`."""
+    pairs = zip(evaluation.found, evaluation.truths, strict=True)
+    right = [~errors(found, truth, threshold=0.0).wrong for found, truth in pairs]
+    scores = [found.scores for found in evaluation.found]
+    empty = np.zeros(0, np.float32)
+    return np.concatenate([empty, *scores]), np.concatenate([empty.astype(bool), *right])
 
 
 def evaluate(detector: DetectionInference, loader: BatchLoader) -> DetectionEvaluation:

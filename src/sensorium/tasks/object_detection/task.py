@@ -15,10 +15,12 @@ from sensorium.files import user_path
 from sensorium.models import protocols
 from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
+from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.classification.task import class_numbers
+from sensorium.tasks.fit_calibration import calibrate_scores
 from sensorium.tasks.image_inputs import range_for
 from sensorium.tasks.image_writer import ImageWriter
-from sensorium.tasks.object_detection.evaluate import DetectionEvaluation, DetectionInference, evaluate
+from sensorium.tasks.object_detection.evaluate import DetectionEvaluation, DetectionInference, evaluate, right_boxes
 from sensorium.tasks.object_detection.predict import DetectionPredictor
 from sensorium.tasks.object_detection.report import write_detection_report
 from sensorium.tasks.object_detection.writer import CocoWriter, Overlays
@@ -33,6 +35,7 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
     name = "object_detection"
     protocol = protocols.Detector
     headline = Metric("map")
+    calibrates = True
     options = ("threshold", "overlay", "pixel_range")
     formats = (*FORMATS, "coco")
     augmentation, fitting_augmentations = "images with boxes or masks", "scene or none"
@@ -78,6 +81,9 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
             class_names=spec.class_names,
             predictions_format=predictions_format,
         )
+
+    def calibration(self, evaluation: DetectionEvaluation) -> Calibration:
+        return calibrate_scores(*right_boxes(evaluation), what="boxes")
 
     def relabeled(self, split: Any, found: ObjectDetectionSpec, trained: ObjectDetectionSpec) -> Any:
         if found.class_names == trained.class_names:

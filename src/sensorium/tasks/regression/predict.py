@@ -9,6 +9,7 @@ import numpy as np
 from sensorium.output import Record
 from sensorium.specs import ImageRegressionSpec, TextRegressionSpec
 from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor, not_finite
+from sensorium.tasks.calibration import needed
 from sensorium.tasks.image_inputs import ImagesPredictor, RawImage, stacked
 from sensorium.tasks.regression.evaluate import Regressor
 from sensorium.tasks.text_inputs import READ_AHEAD, TextEncoder, by_length, groups, padded
@@ -19,18 +20,32 @@ _WIDEST = 100  # characters of an input that a table shows
 
 @dataclass(frozen=True)
 class RegressionPrediction(Prediction):
-    """values: (K) numbers in the targets' own units; empty with an error. target_names: K."""
+    """values: (K) numbers in the targets' own units; empty with an error. target_names: K. margins: (K) how far the
+    interval of coverage= reaches to each side of a value; () where it was not asked for.
+    """
 
     values: tuple[float, ...] = ()
     target_names: tuple[str, ...] = ()
+    margins: tuple[float, ...] = ()
 
     @property
     def by_name(self) -> dict[str, float]:
         """The numbers by the names of their targets."""
         return dict(zip(self.target_names, self.values, strict=True)) if self.values else {}
 
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """Low and high end by the names of the targets, each of which holds the true value with the stated coverage."""
+        ends = [(value - m, value + m) for value, m in zip(self.values, self.margins, strict=False)]
+        return dict(zip(self.target_names, ends, strict=False))
+
     def to_dict(self) -> Record:
-        return {"input": self.input, "prediction": self.by_name} | ({"error": self.error} if self.error else {})
+        record: Record = {"input": self.input, "prediction": self.by_name}
+        if self.error:
+            return record | {"error": self.error}
+        return record | (
+            {"interval": {name: list(ends) for name, ends in self.intervals.items()}} if self.margins else {}
+        )
 
     def rows(self) -> list[Record]:
         return [{"input": self.input, **self._columns(), "error": self.error or ""}]
@@ -42,16 +57,31 @@ class RegressionPrediction(Prediction):
     def _columns(self) -> Record:
         """One for each target, by a name that no other column has."""
         values = self.values or ("",) * len(self.target_names)
-        return {f"prediction_{name}": value for name, value in zip(self.target_names, values, strict=True)}
+        columns: Record = {}
+        for name, value in zip(self.target_names, values, strict=True):
+            columns[f"prediction_{name}"] = value
+            if self.margins:
+                columns[f"low_{name}"], columns[f"high_{name}"] = self.intervals.get(name, ("", ""))
+        return columns
 
 
-def _prediction(
-    name: str, values: tuple[float, ...], names: tuple[str, ...], error: str | None
-) -> RegressionPrediction:
-    """Of one input; an error where the values are no numbers."""
-    if error is None and not all(map(math.isfinite, values)):
-        error = not_finite(f"{name:.100}")
-    return RegressionPrediction(name, () if error else values, names, error=error)
+class _Maker:
+    """Makes predictions of numbers, with intervals where coverage= asks for them.
+
+    Raises RequestError for a checkpoint without calibration, or with too few examples.
+    """
+
+    def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
+        self.names: tuple[str, ...] = model.spec.target_names
+        self.margins: tuple[float, ...] = ()
+        if options.coverage is not None:
+            self.margins = tuple(needed(model.calibration, "coverage").set_threshold(options.coverage).tolist())
+
+    def prediction(self, name: str, values: tuple[float, ...], error: str | None) -> RegressionPrediction:
+        """Of one input; an error where the values are no numbers."""
+        if error is None and not all(map(math.isfinite, values)):
+            error = not_finite(f"{name:.100}")
+        return RegressionPrediction(name, () if error else values, self.names, self.margins, error=error)
 
 
 class ImageRegressionPredictor(ImagesPredictor):
@@ -60,18 +90,18 @@ class ImageRegressionPredictor(ImagesPredictor):
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
         super().__init__(model, options)
         self.spec: ImageRegressionSpec = model.spec
+        self.maker = _Maker(model, options)
         self.regressor = Regressor(spec=self.spec, **model.model_arguments)
 
     def predict(self, inputs: Iterable[RawImage]) -> Iterator[RegressionPrediction]:
-        names = self.spec.target_names
         for read in self.read_batches(inputs):
             images = stacked(read)
             rows = iter(self.regressor.predictions(images[0]).tolist() if images else ())
             for name, one in read:
                 if isinstance(one, UnreadableImage):
-                    yield RegressionPrediction(name, target_names=names, error=str(one))
+                    yield self.maker.prediction(name, (), str(one))
                 else:
-                    yield _prediction(name, tuple(next(rows)), names, None)
+                    yield self.maker.prediction(name, tuple(next(rows)), None)
 
 
 class TextRegressionPredictor(Predictor):
@@ -80,6 +110,7 @@ class TextRegressionPredictor(Predictor):
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
         self.spec: TextRegressionSpec = model.spec
         self.batch_size = options.batch_size
+        self.maker = _Maker(model, options)
         self.regressor = Regressor(spec=self.spec, **model.model_arguments)
         self.encoder = TextEncoder(self.spec.tokenizer, self.spec.max_length)
 
@@ -92,7 +123,7 @@ class TextRegressionPredictor(Predictor):
                 batch, lengths = padded([tokens[row] for row in rows], spec.pad_id)
                 values[rows] = self.regressor.predictions(batch, lengths)
             for (text, error), row in zip(group, values.tolist(), strict=True):
-                yield _prediction(text, tuple(row), spec.target_names, error)
+                yield self.maker.prediction(text, tuple(row), error)
 
     def notes(self) -> list[str]:
         return self.encoder.notes()

@@ -16,6 +16,8 @@ from sensorium.errors import RequestError, listing
 from sensorium.metrics.regression import summary
 from sensorium.specs import ImageRegressionSpec, RegressionSpec, TextRegressionSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, PredictOptions, SplitFacts, Task
+from sensorium.tasks.calibration import Calibration
+from sensorium.tasks.fit_calibration import calibrate_intervals
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import image_files, texts
 from sensorium.tasks.regression.evaluate import HEADLINE, RegressionEvaluation, Regressor, evaluate
@@ -37,6 +39,7 @@ class Regression(Task[R]):
 
     name = "regression"
     headline = HEADLINE
+    calibrates = True
 
     def constant_answer(self, data: Data, evaluation: RegressionEvaluation) -> ConstantAnswer | None:
         constant = np.broadcast_to(data.train.targets.mean(axis=0), evaluation.targets.shape)
@@ -65,6 +68,9 @@ class Regression(Task[R]):
             **self.worst_examples(split),
         )
 
+    def calibration(self, evaluation: RegressionEvaluation) -> Calibration:
+        return calibrate_intervals(evaluation.predictions - evaluation.targets)
+
     def worst_examples(self, split: Any) -> dict[str, Any]:
         """What the report shows of the largest errors: `read_images` or `texts` of `write_regression_report`."""
         return {}
@@ -85,7 +91,7 @@ class Regression(Task[R]):
 class ImageRegression(Regression[ImageRegressionSpec]):
     """Images (B, C, H, W) -> standardized predictions (B, K)."""
 
-    options = ("pixel_range",)
+    options = ("pixel_range", "coverage")
     augmentation, fitting_augmentations = "images", "colour or none"
     uses_memory_format = True
 
@@ -108,7 +114,7 @@ class TextRegression(Regression[TextRegressionSpec]):
     """Tokens (B, T) and lengths (B,) -> standardized predictions (B, K)."""
 
     input_keys = ("input", "text")
-    options = READING
+    options = (*READING, "coverage")
     example_input = 'text="..."'
     augmentation, fitting_augmentations = "texts", "tokens or none"
     bf16_always = True

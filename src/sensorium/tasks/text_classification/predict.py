@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from sensorium.specs import TextClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions, Predictor
 from sensorium.tasks.classification.evaluate import Classifier
-from sensorium.tasks.classification.predict import ClassPrediction, checked_top_k, class_prediction, top_classes
+from sensorium.tasks.classification.predict import ClassPrediction, ClassPredictions, Row
 from sensorium.tasks.text_inputs import READ_AHEAD, TextEncoder, by_length, groups, padded
 
 
@@ -14,7 +14,7 @@ class TextPredictor(Predictor):
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
         self.spec: TextClassificationSpec = model.spec
-        self.top_k = min(checked_top_k(options.top_k), self.spec.num_classes)
+        self.maker = ClassPredictions(model, options)
         self.batch_size = options.batch_size
         self.classifier = Classifier(spec=self.spec, **model.model_arguments)
         self.encoder = TextEncoder(self.spec.tokenizer, self.spec.max_length)
@@ -22,14 +22,13 @@ class TextPredictor(Predictor):
     def predict(self, inputs: Iterable[str | bytes]) -> Iterator[ClassPrediction]:
         spec = self.spec
         for group in groups(inputs, self.batch_size * READ_AHEAD):
-            classes: dict[int, tuple[tuple[str, float], ...]] = {}
+            found: dict[int, Row] = {}
             tokens = self.encoder.encode([text for text, _ in group])
             for rows in by_length(tokens, self.batch_size):
                 batch, lengths = padded([tokens[row] for row in rows], spec.pad_id)
-                found = self.classifier.probabilities(batch, lengths)
-                classes |= zip(rows, top_classes(found, spec.class_names, self.top_k), strict=True)
+                found |= zip(rows, self.maker.rows(self.classifier.probabilities(batch, lengths)), strict=True)
             for row, (text, error) in enumerate(group):
-                yield class_prediction(text, classes[row], self.top_k, error)
+                yield self.maker.prediction(text, found[row], error)
 
     def notes(self) -> list[str]:
         return self.encoder.notes()

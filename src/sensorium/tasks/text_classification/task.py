@@ -10,6 +10,7 @@ from torch import nn
 from sensorium.data.text.labeled import cut_note
 from sensorium.specs import TextClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions, SplitFacts
+from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.task import ClassificationTask
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import texts
@@ -34,7 +35,7 @@ class TextClassification(ClassificationTask[TextClassificationSpec]):
 
     name = "text_classification"
     input_keys = ("input", "text")
-    options = ("top_k", *READING)
+    options = ("top_k", *READING, *CERTAINTY)
     example_input = 'text="..."'
     augmentation, fitting_augmentations = "texts", "tokens or none"
     strong_view = STRONG_VIEW
