@@ -19,7 +19,7 @@ ROWS = (
         *("output", "distributed", "run_config", "run_folder", "suffixes", "parent"),
     ),
     ("vision", "text", "audio", "nn", "losses", "optim", "synthetic"),
-    ("models", "data", "metrics", "decoding"),
+    ("models", "data", "metrics", "decoding", "attribution"),
     ("tasks",),
     ("build", "targets", "initial", "runs", "checkpoint", "bounded"),
     ("training", "evaluation", "history_plot"),
@@ -58,6 +58,7 @@ OPTIONAL_EXTRAS = {
     ("sensorium/metrics/recognition.py", "jiwer"),
     ("sensorium/audio/espeak.py", "espeakng_loader"),
     ("sensorium/tasks/audio_inputs.py", "sounddevice"),
+    ("sensorium/attribution/methods.py", "captum.attr"),
     ("sensorium/metrics/uncertainty.py", "scipy.stats"),  # always there; a second of CPU that only compare= needs
 }
 # Import by name: the Python API, the map of verbs, what measures a model, the table of tasks, torchmetrics.

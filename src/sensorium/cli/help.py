@@ -13,6 +13,7 @@ SUMMARIES = {
     "train": "train a model, evaluate it on the test split, write a run folder",
     "eval": "evaluate a checkpoint on its own test split or on other data",
     "predict": "classify, detect, segment, translate, transcribe or generate with a checkpoint",
+    "explain": "show where a prediction comes from, and whether to believe the explanation",
     "list": "datasets, models, experiments, optimizers and every other choice",
 }
 
@@ -37,6 +38,12 @@ EXAMPLES = {
         "sensorium predict ckpt=best.ckpt input=- < english.txt > german.txt",
         "sensorium predict ckpt=best.ckpt prompt='ROMEO:' length=300 temperature=0.8 seed=1",
         "find photos -name '*.jpg' | sensorium predict ckpt=best.ckpt input=- format=jsonl",
+    ),
+    "explain": (
+        "sensorium explain ckpt=best.ckpt input=cat.jpg output=why.png",
+        "sensorium explain ckpt=best.ckpt input=photos target=cat,dog folder=why",
+        "sensorium explain ckpt=best.ckpt row=12 split=test method=occlusion",
+        "sensorium explain ckpt=best.ckpt worst=10 folder=why_wrong",
     ),
     "list": ("sensorium list", "sensorium list datasets", "sensorium list runs", "sensorium list model=resnet18"),
 }
@@ -71,6 +78,9 @@ COMMON = {
         "format",
         "output",
         "trust",
+    ),
+    "explain": (
+        *("ckpt", "input", "text", "row", "worst", "method", "target", "top_k", "folder", "format", "output", "trust"),
     ),
     "list": ("what", "model", "format", "output"),
 }

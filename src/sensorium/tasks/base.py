@@ -19,6 +19,7 @@ from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, listing
 from sensorium.output import Record
 from sensorium.specs import Spec
+from sensorium.tasks.explanation import Explainable
 from sensorium.tasks.writers import FORMATS, Writer, standard_writer
 
 S = TypeVar("S", bound=Spec)
@@ -183,7 +184,7 @@ class Predictor(ABC):
         return []
 
 
-class Task(ABC, Generic[S]):
+class Task(Explainable, ABC, Generic[S]):
     """One kind of problem. Stateless: `registry.get(name)` gives the one instance there is."""
 
     name: ClassVar[str]

@@ -14,7 +14,7 @@ from sensorium.errors import RequestError, listing
 from sensorium.specs import AudioClassificationSpec, ImageClassificationSpec, TextClassificationSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, SplitFacts, Task
 from sensorium.tasks.classification.evaluate import ClassificationEvaluation, Classifier, evaluate
-from sensorium.tasks.classification.report import write_classification_report
+from sensorium.tasks.classification.report import worst_rows, write_classification_report
 
 C = TypeVar("C", bound=ImageClassificationSpec | TextClassificationSpec | AudioClassificationSpec)
 
@@ -71,6 +71,9 @@ class ClassificationTask(Task[C]):
     def worst_examples(self, split: Any) -> dict[str, Any]:
         """What the report shows of the worst errors: `read_images` or `texts` of `write_classification_report`."""
         return {}
+
+    def worst_rows(self, folder: Path, count: int) -> list[int]:
+        return worst_rows(folder, count)
 
     def relabeled(self, split: Any, found: C, trained: C) -> Any:
         if found.class_names == trained.class_names:
