@@ -170,7 +170,7 @@ def rank_correlation(first: Tensor, second: Tensor) -> float:
     ranks = [_ranks(one.flatten().double().cpu().numpy()) for one in (first, second)]
     if any(np.ptp(one) == 0 for one in ranks):
         return 0.0
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(np.stack(ranks))[0, 1])
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

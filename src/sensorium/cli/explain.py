@@ -19,7 +19,7 @@ from sensorium.output import FileNames, Record, complain
 from sensorium.run_folder import RunFolder
 from sensorium.tasks import registry
 from sensorium.tasks.base import LoadedModel, Task
-from sensorium.tasks.explanation import Example, ExplainOptions, Explanation
+from sensorium.tasks.explanation import Example, ExplainOptions, Explanation, target_names
 from sensorium.tasks.writers import Writer, standard_writer
 
 SOURCES = ("input", "text", "row", "worst")  # of which one is given
@@ -44,7 +44,8 @@ def options_of(config: Config, names: Sequence[str]) -> ExplainOptions:
     """The keys of the config that are options. names: of the classes that a target may be."""
     return ExplainOptions(
         target=None if config["target"] in (None, "null") else typed_targets(config["target"], names),
-        **{key: config[key] for key in ("method", "top_k", "steps", "batch_size", "random_maps", "seed")},
+        pixel=None if config["pixel"] is None else tuple(config["pixel"]),
+        **{key: config[key] for key in ("method", "top_k", "threshold", "steps", "batch_size", "random_maps", "seed")},
     )
 
 
@@ -65,7 +66,7 @@ def _job(config: Config) -> int:
             f"given: {listing(given) or 'none'}. See: sensorium explain --help"
         )
     loaded = checkpoint.read(checkpoint_path(config["ckpt"]))
-    task, options = registry.of(loaded.spec), options_of(config, getattr(loaded.spec, "class_names", ()))
+    task, options = registry.of(loaded.spec), options_of(config, target_names(loaded.spec))
     task.check_explain_options(options, loaded.spec)
     model = loaded_model(loaded, device=device_of(config["accelerator"]), trust=config["trust"])
     return _explain(config, task, model, options, _inputs(config, given[0], task, model, loaded))

@@ -67,6 +67,10 @@ def _are_rows(value: Any) -> bool:
     return len(several) > 0 and all(is_whole(row) and 0 <= row <= MOST for row in several)
 
 
+def _is_pixel(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and _are_rows(value)
+
+
 def _is_devices(value: Any) -> bool:
     if isinstance(value, list):
         numbers = all(is_whole(item) and 0 <= item <= MOST for item in value)
@@ -261,6 +265,8 @@ RULES: dict[str, dict[str, Rule]] = {
         "method": NAME,
         "target": or_null(TEXT),
         "top_k": or_null(_ONE_UP),
+        "pixel": or_null(Rule(_is_pixel, "x,y, two whole numbers from 0")),
+        "threshold": or_null(_SHARE),
         "steps": whole(1, most=10_000),
         "random_maps": whole(0, most=10_000),
         "seed": SEED,

@@ -74,6 +74,7 @@ class AttributionExplainer(Explainer):
         self._settings = Settings(steps=options.steps, seed=options.seed)
         self._chosen: Method | None = None
         self._why: list[str] = []
+        self._empty = 0
 
     @abstractmethod
     def prepare(self, inputs: Iterable[Any]) -> Iterator[Prepared]:
@@ -90,12 +91,17 @@ class AttributionExplainer(Explainer):
             if isinstance(work, Explanation):
                 yield work
                 continue
+            if not work.prepared.targets:
+                self._empty += 1
+                yield self.explanation(work.prepared, "", ())
+                continue
             if self._chosen is None:
-                self._chosen = self._choose([one for one in first if isinstance(one, _Work)])
+                ready = [one for one in first if isinstance(one, _Work) and one.prepared.targets]
+                self._chosen = self._choose(ready or [work])
             yield self._finished(work, self._chosen)
 
     def notes(self) -> list[str]:
-        return list(self._why)
+        return [*self._why, *([f"{counted(self._empty, 'input')} without a target to explain"] if self._empty else [])]
 
     def _work(self, prepared: Prepared) -> "_Work | Explanation":
         if prepared.subject is None or prepared.error is not None:

@@ -202,10 +202,10 @@ class Explainable:
                 f"{strange[0]}= does not apply to explanations of this checkpoint ({spec}). "
                 f"Its options: {listing(self.explain_options) or 'none'}."
             )
-        names = getattr(spec, "class_names", ())
+        names = target_names(spec)
         for name in options.target or ():
             if names and name not in names:
-                raise unknown("class of this checkpoint", name, names)
+                raise unknown("target of this checkpoint", name, names)
 
     def examples(self, split: Any, rows: Sequence[int], spec: Any) -> list[Example]:
         """Rows of a split as raw inputs under their names, with what is right for them."""
@@ -214,6 +214,12 @@ class Explainable:
     def worst_rows(self, folder: Path, count: int) -> list[int]:
         """Rows of the test split with the worst errors, as an evaluation wrote them into a run folder, worst first."""
         raise RequestError(f"worst= does not apply to {self.name}; give input=...")
+
+
+def target_names(spec: Any) -> tuple[str, ...]:
+    """What target= can name: classes, tags, or the numbers of a regression; () where it is free."""
+    found: tuple[str, ...] = getattr(spec, "class_names", None) or getattr(spec, "target_names", ())
+    return found
 
 
 def chosen_targets(

@@ -57,11 +57,14 @@ def _lines(one: TargetMap) -> tuple[str, ...]:
 
 
 class ImagesExplainer(AttributionExplainer):
-    """What explainers of every task share that is given images."""
+    """What explainers of every task share that is given images. cells: of the grid that is hidden, along each side."""
 
     form = ImageExplanation
 
-    def __init__(self, model: LoadedModel, options: ExplainOptions, methods: tuple[str, ...]) -> None:
+    def __init__(
+        self, model: LoadedModel, options: ExplainOptions, methods: tuple[str, ...], *, cells: int = CELLS
+    ) -> None:
+        self.cells = cells
         self.inference: InferenceModel[Any] = InferenceModel(spec=model.spec, **model.model_arguments)
         self.spec: ImageInputSpec = model.spec
         self._reader = ImageReader(model, PredictOptions(batch_size=options.batch_size))
@@ -72,8 +75,8 @@ class ImagesExplainer(AttributionExplainer):
         return network(*self.inference.prepare(images))
 
     @abstractmethod
-    def prepared(self, example: Example, image: Tensor) -> Prepared:
-        """One readable image (C, H, W) from 0 to 1."""
+    def prepared(self, example: Example, image: Tensor, size: tuple[int, int]) -> Prepared:
+        """One readable image (C, H, W) from 0 to 1. size: height and width as it was given."""
 
     def prepare(self, inputs: Iterable[Any]) -> Iterator[Prepared]:
         waiting: deque[Example | None] = deque()
@@ -88,7 +91,7 @@ class ImagesExplainer(AttributionExplainer):
                 example = waiting.popleft() or Example(name, None)
                 if isinstance(image, DecodedImage):
                     pixels = as_float(from_pixels(image.pixels)).to(self.inference.device)
-                    yield self.prepared(example, pixels)
+                    yield self.prepared(example, pixels, image.size)
                 else:
                     yield Prepared(name=example.name, error=str(image))
 
@@ -116,8 +119,8 @@ class ImagesExplainer(AttributionExplainer):
             network=self.network,
             features=image,
             baseline=mean[:, None, None].expand_as(image).contiguous(),
-            segments=grid_segments(height, width, CELLS),
-            windows=grid_windows(min(CELLS, height), min(CELLS, width)),
+            segments=grid_segments(height, width, self.cells),
+            windows=grid_windows(min(self.cells, height), min(self.cells, width)),
             score=score,
             measure=measure,
             direction=direction,

@@ -10,6 +10,7 @@ from sensorium.vision.fonts import file_for
 
 PANEL = 224  # pixels of the shorter side of a panel, at least
 _GAP, _LINE = 8, 16  # pixels between panels, and of a line of text
+_ACROSS = 5  # panels in a row
 _FOR, _AGAINST = np.array((255, 40, 20.0)), np.array((30, 90, 255.0))  # orange-red and blue: apart for the color blind
 _STRONGEST = 99.5  # percentile of |map| that is drawn at full strength: one pixel does not hide the others
 
@@ -36,23 +37,27 @@ def overlay(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
 
 
 def side_by_side(panels: Sequence[Panel]) -> Image.Image:
-    """Panels of one size beside each other, on white, with their texts; small images are enlarged without smoothing."""
+    """Panels of one size beside each other, in rows, on white, with their texts; small images are enlarged without
+    smoothing.
+    """
     height, width = panels[0].pixels.shape[:2]
     scale = max(1, -(-PANEL // min(height, width)))
-    lines = max(len(panel.lines) for panel in panels)
-    top = lines * _LINE + 4
-    across = len(panels) * (width * scale + _GAP) + _GAP
-    image = Image.new("RGB", (across, height * scale + top + _GAP), "white")
+    head = max(len(panel.lines) for panel in panels) * _LINE + 4
+    across, down = min(len(panels), _ACROSS), -(-len(panels) // _ACROSS)
+    size = (across * (width * scale + _GAP) + _GAP, down * (height * scale + head + _GAP))
+    image = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(image)
     for place, panel in enumerate(panels):
-        left = _GAP + place * (width * scale + _GAP)
+        left = _GAP + place % _ACROSS * (width * scale + _GAP)
+        above = place // _ACROSS * (height * scale + head + _GAP)
+        top = above + head
         enlarged = Image.fromarray(np.ascontiguousarray(panel.pixels)).resize(
             (width * scale, height * scale), Image.Resampling.NEAREST
         )
         image.paste(enlarged, (left, top))
         for number, line in enumerate(panel.lines):
             font = _font(line)
-            draw.text((left, 2 + number * _LINE), _fitted(line, font, width * scale), fill="black", font=font)
+            draw.text((left, above + 2 + number * _LINE), _fitted(line, font, width * scale), fill="black", font=font)
         if panel.box is not None:
             corners = [value * scale + shift for value, shift in zip(panel.box, (left, top) * 2, strict=True)]
             draw.rectangle(_ordered(corners), outline=(0, 160, 70), width=2)

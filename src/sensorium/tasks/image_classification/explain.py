@@ -20,7 +20,7 @@ class ImageClassificationExplainer(ImagesExplainer):
     def __init__(self, model: LoadedModel, options: ExplainOptions) -> None:
         super().__init__(model, options, METHODS)
 
-    def prepared(self, example: Example, image: Tensor) -> Prepared:
+    def prepared(self, example: Example, image: Tensor, size: tuple[int, int]) -> Prepared:
         names = self.spec.class_names
         with torch.no_grad():
             probabilities = self.forward(self.network, image[None]).float().softmax(1)[0].cpu()

@@ -1,6 +1,6 @@
 """Image tagging: any number of tags for each image (multi-label classification)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,10 @@ from sensorium.data.loader import BatchLoader
 from sensorium.specs import ImageTaggingSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.classification.task import class_numbers
+from sensorium.tasks.explanation import Example, ExplainOptions
+from sensorium.tasks.image_explanations import METHODS, image_examples
 from sensorium.tasks.image_tagging.evaluate import Tagger, TaggingEvaluation, evaluate
+from sensorium.tasks.image_tagging.explain import ImageTaggingExplainer
 from sensorium.tasks.image_tagging.predict import TagPredictor
 from sensorium.tasks.image_tagging.report import write_tagging_report
 from sensorium.tasks.raw_inputs import image_files
@@ -28,6 +31,7 @@ class ImageTagging(Task[ImageTaggingSpec]):
     headline = Metric("map")
     smooths_labels = True
     options = ("threshold", "pixel_range")
+    explain_methods, explain_options = METHODS, ("target", "top_k", "threshold")
     augmentation, fitting_augmentations = "images", "crop or none"
     uses_memory_format = True
 
@@ -89,3 +93,16 @@ class ImageTagging(Task[ImageTaggingSpec]):
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> TagPredictor:
         return TagPredictor(model, options)
+
+    def explainer(self, model: LoadedModel, options: ExplainOptions) -> ImageTaggingExplainer:
+        return ImageTaggingExplainer(model, options)
+
+    def examples(self, split: Any, rows: Sequence[int], spec: ImageTaggingSpec) -> list[Example]:
+        return image_examples(
+            split,
+            rows,
+            [
+                tuple(name for name, has in zip(spec.class_names, split.targets[row], strict=True) if has)
+                for row in rows
+            ],
+        )

@@ -1,6 +1,6 @@
 """Object detection: bounding boxes with a class each."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,12 @@ from sensorium.models import protocols
 from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.classification.task import class_numbers
+from sensorium.tasks.explanation import Example, ExplainOptions
+from sensorium.tasks.image_explanations import image_examples
 from sensorium.tasks.image_inputs import range_for
 from sensorium.tasks.image_writer import ImageWriter
 from sensorium.tasks.object_detection.evaluate import DetectionEvaluation, DetectionInference, evaluate
+from sensorium.tasks.object_detection.explain import METHODS, DetectionExplainer
 from sensorium.tasks.object_detection.predict import DetectionPredictor
 from sensorium.tasks.object_detection.report import write_detection_report
 from sensorium.tasks.object_detection.writer import CocoWriter, Overlays
@@ -35,6 +38,7 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
     headline = Metric("map")
     options = ("threshold", "overlay", "pixel_range")
     formats = (*FORMATS, "coco")
+    explain_methods, explain_options = METHODS, ("target", "top_k", "threshold")
     augmentation, fitting_augmentations = "images with boxes or masks", "scene or none"
     uses_memory_format = True
 
@@ -101,3 +105,9 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
             return None
         folder = ImageWriter("overlay", user_path(options.overlay), inputs)
         return Overlays(folder, model.spec.class_names, pixel_range=range_for(model.spec, options))
+
+    def explainer(self, model: LoadedModel, options: ExplainOptions) -> DetectionExplainer:
+        return DetectionExplainer(model, options)
+
+    def examples(self, split: Any, rows: Sequence[int], spec: ObjectDetectionSpec) -> list[Example]:
+        return image_examples(split, rows, [()] * len(rows))

@@ -1,6 +1,6 @@
 """Regression: one or several numbers for each image or text."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,9 +16,12 @@ from sensorium.errors import RequestError, listing
 from sensorium.metrics.regression import summary
 from sensorium.specs import ImageRegressionSpec, RegressionSpec, TextRegressionSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, PredictOptions, SplitFacts, Task
+from sensorium.tasks.explanation import Example, ExplainOptions
+from sensorium.tasks.image_explanations import METHODS, image_examples
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import image_files, texts
 from sensorium.tasks.regression.evaluate import HEADLINE, RegressionEvaluation, Regressor, evaluate
+from sensorium.tasks.regression.explain import ImageRegressionExplainer
 from sensorium.tasks.regression.predict import ImageRegressionPredictor, TextRegressionPredictor
 from sensorium.tasks.regression.report import write_regression_report
 from sensorium.tasks.text_inputs import UnreadableText
@@ -86,6 +89,7 @@ class ImageRegression(Regression[ImageRegressionSpec]):
     """Images (B, C, H, W) -> standardized predictions (B, K)."""
 
     options = ("pixel_range",)
+    explain_methods, explain_options = METHODS, ("target", "top_k")
     augmentation, fitting_augmentations = "images", "colour or none"
     uses_memory_format = True
 
@@ -102,6 +106,12 @@ class ImageRegression(Regression[ImageRegressionSpec]):
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> ImageRegressionPredictor:
         return ImageRegressionPredictor(model, options)
+
+    def explainer(self, model: LoadedModel, options: ExplainOptions) -> ImageRegressionExplainer:
+        return ImageRegressionExplainer(model, options)
+
+    def examples(self, split: Any, rows: Sequence[int], spec: ImageRegressionSpec) -> list[Example]:
+        return image_examples(split, rows, [()] * len(rows))
 
 
 class TextRegression(Regression[TextRegressionSpec]):
