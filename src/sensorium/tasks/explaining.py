@@ -182,8 +182,7 @@ class AttributionExplainer(Explainer):
         random, (deletion, insertion) = self._random(work), self._curves(work, method)
         better = (random.insertion - random.deletion < insertion - deletion).double().mean(dim=0)
         errors = completeness(work.subject, maps) if method.complete else None
-        other = work.subject.on(self._random_network)
-        alike = method.attribute(other, self._settings).float().cpu() if method.fits(other) else None
+        others = self._maps_of_random_weights(work.subject, method)
         return [
             Faithfulness(
                 deletion=float(deletion[place]),
@@ -193,10 +192,17 @@ class AttributionExplainer(Explainer):
                 better_share=float(better[place]),
                 completeness_error=None if errors is None else errors[place][0],
                 completeness_relative=None if errors is None else errors[place][1],
-                random_weights_correlation=_alike(work.subject, maps, alike, place),
+                random_weights_correlation=_alike(work.subject, maps, others, place),
             )
             for place in range(len(maps))
         ]
+
+    def _maps_of_random_weights(self, subject: Subject, method: Method) -> Tensor | None:
+        """None for a network without weights, and where the method finds no place in it."""
+        other = subject.on(self._random_network)
+        if not any(True for _ in self.network.parameters()) or not method.fits(other):
+            return None
+        return method.attribute(other, self._settings).float().cpu()
 
     @cached_property
     def _random_network(self) -> nn.Module:
@@ -204,7 +210,7 @@ class AttributionExplainer(Explainer):
 
 
 def _alike(subject: Subject, maps: Tensor, others: Tensor | None, place: int) -> float | None:
-    """None where the network with random weights gives no numbers."""
+    """The rank correlation of a map with that of random weights; None where these give no numbers."""
     if others is None or not torch.isfinite(others[place]).all():
         return None
     first, second = (subject.per_segment(one[place : place + 1]) for one in (maps, others))
