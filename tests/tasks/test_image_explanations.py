@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.datasets import load_digits
 from torch import nn
 
 import sensorium
+from command import run_command
 from sensorium.build import load_model
 from sensorium.errors import RequestError
 from sensorium.specs import (
@@ -264,3 +266,41 @@ def test_of_the_python_api(trained_run, digit, tmp_path):
         model.explain(b"no image")
     with pytest.raises(RequestError, match="Did you mean steps"):
         model.explanations([digit], step=3)
+
+
+METHODS = ("gradcam", "occlusion", "integrated_gradients", "gradient_shap")
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
+    """The network of experiment=digits_cnn after 12 epochs."""
+    folder = tmp_path_factory.mktemp("good")
+    arguments = [
+        "train",
+        "experiment=digits_cnn",
+        "trainer.max_epochs=12",
+        "threads=1",
+        "accelerator=cpu",
+        "test=false",
+    ]
+    assert run_command(["train", *arguments], folder).status == 0
+    (checkpoint,) = folder.rglob("best.ckpt")
+    return load_model(checkpoint, accelerator="cpu")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_maps_of_a_trained_network_beat_random_ones_and_random_weights(good, method):
+    """Of twenty digits: the mean of each number (Petsiuk 2018, Adebayo 2018)."""
+    digits = [np.rint(pixels * (255 / 16)).astype(np.uint8) for pixels in load_digits().images[-20:]]
+    explainer = registry.of(good.spec).explainer(good, ExplainOptions(method=method))
+    found = [one.targets[0].faithfulness for one in explainer.explain(digits)]
+
+    def mean(name):
+        return np.mean([getattr(one, name) for one in found])
+
+    assert mean("deletion") < 0.9 * mean("random_deletion")
+    assert mean("insertion") > mean("random_insertion")
+    assert abs(mean("random_weights_correlation")) < 0.5
+    if method == "integrated_gradients":
+        assert mean("completeness_relative") < 0.05
