@@ -15,13 +15,14 @@ from sensorium.data.text.labeled import cut_note
 from sensorium.errors import RequestError, listing
 from sensorium.metrics.regression import summary
 from sensorium.specs import ImageRegressionSpec, RegressionSpec, TextRegressionSpec
+from sensorium.tasks import text_explanations
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, PredictOptions, SplitFacts, Task
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.image_explanations import METHODS, image_examples
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import image_files, texts
 from sensorium.tasks.regression.evaluate import HEADLINE, RegressionEvaluation, Regressor, evaluate
-from sensorium.tasks.regression.explain import ImageRegressionExplainer
+from sensorium.tasks.regression.explain import ImageRegressionExplainer, TextRegressionExplainer
 from sensorium.tasks.regression.predict import ImageRegressionPredictor, TextRegressionPredictor
 from sensorium.tasks.regression.report import write_regression_report
 from sensorium.tasks.text_inputs import UnreadableText
@@ -119,6 +120,7 @@ class TextRegression(Regression[TextRegressionSpec]):
 
     input_keys = ("input", "text")
     options = READING
+    explain_methods, explain_options = text_explanations.METHODS, ("target", "top_k")
     example_input = 'text="..."'
     augmentation, fitting_augmentations = "texts", "tokens or none"
     bf16_always = True
@@ -142,3 +144,9 @@ class TextRegression(Regression[TextRegressionSpec]):
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> TextRegressionPredictor:
         return TextRegressionPredictor(model, options)
+
+    def explainer(self, model: LoadedModel, options: ExplainOptions) -> TextRegressionExplainer:
+        return TextRegressionExplainer(model, options)
+
+    def examples(self, split: Any, rows: Sequence[int], spec: TextRegressionSpec) -> list[Example]:
+        return text_explanations.text_examples(split, rows, [()] * len(rows))
