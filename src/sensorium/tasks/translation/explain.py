@@ -1,6 +1,6 @@
 """Which source words each word of a translation comes from: by gradients, and by the model's own attention."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from html import escape
@@ -22,14 +22,14 @@ from sensorium.tasks.text_explanations import TextExplanation, html_faithfulness
 from sensorium.tasks.text_inputs import as_text
 from sensorium.tasks.translation.evaluate import Translator
 from sensorium.text.spans import Span, word_spans
-from sensorium.text.tokenizer import BOS, EOS
+from sensorium.text.tokenizer import BOS, EOS, Tokenizer
 
 METHODS = ("integrated_gradients", "occlusion", "gradient_shap")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationExplanation(TextExplanation):
-    """A target for each word of the translation. The attention to each source word is in its details, (W,)."""
+    """A target for each word of the translation, or each piece of a translation that is one word. The attention to each source word is in its details, (W,)."""
 
     formats: ClassVar[tuple[str, ...]] = (".html", ".json")
 
@@ -98,7 +98,7 @@ class TranslationExplainer(AttributionExplainer):
         if not hypotheses:  # nothing that is not a number can be searched for
             return Prepared(name=name, error=not_finite(f"{name:.100}"))
         best = hypotheses[0]
-        words = word_spans(self.translator.target, best.tokens)
+        words = _target_words(self.translator.target, best.tokens)
         if not words:
             return Prepared(name=name, error=f"{name:.60}: the translation is empty")
         attention = self.translator.attention(ids, best.tokens)
@@ -125,6 +125,14 @@ class TranslationExplainer(AttributionExplainer):
         return TranslationExplanation(
             input=found.input, method=method, targets=found.targets, error=found.error, words=found.words
         )
+
+
+def _target_words(tokenizer: Tokenizer, tokens: Sequence[int]) -> list[Span]:
+    """The words of a translation; its pieces where it is one word, such as a compound, or a text without spaces."""
+    words = word_spans(tokenizer, tokens)
+    if len(words) != 1:
+        return words
+    return [Span(tokenizer.decode([token]), place, place + 1, "") for place, token in enumerate(tokens)]
 
 
 def _forced(target: tuple[int, ...] | list[int]) -> Callable[[nn.Module, Tensor], Tensor]:
