@@ -29,7 +29,9 @@ METHODS = ("integrated_gradients", "occlusion", "gradient_shap")
 
 @dataclass(frozen=True, kw_only=True)
 class TranslationExplanation(TextExplanation):
-    """A target for each word of the translation, or each piece of a translation that is one word. The attention to each source word is in its details, (W,)."""
+    """A target for each word of the translation, or each piece of a translation that is one word. The attention to each
+    source word is in its details, (W,).
+    """
 
     formats: ClassVar[tuple[str, ...]] = (".html", ".json")
 
