@@ -218,8 +218,7 @@ class Explainable:
 
 def target_names(spec: Any) -> tuple[str, ...]:
     """What target= can name: classes, tags, or the numbers of a regression; () where it is free."""
-    found: tuple[str, ...] = getattr(spec, "class_names", None) or getattr(spec, "target_names", ())
-    return found
+    return tuple(getattr(spec, "class_names", getattr(spec, "target_names", ())))
 
 
 def chosen_targets(
