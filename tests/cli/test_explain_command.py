@@ -31,7 +31,8 @@ def test_a_table_and_images_in_a_folder(home):
     assert result.status == 1
     lines = result.stdout.splitlines()
     assert lines[0].split() == [
-        *("input", "target", "score", "method", "deletion", "random", "insertion", "random", "believe"),
+        *("input", "target", "score", "method", "deletion", "random_deletion", "insertion", "random_insertion"),
+        "believe",
     ]
     assert [line.split()[0] for line in lines[1:]] == ["new/a.png", "new/b.png"]
     assert "bad.png" in result.stderr.splitlines()[0]
@@ -71,6 +72,7 @@ def test_worst_errors_of_a_run_with_what_is_right(home):
     ("given", "said"),
     [
         (["input=new", "output=why_all.png"], "output=why_all.png is one explanation, and 2 inputs are given"),
+        (["input=new/a.png", "output=why.html"], "an explanation of this kind is saved as .png or .json"),
         (["input=new", "row=3"], "takes one of input=, text=, row=, worst=; given: input, row"),
         ([], "given: none"),
         (["row=3000"], "row=3000: the split test has rows 0 to 358"),

@@ -125,7 +125,7 @@ def area(levels: Sequence[int], values: Tensor, first: Tensor, last: Tensor, seg
     """
     places = torch.tensor([0, *levels, segments], dtype=torch.float64) / segments
     ends = [end.expand(values.shape[1:])[None] for end in (first, last)]
-    points = torch.cat([ends[0], values, ends[1]]).double().cpu()
+    points = torch.cat([ends[0], values, ends[1]]).cpu().double()
     return torch.trapezoid(points, places, dim=0)
 
 
@@ -158,7 +158,7 @@ def _areas(subject: Subject, orders: Tensor, ends: Ends) -> tuple[Tensor, Tensor
 @torch.no_grad()
 def completeness(subject: Subject, maps: Tensor) -> list[tuple[float, float]]:
     """Of each target: |sum of its map (K, *P) - (score - score of the baseline)|, and that relative to the latter."""
-    whole, empty = subject.scores(torch.stack([subject.features, subject.baseline])).double().cpu()
+    whole, empty = subject.scores(torch.stack([subject.features, subject.baseline])).cpu().double()
     wanted = whole - empty
     errors = (maps.flatten(1).double().sum(dim=1) - wanted).abs()
     relative = errors / wanted.abs().clamp(min=1e-12)
@@ -167,7 +167,7 @@ def completeness(subject: Subject, maps: Tensor) -> list[tuple[float, float]]:
 
 def rank_correlation(first: Tensor, second: Tensor) -> float:
     """Spearman's, of two maps of one shape; 0 where one is constant."""
-    ranks = [_ranks(one.flatten().double().cpu().numpy()) for one in (first, second)]
+    ranks = [_ranks(one.flatten().cpu().double().numpy()) for one in (first, second)]
     if any(np.ptp(one) == 0 for one in ranks):
         return 0.0
     return float(np.corrcoef(np.stack(ranks))[0, 1])

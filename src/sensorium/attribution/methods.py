@@ -121,7 +121,7 @@ def attention(subject: Subject, settings: Settings) -> Tensor:
 def seeded(seed: int) -> Iterator[None]:
     """The global generators of PyTorch and NumPy, which captum draws from, with a seed; then as they were."""
     state = np.random.get_state()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         try:
             torch.manual_seed(seed)
             np.random.seed(seed)

@@ -22,6 +22,7 @@ from sensorium.tasks.base import LoadedModel, Task
 from sensorium.tasks.explanation import Example, ExplainOptions, Explanation, target_names
 from sensorium.tasks.writers import Writer, standard_writer
 
+DRAWN = (".png", ".jpg", ".jpeg", ".svg", ".pdf", ".html", ".wav")  # of files that are not records
 SOURCES = ("input", "text", "row", "worst")  # of which one is given
 
 
@@ -162,7 +163,9 @@ class _Files:
         self._output = None if config["output"] is None else str(config["output"])
         self._folder = None if config["folder"] is None else Path(str(config["folder"]))
         suffix = Path(self._output or "").suffix.lower()
-        self._drawn = config["format"] == "table" and suffix in form.formats and suffix != ".json"
+        self._drawn = config["format"] == "table" and suffix in DRAWN
+        if self._drawn:
+            form.check_suffix(str(self._output))
         self._names = FileNames(self._folder or Path(), suffix=form.formats[0])
         self._written = 0
 
@@ -196,4 +199,4 @@ class _Files:
         if places and self._written:
             yield f"{counted(self._written, 'explanation')} written to {' and '.join(places)}"
         elif self._written and self._config["format"] == "table":
-            yield f"folder=FOLDER writes each explanation as a file ({', '.join(self._form.formats)})."
+            yield f"folder=FOLDER draws each of them ({self._form.formats[0]})."

@@ -120,6 +120,14 @@ class Explanation:
         return None
 
     @classmethod
+    def check_suffix(cls, path: str | Path) -> None:
+        """Raises RequestError for a file in whose format it is not saved."""
+        if Path(path).suffix.lower() not in cls.formats:
+            raise RequestError(
+                f"{path}: an explanation of this kind is saved as {' or '.join(cls.formats)}; end the name with it."
+            )
+
+    @classmethod
     def file_name(cls, name: str) -> str:
         """What its file in a folder is named after, given its input."""
         return name
@@ -132,10 +140,7 @@ class Explanation:
         target, suffix = Path(path), Path(path).suffix.lower()
         if self.error is not None:
             raise RequestError(f"There is no explanation to save: {self.error}")
-        if suffix not in self.formats:
-            raise RequestError(
-                f"{path}: an explanation of this kind is saved as {' or '.join(self.formats)}; end the name with it."
-            )
+        self.check_suffix(path)
         content = json_text(self.to_dict()) + "\n" if suffix == ".json" else self.content(suffix)
         try:
             write_atomically(target, content)
@@ -154,9 +159,9 @@ def _row(text: str, method: str, one: TargetMap) -> Record:
     if found is not None:
         row |= {
             "deletion": found.deletion,
-            "random": found.random_deletion,
+            "random_deletion": found.random_deletion,
             "insertion": found.insertion,
-            "random ": found.random_insertion,
+            "random_insertion": found.random_insertion,
             "believe": "no" if one.warnings() else "yes",
         }
     return row
@@ -218,8 +223,7 @@ class Explainable:
 
 def target_names(spec: Any) -> tuple[str, ...]:
     """What target= can name: classes, tags, or the numbers of a regression; () where it is free."""
-    found: tuple[str, ...] = getattr(spec, "class_names", None) or getattr(spec, "target_names", ())
-    return found
+    return tuple(getattr(spec, "class_names", getattr(spec, "target_names", ())))
 
 
 def chosen_targets(

@@ -1,7 +1,5 @@
 """The files an evaluation of a classifier leaves: tables and plots."""
 
-import csv
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -9,8 +7,7 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
-from sensorium.errors import RequestError
-from sensorium.files import STORED, write_csv, write_json_lines
+from sensorium.files import write_csv, write_json_lines
 from sensorium.metrics.classification import Outcomes, outcomes
 from sensorium.tasks.classification.decision_boundary import plot_boundary
 from sensorium.tasks.classification.evaluate import Plane
@@ -85,24 +82,6 @@ def write_classification_report(
         paths.append(folder / "worst.csv")
         write_csv(paths[-1], _worst_text_rows(measured, class_names, texts))
     return paths
-
-
-def worst_rows(folder: Path, count: int) -> list[int]:
-    """Rows of the wrong predictions in a run folder, the most confident first. Raises RequestError for a folder without
-    predictions.
-    """
-    path = next(
-        (folder / f"predictions.{kind}" for kind in ("csv", "jsonl") if (folder / f"predictions.{kind}").exists()), None
-    )
-    if path is None:
-        raise RequestError(
-            f"{folder} holds no predictions of an evaluation: give the checkpoint of a run that was tested."
-        )
-    with path.open(newline="", encoding="utf-8", errors=STORED) as file:
-        records = list(csv.DictReader(file)) if path.suffix == ".csv" else [json.loads(line) for line in file]
-    wrong = [record for record in records if str(record["correct"]).lower() == "false"]
-    wrong.sort(key=lambda record: -float(record["confidence"]))
-    return [int(record["index"]) for record in wrong[:count]]
 
 
 def _worst_text_rows(

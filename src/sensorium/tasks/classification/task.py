@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -14,7 +15,8 @@ from sensorium.errors import RequestError, listing
 from sensorium.specs import AudioClassificationSpec, ImageClassificationSpec, TextClassificationSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, SplitFacts, Task
 from sensorium.tasks.classification.evaluate import ClassificationEvaluation, Classifier, evaluate
-from sensorium.tasks.classification.report import worst_rows, write_classification_report
+from sensorium.tasks.classification.report import write_classification_report
+from sensorium.tasks.worst_rows import ranked_rows, read_predictions, wrong
 
 C = TypeVar("C", bound=ImageClassificationSpec | TextClassificationSpec | AudioClassificationSpec)
 
@@ -73,7 +75,7 @@ class ClassificationTask(Task[C]):
         return {}
 
     def worst_rows(self, folder: Path, count: int) -> list[int]:
-        return worst_rows(folder, count)
+        return ranked_rows(read_predictions(folder), partial(wrong, score="confidence"), count)
 
     def relabeled(self, split: Any, found: C, trained: C) -> Any:
         if found.class_names == trained.class_names:

@@ -19,8 +19,9 @@ from sensorium.tasks.image_explanations import METHODS, image_examples
 from sensorium.tasks.image_tagging.evaluate import Tagger, TaggingEvaluation, evaluate
 from sensorium.tasks.image_tagging.explain import ImageTaggingExplainer
 from sensorium.tasks.image_tagging.predict import TagPredictor
-from sensorium.tasks.image_tagging.report import write_tagging_report
+from sensorium.tasks.image_tagging.report import surest_mistake, write_tagging_report
 from sensorium.tasks.raw_inputs import image_files
+from sensorium.tasks.worst_rows import ranked_rows, read_predictions
 from sensorium.vision.normalise import Normalise
 
 
@@ -96,6 +97,9 @@ class ImageTagging(Task[ImageTaggingSpec]):
 
     def explainer(self, model: LoadedModel, options: ExplainOptions) -> ImageTaggingExplainer:
         return ImageTaggingExplainer(model, options)
+
+    def worst_rows(self, folder: Path, count: int) -> list[int]:
+        return ranked_rows(read_predictions(folder), surest_mistake, count)
 
     def examples(self, split: Any, rows: Sequence[int], spec: ImageTaggingSpec) -> list[Example]:
         return image_examples(

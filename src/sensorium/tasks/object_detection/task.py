@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from sensorium.tasks.object_detection.predict import DetectionPredictor
 from sensorium.tasks.object_detection.report import write_detection_report
 from sensorium.tasks.object_detection.writer import CocoWriter, Overlays
 from sensorium.tasks.raw_inputs import image_files
+from sensorium.tasks.worst_rows import ranked_rows, read_predictions, wrong
 from sensorium.tasks.writers import FORMATS, Writer
 from sensorium.vision.normalise import Normalise
 
@@ -108,6 +110,10 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
 
     def explainer(self, model: LoadedModel, options: ExplainOptions) -> DetectionExplainer:
         return DetectionExplainer(model, options)
+
+    def worst_rows(self, folder: Path, count: int) -> list[int]:
+        """Images with the surest wrong boxes."""
+        return ranked_rows(read_predictions(folder), partial(wrong, score="score"), count)
 
     def examples(self, split: Any, rows: Sequence[int], spec: ObjectDetectionSpec) -> list[Example]:
         return image_examples(split, rows, [()] * len(rows))

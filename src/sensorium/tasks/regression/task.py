@@ -28,6 +28,7 @@ from sensorium.tasks.regression.report import write_regression_report
 from sensorium.tasks.text_inputs import UnreadableText
 from sensorium.tasks.text_sources import READING, text_reading
 from sensorium.tasks.token_facts import token_facts
+from sensorium.tasks.worst_rows import ranked_rows, read_predictions
 from sensorium.vision.normalise import Normalise
 
 R = TypeVar("R", ImageRegressionSpec, TextRegressionSpec)
@@ -68,6 +69,13 @@ class Regression(Task[R]):
             predictions_format=predictions_format,
             **self.worst_examples(split),
         )
+
+    def worst_rows(self, folder: Path, count: int) -> list[int]:
+        """Examples with the largest error of a target, in units of its mean absolute error."""
+        records = read_predictions(folder)
+        columns = [name for name in records[0] if name == "error" or name.startswith("error_")] if records else []
+        scale = {name: sum(abs(float(one[name])) for one in records) or 1.0 for name in columns}
+        return ranked_rows(records, lambda one: max(abs(float(one[name])) / scale[name] for name in columns), count)
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
         """What the report shows of the largest errors: `read_images` or `texts` of `write_regression_report`."""

@@ -23,6 +23,7 @@ from sensorium.tasks.semantic_segmentation.explain import METHODS, SegmentationE
 from sensorium.tasks.semantic_segmentation.predict import SegmentationPredictor
 from sensorium.tasks.semantic_segmentation.report import write_segmentation_report
 from sensorium.tasks.semantic_segmentation.writer import MaskFiles
+from sensorium.tasks.worst_rows import ranked_rows, read_predictions
 from sensorium.vision.normalise import Normalise
 
 LOOKED_AT = 200  # masks of a split that are read to count classes before training
@@ -119,6 +120,10 @@ class SemanticSegmentation(Task[SemanticSegmentationSpec]):
 
     def explainer(self, model: LoadedModel, options: ExplainOptions) -> SegmentationExplainer:
         return SegmentationExplainer(model, options)
+
+    def worst_rows(self, folder: Path, count: int) -> list[int]:
+        """Images with the lowest mean IoU."""
+        return ranked_rows(read_predictions(folder), lambda record: -float(record["miou"] or 1), count)
 
     def examples(self, split: Any, rows: Sequence[int], spec: SemanticSegmentationSpec) -> list[Example]:
         return image_examples(split, rows, [()] * len(rows))
