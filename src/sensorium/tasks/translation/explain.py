@@ -24,7 +24,7 @@ from sensorium.tasks.translation.evaluate import Translator
 from sensorium.text.spans import Span, word_spans
 from sensorium.text.tokenizer import BOS, EOS, Tokenizer
 
-METHODS = ("integrated_gradients", "occlusion", "gradient_shap")
+METHODS = ("occlusion", "integrated_gradients", "gradient_shap")
 
 
 @dataclass(frozen=True, kw_only=True)
