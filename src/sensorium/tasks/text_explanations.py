@@ -208,21 +208,25 @@ class TextsExplainer(AttributionExplainer):
 
 
 def text_explanation(prepared: Prepared, method: str, maps: tuple[TargetMap, ...]) -> TextExplanation:
-    """Maps (T, 1) of a text as (T,)."""
+    """Maps (T, 1) of a text as (T,). The fall of a word that was hidden whole is shared by its tokens."""
+    shares = np.ones((len(maps[0].attribution) if maps else 0, 1), np.float32)
+    if method == "occlusion":
+        for span in prepared.shown or ():
+            shares[span.start : span.end] = 1 / (span.end - span.start)
     return TextExplanation(
         input=prepared.name,
         method=method,
-        targets=tuple(_flat(one) for one in maps),
+        targets=tuple(_flat(one, shares) for one in maps),
         error=prepared.error,
         words=prepared.shown or (),
     )
 
 
-def _flat(one: TargetMap) -> TargetMap:
+def _flat(one: TargetMap, shares: np.ndarray) -> TargetMap:
     return TargetMap(
         target=one.target,
         score=one.score,
-        attribution=one.attribution[:, 0],
+        attribution=(one.attribution * shares)[:, 0],
         faithfulness=one.faithfulness,
         details=one.details,
     )
