@@ -19,7 +19,7 @@ ROWS = (
         *("output", "distributed", "run_config", "run_folder", "suffixes", "parent"),
     ),
     ("vision", "text", "audio", "nn", "losses", "optim", "synthetic"),
-    ("models", "data", "metrics", "decoding"),
+    ("models", "data", "metrics", "decoding", "attribution"),
     ("tasks",),
     ("build", "targets", "initial", "runs", "checkpoint", "bounded"),
     ("training", "evaluation", "history_plot"),
@@ -60,6 +60,7 @@ OPTIONAL_EXTRAS = {
     ("sensorium/tasks/audio_inputs.py", "sounddevice"),
     ("sensorium/metrics/calibration.py", "scipy.optimize"),  # half a second, and only a training's end needs it
     ("sensorium/metrics/conformal.py", "scipy.special"),
+    ("sensorium/attribution/methods.py", "captum.attr"),
     ("sensorium/metrics/uncertainty.py", "scipy.stats"),  # always there; a second of CPU that only compare= needs
 }
 # Import by name: the Python API, the map of verbs, what measures a model, the table of tasks, torchmetrics.

@@ -10,12 +10,12 @@ import importlib
 TYPE_CHECKING = False
 
 __version__ = "0.1.0"
-__all__ = ["Evaluation", "Model", "Prediction", "RequestError", "Run", "RunError", "load", "train"]
+__all__ = ["Evaluation", "Explanation", "Model", "Prediction", "RequestError", "Run", "RunError", "load", "train"]
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from sensorium.api import Evaluation, Model, Prediction, RequestError, Run, RunError, load, train
+    from sensorium.api import Evaluation, Explanation, Model, Prediction, RequestError, Run, RunError, load, train
 
 
 def __getattr__(name: str) -> "Any":

@@ -4,13 +4,14 @@ model = sensorium.load("runs/digits_small_cnn/.../checkpoints/best.ckpt")
 for prediction in model.predict(["a.png", "b.png"]):
     print(prediction.to_dict())
 model.evaluate(dataset_root="other_images").metrics["accuracy"]
+model.explain("a.png").save("why.png")
 run = sensorium.train("experiment=digits_cnn", "optimizer.lr=0.01")
 """
 
 import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from io import IOBase
 from numbers import Integral
 from os import PathLike
@@ -25,12 +26,14 @@ from sensorium.cli import train as train_verb
 from sensorium.cli.eval_data import evaluation_data, settings_for
 from sensorium.cli.predict import checkpoint_path
 from sensorium.cli.unknown_key import dotted
-from sensorium.errors import RequestError, RunError
+from sensorium.errors import RequestError, RunError, unknown
 from sensorium.files import exists, is_folder, user_path
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation, Prediction, PredictOptions
+from sensorium.tasks.explanation import RANDOM_MAPS, ExplainOptions, Explanation
 
 Errors = Literal["return", "raise"]
+EXPLAIN_KEYS = tuple(one.name for one in fields(ExplainOptions) if one.name != "target")
 
 
 class Model:
@@ -110,6 +113,59 @@ class Model:
         self._task.check_options(options, self.spec)
         predictor = self._task.predictor(self._model, options)
         return _checked(predictor.predict(map(_read, self._several(inputs))), errors)
+
+    def explain(
+        self,
+        raw: Any,
+        *,
+        method: str = "auto",
+        target: str | Sequence[str] | None = None,
+        top_k: int | None = None,
+        pixel: Sequence[int] | None = None,
+        threshold: float | None = None,
+        steps: int = 50,
+        batch_size: int = 64,
+        random_maps: int = RANDOM_MAPS,
+        seed: int = 0,
+    ) -> Explanation:
+        """Why the model predicts what it does for one raw input, as `predict` takes it; `save("why.png")` draws it.
+
+        The options are those of `sensorium explain`. target: one, or several. Raises RequestError for an input that
+        cannot be read.
+        """
+        given: dict[str, Any] = {
+            "method": method,
+            "top_k": top_k,
+            "pixel": pixel,
+            "threshold": threshold,
+            "steps": steps,
+            "batch_size": batch_size,
+            "random_maps": random_maps,
+            "seed": seed,
+        }
+        (found,) = self.explanations([raw], target=target, **given)
+        if found.error is not None:
+            raise RequestError(found.error)
+        return found
+
+    def explanations(
+        self, inputs: Any, *, target: str | Sequence[str] | None = None, **options: Any
+    ) -> Iterator[Explanation]:
+        """The same of several inputs, in their order; an unreadable one has an `error`. method=auto chooses by the
+        first of them.
+
+        options: those of `explain`.
+        """
+        if strange := [name for name in options if name not in EXPLAIN_KEYS]:
+            raise unknown("option of explain", strange[0], ("target", *EXPLAIN_KEYS))
+        schema.check("explain", options)
+        pixel = options.get("pixel")
+        chosen = ExplainOptions(
+            target=(target,) if isinstance(target, str) else None if target is None else tuple(target),
+            **options | {"pixel": None if pixel is None else tuple(pixel)},
+        )
+        self._task.check_explain_options(chosen, self.spec)
+        return self._task.explainer(self._model, chosen).explain(map(_read, self._several(inputs)))
 
     def _several(self, inputs: Any) -> Iterable[Any]:
         """One raw input as a list of it; a batch, and a path that stands for several files, as what is in it."""
@@ -248,4 +304,4 @@ def _dataset_overrides(**given: str | Path | None) -> Sequence[str]:
     return [f"dataset.{key}={json.dumps(str(value))}" for key, value in given.items() if value is not None]
 
 
-__all__ = ["Evaluation", "Model", "Prediction", "RequestError", "Run", "RunError", "load", "train"]
+__all__ = ["Evaluation", "Explanation", "Model", "Prediction", "RequestError", "Run", "RunError", "load", "train"]

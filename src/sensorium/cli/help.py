@@ -13,6 +13,7 @@ SUMMARIES = {
     "train": "train a model, evaluate it on the test split, write a run folder",
     "eval": "evaluate a checkpoint on its own test split or on other data",
     "predict": "classify, detect, segment, translate, transcribe or generate with a checkpoint",
+    "explain": "show where a prediction comes from, and whether to believe the explanation",
     "list": "datasets, models, experiments, optimizers and every other choice",
 }
 
@@ -44,6 +45,12 @@ EXAMPLES = {
         "sensorium list models task=translation",
         "sensorium list runs",
         "sensorium list model=resnet18",
+    ),
+    "explain": (
+        "sensorium explain ckpt=best.ckpt input=cat.jpg output=why.png",
+        "sensorium explain ckpt=best.ckpt input=photos target=cat,dog folder=why",
+        "sensorium explain ckpt=best.ckpt row=12 split=test method=occlusion",
+        "sensorium explain ckpt=best.ckpt worst=10 folder=why_wrong",
     ),
 }
 
@@ -79,6 +86,9 @@ COMMON = {
         "trust",
     ),
     "list": ("what", "task", "model", "format", "output"),
+    "explain": (
+        *("ckpt", "input", "text", "row", "worst", "method", "target", "top_k", "folder", "format", "output", "trust"),
+    ),
 }
 _WIDTH = 80
 

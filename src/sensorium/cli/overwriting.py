@@ -47,7 +47,7 @@ def check(config: Mapping[str, Any], *, dataset: Mapping[str, Any] | None) -> No
     for key in FOLDER_KEYS:
         if config.get(key) is not None and exists(_path(config[key])) and not is_folder(_path(config[key])):
             raise RequestError(f"Results cannot be written to {config[key]}, which is a file. Set {key}=OTHER.")
-    if config.get("folder") is not None and dataset is not None:
+    if config.get("folder") is not None and dataset:
         _check_report(str(config["folder"]), list(_data(dataset)))
         evaluation_folder.check(_path(config["folder"]), overwrite=overwrite)
 

@@ -3,6 +3,7 @@
 What is checked here is checked again by the verb itself, on the config that it is going to use.
 """
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from sensorium.files import exists
 from sensorium.run_folder import RunFolder, check_unlocked, is_spawned
 
 WORDS = ("text", "prompt")  # of predict: taken as they are, without Hydra
+EXPLAIN_WORDS = ("text", "target")
+_SEVERAL = ("row", "pixel")  # of explain: 3,12 is the list it means
 _ANSWERED = ("--cfg", "-c", "--info", "--hydra-help")  # by the config alone
 _FROM_START = "resume_from_start"
 _OTHER_CONFIG = ("--config-path", "-cp")
@@ -84,6 +87,8 @@ def own_arguments(verb: str, arguments: list[str]) -> list[str]:
     """A verb's arguments as Hydra is given them: of eval those about the data belong to the checkpoint's config."""
     if verb == "predict":
         return [a for a in arguments if a.partition("=")[0] not in WORDS]
+    if verb == "explain":
+        return [_row_list(a) for a in arguments if a.partition("=")[0] not in EXPLAIN_WORDS]
     if verb == "eval":
         check_choices([a for a in arguments if a.startswith("dataset=")])
         return [_listed(a) for a in arguments if not a.startswith(("dataset=", "dataset."))]
@@ -95,3 +100,9 @@ def _listed(argument: str) -> str:
     key, _, value = argument.partition("=")
     several = key == "ckpt" and "," in value and value[0] not in "['\"" and not exists(Path(value))
     return f"ckpt=[{value}]" if several else argument
+
+
+def _row_list(argument: str) -> str:
+    """row=3,12 and pixel=40,17 as lists."""
+    key, _, value = argument.partition("=")
+    return f"{key}=[{value}]" if key in _SEVERAL and re.fullmatch(r"\d+(,\d+)+", value) else argument

@@ -63,6 +63,15 @@ def _is_range(value: Any) -> bool:
     return numbers and len(value) == 2 and value[0] < value[1]
 
 
+def _are_rows(value: Any) -> bool:
+    several = value if isinstance(value, list | tuple) else [value]
+    return len(several) > 0 and all(is_whole(row) and 0 <= row <= MOST for row in several)
+
+
+def _is_pixel(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 2 and _are_rows(value)
+
+
 def _is_devices(value: Any) -> bool:
     if isinstance(value, list):
         numbers = all(is_whole(item) and 0 <= item <= MOST for item in value)
@@ -248,6 +257,29 @@ RULES: dict[str, dict[str, Rule]] = {
         "accelerator": _ACCELERATOR,
         "batch_size": _ONE_UP,
         "format": one_of("table", "csv", "json", "jsonl", "coco", "srt", "vtt"),
+        "output": or_null(PATH),
+        "overwrite": SWITCH,
+        "trust": SWITCH,
+    },
+    "explain": {
+        "ckpt": PATH,
+        "input": or_null(PATHS),
+        "text": or_null(TEXT),
+        "row": or_null(Rule(_are_rows, "a row from 0, or several as [3,12]")),
+        "worst": or_null(_ONE_UP),
+        "split": one_of("test", "val", "train"),
+        "method": NAME,
+        "target": or_null(TEXT),
+        "top_k": or_null(_ONE_UP),
+        "pixel": or_null(Rule(_is_pixel, "x,y, two whole numbers from 0")),
+        "threshold": or_null(_SHARE),
+        "steps": whole(1, most=10_000),
+        "random_maps": whole(0, most=10_000),
+        "seed": SEED,
+        "accelerator": _ACCELERATOR,
+        "batch_size": _ONE_UP,
+        "folder": or_null(PATH),
+        "format": one_of("table", "json", "jsonl"),
         "output": or_null(PATH),
         "overwrite": SWITCH,
         "trust": SWITCH,

@@ -48,8 +48,8 @@ def range_for(spec: ImageInputSpec, options: PredictOptions) -> PixelRange | Non
     return float(low), float(high)
 
 
-class ImagesPredictor(Predictor):
-    """What predictors of every task share that is given images."""
+class ImageReader:
+    """Reads raw images, and keeps how they use their range of values."""
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
         self._shape: ImageInputSpec = model.spec
@@ -68,7 +68,12 @@ class ImagesPredictor(Predictor):
             yield read
 
     def notes(self) -> list[str]:
+        """How images of more than 8 bits were brought to the model's range, a line each."""
         return self._notes.lines()
+
+
+class ImagesPredictor(ImageReader, Predictor):
+    """What predictors of every task share that is given images."""
 
 
 def stacked(read: list[ReadImage]) -> tuple[Tensor, list[tuple[int, int]]] | None:

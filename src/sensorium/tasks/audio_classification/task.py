@@ -11,12 +11,14 @@ from torch import nn
 from sensorium.audio.features import Features
 from sensorium.errors import RequestError
 from sensorium.specs import AudioClassificationSpec
+from sensorium.tasks.audio_classification.explain import METHODS, AudioClassificationExplainer
 from sensorium.tasks.audio_classification.predict import AudioPredictor
 from sensorium.tasks.audio_classification.stream import THRESHOLD, KeywordSpotter, write_commands
 from sensorium.tasks.audio_inputs import audio_chunks
 from sensorium.tasks.base import LoadedModel, PredictOptions, SplitFacts
 from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.task import ClassificationTask
+from sensorium.tasks.explanation import ExplainOptions
 from sensorium.tasks.raw_inputs import Piped, audio_files
 
 # What learning.strong=auto adds to the run's own augmentation.
@@ -52,6 +54,7 @@ class AudioClassification(ClassificationTask[AudioClassificationSpec]):
 
     name = "audio_classification"
     options = ("top_k", "threshold", *CERTAINTY)
+    explain_methods, explain_options = METHODS, ("target", "top_k")
     length_unit = "frames"
     streams = True
     augmentation, fitting_augmentations = "audio", "spec_augment or none"
@@ -72,6 +75,9 @@ class AudioClassification(ClassificationTask[AudioClassificationSpec]):
         if options.threshold is not None:
             raise RequestError("threshold= applies to continuous audio; add stream=true.")
         return AudioPredictor(model, options)
+
+    def explainer(self, model: LoadedModel, options: ExplainOptions) -> AudioClassificationExplainer:
+        return AudioClassificationExplainer(model, options)
 
     def stream(
         self, model: LoadedModel, options: PredictOptions, source: Any, *, kind: str, output_file: str | None

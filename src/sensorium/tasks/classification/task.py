@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -18,6 +19,7 @@ from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.evaluate import ClassificationEvaluation, Classifier, evaluate
 from sensorium.tasks.classification.report import write_classification_report
 from sensorium.tasks.fit_calibration import calibrate_classes
+from sensorium.tasks.worst_rows import ranked_rows, read_predictions, wrong
 
 C = TypeVar("C", bound=ImageClassificationSpec | TextClassificationSpec | AudioClassificationSpec)
 
@@ -78,6 +80,9 @@ class ClassificationTask(Task[C]):
     def worst_examples(self, split: Any) -> dict[str, Any]:
         """What the report shows of the worst errors: `read_images` or `texts` of `write_classification_report`."""
         return {}
+
+    def worst_rows(self, folder: Path, count: int) -> list[int]:
+        return ranked_rows(read_predictions(folder), partial(wrong, score="confidence"), count)
 
     def relabeled(self, split: Any, found: C, trained: C) -> Any:
         if found.class_names == trained.class_names:

@@ -1,6 +1,6 @@
 """Image classification: one class for each image."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,10 @@ from sensorium.specs import ImageClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.task import ClassificationTask
+from sensorium.tasks.explanation import Example, ExplainOptions
+from sensorium.tasks.image_classification.explain import ImageClassificationExplainer
 from sensorium.tasks.image_classification.predict import ImagePredictor
+from sensorium.tasks.image_explanations import METHODS, image_examples
 from sensorium.tasks.raw_inputs import image_files
 from sensorium.vision.normalise import Normalise
 
@@ -31,6 +34,7 @@ class ImageClassification(ClassificationTask[ImageClassificationSpec]):
 
     name = "image_classification"
     options = ("top_k", "pixel_range", *CERTAINTY)
+    explain_methods, explain_options = METHODS, ("target", "top_k")
     augmentation, fitting_augmentations = "images", "crop or none"
     strong_view = STRONG_VIEW
     self_supervised = True
@@ -53,3 +57,10 @@ class ImageClassification(ClassificationTask[ImageClassificationSpec]):
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> ImagePredictor:
         return ImagePredictor(model, options)
+
+    def explainer(self, model: LoadedModel, options: ExplainOptions) -> ImageClassificationExplainer:
+        return ImageClassificationExplainer(model, options)
+
+    def examples(self, split: Any, rows: Sequence[int], spec: ImageClassificationSpec) -> list[Example]:
+        right = [(spec.class_names[split.labels[row]],) for row in rows]
+        return image_examples(split, rows, right)

@@ -1,6 +1,6 @@
 """The files an evaluation of a tagger leaves: tables and plots."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -145,6 +145,17 @@ def _prediction_rows(
         index, name, tags, predicted, correct, probabilities = record.values()
         cells = [SEPARATOR.join(some) for some in (tags, predicted)]  # type: ignore[arg-type]
         yield (index, name, *cells, correct, *probabilities.values())  # type: ignore[attr-defined]
+
+
+def surest_mistake(record: Mapping[str, str]) -> float | None:
+    """Of a row of predictions.csv: 1 - the probability of the truth of the tag it is most wrong about; None where all
+    are right.
+    """
+    if record["correct"] == "true":
+        return None
+    tags = record["tags"].split(SEPARATOR)
+    values = {key.removeprefix("probability_"): float(value) for key, value in record.items() if "probability_" in key}
+    return max(abs(value - (name in tags)) for name, value in values.items())
 
 
 def _rounded(probabilities: np.ndarray) -> list[float]:

@@ -1,6 +1,6 @@
 """Image tagging: any number of tags for each image (multi-label classification)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,15 @@ from sensorium.specs import ImageTaggingSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.classification.task import class_numbers
+from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.fit_calibration import calibrate_scores
+from sensorium.tasks.image_explanations import METHODS, image_examples
 from sensorium.tasks.image_tagging.evaluate import Tagger, TaggingEvaluation, evaluate
+from sensorium.tasks.image_tagging.explain import ImageTaggingExplainer
 from sensorium.tasks.image_tagging.predict import TagPredictor
-from sensorium.tasks.image_tagging.report import write_tagging_report
+from sensorium.tasks.image_tagging.report import surest_mistake, write_tagging_report
 from sensorium.tasks.raw_inputs import image_files
+from sensorium.tasks.worst_rows import ranked_rows, read_predictions
 from sensorium.vision.normalise import Normalise
 
 
@@ -31,6 +35,7 @@ class ImageTagging(Task[ImageTaggingSpec]):
     smooths_labels = True
     calibrates = True
     options = ("threshold", "pixel_range")
+    explain_methods, explain_options = METHODS, ("target", "top_k", "threshold")
     augmentation, fitting_augmentations = "images", "crop or none"
     uses_memory_format = True
 
@@ -95,3 +100,19 @@ class ImageTagging(Task[ImageTaggingSpec]):
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> TagPredictor:
         return TagPredictor(model, options)
+
+    def explainer(self, model: LoadedModel, options: ExplainOptions) -> ImageTaggingExplainer:
+        return ImageTaggingExplainer(model, options)
+
+    def worst_rows(self, folder: Path, count: int) -> list[int]:
+        return ranked_rows(read_predictions(folder), surest_mistake, count)
+
+    def examples(self, split: Any, rows: Sequence[int], spec: ImageTaggingSpec) -> list[Example]:
+        return image_examples(
+            split,
+            rows,
+            [
+                tuple(name for name, has in zip(spec.class_names, split.targets[row], strict=True) if has)
+                for row in rows
+            ],
+        )

@@ -17,7 +17,9 @@ from sensorium.decoding.sampling import sample
 from sensorium.randomness import fold
 from sensorium.specs import LanguageModelingSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
+from sensorium.tasks.explanation import ExplainOptions
 from sensorium.tasks.language_modeling.evaluate import LanguageEvaluation, LanguageEvaluator, evaluate
+from sensorium.tasks.language_modeling.explain import METHODS, LanguageModelExplainer
 from sensorium.tasks.language_modeling.predict import Continuation, TextGenerator
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.writers import Writer
@@ -35,6 +37,7 @@ class LanguageModeling(Task[LanguageModelingSpec]):
     name = "language_modeling"
     headline = Metric("perplexity", higher_is_better=False)
     input_keys = ("prompt",)
+    explain_methods, explain_options = METHODS, ("target", "top_k")
     formats = ("table", "json", "jsonl")
     options = ("length", "temperature", "top_k", "top_p", "seed")
     example = "token"
@@ -98,6 +101,9 @@ class LanguageModeling(Task[LanguageModelingSpec]):
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> TextGenerator:
         return TextGenerator(model, options)
+
+    def explainer(self, model: LoadedModel, options: ExplainOptions) -> LanguageModelExplainer:
+        return LanguageModelExplainer(model, options)
 
     def writer(self, kind: str, *, output_file: str | None, inputs: Any, model: LoadedModel) -> Writer:
         if kind == "table":

@@ -1,7 +1,8 @@
 """Object detection: bounding boxes with a class each."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,18 @@ from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.classification.task import class_numbers
+from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.fit_calibration import calibrate_scores
+from sensorium.tasks.image_explanations import image_examples
 from sensorium.tasks.image_inputs import range_for
 from sensorium.tasks.image_writer import ImageWriter
 from sensorium.tasks.object_detection.evaluate import DetectionEvaluation, DetectionInference, evaluate, right_boxes
+from sensorium.tasks.object_detection.explain import METHODS, DetectionExplainer
 from sensorium.tasks.object_detection.predict import DetectionPredictor
 from sensorium.tasks.object_detection.report import write_detection_report
 from sensorium.tasks.object_detection.writer import CocoWriter, Overlays
 from sensorium.tasks.raw_inputs import image_files
+from sensorium.tasks.worst_rows import ranked_rows, read_predictions, wrong
 from sensorium.tasks.writers import FORMATS, Writer
 from sensorium.vision.normalise import Normalise
 
@@ -38,6 +43,7 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
     calibrates = True
     options = ("threshold", "overlay", "pixel_range")
     formats = (*FORMATS, "coco")
+    explain_methods, explain_options = METHODS, ("target", "top_k", "threshold")
     augmentation, fitting_augmentations = "images with boxes or masks", "scene or none"
     uses_memory_format = True
 
@@ -107,3 +113,13 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
             return None
         folder = ImageWriter("overlay", user_path(options.overlay), inputs)
         return Overlays(folder, model.spec.class_names, pixel_range=range_for(model.spec, options))
+
+    def explainer(self, model: LoadedModel, options: ExplainOptions) -> DetectionExplainer:
+        return DetectionExplainer(model, options)
+
+    def worst_rows(self, folder: Path, count: int) -> list[int]:
+        """Images with the surest wrong boxes."""
+        return ranked_rows(read_predictions(folder), partial(wrong, score="score"), count)
+
+    def examples(self, split: Any, rows: Sequence[int], spec: ObjectDetectionSpec) -> list[Example]:
+        return image_examples(split, rows, [()] * len(rows))

@@ -1,6 +1,6 @@
 """Regression: one or several numbers for each image or text."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,17 +15,22 @@ from sensorium.data.text.labeled import cut_note
 from sensorium.errors import RequestError, listing
 from sensorium.metrics.regression import summary
 from sensorium.specs import ImageRegressionSpec, RegressionSpec, TextRegressionSpec
+from sensorium.tasks import text_explanations
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, PredictOptions, SplitFacts, Task
 from sensorium.tasks.calibration import Calibration
+from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.fit_calibration import calibrate_intervals
+from sensorium.tasks.image_explanations import METHODS, image_examples
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import image_files, texts
 from sensorium.tasks.regression.evaluate import HEADLINE, RegressionEvaluation, Regressor, evaluate
+from sensorium.tasks.regression.explain import ImageRegressionExplainer, TextRegressionExplainer
 from sensorium.tasks.regression.predict import ImageRegressionPredictor, TextRegressionPredictor
 from sensorium.tasks.regression.report import write_regression_report
 from sensorium.tasks.text_inputs import UnreadableText
 from sensorium.tasks.text_sources import READING, text_reading
 from sensorium.tasks.token_facts import token_facts
+from sensorium.tasks.worst_rows import ranked_rows, read_predictions
 from sensorium.vision.normalise import Normalise
 
 R = TypeVar("R", ImageRegressionSpec, TextRegressionSpec)
@@ -71,6 +76,13 @@ class Regression(Task[R]):
     def calibration(self, evaluation: RegressionEvaluation) -> Calibration:
         return calibrate_intervals(evaluation.predictions - evaluation.targets)
 
+    def worst_rows(self, folder: Path, count: int) -> list[int]:
+        """Examples with the largest error of a target, in units of its mean absolute error."""
+        records = read_predictions(folder)
+        columns = [name for name in records[0] if name == "error" or name.startswith("error_")] if records else []
+        scale = {name: sum(abs(float(one[name])) for one in records) or 1.0 for name in columns}
+        return ranked_rows(records, lambda one: max(abs(float(one[name])) / scale[name] for name in columns), count)
+
     def worst_examples(self, split: Any) -> dict[str, Any]:
         """What the report shows of the largest errors: `read_images` or `texts` of `write_regression_report`."""
         return {}
@@ -92,6 +104,7 @@ class ImageRegression(Regression[ImageRegressionSpec]):
     """Images (B, C, H, W) -> standardized predictions (B, K)."""
 
     options = ("pixel_range", "coverage")
+    explain_methods, explain_options = METHODS, ("target", "top_k")
     augmentation, fitting_augmentations = "images", "colour or none"
     uses_memory_format = True
 
@@ -109,12 +122,19 @@ class ImageRegression(Regression[ImageRegressionSpec]):
     def predictor(self, model: LoadedModel, options: PredictOptions) -> ImageRegressionPredictor:
         return ImageRegressionPredictor(model, options)
 
+    def explainer(self, model: LoadedModel, options: ExplainOptions) -> ImageRegressionExplainer:
+        return ImageRegressionExplainer(model, options)
+
+    def examples(self, split: Any, rows: Sequence[int], spec: ImageRegressionSpec) -> list[Example]:
+        return image_examples(split, rows, [()] * len(rows))
+
 
 class TextRegression(Regression[TextRegressionSpec]):
     """Tokens (B, T) and lengths (B,) -> standardized predictions (B, K)."""
 
     input_keys = ("input", "text")
     options = (*READING, "coverage")
+    explain_methods, explain_options = text_explanations.METHODS, ("target", "top_k")
     example_input = 'text="..."'
     augmentation, fitting_augmentations = "texts", "tokens or none"
     bf16_always = True
@@ -138,3 +158,9 @@ class TextRegression(Regression[TextRegressionSpec]):
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> TextRegressionPredictor:
         return TextRegressionPredictor(model, options)
+
+    def explainer(self, model: LoadedModel, options: ExplainOptions) -> TextRegressionExplainer:
+        return TextRegressionExplainer(model, options)
+
+    def examples(self, split: Any, rows: Sequence[int], spec: TextRegressionSpec) -> list[Example]:
+        return text_explanations.text_examples(split, rows, [()] * len(rows))

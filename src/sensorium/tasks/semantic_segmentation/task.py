@@ -1,6 +1,6 @@
 """Semantic segmentation: a class for every pixel."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,16 @@ from sensorium.errors import RequestError, listing
 from sensorium.models import protocols
 from sensorium.specs import SemanticSegmentationSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
+from sensorium.tasks.explanation import Example, ExplainOptions
+from sensorium.tasks.image_explanations import image_examples
 from sensorium.tasks.image_inputs import range_for
 from sensorium.tasks.raw_inputs import image_files
 from sensorium.tasks.semantic_segmentation.evaluate import SegmentationEvaluation, SegmentationInference, evaluate
+from sensorium.tasks.semantic_segmentation.explain import METHODS, SegmentationExplainer
 from sensorium.tasks.semantic_segmentation.predict import SegmentationPredictor
 from sensorium.tasks.semantic_segmentation.report import write_segmentation_report
 from sensorium.tasks.semantic_segmentation.writer import MaskFiles
+from sensorium.tasks.worst_rows import ranked_rows, read_predictions
 from sensorium.vision.normalise import Normalise
 
 LOOKED_AT = 200  # masks of a split that are read to count classes before training
@@ -33,6 +37,7 @@ class SemanticSegmentation(Task[SemanticSegmentationSpec]):
     headline = Metric("miou")
     smooths_labels = True
     options = ("masks", "overlay", "top_k", "pixel_range")
+    explain_methods, explain_options = METHODS, ("target", "top_k", "pixel")
     augmentation, fitting_augmentations = "images with boxes or masks", "scene or none"
     uses_memory_format = True
 
@@ -112,3 +117,13 @@ class SemanticSegmentation(Task[SemanticSegmentationSpec]):
             return None
         shown = range_for(model.spec, options)
         return MaskFiles(given, inputs=inputs, palette=model.spec.palette, pixel_range=shown)
+
+    def explainer(self, model: LoadedModel, options: ExplainOptions) -> SegmentationExplainer:
+        return SegmentationExplainer(model, options)
+
+    def worst_rows(self, folder: Path, count: int) -> list[int]:
+        """Images with the lowest mean IoU."""
+        return ranked_rows(read_predictions(folder), lambda record: -float(record["miou"] or 1), count)
+
+    def examples(self, split: Any, rows: Sequence[int], spec: SemanticSegmentationSpec) -> list[Example]:
+        return image_examples(split, rows, [()] * len(rows))

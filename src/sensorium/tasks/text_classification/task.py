@@ -1,6 +1,6 @@
 """Text classification: one class for each text."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +12,12 @@ from sensorium.specs import TextClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions, SplitFacts
 from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.task import ClassificationTask
+from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import texts
+from sensorium.tasks.text_classification.explain import TextClassificationExplainer
 from sensorium.tasks.text_classification.predict import TextPredictor
+from sensorium.tasks.text_explanations import METHODS, text_examples
 from sensorium.tasks.text_inputs import UnreadableText
 from sensorium.tasks.text_sources import READING, text_reading
 from sensorium.tasks.token_facts import token_facts
@@ -36,6 +39,7 @@ class TextClassification(ClassificationTask[TextClassificationSpec]):
     name = "text_classification"
     input_keys = ("input", "text")
     options = ("top_k", *READING, *CERTAINTY)
+    explain_methods, explain_options = METHODS, ("target", "top_k")
     example_input = 'text="..."'
     augmentation, fitting_augmentations = "texts", "tokens or none"
     strong_view = STRONG_VIEW
@@ -60,3 +64,9 @@ class TextClassification(ClassificationTask[TextClassificationSpec]):
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> TextPredictor:
         return TextPredictor(model, options)
+
+    def explainer(self, model: LoadedModel, options: ExplainOptions) -> TextClassificationExplainer:
+        return TextClassificationExplainer(model, options)
+
+    def examples(self, split: Any, rows: Sequence[int], spec: TextClassificationSpec) -> list[Example]:
+        return text_examples(split, rows, [(spec.class_names[split.labels[row]],) for row in rows])

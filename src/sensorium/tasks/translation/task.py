@@ -16,6 +16,7 @@ from sensorium.metrics.translation import bleu, sacrebleu_package
 from sensorium.specs import TranslationSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.decoding_settings import BeamSettings, settings_from
+from sensorium.tasks.explanation import ExplainOptions
 from sensorium.tasks.plots import plot_attention, undrawn_notes
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import texts
@@ -23,6 +24,7 @@ from sensorium.tasks.text_inputs import UnreadableText
 from sensorium.tasks.text_sources import READING, text_reading
 from sensorium.tasks.token_facts import token_facts
 from sensorium.tasks.translation.evaluate import TranslationEvaluation, Translator, evaluate
+from sensorium.tasks.translation.explain import METHODS, TranslationExplainer
 from sensorium.tasks.translation.predict import TranslationPrediction, TranslationPredictor
 from sensorium.tasks.translation.report import one_line, write_translations
 from sensorium.tasks.writers import LineWriter, Writer
@@ -36,6 +38,7 @@ class Translation(Task[TranslationSpec]):
     smooths_labels = True
     input_keys = ("input", "text")
     options = ("attention", *READING)
+    explain_methods = METHODS
     example_input = "input=-"
     bf16_always = True
 
@@ -97,6 +100,9 @@ class Translation(Task[TranslationSpec]):
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> TranslationPredictor:
         return TranslationPredictor(model, options)
+
+    def explainer(self, model: LoadedModel, options: ExplainOptions) -> TranslationExplainer:
+        return TranslationExplainer(model, options)
 
     def writer(self, kind: str, *, output_file: str | None, inputs: Any, model: LoadedModel) -> Writer:
         if kind == "table":  # a line out for each line in
