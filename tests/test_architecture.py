@@ -17,13 +17,14 @@ ROWS = (
     (
         *("errors", "annotations", "batches", "specs", "randomness", "files", "startup", "signals", "import_path"),
         *("output", "distributed", "run_config", "run_folder", "suffixes", "parent"),
+        "report_sections",
     ),
     ("vision", "text", "audio", "nn", "losses", "optim", "synthetic"),
     ("models", "data", "metrics", "decoding"),
     ("tasks",),
     ("build", "targets", "initial", "runs", "checkpoint", "bounded"),
     ("training", "evaluation", "history_plot"),
-    ("explain", "export", "serve"),
+    ("explain", "export", "serve", "report"),
     ("cli", "api"),
     ("__main__",),
 )

@@ -11,10 +11,12 @@ from sensorium.batches import IGNORED
 from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, listing
+from sensorium.report_sections import ExampleScores, Section
 from sensorium.specs import AudioClassificationSpec, ImageClassificationSpec, TextClassificationSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, SplitFacts, Task
 from sensorium.tasks.classification.evaluate import ClassificationEvaluation, Classifier, evaluate
 from sensorium.tasks.classification.report import write_classification_report
+from sensorium.tasks.classification.sections import classification_sections
 
 C = TypeVar("C", bound=ImageClassificationSpec | TextClassificationSpec | AudioClassificationSpec)
 
@@ -67,6 +69,22 @@ class ClassificationTask(Task[C]):
             predictions_format=predictions_format,
             **self.worst_examples(split),
         )
+
+    def report_sections(self, evaluation: ClassificationEvaluation, *, split: Any, spec: C) -> list[Section]:
+        return classification_sections(
+            evaluation,
+            class_names=spec.class_names,
+            names=split.names,
+            looks=lambda rows: self.looks(split, rows, spec),
+        )
+
+    def example_scores(self, evaluation: ClassificationEvaluation, split: Any) -> ExampleScores:
+        right = evaluation.probabilities.argmax(1) == evaluation.labels
+        return ExampleScores(name="accuracy", values=right.double().tolist(), of=split.names)
+
+    def labels_of(self, batch: Any, spec: C) -> list[str]:
+        """The class names of a batch."""
+        return ["" if label == IGNORED else spec.class_names[label] for label in batch.labels.tolist()]
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
         """What the report shows of the worst errors: `read_images` or `texts` of `write_classification_report`."""
