@@ -114,7 +114,9 @@ _KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Table, 
 
 @dataclass(frozen=True, kw_only=True)
 class ExampleScores:
-    """A number for each example, by which two models are compared on the same ones. of: the examples' names."""
+    """A number for each example, by which two models are compared on the same ones. of: the examples' names; a run
+    keeps one digest of them all.
+    """
 
     name: str
     values: Sequence[float]

@@ -13,6 +13,7 @@ SUMMARIES = {
     "train": "train a model, evaluate it on the test split, write a run folder",
     "eval": "evaluate a checkpoint on its own test split or on other data",
     "predict": "classify, detect, segment, translate, transcribe or generate with a checkpoint",
+    "report": "write report.html for a run, or one page that compares several runs",
     "list": "datasets, models, experiments, optimizers and every other choice",
 }
 
@@ -37,6 +38,10 @@ EXAMPLES = {
         "sensorium predict ckpt=best.ckpt input=- < english.txt > german.txt",
         "sensorium predict ckpt=best.ckpt prompt='ROMEO:' length=300 temperature=0.8 seed=1",
         "find photos -name '*.jpg' | sensorium predict ckpt=best.ckpt input=- format=jsonl",
+    ),
+    "report": (
+        "sensorium report runs/digits_small_cnn/2026-01-31_12-00-00_ab12",
+        "sensorium report runs/digits_small_cnn/* output=seeds.html",
     ),
     "list": ("sensorium list", "sensorium list datasets", "sensorium list runs", "sensorium list model=resnet18"),
 }
@@ -72,6 +77,7 @@ COMMON = {
         "output",
         "trust",
     ),
+    "report": ("runs", "output", "overwrite"),
     "list": ("what", "model", "format", "output"),
 }
 _WIDTH = 80
@@ -107,7 +113,7 @@ def verb(name: str, arguments: Iterable[str] = ()) -> str:
     """
     arguments = list(arguments)
     body, chosen = _primary(name)
-    usage = "[PATH] [key=value ...]" if name == "train" else "[key=value ...]"
+    usage = {"train": "[PATH] [key=value ...]", "report": "RUN [RUN ...] [key=value ...]"}.get(name, "[key=value ...]")
     lines = [f"sensorium {name}: {SUMMARIES[name]}", "", f"usage: sensorium {name} {usage}", ""]
     if chosen:
         groups = "  ".join(f"{group}={default}" for group, default in chosen.items())

@@ -18,10 +18,11 @@ VERBS = {
     "train": "sensorium.cli.train",
     "eval": "sensorium.cli.eval",
     "predict": "sensorium.cli.predict",
+    "report": "sensorium.cli.report",
     "list": "sensorium.cli.list",
 }
 _LONGEST = 3000  # characters of a line of a message
-LIGHT = ("list",)  # verbs that import no torch before they have checked their request
+LIGHT = ("list", "report")  # verbs that import no torch before they have checked their request
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """Where things of a chart are: from numbers to places in an SVG of fixed size, which the templates write."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ def _whole(points: Sequence[Sequence[float]]) -> bool:
 
 def _bar(x: float, y: float, places: Sequence[tuple[float, float]], zero: float) -> tuple[float, float]:
     """Width and height of a bar; as wide as the closest two are apart."""
-    steps = [b[0] - a[0] for a, b in zip(places, places[1:], strict=False) if b[0] > a[0]]
+    steps = [b[0] - a[0] for a, b in itertools.pairwise(places) if b[0] > a[0]]
     return max(2.0, min(steps, default=24.0) - 2), max(0.5, round(zero - y, 1))
 
 

@@ -1,6 +1,5 @@
 """Several runs side by side: what differs, pairs on the same test examples, seeds pooled. Imports no torch."""
 
-import hashlib
 import itertools
 import math
 import statistics
@@ -108,7 +107,7 @@ def pairs(runs: Sequence[RunFacts], names: Sequence[str]) -> list[Pair]:
     found = []
     for (a, left), (b, right) in itertools.combinations(zip(names, runs, strict=True), 2):
         one, other = (run.stored.scores if run.stored is not None else None for run in (left, right))
-        if one is None or other is None or one.name != other.name or _digest(one.of) != _digest(other.of):
+        if one is None or other is None or one.name != other.name or list(one.of) != list(other.of):
             continue
         x, y = (np.array(scores.values, dtype=np.float64) for scores in (one, other))
         found.append(paired(a, b, x, y, metric=one.name, higher_is_better=one.higher_is_better))
@@ -183,7 +182,3 @@ def curve_charts(runs: Sequence[RunFacts], names: Sequence[str]) -> list[Chart]:
         title = f"validation {name.replace('_', ' ')}"
         found.append(Chart(title=title, series=series, x_label="epoch", y_label=name.replace("_", " ")))
     return found
-
-
-def _digest(names: Sequence[str]) -> bytes:
-    return hashlib.sha256("\0".join(names).encode("utf-8", errors="surrogatepass")).digest()

@@ -1,6 +1,8 @@
 """What a training that ends leaves for its report: report.json, and report.html made from it."""
 
+import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ from torch import nn
 
 from sensorium.data.base import SPLITS, Data
 from sensorium.report import page, store
-from sensorium.report_sections import Example, Gallery
+from sensorium.report_sections import Example, ExampleScores, Gallery
 from sensorium.run_folder import RunFolder
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation, Task
@@ -19,7 +21,7 @@ from sensorium.training.fit import Training
 from sensorium.training.progress import EpochSpeed
 from sensorium.training.verdict import Verdict
 
-SAMPLES = 24  # training examples that are shown
+SAMPLES = 12  # training examples that are shown
 _MOST_CLASSES = 1000  # that are counted in a report
 _MOST_SCORED = 20_000  # test examples whose scores are kept
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -92,11 +94,19 @@ def recorded(
             sections=sections,
             headline=_headline(task, evaluation, verdict),
             higher_is_better=task.headline.higher_is_better,
-            scores=scores if scores is not None and len(scores.values) <= _MOST_SCORED else None,
+            scores=_kept(scores),
             epochs=[list(speed) for speed in speeds],
             notes=notes,
         )
     )
+
+
+def _kept(scores: ExampleScores | None) -> ExampleScores | None:
+    """With one digest of all names; None for more examples than are kept."""
+    if scores is None or len(scores.values) > _MOST_SCORED:
+        return None
+    names = "\0".join(map(str, scores.of)).encode("utf-8", errors="surrogatepass")
+    return replace(scores, of=[hashlib.sha256(names).hexdigest()])
 
 
 def _headline(task: Task[Any], evaluation: Evaluation | None, verdict: Verdict | None) -> dict[str, Any]:

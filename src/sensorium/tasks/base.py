@@ -18,8 +18,8 @@ from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, listing
 from sensorium.output import Record
-from sensorium.report_sections import Example, ExampleScores, Section
 from sensorium.specs import Spec
+from sensorium.tasks.reported import Reported
 from sensorium.tasks.writers import FORMATS, Writer, standard_writer
 
 S = TypeVar("S", bound=Spec)
@@ -184,7 +184,7 @@ class Predictor(ABC):
         return []
 
 
-class Task(ABC, Generic[S]):
+class Task(Reported, ABC, Generic[S]):
     """One kind of problem. Stateless: `registry.get(name)` gives the one instance there is."""
 
     name: ClassVar[str]
@@ -275,26 +275,6 @@ class Task(ABC, Generic[S]):
 
         split_name: train, val, test or all.
         """
-
-    # -- report.html
-
-    def report_sections(self, evaluation: Any, *, split: Any, spec: S) -> list[Section]:
-        """What there is to show of an evaluation beside its metrics: nothing unless the task says so."""
-        return []
-
-    def looks(self, split: Any, rows: np.ndarray, spec: S) -> list[dict[str, Any]]:
-        """Examples as people look at them: for each of the rows (B,) fields of an `Example` (image, audio, passages)."""
-        return [{} for _ in rows]
-
-    def seen_examples(self, seen: tuple[Any, ...], batch: Any, split: Any, spec: S) -> list[Example]:
-        """Training examples as the model was given them, augmented. seen: what it was called with. batch: of `split`."""
-        return []
-
-    def example_scores(self, evaluation: Any, split: Any) -> ExampleScores | None:
-        """A number for each example, by which two runs are compared on the same ones; None where there is none."""
-        return None
-
-    # -- other data
 
     def relabeled(self, split: Any, found: S, trained: S) -> Any:
         """A split of other data with the class numbers of the model. Raises RequestError for unknown classes."""

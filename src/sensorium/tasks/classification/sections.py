@@ -73,10 +73,10 @@ def _per_class(measured: Outcomes, class_names: Sequence[str]) -> Table:
 
 def reliability_chart(measured: Outcomes) -> Chart:
     """Reliability diagram (Guo et al. 2017, figure 1)."""
-    edges, count, correct, confidence = measured.reliability(BINS)
+    edges, count, correct, _ = measured.reliability(BINS)
     filled = count > 0
     centers = ((edges[:-1] + edges[1:]) / 2)[filled]
-    accuracy, mean = (correct[filled] / count[filled]), (confidence[filled] / count[filled])
+    accuracy = correct[filled] / count[filled]
     few = f" Unreliable: only {len(measured.labels)} examples." if len(measured.labels) < FEW else ""
     return Chart(
         title="Calibration",
@@ -86,7 +86,6 @@ def reliability_chart(measured: Outcomes) -> Chart:
         y_range=[0, 1],
         series=[
             Series(name="accuracy", kind="bars", points=np.stack([centers, accuracy], axis=1).tolist()),
-            Series(name="mean confidence", kind="points", points=np.stack([mean, accuracy], axis=1).tolist()),
             Series(name="perfect calibration", kind="dashed", points=[[0, 0], [1, 1]]),
         ],
         note=f"Expected calibration error {measured.expected_calibration_error(BINS):.3f} over {BINS} bins: the mean "
