@@ -33,7 +33,7 @@ from sensorium.specs import (
 from sensorium.training import fit
 from sensorium.training.interrupts import StopRequest
 
-VERBS = ("train", "eval", "predict", "list")
+VERBS = ("train", "eval", "predict", "report", "list")
 GROUPS = sorted(path.name for path in configs.FOLDER.iterdir() if path.is_dir())
 CHOICES = [(group, name) for group in GROUPS for name in configs.options(group)]
 BLOCKS = sorted(path.stem for path in (configs.FOLDER / "dataset").glob("_*.yaml"))  # that datasets include

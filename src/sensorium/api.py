@@ -204,9 +204,7 @@ def report(runs: Any, *, output: str | Path | None = None, overwrite: bool = Fal
     folders = [one.folder if isinstance(one, Run) else one for one in given]
     for one in folders:
         if not isinstance(one, str | Path):
-            raise RequestError(
-                f"{one!r} is no run. Give a run folder, a Run, or a list of those."
-            )
+            raise RequestError(f"{one!r} is no run. Give a run folder, a Run, or a list of those.")
     return report_verb.write(folders, output=output, overwrite=overwrite)
 
 

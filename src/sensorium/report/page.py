@@ -109,7 +109,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(kind=_kind, matrix=_matrix, draw=charts.draw, count=count)
-    environment.filters.update(cell=cell, named=named, percent=lambda value: f"{100 * value:.0f} %")
+    environment.filters.update(cell=cell, named=named, duration=duration, percent=lambda value: f"{100 * value:.0f} %")
     return environment
 
 
