@@ -17,7 +17,7 @@ ROWS = (
     (
         *("errors", "annotations", "batches", "specs", "randomness", "files", "startup", "signals", "import_path"),
         *("output", "distributed", "run_config", "run_folder", "suffixes", "parent"),
-        "report_sections",
+        *("report_sections", "metric_titles"),
     ),
     ("vision", "text", "audio", "nn", "losses", "optim", "synthetic"),
     ("models", "data", "metrics", "decoding"),

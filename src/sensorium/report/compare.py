@@ -11,6 +11,7 @@ import numpy as np
 
 from sensorium.report.curves import metric_names, points_of
 from sensorium.report.read import RunFacts
+from sensorium.report.words import named
 from sensorium.report_sections import Chart, Series
 
 RESAMPLES = 2000
@@ -179,6 +180,6 @@ def curve_charts(runs: Sequence[RunFacts], names: Sequence[str]) -> list[Chart]:
             Series(name=label, points=points_of(run.history, f"val/{name}"))
             for label, run in zip(names, runs, strict=True)
         ]
-        title = f"validation {name.replace('_', ' ')}"
-        found.append(Chart(title=title, series=series, x_label="epoch", y_label=name.replace("_", " ")))
+        title = f"validation {named(name)}"
+        found.append(Chart(title=title, series=series, x_label="epoch", y_label=named(name)))
     return found

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sensorium.report.words import named
 from sensorium.report_sections import Chart, Series
 
 _MOST = 6  # metrics that are drawn
@@ -16,10 +17,10 @@ def history_charts(history: Sequence[Mapping[str, float]], summary: Mapping[str,
         series = [Series(name=label, points=points_of(history, f"{stage}/{name}")) for stage, label in STAGES.items()]
         found.append(
             Chart(
-                title=name.replace("_", " "),
+                title=named(name),
                 series=series,
                 x_label="epoch",
-                y_label=name.replace("_", " "),
+                y_label=named(name),
                 marked=float(best) if best else None,
                 mark=f"best epoch: {best}" if best else "",
             )

@@ -17,6 +17,7 @@ from sensorium.files import write_atomically
 from sensorium.report import charts, compare
 from sensorium.report.curves import history_charts
 from sensorium.report.read import RunFacts, read_run
+from sensorium.report.words import cell, count, duration, named, valued
 from sensorium.report_sections import Gallery, Matrix, Section
 from sensorium.run_folder import RunFolder
 
@@ -24,26 +25,6 @@ NAME = "report.html"
 MOST_CLASSES = 40  # of a confusion matrix that is shown whole
 _CONFUSIONS = 25  # pairs of classes that are shown of a larger one
 SHADES = 10
-# Metrics whose values are shares, which people read as percent.
-_PERCENT = ("accuracy", "balanced_accuracy", "top5_accuracy", "pixel_accuracy", "wer", "cer", "exact")
-TITLES = {
-    "map": "mAP",
-    "map50": "mAP at IoU 0.5",
-    "map75": "mAP at IoU 0.75",
-    "miou": "mean IoU",
-    "r2": "R\N{SUPERSCRIPT TWO}",
-    "bleu": "BLEU",
-    "chrf": "chrF",
-    "wer": "word error rate",
-    "cer": "character error rate",
-    "macro_f1": "macro F1",
-    "micro_f1": "micro F1",
-    "mae": "MAE",
-    "rmse": "RMSE",
-    "lr": "learning rate",
-    "top5_accuracy": "top-5 accuracy",
-    "calibration_error": "calibration error",
-}
 
 
 def write_run(run: RunFolder, path: Path) -> Path:
@@ -122,51 +103,6 @@ def _assets() -> dict[str, Any]:
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
         found |= {name: Markup(text), f"{name}_digest": f"sha256-{digest}"}
     return found
-
-
-# -- words and numbers
-
-
-def cell(value: Any) -> str:
-    """A cell of a table: four digits, thousands separated; a dash for what is undefined."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "\N{EN DASH}"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if not isinstance(value, float):
-        return str(value)
-    if abs(value) >= 1000:
-        return f"{value:,.1f}"
-    return f"{value:.4f}" if value == 0 or 0.001 <= abs(value) <= 1 else f"{value:.4g}"
-
-
-def named(metric: str) -> str:
-    """A metric as people write it: test/macro_f1 -> macro F1."""
-    name = metric.rpartition("/")[2]
-    return TITLES.get(name, name.replace("_", " "))
-
-
-def valued(metric: str, value: float) -> str:
-    """A metric's value; a share in percent."""
-    if math.isfinite(value) and metric.rpartition("/")[2] in _PERCENT:
-        return f"{100 * value:.2f} %"
-    return cell(value)
-
-
-def count(number: int, word: str) -> str:
-    """1 example, 2,000 examples."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """12.3 s, 4 min 5 s, 2 h 3 min."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 # -- parts of a page

@@ -77,7 +77,7 @@ def recorded(
         scores = task.example_scores(evaluation, data.test)
     classes = {name: dict(list(found.classes.items())[:_MOST_CLASSES]) for name, found in facts.items()}
     lengths = {
-        name: [float(value) for value in np.quantile(found.lengths, _QUANTILES)]
+        name: [_plain(value) for value in np.quantile(found.lengths, _QUANTILES)]
         for name, found in facts.items()
         if found.lengths is not None and len(found.lengths)
     }
@@ -99,6 +99,11 @@ def recorded(
             notes=notes,
         )
     )
+
+
+def _plain(value: float) -> float | int:
+    """A whole number as one."""
+    return int(value) if float(value).is_integer() else float(value)
 
 
 def _kept(scores: ExampleScores | None) -> ExampleScores | None:

@@ -10,6 +10,7 @@ document.getElementById("theme").addEventListener("click", () => {
 for (const image of document.querySelectorAll(".example img")) {
   const fit = () => {
     if (Math.max(image.naturalWidth, image.naturalHeight) <= 80) image.classList.add("tiny");
+    if (image.naturalWidth >= 200) image.closest("li").classList.add("large");
     if (image.naturalWidth > 150 && image.naturalWidth > image.naturalHeight * 1.6) image.closest("li").classList.add("wide");
   };
   image.complete ? fit() : image.addEventListener("load", fit);

@@ -52,7 +52,7 @@ def tagging_sections(
             total=len(errors),
             note="Images with the most confident wrong decision about a tag.",
         ),
-        Gallery(title="Predictions", examples=examples, total=len(names), filtered=True),
+        Gallery(title="Predictions", examples=examples, total=len(names), grouped="tag", filtered=True),
     ]
 
 

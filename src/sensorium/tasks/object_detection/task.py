@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from sensorium.batches import IGNORED
-from sensorium.data.base import Data
+from sensorium.data.base import Data, counted
 from sensorium.data.loader import BatchLoader
 from sensorium.files import user_path
 from sensorium.metrics.detection import errors
@@ -90,7 +90,7 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
         return detection_sections(evaluation, split=split, class_names=spec.class_names)
 
     def seen_examples(self, seen: tuple[Any, ...], batch: Any, split: Any, spec: ObjectDetectionSpec) -> list[Example]:
-        counts = [f"{count} boxes" for count in (seen[1].labels != IGNORED).sum(dim=1).tolist()]
+        counts = [counted(count, "box") for count in (seen[1].labels != IGNORED).sum(dim=1).tolist()]
         return seen_images(seen[0], counts, names_of(batch, split), spec)
 
     def example_scores(self, evaluation: DetectionEvaluation, split: Any) -> ExampleScores:

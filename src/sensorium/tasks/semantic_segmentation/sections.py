@@ -29,7 +29,6 @@ def segmentation_sections(
         Example(
             name=str(names[result.row]),
             predicted=f"mean IoU {result.iou:.3f}",
-            score=round(result.iou, 4),
             image=_views(image, mask, result.mask, palette),
         )
         for result, image, mask in zip(found.worst, images, masks, strict=True)

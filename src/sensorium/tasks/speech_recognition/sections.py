@@ -49,7 +49,7 @@ def recognition_sections(
             total=sum(error.count > 0 for error in errors),
             note=note,
         ),
-        Gallery(title="Transcripts", examples=examples, total=len(names), filtered=True, note=note),
+        Gallery(title="Transcripts", examples=examples, total=len(names), grouped="speaker", filtered=True, note=note),
     ]
 
 
