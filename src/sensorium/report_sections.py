@@ -88,7 +88,8 @@ class Example:
 @dataclass(frozen=True, kw_only=True)
 class Gallery:
     """Examples, in an order that the note explains. total: how many there are, of which these are some. score: what the
-    score of an example is called, grouped what its groups are. filtered: whether they can be filtered; else they are just shown.
+    score of an example is called, grouped what its groups are. filtered: whether people can filter them; else they are
+    just shown.
     """
 
     title: str

@@ -7,6 +7,7 @@ from sensorium.metric_titles import TITLES
 
 # Metrics whose values are shares, which people read as percent.
 _PERCENT = ("accuracy", "balanced_accuracy", "top5_accuracy", "pixel_accuracy", "wer", "cer", "exact")
+_POINTS = ("bleu", "chrf")  # from 0 to 100
 _COUNTS = ("substitutions", "insertions", "deletions")  # metrics that are whole numbers
 
 
@@ -35,6 +36,8 @@ def valued(metric: str, value: float) -> str:
     """A metric's value; a share in percent."""
     if math.isfinite(value) and metric.rpartition("/")[2] in _PERCENT:
         return f"{100 * value:.2f} %"
+    if math.isfinite(value) and metric.rpartition("/")[2] in _POINTS:
+        return f"{value:.2f}"
     return cell(int(value) if metric.rpartition("/")[2] in _COUNTS and math.isfinite(value) else value)
 
 
