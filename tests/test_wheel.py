@@ -72,7 +72,13 @@ def test_what_is_inside(wheel):
     yamls = {
         f"sensorium/configs/{path.relative_to(REPOSITORY / 'configs')}" for path in REPOSITORY.glob("configs/**/*.yaml")
     }
-    assert {name for name in names if ".dist-info/" not in name} == source | yamls | {"sensorium/py.typed"}
+    page = {
+        f"sensorium/report/{path.name}"
+        for path in (REPOSITORY / "src" / "sensorium" / "report").iterdir()
+        if path.name.endswith((".html.jinja", ".css", ".js"))
+    }
+    assert len(page) == 6
+    assert {name for name in names if ".dist-info/" not in name} == source | yamls | page | {"sensorium/py.typed"}
     text = ZipFile(wheel).read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
     assert "sensorium = sensorium.cli.main:main" in text
 

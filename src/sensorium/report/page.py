@@ -17,7 +17,7 @@ from sensorium.files import write_atomically
 from sensorium.report import charts, compare
 from sensorium.report.curves import history_charts
 from sensorium.report.read import RunFacts, read_run
-from sensorium.report.words import cell, count, duration, named, valued
+from sensorium.report.words import cell, count, duration, ending, named, valued
 from sensorium.report_sections import Gallery, Matrix, Section
 from sensorium.run_folder import RunFolder
 
@@ -90,7 +90,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(kind=_kind, matrix=_matrix, draw=charts.draw, count=count)
-    environment.filters.update(cell=cell, named=named, duration=duration, percent=lambda value: f"{100 * value:.0f} %")
+    environment.filters.update(
+        cell=cell, named=named, duration=duration, ending=ending, percent=lambda value: f"{100 * value:.0f} %"
+    )
     return environment
 
 

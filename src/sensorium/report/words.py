@@ -8,6 +8,7 @@ from sensorium.metric_titles import TITLES
 # Metrics whose values are shares, which people read as percent.
 _PERCENT = ("accuracy", "balanced_accuracy", "top5_accuracy", "pixel_accuracy", "wer", "cer", "exact")
 _POINTS = ("bleu", "chrf")  # from 0 to 100
+_LONGEST_NAME = 30  # characters of a file's name
 _COUNTS = ("substitutions", "insertions", "deletions")  # metrics that are whole numbers
 
 
@@ -53,3 +54,8 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def ending(name: str) -> str:
+    """The end of a long name, by which files differ."""
+    return name if len(name) <= _LONGEST_NAME else f"\N{HORIZONTAL ELLIPSIS}{name[1 - _LONGEST_NAME :]}"

@@ -41,7 +41,9 @@ def image_uri(pixels: np.ndarray, *, side: int = SIDE) -> str:
     longest = max(image.size)
     if longest > side:
         scale = side / longest
-        image = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.BOX)
+        image = image.resize(
+            (max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.BOX
+        )
     return encoded(image, lossless=longest <= 2 * _SMALL)
 
 
@@ -68,7 +70,7 @@ def spectrogram_uri(features: np.ndarray) -> str:
     scaled = ((features - low) / max(1e-9, high - low)).clip(0, 1)
     colored = (colormaps["magma"](scaled.T[::-1])[..., :3] * 255).astype(np.uint8)
     image = Image.fromarray(colored)
-    return encoded(image.resize((min(240, max(96, image.width)), 72), Image.BILINEAR), lossless=False)
+    return encoded(image.resize((min(240, max(96, image.width)), 72), Image.Resampling.BILINEAR), lossless=False)
 
 
 def clip_uri(samples: np.ndarray, rate: int) -> str:

@@ -55,7 +55,7 @@ def _example(
     height, width = split.sizes[row].tolist()
     scale = max(1.0, _SIDE / max(image.shape[1:]))
     drawn = Image.fromarray(np.ascontiguousarray(as_rgb(image)))
-    drawn = drawn.resize((round(drawn.width * scale), round(drawn.height * scale)), Image.NEAREST)
+    drawn = drawn.resize((round(drawn.width * scale), round(drawn.height * scale)), Image.Resampling.NEAREST)
     pen = ImageDraw.Draw(drawn)
     kinds = ((one.boxes[right], RIGHT), (one.boxes[fault.wrong], EXTRA), (truth.boxes[fault.missed], MISSED))
     for boxes, color in kinds:

@@ -55,7 +55,7 @@ def _views(image: np.ndarray, mask: np.ndarray, predicted: np.ndarray, palette: 
     joined = Image.fromarray(np.concatenate([views[0], gap, views[1], gap, views[2]], axis=1))
     scale = _SIDE / max(image.shape[1:])
     size = (max(1, round(joined.width * scale)), max(1, round(joined.height * scale)))
-    return encoded(joined.resize(size, Image.NEAREST if scale > 1 else Image.BOX), lossless=False)
+    return encoded(joined.resize(size, Image.Resampling.NEAREST if scale > 1 else Image.Resampling.BOX), lossless=False)
 
 
 def _per_class(found: SegmentationEvaluation, class_names: Sequence[str]) -> Table:
