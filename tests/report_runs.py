@@ -8,8 +8,8 @@ import numpy as np
 import torch
 import yaml
 
-from sensorium.report import store
 from sensorium.report_sections import Chart, Example, ExampleScores, Gallery, Passage, Section, Series, Table, Texts
+from sensorium.reports import store
 from sensorium.run_folder import RunFolder
 from sensorium.tasks.classification.evaluate import ClassificationEvaluation
 from sensorium.tasks.classification.sections import classification_sections

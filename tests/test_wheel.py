@@ -73,8 +73,8 @@ def test_what_is_inside(wheel):
         f"sensorium/configs/{path.relative_to(REPOSITORY / 'configs')}" for path in REPOSITORY.glob("configs/**/*.yaml")
     }
     page = {
-        f"sensorium/report/{path.name}"
-        for path in (REPOSITORY / "src" / "sensorium" / "report").iterdir()
+        f"sensorium/reports/{path.name}"
+        for path in (REPOSITORY / "src" / "sensorium" / "reports").iterdir()
         if path.name.endswith((".html.jinja", ".css", ".js"))
     }
     assert len(page) == 6

@@ -7,7 +7,7 @@ from pathlib import Path
 from sensorium.cli.app import Config, check, run_hydra
 from sensorium.errors import RequestError, unwritable
 from sensorium.files import exists, is_folder, is_stream, meant, user_path
-from sensorium.report import page
+from sensorium.reports import page
 from sensorium.run_folder import RunFolder
 
 COMPARISON = "comparison.html"

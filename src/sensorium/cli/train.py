@@ -26,7 +26,7 @@ from sensorium.cli.literal import typed_path
 from sensorium.cli.request import resume_request
 from sensorium.data.base import SPLITS, Data, Problem, counted, refuse
 from sensorium.errors import LAYOUT, RequestError, RunError, SensoriumError, is_full, listing, printable
-from sensorium.report.record import write_report
+from sensorium.reports.record import write_report
 from sensorium.run_config import RunConfig
 from sensorium.run_folder import RunFolder, is_spawned, locked
 from sensorium.signals import STOPPING, crashes_described_in

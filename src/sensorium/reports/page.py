@@ -14,11 +14,11 @@ from markupsafe import Markup
 
 import sensorium
 from sensorium.files import write_atomically
-from sensorium.report import charts, compare
-from sensorium.report.curves import history_charts
-from sensorium.report.read import RunFacts, read_run
-from sensorium.report.words import cell, count, duration, ending, named, valued
 from sensorium.report_sections import Gallery, Matrix, Section
+from sensorium.reports import charts, compare
+from sensorium.reports.curves import history_charts
+from sensorium.reports.read import RunFacts, read_run
+from sensorium.reports.words import cell, count, duration, ending, named, valued
 from sensorium.run_folder import RunFolder
 
 NAME = "report.html"
@@ -83,7 +83,7 @@ def render_comparison(runs: Sequence[RunFacts]) -> str:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("sensorium.report", "."),
+        loader=PackageLoader("sensorium.reports", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

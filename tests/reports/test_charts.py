@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from sensorium.report.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, draw, ticks
 from sensorium.report_sections import Chart, Series
+from sensorium.reports.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, draw, ticks
 
 
 def chart(*series: Series, **more) -> Chart:

@@ -6,8 +6,8 @@ from importlib.util import find_spec
 import pytest
 
 from report_runs import write_run
-from sensorium.report import page as report
-from sensorium.report.read import read_run
+from sensorium.reports import page as report
+from sensorium.reports.read import read_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DASH = "\N{EN DASH}"

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from sensorium.data.base import SPLITS, Data
-from sensorium.report import page, store
 from sensorium.report_sections import Example, ExampleScores, Gallery
+from sensorium.reports import page, store
 from sensorium.run_folder import RunFolder
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation, Task

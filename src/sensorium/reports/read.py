@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from sensorium.report import store
 from sensorium.report_sections import Section, Table
+from sensorium.reports import store
 from sensorium.run_folder import RunFolder
 
 # What a fallback shows of a run without report.json.

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from sensorium.report.curves import metric_names, points_of
-from sensorium.report.read import RunFacts
-from sensorium.report.words import named
 from sensorium.report_sections import Chart, Series
+from sensorium.reports.curves import metric_names, points_of
+from sensorium.reports.read import RunFacts
+from sensorium.reports.words import named
 
 RESAMPLES = 2000
 _EXACT = 5000  # throws of a fair coin up to which their probability is added up exactly
@@ -52,11 +52,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Pool:
-    """Runs that differ by their seed alone. spread: the sample standard deviation."""
+    """Runs that differ by their seed alone. rows: metric, mean, sample standard deviation, lowest and highest value."""
 
     members: Sequence[str]
     seeds: Sequence[Any]
-    rows: Sequence[tuple[str, float, float, float, float]]  # metric, mean, spread, lowest, highest
+    rows: Sequence[tuple[str, float, float, float, float]]
 
 
 def labels(runs: Sequence[RunFacts]) -> list[str]:

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from report_runs import HOSTILE, write_run
-from sensorium.report import page, store
-from sensorium.report.read import read_run
 from sensorium.report_sections import Example, Gallery, as_dict, from_dict
+from sensorium.reports import page, store
+from sensorium.reports.read import read_run
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sensorium.report.words import named
 from sensorium.report_sections import Chart, Series
+from sensorium.reports.words import named
 
 _MOST = 6  # metrics that are drawn
 

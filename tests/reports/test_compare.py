@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import binomtest
 
 from report_runs import write_run
-from sensorium.report import compare, page
-from sensorium.report.read import read_run
+from sensorium.reports import compare, page
+from sensorium.reports.read import read_run
 
 
 @pytest.fixture(scope="module")
