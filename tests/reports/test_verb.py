@@ -50,7 +50,7 @@ def test_several_runs_and_the_python_api(tmp_path, monkeypatch):
         sensorium.report(3)
 
 
-def test_what_is_no_run_is_refused(tmp_path):
+def test_what_is_no_run_or_would_be_lost_is_refused(tmp_path):
     with pytest.raises(RequestError, match=r"is no run folder: there is no"):
         write([tmp_path], output=None, overwrite=False)
     run = write_run(tmp_path / "one")
@@ -58,3 +58,8 @@ def test_what_is_no_run_is_refused(tmp_path):
     with pytest.raises(RequestError, match=r"notes.html already exists"):
         write([run.folder], output=tmp_path / "notes.html", overwrite=False)
     assert (tmp_path / "notes.html").read_text() == "mine"
+    (run.folder / "overrides.txt").touch()
+    before = run.config.read_text()
+    with pytest.raises(RequestError, match=r"is a file of a run"):
+        write([run.folder], output=run.config, overwrite=True)
+    assert run.config.read_text() == before

@@ -4,9 +4,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from sensorium.cli import overwriting
 from sensorium.cli.app import Config, check, run_hydra
 from sensorium.errors import RequestError, unwritable
-from sensorium.files import exists, is_folder, is_stream, meant, user_path
+from sensorium.files import exists, is_folder, meant, user_path
 from sensorium.reports import page
 from sensorium.run_folder import RunFolder
 
@@ -43,9 +44,9 @@ def write(given: Sequence[str | Path], *, output: str | Path | None, overwrite: 
     runs = [_found(path) for path in given]
     path = Path(COMPARISON) if output is None else user_path(output)
     if output is None and len(runs) == 1:
-        path, overwrite = runs[0].folder / page.NAME, True
-    if exists(path) and not is_stream(path) and not overwrite:
-        raise RequestError(f"{path} already exists; overwrite=true replaces it, or choose output=OTHER.")
+        path = runs[0].folder / page.NAME
+    else:
+        overwriting.check({"output": str(path), "overwrite": overwrite}, dataset={})
     try:
         return page.write_run(runs[0], path) if len(runs) == 1 else page.write_comparison(runs, path)
     except OSError as error:
