@@ -89,7 +89,7 @@ def test_it_works_by_keyboard_and_loads_nothing(browser, tmp_path):
 
 def test_a_comparison_fits_a_narrow_window(browser, tmp_path):
     path = tmp_path / "comparison.html"
-    runs = [read_run(write_run(tmp_path / name, seed=seed)) for seed, name in enumerate("abcdefgh")]
+    runs = [read_run(write_run(tmp_path / name, seed=seed, accuracy=seed / 10)) for seed, name in enumerate("abcdefgh")]
     path.write_text(report.render_comparison(runs), encoding="utf-8")
     page = browser.new_page(viewport={"width": 390, "height": 900})
     faults = []

@@ -19,6 +19,7 @@ _EXACT = 5000  # throws of a fair coin up to which their probability is added up
 _SEEDS = ("seed", "labels_seed")
 # What differs between runs of one config for reasons of their own.
 _ASIDE = ("run_root", "resume", "resume_from_start")
+_NAMED = ("model._target_", "dataset._target_")  # said by model_name and dataset_name
 _MOST_PAIRS = 28
 
 
@@ -77,7 +78,7 @@ def config_differences(runs: Sequence[RunFacts]) -> list[tuple[str, list[Any]]]:
     """Keys whose values are not the same in all runs, with the value of each; None where a run has no such key."""
     configs = [dict(flat(run.config)) for run in runs]
     keys = dict.fromkeys(key for config in configs for key in config)
-    found = [(key, [config.get(key) for config in configs]) for key in keys if key not in _ASIDE]
+    found = [(key, [config.get(key) for config in configs]) for key in keys if key not in (*_ASIDE, *_NAMED)]
     return [(key, values) for key, values in found if any(value != values[0] for value in values)]
 
 
