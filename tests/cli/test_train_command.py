@@ -27,6 +27,8 @@ FILES = {
     "metrics.csv",
     "metrics.json",
     "summary.json",
+    "report.html",
+    "report.json",
     "train.log",
     ".lock",
     "per_class.csv",
