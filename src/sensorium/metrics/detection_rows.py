@@ -19,8 +19,8 @@ from sensorium.metrics.detection import RECALLS, DetectedBoxes, DetectionScores,
 class _Matches:
     """Of a class in an area, D boxes found that count at some overlap, the best first.
 
-    image: (D,) of each. right, wrong: (10, D) float64, 0 or 1, by overlap; neither for a box that does not count. wanted: (N,)
-    boxes to find in each image.
+    image: (D,) of each. right, wrong: (10, D) float64, 0 or 1, by overlap; neither for a box that does not count.
+    wanted: (N,) boxes to find in each image.
     """
 
     image: np.ndarray
