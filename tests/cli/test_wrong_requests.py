@@ -498,9 +498,6 @@ def test_checkpoints_that_cannot_be_compared_are_refused_before_any_is_evaluated
     for key in (f"compare={old / 'text.ckpt'}", f"compare={old / 'boxes.ckpt'}"):
         result = run_command(["eval", f"ckpt={old / 'image.ckpt'}", key], world)
         assert (result.status, "do not share class names and kind of data" in result.stderr) == (2, True), result
-    for key in ("bootstrap=10", f"compare={old / 'language.ckpt'}"):
-        result = run_command(["eval", f"ckpt={old / 'language.ckpt'}", key], world)
-        assert (result.status, "works for classification only" in result.stderr) == (2, True), result
 
 
 def test_what_a_message_quotes_of_a_file_cannot_steer_a_terminal(world: Path) -> None:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torchmetrics.detection import MeanAveragePrecision
 
-from sensorium.metrics.detection import DetectedBoxes, GroundTruth, detection_scores, errors, map_of_rows
+from sensorium.metrics.detection import DetectedBoxes, GroundTruth, detection_scores, errors
+from sensorium.metrics.detection_rows import scores_of_rows
 
 A, B, C = [0, 0, 10, 10], [20, 20, 60, 60], [100, 100, 300, 300]  # small, medium and large
 
@@ -121,8 +122,32 @@ def test_the_map_of_rows_is_that_of_these_pictures() -> None:
     """One image all found, one with a class missed, one with nothing: any choice of them is scored as it is alone."""
     answers = [found([A, B], [0, 1], [0.9, 0.8]), found([A], [0], [0.7]), found([C], [1], [0.6])]
     truths = [truth([A, B], [0, 1]), truth([A, B], [0, 1]), truth([], [])]
-    score = map_of_rows(answers, truths, num_classes=2)
+    scores = scores_of_rows(answers, truths, num_classes=2)
     for rows in ([0, 1, 2], [0, 0, 0], [1, 1, 2], [2, 1, 0]):
         chosen = [answers[row] for row in rows], [truths[row] for row in rows]
-        assert score(np.array(rows)) == pytest.approx(detection_scores(*chosen, num_classes=2).summary()["map"])
-    assert score(np.array([2, 2, 2])) == 0
+        assert scores(np.array(rows)).summary() == pytest.approx(detection_scores(*chosen, num_classes=2).summary())
+    assert scores(np.array([2, 2, 2])).summary()["map"] == 0
+
+
+def test_resampled_images_score_as_cocos_evaluator_scores_them_repeated() -> None:
+    """Forty images of random boxes, some found a little beside, some not, some twice, some difficult."""
+    random = np.random.default_rng(5)
+    answers, truths = [], []
+    for _ in range(40):
+        count = int(random.integers(0, 5))
+        corners = random.uniform(0, 200, (count, 2))
+        boxes = np.concatenate([corners, corners + random.uniform(8, 150, (count, 2))], axis=1)
+        labels = random.integers(0, 3, count)
+        truths.append(truth(boxes.tolist(), labels.tolist(), (random.random(count) < 0.2).tolist()))
+        kept = np.repeat(np.arange(count), random.integers(0, 3, count))
+        beside = boxes[kept] + random.normal(0, 4, (len(kept), 4))
+        guessed = np.where(random.random(len(kept)) < 0.8, labels[kept], random.integers(0, 3, len(kept)))
+        answers.append(found(beside.tolist(), guessed.tolist(), random.random(len(kept)).tolist()))
+    scores = scores_of_rows(answers, truths, num_classes=3)
+    for _ in range(20):
+        rows = random.integers(0, 40, 40)
+        expected = detection_scores([answers[row] for row in rows], [truths[row] for row in rows], num_classes=3)
+        got = scores(rows)
+        np.testing.assert_allclose(got.precision, expected.precision, atol=1e-12)
+        np.testing.assert_allclose(got.recall, expected.recall, atol=1e-12)
+        assert got.counts.tolist() == expected.counts.tolist()

@@ -31,7 +31,7 @@ def test_chrf() -> None:
 
 
 def test_exact_matches() -> None:
-    assert exact_matches(["eins ", "zwei", "drei"], ["eins", "zwo", "drei"]) == pytest.approx(2 / 3)
+    assert exact_matches(["eins ", "zwei", "drei"], ["eins", "zwo", "drei"]).tolist() == [True, False, True]
 
 
 def test_unequal_numbers_are_refused() -> None:

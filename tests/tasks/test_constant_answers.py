@@ -65,7 +65,7 @@ def test_translation_gets_the_bleu_of_the_most_frequent_sentence() -> None:
     pytest.importorskip("sacrebleu")
     train = SimpleNamespace(references=["a cat sat on a mat", "who goes there now", "a cat sat on a mat"])
     references = ["a cat sat on a mat", "it rains all day long"]
-    found = TranslationEvaluation(["", ""], references, references, 1.0, 1, 1.0)
+    found = TranslationEvaluation(["", ""], references, references, np.ones(2), np.ones(2, int), 1.0)
     constant = task("translation").constant_answer(stub(train), found)
     assert 0 < constant.value < 100  # right about one of two
     assert found.headline_interval() == pytest.approx((100, 100))
@@ -73,10 +73,10 @@ def test_translation_gets_the_bleu_of_the_most_frequent_sentence() -> None:
 
 def test_recognition_gets_one_for_an_empty_transcript() -> None:
     pytest.importorskip("jiwer")
-    found = RecognitionEvaluation(["", ""], ["yes no", "yes"], ["", ""], 1.0, 1, 1.0, 1.0)
+    found = RecognitionEvaluation(["", ""], ["yes no", "yes"], ["", ""], np.ones(2), np.ones(2, int), 1.0, 1.0)
     assert task("speech_recognition").constant_answer(stub(), found).value == found.metrics["wer"] == 1
     assert found.headline_interval() == (1.0, 1.0)
-    half = RecognitionEvaluation(["yes no", ""], ["yes no", "yes no"], ["", ""], 1.0, 1, 1.0, 1.0)
+    half = RecognitionEvaluation(["yes no", ""], ["yes no", "yes no"], ["", ""], np.ones(2), np.ones(2, int), 1.0, 1.0)
     assert half.headline_interval() == (0.0, 1.0)
 
 
@@ -84,7 +84,7 @@ def test_segmentation_gets_the_share_of_the_largest_class_over_the_classes() -> 
     """Six pixels of sky and two of road: IoU 6/8 of the one, 0 of the other; the third class does not occur."""
     confusion = np.diag([6, 2, 0])
     areas = np.array([[[3, 1, 0]] * 3, [[3, 1, 0]] * 3])
-    found = SegmentationEvaluation(confusion, np.ones(2), np.ones(2), 0.0, areas, (), 1.0)
+    found = SegmentationEvaluation(confusion, np.ones(2), np.ones(2), np.zeros(2), areas, (), 1.0)
     constant = task("semantic_segmentation").constant_answer(stub(class_names=["sky", "road", "tree"]), found)
     assert constant.value == pytest.approx(6 / 8 / 2)
     assert constant.what == '"sky" everywhere'

@@ -20,6 +20,8 @@ from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.plots import undrawn_notes
 
+RESAMPLES = 1000  # of a comparison, and of slices, where bootstrap= does not say
+
 
 def run(arguments: list[str]) -> int:
     """Evaluates. dataset=... and dataset.KEY=... belong to the checkpoint's config, the rest to eval's own."""
@@ -71,7 +73,7 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     )
     records = _records(result, name, resamples=config["bootstrap"])
     if other is not None:
-        records += _compared(other, result, split, settings, config)
+        records += _compared(other, result, (name, split), loaded.spec, settings, about_data, config)
     notes: list[str] = []
     about = {"checkpoint": str(loaded.path), "split": name, "metrics": evaluation.named(result, name)}
     try:
@@ -123,20 +125,19 @@ def _calibrated(
 
 
 def _other(config: Config, spec: Spec) -> checkpoint.Checkpoint | None:
-    """The checkpoint to compare with, before anything is evaluated. Raises RequestError for one of other data, and for
-    a task whose results cannot be compared or resampled.
+    """The checkpoint to compare with, before anything is evaluated. Raises RequestError for one that predicts other
+    things; what it reads (sizes of images, tokens) may be prepared otherwise.
     """
-    task = registry.of(spec)
-    for key in ("bootstrap", "compare"):
-        if config[key] and not task.resamples:
-            raise RequestError(f"{key} works for classification only; leave it out for this checkpoint ({spec}).")
     if config["compare"] is None:
         return None
     other = checkpoint.read(checkpoint_path(config["compare"]))
     if not config["trust"]:
         check_targets("model", other.config["model"])
-    names = [getattr(found, "class_names", None) for found in (other.spec, spec)]
-    if registry.of(other.spec) is not task or other.spec.offers != spec.offers or names[0] != names[1]:
+    about = [
+        (registry.of(one), one.modality, getattr(one, "class_names", None), getattr(one, "target_names", None))
+        for one in (other.spec, spec)
+    ]
+    if about[0] != about[1]:
         raise RequestError(
             f"compare: the two checkpoints do not share class names and kind of data: {other.spec}, and {spec}."
         )
@@ -166,13 +167,30 @@ def _print(records: list[output.Record], result: Evaluation, config: Config, *, 
 
 
 def _compared(
-    other: checkpoint.Checkpoint, result: Evaluation, split: Any, settings: RunConfig, config: Config
+    other: checkpoint.Checkpoint,
+    result: Evaluation,
+    given: tuple[str, Any],
+    spec: Spec,
+    settings: RunConfig,
+    about_data: list[str],
+    config: Config,
 ) -> list[output.Record]:
-    """This checkpoint (a) against another (b) on the same examples."""
+    """This checkpoint (a) against another (b) on the same examples. given: name of the split, and the split."""
+    name, split = given
+    if other.spec != spec:  # of another image size or tokenizer: the same examples, prepared for it
+        own = {key: value for key, value in other.spec.dataset_settings.items() if key in settings.dataset}
+        settings = replace(settings, dataset={**settings.dataset, **own})
+        _, _, prepared = evaluation_data(other, settings, about_data, name)
+        if list(prepared.names) != list(split.names):
+            raise RequestError(
+                f"compare: prepared for the two checkpoints, {name} does not have the same examples"
+                f" ({len(split):,} and {len(prepared):,})."
+            )
+        split = prepared
     rival = evaluation.evaluate(
         other, split, config=settings, device=device_of(config["accelerator"]), trust=config["trust"]
     )
-    found = result.compared(rival)
+    found = result.compared(rival, config["bootstrap"] or RESAMPLES)
     return [{"metric": f"compare/{name}", "value": value} for name, value in found.items()]
 
 

@@ -9,7 +9,7 @@ evaluator and takes seconds to import, gives the same numbers.
 
 import contextlib
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -79,7 +79,7 @@ def detection_scores(
 ) -> DetectionScores:
     """Of N images. areas: whether small, medium and large boxes are scored too, which takes four times as long."""
     with contextlib.redirect_stdout(io.StringIO()):  # it tells how long it took
-        evaluator = _matched(found, truths, num_classes=num_classes, areas=areas)
+        evaluator = matched(found, truths, num_classes=num_classes, areas=areas)
         evaluator.accumulate()
     precision, recall = (evaluator.eval[name][..., 0] for name in ("precision", "recall"))
     labels = [truth.labels[~truth.difficult] for truth in truths]
@@ -88,25 +88,7 @@ def detection_scores(
     return DetectionScores(precision, recall, counts)
 
 
-def map_of_rows(
-    found: Sequence[DetectedBoxes], truths: Sequence[GroundTruth], *, num_classes: int
-) -> Callable[[np.ndarray], float]:
-    """A function from N rows, which may repeat, to the mAP of these images; boxes are matched once."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluator = _matched(found, truths, num_classes=num_classes, areas=False)
-    matches = np.array([*evaluator.evalImgs, None], dtype=object)[:-1].reshape(num_classes, len(truths))
-
-    def score(rows: np.ndarray) -> float:
-        evaluator.evalImgs = matches[:, rows].ravel().tolist()  # class by class, as it keeps them
-        with contextlib.redirect_stdout(io.StringIO()):
-            evaluator.accumulate()
-        precision = evaluator.eval["precision"]
-        return _mean(np.where(precision < 0, np.nan, precision))
-
-    return score
-
-
-def _matched(
+def matched(
     found: Sequence[DetectedBoxes], truths: Sequence[GroundTruth], *, num_classes: int, areas: bool
 ) -> COCOeval:
     """COCO's evaluator, with every found box matched to one of the truth or to none."""

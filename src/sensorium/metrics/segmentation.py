@@ -43,8 +43,10 @@ def confusion_matrices(predicted: Tensor, masks: Tensor, *, num_classes: int) ->
 
 def per_class(matrix: np.ndarray) -> PerClassIoU:
     """Of a confusion matrix (K, K), or of many (..., K, K)."""
-    right = np.diagonal(matrix, axis1=-2, axis2=-1)
-    reference, found = matrix.sum(-1), matrix.sum(-2)
+    return _of_areas(np.diagonal(matrix, axis1=-2, axis2=-1), matrix.sum(-1), matrix.sum(-2))
+
+
+def _of_areas(right: np.ndarray, reference: np.ndarray, found: np.ndarray) -> PerClassIoU:
     return PerClassIoU(
         iou=_ratio(right, reference + found - right),
         dice=_ratio(2 * right, reference + found),
@@ -61,12 +63,17 @@ def mean_iou(matrix: np.ndarray) -> np.ndarray:
 
 def summary(matrix: np.ndarray) -> dict[str, float]:
     """miou, pixel_accuracy, class_accuracy (the mean of each class's) and dice of a confusion matrix (K, K)."""
-    found = per_class(matrix)
+    return summary_of_areas(np.diagonal(matrix), matrix.sum(1), matrix.sum(0))
+
+
+def summary_of_areas(right: np.ndarray, reference: np.ndarray, found: np.ndarray) -> dict[str, float]:
+    """As `summary`, of each class's pixels (K,) that are rightly found, that the reference has, that were found."""
+    of_class = _of_areas(right, reference, found)
     return {
-        "miou": float(_mean(found.iou)),
-        "pixel_accuracy": float(_ratio(np.trace(matrix), matrix.sum())),
-        "class_accuracy": float(_mean(found.accuracy)),
-        "dice": float(_mean(found.dice)),
+        "miou": float(_mean(of_class.iou)),
+        "pixel_accuracy": float(_ratio(right.sum(), reference.sum())),
+        "class_accuracy": float(_mean(of_class.accuracy)),
+        "dice": float(_mean(of_class.dice)),
     }
 
 

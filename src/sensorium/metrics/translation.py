@@ -49,6 +49,17 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, s
     return _score(sacrebleu_package().metrics.CHRF(), hypotheses, references)
 
 
-def exact_matches(hypotheses: Sequence[str], references: Sequence[str]) -> float:
-    """Share of translations that are the reference, but for white space at the ends."""
-    return sum(h.strip() == r.strip() for h, r in zip(hypotheses, references, strict=True)) / len(references)
+def chrf_of_rows(hypotheses: Sequence[str], references: Sequence[str]) -> Callable[[np.ndarray], float]:
+    """As `bleu_of_rows`, of chrF2: by the statistics that sacrebleu's own significance tests resample."""
+    metric = sacrebleu_package().metrics.CHRF()
+    counts = np.array(metric._extract_corpus_statistics(list(hypotheses), [list(references)]), dtype=np.int64)
+
+    def score(rows: np.ndarray) -> float:
+        return float(metric._compute_score_from_stats(counts[rows].sum(axis=0).tolist()).score)
+
+    return score
+
+
+def exact_matches(hypotheses: Sequence[str], references: Sequence[str]) -> np.ndarray:
+    """(N,) bool: which translations are the reference, but for white space at the ends."""
+    return np.array([h.strip() == r.strip() for h, r in zip(hypotheses, references, strict=True)], dtype=bool)

@@ -4,7 +4,7 @@ The training's own luck (initial weights, order) is not in these intervals: for 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from torch import Tensor
@@ -13,6 +13,7 @@ from sensorium.metrics.classification import BINS, outcomes
 from sensorium.randomness import generator
 
 Interval = tuple[float, float]
+Measure = Callable[[np.ndarray], Mapping[str, float]]  # from rows, which may repeat, to the metrics of these examples
 
 
 def bootstrap_intervals(
@@ -97,9 +98,58 @@ def bootstrap_interval(
     if size < 2:
         return None
     random = generator(seed)
-    values = np.array([measure(random.integers(size, size=size)) for _ in range(resamples)], dtype=np.float64)
-    values = values[np.isfinite(values)]
+    values = _finite([measure(random.integers(size, size=size)) for _ in range(resamples)])
     return _middle(values, 0.95) if len(values) else None
+
+
+def metric_intervals(measure: Measure, size: int, *, resamples: int = 1000, seed: int = 0) -> dict[str, Interval]:
+    """As `bootstrap_interval`, of every metric that `measure` gives of at least one resample."""
+    if size < 2:
+        return {}
+    random = generator(seed)
+    draws = [measure(random.integers(size, size=size)) for _ in range(resamples)]
+    values = {name: _finite([draw.get(name, math.nan) for draw in draws]) for draw in draws for name in draw}
+    return {name: _middle(found, 0.95) for name, found in values.items() if len(found)}
+
+
+def paired_bootstrap(
+    a: Measure, b: Measure, size: int, *, names: Sequence[str], resamples: int = 1000, seed: int = 0
+) -> dict[str, float]:
+    """Whether model `a` is better than model `b` by metrics of the same examples, both measured on the same resamples.
+
+    Returns NAME_a and NAME_b, their difference (a minus b), low and high end of its 95 % interval, and p_value: how
+    often a difference at least as large would come about if both were equally good, from resamples whose differences
+    are shifted to have a mean of 0 (Koehn 2004; Riezler and Maxwell 2005, section 3.2; as sacrebleu computes it). The
+    last four are called so for the first of `names`, and NAME_difference and so on for the others. Metrics that one
+    of the models has no value of are omitted.
+    """
+    every = np.arange(size)
+    whole_a, whole_b = a(every), b(every)
+    random = generator(seed)
+    draws = [(a(rows), b(rows)) for rows in (random.integers(size, size=size) for _ in range(resamples))]
+    found: dict[str, float] = {}
+    for name in names:
+        if name not in whole_a or name not in whole_b:
+            continue
+        differences = _finite([of_a.get(name, math.nan) - of_b.get(name, math.nan) for of_a, of_b in draws])
+        difference = whole_a[name] - whole_b[name]
+        before = "" if name == names[0] else f"{name}_"
+        found |= {f"{name}_a": whole_a[name], f"{name}_b": whole_b[name], f"{before}difference": difference}
+        if len(differences):
+            low, high = _middle(differences, 0.95)
+            found |= {f"{before}low": low, f"{before}high": high}
+            found[f"{before}p_value"] = _shifted_p_value(differences, difference)
+    return found
+
+
+def _shifted_p_value(differences: np.ndarray, difference: float) -> float:
+    as_large = np.abs(differences - differences.mean()) >= abs(difference)
+    return float((as_large.sum() + 1) / (len(differences) + 1))
+
+
+def _finite(values: Sequence[float]) -> np.ndarray:
+    found = np.array(values, dtype=np.float64)
+    return found[np.isfinite(found)]
 
 
 def _middle(values: np.ndarray, level: float) -> Interval:

@@ -17,6 +17,7 @@ from torch import nn
 from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, listing
+from sensorium.metrics.uncertainty import Interval, Measure, metric_intervals, paired_bootstrap
 from sensorium.output import Record
 from sensorium.specs import Spec
 from sensorium.tasks.calibration import Calibration
@@ -91,6 +92,8 @@ class LoadedModel:
 class Evaluation(ABC):
     """A model's results on a split. The forms of it are frozen dataclasses."""
 
+    compared_by: ClassVar[tuple[str, ...]]  # metrics of a comparison, the headline first
+
     @property
     @abstractmethod
     def metrics(self) -> dict[str, float]:
@@ -108,13 +111,28 @@ class Evaluation(ABC):
         """How metrics were computed, a line each, where implementations differ (BLEU)."""
         return []
 
-    def intervals(self, resamples: int) -> dict[str, tuple[float, float]]:
-        """95 % confidence intervals of metrics by name. Raises RequestError for a task that has none."""
-        raise RequestError("bootstrap works for classification only; leave it out for this checkpoint.")
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """How many examples (of running text: segments) there are to draw from."""
 
-    def compared(self, other: "Evaluation") -> dict[str, float]:
-        """A paired comparison with another model on the same examples. Raises RequestError as well."""
-        raise RequestError("compare works for classification only; leave it out for this checkpoint.")
+    @abstractmethod
+    def measure(self) -> Measure:
+        """A function from rows of examples (M,) int64, which may repeat, to the metrics of these alone.
+
+        What takes long (matching boxes, counting n-grams, aligning words) is done once, before it is returned. A
+        metric that depends on other things than the examples, such as the time it took, is not among them.
+        """
+
+    def intervals(self, resamples: int) -> dict[str, Interval]:
+        """95 % confidence intervals of metrics by name: examples are drawn with replacement."""
+        return metric_intervals(self.measure(), self.size, resamples=resamples)
+
+    def compared(self, other: Any, resamples: int = 1000) -> dict[str, float]:
+        """A paired comparison with another model on the same examples, of the metrics of `compared_by`, the headline
+        first.
+        """
+        return paired_bootstrap(self.measure(), other.measure(), self.size, names=self.compared_by, resamples=resamples)
 
 
 @dataclass(frozen=True)
@@ -203,7 +221,6 @@ class Task(Explainable, Reported, ABC, Generic[S]):
     options: ClassVar[tuple[str, ...]] = ()
     formats: ClassVar[tuple[str, ...]] = FORMATS
     smooths_labels: ClassVar[bool] = False  # whether its loss reads label_smoothing
-    resamples: ClassVar[bool] = False  # whether evaluations can be resampled and compared (bootstrap=, compare=)
     calibrates: ClassVar[bool] = False  # whether `calibration` works
     streams: ClassVar[bool] = False  # whether stream=true and input=mic work
     example_input: ClassVar[str] = "input=FILE"  # what to type behind `predict ckpt=...`

@@ -17,7 +17,7 @@ FOUND = SegmentationEvaluation(
     confusion=np.array([[3, 1], [0, 4]]),
     iou=np.array([0.5, np.nan]),
     pixel_accuracy=np.array([2 / 3, np.nan]),
-    nats=4.0,
+    nats=np.array([4.0, 0.0]),
     areas=np.array([[[3, 4], [4, 4], [3, 5]], [[0, 0]] * 3]),
     worst=(ImageResult(0, 0.5, np.array([[0, 1], [0, 1]], dtype=np.uint8)),),
     seconds=1.0,

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sensorium.data.loader import BatchLoader
 from sensorium.distributed import gather
 from sensorium.metrics.classification import outcomes, summary
-from sensorium.metrics.uncertainty import bootstrap_intervals, paired_comparison, wilson_interval
+from sensorium.metrics.uncertainty import Interval, Measure, bootstrap_intervals, paired_comparison, wilson_interval
 from sensorium.models.protocols import CountsPerExample
 from sensorium.specs import AudioClassificationSpec, ImageClassificationSpec, TextClassificationSpec
 from sensorium.tasks.base import Evaluation
@@ -39,6 +40,8 @@ class ClassificationEvaluation(Evaluation):
     of what the model counts for each example. plane: for images of two numbers, else None.
     """
 
+    compared_by = ("accuracy",)
+
     probabilities: Tensor
     labels: Tensor
     seconds: float
@@ -55,12 +58,26 @@ class ClassificationEvaluation(Evaluation):
         right = int(outcomes(self.probabilities, self.labels).correct.sum())
         return wilson_interval(right, len(self.labels))
 
-    def intervals(self, resamples: int) -> dict[str, tuple[float, float]]:
+    @property
+    def size(self) -> int:
+        return len(self.labels)
+
+    def measure(self) -> Measure:
+        measured = outcomes(self.probabilities, self.labels)
+        counts = {name: values.numpy() for name, values in self.counts.items()}
+
+        def metrics(rows: np.ndarray) -> dict[str, float]:
+            return measured.take(rows).summary() | {name: float(of[rows].mean()) for name, of in counts.items()}
+
+        return metrics
+
+    def intervals(self, resamples: int) -> dict[str, Interval]:
+        """With the calibration error's reflected (`bootstrap_intervals`)."""
         return bootstrap_intervals(probabilities=self.probabilities, labels=self.labels, resamples=resamples)
 
-    def compared(self, other: Evaluation) -> dict[str, float]:
-        assert isinstance(other, ClassificationEvaluation)
-        return paired_comparison(a=self.probabilities, b=other.probabilities, labels=self.labels)
+    def compared(self, other: "ClassificationEvaluation", resamples: int = 1000) -> dict[str, float]:
+        """With McNemar's exact test."""
+        return paired_comparison(a=self.probabilities, b=other.probabilities, labels=self.labels, resamples=resamples)
 
 
 class Classifier(InferenceModel[ImageClassificationSpec | TextClassificationSpec | AudioClassificationSpec]):

@@ -31,7 +31,6 @@ class ClassificationTask(Task[C]):
 
     headline = Metric("accuracy")
     options: ClassVar[tuple[str, ...]] = ("top_k", *CERTAINTY)
-    resamples = True
     smooths_labels = True
     calibrates = True
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from sensorium.data.loader import BatchLoader
 from sensorium.distributed import gather
 from sensorium.metrics.multilabel import PerLabel, average_precision, mean, per_label, summary
-from sensorium.metrics.uncertainty import bootstrap_interval
+from sensorium.metrics.uncertainty import Measure, bootstrap_interval
 from sensorium.specs import ImageTaggingSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.inference import InferenceModel
@@ -26,6 +26,8 @@ class TaggingEvaluation(Evaluation):
     """probabilities: (N, K) float32. targets: (N, K) uint8. losses: (N,) float64 binary cross-entropy of each image, a
     mean over tags. seconds: wall time of the pass. threshold: from which a tag counts as predicted.
     """
+
+    compared_by = ("map", "micro_f1", "macro_f1")
 
     probabilities: np.ndarray
     targets: np.ndarray
@@ -41,8 +43,19 @@ class TaggingEvaluation(Evaluation):
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Those of `metrics.multilabel.summary`, without what is undefined, and loss."""
-        found = summary(self.probabilities, self.targets, threshold=self.threshold) | {"loss": self.losses.mean()}
-        return {name: float(value) for name, value in found.items() if not math.isnan(value)}
+        return dict(self.measure()(np.arange(self.size)))
+
+    @property
+    def size(self) -> int:
+        return len(self.targets)
+
+    def measure(self) -> Measure:
+        def metrics(rows: np.ndarray) -> dict[str, float]:
+            found = summary(self.probabilities[rows], self.targets[rows], threshold=self.threshold)
+            found["loss"] = float(self.losses[rows].mean())
+            return {name: float(value) for name, value in found.items() if not math.isnan(value)}
+
+        return metrics
 
     def headline_interval(self) -> tuple[float, float] | None:
         def mean_average_precision(rows: np.ndarray) -> float:

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from sensorium.batches import IGNORED
 from sensorium.data.loader import BatchLoader
-from sensorium.metrics.uncertainty import bootstrap_interval
+from sensorium.errors import RequestError
+from sensorium.metrics.uncertainty import Measure, bootstrap_interval
 from sensorium.models.protocols import LanguageModel
 from sensorium.nn.state import State, carried
 from sensorium.tasks.base import Evaluation
@@ -25,6 +26,8 @@ class LanguageEvaluation(Evaluation):
     stretches: (M, 2) float64, nats and tokens of each segment that was read at once.
     """
 
+    compared_by = ("perplexity", "bits_per_byte")
+
     nats: float
     tokens: int
     characters: int
@@ -35,22 +38,44 @@ class LanguageEvaluation(Evaluation):
     @cached_property
     def metrics(self) -> dict[str, float]:
         """loss is in nats a token; a character or a byte compares between tokenizers."""
+        return self._metrics(self.nats / self.tokens)
+
+    def _metrics(self, loss: float) -> dict[str, float]:
+        """Of nats a token. Characters and bytes a token are taken as those of the whole text."""
+        per_character, per_byte = (loss * self.tokens / units for units in (self.characters, self.bytes))
         return {
-            "loss": self.nats / self.tokens,
-            "perplexity": math.exp(min(self.nats / self.tokens, 700.0)),
-            "nats_per_character": self.nats / self.characters,
-            "bits_per_character": self.nats / self.characters / math.log(2),
-            "bits_per_byte": self.nats / self.bytes / math.log(2),
+            "loss": loss,
+            "perplexity": math.exp(min(loss, 700.0)),
+            "nats_per_character": per_character,
+            "bits_per_character": per_character / math.log(2),
+            "bits_per_byte": per_byte / math.log(2),
         }
 
+    @property
+    def size(self) -> int:
+        return len(self.stretches)
+
+    def measure(self) -> Measure:
+        """Of stretches, not of tokens: those that follow each other are alike."""
+
+        def metrics(rows: np.ndarray) -> dict[str, float]:
+            nats, tokens = self.stretches[rows].sum(axis=0).tolist()
+            return self._metrics(nats / tokens)
+
+        return metrics
+
+    def compared(self, other: "LanguageEvaluation", resamples: int = 1000) -> dict[str, float]:
+        """Raises RequestError for a model that reads the text in other segments."""
+        if not np.array_equal(self.stretches[:, 1], other.stretches[:, 1]):
+            raise RequestError(
+                "compare: the two models read the text in different segments (another tokenizer or context), which"
+                " cannot be paired. Evaluate each with bootstrap=1000 and compare bits_per_byte."
+            )
+        return super().compared(other, resamples)
+
     def headline_interval(self) -> tuple[float, float] | None:
-        """By resampling stretches: tokens that follow each other are alike."""
-
-        def perplexity(rows: np.ndarray) -> float:
-            nats, tokens = self.stretches[rows].sum(axis=0)
-            return math.exp(min(nats / tokens, 700.0))
-
-        return bootstrap_interval(perplexity, len(self.stretches))
+        measure = self.measure()
+        return bootstrap_interval(lambda rows: measure(rows)["perplexity"], self.size)
 
 
 class LanguageEvaluator:

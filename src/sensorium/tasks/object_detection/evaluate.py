@@ -11,15 +11,9 @@ from torch import Tensor, nn
 from sensorium.data.loader import BatchLoader
 from sensorium.data.vision.scenes import DetectionSplit
 from sensorium.distributed import gather
-from sensorium.metrics.detection import (
-    DetectedBoxes,
-    DetectionScores,
-    GroundTruth,
-    detection_scores,
-    errors,
-    map_of_rows,
-)
-from sensorium.metrics.uncertainty import bootstrap_interval
+from sensorium.metrics.detection import DetectedBoxes, DetectionScores, GroundTruth, detection_scores, errors
+from sensorium.metrics.detection_rows import scores_of_rows
+from sensorium.metrics.uncertainty import Measure, bootstrap_interval
 from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.inference import InferenceModel
@@ -33,6 +27,8 @@ class DetectionEvaluation(Evaluation):
     """What was found in N images, and what there is, both in pixels of the images as they lie in their files, also
     where a crop hides a part of them. seconds: wall time of the pass.
     """
+
+    compared_by = ("map", "map50")
 
     found: Sequence[DetectedBoxes]
     truths: Sequence[GroundTruth]
@@ -50,11 +46,20 @@ class DetectionEvaluation(Evaluation):
         return self.scores.summary()
 
     def headline_interval(self) -> tuple[float, float] | None:
-        """None for many boxes: scoring them a hundred times would take minutes, and luck counts little there."""
+        """None for many boxes: scoring them again and again would take minutes, and luck counts little there."""
         if sum(len(one.labels) for one in self.found) > MOST_RESAMPLED:
             return None
-        score = map_of_rows(self.found, self.truths, num_classes=self.num_classes)
-        return bootstrap_interval(score, len(self.truths), resamples=100)
+        scores = scores_of_rows(self.found, self.truths, num_classes=self.num_classes, areas=False)
+        return bootstrap_interval(lambda rows: scores(rows).summary()["map"], self.size, resamples=200)
+
+    @property
+    def size(self) -> int:
+        return len(self.truths)
+
+    def measure(self) -> Measure:
+        """Resampled images keep the matches of their boxes, which depend on no other image."""
+        scores = scores_of_rows(self.found, self.truths, num_classes=self.num_classes)
+        return lambda rows: scores(rows).summary()
 
 
 class DetectionInference(InferenceModel[ObjectDetectionSpec]):

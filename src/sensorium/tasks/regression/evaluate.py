@@ -12,7 +12,7 @@ from sensorium.data.loader import BatchLoader
 from sensorium.distributed import gather
 from sensorium.errors import RunError
 from sensorium.metrics.regression import PerTarget, per_target, summary
-from sensorium.metrics.uncertainty import bootstrap_interval
+from sensorium.metrics.uncertainty import Measure, bootstrap_interval
 from sensorium.specs import ImageRegressionSpec, TextRegressionSpec
 from sensorium.tasks.base import Evaluation, Metric, not_finite
 from sensorium.tasks.inference import InferenceModel
@@ -26,6 +26,8 @@ class RegressionEvaluation(Evaluation):
     seconds: wall time of the pass.
     """
 
+    compared_by = (HEADLINE.name, "mae", "rmse")
+
     predictions: np.ndarray
     targets: np.ndarray
     target_std: np.ndarray
@@ -36,7 +38,19 @@ class RegressionEvaluation(Evaluation):
         """Those of `metrics.regression.summary`, and loss: the mean squared error of standardized targets, whichever
         loss was trained.
         """
-        return summary(self.predictions, self.targets) | {"loss": float((self.standardized_errors**2).mean())}
+        return dict(self.measure()(np.arange(self.size)))
+
+    @property
+    def size(self) -> int:
+        return len(self.targets)
+
+    def measure(self) -> Measure:
+        squared = self.standardized_errors**2
+
+        def metrics(rows: np.ndarray) -> dict[str, float]:
+            return summary(self.predictions[rows], self.targets[rows]) | {"loss": float(squared[rows].mean())}
+
+        return metrics
 
     @property
     def standardized_errors(self) -> np.ndarray:

@@ -15,8 +15,8 @@ from torch import Tensor
 from sensorium.batches import VOID
 from sensorium.data.loader import BatchLoader
 from sensorium.distributed import gather
-from sensorium.metrics.segmentation import confusion_matrices, mean_iou, summary
-from sensorium.metrics.uncertainty import bootstrap_interval
+from sensorium.metrics.segmentation import confusion_matrices, mean_iou, summary, summary_of_areas
+from sensorium.metrics.uncertainty import Measure, bootstrap_interval
 from sensorium.specs import SemanticSegmentationSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.inference import InferenceModel
@@ -35,15 +35,18 @@ class ImageResult(NamedTuple):
 @dataclass(frozen=True)
 class SegmentationEvaluation(Evaluation):
     """confusion: (K, K) int64 pixels, row the reference. iou, pixel_accuracy: (N,) float64 of each image, the first a
-    mean over the classes that occur there; NaN for one that is VOID all over. nats: of all counted pixels, together.
+    mean over the classes that occur there; NaN for one that is VOID all over. nats: (N,) float64 of each image's
+    counted pixels, together.
     areas: (N, 3, K) int64 pixels of each image that are rightly found, that the reference has, that were found.
     worst: the images with the lowest IoU, the worst first. seconds: wall time of the pass.
     """
 
+    compared_by = ("miou", "pixel_accuracy")
+
     confusion: np.ndarray
     iou: np.ndarray
     pixel_accuracy: np.ndarray
-    nats: float
+    nats: np.ndarray
     areas: np.ndarray
     worst: tuple[ImageResult, ...]
     seconds: float
@@ -51,15 +54,25 @@ class SegmentationEvaluation(Evaluation):
     @cached_property
     def metrics(self) -> dict[str, float]:
         """Those of `metrics.segmentation.summary`, and loss, in nats a pixel."""
-        return summary(self.confusion) | {"loss": self.nats / max(1, int(self.confusion.sum()))}
+        return summary(self.confusion) | {"loss": float(self.nats.sum()) / max(1, int(self.confusion.sum()))}
+
+    @property
+    def size(self) -> int:
+        return len(self.areas)
+
+    def measure(self) -> Measure:
+        def metrics(rows: np.ndarray) -> dict[str, float]:
+            right, reference, found = self.areas[rows].sum(axis=0)
+            pixels = int(reference.sum())
+            loss = float(self.nats[rows].sum()) / max(1, pixels)
+            named = summary_of_areas(right, reference, found) | {"loss": loss}
+            return {name: value for name, value in named.items() if not math.isnan(value)}
+
+        return metrics
 
     def headline_interval(self) -> tuple[float, float] | None:
-        def miou(rows: np.ndarray) -> float:
-            right, reference, found = self.areas[rows].sum(axis=0)
-            together = reference + found - right
-            return float((right[together > 0] / together[together > 0]).mean()) if together.any() else math.nan
-
-        return bootstrap_interval(miou, len(self.areas))
+        measure = self.measure()
+        return bootstrap_interval(lambda rows: measure(rows).get("miou", math.nan), self.size)
 
 
 class SegmentationInference(InferenceModel[SemanticSegmentationSpec]):
@@ -88,32 +101,30 @@ def evaluate(segmenter: SegmentationInference, loader: BatchLoader) -> Segmentat
     started = time.perf_counter()
     classes = segmenter.spec.num_classes
     confusion = np.zeros((classes, classes), dtype=np.int64)
-    examples: list[tuple[int, float, float]] = []
+    examples: list[tuple[int, float, float, float]] = []
     areas: dict[int, np.ndarray] = {}
     worst: list[ImageResult] = []
-    nats = 0.0
     for batch in loader:
         logits = segmenter.logits(batch.images)
-        nats += _nats(logits, batch.masks)
         masks = _classes(logits)
         matrices = confusion_matrices(masks, batch.masks, num_classes=classes).numpy()
         confusion += matrices.sum(axis=0)
         rows, iou = batch.indices.tolist(), mean_iou(matrices).tolist()
         right, counted = np.trace(matrices, axis1=1, axis2=2), matrices.sum(axis=(1, 2))
         accuracy = np.where(counted > 0, right / np.maximum(counted, 1), np.nan).tolist()
-        examples += zip(rows, iou, accuracy, strict=True)
+        examples += zip(rows, iou, accuracy, _nats(logits, batch.masks), strict=True)
         found = np.diagonal(matrices, axis1=1, axis2=2), matrices.sum(axis=2), matrices.sum(axis=1)
         areas |= dict(zip(rows, np.stack(found, axis=1), strict=True))
         worst = _worst(worst + [ImageResult(*result) for result in zip(rows, iou, masks.numpy(), strict=True)])
-    shares = gather([(confusion, nats, examples, worst, areas)], processes=loader.processes)
-    ordered = np.array(sorted(row for share in shares for row in share[2])).reshape(-1, 3)
+    shares = gather([(confusion, examples, worst, areas)], processes=loader.processes)
+    ordered = np.array(sorted(row for share in shares for row in share[1])).reshape(-1, 4)
     return SegmentationEvaluation(
         confusion=np.sum([share[0] for share in shares], axis=0),
         iou=ordered[:, 1],
         pixel_accuracy=ordered[:, 2],
-        nats=sum(share[1] for share in shares),
-        areas=np.stack([areas for _, areas in sorted(item for share in shares for item in share[4].items())]),
-        worst=tuple(_worst(result for share in shares for result in share[3])),
+        nats=ordered[:, 3],
+        areas=np.stack([areas for _, areas in sorted(item for share in shares for item in share[3].items())]),
+        worst=tuple(_worst(result for share in shares for result in share[2])),
         seconds=time.perf_counter() - started,
     )
 
@@ -123,10 +134,12 @@ def _classes(logits: Tensor) -> Tensor:
     return logits.argmax(1).to(torch.uint8).cpu()
 
 
-def _nats(logits: Tensor, masks: Tensor) -> float:
-    """Of all counted pixels, together."""
+def _nats(logits: Tensor, masks: Tensor) -> list[float]:
+    """Of the counted pixels of each image, together."""
     masks = masks.to(logits.device).long()
-    return float(F.cross_entropy(logits, masks, ignore_index=VOID, reduction="none").double().sum())
+    losses = F.cross_entropy(logits, masks, ignore_index=VOID, reduction="none")
+    nats: list[float] = losses.double().sum(dim=(1, 2)).tolist()
+    return nats
 
 
 def _worst(found: Iterable[ImageResult]) -> list[ImageResult]:

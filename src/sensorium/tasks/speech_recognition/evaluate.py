@@ -17,7 +17,7 @@ from sensorium.decoding.ctc import CTCHypothesis
 from sensorium.decoding.ctc_decoder import CTCDecoder
 from sensorium.distributed import gather
 from sensorium.metrics.recognition import character_errors, total, word_errors
-from sensorium.metrics.uncertainty import bootstrap_interval
+from sensorium.metrics.uncertainty import Measure, bootstrap_interval
 from sensorium.models.protocols import CTCRecognizer
 from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.base import Evaluation
@@ -28,15 +28,17 @@ from sensorium.text.build_tokenizer import tokenizer_from_dict
 
 @dataclass(frozen=True)
 class RecognitionEvaluation(Evaluation):
-    """One of each for every example. speakers: "" where unknown. nats, tokens: of the references, together. audio:
-    seconds of audio. seconds: wall time of reading, recognizing and searching.
+    """One of each for every example. speakers: "" where unknown. nats, tokens: (N,) float64 and int64, of the
+    references. audio: seconds of audio. seconds: wall time of reading, recognizing and searching.
     """
+
+    compared_by = ("wer", "cer")
 
     hypotheses: list[str]
     references: Sequence[str]
     speakers: Sequence[str]
-    nats: float
-    tokens: int
+    nats: np.ndarray
+    tokens: np.ndarray
     audio: float
     seconds: float
 
@@ -51,19 +53,31 @@ class RecognitionEvaluation(Evaluation):
             "substitutions": float(words.substitutions),
             "insertions": float(words.insertions),
             "deletions": float(words.deletions),
-            "loss": self.nats / max(1, self.tokens),
+            "loss": float(self.nats.sum()) / max(1, int(self.tokens.sum())),
             "real_time_factor": self.seconds / max(1e-9, self.audio),
         }
 
+    @property
+    def size(self) -> int:
+        return len(self.hypotheses)
+
+    def measure(self) -> Measure:
+        aligned = (word_errors(self.references, self.hypotheses), character_errors(self.references, self.hypotheses))
+        counts = np.array([[(one.count, one.length) for one in errors] for errors in aligned], dtype=np.int64)
+
+        def metrics(rows: np.ndarray) -> dict[str, float]:
+            (wrong_words, words), (wrong_characters, characters) = counts[:, rows].sum(axis=1).tolist()
+            return {
+                "wer": wrong_words / max(1, words),
+                "cer": wrong_characters / max(1, characters),
+                "loss": float(self.nats[rows].sum()) / max(1, int(self.tokens[rows].sum())),
+            }
+
+        return metrics
+
     def headline_interval(self) -> tuple[float, float] | None:
-        errors = word_errors(self.references, self.hypotheses)
-        counts = np.array([(one.count, one.length) for one in errors], dtype=np.int64).reshape(-1, 2)
-
-        def rate(rows: np.ndarray) -> float:
-            wrong, words = counts[rows].sum(axis=0)
-            return float(wrong / max(1, words))
-
-        return bootstrap_interval(rate, len(counts))
+        measure = self.measure()
+        return bootstrap_interval(lambda rows: measure(rows)["wer"], self.size)
 
 
 class Transcriber:
@@ -118,28 +132,28 @@ def evaluate(transcriber: Transcriber, loader: BatchLoader) -> RecognitionEvalua
     Over several processes each takes its share of the batches and all get the whole result.
     """
     started = time.perf_counter()
-    found: list[tuple[int, str]] = []
-    nats, tokens = 0.0, 0
+    parts: list[tuple[int, str, float, int]] = []
     for batch in loader:
         log_probs, lengths = transcriber.log_probs(*batch.inputs)
         best = transcriber.search(log_probs, lengths)
-        found += [(int(row), transcriber.text(n_best[0])) for row, n_best in zip(batch.indices, best, strict=True)]
-        nats, tokens = nats + _nats(log_probs, lengths, batch), tokens + int(batch.target_lengths.sum())
-    found, totals = gather(found, processes=loader.processes), gather([(nats, tokens)], processes=loader.processes)
-    nats, tokens = sum(share for share, _ in totals), sum(share for _, share in totals)
+        texts = [transcriber.text(n_best[0]) for n_best in best]
+        nats, tokens = _nats(log_probs, lengths, batch), batch.target_lengths.tolist()
+        parts += zip(batch.indices.tolist(), texts, nats, tokens, strict=True)
+    _, hypotheses, nats_of, tokens_of = zip(*sorted(gather(parts, processes=loader.processes)), strict=True)
     split = loader.split
     return RecognitionEvaluation(
-        hypotheses=[text for _, text in sorted(found)],
+        hypotheses=list(hypotheses),
         references=split.texts,
         speakers=split.speakers,
-        nats=nats,
-        tokens=tokens,
+        nats=np.array(nats_of, dtype=np.float64),
+        tokens=np.array(tokens_of, dtype=np.int64),
         audio=float(split.durations.sum()),
         seconds=time.perf_counter() - started,
     )
 
 
-def _nats(log_probs: Tensor, lengths: Tensor, batch: SpeechBatch) -> float:
-    """Of the references, together."""
+def _nats(log_probs: Tensor, lengths: Tensor, batch: SpeechBatch) -> list[float]:
+    """Of each reference."""
     losses = F.ctc_loss(log_probs.transpose(0, 1), batch.targets, lengths, batch.target_lengths, reduction="none")
-    return float(losses.double().sum())
+    nats: list[float] = losses.double().tolist()
+    return nats

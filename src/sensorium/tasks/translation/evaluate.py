@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,8 +17,8 @@ from sensorium.data.loader import BatchLoader
 from sensorium.decoding.beam import Hypothesis, beam_search
 from sensorium.distributed import gather
 from sensorium.errors import RequestError, RunError
-from sensorium.metrics.translation import bleu, bleu_of_rows, chrf, exact_matches
-from sensorium.metrics.uncertainty import bootstrap_interval
+from sensorium.metrics.translation import bleu, bleu_of_rows, chrf, chrf_of_rows, exact_matches
+from sensorium.metrics.uncertainty import Measure, bootstrap_interval
 from sensorium.models.protocols import Seq2Seq
 from sensorium.specs import TranslationSpec
 from sensorium.tasks.base import Evaluation, not_finite
@@ -28,17 +29,21 @@ from sensorium.text.tokenizer import BOS, EOS, UNK
 from sensorium.text.vocabulary import PieceTokenizer
 
 L = TypeVar("L", int, Tensor)
+_OF_ROWS = {"bleu": bleu_of_rows, "chrf": chrf_of_rows}
 
 
 @dataclass(frozen=True)
 class TranslationEvaluation(Evaluation):
-    """One text of each kind per example; nats and tokens of the references under the model. seconds: wall time."""
+    """One text of each kind per example; nats and tokens, (N,) float64 and int64, of the references
+    under the model. seconds: wall time."""
+
+    compared_by = ("bleu", "chrf")
 
     sources: Sequence[str]
     hypotheses: list[str]
     references: Sequence[str]
-    nats: float
-    tokens: int
+    nats: np.ndarray
+    tokens: np.ndarray
     seconds: float
 
     @cached_property
@@ -54,10 +59,27 @@ class TranslationEvaluation(Evaluation):
     def metrics(self) -> dict[str, float]:
         """BLEU and chrF from 0 to 100, on raw text; loss in nats per token."""
         return {name: score for name, (score, _) in self._scores.items()} | {
-            "exact": exact_matches(self.hypotheses, self.references),
-            "loss": self.nats / self.tokens,
-            "perplexity": math.exp(min(self.nats / self.tokens, 700.0)),
+            "exact": float(np.mean(exact_matches(self.hypotheses, self.references))),
+            **self._losses(np.arange(self.size)),
         }
+
+    def _losses(self, rows: np.ndarray) -> dict[str, float]:
+        loss = float(self.nats[rows].sum()) / int(self.tokens[rows].sum())
+        return {"loss": loss, "perplexity": math.exp(min(loss, 700.0))}
+
+    @property
+    def size(self) -> int:
+        return len(self.hypotheses)
+
+    def measure(self) -> Measure:
+        scores = {name: of_rows(self.hypotheses, self.references) for name, of_rows in _OF_ROWS.items()}
+        exact = exact_matches(self.hypotheses, self.references)
+
+        def metrics(rows: np.ndarray) -> dict[str, float]:
+            found = {name: score(rows) for name, score in scores.items()}
+            return found | {"exact": float(exact[rows].mean()), **self._losses(rows)}
+
+        return metrics
 
     def headline_interval(self) -> tuple[float, float] | None:
         score = bleu_of_rows(self.hypotheses, self.references)
@@ -136,13 +158,14 @@ class Translator:
         return self.model.attention(inputs[0], lengths, inputs[1])[0].float().cpu()
 
     @torch.inference_mode()
-    def nats(self, batch: TranslationBatch) -> float:
-        """Of the references, together."""
+    def nats(self, batch: TranslationBatch) -> list[float]:
+        """Of each reference."""
         with autocast(self.precision, self.device):
             logits = self.model(*(tensor.to(self.device) for tensor in batch.inputs))
         targets = batch.target_out.to(self.device).flatten()
         losses = F.cross_entropy(logits.float().flatten(0, 1), targets, ignore_index=IGNORED, reduction="none")
-        return float(losses.double().sum())
+        nats: list[float] = losses.double().view(batch.target_out.shape).sum(dim=1).tolist()
+        return nats
 
 
 def evaluate(translator: Translator, loader: BatchLoader) -> TranslationEvaluation:
@@ -151,18 +174,22 @@ def evaluate(translator: Translator, loader: BatchLoader) -> TranslationEvaluati
     Over several processes each takes its share of the batches and all get the whole result.
     """
     started = time.perf_counter()
-    parts: list[tuple[int, str]] = []
-    nats, tokens = 0.0, 0
+    parts: list[tuple[int, str, float, int]] = []
     split = loader.split
     for batch in loader:
         best = translator.translate(batch.source, batch.lengths)
-        for row, found in zip(batch.indices.tolist(), best, strict=True):
+        tokens = (batch.target_out != IGNORED).sum(dim=1).tolist()
+        rows = zip(batch.indices.tolist(), best, translator.nats(batch), tokens, strict=True)
+        for row, found, nats, length in rows:
             if not found:
                 raise RunError(not_finite(split.names[row]))
-            parts.append((row, translator.text(found[0], split.source_texts[row])))
-        nats, tokens = nats + translator.nats(batch), tokens + int((batch.target_out != IGNORED).sum())
-    parts, totals = gather(parts, processes=loader.processes), gather([(nats, tokens)], processes=loader.processes)
-    nats, tokens = sum(share for share, _ in totals), sum(share for _, share in totals)
-    hypotheses = [text for _, text in sorted(parts)]
-    sources, references = split.source_texts, split.references
-    return TranslationEvaluation(sources, hypotheses, references, nats, tokens, time.perf_counter() - started)
+            parts.append((row, translator.text(found[0], split.source_texts[row]), nats, length))
+    _, hypotheses, nats_of, tokens_of = zip(*sorted(gather(parts, processes=loader.processes)), strict=True)
+    return TranslationEvaluation(
+        sources=split.source_texts,
+        hypotheses=list(hypotheses),
+        references=split.references,
+        nats=np.array(nats_of, dtype=np.float64),
+        tokens=np.array(tokens_of, dtype=np.int64),
+        seconds=time.perf_counter() - started,
+    )
