@@ -210,4 +210,5 @@ def test_two_processes_measure_as_one(home: Path) -> None:
     for name in ("map", "micro_f1", "loss"):
         assert float(row[f"val/{name}"]) == pytest.approx(alone[f"val/{name}"], rel=1e-5), name
     test = json.loads(run_command(asked, home).stdout)
-    assert test == pytest.approx(json.loads((run / "metrics.json").read_text()))
+    stored = json.loads((run / "metrics.json").read_text())
+    assert test == pytest.approx({name: value for name, value in stored.items() if name.startswith("test/")})
