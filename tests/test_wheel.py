@@ -78,7 +78,8 @@ def test_what_is_inside(wheel):
         if path.name.endswith((".html.jinja", ".css", ".js"))
     }
     assert len(page) == 6
-    assert {name for name in names if ".dist-info/" not in name} == source | yamls | page | {"sensorium/py.typed"}
+    others = {"sensorium/py.typed", "sensorium/configs/model/_catalog.json"}
+    assert {name for name in names if ".dist-info/" not in name} == source | yamls | page | others
     text = ZipFile(wheel).read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
     assert "sensorium = sensorium.cli.main:main" in text
 
