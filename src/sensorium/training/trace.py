@@ -110,7 +110,7 @@ def forward(task: TaskModule, batch: Any) -> tuple[Tensor, list[Activation]]:
 
 
 def check_gradients(task: TaskModule, batch: Any) -> Check:
-    """The gradients of all weights against differences of the loss, each weight perturbed a little in both directions."""
+    """The gradients of all weights against differences of the loss, each weight perturbed up and down."""
     deviation, kinks = 0.0, 0
     with torch.no_grad():
         middle = float(_loss(task, batch))
