@@ -35,7 +35,7 @@ from sensorium.specs import (
 from sensorium.training import fit
 from sensorium.training.interrupts import StopRequest
 
-VERBS = ("train", "eval", "predict", "list")
+VERBS = ("train", "eval", "predict", "check", "list")
 model_catalog = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "model_catalog.py")))
 GROUPS = sorted(path.name for path in configs.FOLDER.iterdir() if path.is_dir())
 CHOICES = [(group, name) for group in GROUPS for name in configs.options(group)]

@@ -26,11 +26,12 @@ from sensorium.cli.rules import LARGEST, PATH, PATHS
 from sensorium.cli.unknown_key import unknown_key
 from sensorium.errors import RequestError
 
-VERBS = ("train", "eval", "predict", "list")
+VERBS = ("train", "eval", "predict", "check", "list")
 GIVEN = {
     "eval": ["ckpt=a.ckpt"],
     "predict": ["ckpt=a.ckpt", "input=a.png"],
     "train": ["callbacks=ema_early_stopping"],
+    "check": [],
     "list": [],
 }
 OF_OTHERS = (  # keys that other members of a group have

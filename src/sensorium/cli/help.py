@@ -13,6 +13,7 @@ SUMMARIES = {
     "train": "train a model, evaluate it on the test split, write a run folder",
     "eval": "evaluate a checkpoint on its own test split or on other data",
     "predict": "classify, detect, segment, translate, transcribe or generate with a checkpoint",
+    "check": "check a dataset: duplicates, label errors, imbalance, outliers, leakage",
     "list": "datasets, models, experiments, optimizers and every other choice",
 }
 
@@ -37,6 +38,11 @@ EXAMPLES = {
         "sensorium predict ckpt=best.ckpt input=- < english.txt > german.txt",
         "sensorium predict ckpt=best.ckpt prompt='ROMEO:' length=300 temperature=0.8 seed=1",
         "find photos -name '*.jpg' | sensorium predict ckpt=best.ckpt input=- format=jsonl",
+    ),
+    "check": (
+        "sensorium check photos",
+        "sensorium check dataset=text_csv dataset.path=reviews.csv output=clean.csv",
+        "sensorium check dataset=fashion_mnist skip=[labels] folder=null",
     ),
     "list": (
         "sensorium list",
@@ -78,6 +84,7 @@ COMMON = {
         "output",
         "trust",
     ),
+    "check": ("skip", "folder", "output", "overwrite"),
     "list": ("what", "task", "model", "format", "output"),
 }
 _WIDTH = 80
@@ -113,7 +120,7 @@ def verb(name: str, arguments: Iterable[str] = ()) -> str:
     """
     arguments = list(arguments)
     body, chosen = _primary(name)
-    usage = "[PATH] [key=value ...]" if name == "train" else "[key=value ...]"
+    usage = "[PATH] [key=value ...]" if name in ("train", "check") else "[key=value ...]"
     lines = [f"sensorium {name}: {SUMMARIES[name]}", "", f"usage: sensorium {name} {usage}", ""]
     if chosen:
         groups = "  ".join(f"{group}={default}" for group, default in chosen.items())

@@ -18,6 +18,7 @@ VERBS = {
     "train": "sensorium.cli.train",
     "eval": "sensorium.cli.eval",
     "predict": "sensorium.cli.predict",
+    "check": "sensorium.cli.check",
     "list": "sensorium.cli.list",
 }
 _LONGEST = 3000  # characters of a line of a message

@@ -28,6 +28,7 @@ from sensorium.cli.rules import (
 from sensorium.errors import RequestError, not_possible, unknown
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+CHECKS = ("balance", "duplicates", "constant", "leakage", "labels", "lengths", "kinds")  # that check can leave out
 MEMORY_FORMATS = ("contiguous", "channels_last")
 MOST_RATE = 1e6  # of a learning rate or weight decay: beyond it every weight is infinite after a few steps
 MOST_THREADS = 1024  # more than any machine that this runs on has cores
@@ -60,6 +61,10 @@ def _share_or_count(value: Any) -> bool:
 def _is_range(value: Any) -> bool:
     numbers = isinstance(value, list | tuple) and all(is_number(end) and abs(end) <= LARGEST for end in value)
     return numbers and len(value) == 2 and value[0] < value[1]
+
+
+def _are_checks(value: Any) -> bool:
+    return isinstance(value, list) and all(name in CHECKS for name in value)
 
 
 def _is_devices(value: Any) -> bool:
@@ -246,6 +251,13 @@ RULES: dict[str, dict[str, Rule]] = {
         "output": or_null(PATH),
         "overwrite": SWITCH,
         "trust": SWITCH,
+    },
+    "check": {
+        "skip": Rule(_are_checks, f"a list of {', '.join(CHECKS)}"),
+        "dataset": NAME,
+        "folder": or_null(PATH),
+        "output": or_null(PATH),
+        "overwrite": SWITCH,
     },
     "list": {
         "what": TEXT,

@@ -9,13 +9,16 @@ import torch
 from torch import nn
 
 from sensorium.audio.features import Features
+from sensorium.data.base import Data
 from sensorium.errors import RequestError
+from sensorium.inspection.contents import Contents
 from sensorium.specs import AudioClassificationSpec
 from sensorium.tasks.audio_classification.predict import AudioPredictor
 from sensorium.tasks.audio_classification.stream import THRESHOLD, KeywordSpotter, write_commands
 from sensorium.tasks.audio_inputs import audio_chunks
 from sensorium.tasks.base import LoadedModel, PredictOptions, SplitFacts
 from sensorium.tasks.classification.task import ClassificationTask
+from sensorium.tasks.contents import audio_contents
 from sensorium.tasks.raw_inputs import Piped, audio_files
 
 # What learning.strong=auto adds to the run's own augmentation.
@@ -63,6 +66,9 @@ class AudioClassification(ClassificationTask[AudioClassificationSpec]):
 
     def facts(self, split: Any, spec: AudioClassificationSpec) -> SplitFacts:
         return replace(super().facts(split, spec), lengths=split.durations, unit="seconds")
+
+    def contents(self, data: Data) -> Contents:
+        return audio_contents(data, **self.labeled(data))
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path | Piped]:
         return audio_files(given["input"])

@@ -15,6 +15,7 @@ from sensorium.specs import AudioClassificationSpec, ImageClassificationSpec, Te
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, SplitFacts, Task
 from sensorium.tasks.classification.evaluate import ClassificationEvaluation, Classifier, evaluate
 from sensorium.tasks.classification.report import write_classification_report
+from sensorium.tasks.contents import joined
 
 C = TypeVar("C", bound=ImageClassificationSpec | TextClassificationSpec | AudioClassificationSpec)
 
@@ -34,6 +35,16 @@ class ClassificationTask(Task[C]):
         counts = self.class_counts(split, len(spec.class_names))
         assert counts is not None
         return SplitFacts(classes=dict(zip(spec.class_names, counts.tolist(), strict=True)))
+
+    def labeled(self, data: Data) -> dict[str, Any]:
+        """What the contents of every modality say of the labels."""
+        labels, names = joined(data).labels, tuple(data.spec.class_names)
+        return {
+            "labels": labels,
+            "class_names": names,
+            "columns": ("label",),
+            "cells": lambda row: [names[labels[row]] if labels[row] != IGNORED else ""],
+        }
 
     def constant_answer(self, data: Data, evaluation: ClassificationEvaluation) -> ConstantAnswer:
         names = data.spec.to_dict()["class_names"]

@@ -7,9 +7,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from sensorium.data.base import Data
+from sensorium.inspection.contents import Contents
 from sensorium.specs import ImageClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.classification.task import ClassificationTask
+from sensorium.tasks.contents import image_contents
 from sensorium.tasks.image_classification.predict import ImagePredictor
 from sensorium.tasks.raw_inputs import image_files
 from sensorium.vision.normalise import Normalise
@@ -46,6 +49,9 @@ class ImageClassification(ClassificationTask[ImageClassificationSpec]):
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
         return {"read_images": split.displayed}
+
+    def contents(self, data: Data) -> Contents:
+        return image_contents(data, **self.labeled(data))
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return image_files(given["input"])

@@ -12,10 +12,13 @@ from torch import nn
 from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.files import user_path
+from sensorium.inspection.boxes import check as check_boxes
+from sensorium.inspection.contents import Contents
 from sensorium.models import protocols
 from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.classification.task import class_numbers
+from sensorium.tasks.contents import image_contents, joined
 from sensorium.tasks.image_inputs import range_for
 from sensorium.tasks.image_writer import ImageWriter
 from sensorium.tasks.object_detection.evaluate import DetectionEvaluation, DetectionInference, evaluate
@@ -51,6 +54,11 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
             lengths=np.array([len(labels) for labels in split.labels]),
             unit="boxes of an image",
         )
+
+    def contents(self, data: Data) -> Contents:
+        whole = joined(data)
+        own = check_boxes(whole.boxes, whole.labels, whole.sizes, names=whole.names, class_names=data.spec.class_names)
+        return image_contents(data, own=own, whynot="boxes are not listed in a table")
 
     def constant_answer(self, data: Data, evaluation: DetectionEvaluation) -> ConstantAnswer:
         return ConstantAnswer(0.0, "no box at all")

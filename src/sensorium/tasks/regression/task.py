@@ -13,9 +13,11 @@ from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.data.text.labeled import cut_note
 from sensorium.errors import RequestError, listing
+from sensorium.inspection.contents import Contents
 from sensorium.metrics.regression import summary
 from sensorium.specs import ImageRegressionSpec, RegressionSpec, TextRegressionSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, PredictOptions, SplitFacts, Task
+from sensorium.tasks.contents import image_contents, joined, text_contents
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import image_files, texts
 from sensorium.tasks.regression.evaluate import HEADLINE, RegressionEvaluation, Regressor, evaluate
@@ -23,7 +25,7 @@ from sensorium.tasks.regression.predict import ImageRegressionPredictor, TextReg
 from sensorium.tasks.regression.report import write_regression_report
 from sensorium.tasks.text_inputs import UnreadableText
 from sensorium.tasks.text_sources import READING, text_reading
-from sensorium.tasks.token_facts import token_facts
+from sensorium.tasks.token_facts import token_facts, token_measures
 from sensorium.vision.normalise import Normalise
 
 R = TypeVar("R", ImageRegressionSpec, TextRegressionSpec)
@@ -69,6 +71,11 @@ class Regression(Task[R]):
         """What the report shows of the largest errors: `read_images` or `texts` of `write_regression_report`."""
         return {}
 
+    def numbered(self, data: Data) -> dict[str, Any]:
+        """What the contents of both modalities say of the numbers."""
+        targets = joined(data).targets
+        return {"columns": data.spec.target_names, "cells": lambda row: targets[row].tolist()}
+
     def relabeled(self, split: Any, found: R, trained: R) -> Any:
         """The targets in the model's order, standardized as in its training. Raises RequestError for other targets."""
         if set(found.target_names) != set(trained.target_names):
@@ -93,6 +100,9 @@ class ImageRegression(Regression[ImageRegressionSpec]):
         self, spec: ImageRegressionSpec, memory_format: torch.memory_format = torch.contiguous_format
     ) -> nn.Module:
         return Normalise(mean=spec.mean, std=spec.std, memory_format=memory_format)
+
+    def contents(self, data: Data) -> Contents:
+        return image_contents(data, **self.numbered(data))
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
         return {"read_images": split.displayed}
@@ -120,6 +130,11 @@ class TextRegression(Regression[TextRegressionSpec]):
 
     def facts(self, split: Any, spec: TextRegressionSpec) -> SplitFacts:
         return SplitFacts(**token_facts(split.tokens))
+
+    def contents(self, data: Data) -> Contents:
+        return text_contents(
+            data, joined(data).texts, measures=token_measures(joined(data).tokens), **self.numbered(data)
+        )
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
         return {"texts": split.texts}
