@@ -23,21 +23,21 @@ def check(counts: Counts, *, counted: str) -> list[Finding]:
     if train[most] >= _UNEVEN * max(1, train[least]):
         what = f"uneven classes in train: {train[most]:,} {counted} of {most}, {train[least]:,} of {least}"
         shown = [f"{name}: {train[name]:,}" for name in ordered]
-        findings.append(_finding("warning", f"{what}; class_weights=balanced weighs them", len(train), shown))
+        findings.append(_finding(what, len(train), shown))
     if rare := [name for name in ordered if train[name] < _FEW]:
         shown = [f"{name}: {train[name]:,}" for name in rare]
-        findings.append(_finding("warning", f"classes with fewer than {_FEW} {counted} in train", len(rare), shown))
+        findings.append(_finding(f"classes with fewer than {_FEW} {counted} in train", len(rare), shown))
     for split in ("val", "test"):
         there = counts.get(split, {})
         missing = [name for name in ordered if not there.get(name)]
         if there and missing:
             what = f"classes that {split} has no {counted} of: {listing(missing, limit=5)}"
-            findings.append(_finding("warning", what, len(missing), missing))
+            findings.append(_finding(what, len(missing), missing))
         apart = _apart(train, there)
         if apart > _FARAWAY:
             what = f"the classes of {split} are not those of train: {apart:.0%} of the {counted} are of other classes"
             shown = [f"{name}: train {train[name]:,}, {split} {there.get(name, 0):,}" for name in ordered]
-            findings.append(_finding("warning", what, len(shown), shown))
+            findings.append(_finding(what, len(shown), shown))
     return findings
 
 
@@ -49,5 +49,5 @@ def _apart(one: Mapping[str, int], other: Mapping[str, int]) -> float:
     return sum(abs(one[name] / all_one - other.get(name, 0) / all_other) for name in one) / 2
 
 
-def _finding(severity: str, what: str, count: int, examples: list[str]) -> Finding:
+def _finding(what: str, count: int, examples: list[str]) -> Finding:
     return Finding(check="balance", severity="warning", what=what, count=count, examples=examples)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from sensorium.inspection.contents import NO_PAIRS
+from sensorium.inspection.contents import NO_PAIRS, NO_ROWS
 from sensorium.inspection.neighbors import distinct_pairs, nearest
 
 _SIDE, _HASH, _COLORS = 64, 8, 4
@@ -26,7 +26,7 @@ _CLOSER = 0.2  # of the distance to the sixth neighbor
 _FARTHEST = 0.04  # of that distance, where neighbors are far
 _SAME = 0.999  # pixel correlation from which images are the same whatever their neighbors
 _COLOR_LEVELS = 24.0  # of 255, by which a 4 x 4 thumbnail may differ
-_MOST_PIXELS = 32  # of a side, for features
+_FEWEST_PIXELS, _MOST_PIXELS = 4, 32  # of a side, for features
 # What is kept of each axis by crops of up to 3 %.
 _CROPS = ((0.0, 1.0), (0.015, 0.985), (0.0, 0.97), (0.03, 1.0))
 _PAIRS_OF_CROPS = ((0, 0), *((down, across) for down in (1, 2, 3) for across in (1, 2, 3)))
@@ -41,14 +41,14 @@ class ImageInputs:
         self._read, self._count = read, count
 
     def constant(self) -> np.ndarray:
-        """Images of one color."""
-        return np.flatnonzero(self._described[2])
+        """Images of one color; none of images so small that this says nothing."""
+        return NO_ROWS if self._tiny else np.flatnonzero(self._described[2])
 
     def near_duplicates(self) -> np.ndarray:
         """By the hash, then by crops, then by color; see the module."""
         hashes, colors, flat = self._described
         usable = np.flatnonzero(~flat)
-        if len(usable) < 2:
+        if len(usable) < 2 or self._tiny:
             return NO_PAIRS
         rows, similar = nearest(np.ascontiguousarray(hashes[usable, 0].astype(np.float32)), _NEIGHBORS)
         pairs = distinct_pairs(rows, similar > _CANDIDATE)
@@ -72,8 +72,14 @@ class ImageInputs:
                 pixels = interpolate(pixels, (_MOST_PIXELS, _MOST_PIXELS), mode="bilinear", antialias=True)
             flat = pixels.flatten(1)
             unit = flat / flat.norm(dim=1, keepdim=True).clamp(min=1e-6)
-            found.append(np.concatenate([unit.numpy(), _gradients(pixels.mean(1).numpy())], axis=1))
+            gradients = [_gradients(pixels.mean(1).numpy())] if min(pixels.shape[2:]) >= _FEWEST_PIXELS else []
+            found.append(np.concatenate([unit.numpy(), *gradients], axis=1))
         return np.concatenate(found)
+
+    @property
+    def _tiny(self) -> bool:
+        """Whether the images have too few pixels for copies to be told from chance."""
+        return min(self._read(np.arange(1)).shape[2:]) < _FEWEST_PIXELS
 
     @cached_property
     def _described(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

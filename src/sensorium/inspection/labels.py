@@ -2,8 +2,9 @@
 in Dataset Labels", 2021), over cross-validated predictions of a quick model.
 
 N examples, K classes. `confident_joint` and `joint` are the two formulas of the paper, equal to cleanlab's. What is
-suggested follows from Bayes' rule: the joint gives the share of wrong labels, spread evenly over the other classes; an
-example is suggested when, given its prediction, its label is wrong with a probability of at least one in four.
+suggested follows from Bayes' rule. The model has learned from noisy labels, so that it gives a class that is certainly
+wrong the probability u of a wrong label: the share of wrong labels, which the joint tells, spread evenly over the other
+classes. A label of probability p is wrong with probability u / p, and is suggested from one in four on.
 """
 
 from typing import Any
@@ -22,9 +23,11 @@ from sensorium.inspection.findings import Finding
 
 FOLDS = 5
 _MOST, _MOST_FITTED = 100_000, 20_000  # examples that are predicted, and that a fold is fitted on
-_ODDS = 1 / 3
+_WRONG = 0.25
+_MOST_NOISE = 0.1  # of labels that are taken for wrong; beyond it the quick model errs
+_TOO_WEAK = 0.3  # share of labels that the joint takes for wrong, from which it is the model that is
 _COMPONENTS, _BASES = 100, 1000
-_REGULARIZATION = 1e-4
+_REGULARIZATION = 1e-5
 
 
 def confident_joint(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -58,13 +61,18 @@ def joint(confident: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return found
 
 
+def noise(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """The share of labels that the joint takes for wrong."""
+    return float(1 - np.trace(joint(confident_joint(labels, probabilities), labels)))
+
+
 def suspicious(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     """(M,) rows whose label is probably wrong, the most probable first."""
-    wrong = 1 - np.trace(joint(confident_joint(labels, probabilities), labels))
+    wrong = min(noise(labels, probabilities), _MOST_NOISE)
     own = np.clip(probabilities[np.arange(len(labels)), labels].astype(np.float64), 1e-12, 1)
-    odds = wrong / (probabilities.shape[1] - 1) * (1 - own) / own
-    found = np.flatnonzero((odds >= _ODDS) & (probabilities.argmax(axis=1) != labels))
-    return found[np.argsort(-odds[found], kind="stable")]
+    chance = wrong / (probabilities.shape[1] - 1) / own
+    found = np.flatnonzero((chance >= _WRONG) & (probabilities.argmax(axis=1) != labels))
+    return found[np.argsort(-chance[found], kind="stable")]
 
 
 def cross_validated(features: Any, labels: np.ndarray, num_classes: int, *, folds: int = FOLDS) -> np.ndarray:
@@ -113,6 +121,9 @@ def check(contents: Contents) -> list[Finding]:
         return [_none("no two classes have five labeled examples; labels were not checked")]
     probabilities = cross_validated(contents.inputs.features(rows), numbers, int(numbers.max()) + 1)
     accuracy = float((probabilities.argmax(axis=1) == numbers).mean())
+    quick = f"the quick model that labels are checked with is right for {accuracy:.1%} (cross-validated)"
+    if noise(numbers, probabilities) > _TOO_WEAK:
+        return [_none(f"{quick}: too weak to suggest any")]
     found = suspicious(numbers, probabilities)
     classes = np.unique(contents.labels[rows])
     examples = []
@@ -120,7 +131,7 @@ def check(contents: Contents) -> list[Finding]:
         likely = int(probabilities[place].argmax())
         share = probabilities[place, likely]
         examples.append(f"{contents.named(int(rows[place]))}: {contents.class_names[classes[likely]]} ({share:.0%})")
-    findings = [_none(f"cross-validated accuracy of the quick model that labels are checked with: {accuracy:.1%}")]
+    findings = [_none(quick)]
     if left_out:
         findings.append(_none(f"labels not checked: {left_out}"))
     if examples:
