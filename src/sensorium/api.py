@@ -9,6 +9,7 @@ run = sensorium.train("experiment=digits_cnn", "optimizer.lr=0.01")
 
 import csv
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import IOBase
@@ -20,6 +21,7 @@ from typing import Any, Literal
 from sensorium import checkpoint, evaluation, runs
 from sensorium.bounded import check_decoding
 from sensorium.build import check_targets, device_of, loaded_model
+from sensorium.cli import check as check_verb
 from sensorium.cli import schema
 from sensorium.cli import train as train_verb
 from sensorium.cli.eval_data import evaluation_data, settings_for
@@ -27,6 +29,7 @@ from sensorium.cli.predict import checkpoint_path
 from sensorium.cli.unknown_key import dotted
 from sensorium.errors import RequestError, RunError
 from sensorium.files import exists, is_folder, user_path
+from sensorium.inspection.findings import Finding
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation, Prediction, PredictOptions
 
@@ -214,6 +217,21 @@ def train(*overrides: str, **misplaced: object) -> Run:
     return Run(train_verb.train_once(list(overrides)).folder)
 
 
+def check(*overrides: str) -> list[Finding]:
+    """What is wrong with a dataset, with the overrides of `sensorium check`; prints nothing. A report is written
+    where folder= names a place. Raises RequestError as the command.
+    """
+    for one in overrides:
+        if not isinstance(one, str) or one.startswith("-"):
+            raise RequestError(f"{one!r} is no override. Give KEY=VALUE, such as 'dataset=digits'.")
+    given = [*([] if any(one.startswith("folder=") for one in overrides) else ["folder=null"]), *overrides]
+    arguments, sys.argv = sys.argv, ["sensorium"]
+    try:
+        return check_verb.findings_of(given, say=lambda *_: None)
+    finally:
+        sys.argv = arguments
+
+
 def _several(inputs: Any) -> Iterable[Any]:
     """One raw input as a list of it."""
     pair = isinstance(inputs, tuple) and len(inputs) == 2 and isinstance(inputs[1], int | float | Integral)
@@ -244,4 +262,4 @@ def _dataset_overrides(**given: str | Path | None) -> Sequence[str]:
     return [f"dataset.{key}={json.dumps(str(value))}" for key, value in given.items() if value is not None]
 
 
-__all__ = ["Evaluation", "Model", "Prediction", "RequestError", "Run", "RunError", "load", "train"]
+__all__ = ["Evaluation", "Finding", "Model", "Prediction", "RequestError", "Run", "RunError", "check", "load", "train"]

@@ -106,3 +106,13 @@ def test_rare_classes_and_examples_without_a_label_are_not_checked():
     right[3:6] = 2
     what = [one.what for one in labels.check(contents(right, points))]
     assert "labels not checked: 3 examples of classes with fewer than 5" in what
+
+
+def test_of_a_weak_model_nothing_is_dropped():
+    draw = np.random.default_rng(0)
+    right = np.arange(600) % 3
+    points = np.array([[0, 0], [3.2, 0], [0, 3.2]])[right] + draw.normal(size=(600, 2)) * 2.0
+    found = labels.check(contents(right, points.astype(np.float32)))
+    assert [one.severity for one in found] == ["note", "note"]
+    assert "most of these are its own errors" in found[1].what
+    assert found[1].drop == frozenset()

@@ -1,14 +1,15 @@
 """sensorium check: what is wrong with a dataset, as a table, check.html and check.json. Edits nothing."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-from sensorium import output
-from sensorium.build import load_data
+from sensorium import checkpoint, output
+from sensorium.build import check_targets, device_of, load_data, loaded_model
 from sensorium.cli import guess, overwriting
 from sensorium.cli.app import Config, check, run_hydra
+from sensorium.cli.eval_data import settings_for
+from sensorium.cli.predict import checkpoint_path
 from sensorium.cli.request import dataset_section, own_arguments
-from sensorium.data.base import SPLITS, Data
+from sensorium.data.base import SPLITS, Data, counted
 from sensorium.errors import RequestError, unwritable
 from sensorium.files import user_path, write_csv
 from sensorium.inspection import page
@@ -16,7 +17,9 @@ from sensorium.inspection.checks import inspect
 from sensorium.inspection.cleaned import cleaned
 from sensorium.inspection.contents import Contents
 from sensorium.inspection.findings import Finding
+from sensorium.run_config import RunConfig
 from sensorium.tasks import registry
+from sensorium.training import step_cost
 
 _SHOWN = 3  # examples of a finding on the screen
 
@@ -25,57 +28,75 @@ def run(arguments: list[str]) -> int:
     """Prints the findings and writes the report. 1 when one of them is an error."""
     if (taken_for := guess.expanded(arguments, verb="check")[1]) is not None:
         print(taken_for)
-    found = findings_of(arguments)
+    found = findings_of(arguments, say=output.console().print)
     return int(any(one.severity == "error" for one in found))
 
 
-def findings_of(arguments: list[str]) -> list[Finding]:
+def findings_of(arguments: list[str], *, say: Callable[..., None]) -> list[Finding]:
     """For the command and the Python API: the findings, reported as the arguments say."""
     found: list[Finding] = []
-    section = dataset_section(arguments)
-    run_hydra("check", own_arguments("check", arguments), lambda config: found.extend(_checked(config, section)))
+    given = guess.expanded(arguments, verb="check")[0]
+    run_hydra("check", own_arguments("check", given), lambda config: found.extend(_checked(config, given, say)))
     return found
 
 
-def _checked(config: Config, section: Config) -> list[Finding]:
-    """The findings of a composed config and a section `dataset`. Raises RequestError."""
+def _checked(config: Config, arguments: list[str], say: Callable[..., None]) -> list[Finding]:
+    """The findings of a composed config; arguments: of the command, for those about data. Raises RequestError."""
     check("check", config)
+    loaded = None if config["ckpt"] is None else checkpoint.read(checkpoint_path(config["ckpt"]))
+    settings = None if loaded is None else _settings(loaded, arguments, trust=config["trust"])
+    section = dataset_section(arguments) if settings is None else settings.dataset
     overwriting.check({**config, "folder": None}, dataset=section)
-    folder = user_path(config["folder"]) if config["folder"] is not None else None
+    folder = None if config["folder"] is None else user_path(config["folder"])
     if folder is not None:
         page.check_folder(folder, overwrite=config["overwrite"])
     data = load_data(section, on_bad="skip")
-    task = registry.of(data.spec)
-    contents = task.contents(data)
+    contents = registry.of(data.spec).contents(data)
     if config["output"] is not None and contents.table is None:
         raise RequestError(f"output={config['output']}: {contents.whynot}. Leave output= out.")
-    facts = {name: task.facts(getattr(data, name), data.spec) for name in SPLITS}
-    findings = inspect(
-        contents,
-        problems=data.problems,
-        counts={name: one.classes for name, one in facts.items()},
-        counted=facts["train"].counted,
-        skip=config["skip"],
-    )
-    show(findings, data)
+    findings = _inspected(contents, data, skip=config["skip"])
+    if loaded is not None and settings is not None:
+        if registry.of(data.spec) is not registry.of(loaded.spec):
+            raise RequestError(f"This checkpoint was trained on {loaded.spec}; this data is {data.spec}.")
+        model = loaded_model(loaded, device=device_of(config["accelerator"]), trust=config["trust"])
+        findings += step_cost.measured(model, data, settings)
+    show(findings, data, say)
     if folder is not None:
         about = {"dataset": str(data.spec), "examples": {name: len(getattr(data, name)) for name in SPLITS}}
         try:
-            print(f"report: {page.write(folder, findings, about=about, notes=data.notes)}")
+            say(f"report: {page.write(folder, findings, about=about, notes=data.notes)}")
         except OSError as error:
             raise unwritable(str(folder), error, "Choose folder=OTHER.") from error
     if config["output"] is not None:
-        _write(str(config["output"]), contents, findings)
+        columns, rows, dropped = cleaned(contents, findings)
+        with output.writing(config["output"]):
+            write_csv(user_path(config["output"]), [columns, *rows])
+        say(f"{config['output']}: {counted(len(rows), contents.unit)}; {dropped:,} left out")
     return findings
 
 
-def show(findings: Sequence[Finding], data: Data) -> None:
+def _settings(loaded: checkpoint.Checkpoint, arguments: list[str], *, trust: bool) -> RunConfig:
+    """The config of the checkpoint's training, with other data where the arguments name some."""
+    if not trust:
+        for section in ("dataset", "model"):
+            check_targets(section, loaded.config[section])
+    about_data = [one for one in arguments if one.startswith(("dataset=", "dataset."))]
+    return settings_for(loaded, about_data, on_bad="skip", batch_size=None, decoding={}, arguments=arguments)
+
+
+def _inspected(contents: Contents, data: Data, *, skip: Sequence[str]) -> list[Finding]:
+    task = registry.of(data.spec)
+    facts = {name: task.facts(getattr(data, name), data.spec) for name in SPLITS}
+    counts = {name: one.classes for name, one in facts.items()}
+    return inspect(contents, problems=data.problems, counts=counts, counted=facts["train"].counted, skip=skip)
+
+
+def show(findings: Sequence[Finding], data: Data, say: Callable[..., None]) -> None:
     """The table on the screen."""
-    screen = output.console()
     sizes = " + ".join(f"{len(getattr(data, name)):,}" for name in SPLITS)
-    screen.print(f"{sizes} {data.spec} (train + val + test)")
+    say(f"{sizes} {data.spec} (train + val + test)")
     if not findings:
-        screen.print("nothing found")
+        say("nothing found")
         return
     records: list[output.Record] = []
     for one in findings:
@@ -84,11 +105,4 @@ def show(findings: Sequence[Finding], data: Data) -> None:
         records.append({"severity": one.severity, "check": one.check, "count": count, "finding": one.what})
         blank = {"severity": "", "check": "", "count": ""}
         records += [{**blank, "finding": f"  {item}"} for item in (first, *more) if item]
-    screen.print(output.table(records))
-
-
-def _write(path: str, contents: Contents, findings: Sequence[Finding]) -> None:
-    columns, rows, dropped = cleaned(contents, findings)
-    with output.writing(path):
-        write_csv(Path(user_path(path)), [columns, *rows])
-    print(f"{path}: {len(rows):,} {contents.unit}s; {dropped:,} left out")
+    say(output.table(records))

@@ -84,7 +84,7 @@ COMMON = {
         "output",
         "trust",
     ),
-    "check": ("skip", "folder", "output", "overwrite"),
+    "check": ("dataset", "ckpt", "skip", "folder", "output", "overwrite"),
     "list": ("what", "task", "model", "format", "output"),
 }
 _WIDTH = 80

@@ -35,7 +35,7 @@ def answer(verb: str, arguments: list[str]) -> bool:
     if any(option in _OTHER_CONFIG for option in options):
         return False
     load_plugins()
-    if verb == "check":
+    if verb == "check" and not any(argument.startswith("ckpt=") for argument in arguments):
         dataset_section(arguments)
     resumed, _, rest = resume_request(typed)
     if verb == "train" and resumed != "null":

@@ -255,6 +255,9 @@ RULES: dict[str, dict[str, Rule]] = {
     "check": {
         "skip": Rule(_are_checks, f"a list of {', '.join(CHECKS)}"),
         "dataset": NAME,
+        "ckpt": or_null(PATH),
+        "accelerator": _ACCELERATOR,
+        "trust": SWITCH,
         "folder": or_null(PATH),
         "output": or_null(PATH),
         "overwrite": SWITCH,

@@ -25,7 +25,8 @@ FOLDS = 5
 _MOST, _MOST_FITTED = 100_000, 20_000  # examples that are predicted, and that a fold is fitted on
 _WRONG = 0.25
 _MOST_NOISE = 0.1  # of labels that are taken for wrong; beyond it the quick model errs
-_TOO_WEAK = 0.3  # share of labels that the joint takes for wrong, from which it is the model that is
+# Shares of labels that the joint takes for wrong from which it is the model that errs: mostly, and nearly always.
+_WEAK, _TOO_WEAK = 0.15, 0.3
 _COMPONENTS, _BASES = 100, 1000
 _REGULARIZATION = 1e-5
 
@@ -122,7 +123,8 @@ def check(contents: Contents) -> list[Finding]:
     probabilities = cross_validated(contents.inputs.features(rows), numbers, int(numbers.max()) + 1)
     accuracy = float((probabilities.argmax(axis=1) == numbers).mean())
     quick = f"the quick model that labels are checked with is right for {accuracy:.1%} (cross-validated)"
-    if noise(numbers, probabilities) > _TOO_WEAK:
+    doubt = noise(numbers, probabilities)
+    if doubt > _TOO_WEAK:
         return [_none(f"{quick}: too weak to suggest any")]
     found = suspicious(numbers, probabilities)
     classes = np.unique(contents.labels[rows])
@@ -134,7 +136,10 @@ def check(contents: Contents) -> list[Finding]:
     findings = [_none(quick)]
     if left_out:
         findings.append(_none(f"labels not checked: {left_out}"))
-    if examples:
+    if examples and doubt > _WEAK:
+        what = "labels that the quick model disagrees with; it is weak, and most of these are its own errors"
+        findings.append(Finding(check="labels", severity="note", what=what, count=len(found), examples=examples))
+    elif examples:
         what = "labels that are probably wrong, with the class that the quick model takes for right"
         drop = frozenset(rows[found].tolist())
         findings.append(
