@@ -71,7 +71,7 @@ def _checked(config: Config, arguments: list[str], say: Callable[..., None]) -> 
         columns, rows, dropped = cleaned(contents, findings)
         with output.writing(config["output"]):
             write_csv(user_path(config["output"]), [columns, *rows])
-        say(f"{config['output']}: {counted(len(rows), contents.unit)}; {dropped:,} left out")
+        say(f"{config['output']}: {counted(len(rows), contents.unit)}; {dropped:,} dropped")
     return findings
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -70,7 +70,8 @@ def audio_contents(data: Data, *, columns: Sequence[str], cells: Cells, **facts:
     """Contents of recordings; as for images."""
     whole = joined(data)
     splits = split_numbers(data)
-    extract = Features(**{**data.spec.features, "normalise": "none"}).eval()
+    spec: Any = data.spec
+    extract = Features(**{**spec.features, "normalise": "none"}).eval()
 
     def read(rows: np.ndarray) -> list[np.ndarray]:
         with torch.no_grad():
@@ -100,10 +101,11 @@ def audio_contents(data: Data, *, columns: Sequence[str], cells: Cells, **facts:
 
 def running_contents(data: Data, *, unit: str = "paragraph") -> Contents:
     """Contents of running text: its paragraphs, as tokens write them."""
+    tokenizer = tokenizer_from_dict(cast(dict[str, Any], data.spec.to_dict()["tokenizer"]))
     texts: list[str] = []
     splits: list[int] = []
     for number, split in enumerate(SPLITS):
-        found = list(paragraphs(_decoded(getattr(data, split).tokens, tokenizer_from_dict(data.spec.tokenizer))))
+        found = list(paragraphs(_decoded(getattr(data, split).tokens, tokenizer)))
         texts += found
         splits += [number] * len(found)
     return Contents(

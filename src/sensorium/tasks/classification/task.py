@@ -38,7 +38,7 @@ class ClassificationTask(Task[C]):
 
     def labeled(self, data: Data) -> dict[str, Any]:
         """What the contents of every modality say of the labels."""
-        labels, names = joined(data).labels, tuple(data.spec.class_names)
+        labels, names = joined(data).labels, tuple(data.spec.to_dict()["class_names"])
         return {
             "labels": labels,
             "class_names": names,

@@ -49,7 +49,7 @@ class ImageTagging(Task[ImageTaggingSpec]):
         return SplitFacts(classes=dict(zip(spec.class_names, counts, strict=True)), counted="tags")
 
     def contents(self, data: Data) -> Contents:
-        targets, names = joined(data).targets, data.spec.class_names
+        targets, names = joined(data).targets, data.spec.to_dict()["class_names"]
 
         def cells(row: int) -> list[object]:
             return ["|".join(names[tag] for tag in np.flatnonzero(targets[row]).tolist())]

@@ -57,7 +57,8 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
 
     def contents(self, data: Data) -> Contents:
         whole = joined(data)
-        own = check_boxes(whole.boxes, whole.labels, whole.sizes, names=whole.names, class_names=data.spec.class_names)
+        names = data.spec.to_dict()["class_names"]
+        own = check_boxes(whole.boxes, whole.labels, whole.sizes, names=whole.names, class_names=names)
         return image_contents(data, own=own, whynot="boxes are not listed in a table")
 
     def constant_answer(self, data: Data, evaluation: DetectionEvaluation) -> ConstantAnswer:

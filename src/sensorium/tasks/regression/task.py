@@ -74,7 +74,7 @@ class Regression(Task[R]):
     def numbered(self, data: Data) -> dict[str, Any]:
         """What the contents of both modalities say of the numbers."""
         targets = joined(data).targets
-        return {"columns": data.spec.target_names, "cells": lambda row: targets[row].tolist()}
+        return {"columns": data.spec.to_dict()["target_names"], "cells": lambda row: targets[row].tolist()}
 
     def relabeled(self, split: Any, found: R, trained: R) -> Any:
         """The targets in the model's order, standardized as in its training. Raises RequestError for other targets."""
