@@ -148,6 +148,12 @@ def test_a_gain_changes_no_fingerprint():
     assert wrong == 0.0
 
 
+def test_durations_of_copies_differ_by_three_percent_at_most():
+    spectrum = spectra(1)[0][0]
+    inputs = AudioInputs(lambda rows: [spectrum] * len(rows), np.array([1.0, 1.02, 2.0]))
+    assert inputs.near_duplicates().tolist() == [[0, 1]]
+
+
 def test_silence_is_constant():
     every = [np.full((30, 20), -23.0), np.random.default_rng(0).normal(size=(30, 20))]
     inputs = AudioInputs(lambda rows: [every[row] for row in rows.tolist()], np.array([0.3, 0.3]))

@@ -116,3 +116,13 @@ def test_of_a_weak_model_nothing_is_dropped():
     assert [one.severity for one in found] == ["note", "note"]
     assert "most of these are its own errors" in found[1].what
     assert found[1].drop == frozenset()
+
+
+def test_what_is_suspicious_by_hand():
+    given = np.array([0] * 10 + [1] * 10)
+    first = np.array([0.9] * 8 + [0.05, 0.45] + [0.1] * 10)
+    probabilities = np.stack([first, 1 - first], axis=1)
+    # One of nine confident examples of class 0 is taken for 1: 1/9 of half the labels are wrong.
+    assert labels.noise(given, probabilities) == pytest.approx(1 / 18)
+    # Wrong with 1/18 / 0.05, more than certain, and with 1/18 / 0.45 = 0.12, less than a quarter.
+    assert labels.suspicious(given, probabilities).tolist() == [8]
