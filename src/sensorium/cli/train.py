@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -20,7 +19,7 @@ from omegaconf import OmegaConf
 from sensorium import checkpoint, distributed, evaluation, output, runs
 from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_classes
 from sensorium.cli import configs, guess, schema, sweep
-from sensorium.cli.app import Config, check, override, run_hydra, typed
+from sensorium.cli.app import Config, check, command_line, override, run_hydra, typed
 from sensorium.cli.composition import load_plugins
 from sensorium.cli.literal import typed_path
 from sensorium.cli.request import resume_request
@@ -82,11 +81,8 @@ def train_once(overrides: list[str]) -> RunFolder:
     if resume is not None:
         return _resume(resume, rest, from_start=from_start)
     finished: list[RunFolder] = []
-    arguments, sys.argv = sys.argv, ["sensorium"]
-    try:
+    with command_line():
         run_hydra("train", overrides, lambda config: finished.append(_train_anew(config)))
-    finally:
-        sys.argv = arguments
     return finished[0]
 
 

@@ -20,6 +20,7 @@ from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.evaluate import ClassificationEvaluation, Classifier, evaluate
 from sensorium.tasks.classification.report import write_classification_report
 from sensorium.tasks.classification.sections import classification_sections
+from sensorium.tasks.contents import joined
 from sensorium.tasks.fit_calibration import calibrate_classes
 from sensorium.tasks.worst_rows import ranked_rows, read_predictions, wrong
 
@@ -41,6 +42,16 @@ class ClassificationTask(Task[C]):
         counts = self.class_counts(split, len(spec.class_names))
         assert counts is not None
         return SplitFacts(classes=dict(zip(spec.class_names, counts.tolist(), strict=True)))
+
+    def labeled(self, data: Data) -> dict[str, Any]:
+        """What the contents of every modality say of the labels."""
+        labels, names = joined(data).labels, tuple(data.spec.to_dict()["class_names"])
+        return {
+            "labels": labels,
+            "class_names": names,
+            "columns": ("label",),
+            "cells": lambda row: [names[labels[row]] if labels[row] != IGNORED else ""],
+        }
 
     def constant_answer(self, data: Data, evaluation: ClassificationEvaluation) -> ConstantAnswer:
         names = data.spec.to_dict()["class_names"]

@@ -8,11 +8,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from sensorium.data.base import Data
+from sensorium.inspection.contents import Contents
 from sensorium.report_sections import ReportExample
 from sensorium.specs import ImageClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.task import ClassificationTask
+from sensorium.tasks.contents import image_contents
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.image_classification.explain import ImageClassificationExplainer
 from sensorium.tasks.image_classification.predict import ImagePredictor
@@ -62,6 +65,9 @@ class ImageClassification(ClassificationTask[ImageClassificationSpec]):
         self, seen: tuple[Any, ...], batch: Any, split: Any, spec: ImageClassificationSpec
     ) -> list[ReportExample]:
         return seen_images(seen[0], self.labels_of(batch, spec), names_of(batch, split), spec)
+
+    def contents(self, data: Data) -> Contents:
+        return image_contents(data, **self.labeled(data))
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return image_files(given["input"])

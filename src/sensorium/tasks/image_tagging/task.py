@@ -11,11 +11,13 @@ from torch import nn
 
 from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
+from sensorium.inspection.contents import Contents
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import ImageTaggingSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.classification.task import class_numbers
+from sensorium.tasks.contents import image_contents, joined
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.fit_calibration import calibrate_scores
 from sensorium.tasks.image_explanations import METHODS, image_examples
@@ -56,6 +58,16 @@ class ImageTagging(Task[ImageTaggingSpec]):
     def facts(self, split: Any, spec: ImageTaggingSpec) -> SplitFacts:
         counts = split.targets.sum(axis=0, dtype=np.int64).tolist()
         return SplitFacts(classes=dict(zip(spec.class_names, counts, strict=True)), counted="tags")
+
+    def contents(self, data: Data) -> Contents:
+        targets, names = joined(data).targets, data.spec.to_dict()["class_names"]
+
+        def cells(row: int) -> list[object]:
+            return ["|".join(names[tag] for tag in np.flatnonzero(targets[row]).tolist())]
+
+        if any("|" in name for name in names):
+            return image_contents(data, whynot='a tag with "|" in it cannot be listed')
+        return image_contents(data, columns=("labels",), cells=cells)
 
     def constant_answer(self, data: Data, evaluation: TaggingEvaluation) -> ConstantAnswer:
         shares = evaluation.targets.mean(axis=0)  # the average precision of a score that is the same for all images

@@ -14,10 +14,12 @@ from sensorium import output
 from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.decoding.sampling import sample
+from sensorium.inspection.contents import Contents
 from sensorium.randomness import fold
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import LanguageModelingSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
+from sensorium.tasks.contents import running_contents
 from sensorium.tasks.explanation import ExplainOptions
 from sensorium.tasks.language_modeling.evaluate import LanguageEvaluation, LanguageEvaluator, evaluate
 from sensorium.tasks.language_modeling.explain import METHODS, LanguageModelExplainer
@@ -54,6 +56,9 @@ class LanguageModeling(Task[LanguageModelingSpec]):
 
     def facts(self, split: Any, spec: LanguageModelingSpec) -> SplitFacts:
         return SplitFacts(unknown=float((split.tokens == UNK).mean()))
+
+    def contents(self, data: Data) -> Contents:
+        return running_contents(data)
 
     def constant_answer(self, data: Data, evaluation: LanguageEvaluation) -> ConstantAnswer:
         """Each token's frequency in the training text, one added to all counts, whatever comes before."""

@@ -14,6 +14,8 @@ from sensorium.batches import IGNORED
 from sensorium.data.base import Data, counted
 from sensorium.data.loader import BatchLoader
 from sensorium.files import user_path
+from sensorium.inspection.boxes import check as check_boxes
+from sensorium.inspection.contents import Contents
 from sensorium.metrics.detection import errors
 from sensorium.models import protocols
 from sensorium.report_sections import ExampleScores, ReportExample, Section
@@ -21,6 +23,7 @@ from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.classification.task import class_numbers
+from sensorium.tasks.contents import image_contents, joined
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.fit_calibration import calibrate_scores
 from sensorium.tasks.image_explanations import image_examples
@@ -65,6 +68,12 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
             lengths=np.array([len(labels) for labels in split.labels]),
             unit="boxes of an image",
         )
+
+    def contents(self, data: Data) -> Contents:
+        whole = joined(data)
+        names = data.spec.to_dict()["class_names"]
+        own = check_boxes(whole.boxes, whole.labels, whole.sizes, names=whole.names, class_names=names)
+        return image_contents(data, own=own, whynot="boxes are not listed in a table")
 
     def constant_answer(self, data: Data, evaluation: DetectionEvaluation) -> ConstantAnswer:
         return ConstantAnswer(0.0, "no box at all")

@@ -13,12 +13,14 @@ from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.data.text.labeled import cut_note
 from sensorium.errors import RequestError, listing
+from sensorium.inspection.contents import Contents
 from sensorium.metrics.regression import summary
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import ImageRegressionSpec, RegressionSpec, TextRegressionSpec
 from sensorium.tasks import text_explanations
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, PredictOptions, SplitFacts, Task
 from sensorium.tasks.calibration import Calibration
+from sensorium.tasks.contents import image_contents, joined, text_contents
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.fit_calibration import calibrate_intervals
 from sensorium.tasks.image_explanations import METHODS, image_examples
@@ -32,7 +34,7 @@ from sensorium.tasks.regression.sections import regression_sections
 from sensorium.tasks.report_looks import image_looks, names_of, seen_images, seen_texts, text_looks
 from sensorium.tasks.text_inputs import UnreadableText
 from sensorium.tasks.text_sources import READING, text_reading
-from sensorium.tasks.token_facts import token_facts
+from sensorium.tasks.token_facts import token_facts, token_measures
 from sensorium.tasks.worst_rows import ranked_rows, read_predictions
 from sensorium.vision.normalise import Normalise
 
@@ -107,6 +109,11 @@ class Regression(Task[R]):
         """What the report shows of the largest errors: `read_images` or `texts` of `write_regression_report`."""
         return {}
 
+    def numbered(self, data: Data) -> dict[str, Any]:
+        """What the contents of both modalities say of the numbers."""
+        targets = joined(data).targets
+        return {"columns": data.spec.to_dict()["target_names"], "cells": lambda row: targets[row].tolist()}
+
     def relabeled(self, split: Any, found: R, trained: R) -> Any:
         """The targets in the model's order, standardized as in its training. Raises RequestError for other targets."""
         if set(found.target_names) != set(trained.target_names):
@@ -132,6 +139,9 @@ class ImageRegression(Regression[ImageRegressionSpec]):
         self, spec: ImageRegressionSpec, memory_format: torch.memory_format = torch.contiguous_format
     ) -> nn.Module:
         return Normalise(mean=spec.mean, std=spec.std, memory_format=memory_format)
+
+    def contents(self, data: Data) -> Contents:
+        return image_contents(data, **self.numbered(data))
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
         return {"read_images": split.displayed}
@@ -174,6 +184,11 @@ class TextRegression(Regression[TextRegressionSpec]):
 
     def facts(self, split: Any, spec: TextRegressionSpec) -> SplitFacts:
         return SplitFacts(**token_facts(split.tokens))
+
+    def contents(self, data: Data) -> Contents:
+        return text_contents(
+            data, joined(data).texts, measures=token_measures(joined(data).tokens), **self.numbered(data)
+        )
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
         return {"texts": split.texts}

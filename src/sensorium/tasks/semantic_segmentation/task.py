@@ -11,10 +11,12 @@ from torch import nn
 from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, listing
+from sensorium.inspection.contents import Contents
 from sensorium.models import protocols
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import SemanticSegmentationSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
+from sensorium.tasks.contents import image_contents
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.image_explanations import image_examples
 from sensorium.tasks.image_inputs import range_for
@@ -53,6 +55,9 @@ class SemanticSegmentation(Task[SemanticSegmentationSpec]):
         """Pixels of each class."""
         counts: np.ndarray = split.class_counts(num_classes)
         return counts
+
+    def contents(self, data: Data) -> Contents:
+        return image_contents(data, whynot="masks are not listed in a table")
 
     def facts(self, split: Any, spec: SemanticSegmentationSpec) -> SplitFacts:
         """Of evenly spaced images of a large split: every mask has to be read."""

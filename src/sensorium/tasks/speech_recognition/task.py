@@ -15,11 +15,13 @@ from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError
 from sensorium.files import is_folder
+from sensorium.inspection.contents import Contents
 from sensorium.metrics.recognition import jiwer_package, word_errors
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.audio_inputs import audio_chunks
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
+from sensorium.tasks.contents import audio_contents, joined
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
 from sensorium.tasks.raw_inputs import Piped, audio_files
 from sensorium.tasks.report_looks import audio_looks, audio_of, names_of
@@ -61,6 +63,10 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
 
     def facts(self, split: Any, spec: SpeechRecognitionSpec) -> SplitFacts:
         return SplitFacts(lengths=split.durations, unit="seconds", unknown=token_facts(split.targets)["unknown"])
+
+    def contents(self, data: Data) -> Contents:
+        texts = joined(data).texts
+        return audio_contents(data, columns=("text",), cells=lambda row: [texts[row]])
 
     def constant_answer(self, data: Data, evaluation: RecognitionEvaluation) -> ConstantAnswer:
         return ConstantAnswer(1.0, "an empty transcript")

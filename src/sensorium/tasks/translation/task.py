@@ -6,16 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.data.text.labeled import cut_note
+from sensorium.inspection.contents import Contents
 from sensorium.metrics.translation import bleu, sacrebleu_package
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import TranslationSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
+from sensorium.tasks.contents import joined, text_contents
 from sensorium.tasks.decoding_settings import BeamSettings, settings_from
 from sensorium.tasks.explanation import ExplainOptions
 from sensorium.tasks.plots import plot_attention, undrawn_notes
@@ -60,6 +63,22 @@ class Translation(Task[TranslationSpec]):
     def facts(self, split: Any, spec: TranslationSpec) -> SplitFacts:
         source, target = token_facts(split.source), token_facts(split.target)
         return SplitFacts(**source | {"unknown": max(source["unknown"], target["unknown"])})
+
+    def contents(self, data: Data) -> Contents:
+        whole = joined(data)
+        source, target = (store.full.astype(np.float64) for store in (whole.source, whole.target))
+        return text_contents(
+            data,
+            whole.source_texts,
+            first="source",
+            columns=("target",),
+            cells=lambda row: [whole.references[row]],
+            measures={
+                "tokens of a sentence": source,
+                "tokens of a translation": target,
+                "tokens of a translation / of its sentence": target / np.maximum(source, 1),
+            },
+        )
 
     def constant_answer(self, data: Data, evaluation: TranslationEvaluation) -> ConstantAnswer:
         (most, _), *_ = Counter(data.train.references).most_common(1)
