@@ -100,6 +100,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "compile": SWITCH,
         "force": SWITCH,
         "trace": or_null(whole(0)),
+        "show_batch": or_null(whole(1, most=400)),
         "test": SWITCH,
         "calibration": one_of("auto", "none"),
         "dataset.split_seed": whole(0),

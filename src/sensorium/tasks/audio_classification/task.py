@@ -26,6 +26,7 @@ from sensorium.tasks.contents import audio_contents
 from sensorium.tasks.explanation import ExplainOptions
 from sensorium.tasks.raw_inputs import Piped, audio_files
 from sensorium.tasks.report_looks import audio_looks, audio_of, names_of
+from sensorium.tasks.reported import Seen
 
 # What learning.strong=auto adds to the run's own augmentation.
 STRONG_VIEW: dict[str, Any] = {
@@ -77,10 +78,8 @@ class AudioClassification(ClassificationTask[AudioClassificationSpec]):
     def looks(self, split: Any, rows: np.ndarray, spec: AudioClassificationSpec) -> list[dict[str, Any]]:
         return audio_looks(split, rows, spec)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: AudioClassificationSpec
-    ) -> list[ReportExample]:
-        labels, looks = self.labels_of(batch, spec), audio_of(batch, seen, spec)
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: AudioClassificationSpec) -> list[ReportExample]:
+        labels, looks = self.labels_of(batch, spec, seen.targets), audio_of(batch, seen.inputs, spec)
         return [
             ReportExample(name=name, target=label, **look)
             for name, label, look in zip(names_of(batch, split), labels, looks, strict=True)

@@ -22,6 +22,7 @@ from sensorium.tasks.image_classification.predict import ImagePredictor
 from sensorium.tasks.image_explanations import METHODS, image_examples
 from sensorium.tasks.raw_inputs import image_files
 from sensorium.tasks.report_looks import image_looks, names_of, seen_images
+from sensorium.tasks.reported import Seen
 from sensorium.vision.normalise import Normalise
 
 # What learning.strong=auto adds to the run's own augmentation.
@@ -61,10 +62,8 @@ class ImageClassification(ClassificationTask[ImageClassificationSpec]):
     def looks(self, split: Any, rows: np.ndarray, spec: ImageClassificationSpec) -> list[dict[str, Any]]:
         return image_looks(split, rows)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: ImageClassificationSpec
-    ) -> list[ReportExample]:
-        return seen_images(seen[0], self.labels_of(batch, spec), names_of(batch, split), spec)
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: ImageClassificationSpec) -> list[ReportExample]:
+        return seen_images(seen, self.labels_of(batch, spec, seen.targets), names_of(batch, split), spec)
 
     def contents(self, data: Data) -> Contents:
         return image_contents(data, **self.labeled(data))

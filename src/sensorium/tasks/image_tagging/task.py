@@ -27,7 +27,8 @@ from sensorium.tasks.image_tagging.predict import TagPredictor
 from sensorium.tasks.image_tagging.report import surest_mistake, write_tagging_report
 from sensorium.tasks.image_tagging.sections import tagging_sections
 from sensorium.tasks.raw_inputs import image_files
-from sensorium.tasks.report_looks import image_looks, names_of, seen_images
+from sensorium.tasks.report_looks import image_looks, names_of, seen_images, shares_in_words
+from sensorium.tasks.reported import Seen
 from sensorium.tasks.worst_rows import ranked_rows, read_predictions
 from sensorium.vision.normalise import Normalise
 
@@ -113,11 +114,9 @@ class ImageTagging(Task[ImageTaggingSpec]):
     def looks(self, split: Any, rows: np.ndarray, spec: ImageTaggingSpec) -> list[dict[str, Any]]:
         return image_looks(split, rows)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: ImageTaggingSpec
-    ) -> list[ReportExample]:
-        tags = [", ".join(np.array(spec.class_names)[row > 0]) for row in batch.targets.numpy()]
-        return seen_images(seen[0], tags, names_of(batch, split), spec)
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: ImageTaggingSpec) -> list[ReportExample]:
+        tags = shares_in_words(batch.targets if seen.targets is None else seen.targets, spec.class_names)
+        return seen_images(seen, tags, names_of(batch, split), spec)
 
     def example_scores(self, evaluation: TaggingEvaluation, split: Any) -> ExampleScores:
         right = (evaluation.predicted == (evaluation.targets > 0)).mean(axis=1)

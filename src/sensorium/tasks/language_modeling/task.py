@@ -27,6 +27,7 @@ from sensorium.tasks.language_modeling.predict import Continuation, TextGenerato
 from sensorium.tasks.language_modeling.sections import language_sections
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.report_media import text
+from sensorium.tasks.reported import Seen
 from sensorium.tasks.writers import Writer
 from sensorium.text.build_tokenizer import tokenizer_from_dict
 from sensorium.text.tokenizer import BOS, EOS, PAD, UNK
@@ -109,11 +110,9 @@ class LanguageModeling(Task[LanguageModelingSpec]):
     ) -> list[Section]:
         return language_sections(evaluation)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: LanguageModelingSpec
-    ) -> list[ReportExample]:
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: LanguageModelingSpec) -> list[ReportExample]:
         tokenizer = tokenizer_from_dict(spec.tokenizer)
-        rows = zip(batch.indices.tolist(), seen[0].tolist(), strict=False)
+        rows = zip(batch.indices.tolist(), seen.inputs[0].tolist(), strict=False)
         return [ReportExample(name=f"token {row:,}", passages=[text("", tokenizer.decode(ids))]) for row, ids in rows]
 
     def example_scores(self, evaluation: LanguageEvaluation, split: Any) -> ExampleScores:

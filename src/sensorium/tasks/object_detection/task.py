@@ -33,10 +33,11 @@ from sensorium.tasks.object_detection.evaluate import DetectionEvaluation, Detec
 from sensorium.tasks.object_detection.explain import METHODS, DetectionExplainer
 from sensorium.tasks.object_detection.predict import DetectionPredictor
 from sensorium.tasks.object_detection.report import THRESHOLD, write_detection_report
-from sensorium.tasks.object_detection.sections import detection_sections
+from sensorium.tasks.object_detection.sections import RIGHT, SIDE, boxed_uri, detection_sections
 from sensorium.tasks.object_detection.writer import CocoWriter, Overlays
 from sensorium.tasks.raw_inputs import image_files
 from sensorium.tasks.report_looks import names_of, seen_images
+from sensorium.tasks.reported import Seen
 from sensorium.tasks.worst_rows import ranked_rows, read_predictions, wrong
 from sensorium.tasks.writers import FORMATS, Writer
 from sensorium.vision.normalise import Normalise
@@ -110,11 +111,14 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
     ) -> list[Section]:
         return detection_sections(evaluation, split=split, class_names=spec.class_names)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: ObjectDetectionSpec
-    ) -> list[ReportExample]:
-        counts = [counted(count, "box") for count in (seen[1].labels != IGNORED).sum(dim=1).tolist()]
-        return seen_images(seen[0], counts, names_of(batch, split), spec)
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: ObjectDetectionSpec) -> list[ReportExample]:
+        boxes, there = seen.inputs[1].boxes.cpu().numpy(), (seen.inputs[1].labels != IGNORED).cpu().numpy()
+
+        def drawn(pixels: np.ndarray, row: int) -> str:
+            return boxed_uri(pixels, [(boxes[row][there[row]], RIGHT)], side=max(SIDE, seen.side))
+
+        counts = [counted(int(count), "box") for count in there.sum(axis=1)]
+        return seen_images(seen, counts, names_of(batch, split), spec, drawn=drawn)
 
     def example_scores(self, evaluation: DetectionEvaluation, split: Any) -> ExampleScores:
         pairs = zip(evaluation.found, evaluation.truths, strict=True)

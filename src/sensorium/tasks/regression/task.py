@@ -32,6 +32,7 @@ from sensorium.tasks.regression.predict import ImageRegressionPredictor, TextReg
 from sensorium.tasks.regression.report import write_regression_report
 from sensorium.tasks.regression.sections import regression_sections
 from sensorium.tasks.report_looks import image_looks, names_of, seen_images, seen_texts, text_looks
+from sensorium.tasks.reported import Seen
 from sensorium.tasks.text_inputs import UnreadableText
 from sensorium.tasks.text_sources import READING, text_reading
 from sensorium.tasks.token_facts import token_facts, token_measures
@@ -101,9 +102,12 @@ class Regression(Task[R]):
         name = "absolute error in standard deviations"
         return ExampleScores(name=name, values=errors.tolist(), of=split.names, higher_is_better=False)
 
-    def targets_of(self, batch: Any, split: Any) -> list[str]:
-        """The numbers of a batch, in their own units."""
-        return [", ".join(f"{value:.4g}" for value in split.targets[row]) for row in batch.indices.tolist()]
+    def targets_of(self, batch: Any, split: Any, augmented: torch.Tensor | None = None) -> list[str]:
+        """The numbers of a batch, in their own units. augmented: (B, K) standardized, as augmentation left them."""
+        numbers = split.targets[batch.indices.numpy()]
+        if augmented is not None:
+            numbers = augmented.cpu().numpy() * split.target_std + split.target_mean
+        return [", ".join(f"{value:.4g}" for value in row) for row in numbers[: len(batch.indices)]]
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
         """What the report shows of the largest errors: `read_images` or `texts` of `write_regression_report`."""
@@ -149,10 +153,8 @@ class ImageRegression(Regression[ImageRegressionSpec]):
     def looks(self, split: Any, rows: np.ndarray, spec: ImageRegressionSpec) -> list[dict[str, Any]]:
         return image_looks(split, rows)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: ImageRegressionSpec
-    ) -> list[ReportExample]:
-        return seen_images(seen[0], self.targets_of(batch, split), names_of(batch, split), spec)
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: ImageRegressionSpec) -> list[ReportExample]:
+        return seen_images(seen, self.targets_of(batch, split, seen.targets), names_of(batch, split), spec)
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return image_files(given["input"])
@@ -196,10 +198,8 @@ class TextRegression(Regression[TextRegressionSpec]):
     def looks(self, split: Any, rows: np.ndarray, spec: TextRegressionSpec) -> list[dict[str, Any]]:
         return text_looks(split.texts, rows)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: TextRegressionSpec
-    ) -> list[ReportExample]:
-        return seen_texts(seen[0], seen[1], self.targets_of(batch, split), names_of(batch, split), spec.tokenizer)
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: TextRegressionSpec) -> list[ReportExample]:
+        return seen_texts(seen, self.targets_of(batch, split, seen.targets), names_of(batch, split), spec.tokenizer)
 
     def truncation_notes(self, split: Any, spec: TextRegressionSpec) -> list[str]:
         return cut_note(split.cut, spec.max_length)

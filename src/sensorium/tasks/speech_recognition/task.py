@@ -25,6 +25,7 @@ from sensorium.tasks.contents import audio_contents, joined
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
 from sensorium.tasks.raw_inputs import Piped, audio_files
 from sensorium.tasks.report_looks import audio_looks, audio_of, names_of
+from sensorium.tasks.reported import Seen
 from sensorium.tasks.speech_recognition.evaluate import RecognitionEvaluation, Transcriber, evaluate
 from sensorium.tasks.speech_recognition.predict import SpeechPredictor
 from sensorium.tasks.speech_recognition.report import write_transcripts
@@ -114,11 +115,9 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
     def looks(self, split: Any, rows: np.ndarray, spec: SpeechRecognitionSpec) -> list[dict[str, Any]]:
         return audio_looks(split, rows, spec)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: SpeechRecognitionSpec
-    ) -> list[ReportExample]:
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: SpeechRecognitionSpec) -> list[ReportExample]:
         texts = [split.texts[row] for row in batch.indices.tolist()]
-        rows = zip(names_of(batch, split), texts, audio_of(batch, seen, spec), strict=True)
+        rows = zip(names_of(batch, split), texts, audio_of(batch, seen.inputs, spec), strict=True)
         return [ReportExample(name=name, target=text, **look) for name, text, look in rows]
 
     def example_scores(self, evaluation: RecognitionEvaluation, split: Any) -> ExampleScores:

@@ -21,6 +21,7 @@ from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import texts
 from sensorium.tasks.report_looks import names_of, seen_texts, text_looks
+from sensorium.tasks.reported import Seen
 from sensorium.tasks.text_classification.explain import TextClassificationExplainer
 from sensorium.tasks.text_classification.predict import TextPredictor
 from sensorium.tasks.text_explanations import METHODS, text_examples
@@ -65,10 +66,8 @@ class TextClassification(ClassificationTask[TextClassificationSpec]):
     def looks(self, split: Any, rows: np.ndarray, spec: TextClassificationSpec) -> list[dict[str, Any]]:
         return text_looks(split.texts, rows)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: TextClassificationSpec
-    ) -> list[ReportExample]:
-        return seen_texts(seen[0], seen[1], self.labels_of(batch, spec), names_of(batch, split), spec.tokenizer)
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: TextClassificationSpec) -> list[ReportExample]:
+        return seen_texts(seen, self.labels_of(batch, spec, seen.targets), names_of(batch, split), spec.tokenizer)
 
     def truncation_notes(self, split: Any, spec: TextClassificationSpec) -> list[str]:
         return cut_note(split.cut, spec.max_length)

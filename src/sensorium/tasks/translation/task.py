@@ -25,6 +25,7 @@ from sensorium.tasks.plots import plot_attention, undrawn_notes
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import texts
 from sensorium.tasks.report_looks import names_of, seen_texts
+from sensorium.tasks.reported import Seen
 from sensorium.tasks.text_inputs import UnreadableText
 from sensorium.tasks.text_sources import READING, text_reading
 from sensorium.tasks.token_facts import token_facts
@@ -117,11 +118,9 @@ class Translation(Task[TranslationSpec]):
     def report_sections(self, evaluation: TranslationEvaluation, *, split: Any, spec: TranslationSpec) -> list[Section]:
         return translation_sections(evaluation, names=split.names)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: TranslationSpec
-    ) -> list[ReportExample]:
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: TranslationSpec) -> list[ReportExample]:
         targets = [split.references[row] for row in batch.indices.tolist()]
-        return seen_texts(seen[0], seen[1], targets, names_of(batch, split), spec.source_tokenizer)
+        return seen_texts(seen, targets, names_of(batch, split), spec.source_tokenizer)
 
     def example_scores(self, evaluation: TranslationEvaluation, split: Any) -> ExampleScores:
         alike = [likeness(*pair) for pair in zip(evaluation.references, evaluation.hypotheses, strict=True)]
