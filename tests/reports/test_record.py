@@ -28,6 +28,7 @@ def test_a_training_ends_with_a_report(run):
     assert sum(stored.classes["test"].values()) == 359
     assert stored.headline["value"] == json.loads(run.metrics.read_text())["test/accuracy"]
     assert stored.headline["low"] < stored.headline["value"] < stored.headline["high"]
+    assert stored.intervals["loss"][0] < json.loads(run.metrics.read_text())["test/loss"] < stored.intervals["loss"][1]
     assert np.mean(stored.scores.values) == pytest.approx(stored.headline["value"])
     assert len(stored.samples.examples) == record.SAMPLES
     assert len(stored.epochs) == 1

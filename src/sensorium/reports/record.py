@@ -23,6 +23,7 @@ from sensorium.training.verdict import Verdict
 SAMPLES = 12  # training examples that are shown
 _MOST_CLASSES = 1000  # that are counted in a report
 _MOST_SCORED = 20_000  # test examples whose scores are kept
+_RESAMPLES = 200  # of the test examples, for the intervals of metrics
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
@@ -84,6 +85,7 @@ def recorded(
             samples=samples,
             sections=sections,
             headline=_headline(task, evaluation, verdict),
+            intervals={} if evaluation is None else evaluation.intervals(_RESAMPLES),
             higher_is_better=task.headline.higher_is_better,
             scores=_kept(scores),
             epochs=[list(speed) for speed in speeds],
