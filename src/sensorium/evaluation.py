@@ -11,17 +11,20 @@ import torch
 from sensorium import distributed, runs
 from sensorium.build import loaded_model, make_loader, makes_classes
 from sensorium.checkpoint import Checkpoint, read, write_calibrated
-from sensorium.data.base import Data, Problem, counted
+from sensorium.data.attributes import attributes_of
+from sensorium.data.base import SPLITS, Data, Problem, counted
 from sensorium.errors import RunError
 from sensorium.files import write_csv
 from sensorium.history_plot import plot_history
 from sensorium.output import formula_notes
 from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
+from sensorium.specs import Spec
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.plots import undrawn_notes
+from sensorium.tasks.slices import Groups, grouped
 
 
 def evaluate(loaded: Checkpoint, split: Any, *, config: RunConfig, device: torch.device, trust: bool) -> Evaluation:
@@ -33,6 +36,16 @@ def evaluate(loaded: Checkpoint, split: Any, *, config: RunConfig, device: torch
         return make_loader(config, chosen, shuffle=False, device=device, rank=rank, world_size=world_size)
 
     return registry.of(loaded.spec).evaluate(model, split, loader_of)
+
+
+def slice_groups(data: Data, name: str, split: Any, spec: Spec, *, by: str, config: RunConfig) -> Groups:
+    """Groups of a split's examples, by an attribute or by a column of the table that they were read from.
+
+    name, split: what is evaluated. Raises RequestError for what there is not, and for what makes one group only.
+    """
+    names = SPLITS if name == "all" else (name,)
+    origins = [origin for one in names if one in data.places for origin in data.places[one].origins()]
+    return grouped(by, attributes_of(split, spec), origins, encoding=config.dataset.get("encoding"))
 
 
 def evaluate_run(

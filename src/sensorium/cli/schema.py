@@ -222,6 +222,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "compare": or_null(PATH),
         "calibrate": or_null(PATH),
         "bootstrap": whole(0),
+        "slices": or_null(NAME),
         "accelerator": _ACCELERATOR,
         "batch_size": or_null(_ONE_UP),
         "on_bad": _ON_BAD,

@@ -17,10 +17,10 @@ from torch import nn
 from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, listing
-from sensorium.metrics.uncertainty import Interval, Measure, metric_intervals, paired_bootstrap
 from sensorium.output import Record
 from sensorium.specs import Spec
 from sensorium.tasks.calibration import Calibration
+from sensorium.tasks.evaluated import Evaluation as Evaluation
 from sensorium.tasks.explanation import Explainable
 from sensorium.tasks.writers import FORMATS, Writer, standard_writer
 
@@ -86,52 +86,6 @@ class LoadedModel:
             "memory_format": self.memory_format,
             "calibration": self.calibration,
         }
-
-
-class Evaluation(ABC):
-    """A model's results on a split. The forms of it are frozen dataclasses."""
-
-    compared_by: ClassVar[tuple[str, ...]]  # metrics of a comparison, the headline first
-
-    @property
-    @abstractmethod
-    def metrics(self) -> dict[str, float]:
-        """Every metric by name."""
-
-    def to_dict(self) -> dict[str, float]:
-        """The metrics, as JSON stores them."""
-        return dict(self.metrics)
-
-    def headline_interval(self) -> tuple[float, float] | None:
-        """The 95 % confidence interval of the metric that the task monitors; None where it has none."""
-        return None
-
-    def signatures(self) -> list[str]:
-        """How metrics were computed, a line each, where implementations differ (BLEU)."""
-        return []
-
-    @property
-    @abstractmethod
-    def size(self) -> int:
-        """How many examples (of running text: segments) there are to draw from."""
-
-    @abstractmethod
-    def measure(self) -> Measure:
-        """A function from rows of examples (M,) int64, which may repeat, to the metrics of these alone.
-
-        What takes long (matching boxes, counting n-grams, aligning words) is done once, before it is returned. A
-        metric that depends on other things than the examples, such as the time it took, is not among them.
-        """
-
-    def intervals(self, resamples: int) -> dict[str, Interval]:
-        """95 % confidence intervals of metrics by name: examples are drawn with replacement."""
-        return metric_intervals(self.measure(), self.size, resamples=resamples)
-
-    def compared(self, other: Any, resamples: int = 1000) -> dict[str, float]:
-        """A paired comparison with another model on the same examples, of the metrics of `compared_by`, the headline
-        first.
-        """
-        return paired_bootstrap(self.measure(), other.measure(), self.size, names=self.compared_by, resamples=resamples)
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
 from sensorium.batches import AudioBatch, SpeechBatch
+from sensorium.data.attributes import Attribute, of_classes
 from sensorium.data.audio.store import padded
 from sensorium.data.columns import Columns
 from sensorium.data.order import BatchPlan, LengthOrder
@@ -30,6 +32,12 @@ class _Recorded(Columns):
     paths: Sequence[str]
     speakers: Sequence[str]
 
+    def attributes(self, class_names: Sequence[str]) -> dict[str, Callable[[], Attribute]]:
+        known: dict[str, Callable[[], Attribute]] = {"length": lambda: Attribute(self.durations, unit="seconds")}
+        if any(self.speakers):
+            known["speaker"] = lambda: Attribute(np.array(list(self.speakers), dtype=np.str_))
+        return known
+
     def order(self, plan: BatchPlan) -> LengthOrder:
         """Recordings of about one length together; a limit of tokens counts frames."""
         return LengthOrder(lengths=self.frames, plan=plan)
@@ -44,6 +52,9 @@ class AudioSplit(_Recorded):
     """Labelled recordings. labels: (N,) int64."""
 
     labels: np.ndarray
+
+    def attributes(self, class_names: Sequence[str]) -> dict[str, Callable[[], Attribute]]:
+        return super().attributes(class_names) | {"class": partial(of_classes, self.labels, class_names)}
 
     def read(self, rows: np.ndarray) -> AudioBatch:
         """The batch of these rows (B,); the signal (B, N) or (B, T, F)."""

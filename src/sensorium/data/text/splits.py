@@ -1,12 +1,14 @@
 """Splits of texts with a class or numbers, of sentence pairs, and of running text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
 
 from sensorium.batches import IGNORED, LanguageBatch, TextBatch, TextRegressionBatch, TranslationBatch
+from sensorium.data.attributes import Attribute, of_classes
 from sensorium.data.columns import Columns
 from sensorium.data.order import BatchPlan, LengthOrder, StreamOrder
 from sensorium.data.strings import Places
@@ -25,6 +27,9 @@ class _TextColumns(Columns):
         """How many texts were longer than the limit."""
         return self.tokens.cut
 
+    def attributes(self, class_names: Sequence[str]) -> dict[str, Callable[[], Attribute]]:
+        return {"length": lambda: Attribute(self.tokens.lengths.astype(np.float64), unit="tokens")}
+
     def order(self, plan: BatchPlan) -> LengthOrder:
         return LengthOrder(lengths=self.tokens.lengths, plan=plan)
 
@@ -37,6 +42,9 @@ class TextSplit(_TextColumns):
     labels: np.ndarray
     names: Sequence[str]
     texts: Sequence[str]
+
+    def attributes(self, class_names: Sequence[str]) -> dict[str, Callable[[], Attribute]]:
+        return super().attributes(class_names) | {"class": partial(of_classes, self.labels, class_names)}
 
     def read(self, rows: np.ndarray) -> TextBatch:
         """The batch of these rows (B,); tokens (B, T), T being the length of its longest text."""
@@ -83,6 +91,9 @@ class TranslationSplit(Columns):
     def cut(self) -> int:
         """How many sentences and translations were longer than the limit."""
         return self.source.cut + self.target.cut
+
+    def attributes(self, class_names: Sequence[str]) -> dict[str, Callable[[], Attribute]]:
+        return {"length": lambda: Attribute(self.source.lengths.astype(np.float64), unit="tokens")}
 
     def read(self, rows: np.ndarray) -> TranslationBatch:
         """The batch of these rows (B,): source (B, S), lengths (B,), target_in and target_out (B, U)."""
