@@ -182,6 +182,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "trace": or_null(whole(0)),
         "test": SWITCH,
         "calibration": one_of("auto", "none"),
+        "ood": one_of("auto", "none"),
         "dataset.split_seed": whole(0),
         "optimizer.lr": replace(_POSITIVE, limit=MOST_RATE),
         "optimizer.weight_decay": replace(_NOT_NEGATIVE, limit=MOST_RATE),

@@ -26,7 +26,10 @@ class AudioPredictor(Predictor):
     def predict(self, inputs: Iterable[RawAudio]) -> Iterator[ClassPrediction]:
         for read in self.reader.batches(sources(inputs), batch_size=self.batch_size):
             waveforms = [samples for _, samples in read if isinstance(samples, np.ndarray)]
-            found = self.classifier.probabilities(*map(torch.from_numpy, padded(waveforms))) if waveforms else None
+            found = None
+            if waveforms:
+                inputs = map(torch.from_numpy, padded(waveforms))
+                found = self.classifier.flagged(self.classifier.probabilities, *inputs)
             named = [
                 (name, f"{name}: {samples}" if isinstance(samples, UnreadableAudio) else None) for name, samples in read
             ]
