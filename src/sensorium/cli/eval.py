@@ -20,6 +20,8 @@ from sensorium.specs import Spec
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation, Metric
 from sensorium.tasks.plots import undrawn_notes
+from sensorium.tasks.robustness import Robustness, corruptions_of, drawn, write_robustness
+from sensorium.tasks.robustness import measured as measured_corruptions
 from sensorium.tasks.slice_report import write_slices
 from sensorium.tasks.slices import RESAMPLES as GROUP_RESAMPLES
 from sensorium.tasks.slices import Groups, Slices, measured
@@ -73,6 +75,8 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     groups = None
     if config["slices"] is not None:
         groups = evaluation.slice_groups(data, name, split, loaded.spec, by=str(config["slices"]), config=settings)
+    if config["corrupt"]:
+        corruptions_of(split, loaded.spec)  # refused before anything is evaluated
     if calibration_file is not None:
         loaded = _calibrated(loaded, split, calibration_file, settings, config)
     result = evaluation.evaluate(
@@ -81,10 +85,12 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     records = _records(result, name, resamples=config["bootstrap"])
     if other is not None:
         records += _compared(other, result, (name, split), loaded.spec, settings, about_data, config)
-    slices = _slices(result, groups, task.headline, config)
+    extras = Extras(
+        _slices(result, groups, task.headline, config), _robustness(loaded, result, split, settings, config)
+    )
     evaluated = Evaluated(loaded, result, data, name, split)
-    _write(folder, evaluated, slices, config)
-    _print(records, result, slices, config, title=f"{name}: {len(split):,} examples", folder=folder)
+    _write(folder, evaluated, extras, config)
+    _print(records, result, extras, config, title=f"{name}: {len(split):,} examples", folder=folder)
 
 
 class Evaluated(NamedTuple):
@@ -97,7 +103,14 @@ class Evaluated(NamedTuple):
     split: Any
 
 
-def _write(folder: Path, evaluated: Evaluated, slices: Slices | None, config: Config) -> None:
+class Extras(NamedTuple):
+    """What slices= and corrupt= found, where they were asked for."""
+
+    slices: Slices | None
+    robustness: Robustness | None
+
+
+def _write(folder: Path, evaluated: Evaluated, extras: Extras, config: Config) -> None:
     """Tables and plots. Raises RunError where they cannot be written."""
     loaded, result, data, name, split = evaluated
     notes: list[str] = []
@@ -113,8 +126,10 @@ def _write(folder: Path, evaluated: Evaluated, slices: Slices | None, config: Co
                 predictions_format=config["predictions"],
                 split_name=name,
             )
-            if slices is not None:
-                paths += write_slices(place, slices)
+            if extras.slices is not None:
+                paths += write_slices(place, extras.slices)
+            if extras.robustness is not None:
+                paths += write_robustness(place, extras.robustness)
             notes += [*output.formula_notes(paths), *undrawn_notes()]
     except OSError as error:
         raise unwritable(f"{folder}: tables and plots", error, "Set folder=OTHER.") from error
@@ -186,10 +201,28 @@ def _slices(result: Evaluation, groups: Groups | None, headline: Metric, config:
     return measured(result, groups, by=by, headline=headline, resamples=resamples)
 
 
+def _robustness(
+    loaded: checkpoint.Checkpoint, result: Evaluation, split: Any, settings: RunConfig, config: Config
+) -> Robustness | None:
+    """corrupt=true: on a sample of the split, where it is large."""
+    if not config["corrupt"]:
+        return None
+    rows = drawn(len(split))
+    part = split.subset(rows) if len(rows) < len(split) else split
+    device = device_of(config["accelerator"])
+    return measured_corruptions(
+        corruptions_of(part, loaded.spec),
+        dict(result.measure()(rows)),
+        len(rows),
+        lambda one: evaluation.evaluate(loaded, one, config=settings, device=device, trust=config["trust"]),
+        registry.of(loaded.spec).headline,
+    )
+
+
 def _print(
     records: list[output.Record],
     result: Evaluation,
-    slices: Slices | None,
+    extras: Extras,
     config: Config,
     *,
     title: str,
@@ -198,21 +231,34 @@ def _print(
     if config["format"] in ("json", "jsonl"):
         flat = {record["metric"]: record["value"] for record in records}
         intervals = {f"{r['metric']}_interval": [r["low"], r["high"]] for r in records if "low" in r}
-        groups = {"slices": slices.records()} if slices else {}
-        output.write_text(output.as_json(flat | intervals | groups), output=config["output"])
+        groups = {"slices": extras.slices.records()} if extras.slices else {}
+        corrupted = {"corruptions": extras.robustness.records()} if extras.robustness else {}
+        output.write_text(output.as_json(flat | intervals | groups | corrupted), output=config["output"])
         return
     output.write_records(records, format=config["format"], output=config["output"], title=title)
     if config["format"] == "table":
         for line in result.signatures():
             output.console().print(line)
-        if slices is not None:
-            shown = [slices.by, "examples", *type(result).compared_by, "low", "high", "few"]
-            rows = [{key: value for key, value in row.items() if key in shown} for row in slices.records()]
-            output.console().print("")
-            output.console().print(output.table(rows, title=f"by {slices.by}"))
-            output.console().print(slices.line())
+        _print_extras(extras, type(result).compared_by)
         if folder.is_dir():  # not every task has any
             output.console().print(f"\ntables and plots: {folder}")
+
+
+def _print_extras(extras: Extras, metrics: tuple[str, ...]) -> None:
+    """metrics: those that a table on a screen has room for."""
+    slices, robustness = extras
+    if slices is not None:
+        shown = [slices.by, "examples", *metrics, "low", "high", "few"]
+        rows = [{key: value for key, value in row.items() if key in shown} for row in slices.records()]
+        output.console().print("")
+        output.console().print(output.table(rows, title=f"by {slices.by}"))
+        output.console().print(slices.line())
+    if robustness is not None:
+        title = f"{robustness.headline.name} of {robustness.examples:,} corrupted examples, by severity"
+        output.console().print("")
+        output.console().print(output.table(robustness.records(), title=title))
+        for line in robustness.lines():
+            output.console().print(line)
 
 
 def _compared(

@@ -224,6 +224,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "calibrate": or_null(PATH),
         "bootstrap": whole(0),
         "slices": or_null(NAME),
+        "corrupt": SWITCH,
         "accelerator": _ACCELERATOR,
         "batch_size": or_null(_ONE_UP),
         "on_bad": _ON_BAD,

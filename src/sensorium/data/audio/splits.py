@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from sensorium.batches import AudioBatch, SpeechBatch
 from sensorium.data.attributes import Attribute, of_classes
 from sensorium.data.audio.store import padded
 from sensorium.data.columns import Columns
+from sensorium.data.corrupted import Corruption, audio_corruptions
 from sensorium.data.order import BatchPlan, LengthOrder
 from sensorium.data.rows import Source
 from sensorium.data.text.tokens import TokenStore
@@ -37,6 +39,10 @@ class _Recorded(Columns):
         if any(self.speakers):
             known["speaker"] = lambda: Attribute(np.array(list(self.speakers), dtype=np.str_))
         return known
+
+    def corruptions(self, spec: Any) -> tuple[Corruption, ...]:
+        """What can be done to its waveforms. spec: of the model."""
+        return audio_corruptions(self.audio, spec.features, lambda audio: self._with({"audio": audio}))
 
     def order(self, plan: BatchPlan) -> LengthOrder:
         """Recordings of about one length together; a limit of tokens counts frames."""

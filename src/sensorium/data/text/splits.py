@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ import torch
 from sensorium.batches import IGNORED, LanguageBatch, TextBatch, TextRegressionBatch, TranslationBatch
 from sensorium.data.attributes import Attribute, of_classes
 from sensorium.data.columns import Columns
+from sensorium.data.corrupted import Corruption, text_corruptions
 from sensorium.data.order import BatchPlan, LengthOrder, StreamOrder
 from sensorium.data.strings import Places
 from sensorium.data.targets.numbers import standardized
@@ -21,6 +23,7 @@ class _TextColumns(Columns):
     """What splits of single texts share."""
 
     tokens: TokenStore
+    texts: Sequence[str]
 
     @property
     def cut(self) -> int:
@@ -29,6 +32,15 @@ class _TextColumns(Columns):
 
     def attributes(self, class_names: Sequence[str]) -> dict[str, Callable[[], Attribute]]:
         return {"length": lambda: Attribute(self.tokens.lengths.astype(np.float64), unit="tokens")}
+
+    def corruptions(self, spec: Any) -> tuple[Corruption, ...]:
+        """What can be done to its texts. spec: of the model."""
+        return text_corruptions(
+            self.texts,
+            spec.tokenizer,
+            spec.max_length,
+            lambda texts, tokens: self._with({"texts": texts, "tokens": tokens}),
+        )
 
     def order(self, plan: BatchPlan) -> LengthOrder:
         return LengthOrder(lengths=self.tokens.lengths, plan=plan)
@@ -94,6 +106,16 @@ class TranslationSplit(Columns):
 
     def attributes(self, class_names: Sequence[str]) -> dict[str, Callable[[], Attribute]]:
         return {"length": lambda: Attribute(self.source.lengths.astype(np.float64), unit="tokens")}
+
+    def corruptions(self, spec: Any) -> tuple[Corruption, ...]:
+        """What can be done to its sources. spec: of the model."""
+        return text_corruptions(
+            self.source_texts,
+            spec.source_tokenizer,
+            spec.max_length,
+            lambda texts, tokens: self._with({"source_texts": texts, "source": tokens}),
+            never_empty=False,
+        )
 
     def read(self, rows: np.ndarray) -> TranslationBatch:
         """The batch of these rows (B,): source (B, S), lengths (B,), target_in and target_out (B, U)."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ import torch
 from sensorium.batches import ImageBatch, ImageRegressionBatch, TagBatch
 from sensorium.data.attributes import Attribute, of_classes
 from sensorium.data.columns import Columns
+from sensorium.data.corrupted import Corruption, image_corruptions
 from sensorium.data.order import BatchOrder, BatchPlan
 from sensorium.data.rows import Source
 from sensorium.data.targets.numbers import standardized
@@ -49,6 +51,10 @@ class ImageColumns(Columns):
 
     def attributes(self, class_names: Sequence[str]) -> dict[str, Callable[[], Attribute]]:
         return {"size": self._sides}
+
+    def corruptions(self, spec: Any) -> tuple[Corruption, ...]:
+        """What can be done to its images. spec: of the model."""
+        return image_corruptions(self.images, lambda images: self._with({"images": images}))
 
     def _sides(self) -> Attribute:
         """The side of a square as large as each image was before it was fitted."""
