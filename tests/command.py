@@ -23,7 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
-VERBS = ("train", "eval", "predict", "explain", "list")
+VERBS = ("train", "eval", "predict", "explain", "report", "list")
 # What a verb imports only when it is asked for, and what takes as long as a short training.
 SLOW_TO_IMPORT = ("sensorium.data.vision.digits", "sklearn.datasets", "num2words", "sacrebleu")
 
@@ -242,3 +242,8 @@ if __name__ == "__main__":
         serve(socket.socket(fileno=int(sys.argv[2])))
     else:
         sys.exit(ask(sys.argv[2], sys.argv[3:]))
+
+
+def stored_metrics(metrics: Path) -> dict[str, float]:
+    """What metrics.json has of the test split; the error of calibration, of the validation split, stands beside it."""
+    return {name: value for name, value in json.loads(metrics.read_text()).items() if name.startswith("test/")}

@@ -17,13 +17,14 @@ ROWS = (
     (
         *("errors", "annotations", "batches", "specs", "randomness", "files", "startup", "signals", "import_path"),
         *("output", "distributed", "run_config", "run_folder", "suffixes", "parent"),
+        *("report_sections", "metric_titles"),
     ),
     ("vision", "text", "audio", "nn", "losses", "optim", "synthetic"),
     ("models", "data", "metrics", "decoding", "attribution"),
     ("tasks",),
     ("build", "targets", "initial", "runs", "checkpoint", "bounded"),
     ("training", "evaluation", "history_plot"),
-    ("explain", "export", "serve"),
+    ("explain", "export", "serve", "reports"),
     ("cli", "api"),
     ("__main__",),
 )

@@ -277,3 +277,9 @@ def test_a_description_with_something_wrong_in_it_is_refused(tmp_path: Path, pla
     torch.save(payload, path)
     with pytest.raises(RequestError, match=r"odd\.ckpt (is not a complete Sensorium checkpoint|has checkpoint format)"):
         checkpoint.read(path)
+
+
+def test_a_key_of_a_model_that_was_renamed_means_what_it_meant():
+    unet = {"_target_": "sensorium.models.vision.unet.UNet", "width": 8}
+    stored = {"model": unet | {"mirrored": True}, "mirrored": 1}
+    assert checkpoint.migrated_config(stored) == {"model": unet | {"flip_tta": True}, "mirrored": 1}

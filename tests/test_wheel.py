@@ -24,7 +24,7 @@ choices = sum(groups.values(), [])
 alone = groups.pop("experiment")
 for together in [*([choice] for choice in alone), *zip_longest(*groups.values())]:
     OmegaConf.to_container(compose("train", [choice for choice in together if choice]), resolve=True)
-for verb in ("eval", "predict", "explain", "list"):
+for verb in ("eval", "predict", "explain", "report", "list"):
     compose(verb, [])
 yamls = sorted(str(path.relative_to(configs.FOLDER)) for path in configs.FOLDER.rglob("*.yaml"))
 print(json.dumps({"package": sensorium.__file__, "choices": choices, "yamls": yamls}))
@@ -72,7 +72,14 @@ def test_what_is_inside(wheel):
     yamls = {
         f"sensorium/configs/{path.relative_to(REPOSITORY / 'configs')}" for path in REPOSITORY.glob("configs/**/*.yaml")
     }
-    assert {name for name in names if ".dist-info/" not in name} == source | yamls | {"sensorium/py.typed"}
+    page = {
+        f"sensorium/reports/{path.name}"
+        for path in (REPOSITORY / "src" / "sensorium" / "reports").iterdir()
+        if path.name.endswith((".html.jinja", ".css", ".js"))
+    }
+    assert len(page) == 6
+    others = {"sensorium/py.typed", "sensorium/configs/model/_catalog.json"}
+    assert {name for name in names if ".dist-info/" not in name} == source | yamls | page | others
     text = ZipFile(wheel).read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
     assert "sensorium = sensorium.cli.main:main" in text
 

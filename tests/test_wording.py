@@ -84,7 +84,7 @@ def test_documents_and_config_comments_use_the_words_of_the_field():
     [
         ("the colour is grey", ["colour", "grey"]),
         ("Two Pictures, left out", ["Pictures", "left out"]),
-        ("dataset.colours names a color; augment=colour, `model.mirrored` and left_out.csv stay", []),
+        ("dataset.colours names a color; augment=colour, `model.flip_tta` and left_out.csv stay", []),
     ],
 )
 def test_what_is_forbidden(text, words):
@@ -92,6 +92,6 @@ def test_what_is_forbidden(text, words):
     assert found_in_source({"a.py": f'"""Docstring: {text}."""\nraise ValueError(f"{{x}} {text}")\n'}) == [
         f"a.py:2: {word}" for word in words
     ]
-    assert found_in_prose({"a.yaml": f"mirrored: 1  # {text}", "a.md": f"{text}\n```\ngrey\n```\n"}) == [
+    assert found_in_prose({"a.yaml": f"flip_tta: 1  # {text}", "a.md": f"{text}\n```\ngrey\n```\n"}) == [
         f"{name}: {word}" for name in ("a.yaml", "a.md") for word in words
     ]

@@ -1,6 +1,6 @@
 """Sensorium: one command, and one package, that trains, evaluates and predicts for images, text and audio.
 
-The Python API is `load`, `train`, `Model` and `Run` (module `sensorium.api`). Importing this package imports no torch:
+The Python API (module `sensorium.api`) is `load`, `train`, `report`, `Model` and `Run`. It imports no torch:
 the names are found when they are asked for. Nor does it import typing: under `python -m` the working directory is still
 searched first, and a file typing.py there would run.
 """
@@ -10,12 +10,34 @@ import importlib
 TYPE_CHECKING = False
 
 __version__ = "0.1.0"
-__all__ = ["Evaluation", "Explanation", "Model", "Prediction", "RequestError", "Run", "RunError", "load", "train"]
+__all__ = [
+    "Evaluation",
+    "Explanation",
+    "Model",
+    "Prediction",
+    "RequestError",
+    "Run",
+    "RunError",
+    "load",
+    "report",
+    "train",
+]
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from sensorium.api import Evaluation, Explanation, Model, Prediction, RequestError, Run, RunError, load, train
+    from sensorium.api import (
+        Evaluation,
+        Explanation,
+        Model,
+        Prediction,
+        RequestError,
+        Run,
+        RunError,
+        load,
+        report,
+        train,
+    )
 
 
 def __getattr__(name: str) -> "Any":

@@ -21,6 +21,7 @@ from typing import Any, Literal
 from sensorium import checkpoint, evaluation, runs
 from sensorium.bounded import check_decoding
 from sensorium.build import check_targets, device_of, loaded_model
+from sensorium.cli import report as report_verb
 from sensorium.cli import schema
 from sensorium.cli import train as train_verb
 from sensorium.cli.eval_data import evaluation_data, settings_for
@@ -244,9 +245,27 @@ class Run:
         """The checkpoint with the best validation result."""
         return runs.RunFolder(self.folder).best
 
+    def report(self, *, output: str | Path | None = None, overwrite: bool = False) -> Path:
+        """report.html, written anew from what is in the folder; where it is."""
+        return report(self, output=output, overwrite=overwrite)
+
     def load(self, *, accelerator: str = "auto") -> Model:
         """The model of the best checkpoint. It opens with trust=True: this process has just trained it."""
         return load(self.best, accelerator=accelerator, trust=True)
+
+
+def report(runs: Any, *, output: str | Path | None = None, overwrite: bool = False) -> Path:
+    """report.html of a run, or one page that compares several; where it is. As `sensorium report`.
+
+    runs: a run folder, a `Run`, or a sequence of those. output: the page; None for report.html in the run folder, or
+    comparison.html in the working directory for several runs. overwrite: whether an existing output is replaced.
+    """
+    given = runs if isinstance(runs, Sequence) and not isinstance(runs, str) else [runs]
+    folders = [one.folder if isinstance(one, Run) else one for one in given]
+    for one in folders:
+        if not isinstance(one, str | Path):
+            raise RequestError(f"{one!r} is no run. Give a run folder, a Run, or a list of those.")
+    return report_verb.write(folders, output=output, overwrite=overwrite)
 
 
 def load(path: str | Path, *, accelerator: str = "auto", trust: bool = False) -> Model:
@@ -304,4 +323,15 @@ def _dataset_overrides(**given: str | Path | None) -> Sequence[str]:
     return [f"dataset.{key}={json.dumps(str(value))}" for key, value in given.items() if value is not None]
 
 
-__all__ = ["Evaluation", "Explanation", "Model", "Prediction", "RequestError", "Run", "RunError", "load", "train"]
+__all__ = [
+    "Evaluation",
+    "Explanation",
+    "Model",
+    "Prediction",
+    "RequestError",
+    "Run",
+    "RunError",
+    "load",
+    "report",
+    "train",
+]

@@ -211,6 +211,10 @@ _ADDED_KEYS: dict[str, dict[str, Any]] = {
 }
 
 
+# Keys of models that have another name since format 4.
+_RENAMED_KEYS = {"mirrored": "flip_tta"}
+
+
 def migrated_config(config: dict[str, Any]) -> dict[str, Any]:
     """A config of any format with today's dotted paths and keys; the same for a run's config.yaml."""
     return {key: _brought_up_to_date(value) for key, value in config.items()}
@@ -222,6 +226,7 @@ def _brought_up_to_date(value: Any) -> Any:
         target = found.get("_target_")
         if isinstance(target, str):
             target = _MOVED_TARGETS.get(target, target)
+            found = {_RENAMED_KEYS.get(key, key): inner for key, inner in found.items()}
             return {**_ADDED_KEYS.get(target, {}), **found, "_target_": target}
         return found
     return [_brought_up_to_date(inner) for inner in value] if isinstance(value, list) else value

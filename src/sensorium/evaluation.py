@@ -119,8 +119,8 @@ def fit_detector(
         inference = InferenceModel(spec=best.spec, **loaded_model(best, device=device, trust=True).model_arguments)
         try:
             train, val = _drawn(data.train, MOST_EXAMPLES), _drawn(data.val, _MOST_MEASURED)
-            features = (_features(inference, split, config, device) for split in (train, val))
-            detector = fit(*features, classes=registry.of(best.spec).known_classes(train))
+            training, validation = (_features(inference, split, config, device) for split in (train, val))
+            detector = fit(training, validation, classes=registry.of(best.spec).known_classes(train))
         except RequestError as error:
             say(f"no out-of-distribution detector: {error}")
         else:

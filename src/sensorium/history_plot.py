@@ -9,18 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from sensorium.errors import RequestError
+from sensorium.metric_titles import TITLES
 from sensorium.tasks.plots import DARK, GREY, LIGHT, RED, new_figure, save_figure
-
-# Titles of metrics whose names in metrics.csv are short.
-TITLES = {
-    "error": "error rate",
-    "map": "mAP",
-    "map50": "mAP at IoU 0.5",
-    "miou": "mean IoU",
-    "r2": "R\N{SUPERSCRIPT TWO}",
-    "bleu": "BLEU",
-    "wer": "WER",
-}
 
 
 def plot_history(csv_path: Path, out_path: Path, *, monitor: str, best_epoch: int | None) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from command import run_command
+from command import run_command, stored_metrics
 from images import write_picture_folder
 
 
@@ -56,7 +56,7 @@ def pictures(tmp_path_factory) -> Path:
 
 
 def test_a_checkpoint_alone_gives_the_metrics_of_its_training(trained_run, best, tmp_path):
-    expected = json.loads((trained_run / "metrics.json").read_text())
+    expected = stored_metrics(trained_run / "metrics.json")
     assert evaluated(tmp_path, "ckpt=best.ckpt") == expected
     assert (tmp_path / "eval_test" / "predictions.csv").read_bytes() == (trained_run / "predictions.csv").read_bytes()
     shutil.move(shutil.copytree(trained_run, tmp_path / "a"), tmp_path / "moved")

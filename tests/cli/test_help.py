@@ -162,8 +162,9 @@ def test_a_list_for_a_task_has_its_datasets_and_models_alone(tmp_path):
     wrong = run_command(["list", "models", "task=transltion"], tmp_path)
     assert wrong.status == 2
     assert "Did you mean translation?" in wrong.stderr
-    useless = run_command(["list", "optimizers", "task=translation"], tmp_path)
-    assert useless.stderr.startswith("sensorium: task= is for datasets and models, not for the group optimizer.")
+    for what, named in (("optimizers", "optimizer"), ("runs", "runs")):
+        useless = run_command(["list", what, "task=translation"], tmp_path)
+        assert useless.stderr == f"sensorium: task= is for datasets and models, not for {named}. Leave it out.\n"
 
 
 def test_list(tmp_path):
@@ -195,7 +196,7 @@ def test_list_counts_parameters_and_multiplications_by_hand(tmp_path):
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("sensorium ", ["train", "eval", "predict", "explain", "list"]),
+        ("sensorium ", ["train", "eval", "predict", "explain", "report", "list"]),
         ("sensorium pr", ["predict"]),
         ("sensorium train acc", ["accelerator="]),
         ("sensorium train model=resnet", ["model=resnet18", "model=resnet20", "model=resnet8"]),

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from command import run_command
+from command import run_command, stored_metrics
 from sensorium import load
 from sensorium.data.vision.digit_pose import DigitPose
 from sensorium.runs import RunFolder
@@ -86,7 +86,7 @@ def test_a_run_leaves_its_metrics_and_files(homes: dict[str, Path], modality: st
     run = run_of(homes[modality])
     rows = list(csv.DictReader(run.history.open()))
     assert [float(row["val/rmse"]) >= float(row["val/mae"]) > 0 for row in rows] == [True, True]
-    assert {name.removeprefix("test/") for name in json.loads(run.metrics.read_text())} == NAMES
+    assert {name.removeprefix("test/") for name in stored_metrics(run.metrics)} == NAMES
     worst = "plots/worst.png" if modality == "image" else "worst.csv"
     assert all((run.folder / file).exists() for file in ("predictions.csv", "plots/predicted_vs_true.png", worst))
     per_target = list(csv.DictReader((run.folder / "per_target.csv").open()))
@@ -97,7 +97,7 @@ def test_a_run_leaves_its_metrics_and_files(homes: dict[str, Path], modality: st
 def test_eval_finds_the_same_on_the_same_split_and_on_its_table(homes: dict[str, Path], modality: str) -> None:
     home = homes[modality]
     asked = ["eval", "ckpt=best.ckpt", "format=json", "batch_size=5"]
-    expected = json.loads(run_of(home).metrics.read_text())
+    expected = stored_metrics(run_of(home).metrics)
     result = run_command([*asked, "folder=again"], home)
     assert (result.status, result.stderr) == (0, ""), result
     assert json.loads(result.stdout) == pytest.approx(expected, rel=1e-4)

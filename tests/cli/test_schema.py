@@ -26,12 +26,13 @@ from sensorium.cli.rules import LARGEST, PATH, PATHS
 from sensorium.cli.unknown_key import unknown_key
 from sensorium.errors import RequestError
 
-VERBS = ("train", "eval", "predict", "explain", "list")
+VERBS = ("train", "eval", "predict", "explain", "report", "list")
 GIVEN = {
     "eval": ["ckpt=a.ckpt"],
     "predict": ["ckpt=a.ckpt", "input=a.png"],
     "explain": ["ckpt=a.ckpt", "input=a.png"],
     "train": ["callbacks=ema_early_stopping"],
+    "report": ["runs=a"],
     "list": [],
 }
 OF_OTHERS = (  # keys that other members of a group have

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from command import run_command
+from command import run_command, stored_metrics
 from sensorium.data.vision.digit_tags import DigitTags
 from sensorium.runs import RunFolder
 from trainings import differences, opened
@@ -65,7 +65,7 @@ def test_a_run_goes_by_its_mean_average_precision(home: Path) -> None:
     run = run_of(home)
     rows = list(csv.DictReader(run.history.open()))
     assert [0 < float(row["val/map"]) <= 1 and 0 <= float(row["val/micro_f1"]) <= 1 for row in rows] == [True] * 2
-    assert {name.removeprefix("test/") for name in json.loads(run.metrics.read_text())} == NAMES
+    assert {name.removeprefix("test/") for name in stored_metrics(run.metrics)} == NAMES
     files = ("per_class.csv", "predictions.csv", "plots/precision_recall.png", "plots/worst.png", "plots/history.png")
     assert all((run.folder / file).exists() for file in files)
     tags = [row["tag"] for row in csv.DictReader((run.folder / "per_class.csv").open())]
@@ -75,7 +75,7 @@ def test_a_run_goes_by_its_mean_average_precision(home: Path) -> None:
 def test_eval_finds_the_same_on_the_same_split(home: Path) -> None:
     result = run_command(["eval", "ckpt=best.ckpt", "format=json", "folder=again", "batch_size=5"], home)
     assert (result.status, result.stderr) == (0, ""), result
-    expected = json.loads(run_of(home).metrics.read_text())
+    expected = stored_metrics(run_of(home).metrics)
     assert json.loads(result.stdout) == pytest.approx(expected, rel=1e-5)
 
 
@@ -83,7 +83,7 @@ def test_eval_on_other_data_goes_by_the_names_of_the_tags(home: Path) -> None:
     asked = ["eval", "ckpt=best.ckpt", "dataset=image_tagging_csv", "dataset.path=list.csv", "format=json"]
     result = run_command([*asked, "folder=other"], home)
     assert (result.status, result.stderr) == (0, ""), result
-    expected = {name.replace("test/", "all/"): v for name, v in json.loads(run_of(home).metrics.read_text()).items()}
+    expected = {name.replace("test/", "all/"): v for name, v in stored_metrics(run_of(home).metrics).items()}
     assert json.loads(result.stdout) == pytest.approx(expected, rel=1e-5)
     # Without the tag 0 all others have other numbers in the data, and the same average precision.
     table = (home / "list.csv").read_text()
@@ -210,4 +210,4 @@ def test_two_processes_measure_as_one(home: Path) -> None:
     for name in ("map", "micro_f1", "loss"):
         assert float(row[f"val/{name}"]) == pytest.approx(alone[f"val/{name}"], rel=1e-5), name
     test = json.loads(run_command(asked, home).stdout)
-    assert test == pytest.approx(json.loads((run / "metrics.json").read_text()))
+    assert test == pytest.approx(stored_metrics(run / "metrics.json"))

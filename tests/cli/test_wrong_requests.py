@@ -24,7 +24,10 @@ MISSING = [name for name in ("mlflow", "wandb") if find_spec(name) is None]
 VERBS = [
     ("lsit", ["'lsit'", "Did you mean list?"]),
     ("evaluate", ["'evaluate'", "Did you mean eval?"]),
-    ("seed=1", ["'seed=1' comes before a verb", "sensorium VERB seed=1", "train, eval, predict, list"]),
+    (
+        "seed=1",
+        ["'seed=1' comes before a verb", "sensorium VERB seed=1", "train, eval, predict, explain, report, list"],
+    ),
     ("--trian", ["no verb '--trian'", "Did you mean train?"]),
 ]
 OPTIONS = [

@@ -162,12 +162,12 @@ def test_torchvision_refuses(family: str, backbone: str, message: str) -> None:
         TorchvisionSegmenter(family=family, backbone=backbone, **DATA)
 
 
-def test_unet_judges_a_picture_and_its_mirror_image_alike_when_asked() -> None:
-    plain, mirrored = small_unet(), small_unet(mirrored=True)
+def test_unet_averages_an_image_and_its_flip_when_asked() -> None:
+    plain, averaging = small_unet(), small_unet(flip_tta=True)
     images = torch.randn(2, 1, 13, 18, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        judged = mirrored(images)
-        torch.testing.assert_close(judged, (plain(images) + plain(images.flip(3)).flip(3)) / 2)
-        torch.testing.assert_close(judged, mirrored(images.flip(3)).flip(3))
+        found = averaging(images)
+        torch.testing.assert_close(found, (plain(images) + plain(images.flip(3)).flip(3)) / 2)
+        torch.testing.assert_close(found, averaging(images.flip(3)).flip(3))
         # In training it sees one view.
-        torch.testing.assert_close(mirrored.train()(images), plain.train()(images))
+        torch.testing.assert_close(averaging.train()(images), plain.train()(images))

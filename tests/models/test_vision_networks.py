@@ -155,7 +155,7 @@ def test_airbench_refuses_pictures_too_small() -> None:
 
 
 def test_airbench_judges_a_picture_and_its_mirror_image_alike_when_asked() -> None:
-    model = AirbenchCNN(in_channels=3, num_classes=4, image_size=(16, 16), widths=(8, 8, 8), mirrored=True)
+    model = AirbenchCNN(in_channels=3, num_classes=4, image_size=(16, 16), widths=(8, 8, 8), flip_tta=True)
     images = torch.randn(3, 3, 16, 16)
     training = model.train()(images)
     assert not torch.allclose(training, model(images.flip(3)))  # one view only

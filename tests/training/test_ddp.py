@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from command import run_command, run_process
+from command import run_command, run_process, stored_metrics
 from sensorium.runs import RunFolder
 from trainings import config_in, data_of, differences, opened, trained, two_cores
 
@@ -143,7 +143,7 @@ def test_one_run_folder_with_the_numbers_that_eval_finds(folder: Path) -> None:
     run = run_of(folder)
     assert len(rows_of(run)) == 2
     result = run_command(["eval", f"ckpt={run.best}", "format=json", "accelerator=cpu"], folder)
-    assert json.loads(result.stdout) == json.loads(run.metrics.read_text())
+    assert json.loads(result.stdout) == stored_metrics(run.metrics)
     predictions = (run.folder / "predictions.csv").read_text().splitlines()
     assert len(predictions) == 1 + len(data_of(config_in(run)).test)
 

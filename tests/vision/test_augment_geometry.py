@@ -74,11 +74,11 @@ def test_reflection_equals_torch(dtype):
         geometry.reflect_pad(images, 9, 0)
 
 
-def test_half_of_the_pictures_are_mirrored():
+def test_half_of_the_images_are_flipped():
     flipped = RandomFlip(horizontal=True, vertical=False)(ramp(1000), random_of(1000))
-    as_is, mirrored = (flipped == ramp(1)).all((1, 2, 3)), (flipped == ramp(1).flip(3)).all((1, 2, 3))
-    assert (as_is ^ mirrored).all()
-    assert 450 < mirrored.sum() < 550
+    as_is, reversed_ = (flipped == ramp(1)).all((1, 2, 3)), (flipped == ramp(1).flip(3)).all((1, 2, 3))
+    assert (as_is ^ reversed_).all()
+    assert 450 < reversed_.sum() < 550
     both = RandomFlip(horizontal=True, vertical=True)(ramp(1000), random_of(1000))[:, 0]
     corners = both[:, 0, 0].bincount(minlength=13)[[1, 4, 9, 12]]
     assert corners.sum() == 1000

@@ -37,7 +37,7 @@ def amounts(*values):
     return [torch.tensor(value, dtype=torch.float32) for value in values]
 
 
-def test_a_mirrored_picture_has_mirrored_boxes_and_masks():
+def test_boxes_and_masks_flip_with_their_image():
     images = torch.arange(12.0).view(1, 1, 3, 4).expand(400, 1, 3, 4)
     masks = images[:, 0].byte()
     marks = boxes_of(*[[[0.5, 1, 2, 3]]] * 399, [[0.5, 1, 2, 3], [0, 0, 4, 3]])

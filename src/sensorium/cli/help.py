@@ -14,6 +14,7 @@ SUMMARIES = {
     "eval": "evaluate a checkpoint on its own test split or on other data",
     "predict": "classify, detect, segment, translate, transcribe or generate with a checkpoint",
     "explain": "show where a prediction comes from, and whether to believe the explanation",
+    "report": "write report.html for a run, or one page that compares several runs",
     "list": "datasets, models, experiments, optimizers and every other choice",
 }
 
@@ -52,6 +53,10 @@ EXAMPLES = {
         "sensorium explain ckpt=best.ckpt row=12 split=test method=occlusion",
         "sensorium explain ckpt=best.ckpt worst=10 folder=why_wrong",
     ),
+    "report": (
+        "sensorium report runs/digits_small_cnn/2026-01-31_12-00-00_ab12",
+        "sensorium report runs/digits_small_cnn/* output=seeds.html",
+    ),
 }
 
 # The keys that a verb's help shows first. `--help all` has every key.
@@ -89,6 +94,7 @@ COMMON = {
     "explain": (
         *("ckpt", "input", "text", "row", "worst", "method", "target", "top_k", "folder", "format", "output", "trust"),
     ),
+    "report": ("runs", "output", "overwrite"),
 }
 _WIDTH = 80
 
@@ -123,7 +129,7 @@ def verb(name: str, arguments: Iterable[str] = ()) -> str:
     """
     arguments = list(arguments)
     body, chosen = _primary(name)
-    usage = "[PATH] [key=value ...]" if name == "train" else "[key=value ...]"
+    usage = {"train": "[PATH] [key=value ...]", "report": "RUN [RUN ...] [key=value ...]"}.get(name, "[key=value ...]")
     lines = [f"sensorium {name}: {SUMMARIES[name]}", "", f"usage: sensorium {name} {usage}", ""]
     if chosen:
         groups = "  ".join(f"{group}={default}" for group, default in chosen.items())

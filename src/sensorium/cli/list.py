@@ -31,14 +31,10 @@ def _plainly(arguments: list[str]) -> dict[str, str] | None:
     and a format by their names, or nothing at all. None for any other, wrong ones included.
     """
     asked = {"what": "all", "format": "table"}  # as in list.yaml
-    allowed = {
-        "what": ["all", "runs", *PLURALS, *configs.groups()],
-        "format": ["table", "csv", "json", "jsonl"],
-        "task": list(configs.tasks()),
-    }
+    allowed = {"what": ["all", "runs", *PLURALS, *configs.groups()], "format": ["table", "csv", "json", "jsonl"]}
     for argument in arguments:
         given = re.fullmatch(r"(what|format|task)=(\w+)", argument)
-        if given is None or given[2] not in allowed[given[1]]:
+        if given is None or given[2] not in allowed.get(given[1], [given[2]]):  # _list checks a task
             return None
         asked[given[1]] = given[2]
     return asked
@@ -62,23 +58,24 @@ def _list(
     output_file: str | None = None,
 ) -> None:
     """Writes the choices of a group or of all; task: only the datasets and models of this one."""
-    if what == "runs":
-        output.write_records(list_runs(Path(run_root)), format=format, output=output_file)
-        return
     group = PLURALS.get(what, what)
     groups = configs.groups()
-    if group != "all" and group not in groups:
+    if group not in ("all", "runs", *groups):
         raise unknown("group", group, ["all", "runs", *groups])
-    if task is not None and task not in configs.tasks():
-        raise unknown("task", task, configs.tasks())
     facts = {"dataset": configs.dataset_facts, "model": configs.model_facts}
-    if task is not None and group not in ("all", *facts):
-        raise RequestError(f"task= is for datasets and models, not for the group {group}. Leave it out.")
+    if task is not None:
+        if task not in configs.tasks():
+            raise unknown("task", task, configs.tasks())
+        if group not in ("all", *facts):
+            raise RequestError(f"task= is for datasets and models, not for {group}. Leave it out.")
+    if group == "runs":
+        output.write_records(list_runs(Path(run_root)), format=format, output=output_file)
+        return
     chosen = groups if group == "all" else [group]
     records: list[output.Record] = []
     for name in chosen if task is None else [name for name in chosen if name in facts]:
         for choice, line in configs.options(name).items():
-            known = facts[name](choice) if name in facts else {}
+            known = facts[name](choice) if task is not None or (name == group and name in facts) else {}
             if task is None or task in known["task"].split():
                 records.append({"group": name, "name": choice, **(known if name == group else {}), "what": line})
     output.write_records(records, format=format, output=output_file)

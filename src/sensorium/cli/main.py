@@ -19,10 +19,11 @@ VERBS = {
     "eval": "sensorium.cli.eval",
     "predict": "sensorium.cli.predict",
     "explain": "sensorium.cli.explain",
+    "report": "sensorium.cli.report",
     "list": "sensorium.cli.list",
 }
 _LONGEST = 3000  # characters of a line of a message
-LIGHT = ("list",)  # verbs that import no torch before they have checked their request
+LIGHT = ("list", "report")  # verbs that import no torch before they have checked their request
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -287,6 +287,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "overwrite": SWITCH,
         "trust": SWITCH,
     },
+    "report": {"runs": PATHS, "output": or_null(PATH), "overwrite": SWITCH},
     "list": {
         "what": TEXT,
         "task": or_null(TEXT),

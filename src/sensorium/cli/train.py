@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -26,13 +26,13 @@ from sensorium.cli.literal import typed_path
 from sensorium.cli.request import resume_request
 from sensorium.data.base import SPLITS, Data, Problem, refuse
 from sensorium.errors import LAYOUT, RequestError, RunError, SensoriumError, is_full, listing, printable
+from sensorium.reports.record import write_report
 from sensorium.run_config import RunConfig
 from sensorium.run_folder import RunFolder, is_spawned, locked
 from sensorium.signals import STOPPING, crashes_described_in
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
 from sensorium.training import advice, fit, launch, learning, overview, settings, trace, verdict
-from sensorium.training.history import Row
 from sensorium.training.interrupts import stopping_at_once
 from sensorium.training.quiet import quiet
 
@@ -242,8 +242,9 @@ def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
             evaluation.fit_detector(config, run, data=data, device=training.device, say=say)
             found = _tested(config, run, data=data, device=training.device, say=say)
         if first:
-            warned += _judge(found, summary, data=data, rows=training.history.rows, say=say)
-            advice.show(warned, say)
+            result = _judge(found, summary, data=data, say=say)
+            advice.show([*warned, *advice.about_result(training.history.rows, result)], say)
+            write_report(run, training, evaluation=found, verdict=result, say=say)
         say(f"run folder: {run.folder}\n\n{_next_commands(config, run, data)}")
 
 
@@ -276,15 +277,12 @@ def _tested(
 
 
 def _judge(
-    found: Evaluation | None, summary: runs.Summary, *, data: Data, rows: Sequence[Row], say: Callable[..., None]
-) -> list[advice.Advice]:
-    """Says what the training came to; what there is to warn of."""
-    if found is None:
-        say(verdict.untested(summary, data))
-        return advice.about_result(rows, None)
-    result = verdict.verdict(found, data)
-    say(result.line)
-    return advice.about_result(rows, result)
+    found: Evaluation | None, summary: runs.Summary, *, data: Data, say: Callable[..., None]
+) -> verdict.Verdict | None:
+    """Says what the training came to; its verdict, where there was a test."""
+    result = None if found is None else verdict.verdict(found, data)
+    say(verdict.untested(summary, data) if result is None else result.line)
+    return result
 
 
 def _next_commands(config: RunConfig, run: RunFolder, data: Data) -> str:

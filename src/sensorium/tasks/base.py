@@ -20,9 +20,10 @@ from sensorium.errors import RequestError, listing
 from sensorium.output import Record
 from sensorium.specs import Spec
 from sensorium.tasks.calibration import Calibration
-from sensorium.tasks.evaluated import Evaluation as Evaluation
+from sensorium.tasks.evaluated import Evaluation
 from sensorium.tasks.explanation import Explainable
 from sensorium.tasks.out_of_distribution import OutOfDistribution
+from sensorium.tasks.reported import Reported
 from sensorium.tasks.writers import FORMATS, Writer, standard_writer
 
 S = TypeVar("S", bound=Spec)
@@ -185,7 +186,7 @@ class Predictor(ABC):
         return []
 
 
-class Task(Explainable, ABC, Generic[S]):
+class Task(Explainable, Reported, ABC, Generic[S]):
     """One kind of problem. Stateless: `registry.get(name)` gives the one instance there is."""
 
     name: ClassVar[str]

@@ -1,7 +1,4 @@
-"""A model's results on a split: their metrics, of all examples or of some, with intervals and comparisons.
-
-Resampling is here once for every task: an evaluation says how to measure any rows of its examples.
-"""
+"""What an evaluation of any task is: metrics, and how sure they are."""
 
 import math
 from abc import ABC, abstractmethod

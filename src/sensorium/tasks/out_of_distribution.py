@@ -168,7 +168,8 @@ def _unit(features: np.ndarray) -> np.ndarray:
 
 def _array(values: Mapping[str, Any], name: str, dtype: torch.dtype) -> np.ndarray:
     found = values.get(name)
-    _check(isinstance(found, Tensor) and found.dtype == dtype, f"{name} is no tensor of {dtype}")
+    if not isinstance(found, Tensor) or found.dtype != dtype:
+        raise ValueError(f"{name} is no tensor of {dtype}")
     _check(bool(found.isfinite().all()), f"{name} holds what is no number")
     array: np.ndarray = found.numpy()
     return array

@@ -232,14 +232,14 @@ class Checkpoints(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         self._metrics, self._stopped = checkpoint["callback_metrics"], checkpoint["stopped"]
-        self.earlier_seconds = checkpoint.get("seconds", 0.0)  # a run begun with an earlier Sensorium has none
+        self.earlier_seconds = checkpoint.get("seconds", 0.0)  # a run started with an earlier Sensorium has none
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "best_loss": self.best_loss, "best_epoch": self.best_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best = state_dict["best"]
-        # A run begun with an earlier Sensorium has neither.
+        # A run started with an earlier Sensorium has neither.
         self.best_loss = state_dict.get("best_loss", math.inf)
         self.best_epoch = state_dict.get("best_epoch")
 

@@ -70,6 +70,6 @@ class History(pl.Callback):
         return {"rows": [dict(row) for row in self.rows], "validated": self._validated, "first_epoch": 1}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        shift = 1 - state_dict.get("first_epoch", 0)  # a run begun with an earlier Sensorium counts epochs from 0
+        shift = 1 - state_dict.get("first_epoch", 0)  # a run started with an earlier Sensorium counts epochs from 0
         self.rows = [row | {"epoch": int(row["epoch"]) + shift} for row in state_dict["rows"]]
         self._validated = state_dict["validated"]

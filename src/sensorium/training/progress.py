@@ -3,7 +3,7 @@
 import math
 import time
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import lightning.pytorch as pl
 from rich.console import Console
@@ -85,6 +85,14 @@ def resumed(trainer: pl.Trainer, checkpoint: dict[str, Any], *, tested: bool) ->
     return f"resuming at epoch {epoch + 1}" + (f" of {epochs}" if epochs >= 0 else "")
 
 
+class EpochSpeed(NamedTuple):
+    """How fast an epoch was: its seconds, validation included, and what of it went through the model in a second."""
+
+    seconds: float
+    per_second: float
+    unit: str
+
+
 class ProgressReport(pl.Callback):
     """Shows the progress of a training.
 
@@ -102,6 +110,7 @@ class ProgressReport(pl.Callback):
         self._drawn_at = 0.0
         self._epoch_started = 0.0
         self._done, self._unit = 0, "samples"
+        self.epochs: list[EpochSpeed] = []
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -156,6 +165,7 @@ class ProgressReport(pl.Callback):
         """The lines of a finished epoch; above the bar when there is one."""
         seconds = time.perf_counter() - self._epoch_started
         speed = self._done * processes / seconds if seconds else 0.0
+        self.epochs.append(EpochSpeed(seconds, speed, self._unit))
         if self._table is None:
             self._table = EpochTable(metric=self.metric, epochs=epochs, unit=self._unit)
         for line in self._table.lines(row, best=best, seconds=seconds, speed=speed):

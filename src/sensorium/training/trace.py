@@ -26,8 +26,8 @@ from sensorium.tasks.training_module import TaskModule
 from sensorium.training.fit import build_task
 from sensorium.training.unfreeze import from_the_head
 
-MOST_WEIGHTS = 2000  # every one of them is printed, and moved twice
-STEP = 1e-5  # by which a weight is moved
+MOST_WEIGHTS = 2000  # every one of them is printed, and perturbed twice
+STEP = 1e-5  # by which a weight is perturbed
 KINK = 1e-3  # slopes to the left and to the right that differ by more are not those of a smooth loss
 _NO_SETTINGS = ("foreach", "fused", "decoupled_weight_decay")  # of an optimizer: how it computes, not what
 AGREEMENT = 1e-6  # of gradient and difference, as a share of the largest gradient
@@ -110,7 +110,7 @@ def forward(task: TaskModule, batch: Any) -> tuple[Tensor, list[Activation]]:
 
 
 def check_gradients(task: TaskModule, batch: Any) -> Check:
-    """The gradients of all weights against differences of the loss, each weight moved a little up and a little down."""
+    """The gradients of all weights against differences of the loss, each weight perturbed up and down."""
     deviation, kinks = 0.0, 0
     with torch.no_grad():
         middle = float(_loss(task, batch))

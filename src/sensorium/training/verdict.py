@@ -11,12 +11,13 @@ from sensorium.tasks.base import ConstantAnswer, Evaluation
 
 class Verdict(NamedTuple):
     """line: for the user. constant: the constant answer, where there is one. beaten: whether the result is better than
-    that by more than the luck of which examples were in the test.
+    that by more than the luck of which examples were in the test. interval: 95 %, of the headline metric.
     """
 
     line: str
     constant: ConstantAnswer | None
     beaten: bool
+    interval: tuple[float, float] | None = None
 
 
 def verdict(evaluation: Evaluation, data: Data) -> Verdict:
@@ -30,10 +31,10 @@ def verdict(evaluation: Evaluation, data: Data) -> Verdict:
     within = f"95 % interval {interval[0]:.4g} to {interval[1]:.4g}, " if interval else ""
     line = f"test {metric.name}: {value:.4g} ({within}{counted(len(data.test), task.example)})"
     if constant is None:
-        return Verdict(line, None, beaten=True)
+        return Verdict(line, None, beaten=True, interval=interval)
     worst = (interval or (value, value))[0 if metric.higher_is_better else 1]
     beaten = worst > constant.value if metric.higher_is_better else worst < constant.value
-    return Verdict(f"{line}; {constant.what} would score {constant.value:.4g}", constant, beaten)
+    return Verdict(f"{line}; {constant.what} would score {constant.value:.4g}", constant, beaten, interval)
 
 
 def untested(summary: Summary, data: Data) -> str:

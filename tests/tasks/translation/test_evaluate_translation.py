@@ -57,9 +57,8 @@ def test_texts_come_back_in_order_with_their_cost() -> None:
     order = split.order(BatchPlan(size=2, shuffle=False, seed=0))
     found = evaluate(translator, BatchLoader(split=split, order=order, readers=0))
     assert found.hypotheses == texts
-    assert found.tokens.tolist() == [len(text) + 1 for text in texts]
+    assert found.tokens.tolist() == [len(text) + 1 for text in texts] == [4, 2, 5, 3]
     assert found.nats == pytest.approx(found.tokens * math.log(2))
-    assert found.tokens.sum() == 14
     metrics = found.metrics
     assert metrics["exact"] == pytest.approx(3 / 4)
     assert metrics["perplexity"] == pytest.approx(2)

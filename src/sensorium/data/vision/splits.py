@@ -42,9 +42,10 @@ def file_sizes(names: Sequence[str]) -> np.ndarray:
 
 
 class ImageColumns(Columns):
-    """What all splits of images share. images: (N, C, H, W)."""
+    """What all splits of images share. images: (N, C, H, W). names: of each."""
 
     images: Source
+    names: Sequence[str]
 
     def order(self, plan: BatchPlan) -> BatchOrder:
         return BatchOrder(num_examples=len(self), plan=plan)

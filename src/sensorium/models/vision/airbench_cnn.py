@@ -8,7 +8,7 @@ a trained bias and no trained scale; convolutions start as the identity on their
 What differs: the last pooling takes whatever is left of the image (3x3 at 28x28 and 32x32, as in the paper), so
 larger images work too; batch normalization keeps PyTorch's epsilon. The paper's training (alternating flip,
 lookahead, a larger learning rate for biases) belongs to a recipe, not to the network; of its averaging over several
-views when evaluating, the horizontal flip is here (`mirrored`).
+views when evaluating, the horizontal flip is here (`flip_tta`).
 
 `initialize` sets the whitening from training images, as the paper does from 5000. Without it the first layer is
 the identity on each patch and its negative: a network that works, and learns more slowly.
@@ -74,7 +74,7 @@ class ConvGroup(nn.Module):
 
 
 class AirbenchCNN(nn.Module):
-    """widths: channels of the three groups. mirrored: when evaluating, logits are the mean over the image and its
+    """widths: channels of the three groups. flip_tta: when evaluating, logits are the mean over the image and its
     mirror image (section 3.5); off for images with a left and a right."""
 
     def __init__(
@@ -84,7 +84,7 @@ class AirbenchCNN(nn.Module):
         num_classes: int,
         image_size: tuple[int, int],
         widths: Sequence[int] = (64, 256, 256),
-        mirrored: bool = False,
+        flip_tta: bool = False,
     ) -> None:
         super().__init__()
         if min(image_size) < MIN_SIDE:
@@ -94,7 +94,7 @@ class AirbenchCNN(nn.Module):
             )
         if len(widths) != 3:
             raise RequestError(f"widths of airbench_cnn are three numbers, such as [64,256,256], not {list(widths)}.")
-        self.mirrored = mirrored
+        self.flip_tta = flip_tta
         self.whitening = WhiteningConv(in_channels=in_channels)
         channels = [8 * in_channels, *widths]
         self.groups = nn.Sequential(
@@ -111,7 +111,7 @@ class AirbenchCNN(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """images: (B, C, H, W); returns logits (B, K)."""
-        if self.mirrored and not self.training:
+        if self.flip_tta and not self.training:
             return (self._logits(images) + self._logits(images.flip(3))) / 2
         return self._logits(images)
 

@@ -58,7 +58,7 @@ class UNet(nn.Module, Segmenter):
 
     depth: how often the image is halved below the first level. thin: a level of half the channels and half the
     convolutions above the first. residual: blocks add to what comes in. dropout: share of the lowest level's numbers
-    set to zero in training. mirrored: when evaluating, logits are the mean over the image and its horizontal flip; off
+    set to zero in training. flip_tta: when evaluating, logits are the mean over the image and its horizontal flip; off
     for images with a left and a right.
     """
 
@@ -72,10 +72,10 @@ class UNet(nn.Module, Segmenter):
         thin: bool = False,
         residual: bool = False,
         dropout: float = 0.1,
-        mirrored: bool = False,
+        flip_tta: bool = False,
     ) -> None:
         super().__init__()
-        self.mirrored = mirrored
+        self.flip_tta = flip_tta
         widths = [*([width // 2] if thin else []), *(width * 2**level for level in range(depth + 1))]
 
         def convs(level: int, channels: int) -> nn.Module:
@@ -96,7 +96,7 @@ class UNet(nn.Module, Segmenter):
 
     def forward(self, images: Tensor) -> Tensor:
         """images: (B, C, H, W); returns logits (B, K, H, W)."""
-        if self.mirrored and not self.training:
+        if self.flip_tta and not self.training:
             return (self._logits(images) + self._logits(images.flip(3)).flip(3)) / 2
         return self._logits(images)
 

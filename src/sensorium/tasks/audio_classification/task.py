@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from sensorium.audio.features import Features
 from sensorium.errors import RequestError
+from sensorium.report_sections import ReportExample
 from sensorium.specs import AudioClassificationSpec
 from sensorium.tasks.audio_classification.explain import METHODS, AudioClassificationExplainer
 from sensorium.tasks.audio_classification.predict import AudioPredictor
@@ -20,6 +22,7 @@ from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.task import ClassificationTask
 from sensorium.tasks.explanation import ExplainOptions
 from sensorium.tasks.raw_inputs import Piped, audio_files
+from sensorium.tasks.report_looks import audio_looks, audio_of, names_of
 
 # What learning.strong=auto adds to the run's own augmentation.
 STRONG_VIEW: dict[str, Any] = {
@@ -67,6 +70,18 @@ class AudioClassification(ClassificationTask[AudioClassificationSpec]):
 
     def facts(self, split: Any, spec: AudioClassificationSpec) -> SplitFacts:
         return replace(super().facts(split, spec), lengths=split.durations, unit="seconds")
+
+    def looks(self, split: Any, rows: np.ndarray, spec: AudioClassificationSpec) -> list[dict[str, Any]]:
+        return audio_looks(split, rows, spec)
+
+    def seen_examples(
+        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: AudioClassificationSpec
+    ) -> list[ReportExample]:
+        labels, looks = self.labels_of(batch, spec), audio_of(batch, seen, spec)
+        return [
+            ReportExample(name=name, target=label, **look)
+            for name, label, look in zip(names_of(batch, split), labels, looks, strict=True)
+        ]
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path | Piped]:
         return audio_files(given["input"])

@@ -12,12 +12,14 @@ from sensorium.batches import IGNORED
 from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, listing
+from sensorium.report_sections import ExampleScores, Section
 from sensorium.specs import AudioClassificationSpec, ImageClassificationSpec, TextClassificationSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, SplitFacts, Task
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.evaluate import ClassificationEvaluation, Classifier, evaluate
 from sensorium.tasks.classification.report import write_classification_report
+from sensorium.tasks.classification.sections import classification_sections
 from sensorium.tasks.fit_calibration import calibrate_classes
 from sensorium.tasks.worst_rows import ranked_rows, read_predictions, wrong
 
@@ -80,6 +82,22 @@ class ClassificationTask(Task[C]):
 
     def calibration(self, evaluation: ClassificationEvaluation) -> Calibration:
         return calibrate_classes(evaluation.probabilities.numpy(), evaluation.labels.numpy())
+
+    def report_sections(self, evaluation: ClassificationEvaluation, *, split: Any, spec: C) -> list[Section]:
+        return classification_sections(
+            evaluation,
+            class_names=spec.class_names,
+            names=split.names,
+            looks=lambda rows: self.looks(split, rows, spec),
+        )
+
+    def example_scores(self, evaluation: ClassificationEvaluation, split: Any) -> ExampleScores:
+        right = evaluation.probabilities.argmax(1) == evaluation.labels
+        return ExampleScores(name="accuracy", values=right.double().tolist(), of=split.names)
+
+    def labels_of(self, batch: Any, spec: C) -> list[str]:
+        """The class names of a batch."""
+        return ["" if label == IGNORED else spec.class_names[label] for label in batch.labels.tolist()]
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
         """What the report shows of the worst errors: `read_images` or `texts` of `write_classification_report`."""

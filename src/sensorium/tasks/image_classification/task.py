@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from sensorium.report_sections import ReportExample
 from sensorium.specs import ImageClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.classification.certainty import CERTAINTY
@@ -16,6 +18,7 @@ from sensorium.tasks.image_classification.explain import ImageClassificationExpl
 from sensorium.tasks.image_classification.predict import ImagePredictor
 from sensorium.tasks.image_explanations import METHODS, image_examples
 from sensorium.tasks.raw_inputs import image_files
+from sensorium.tasks.report_looks import image_looks, names_of, seen_images
 from sensorium.vision.normalise import Normalise
 
 # What learning.strong=auto adds to the run's own augmentation.
@@ -51,6 +54,14 @@ class ImageClassification(ClassificationTask[ImageClassificationSpec]):
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
         return {"read_images": split.displayed}
+
+    def looks(self, split: Any, rows: np.ndarray, spec: ImageClassificationSpec) -> list[dict[str, Any]]:
+        return image_looks(split, rows)
+
+    def seen_examples(
+        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: ImageClassificationSpec
+    ) -> list[ReportExample]:
+        return seen_images(seen[0], self.labels_of(batch, spec), names_of(batch, split), spec)
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return image_files(given["input"])

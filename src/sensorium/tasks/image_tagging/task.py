@@ -11,6 +11,7 @@ from torch import nn
 
 from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
+from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import ImageTaggingSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.calibration import Calibration
@@ -22,7 +23,9 @@ from sensorium.tasks.image_tagging.evaluate import Tagger, TaggingEvaluation, ev
 from sensorium.tasks.image_tagging.explain import ImageTaggingExplainer
 from sensorium.tasks.image_tagging.predict import TagPredictor
 from sensorium.tasks.image_tagging.report import surest_mistake, write_tagging_report
+from sensorium.tasks.image_tagging.sections import tagging_sections
 from sensorium.tasks.raw_inputs import image_files
+from sensorium.tasks.report_looks import image_looks, names_of, seen_images
 from sensorium.tasks.worst_rows import ranked_rows, read_predictions
 from sensorium.vision.normalise import Normalise
 
@@ -87,6 +90,27 @@ class ImageTagging(Task[ImageTaggingSpec]):
 
     def calibration(self, evaluation: TaggingEvaluation) -> Calibration:
         return calibrate_scores(evaluation.probabilities, evaluation.targets, what="images")
+
+    def report_sections(self, evaluation: TaggingEvaluation, *, split: Any, spec: ImageTaggingSpec) -> list[Section]:
+        return tagging_sections(
+            evaluation,
+            class_names=spec.class_names,
+            names=split.names,
+            looks=lambda rows: self.looks(split, rows, spec),
+        )
+
+    def looks(self, split: Any, rows: np.ndarray, spec: ImageTaggingSpec) -> list[dict[str, Any]]:
+        return image_looks(split, rows)
+
+    def seen_examples(
+        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: ImageTaggingSpec
+    ) -> list[ReportExample]:
+        tags = [", ".join(np.array(spec.class_names)[row > 0]) for row in batch.targets.numpy()]
+        return seen_images(seen[0], tags, names_of(batch, split), spec)
+
+    def example_scores(self, evaluation: TaggingEvaluation, split: Any) -> ExampleScores:
+        right = (evaluation.predicted == (evaluation.targets > 0)).mean(axis=1)
+        return ExampleScores(name="share of right tags", values=right.tolist(), of=split.names)
 
     def relabeled(self, split: Any, found: ImageTaggingSpec, trained: ImageTaggingSpec) -> Any:
         """By the names of the tags; one that other data does not have is on none of its images."""

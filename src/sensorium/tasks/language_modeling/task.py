@@ -15,13 +15,16 @@ from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.decoding.sampling import sample
 from sensorium.randomness import fold
+from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import LanguageModelingSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.explanation import ExplainOptions
 from sensorium.tasks.language_modeling.evaluate import LanguageEvaluation, LanguageEvaluator, evaluate
 from sensorium.tasks.language_modeling.explain import METHODS, LanguageModelExplainer
 from sensorium.tasks.language_modeling.predict import Continuation, TextGenerator
+from sensorium.tasks.language_modeling.sections import language_sections
 from sensorium.tasks.preprocessing import AsStored
+from sensorium.tasks.report_media import text
 from sensorium.tasks.writers import Writer
 from sensorium.text.build_tokenizer import tokenizer_from_dict
 from sensorium.text.tokenizer import BOS, EOS, PAD, UNK
@@ -95,6 +98,25 @@ class LanguageModeling(Task[LanguageModelingSpec]):
         split_name: str,
     ) -> list[Path]:
         return []
+
+    def report_sections(
+        self, evaluation: LanguageEvaluation, *, split: Any, spec: LanguageModelingSpec
+    ) -> list[Section]:
+        return language_sections(evaluation)
+
+    def seen_examples(
+        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: LanguageModelingSpec
+    ) -> list[ReportExample]:
+        tokenizer = tokenizer_from_dict(spec.tokenizer)
+        rows = zip(batch.indices.tolist(), seen[0].tolist(), strict=False)
+        return [ReportExample(name=f"token {row:,}", passages=[text("", tokenizer.decode(ids))]) for row, ids in rows]
+
+    def example_scores(self, evaluation: LanguageEvaluation, split: Any) -> ExampleScores:
+        losses = evaluation.stretches[:, 0] / evaluation.stretches[:, 1]
+        segments = [f"{place}: {tokens:.0f} tokens" for place, tokens in enumerate(evaluation.stretches[:, 1])]
+        return ExampleScores(
+            name="nats per token of a segment", values=losses.tolist(), of=segments, higher_is_better=False
+        )
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[str]:
         return [str(given["prompt"])]

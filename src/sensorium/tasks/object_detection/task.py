@@ -10,10 +10,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from sensorium.data.base import Data
+from sensorium.batches import IGNORED
+from sensorium.data.base import Data, counted
 from sensorium.data.loader import BatchLoader
 from sensorium.files import user_path
+from sensorium.metrics.detection import errors
 from sensorium.models import protocols
+from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.calibration import Calibration
@@ -26,9 +29,11 @@ from sensorium.tasks.image_writer import ImageWriter
 from sensorium.tasks.object_detection.evaluate import DetectionEvaluation, DetectionInference, evaluate, right_boxes
 from sensorium.tasks.object_detection.explain import METHODS, DetectionExplainer
 from sensorium.tasks.object_detection.predict import DetectionPredictor
-from sensorium.tasks.object_detection.report import write_detection_report
+from sensorium.tasks.object_detection.report import THRESHOLD, write_detection_report
+from sensorium.tasks.object_detection.sections import detection_sections
 from sensorium.tasks.object_detection.writer import CocoWriter, Overlays
 from sensorium.tasks.raw_inputs import image_files
+from sensorium.tasks.report_looks import names_of, seen_images
 from sensorium.tasks.worst_rows import ranked_rows, read_predictions, wrong
 from sensorium.tasks.writers import FORMATS, Writer
 from sensorium.vision.normalise import Normalise
@@ -90,6 +95,23 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
 
     def calibration(self, evaluation: DetectionEvaluation) -> Calibration:
         return calibrate_scores(*right_boxes(evaluation), what="boxes")
+
+    def report_sections(
+        self, evaluation: DetectionEvaluation, *, split: Any, spec: ObjectDetectionSpec
+    ) -> list[Section]:
+        return detection_sections(evaluation, split=split, class_names=spec.class_names)
+
+    def seen_examples(
+        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: ObjectDetectionSpec
+    ) -> list[ReportExample]:
+        counts = [counted(count, "box") for count in (seen[1].labels != IGNORED).sum(dim=1).tolist()]
+        return seen_images(seen[0], counts, names_of(batch, split), spec)
+
+    def example_scores(self, evaluation: DetectionEvaluation, split: Any) -> ExampleScores:
+        pairs = zip(evaluation.found, evaluation.truths, strict=True)
+        faults = [errors(found, truth, threshold=THRESHOLD) for found, truth in pairs]
+        counts = [float(fault.missed.sum() + fault.wrong.sum()) for fault in faults]
+        return ExampleScores(name="boxes missed or wrong", values=counts, of=split.names, higher_is_better=False)
 
     def relabeled(self, split: Any, found: ObjectDetectionSpec, trained: ObjectDetectionSpec) -> Any:
         if found.class_names == trained.class_names:

@@ -14,6 +14,7 @@ from sensorium.data.loader import BatchLoader
 from sensorium.data.text.labeled import cut_note
 from sensorium.errors import RequestError, listing
 from sensorium.metrics.regression import summary
+from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import ImageRegressionSpec, RegressionSpec, TextRegressionSpec
 from sensorium.tasks import text_explanations
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, PredictOptions, SplitFacts, Task
@@ -27,6 +28,8 @@ from sensorium.tasks.regression.evaluate import HEADLINE, RegressionEvaluation, 
 from sensorium.tasks.regression.explain import ImageRegressionExplainer, TextRegressionExplainer
 from sensorium.tasks.regression.predict import ImageRegressionPredictor, TextRegressionPredictor
 from sensorium.tasks.regression.report import write_regression_report
+from sensorium.tasks.regression.sections import regression_sections
+from sensorium.tasks.report_looks import image_looks, names_of, seen_images, seen_texts, text_looks
 from sensorium.tasks.text_inputs import UnreadableText
 from sensorium.tasks.text_sources import READING, text_reading
 from sensorium.tasks.token_facts import token_facts
@@ -84,6 +87,23 @@ class Regression(Task[R]):
         scale = {name: sum(abs(float(one[name])) for one in records) or 1.0 for name in columns}
         return ranked_rows(records, lambda one: max(abs(float(one[name])) / scale[name] for name in columns), count)
 
+    def report_sections(self, evaluation: RegressionEvaluation, *, split: Any, spec: R) -> list[Section]:
+        return regression_sections(
+            evaluation,
+            target_names=spec.target_names,
+            names=split.names,
+            looks=lambda rows: self.looks(split, rows, spec),
+        )
+
+    def example_scores(self, evaluation: RegressionEvaluation, split: Any) -> ExampleScores:
+        errors = np.abs(evaluation.standardized_errors).mean(axis=1)
+        name = "absolute error in standard deviations"
+        return ExampleScores(name=name, values=errors.tolist(), of=split.names, higher_is_better=False)
+
+    def targets_of(self, batch: Any, split: Any) -> list[str]:
+        """The numbers of a batch, in their own units."""
+        return [", ".join(f"{value:.4g}" for value in split.targets[row]) for row in batch.indices.tolist()]
+
     def worst_examples(self, split: Any) -> dict[str, Any]:
         """What the report shows of the largest errors: `read_images` or `texts` of `write_regression_report`."""
         return {}
@@ -116,6 +136,14 @@ class ImageRegression(Regression[ImageRegressionSpec]):
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
         return {"read_images": split.displayed}
+
+    def looks(self, split: Any, rows: np.ndarray, spec: ImageRegressionSpec) -> list[dict[str, Any]]:
+        return image_looks(split, rows)
+
+    def seen_examples(
+        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: ImageRegressionSpec
+    ) -> list[ReportExample]:
+        return seen_images(seen[0], self.targets_of(batch, split), names_of(batch, split), spec)
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return image_files(given["input"])
@@ -150,6 +178,14 @@ class TextRegression(Regression[TextRegressionSpec]):
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
         return {"texts": split.texts}
+
+    def looks(self, split: Any, rows: np.ndarray, spec: TextRegressionSpec) -> list[dict[str, Any]]:
+        return text_looks(split.texts, rows)
+
+    def seen_examples(
+        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: TextRegressionSpec
+    ) -> list[ReportExample]:
+        return seen_texts(seen[0], seen[1], self.targets_of(batch, split), names_of(batch, split), spec.tokenizer)
 
     def truncation_notes(self, split: Any, spec: TextRegressionSpec) -> list[str]:
         return cut_note(split.cut, spec.max_length)

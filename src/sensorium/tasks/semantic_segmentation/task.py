@@ -12,16 +12,19 @@ from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, listing
 from sensorium.models import protocols
+from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import SemanticSegmentationSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.image_explanations import image_examples
 from sensorium.tasks.image_inputs import range_for
 from sensorium.tasks.raw_inputs import image_files
+from sensorium.tasks.report_looks import names_of, seen_images
 from sensorium.tasks.semantic_segmentation.evaluate import SegmentationEvaluation, SegmentationInference, evaluate
 from sensorium.tasks.semantic_segmentation.explain import METHODS, SegmentationExplainer
 from sensorium.tasks.semantic_segmentation.predict import SegmentationPredictor
 from sensorium.tasks.semantic_segmentation.report import write_segmentation_report
+from sensorium.tasks.semantic_segmentation.sections import segmentation_sections
 from sensorium.tasks.semantic_segmentation.writer import MaskFiles
 from sensorium.tasks.worst_rows import ranked_rows, read_predictions
 from sensorium.vision.normalise import Normalise
@@ -83,18 +86,35 @@ class SemanticSegmentation(Task[SemanticSegmentationSpec]):
         predictions_format: Any,
         split_name: str,
     ) -> list[Path]:
-        def read(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            return split.displayed(rows), split.read(rows).masks.numpy()
-
         return write_segmentation_report(
             folder,
             found=evaluation,
             class_names=spec.class_names,
             palette=spec.palette,
             names=split.names,
-            read=read,
+            read=lambda rows: (split.displayed(rows), split.read(rows).masks.numpy()),
             predictions_format=predictions_format,
         )
+
+    def report_sections(
+        self, evaluation: SegmentationEvaluation, *, split: Any, spec: SemanticSegmentationSpec
+    ) -> list[Section]:
+        return segmentation_sections(
+            evaluation,
+            class_names=spec.class_names,
+            palette=spec.palette,
+            names=split.names,
+            read=lambda rows: (split.displayed(rows), split.read(rows).masks.numpy()),
+        )
+
+    def seen_examples(
+        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: SemanticSegmentationSpec
+    ) -> list[ReportExample]:
+        names = names_of(batch, split)
+        return seen_images(seen[0], [""] * len(names), names, spec)
+
+    def example_scores(self, evaluation: SegmentationEvaluation, split: Any) -> ExampleScores:
+        return ExampleScores(name="mean IoU of an image", values=evaluation.iou.tolist(), of=split.names)
 
     def relabeled(self, split: Any, found: SemanticSegmentationSpec, trained: SemanticSegmentationSpec) -> Any:
         if found.class_names != trained.class_names:  # pixel values in files: they are not renumbered

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -14,15 +15,18 @@ from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError
 from sensorium.files import is_folder
-from sensorium.metrics.recognition import jiwer_package
+from sensorium.metrics.recognition import jiwer_package, word_errors
+from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.audio_inputs import audio_chunks
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
 from sensorium.tasks.raw_inputs import Piped, audio_files
+from sensorium.tasks.report_looks import audio_looks, audio_of, names_of
 from sensorium.tasks.speech_recognition.evaluate import RecognitionEvaluation, Transcriber, evaluate
 from sensorium.tasks.speech_recognition.predict import SpeechPredictor
 from sensorium.tasks.speech_recognition.report import write_transcripts
+from sensorium.tasks.speech_recognition.sections import recognition_sections
 from sensorium.tasks.speech_recognition.stream import LiveTranscriber, write_partial_transcripts
 from sensorium.tasks.speech_recognition.writer import SUBTITLES, SubtitleFiles, subtitle_line, transcript_line
 from sensorium.tasks.token_facts import token_facts
@@ -94,6 +98,27 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
             references=evaluation.references,
             hypotheses=evaluation.hypotheses,
             speakers=evaluation.speakers,
+        )
+
+    def report_sections(
+        self, evaluation: RecognitionEvaluation, *, split: Any, spec: SpeechRecognitionSpec
+    ) -> list[Section]:
+        return recognition_sections(evaluation, names=split.names, looks=lambda rows: self.looks(split, rows, spec))
+
+    def looks(self, split: Any, rows: np.ndarray, spec: SpeechRecognitionSpec) -> list[dict[str, Any]]:
+        return audio_looks(split, rows, spec)
+
+    def seen_examples(
+        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: SpeechRecognitionSpec
+    ) -> list[ReportExample]:
+        texts = [split.texts[row] for row in batch.indices.tolist()]
+        rows = zip(names_of(batch, split), texts, audio_of(batch, seen, spec), strict=True)
+        return [ReportExample(name=name, target=text, **look) for name, text, look in rows]
+
+    def example_scores(self, evaluation: RecognitionEvaluation, split: Any) -> ExampleScores:
+        rates = [one.rate for one in word_errors(evaluation.references, evaluation.hypotheses)]
+        return ExampleScores(
+            name="word error rate of an utterance", values=rates, of=split.names, higher_is_better=False
         )
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path | Piped]:

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from sensorium.data.text.labeled import cut_note
+from sensorium.report_sections import ReportExample
 from sensorium.specs import TextClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions, SplitFacts
 from sensorium.tasks.classification.certainty import CERTAINTY
@@ -15,6 +17,7 @@ from sensorium.tasks.classification.task import ClassificationTask
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import texts
+from sensorium.tasks.report_looks import names_of, seen_texts, text_looks
 from sensorium.tasks.text_classification.explain import TextClassificationExplainer
 from sensorium.tasks.text_classification.predict import TextPredictor
 from sensorium.tasks.text_explanations import METHODS, text_examples
@@ -55,6 +58,14 @@ class TextClassification(ClassificationTask[TextClassificationSpec]):
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
         return {"texts": split.texts}
+
+    def looks(self, split: Any, rows: np.ndarray, spec: TextClassificationSpec) -> list[dict[str, Any]]:
+        return text_looks(split.texts, rows)
+
+    def seen_examples(
+        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: TextClassificationSpec
+    ) -> list[ReportExample]:
+        return seen_texts(seen[0], seen[1], self.labels_of(batch, spec), names_of(batch, split), spec.tokenizer)
 
     def truncation_notes(self, split: Any, spec: TextClassificationSpec) -> list[str]:
         return cut_note(split.cut, spec.max_length)

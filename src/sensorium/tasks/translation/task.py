@@ -13,6 +13,7 @@ from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.data.text.labeled import cut_note
 from sensorium.metrics.translation import bleu, sacrebleu_package
+from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import TranslationSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.decoding_settings import BeamSettings, settings_from
@@ -20,6 +21,7 @@ from sensorium.tasks.explanation import ExplainOptions
 from sensorium.tasks.plots import plot_attention, undrawn_notes
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import texts
+from sensorium.tasks.report_looks import names_of, seen_texts
 from sensorium.tasks.text_inputs import UnreadableText
 from sensorium.tasks.text_sources import READING, text_reading
 from sensorium.tasks.token_facts import token_facts
@@ -27,6 +29,7 @@ from sensorium.tasks.translation.evaluate import TranslationEvaluation, Translat
 from sensorium.tasks.translation.explain import METHODS, TranslationExplainer
 from sensorium.tasks.translation.predict import TranslationPrediction, TranslationPredictor
 from sensorium.tasks.translation.report import one_line, write_translations
+from sensorium.tasks.translation.sections import likeness, translation_sections
 from sensorium.tasks.writers import LineWriter, Writer
 
 
@@ -91,6 +94,19 @@ class Translation(Task[TranslationSpec]):
             hypotheses=evaluation.hypotheses,
             references=evaluation.references,
         )
+
+    def report_sections(self, evaluation: TranslationEvaluation, *, split: Any, spec: TranslationSpec) -> list[Section]:
+        return translation_sections(evaluation, names=split.names)
+
+    def seen_examples(
+        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: TranslationSpec
+    ) -> list[ReportExample]:
+        targets = [split.references[row] for row in batch.indices.tolist()]
+        return seen_texts(seen[0], seen[1], targets, names_of(batch, split), spec.source_tokenizer)
+
+    def example_scores(self, evaluation: TranslationEvaluation, split: Any) -> ExampleScores:
+        alike = [likeness(*pair) for pair in zip(evaluation.references, evaluation.hypotheses, strict=True)]
+        return ExampleScores(name="words in common with the reference", values=alike, of=split.names)
 
     def truncation_notes(self, split: Any, spec: TranslationSpec) -> list[str]:
         return cut_note(split.cut, spec.max_length)

@@ -1,0 +1,65 @@
+"""sensorium report RUN [RUN ...]: report.html of a run, or one page that compares several. Imports no torch."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from sensorium.cli import overwriting
+from sensorium.cli.app import Config, check, run_hydra
+from sensorium.errors import RequestError, unwritable
+from sensorium.files import exists, is_folder, meant, user_path
+from sensorium.reports import page
+from sensorium.run_folder import RunFolder
+
+COMPARISON = "comparison.html"
+
+
+def run(arguments: list[str]) -> int:
+    """Writes the page and says where it is."""
+    run_hydra("report", with_runs(arguments), _job)
+    return 0
+
+
+def with_runs(arguments: list[str]) -> list[str]:
+    """Arguments in which run folders, given by their paths alone, have become runs=[...]."""
+    paths = [one for one in arguments if not one.startswith(("-", "~", "+")) and ("=" not in one or exists(Path(one)))]
+    if not paths:
+        return arguments
+    quoted = ",".join(json.dumps(path, ensure_ascii=False) for path in paths)
+    return [f"runs=[{quoted}]", *(one for one in arguments if one not in paths)]
+
+
+def _job(config: Config) -> None:
+    check("report", config)
+    given = config["runs"] if isinstance(config["runs"], list) else [config["runs"]]
+    print(f"report: {write(given, output=config['output'], overwrite=config['overwrite'])}")
+
+
+def write(given: Sequence[str | Path], *, output: str | Path | None, overwrite: bool) -> Path:
+    """Reports one run, or compares several; where the page is. Raises RequestError for what is no run, and for an
+    output that is already there.
+    """
+    if not given:
+        raise RequestError("report needs a run: sensorium report RUN [RUN ...]; sensorium list runs shows them.")
+    runs = [_found(path) for path in given]
+    path = Path(COMPARISON) if output is None else user_path(output)
+    if output is None and len(runs) == 1:
+        path = runs[0].folder / page.NAME
+    else:
+        overwriting.check({"output": str(path), "overwrite": overwrite}, dataset={})
+    try:
+        return page.write_run(runs[0], path) if len(runs) == 1 else page.write_comparison(runs, path)
+    except OSError as error:
+        raise unwritable(str(path), error, "Choose output=OTHER.") from error
+
+
+def _found(given: str | Path) -> RunFolder:
+    """The run at a path: its folder, or a file in it."""
+    path = user_path(given)
+    places = [path, path.parent, path.parent.parent]
+    for place in places if exists(path) else ():
+        if is_folder(place) and RunFolder(place).config.exists():
+            return RunFolder(place)
+    if not exists(path):
+        raise RequestError(f"There is no run {path}.{meant(path)}\nsensorium list runs shows the runs that there are.")
+    raise RequestError(f"{path} is no run folder: there is no {path / 'config.yaml'}.\nsensorium list runs shows them.")

@@ -1,0 +1,164 @@
+"""What a training that ends leaves for its report: report.json, and report.html made from it."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from sensorium.data.base import SPLITS, Data
+from sensorium.report_sections import ExampleScores, Gallery, ReportExample
+from sensorium.reports import page, store
+from sensorium.run_folder import RunFolder
+from sensorium.tasks import registry
+from sensorium.tasks.base import Evaluation, Task
+from sensorium.tasks.report_media import evenly
+from sensorium.tasks.training_module import TaskModule
+from sensorium.training.fit import Training
+from sensorium.training.progress import EpochSpeed
+from sensorium.training.verdict import Verdict
+
+SAMPLES = 12  # training examples that are shown
+_MOST_CLASSES = 1000  # that are counted in a report
+_MOST_SCORED = 20_000  # test examples whose scores are kept
+_QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
+
+
+class _SeenError(Exception):
+    """Carries what a model was called with out of the step that calls it, before it does anything."""
+
+    def __init__(self, arguments: tuple[Any, ...]) -> None:
+        super().__init__()
+        self.arguments = arguments
+
+
+def write_report(
+    run: RunFolder,
+    training: Training,
+    *,
+    evaluation: Evaluation | None,
+    verdict: Verdict | None,
+    say: Callable[[str], None],
+) -> None:
+    """report.json and report.html of a training that has ended. evaluation, verdict: of its test, if there was one.
+
+    Whatever goes wrong is said and keeps nothing else from being there: a report is no reason for a training to fail.
+    """
+    try:
+        speeds = training.progress.epochs
+        found = recorded(training.data, training.task, speeds=speeds, evaluation=evaluation, verdict=verdict)
+        store.write(run.folder, found)
+        path = page.write_run(run, run.folder / page.NAME)
+        say(f"report: {path}")
+    except Exception as error:  # noqa: BLE001 - the training is done, and its results are kept
+        what = (str(error).splitlines() or [""])[0]
+        say(f"report.html was not written ({type(error).__name__}: {what}). Try: sensorium report {run.folder}")
+
+
+def recorded(
+    data: Data,
+    module: TaskModule,
+    *,
+    speeds: list[EpochSpeed],
+    evaluation: Evaluation | None,
+    verdict: Verdict | None,
+) -> store.Stored:
+    """What is kept of a training for its report."""
+    task = registry.of(data.spec)
+    facts = {name: task.facts(getattr(data, name), data.spec) for name in SPLITS}
+    notes = list(data.notes)
+    samples = sample_inputs(task, data, module, notes)
+    sections, scores = [], None
+    if evaluation is not None:
+        sections = task.report_sections(evaluation, split=data.test, spec=data.spec)
+        scores = task.example_scores(evaluation, data.test)
+    classes = {name: dict(list(found.classes.items())[:_MOST_CLASSES]) for name, found in facts.items()}
+    lengths = {
+        name: [_plain(value) for value in np.quantile(found.lengths, _QUANTILES)]
+        for name, found in facts.items()
+        if found.lengths is not None and len(found.lengths)
+    }
+    return store.within_budget(
+        store.Stored(
+            task=task.name.replace("_", " "),
+            spec=str(data.spec),
+            splits={name: len(getattr(data, name)) for name in SPLITS},
+            classes=classes if any(classes.values()) else {},
+            counted=facts["train"].counted,
+            lengths=lengths,
+            unit=facts["train"].unit,
+            samples=samples,
+            sections=sections,
+            headline=_headline(task, evaluation, verdict),
+            higher_is_better=task.headline.higher_is_better,
+            scores=_kept(scores),
+            epochs=[list(speed) for speed in speeds],
+            notes=notes,
+        )
+    )
+
+
+def _plain(value: float) -> float | int:
+    """A whole number as one."""
+    return int(value) if float(value).is_integer() else float(value)
+
+
+def _kept(scores: ExampleScores | None) -> ExampleScores | None:
+    """With one digest of all names; None for more examples than are kept."""
+    if scores is None or len(scores.values) > _MOST_SCORED:
+        return None
+    names = "\0".join(map(str, scores.of)).encode("utf-8", errors="surrogatepass")
+    return replace(scores, of=[hashlib.sha256(names).hexdigest()])
+
+
+def _headline(task: Task[Any], evaluation: Evaluation | None, verdict: Verdict | None) -> dict[str, Any]:
+    if evaluation is None or verdict is None or task.headline.name not in evaluation.metrics:
+        return {}
+    found = {"name": task.headline.name, "value": evaluation.metrics[task.headline.name]}
+    if verdict.interval is not None:
+        found |= {"low": verdict.interval[0], "high": verdict.interval[1]}
+    if verdict.constant is not None:
+        found |= {"baseline": verdict.constant.what, "baseline_value": verdict.constant.value}
+    return found
+
+
+def sample_inputs(task: Task[Any], data: Data, module: TaskModule, notes: list[str]) -> Gallery | None:
+    """Some training examples as a training step gives them to the model; a line in notes where that cannot be had."""
+    rows = evenly(len(data.train), SAMPLES)
+    try:
+        batch = data.train.read(rows)
+        seen = seen_by(module, batch)
+        examples: list[ReportExample] = task.seen_examples(seen, batch, data.train, data.spec) if seen else []
+    except (RuntimeError, ValueError, TypeError, AttributeError, IndexError, OSError) as error:
+        notes.append(f"sample inputs are not shown: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
+        return None
+    if not examples:
+        return None
+    augments = getattr(getattr(module, "preparation", None), "augments", False)
+    how = "after augmentation and preprocessing" if augments else "after preprocessing; nothing is augmented"
+    note = f"Training examples as the model is given them, {how}."
+    return Gallery(title="Sample inputs", examples=examples[:SAMPLES], total=len(data.train), note=note)
+
+
+def seen_by(module: TaskModule, batch: Any) -> tuple[Any, ...]:
+    """What a training step calls the model with for a batch; () for a step that does not call it.
+
+    The model itself does not run, so that nothing in it changes.
+    """
+
+    def stop(model: nn.Module, arguments: tuple[Any, ...]) -> None:
+        raise _SeenError(arguments)
+
+    device = next((one.device for one in module.parameters()), torch.device("cpu"))
+    hook = module.model.register_forward_pre_hook(stop)
+    try:
+        with torch.inference_mode():
+            module.step(type(batch)(*(tensor.to(device) for tensor in batch)), 0, training=True)
+    except _SeenError as seen:
+        return seen.arguments
+    finally:
+        hook.remove()
+    return ()
