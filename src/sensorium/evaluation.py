@@ -12,23 +12,20 @@ import torch
 from sensorium import distributed, runs
 from sensorium.build import loaded_model, make_loader, makes_classes
 from sensorium.checkpoint import Checkpoint, read, write_calibrated, write_detector
-from sensorium.data.attributes import attributes_of
-from sensorium.data.base import SPLITS, Data, Problem, counted
+from sensorium.data.base import Data, Problem, counted
 from sensorium.errors import RequestError, RunError
 from sensorium.files import write_csv
 from sensorium.history_plot import plot_history
 from sensorium.output import formula_notes
-from sensorium.randomness import generator
+from sensorium.randomness import drawn_rows
 from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
-from sensorium.specs import Spec
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.inference import InferenceModel
 from sensorium.tasks.out_of_distribution import MOST_EXAMPLES, fit, watched
 from sensorium.tasks.plots import undrawn_notes
-from sensorium.tasks.slices import Groups, grouped
 
 _MOST_MEASURED = 10_000  # validation examples that a detector's threshold is from
 
@@ -42,16 +39,6 @@ def evaluate(loaded: Checkpoint, split: Any, *, config: RunConfig, device: torch
         return make_loader(config, chosen, shuffle=False, device=device, rank=rank, world_size=world_size)
 
     return registry.of(loaded.spec).evaluate(model, split, loader_of)
-
-
-def slice_groups(data: Data, name: str, split: Any, spec: Spec, *, by: str, config: RunConfig) -> Groups:
-    """Groups of a split's examples, by an attribute or by a column of the table that they were read from.
-
-    name, split: what is evaluated. Raises RequestError for what there is not, and for what makes one group only.
-    """
-    names = SPLITS if name == "all" else (name,)
-    origins = [origin for one in names if one in data.places for origin in data.places[one].origins()]
-    return grouped(by, attributes_of(split, spec), origins, encoding=config.dataset.get("encoding"))
 
 
 def evaluate_run(
@@ -131,7 +118,7 @@ def fit_detector(
 
 def _drawn(split: Any, limit: int) -> Any:
     """At most so many examples of a split, by a fixed seed."""
-    return split if len(split) <= limit else split.subset(np.sort(generator(0).permutation(len(split))[:limit]))
+    return split if len(split) <= limit else split.subset(drawn_rows(len(split), limit))
 
 
 def _features(inference: InferenceModel[Any], split: Any, config: RunConfig, device: torch.device) -> np.ndarray:

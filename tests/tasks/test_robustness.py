@@ -1,6 +1,7 @@
 """Corrupted inputs: strengths by hand, the same for the same seed, and curves of a model's headline metric."""
 
 import io
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,9 +19,11 @@ from sensorium.data.text.texts import TextWriter
 from sensorium.data.text.tokens import encode_texts
 from sensorium.data.vision.splits import ImageSplit
 from sensorium.errors import RequestError
+from sensorium.randomness import drawn_rows
 from sensorium.tasks.base import Metric
 from sensorium.tasks.regression.evaluate import RegressionEvaluation
-from sensorium.tasks.robustness import Robustness, corruptions_of, drawn, measured, write_robustness
+from sensorium.tasks.robustness import Curve, Robustness, corruptions_of, measured
+from sensorium.tasks.robustness_report import write_robustness
 from sensorium.text import corruptions as of_text
 from sensorium.text.words import WordTokenizer
 from sensorium.vision import corruptions as of_images
@@ -120,8 +123,8 @@ def test_splits_of_each_kind_give_the_same_examples_corrupted() -> None:
     assert not np.array_equal(whole[2], whole[1])
     assert noisy.labels.tolist() == [0, 1, 0, 1]
     deep = SimpleNamespace(read=lambda rows: np.zeros((1, 1, 8, 8), np.uint16), shape=(1, 8, 8))
-    with pytest.raises(RequestError, match="8 bits"):
-        corruptions_of(ImageSplit(deep, np.zeros(1), ["a"]), None)[0].split(1, 0).read(np.array([0]))  # type: ignore[arg-type]
+    with pytest.raises(RequestError, match="8 bits a channel; these are uint16"):
+        corruptions_of(ImageSplit(deep, np.zeros(1), ["a"]), None)  # type: ignore[arg-type]
 
 
 def test_corrupted_texts_are_encoded_anew() -> None:
@@ -175,19 +178,37 @@ def test_curves_are_of_the_metrics_of_each_severity(tmp_path: Path) -> None:
 
     clean = dict(evaluation(0.0).metrics)
     both = (corruption("mild", 0.1), corruption("hard", 0.2))
-    found: Robustness = measured(both, clean, 2, evaluation, Metric("mae", higher_is_better=False))
+    found: Robustness = measured(both, clean, (2, 3), evaluation, Metric("mae", higher_is_better=False))
     assert found.records()[1] == pytest.approx(
-        {"corruption": "hard", "clean": 0, "1": 0.2, "2": 0.4, "3": 0.6, "4": 0.8, "5": 1.0}
+        {"corruption": "hard", "clean": 0, "1": 0.2, "2": 0.4, "3": 0.6, "4": 0.8, "5": 1.0, "mean": 0.6}
     )
-    assert found.lines()[-1] == "worst: hard, mean mae 0.6000 over all severities; clean: 0.0000"
-    table, plot = write_robustness(tmp_path, found)
+    assert found.records()[2] == pytest.approx(
+        {"corruption": "mean", "clean": 0, "1": 0.15, "2": 0.3, "3": 0.45, "4": 0.6, "5": 0.75, "mean": 0.45}
+    )
+    assert found.lines()[-2:] == [
+        "mean mae 0.4500, 0.4500 higher than without corruption (0.0000)",
+        "worst: hard, mean 0.6000",
+    ]
+    assert (found.drop, found.to_dict()["worst"], found.examples, found.total) == (pytest.approx(0.45), "hard", 2, 3)
+    table, whole, plot = write_robustness(tmp_path, found)
     lines = table.read_text().splitlines()
     assert lines[0].startswith("corruption,severity,setting,mae,")
     assert len(lines) == 1 + 1 + 10
     assert Image.open(plot).width > 500
+    stored = json.loads(whole.read_text())
+    assert stored["corruptions"][9]["mae"] == pytest.approx(1.0)
+    assert (stored["mean"], stored["total"]) == (pytest.approx(0.45), 3)
+
+
+def test_a_metric_without_a_value_has_no_drop_and_no_worst(tmp_path: Path) -> None:
+    curve = Curve("noise", "strength", (1, 2, 3, 4, 5), ({"r2": float("nan")},) * 4 + ({},))
+    found = Robustness(Metric("r2"), 1, 1, {"r2": float("nan")}, (curve,))
+    assert found.records()[1] == {"corruption": "mean", "clean": None, **dict.fromkeys("12345"), "mean": None}
+    assert found.lines()[-1] == "r2 is undefined for these examples"
+    assert json.loads(write_robustness(tmp_path, found)[1].read_text())["drop"] is None
 
 
 def test_a_large_split_is_sampled_alike_each_time() -> None:
-    assert drawn(10).tolist() == list(range(10))
-    assert len(drawn(5000)) == len(set(drawn(5000).tolist())) == 2000
-    assert np.array_equal(drawn(5000), drawn(5000))
+    assert drawn_rows(10, 2000).tolist() == list(range(10))
+    assert len(drawn_rows(5000, 2000)) == len(set(drawn_rows(5000, 2000).tolist())) == 2000
+    assert np.array_equal(drawn_rows(5000, 2000), drawn_rows(5000, 2000))

@@ -15,16 +15,16 @@ from sensorium.cli.request import own_arguments
 from sensorium.data.base import Data
 from sensorium.errors import RequestError, unwritable
 from sensorium.files import user_path
+from sensorium.robustness import examination
 from sensorium.run_config import RunConfig
 from sensorium.specs import Spec
 from sensorium.tasks import registry
-from sensorium.tasks.base import Evaluation, Metric
+from sensorium.tasks.base import Evaluation
 from sensorium.tasks.plots import undrawn_notes
-from sensorium.tasks.robustness import Robustness, corruptions_of, drawn, write_robustness
-from sensorium.tasks.robustness import measured as measured_corruptions
+from sensorium.tasks.robustness import Robustness
+from sensorium.tasks.robustness_report import write_robustness
 from sensorium.tasks.slice_report import write_slices
-from sensorium.tasks.slices import RESAMPLES as GROUP_RESAMPLES
-from sensorium.tasks.slices import Groups, Slices, measured
+from sensorium.tasks.slices import Slices
 
 RESAMPLES = 1000  # of a comparison, where bootstrap= does not say
 
@@ -72,25 +72,28 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
         output.complain(note)
     for note in task.truncation_notes(split, loaded.spec):
         output.complain(note)
-    groups = None
-    if config["slices"] is not None:
-        groups = evaluation.slice_groups(data, name, split, loaded.spec, by=str(config["slices"]), config=settings)
-    if config["corrupt"]:
-        corruptions_of(split, loaded.spec)  # refused before anything is evaluated
+    asked = examination(
+        data,
+        name,
+        split,
+        loaded.spec,
+        by=None if config["slices"] is None else str(config["slices"]),
+        corrupt=config["corrupt"],
+        config=settings,
+        say=output.complain,
+    )
     if calibration_file is not None:
         loaded = _calibrated(loaded, split, calibration_file, settings, config)
-    result = evaluation.evaluate(
-        loaded, split, config=settings, device=device_of(config["accelerator"]), trust=config["trust"]
-    )
+    device = device_of(config["accelerator"])
+    result = evaluation.evaluate(loaded, split, config=settings, device=device, trust=config["trust"])
     records = _records(result, name, resamples=config["bootstrap"])
     if other is not None:
         records += _compared(other, result, (name, split), loaded.spec, settings, about_data, config)
-    extras = Extras(
-        _slices(result, groups, task.headline, config), _robustness(loaded, result, split, settings, config)
+    result = asked.of(
+        result, loaded, split, config=settings, device=device, trust=config["trust"], resamples=config["bootstrap"]
     )
-    evaluated = Evaluated(loaded, result, data, name, split)
-    _write(folder, evaluated, extras, config)
-    _print(records, result, extras, config, title=f"{name}: {len(split):,} examples", folder=folder)
+    _write(folder, Evaluated(loaded, result, data, name, split), config)
+    _print(records, result, config, title=f"{name}: {len(split):,} examples", folder=folder)
 
 
 class Evaluated(NamedTuple):
@@ -103,14 +106,7 @@ class Evaluated(NamedTuple):
     split: Any
 
 
-class Extras(NamedTuple):
-    """What slices= and corrupt= found, where they were asked for."""
-
-    slices: Slices | None
-    robustness: Robustness | None
-
-
-def _write(folder: Path, evaluated: Evaluated, extras: Extras, config: Config) -> None:
+def _write(folder: Path, evaluated: Evaluated, config: Config) -> None:
     """Tables and plots. Raises RunError where they cannot be written."""
     loaded, result, data, name, split = evaluated
     notes: list[str] = []
@@ -126,10 +122,10 @@ def _write(folder: Path, evaluated: Evaluated, extras: Extras, config: Config) -
                 predictions_format=config["predictions"],
                 split_name=name,
             )
-            if extras.slices is not None:
-                paths += write_slices(place, extras.slices)
-            if extras.robustness is not None:
-                paths += write_robustness(place, extras.robustness)
+            if result.slices is not None:
+                paths += write_slices(place, result.slices)
+            if result.corruptions is not None:
+                paths += write_robustness(place, result.corruptions)
             notes += [*output.formula_notes(paths), *undrawn_notes()]
     except OSError as error:
         raise unwritable(f"{folder}: tables and plots", error, "Set folder=OTHER.") from error
@@ -194,35 +190,9 @@ def _records(result: Evaluation, split: str, *, resamples: int) -> list[output.R
     return [{"metric": name, "value": value} | ends.get(name, {}) for name, value in metrics.items()]
 
 
-def _slices(result: Evaluation, groups: Groups | None, headline: Metric, config: Config) -> Slices | None:
-    if groups is None:
-        return None
-    by, resamples = str(config["slices"]), config["bootstrap"] or GROUP_RESAMPLES
-    return measured(result, groups, by=by, headline=headline, resamples=resamples)
-
-
-def _robustness(
-    loaded: checkpoint.Checkpoint, result: Evaluation, split: Any, settings: RunConfig, config: Config
-) -> Robustness | None:
-    """corrupt=true: on a sample of the split, where it is large."""
-    if not config["corrupt"]:
-        return None
-    rows = drawn(len(split))
-    part = split.subset(rows) if len(rows) < len(split) else split
-    device = device_of(config["accelerator"])
-    return measured_corruptions(
-        corruptions_of(part, loaded.spec),
-        dict(result.measure()(rows)),
-        len(rows),
-        lambda one: evaluation.evaluate(loaded, one, config=settings, device=device, trust=config["trust"]),
-        registry.of(loaded.spec).headline,
-    )
-
-
 def _print(
     records: list[output.Record],
     result: Evaluation,
-    extras: Extras,
     config: Config,
     *,
     title: str,
@@ -231,34 +201,39 @@ def _print(
     if config["format"] in ("json", "jsonl"):
         flat = {record["metric"]: record["value"] for record in records}
         intervals = {f"{r['metric']}_interval": [r["low"], r["high"]] for r in records if "low" in r}
-        groups = {"slices": extras.slices.records()} if extras.slices else {}
-        corrupted = {"corruptions": extras.robustness.records()} if extras.robustness else {}
+        groups = {"slices": result.slices.to_dict()} if result.slices else {}
+        corrupted = {"corruptions": result.corruptions.to_dict()} if result.corruptions else {}
         output.write_text(output.as_json(flat | intervals | groups | corrupted), output=config["output"])
         return
     output.write_records(records, format=config["format"], output=config["output"], title=title)
     if config["format"] == "table":
         for line in result.signatures():
             output.console().print(line)
-        _print_extras(extras, type(result).compared_by)
+        if result.slices is not None:
+            _print_slices(result.slices, type(result).compared_by)
+        if result.corruptions is not None:
+            _print_corruptions(result.corruptions)
         if folder.is_dir():  # not every task has any
             output.console().print(f"\ntables and plots: {folder}")
 
 
-def _print_extras(extras: Extras, metrics: tuple[str, ...]) -> None:
+def _print_slices(found: Slices, metrics: tuple[str, ...]) -> None:
     """metrics: those that a table on a screen has room for."""
-    slices, robustness = extras
-    if slices is not None:
-        shown = [slices.by, "examples", *metrics, "low", "high", "few"]
-        rows = [{key: value for key, value in row.items() if key in shown} for row in slices.records()]
-        output.console().print("")
-        output.console().print(output.table(rows, title=f"by {slices.by}"))
-        output.console().print(slices.line())
-    if robustness is not None:
-        title = f"{robustness.headline.name} of {robustness.examples:,} corrupted examples, by severity"
-        output.console().print("")
-        output.console().print(output.table(robustness.records(), title=title))
-        for line in robustness.lines():
-            output.console().print(line)
+    shown = ["group", "examples", *metrics, "low", "high", "few"]
+    rows = [{key: value for key, value in row.items() if key in shown} for row in found.records()]
+    output.console().print("")
+    output.console().print(output.table(rows, title=f"by {found.by}"))
+    output.console().print(found.line(), markup=False)
+
+
+def _print_corruptions(found: Robustness) -> None:
+    part = f"{found.examples:,}" if found.examples == found.total else f"{found.examples:,} of {found.total:,}"
+    output.console().print("")
+    output.console().print(
+        output.table(found.records(), title=f"{found.headline.name} of {part} examples by severity of corruption")
+    )
+    for line in found.lines():
+        output.console().print(line)
 
 
 def _compared(

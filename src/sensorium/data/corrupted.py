@@ -32,7 +32,7 @@ class Corruption:
 
 
 class CorruptedImages(Source):
-    """Images (C, H, W) uint8 of another source, corrupted one by one. Raises RequestError for images of more bits."""
+    """Images (C, H, W) uint8 of another source, corrupted one by one."""
 
     def __init__(self, source: Source, kind: str, severity: int, *, seed: int) -> None:
         self._source, self._kind, self._severity, self._seed = source, kind, severity, seed
@@ -43,8 +43,6 @@ class CorruptedImages(Source):
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         images = self._source.read(rows)
-        if images.dtype != np.uint8:
-            raise RequestError("corrupt works on images of 8 bits a channel; these have more.")
         found = [
             of_images.corrupted(image, self._kind, self._severity, seed=fold(self._seed, row))
             for image, row in zip(images, rows.tolist(), strict=True)
@@ -70,8 +68,11 @@ class CorruptedAudio(Ragged):
 
 
 def image_corruptions(source: Source, with_images: Callable[[Source], Any]) -> tuple[Corruption, ...]:
-    """with_images: a split of the same examples with other images."""
+    """with_images: a split of the same examples with other images. Raises RequestError for images of more bits."""
     _, height, width = source.shape
+    found = source.read(np.zeros(1, dtype=np.int64)).dtype
+    if found != np.uint8:
+        raise RequestError(f"corrupt works on images of 8 bits a channel; these are {found}.")
 
     def of(kind: str, what: str) -> Corruption:
         return Corruption(

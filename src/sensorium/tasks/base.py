@@ -22,18 +22,12 @@ from sensorium.specs import Spec
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.evaluated import Evaluation
 from sensorium.tasks.explanation import Explainable
+from sensorium.tasks.metric import Metric
 from sensorium.tasks.out_of_distribution import OutOfDistribution
 from sensorium.tasks.reported import Reported
 from sensorium.tasks.writers import FORMATS, Writer, standard_writer
 
 S = TypeVar("S", bound=Spec)
-
-
-class Metric(NamedTuple):
-    """A metric by the name it has in metrics.json behind "test/", and which way it improves."""
-
-    name: str
-    higher_is_better: bool = True
 
 
 class ConstantAnswer(NamedTuple):

@@ -2,17 +2,24 @@
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
 from sensorium.metrics.uncertainty import Interval, Measure, bootstrap_interval, metric_intervals, paired_bootstrap
+from sensorium.tasks.robustness import Robustness
+from sensorium.tasks.slices import Slices
 
 
+@dataclass(frozen=True)
 class Evaluation(ABC):
-    """A model's results on a split. The forms of it are frozen dataclasses."""
+    """A model's results on a split; each task has a form of it. slices, corruptions: where they were asked for."""
 
     compared_by: ClassVar[tuple[str, ...]]  # metrics of a comparison, the headline first
+
+    slices: Slices | None = field(default=None, kw_only=True)
+    corruptions: Robustness | None = field(default=None, kw_only=True)
 
     @property
     @abstractmethod

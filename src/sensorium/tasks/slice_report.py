@@ -26,7 +26,8 @@ def plot_slices(found: Slices, path: Path) -> None:
     drawn = [one for one in found.slices if name in one.metrics]
     figure = new_figure(5.6, 1.1 + 0.26 * max(2, len(drawn)), layout="constrained")
     axes = figure.subplots()
-    axes.axvline(found.whole.metrics[name], color=GREY, linewidth=1, linestyle="--", label="all examples")
+    if name in found.whole.metrics:
+        axes.axvline(found.whole.metrics[name], color=GREY, linewidth=1, linestyle="--", label="all examples")
     for place, one in enumerate(drawn):
         color = RED if one is found.worst else DARK
         if one.interval:
@@ -44,6 +45,7 @@ def plot_slices(found: Slices, path: Path) -> None:
     few = f"; hollow: under {FEW} examples" if any(one.few for one in drawn) else ""
     title = axes.set_title(f"{name} by {shown(found.by, _LONGEST)} (examples){few}", fontsize=9, loc="left")
     literal(title)
-    axes.legend(fontsize=7, frameon=False, loc="best")
+    if name in found.whole.metrics:
+        axes.legend(fontsize=7, frameon=False, loc="best")
     axes.spines[["top", "right"]].set_visible(False)
     save_figure(figure, path)

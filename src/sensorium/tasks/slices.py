@@ -5,21 +5,25 @@ fail one speaker and be good on average.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from sensorium.data.attributes import Attribute, Attributes, cells
-from sensorium.errors import RequestError, listing
+from sensorium.data.attributes import Attribute, Attributes, cells, columns_of
+from sensorium.errors import RequestError, listing, nearest
 from sensorium.metrics.uncertainty import Interval
-from sensorium.tasks.base import Evaluation, Metric
+from sensorium.tasks.metric import Metric
 
 FEW = 20  # examples below which a group's metric is mostly chance
 MOST = 30  # groups that are shown by themselves
 BINS = 5  # of numbers, with about as many examples each
-_NUMERIC = 10  # different numbers in a column, above which they are binned
+_NUMERIC = 10  # different fractions in a column, above which they are binned; of whole numbers it is MOST
 RESAMPLES = 200  # of each group's interval, where nothing else is asked for
+
+_NUMBER = re.compile(r"[-+]?(0|[1-9]\d*|(?=\.\d))(\.\d*)?([eE][-+]?\d+)?", re.ASCII)
 
 Groups = dict[str, np.ndarray]  # name -> rows (M,) int64, which may be in several groups
 
@@ -62,7 +66,7 @@ class Slices:
         names = list(self.whole.metrics)
         return [
             {
-                self.by: one.group,
+                "group": one.group,
                 "examples": one.size,
                 **{name: one.metrics.get(name) for name in names},
                 "low": one.interval[0] if one.interval else None,
@@ -72,10 +76,14 @@ class Slices:
             for one in (*self.slices, self.whole)
         ]
 
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON; a metric that is undefined for a group is null."""
+        return {"by": self.by, "worst": self.worst.group if self.worst else None, "groups": self.records()}
+
     def line(self) -> str:
         """The worst group in a sentence."""
         worst, name = self.worst, self.headline.name
-        if worst is None:
+        if worst is None or name not in self.whole.metrics:
             return f"no group by {self.by} has a {name}"
         ends = f" ({worst.interval[0]:.4f} to {worst.interval[1]:.4f})" if worst.interval else ""
         few = f", fewer than {FEW}: mostly chance" if worst.few else ""
@@ -84,24 +92,29 @@ class Slices:
 
 
 def grouped(by: str, known: Attributes, origins: Sequence[tuple[str, int]], *, encoding: str | None) -> Groups:
-    """The groups of a split's examples. known: its attributes. origins: where its examples were read, as for `cells`.
+    """The groups of a split's examples. known: its attributes, which go before a column of the same name. origins:
+    where its examples were read, as for `cells`; () where that is no table.
 
     Raises RequestError for what is neither an attribute nor a column, and for what makes one group only.
     """
     if by in known:
         return _groups(by, known[by]())
-    there = f"Of every example there is: {listing(known)}." if known else "Nothing else is known of each example."
-    if not origins:
-        raise RequestError(f"slices={by}: the examples were not read from the rows of a table. {there}")
-    try:
-        found = cells(origins, by, encoding=encoding, key="slices")
-    except RequestError as error:
-        raise RequestError(f"{error}\n{there}") from error
-    return _groups(by, found)
+    columns = columns_of(origins, encoding=encoding)
+    if by in columns:
+        return _groups(by, cells(origins, by, encoding=encoding, key="slices"))
+    if not known and not columns:
+        raise RequestError(f"slices={by}: nothing is known of the examples of this data that could group them.")
+    guess = nearest(by, [*known, *columns])
+    hint = f" Did you mean slices={guess}?" if guess else ""
+    parts = [
+        f"Known of each example: {listing(known)}." if known else "",
+        f"Columns of the table: {listing(columns)}." if columns else "The examples are not rows of a table.",
+    ]
+    raise RequestError(f"There is nothing named {by!r} to group by.{hint}\n{' '.join(filter(None, parts))}")
 
 
-def measured(evaluation: Evaluation, groups: Groups, *, by: str, headline: Metric, resamples: int) -> Slices:
-    """Every group, and all examples, by the same arithmetic."""
+def measured(evaluation: Any, groups: Groups, *, by: str, headline: Metric, resamples: int) -> Slices:
+    """Every group, and all examples, by the same arithmetic. evaluation: an `Evaluation`."""
     measure = evaluation.measure()
 
     def slice_of(name: str, rows: np.ndarray) -> Slice:
@@ -116,20 +129,22 @@ def _groups(by: str, found: Attribute) -> Groups:
     if found.values.ndim == 2:
         rows = {name: np.flatnonzero(found.values[:, place]) for place, name in enumerate(found.names)}
         return {name: of for name, of in rows.items() if len(of)}
-    numbers = found.values if found.values.dtype.kind == "f" else _numbers(found.values)
+    numbers = found.values if found.values.dtype.kind == "f" else _numbers(found.values) if found.untyped else None
     if numbers is not None:
         return _binned(by, numbers, found.unit)
     return _named(by, found.values)
 
 
 def _numbers(values: np.ndarray) -> np.ndarray | None:
-    """(N,) float64 of cells that are all numbers, of many different values; else None. An empty cell is NaN."""
-    try:
-        numbers = np.array([float(value) if value else math.nan for value in values.tolist()])
-    except ValueError:
+    """(N,) float64 of cells that are all numbers, of many different values; else None. An empty cell is NaN.
+
+    A number with a zero before it, such as 007, is a name; so are up to MOST different whole numbers (sites, hours).
+    """
+    there = [value for value in np.unique(values).tolist() if value]
+    if not all(map(_NUMBER.fullmatch, there)):
         return None
-    finite = numbers[~np.isnan(numbers)]
-    return numbers if np.isfinite(finite).all() and len(np.unique(finite)) > _NUMERIC else None
+    fewest = MOST if all(float(value).is_integer() for value in there) else _NUMERIC
+    return np.array([float(value or "nan") for value in values.tolist()]) if len(there) > fewest else None
 
 
 def _binned(by: str, numbers: np.ndarray, unit: str) -> Groups:
@@ -137,14 +152,19 @@ def _binned(by: str, numbers: np.ndarray, unit: str) -> Groups:
     missing = np.isnan(numbers)
     there = numbers[~missing]
     bins = max(1, min(BINS, len(there) // FEW))
+    if bins == 1 and len(np.unique(there)) > 1:
+        raise RequestError(
+            f"slices={by}: {len(there):,} examples are too few to group by a number; it takes {FEW} in each of two"
+            " ranges or more."
+        )
     inner = np.unique(np.quantile(there, np.arange(1, bins) / bins)) if len(there) else np.zeros(0)
     place = np.where(missing, -1, np.searchsorted(inner, numbers, side="left"))
     groups: Groups = {}
     for number in np.unique(place[~missing]).tolist():
         rows = np.flatnonzero(place == number)
-        low, high = (f"{end:.4g}" for end in (numbers[rows].min(), numbers[rows].max()))
-        ends = low if low == high else f"{low} to {high}"
-        groups[f"{ends} {unit}".strip()] = np.concatenate([groups.get(f"{ends} {unit}".strip(), rows[:0]), rows])
+        low, high = (f"{end:.6g}" for end in (numbers[rows].min(), numbers[rows].max()))
+        name = f"{low if low == high else f'{low} to {high}'} {unit}".strip()
+        groups[name] = np.concatenate([groups.get(name, rows[:0]), rows])
     if missing.any():
         groups["(empty)"] = np.flatnonzero(missing)
     return _several(by, groups)
@@ -168,5 +188,5 @@ def _named(by: str, values: np.ndarray) -> Groups:
 def _several(by: str, groups: Groups) -> Groups:
     if len(groups) < 2:
         only = next(iter(groups), "nothing")
-        raise RequestError(f"slices={by}: all examples are in one group ({only}).")
+        raise RequestError(f"slices={by}: all examples are in one group ({only}); nothing can be compared.")
     return groups
