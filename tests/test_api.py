@@ -312,3 +312,13 @@ def test_a_name_too_long_for_a_file_is_refused(model: sensorium.Model) -> None:
     assert "file name too long" in found.to_dict()["error"]
     with pytest.raises(sensorium.RequestError, match="no file matches"):
         list(model.predict("*" + "x" * 5000))
+
+
+def test_check_gives_findings_and_writes_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    found = sensorium.check("dataset=logic", "skip=[labels]")
+    assert [(one.check, one.severity) for one in found] == [("balance", "warning")]
+    assert capsys.readouterr().out == ""
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(sensorium.RequestError, match="no override"):
+        sensorium.check("--help")

@@ -21,6 +21,7 @@ ROWS = (
     ),
     ("vision", "text", "audio", "nn", "losses", "optim", "synthetic"),
     ("models", "data", "metrics", "decoding", "attribution"),
+    ("inspection",),
     ("tasks",),
     ("build", "targets", "initial", "runs", "checkpoint", "bounded"),
     ("training", "evaluation", "history_plot"),
@@ -47,7 +48,7 @@ BESIDE = {
     ("api", "cli"),
     ("", "api"),  # for type checkers; at run time its names are imported when they are asked for
 }
-LIGHT_ROWS = 2  # up to this row nothing knows of Lightning or Hydra
+LIGHT_ROWS = 3  # up to this row nothing knows of Lightning or Hydra
 HEAVY = ("lightning", "hydra", "omegaconf", "pytorch_lightning")
 OPTIONAL_EXTRAS = {
     ("sensorium/models/vision/timm.py", "timm"),

@@ -24,7 +24,7 @@ choices = sum(groups.values(), [])
 alone = groups.pop("experiment")
 for together in [*([choice] for choice in alone), *zip_longest(*groups.values())]:
     OmegaConf.to_container(compose("train", [choice for choice in together if choice]), resolve=True)
-for verb in ("eval", "predict", "explain", "report", "list"):
+for verb in ("eval", "predict", "explain", "report", "check", "list"):
     compose(verb, [])
 yamls = sorted(str(path.relative_to(configs.FOLDER)) for path in configs.FOLDER.rglob("*.yaml"))
 print(json.dumps({"package": sensorium.__file__, "choices": choices, "yamls": yamls}))
@@ -78,7 +78,7 @@ def test_what_is_inside(wheel):
         if path.name.endswith((".html.jinja", ".css", ".js"))
     }
     assert len(page) == 6
-    others = {"sensorium/py.typed", "sensorium/configs/model/_catalog.json"}
+    others = {"sensorium/py.typed", "sensorium/configs/model/_catalog.json", "sensorium/inspection/check.html.jinja"}
     assert {name for name in names if ".dist-info/" not in name} == source | yamls | page | others
     text = ZipFile(wheel).read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
     assert "sensorium = sensorium.cli.main:main" in text

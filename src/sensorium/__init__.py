@@ -1,6 +1,7 @@
 """Sensorium: one command, and one package, that trains, evaluates and predicts for images, text and audio.
 
-The Python API (module `sensorium.api`) is `load`, `train`, `report`, `Model` and `Run`. It imports no torch:
+The Python API (module `sensorium.api`) is `load`, `train`, `report`, `check`, `Model` and `Run`. It imports
+no torch:
 the names are found when they are asked for. Nor does it import typing: under `python -m` the working directory is still
 searched first, and a file typing.py there would run.
 """
@@ -13,11 +14,13 @@ __version__ = "0.1.0"
 __all__ = [
     "Evaluation",
     "Explanation",
+    "Finding",
     "Model",
     "Prediction",
     "RequestError",
     "Run",
     "RunError",
+    "check",
     "load",
     "report",
     "train",
@@ -29,11 +32,13 @@ if TYPE_CHECKING:
     from sensorium.api import (
         Evaluation,
         Explanation,
+        Finding,
         Model,
         Prediction,
         RequestError,
         Run,
         RunError,
+        check,
         load,
         report,
         train,

@@ -12,8 +12,6 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from io import IOBase
-from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +19,7 @@ from typing import Any, Literal
 from sensorium import checkpoint, evaluation, output, runs
 from sensorium.bounded import check_decoding
 from sensorium.build import check_targets, device_of, loaded_model
+from sensorium.cli import check as check_verb
 from sensorium.cli import report as report_verb
 from sensorium.cli import schema
 from sensorium.cli import train as train_verb
@@ -29,10 +28,12 @@ from sensorium.cli.predict import checkpoint_path
 from sensorium.cli.unknown_key import dotted
 from sensorium.errors import RequestError, RunError, unknown
 from sensorium.files import exists, is_folder, user_path
+from sensorium.inspection.findings import Finding
 from sensorium.robustness import examination
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation, Prediction, PredictOptions
 from sensorium.tasks.explanation import RANDOM_MAPS, ExplainOptions, Explanation
+from sensorium.tasks.python_inputs import content, several
 
 Errors = Literal["return", "raise"]
 EXPLAIN_KEYS = tuple(one.name for one in fields(ExplainOptions) if one.name != "target")
@@ -114,7 +115,7 @@ class Model:
         options = PredictOptions(**given)
         self._task.check_options(options, self.spec)
         predictor = self._task.predictor(self._model, options)
-        return _checked(predictor.predict(map(_read, self._several(inputs))), errors)
+        return _checked(predictor.predict(map(content, self._several(inputs))), errors)
 
     def explain(
         self,
@@ -167,15 +168,15 @@ class Model:
             **options | {"pixel": None if pixel is None else tuple(pixel)},
         )
         self._task.check_explain_options(chosen, self.spec)
-        return self._task.explainer(self._model, chosen).explain(map(_read, self._several(inputs)))
+        return self._task.explainer(self._model, chosen).explain(map(content, self._several(inputs)))
 
     def _several(self, inputs: Any) -> Iterable[Any]:
         """One raw input as a list of it; a batch, and a path that stands for several files, as what is in it."""
         if self._task.input_keys == ("input",) and isinstance(inputs, str | PathLike):
             path = user_path(inputs)
-            several = is_folder(path) or (any(sign in str(path) for sign in "*?[") and not exists(path))
-            return self._task.inputs({"input": str(path)}, self._model) if several else [inputs]
-        return list(inputs) if getattr(inputs, "ndim", 0) == 4 else _several(inputs)
+            is_list = is_folder(path) or (any(sign in str(path) for sign in "*?[") and not exists(path))
+            return self._task.inputs({"input": str(path)}, self._model) if is_list else [inputs]
+        return list(inputs) if getattr(inputs, "ndim", 0) == 4 else several(inputs)
 
     def evaluate(
         self,
@@ -216,14 +217,7 @@ class Model:
         settings = settings_for(self._checkpoint, about_data, on_bad=on_bad, batch_size=batch_size, decoding=chosen)
         data, name, examples = evaluation_data(self._checkpoint, settings, about_data, split)
         asked = examination(
-            data,
-            name,
-            examples,
-            self.spec,
-            by=None if slices is None else str(slices),
-            corrupt=corrupt,
-            config=settings,
-            say=output.complain,
+            data, name, examples, self.spec, by=slices, corrupt=corrupt, config=settings, say=output.complain
         )
         where: dict[str, Any] = {"config": settings, "device": self._device, "trust": self._trust}
         found = evaluation.evaluate(self._checkpoint, examples, **where)
@@ -301,32 +295,28 @@ def train(*overrides: str, **misplaced: object) -> Run:
     misplaced: overrides are strings, so none of these is possible; the error says so. Raises RequestError for a wrong
     request and RunError for a training that failed, as the command would print them.
     """
+    return Run(train_verb.train_once(_overrides("train", overrides, misplaced)).folder)
+
+
+def check(*overrides: str, **misplaced: object) -> list[Finding]:
+    """What is wrong with a dataset, with the overrides of `sensorium check`; prints nothing. A report is written
+    where folder= names a place. Errors as of `train`.
+    """
+    return check_verb.findings_of(["folder=null", *_overrides("check", overrides, misplaced)], say=lambda *_: None)
+
+
+def _overrides(verb: str, overrides: Sequence[object], misplaced: Mapping[str, object]) -> list[str]:
+    """The overrides of a verb, which have to be strings that say KEY=VALUE or name a path."""
     if misplaced:
         key, value = next(iter(misplaced.items()))
         written = dotted(key, "eval", ()) or key
-        raise RequestError(f"Overrides are strings: sensorium.train({f'{written}={value}'!r}), as on the command line.")
+        raise RequestError(
+            f"Overrides are strings: sensorium.{verb}({f'{written}={value}'!r}), as on the command line."
+        )
     for one in overrides:
         if not isinstance(one, str) or one.startswith("-"):
-            raise RequestError(f"{one!r} is no override. Give KEY=VALUE, such as 'optimizer.lr=0.01'.")
-    return Run(train_verb.train_once(list(overrides)).folder)
-
-
-def _several(inputs: Any) -> Iterable[Any]:
-    """One raw input as a list of it."""
-    pair = isinstance(inputs, tuple) and len(inputs) == 2 and isinstance(inputs[1], int | float | Integral)
-    plain = isinstance(inputs, str | bytes | bytearray | memoryview | PathLike | IOBase) or hasattr(inputs, "read")
-    array = hasattr(inputs, "shape") or hasattr(inputs, "getbbox")
-    return [inputs] if pair or plain or array or not isinstance(inputs, Iterable) else inputs
-
-
-def _read(raw: Any) -> Any:
-    """The content of an open file; anything else as it is."""
-    if not hasattr(raw, "read") or hasattr(raw, "getbbox"):
-        return raw
-    content = raw.read()
-    if not isinstance(content, bytes):
-        raise RequestError(f"A file to predict from must be open in binary mode; this {type(raw).__name__} gives text.")
-    return content
+            raise RequestError(f"{one!r} is no override. Give KEY=VALUE, such as 'dataset=digits'.")
+    return [str(one) for one in overrides]
 
 
 def _checked(predictions: Iterator[Prediction], errors: Errors) -> Iterator[Prediction]:
@@ -344,11 +334,13 @@ def _dataset_overrides(**given: str | Path | None) -> Sequence[str]:
 __all__ = [
     "Evaluation",
     "Explanation",
+    "Finding",
     "Model",
     "Prediction",
     "RequestError",
     "Run",
     "RunError",
+    "check",
     "load",
     "report",
     "train",

@@ -64,19 +64,21 @@ def examination(
     split: Any,
     spec: Spec,
     *,
-    by: str | None,
+    by: str | int | None,
     corrupt: bool,
     config: RunConfig,
     say: Callable[[str], None],
 ) -> Examination:
-    """name, split: what is evaluated. spec: of the model. by: slices=. say: is given notes for the user.
+    """name, split: what is evaluated. spec: of the model. by: slices=, which may be a number. say: is given notes for the user.
 
     Raises RequestError for what is not possible, before anything is evaluated.
     """
     if corrupt:
         robustness.corruptions_of(split, spec)
-    groups = None if by is None else slice_groups(data, name, split, spec, by=by, config=config, say=say)
-    return Examination(by, groups, corrupt)
+    if by is None:
+        return Examination(None, None, corrupt)
+    groups = slice_groups(data, name, split, spec, by=str(by), config=config, say=say)
+    return Examination(str(by), groups, corrupt)
 
 
 def slice_groups(

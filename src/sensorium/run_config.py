@@ -57,6 +57,7 @@ class RunConfig:
     compile: bool = False
     force: bool = False
     trace: int | None = None
+    show_batch: int | None = None
     test: bool = True
     calibration: Literal["auto", "none"] = "none"
     ood: Literal["auto", "none"] = "none"

@@ -20,19 +20,20 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from sensorium.annotations import is_number
-from sensorium.cli import app, configs, main, request, schema
+from sensorium.cli import app, configs, main, request, schema, trainer_rules
 from sensorium.cli.literal import literal
 from sensorium.cli.rules import LARGEST, PATH, PATHS
 from sensorium.cli.unknown_key import unknown_key
 from sensorium.errors import RequestError
 
-VERBS = ("train", "eval", "predict", "explain", "report", "list")
+VERBS = ("train", "eval", "predict", "explain", "report", "check", "list")
 GIVEN = {
     "eval": ["ckpt=a.ckpt"],
     "predict": ["ckpt=a.ckpt", "input=a.png"],
     "explain": ["ckpt=a.ckpt", "input=a.png"],
     "train": ["callbacks=ema_early_stopping"],
     "report": ["runs=a"],
+    "check": [],
     "list": [],
 }
 OF_OTHERS = (  # keys that other members of a group have
@@ -91,8 +92,8 @@ def test_every_key_that_a_verb_lists_has_a_rule():
 def test_every_argument_of_the_trainer_has_a_rule_or_is_not_for_a_person():
     arguments = set(inspect.signature(pl.Trainer.__init__).parameters) - {"self"}
     ruled = {key.removeprefix("trainer.") for key in schema.RULES["train"] if key.startswith("trainer.")}
-    assert ruled | set(schema.OWN_TRAINER_KEYS) | set(schema.UNREAD_TRAINER_KEYS) == arguments
-    assert ruled.isdisjoint(schema.OWN_TRAINER_KEYS)
+    assert ruled | set(trainer_rules.OWN_TRAINER_KEYS) | set(trainer_rules.UNREAD_TRAINER_KEYS) == arguments
+    assert ruled.isdisjoint(trainer_rules.OWN_TRAINER_KEYS)
 
 
 @pytest.mark.parametrize(("verb", "key"), KEYS, ids=[f"{verb}-{key}" for verb, key in KEYS])

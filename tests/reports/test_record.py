@@ -10,6 +10,7 @@ from sensorium.build import build_model
 from sensorium.reports import page, record, store
 from sensorium.tasks.report_media import chosen, clip_uri, differences, evenly, image_uri
 from sensorium.training import fit
+from sensorium.training.seen import seen_by
 from trainings import config_of, data_of, trained
 
 TINY = ("model=mlp", "model.hidden=[8]", "threads=1", "workers=0", "accelerator=cpu", "trainer.max_epochs=1")
@@ -52,7 +53,7 @@ def test_the_model_is_as_it_was_when_its_inputs_have_been_seen(tmp_path):
     module = fit.build_task(config, model, data)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     batch = data.train.read(np.arange(4))
-    (images,) = record.seen_by(module, batch)
+    (images,) = seen_by(module, batch).inputs
     expected = (batch.images.float() / 255 - module.preparation.prepare.mean) / module.preparation.prepare.std
     assert torch.allclose(images, expected)
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())

@@ -69,6 +69,16 @@ def run_hydra(verb: str, arguments: list[str], job: Callable[[Config], None]) ->
 
 
 @contextmanager
+def command_line() -> Iterator[None]:
+    """For the Python API: Hydra reads sys.argv, whose arguments are the script's and are put back afterwards."""
+    arguments, sys.argv = sys.argv, ["sensorium"]
+    try:
+        yield
+    finally:
+        sys.argv = arguments
+
+
+@contextmanager
 def explained(verb: str, arguments: list[str]) -> Iterator[None]:
     """Hydra's and OmegaConf's errors as ours; of an override that it cannot carry out Hydra raises a ValueError."""
     try:

@@ -77,7 +77,7 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
         name,
         split,
         loaded.spec,
-        by=None if config["slices"] is None else str(config["slices"]),
+        by=config["slices"],
         corrupt=config["corrupt"],
         config=settings,
         say=output.complain,

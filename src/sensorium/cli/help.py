@@ -15,6 +15,7 @@ SUMMARIES = {
     "predict": "classify, detect, segment, translate, transcribe or generate with a checkpoint",
     "explain": "show where a prediction comes from, and whether to believe the explanation",
     "report": "write report.html for a run, or one page that compares several runs",
+    "check": "check a dataset: duplicates, label errors, imbalance, outliers, leakage",
     "list": "datasets, models, experiments, optimizers and every other choice",
 }
 
@@ -39,6 +40,11 @@ EXAMPLES = {
         "sensorium predict ckpt=best.ckpt input=- < english.txt > german.txt",
         "sensorium predict ckpt=best.ckpt prompt='ROMEO:' length=300 temperature=0.8 seed=1",
         "find photos -name '*.jpg' | sensorium predict ckpt=best.ckpt input=- format=jsonl",
+    ),
+    "check": (
+        "sensorium check photos",
+        "sensorium check dataset=text_csv dataset.path=reviews.csv output=clean.csv",
+        "sensorium check dataset=fashion_mnist skip=[labels] folder=null",
     ),
     "list": (
         "sensorium list",
@@ -90,6 +96,7 @@ COMMON = {
         "output",
         "trust",
     ),
+    "check": ("dataset", "ckpt", "skip", "folder", "output", "overwrite"),
     "list": ("what", "task", "model", "format", "output"),
     "explain": (
         *("ckpt", "input", "text", "row", "worst", "method", "target", "top_k", "folder", "format", "output", "trust"),
@@ -129,7 +136,8 @@ def verb(name: str, arguments: Iterable[str] = ()) -> str:
     """
     arguments = list(arguments)
     body, chosen = _primary(name)
-    usage = {"train": "[PATH] [key=value ...]", "report": "RUN [RUN ...] [key=value ...]"}.get(name, "[key=value ...]")
+    path = "[PATH] [key=value ...]"
+    usage = {"train": path, "check": path, "report": "RUN [RUN ...] [key=value ...]"}.get(name, "[key=value ...]")
     lines = [f"sensorium {name}: {SUMMARIES[name]}", "", f"usage: sensorium {name} {usage}", ""]
     if chosen:
         groups = "  ".join(f"{group}={default}" for group, default in chosen.items())

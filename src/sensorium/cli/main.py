@@ -20,6 +20,7 @@ VERBS = {
     "predict": "sensorium.cli.predict",
     "explain": "sensorium.cli.explain",
     "report": "sensorium.cli.report",
+    "check": "sensorium.cli.check",
     "list": "sensorium.cli.list",
 }
 _LONGEST = 3000  # characters of a line of a message

@@ -5,6 +5,7 @@ What is checked here is checked again by the verb itself, on the config that it 
 
 import re
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import yaml
 
 from sensorium.cli import guess, schema
 from sensorium.cli.app import Config, check, composed, override, run_hydra
-from sensorium.cli.arguments import check_choices
+from sensorium.cli.arguments import OPTIONS, check_choices
 from sensorium.cli.composition import load_plugins
 from sensorium.cli.literal import typed_path
 from sensorium.errors import RequestError, not_possible
@@ -37,6 +38,8 @@ def answer(verb: str, arguments: list[str]) -> bool:
     if any(option in _OTHER_CONFIG for option in options):
         return False
     load_plugins()
+    if verb == "check" and not any(argument.startswith("ckpt=") for argument in arguments):
+        dataset_section(arguments)
     resumed, _, rest = resume_request(typed)
     if verb == "train" and resumed != "null":
         _check_resumed(typed_path(resumed), rest)
@@ -92,7 +95,20 @@ def own_arguments(verb: str, arguments: list[str]) -> list[str]:
     if verb == "eval":
         check_choices([a for a in arguments if a.startswith("dataset=")])
         return [_listed(a) for a in arguments if not a.startswith(("dataset=", "dataset."))]
+    if verb == "check":
+        return [a for a in guess.expanded(arguments, verb=verb)[0] if not a.startswith(("dataset=", "dataset."))]
     return guess.expanded(arguments)[0] if verb == "train" else arguments
+
+
+def dataset_section(arguments: list[str]) -> Config:
+    """The section `dataset` that a training with the same arguments about data would read, checked as there."""
+    expanded = guess.expanded(arguments, verb="check")[0]
+    options = {one for pair in pairwise(expanded) for one in pair if pair[0] in OPTIONS}
+    about_data = [one for one in expanded if one.startswith(("dataset=", "dataset."))]
+    config = composed("train", [*about_data, *(one for one in expanded if one in options)])
+    check("train", config)
+    section: Config = config["dataset"]
+    return section
 
 
 def _listed(argument: str) -> str:

@@ -10,11 +10,14 @@ from typing import Any
 
 from sensorium.annotations import is_number, is_whole
 from sensorium.cli.rules import (
+    ACCELERATOR,
     LARGEST,
     MOST,
     NAME,
+    ONE_UP,
     PATH,
     PATHS,
+    POSITIVE,
     SEED,
     SWITCH,
     TEXT,
@@ -25,37 +28,18 @@ from sensorium.cli.rules import (
     share,
     whole,
 )
-from sensorium.errors import RequestError, not_possible, unknown
+from sensorium.cli.trainer_rules import TRAINER, check_trainer_keys
+from sensorium.errors import RequestError, not_possible
 
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+CHECKS = ("balance", "duplicates", "constant", "leakage", "labels", "lengths", "kinds")  # that check can leave out
 MEMORY_FORMATS = ("contiguous", "channels_last")
 MOST_RATE = 1e6  # of a learning rate or weight decay: beyond it every weight is infinite after a few steps
 MOST_THREADS = 1024  # more than any machine that this runs on has cores
-# Set by Sensorium and not through trainer.*: the run folder, the progress report and the checkpoints depend on them.
-OWN_TRAINER_KEYS = (
-    "callbacks",
-    "logger",
-    "default_root_dir",
-    "enable_progress_bar",
-    "plugins",
-    "enable_checkpointing",
-    "enable_model_summary",
-    "barebones",
-)
-# Lightning neither tests nor predicts here.
-UNREAD_TRAINER_KEYS = ("limit_test_batches", "limit_predict_batches")
-
-_ONE_UP = whole(1)
-_POSITIVE = number(0, "a number above 0", above=True)
 _NOT_NEGATIVE = number(0, "a number from 0")
 _SHARE = share("a share up to 1")
 _SHARE_OR_NONE = share("a share from 0 to 1", zero=True)
 _BETWEEN = share("a number above 0 and below 1", one=False)
 _MEMORY = share("a number from 0 to below 1", zero=True, one=False)
-
-
-def _share_or_count(value: Any) -> bool:
-    return (is_whole(value) and 1 <= value <= MOST) or (is_number(value) and 0 < value <= 1)
 
 
 def _is_range(value: Any) -> bool:
@@ -72,83 +56,19 @@ def _is_pixel(value: Any) -> bool:
     return isinstance(value, list | tuple) and len(value) == 2 and _are_rows(value)
 
 
-def _is_devices(value: Any) -> bool:
-    if isinstance(value, list):
-        numbers = all(is_whole(item) and 0 <= item <= MOST for item in value)
-        return numbers and 0 < len(value) == len(set(value))
-    written = isinstance(value, str) and value.isdecimal() and len(value) < 10 and int(value) >= 1
-    return written or (is_whole(value) and (value == -1 or 1 <= value <= MOST))
+def _are_checks(value: Any) -> bool:
+    return isinstance(value, list) and all(name in CHECKS for name in value)
 
 
 def _are_betas(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(is_number(beta) and 0 <= beta < 1 for beta in value)
 
 
-def _is_duration(value: Any) -> bool:
-    """As Lightning takes it, and longer than nothing: "DD:HH:MM:SS", or {hours: 1, minutes: 30}."""
-    if isinstance(value, Mapping):
-        units = ("days", "hours", "minutes", "seconds", "weeks")
-        known = all(unit in units and is_number(n) and 0 <= n < 1e6 for unit, n in value.items())
-        return known and any(value.values())
-    parts = value.split(":") if isinstance(value, str) else []
-    return len(parts) == 4 and all(part.isdecimal() and len(part) <= 6 for part in parts) and any(map(int, parts))
-
-
-_BATCHES_SAID = "a share above 0 such as 0.1, a number of batches from 1, or null for all"
-_BATCHES = Rule(lambda value: value is None or _share_or_count(value), _BATCHES_SAID)
-_BATCHES_OR_NONE = Rule(lambda value: value in (None, 0) or _share_or_count(value), f"0, {_BATCHES_SAID}")
-_EPOCHS = Rule(
-    lambda value: is_whole(value) and (value == -1 or value >= 1), "a whole number from 1, or -1", limit=MOST
-)
 _FORMAT = one_of("table", "csv", "json", "jsonl")
-_ACCELERATOR = one_of("auto", "cpu", "gpu", "mps")
 _ON_BAD = one_of("fail", "skip")
 
-# Lightning's Trainer: all its arguments but those that are Sensorium's to set.
-_TRAINER = {
-    "accelerator": _ACCELERATOR,
-    "strategy": one_of("auto", "ddp", "fsdp"),
-    "devices": Rule(_is_devices, "a number from 1, -1, a list of devices", ("auto",)),
-    "num_nodes": _ONE_UP,
-    "precision": one_of("auto", *PRECISIONS),
-    "fast_dev_run": Rule(
-        lambda value: isinstance(value, bool) or (is_whole(value) and 0 <= value <= MOST), "true, false or 1"
-    ),
-    "max_epochs": replace(_EPOCHS, choices=("auto",)),
-    "min_epochs": or_null(whole(0)),
-    "max_steps": _EPOCHS,
-    "min_steps": or_null(whole(0)),
-    "max_time": or_null(Rule(_is_duration, "DD:HH:MM:SS, or such as {hours:1,minutes:30}")),
-    "limit_train_batches": _BATCHES,
-    "limit_val_batches": _BATCHES_OR_NONE,
-    "overfit_batches": Rule(lambda value: value == 0 or _share_or_count(value), "0, a share, or a number of batches"),
-    "val_check_interval": or_null(
-        Rule(
-            lambda value: _share_or_count(value) or _is_duration(value),
-            "a share of an epoch, a number of batches, or a time such as 00:00:30:00",
-        )
-    ),
-    "check_val_every_n_epoch": or_null(_ONE_UP),
-    "num_sanity_val_steps": or_null(
-        Rule(lambda value: is_whole(value) and value >= -1, "a whole number from 0, or -1 for all", limit=MOST)
-    ),
-    "log_every_n_steps": or_null(whole(0)),
-    "accumulate_grad_batches": _ONE_UP,
-    "gradient_clip_val": or_null(_POSITIVE),
-    "gradient_clip_algorithm": or_null(one_of("norm", "value")),
-    "deterministic": Rule(lambda value: isinstance(value, bool), "true, false", ("warn",), null=True),
-    "benchmark": or_null(SWITCH),
-    "inference_mode": SWITCH,
-    "use_distributed_sampler": SWITCH,
-    "profiler": or_null(one_of("simple", "advanced", "pytorch")),
-    "detect_anomaly": SWITCH,
-    "sync_batchnorm": SWITCH,
-    "reload_dataloaders_every_n_epochs": whole(0),
-    "enable_autolog_hparams": SWITCH,
-    "model_registry": or_null(TEXT),
-}
 _DECODING = {
-    "decoding.beam_size": or_null(_ONE_UP),
+    "decoding.beam_size": or_null(ONE_UP),
     "decoding.no_repeat_ngram": or_null(whole(0)),
     "decoding.copy_unknown": or_null(SWITCH),
     "decoding.length_penalty": or_null(replace(_NOT_NEGATIVE, limit=100)),
@@ -162,13 +82,13 @@ RULES: dict[str, dict[str, Rule]] = {
         **_DECODING,
         "seed": SEED,
         "batch_size": whole(1, "auto", "find"),
-        "eval_batch_size": _ONE_UP,
-        "batch_tokens": or_null(_ONE_UP),
+        "eval_batch_size": ONE_UP,
+        "batch_tokens": or_null(ONE_UP),
         "lr": replace(number(0, "a number above 0", "find", above=True), limit=MOST_RATE),
         "label_smoothing": share("a number from 0 to below 1", zero=True, one=False),
-        "labels_per_class": or_null(_ONE_UP),
+        "labels_per_class": or_null(ONE_UP),
         "labels_seed": SEED,
-        "epoch_batches": or_null(_ONE_UP),
+        "epoch_batches": or_null(ONE_UP),
         "class_weights": or_null(one_of("balanced")),
         "run_root": PATH,
         "resume": or_null(PATH),
@@ -180,16 +100,17 @@ RULES: dict[str, dict[str, Rule]] = {
         "compile": SWITCH,
         "force": SWITCH,
         "trace": or_null(whole(0)),
+        "show_batch": or_null(whole(1, most=400)),
         "test": SWITCH,
         "calibration": one_of("auto", "none"),
         "ood": one_of("auto", "none"),
         "dataset.split_seed": whole(0),
-        "optimizer.lr": replace(_POSITIVE, limit=MOST_RATE),
+        "optimizer.lr": replace(POSITIVE, limit=MOST_RATE),
         "optimizer.weight_decay": replace(_NOT_NEGATIVE, limit=MOST_RATE),
         "optimizer.momentum": _MEMORY,
         "optimizer.alpha": _MEMORY,
         "optimizer.betas": Rule(_are_betas, "two numbers from 0 to below 1, as [0.9,0.999]"),
-        "optimizer.adam_lr_ratio": replace(_POSITIVE, limit=MOST_RATE),
+        "optimizer.adam_lr_ratio": replace(POSITIVE, limit=MOST_RATE),
         "scheduler.warmup_epochs": replace(_NOT_NEGATIVE, limit=MOST),
         "scheduler.final": _SHARE_OR_NONE,
         "scheduler.start": _SHARE_OR_NONE,
@@ -199,7 +120,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "scheduler.patience": whole(0),
         "scheduler.min_lr": replace(_NOT_NEGATIVE, limit=MOST_RATE),
         "callbacks.checkpoints.every_seconds": or_null(_NOT_NEGATIVE),
-        "callbacks.checkpoints.every_n_steps": or_null(_ONE_UP),
+        "callbacks.checkpoints.every_n_steps": or_null(ONE_UP),
         "callbacks.checkpoints.keep_epochs": whole(0),
         "callbacks.early_stopping.patience": whole(0),
         "callbacks.early_stopping.min_delta": _NOT_NEGATIVE,
@@ -209,11 +130,11 @@ RULES: dict[str, dict[str, Rule]] = {
         "model.init": or_null(PATH),
         "model.vectors": or_null(PATH),
         "model.freeze": or_null(one_of("backbone")),
-        "model.unfreeze_epochs": or_null(_ONE_UP),
+        "model.unfreeze_epochs": or_null(ONE_UP),
         "model.backbone_lr_scale": number(0, "a number from 0", "auto"),
-        "model.adamw_lr": _POSITIVE,
+        "model.adamw_lr": POSITIVE,
         "model.layer_lr_decay": or_null(_SHARE),
-        **{f"trainer.{key}": rule for key, rule in _TRAINER.items()},
+        **{f"trainer.{key}": rule for key, rule in TRAINER.items()},
     },
     "eval": {
         **_DECODING,
@@ -225,8 +146,8 @@ RULES: dict[str, dict[str, Rule]] = {
         "bootstrap": whole(0),
         "slices": or_null(NAME),
         "corrupt": SWITCH,
-        "accelerator": _ACCELERATOR,
-        "batch_size": or_null(_ONE_UP),
+        "accelerator": ACCELERATOR,
+        "batch_size": or_null(ONE_UP),
         "on_bad": _ON_BAD,
         "format": _FORMAT,
         "output": or_null(PATH),
@@ -237,7 +158,7 @@ RULES: dict[str, dict[str, Rule]] = {
     },
     "predict": {
         **_DECODING,
-        "decoding.n_best": or_null(_ONE_UP),
+        "decoding.n_best": or_null(ONE_UP),
         "ckpt": PATH,
         "input": or_null(PATHS),
         "stream": SWITCH,
@@ -249,16 +170,16 @@ RULES: dict[str, dict[str, Rule]] = {
         "encoding": or_null(NAME),
         "column": or_null(NAME),
         "prompt": or_null(TEXT),
-        "length": _ONE_UP,
+        "length": ONE_UP,
         "temperature": _NOT_NEGATIVE,
-        "top_k": or_null(_ONE_UP),
+        "top_k": or_null(ONE_UP),
         "top_p": or_null(_SHARE),
         "seed": SEED,
         "masks": or_null(PATH),
         "overlay": or_null(PATH),
         "attention": or_null(PATH),
-        "accelerator": _ACCELERATOR,
-        "batch_size": _ONE_UP,
+        "accelerator": ACCELERATOR,
+        "batch_size": ONE_UP,
         "format": one_of("table", "csv", "json", "jsonl", "coco", "srt", "vtt"),
         "output": or_null(PATH),
         "overwrite": SWITCH,
@@ -269,18 +190,18 @@ RULES: dict[str, dict[str, Rule]] = {
         "input": or_null(PATHS),
         "text": or_null(TEXT),
         "row": or_null(Rule(_are_rows, "a row from 0, or several as [3,12]")),
-        "worst": or_null(_ONE_UP),
+        "worst": or_null(ONE_UP),
         "split": one_of("test", "val", "train"),
         "method": NAME,
         "target": or_null(TEXT),
-        "top_k": or_null(_ONE_UP),
+        "top_k": or_null(ONE_UP),
         "pixel": or_null(Rule(_is_pixel, "x,y, two whole numbers from 0")),
         "threshold": or_null(_SHARE),
         "steps": whole(1, most=10_000),
         "random_maps": whole(0, most=10_000),
         "seed": SEED,
-        "accelerator": _ACCELERATOR,
-        "batch_size": _ONE_UP,
+        "accelerator": ACCELERATOR,
+        "batch_size": ONE_UP,
         "folder": or_null(PATH),
         "format": one_of("table", "json", "jsonl"),
         "output": or_null(PATH),
@@ -288,6 +209,16 @@ RULES: dict[str, dict[str, Rule]] = {
         "trust": SWITCH,
     },
     "report": {"runs": PATHS, "output": or_null(PATH), "overwrite": SWITCH},
+    "check": {
+        "skip": Rule(_are_checks, f"a list of {', '.join(CHECKS)}"),
+        "dataset": NAME,
+        "ckpt": or_null(PATH),
+        "accelerator": ACCELERATOR,
+        "trust": SWITCH,
+        "folder": or_null(PATH),
+        "output": or_null(PATH),
+        "overwrite": SWITCH,
+    },
     "list": {
         "what": TEXT,
         "task": or_null(TEXT),
@@ -317,7 +248,7 @@ def check(verb: str, config: Mapping[str, Any], *, needed: Sequence[str] = ()) -
         if not _has(config, key):
             raise removed(key)
     if verb == "train":
-        _check_trainer_keys(config.get("trainer", {}))
+        check_trainer_keys(config.get("trainer", {}))
     for key, rule in RULES[verb].items():
         if _has(config, key):
             rule.check(key, _section_of(config, key)[key.rpartition(".")[2]])
@@ -337,13 +268,3 @@ def _section_of(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _has(config: Mapping[str, Any], key: str) -> bool:
     return key.rpartition(".")[2] in _section_of(config, key)
-
-
-def _check_trainer_keys(trainer: Mapping[str, Any]) -> None:
-    for key in trainer:
-        if key in OWN_TRAINER_KEYS:
-            raise RequestError(f"trainer.{key} is set by Sensorium itself. See the groups callbacks and logger.")
-        if key in UNREAD_TRAINER_KEYS:
-            raise RequestError(f"trainer.{key} does not apply here: eval and predict see every example. Leave it out.")
-        if key not in _TRAINER:
-            raise unknown("key in trainer (Lightning's Trainer)", str(key), _TRAINER)

@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -20,7 +19,7 @@ from omegaconf import OmegaConf
 from sensorium import checkpoint, distributed, evaluation, output, runs
 from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_classes
 from sensorium.cli import configs, guess, schema, sweep
-from sensorium.cli.app import Config, check, override, run_hydra, typed
+from sensorium.cli.app import Config, check, command_line, override, run_hydra, typed
 from sensorium.cli.composition import load_plugins
 from sensorium.cli.literal import typed_path
 from sensorium.cli.request import resume_request
@@ -32,7 +31,7 @@ from sensorium.run_folder import RunFolder, is_spawned, locked
 from sensorium.signals import STOPPING, crashes_described_in
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
-from sensorium.training import advice, fit, launch, learning, overview, settings, trace, verdict
+from sensorium.training import advice, first_batch, fit, launch, learning, overview, settings, trace, verdict
 from sensorium.training.interrupts import stopping_at_once
 from sensorium.training.quiet import quiet
 
@@ -82,11 +81,8 @@ def train_once(overrides: list[str]) -> RunFolder:
     if resume is not None:
         return _resume(resume, rest, from_start=from_start)
     finished: list[RunFolder] = []
-    arguments, sys.argv = sys.argv, ["sensorium"]
-    try:
+    with command_line():
         run_hydra("train", overrides, lambda config: finished.append(_train_anew(config)))
-    finally:
-        sys.argv = arguments
     return finished[0]
 
 
@@ -158,6 +154,9 @@ def _resume(path: Path, overrides: list[str], *, from_start: bool) -> RunFolder:
         stored["model"] |= {"pretrained": False, "init": given}
     config = override(stored, overrides)
     schema.check("train", config)
+    for key in ("trace", "show_batch"):
+        if config.get(key) is not None:
+            raise RequestError(f"{key} shows how a training begins and trains nothing; leave it out, or resume=RUN.")
     launch.check_devices(config["trainer"], force=config.get("force", False))
     launch.join()
     found, note = checkpoint.newest_readable([run.last, run.previous], from_start=from_start)
@@ -229,6 +228,10 @@ def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
         return
 
     training = fit.assemble(config, data=data, model=model, run=run, console=console, started=started)
+    if config.show_batch is not None:
+        if first:
+            say(first_batch.draw(training, config.show_batch, path=run.folder / "batch.png"))
+        return
     training.run(resume)
     seconds = time.perf_counter() - started
     summary = training.summary(seconds=seconds)

@@ -6,11 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from sensorium.data.base import SPLITS, Data
-from sensorium.report_sections import ExampleScores, Gallery, ReportExample
+from sensorium.report_sections import ExampleScores, Gallery
 from sensorium.reports import page, store
 from sensorium.run_folder import RunFolder
 from sensorium.tasks import registry
@@ -19,20 +17,13 @@ from sensorium.tasks.report_media import evenly
 from sensorium.tasks.training_module import TaskModule
 from sensorium.training.fit import Training
 from sensorium.training.progress import EpochSpeed
+from sensorium.training.seen import how_prepared, seen_examples
 from sensorium.training.verdict import Verdict
 
 SAMPLES = 12  # training examples that are shown
 _MOST_CLASSES = 1000  # that are counted in a report
 _MOST_SCORED = 20_000  # test examples whose scores are kept
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
-
-
-class _SeenError(Exception):
-    """Carries what a model was called with out of the step that calls it, before it does anything."""
-
-    def __init__(self, arguments: tuple[Any, ...]) -> None:
-        super().__init__()
-        self.arguments = arguments
 
 
 def write_report(
@@ -129,36 +120,11 @@ def sample_inputs(task: Task[Any], data: Data, module: TaskModule, notes: list[s
     """Some training examples as a training step gives them to the model; a line in notes where that cannot be had."""
     rows = evenly(len(data.train), SAMPLES)
     try:
-        batch = data.train.read(rows)
-        seen = seen_by(module, batch)
-        examples: list[ReportExample] = task.seen_examples(seen, batch, data.train, data.spec) if seen else []
+        examples = seen_examples(module, data.train.read(rows), split=data.train, spec=data.spec)
     except (RuntimeError, ValueError, TypeError, AttributeError, IndexError, OSError) as error:
         notes.append(f"sample inputs are not shown: {type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
         return None
     if not examples:
         return None
-    augments = getattr(getattr(module, "preparation", None), "augments", False)
-    how = "after augmentation and preprocessing" if augments else "after preprocessing; nothing is augmented"
-    note = f"Training examples as the model is given them, {how}."
+    note = f"Training examples as the model is given them, {how_prepared(module)}."
     return Gallery(title="Sample inputs", examples=examples[:SAMPLES], total=len(data.train), note=note)
-
-
-def seen_by(module: TaskModule, batch: Any) -> tuple[Any, ...]:
-    """What a training step calls the model with for a batch; () for a step that does not call it.
-
-    The model itself does not run, so that nothing in it changes.
-    """
-
-    def stop(model: nn.Module, arguments: tuple[Any, ...]) -> None:
-        raise _SeenError(arguments)
-
-    device = next((one.device for one in module.parameters()), torch.device("cpu"))
-    hook = module.model.register_forward_pre_hook(stop)
-    try:
-        with torch.inference_mode():
-            module.step(type(batch)(*(tensor.to(device) for tensor in batch)), 0, training=True)
-    except _SeenError as seen:
-        return seen.arguments
-    finally:
-        hook.remove()
-    return ()

@@ -17,6 +17,7 @@ from torch import nn
 from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, listing
+from sensorium.inspection.contents import Contents, split_numbers
 from sensorium.output import Record
 from sensorium.specs import Spec
 from sensorium.tasks.calibration import Calibration
@@ -253,6 +254,11 @@ class Task(Explainable, Reported, ABC, Generic[S]):
     def sample_writer(self, data: Data, *, seed: int) -> "Callable[[nn.Module, int, torch.device], str] | None":
         """For a model that generates: called with it, the step and the device, gives a sample; else None."""
         return None
+
+    def contents(self, data: Data) -> Contents:
+        """The examples of all splits as `sensorium check` looks at them; names alone where nothing can be compared."""
+        whole = data.train.joined([data.val, data.test])
+        return Contents(unit=self.example, names=whole.names, splits=split_numbers(data))
 
     # -- evaluation
 

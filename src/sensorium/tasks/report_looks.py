@@ -1,6 +1,6 @@
 """Examples of a split as people look at them, by modality: fields of an `ReportExample` for each of some rows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,8 @@ from torch import Tensor
 
 from sensorium.audio.features import Features
 from sensorium.report_sections import ReportExample
-from sensorium.tasks.report_media import clip_uri, image_uri, seen_uri, spectrogram_uri, text
+from sensorium.tasks.report_media import clip_uri, displayed, image_uri, spectrogram_uri, text
+from sensorium.tasks.reported import Seen
 from sensorium.text.build_tokenizer import tokenizer_from_dict
 
 Looks = list[dict[str, Any]]
@@ -56,22 +57,43 @@ def audio_of(batch: Any, seen: tuple[Any, ...], spec: Any) -> Looks:
     return found
 
 
-def seen_images(images: Tensor, targets: Sequence[str], names: Sequence[str], spec: Any) -> list[ReportExample]:
-    """Normalized images (B, C, H, W), as a model was given them, with their targets in words."""
-    arrays = images[: len(targets)].float().cpu().numpy()
-    return [
-        ReportExample(name=name, target=target, image=seen_uri(array, spec.mean, spec.std))
-        for array, target, name in zip(arrays, targets, names, strict=True)
-    ]
+def seen_images(
+    seen: Seen,
+    targets: Sequence[str],
+    names: Sequence[str],
+    spec: Any,
+    *,
+    drawn: Callable[[np.ndarray, int], str] | None = None,
+) -> list[ReportExample]:
+    """Normalized images, the model's first input (B, C, H, W), with their targets in words.
+
+    drawn: pixels (C, H, W) uint8 and the row of the batch -> a data: URI, for targets that are seen in the image.
+    """
+    found = []
+    for row, (target, name) in enumerate(zip(targets, names, strict=True)):
+        pixels = displayed(seen.inputs[0][row].float().cpu().numpy(), spec.mean, spec.std)
+        image = image_uri(pixels, side=seen.side) if drawn is None else drawn(pixels, row)
+        found.append(ReportExample(name=name, target=target, image=image))
+    return found
 
 
 def seen_texts(
-    tokens: Tensor, lengths: Tensor, targets: Sequence[str], names: Sequence[str], tokenizer: dict[str, Any]
+    seen: Seen, targets: Sequence[str], names: Sequence[str], tokenizer: dict[str, Any]
 ) -> list[ReportExample]:
-    """Tokens (B, T) of lengths (B,), as a model was given them, token by token."""
+    """Tokens (B, T) of lengths (B,), the model's first two inputs, token by token."""
     words = tokenizer_from_dict(tokenizer).tokens
+    tokens, lengths = (one.tolist() for one in seen.inputs[:2])
     found = []
-    for row, target, length, name in zip(tokens.tolist(), targets, lengths.tolist(), names, strict=False):
+    for row, target, length, name in zip(tokens, targets, lengths, names, strict=False):
         shown = " ".join(words[token] for token in row[:length])
         found.append(ReportExample(name=name, target=target, passages=[text("", shown)]))
+    return found
+
+
+def shares_in_words(shares: Tensor, names: Sequence[str]) -> list[str]:
+    """Targets (B, K) from 0 to 1 as the names of those above 0, with a percentage where it is not all of one."""
+    found = []
+    for row in shares.tolist():
+        parts = [(name, round(100 * share)) for name, share in zip(names, row, strict=True)]
+        found.append(", ".join(name if share == 100 else f"{name} ({share} %)" for name, share in parts if share))
     return found

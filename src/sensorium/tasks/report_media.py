@@ -12,7 +12,6 @@ from PIL import Image
 
 from sensorium.report_sections import Mark, Passage, ReportExample
 
-SIDE = 112  # pixels of the longer side of an image of an example
 _SMALL = 40  # pixels up to which an image is enlarged by whole numbers, so that its pixels stay sharp
 _RATE = 16000  # samples a second of a clip at most
 _SECONDS = 8.0  # of a clip
@@ -32,7 +31,7 @@ def evenly(count: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, max(0, count - 1), min(count, most)).astype(np.int64))
 
 
-def image_uri(pixels: np.ndarray, *, side: int = SIDE) -> str:
+def image_uri(pixels: np.ndarray, *, side: int = 112) -> str:
     """(C, H, W) uint8 -> a data: URI; other than three channels as the gray of their mean."""
     if len(pixels) == 3:
         image = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
@@ -57,11 +56,11 @@ def encoded(image: Image.Image, *, lossless: bool) -> str:
     return _uri("image/jpeg", file)
 
 
-def seen_uri(image: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> str:
-    """A normalized image (C, H, W) float, as a model is given it, with its colors back."""
+def displayed(image: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
+    """A normalized image (C, H, W) float, as a model is given it, with its colors back: (C, H, W) uint8."""
     shape = (-1, 1, 1)
     pixels = image * np.array(std).reshape(shape) + np.array(mean).reshape(shape)
-    return image_uri(np.rint(pixels.clip(0, 1) * 255).astype(np.uint8))
+    return np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)
 
 
 def spectrogram_uri(features: np.ndarray) -> str:

@@ -55,7 +55,7 @@ class Training:
 
     def run(self, resume: Any | None) -> None:
         """Trains; `resume` is the path of the checkpoint to go on from, or None."""
-        train, val = self._loaders()
+        train, val = self.loaders()
         if distributed.rank() == 0:
             self.history.listeners.append(self._report)
         if isinstance(train.sampler, LengthOrder) and distributed.rank() == 0:
@@ -105,7 +105,7 @@ class Training:
             seconds=round(kept.earlier_seconds + seconds, 2),
         )
 
-    def _loaders(self) -> tuple[BatchLoader, BatchLoader]:
+    def loaders(self) -> tuple[BatchLoader, BatchLoader]:
         """This process's share of the training and of the validation batches; at least one of each."""
         config, train, val = self.config, self.data.train, self.data.val
         rank, processes = distributed.rank(), distributed.world_size()

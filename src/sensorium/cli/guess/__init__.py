@@ -20,8 +20,8 @@ _MEMORIES = (".tmx", ".xliff", ".xlf", ".sdlxliff", ".po")  # of translations
 _YAMLS = (".yaml", ".yml")
 
 
-def expanded(arguments: Sequence[str]) -> tuple[list[str], str | None]:
-    """Arguments of `train` in which a path instead of key=value has become overrides; and what to say about it.
+def expanded(arguments: Sequence[str], *, verb: str = "train") -> tuple[list[str], str | None]:
+    """Arguments of a verb in which a path instead of key=value has become overrides; and what to say about it.
 
     Raises RequestError for a path that is no known kind of data, that could be two, or that is not there.
     """
@@ -40,8 +40,9 @@ def expanded(arguments: Sequence[str]) -> tuple[list[str], str | None]:
     rest = [argument for argument in arguments if argument != paths[0]]
     path = user_path(paths[0])
     found = guessed(path, rest)
-    full = command((*found.overrides, *rest))
-    return [*found.overrides, *rest], f"{paths[0]}: detected as {found.what}. Full command: {full}"
+    overrides = [one for one in found.overrides if verb == "train" or one.startswith("dataset")]
+    full = command((*overrides, *rest), verb)
+    return [*overrides, *rest], f"{paths[0]}: detected as {found.what}. Full command: {full}"
 
 
 def _is_path(argument: str) -> bool:

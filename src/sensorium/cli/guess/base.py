@@ -29,9 +29,9 @@ def one_of(path: Path, guesses: Sequence[Guess], rest: Sequence[str], *, otherwi
     return guesses[0]
 
 
-def command(overrides: Iterable[str]) -> str:
+def command(overrides: Iterable[str], verb: str = "train") -> str:
     """The line that the user types."""
-    return " ".join(["sensorium train", *(shown(argument) for argument in overrides)])
+    return " ".join([f"sensorium {verb}", *(shown(argument) for argument in overrides)])
 
 
 def shown(argument: str) -> str:

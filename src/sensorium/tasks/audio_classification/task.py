@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from sensorium.audio.features import Features
+from sensorium.data.base import Data
 from sensorium.errors import RequestError
+from sensorium.inspection.contents import Contents
 from sensorium.report_sections import ReportExample
 from sensorium.specs import AudioClassificationSpec
 from sensorium.tasks.audio_classification.explain import METHODS, AudioClassificationExplainer
@@ -20,9 +22,11 @@ from sensorium.tasks.audio_inputs import audio_chunks
 from sensorium.tasks.base import LoadedModel, PredictOptions, SplitFacts
 from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.task import ClassificationTask
+from sensorium.tasks.contents import audio_contents
 from sensorium.tasks.explanation import ExplainOptions
 from sensorium.tasks.raw_inputs import Piped, audio_files
 from sensorium.tasks.report_looks import audio_looks, audio_of, names_of
+from sensorium.tasks.reported import Seen
 
 # What learning.strong=auto adds to the run's own augmentation.
 STRONG_VIEW: dict[str, Any] = {
@@ -74,14 +78,15 @@ class AudioClassification(ClassificationTask[AudioClassificationSpec]):
     def looks(self, split: Any, rows: np.ndarray, spec: AudioClassificationSpec) -> list[dict[str, Any]]:
         return audio_looks(split, rows, spec)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: AudioClassificationSpec
-    ) -> list[ReportExample]:
-        labels, looks = self.labels_of(batch, spec), audio_of(batch, seen, spec)
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: AudioClassificationSpec) -> list[ReportExample]:
+        labels, looks = self.labels_of(batch, spec, seen.targets), audio_of(batch, seen.inputs, spec)
         return [
             ReportExample(name=name, target=label, **look)
             for name, label, look in zip(names_of(batch, split), labels, looks, strict=True)
         ]
+
+    def contents(self, data: Data) -> Contents:
+        return audio_contents(data, **self.labeled(data))
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path | Piped]:
         return audio_files(given["input"])

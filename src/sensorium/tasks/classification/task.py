@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
+import torch
 
 from sensorium.batches import IGNORED
 from sensorium.data.base import Data
@@ -20,7 +21,9 @@ from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.evaluate import ClassificationEvaluation, Classifier, evaluate
 from sensorium.tasks.classification.report import write_classification_report
 from sensorium.tasks.classification.sections import classification_sections
+from sensorium.tasks.contents import joined
 from sensorium.tasks.fit_calibration import calibrate_classes
+from sensorium.tasks.report_looks import shares_in_words
 from sensorium.tasks.worst_rows import ranked_rows, read_predictions, wrong
 
 C = TypeVar("C", bound=ImageClassificationSpec | TextClassificationSpec | AudioClassificationSpec)
@@ -46,6 +49,16 @@ class ClassificationTask(Task[C]):
         counts = self.class_counts(split, len(spec.class_names))
         assert counts is not None
         return SplitFacts(classes=dict(zip(spec.class_names, counts.tolist(), strict=True)))
+
+    def labeled(self, data: Data) -> dict[str, Any]:
+        """What the contents of every modality say of the labels."""
+        labels, names = joined(data).labels, tuple(data.spec.to_dict()["class_names"])
+        return {
+            "labels": labels,
+            "class_names": names,
+            "columns": ("label",),
+            "cells": lambda row: [names[labels[row]] if labels[row] != IGNORED else ""],
+        }
 
     def constant_answer(self, data: Data, evaluation: ClassificationEvaluation) -> ConstantAnswer:
         names = data.spec.to_dict()["class_names"]
@@ -95,8 +108,10 @@ class ClassificationTask(Task[C]):
         right = evaluation.probabilities.argmax(1) == evaluation.labels
         return ExampleScores(name="accuracy", values=right.double().tolist(), of=split.names)
 
-    def labels_of(self, batch: Any, spec: C) -> list[str]:
-        """The class names of a batch."""
+    def labels_of(self, batch: Any, spec: C, shares: torch.Tensor | None = None) -> list[str]:
+        """The class names of a batch. shares: (B, K), what augmentation made of the labels."""
+        if shares is not None:
+            return shares_in_words(shares[: len(batch.labels)], spec.class_names)
         return ["" if label == IGNORED else spec.class_names[label] for label in batch.labels.tolist()]
 
     def worst_examples(self, split: Any) -> dict[str, Any]:

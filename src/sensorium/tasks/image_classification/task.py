@@ -8,17 +8,21 @@ import numpy as np
 import torch
 from torch import nn
 
+from sensorium.data.base import Data
+from sensorium.inspection.contents import Contents
 from sensorium.report_sections import ReportExample
 from sensorium.specs import ImageClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.task import ClassificationTask
+from sensorium.tasks.contents import image_contents
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.image_classification.explain import ImageClassificationExplainer
 from sensorium.tasks.image_classification.predict import ImagePredictor
 from sensorium.tasks.image_explanations import METHODS, image_examples
 from sensorium.tasks.raw_inputs import image_files
 from sensorium.tasks.report_looks import image_looks, names_of, seen_images
+from sensorium.tasks.reported import Seen
 from sensorium.vision.normalise import Normalise
 
 # What learning.strong=auto adds to the run's own augmentation.
@@ -58,10 +62,11 @@ class ImageClassification(ClassificationTask[ImageClassificationSpec]):
     def looks(self, split: Any, rows: np.ndarray, spec: ImageClassificationSpec) -> list[dict[str, Any]]:
         return image_looks(split, rows)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: ImageClassificationSpec
-    ) -> list[ReportExample]:
-        return seen_images(seen[0], self.labels_of(batch, spec), names_of(batch, split), spec)
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: ImageClassificationSpec) -> list[ReportExample]:
+        return seen_images(seen, self.labels_of(batch, spec, seen.targets), names_of(batch, split), spec)
+
+    def contents(self, data: Data) -> Contents:
+        return image_contents(data, **self.labeled(data))
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return image_files(given["input"])

@@ -11,11 +11,13 @@ from torch import nn
 
 from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
+from sensorium.inspection.contents import Contents
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import ImageTaggingSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.classification.task import class_numbers
+from sensorium.tasks.contents import image_contents, joined
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.fit_calibration import calibrate_scores
 from sensorium.tasks.image_explanations import METHODS, image_examples
@@ -25,7 +27,8 @@ from sensorium.tasks.image_tagging.predict import TagPredictor
 from sensorium.tasks.image_tagging.report import surest_mistake, write_tagging_report
 from sensorium.tasks.image_tagging.sections import tagging_sections
 from sensorium.tasks.raw_inputs import image_files
-from sensorium.tasks.report_looks import image_looks, names_of, seen_images
+from sensorium.tasks.report_looks import image_looks, names_of, seen_images, shares_in_words
+from sensorium.tasks.reported import Seen
 from sensorium.tasks.worst_rows import ranked_rows, read_predictions
 from sensorium.vision.normalise import Normalise
 
@@ -57,6 +60,16 @@ class ImageTagging(Task[ImageTaggingSpec]):
     def facts(self, split: Any, spec: ImageTaggingSpec) -> SplitFacts:
         counts = split.targets.sum(axis=0, dtype=np.int64).tolist()
         return SplitFacts(classes=dict(zip(spec.class_names, counts, strict=True)), counted="tags")
+
+    def contents(self, data: Data) -> Contents:
+        targets, names = joined(data).targets, data.spec.to_dict()["class_names"]
+
+        def cells(row: int) -> list[object]:
+            return ["|".join(names[tag] for tag in np.flatnonzero(targets[row]).tolist())]
+
+        if any("|" in name for name in names):
+            return image_contents(data, whynot='a tag with "|" in it cannot be listed')
+        return image_contents(data, columns=("labels",), cells=cells)
 
     def constant_answer(self, data: Data, evaluation: TaggingEvaluation) -> ConstantAnswer:
         shares = evaluation.targets.mean(axis=0)  # the average precision of a score that is the same for all images
@@ -102,11 +115,9 @@ class ImageTagging(Task[ImageTaggingSpec]):
     def looks(self, split: Any, rows: np.ndarray, spec: ImageTaggingSpec) -> list[dict[str, Any]]:
         return image_looks(split, rows)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: ImageTaggingSpec
-    ) -> list[ReportExample]:
-        tags = [", ".join(np.array(spec.class_names)[row > 0]) for row in batch.targets.numpy()]
-        return seen_images(seen[0], tags, names_of(batch, split), spec)
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: ImageTaggingSpec) -> list[ReportExample]:
+        tags = shares_in_words(batch.targets if seen.targets is None else seen.targets, spec.class_names)
+        return seen_images(seen, tags, names_of(batch, split), spec)
 
     def example_scores(self, evaluation: TaggingEvaluation, split: Any) -> ExampleScores:
         right = (evaluation.predicted == (evaluation.targets > 0)).mean(axis=1)

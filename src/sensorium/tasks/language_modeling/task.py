@@ -14,10 +14,12 @@ from sensorium import output
 from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.decoding.sampling import sample
+from sensorium.inspection.contents import Contents
 from sensorium.randomness import fold
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import LanguageModelingSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
+from sensorium.tasks.contents import running_contents
 from sensorium.tasks.explanation import ExplainOptions
 from sensorium.tasks.language_modeling.evaluate import LanguageEvaluation, LanguageEvaluator, evaluate
 from sensorium.tasks.language_modeling.explain import METHODS, LanguageModelExplainer
@@ -25,6 +27,7 @@ from sensorium.tasks.language_modeling.predict import Continuation, TextGenerato
 from sensorium.tasks.language_modeling.sections import language_sections
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.report_media import text
+from sensorium.tasks.reported import Seen
 from sensorium.tasks.writers import Writer
 from sensorium.text.build_tokenizer import tokenizer_from_dict
 from sensorium.text.tokenizer import BOS, EOS, PAD, UNK
@@ -54,6 +57,9 @@ class LanguageModeling(Task[LanguageModelingSpec]):
 
     def facts(self, split: Any, spec: LanguageModelingSpec) -> SplitFacts:
         return SplitFacts(unknown=float((split.tokens == UNK).mean()))
+
+    def contents(self, data: Data) -> Contents:
+        return running_contents(data)
 
     def constant_answer(self, data: Data, evaluation: LanguageEvaluation) -> ConstantAnswer:
         """Each token's frequency in the training text, one added to all counts, whatever comes before."""
@@ -104,11 +110,9 @@ class LanguageModeling(Task[LanguageModelingSpec]):
     ) -> list[Section]:
         return language_sections(evaluation)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: LanguageModelingSpec
-    ) -> list[ReportExample]:
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: LanguageModelingSpec) -> list[ReportExample]:
         tokenizer = tokenizer_from_dict(spec.tokenizer)
-        rows = zip(batch.indices.tolist(), seen[0].tolist(), strict=False)
+        rows = zip(batch.indices.tolist(), seen.inputs[0].tolist(), strict=False)
         return [ReportExample(name=f"token {row:,}", passages=[text("", tokenizer.decode(ids))]) for row, ids in rows]
 
     def example_scores(self, evaluation: LanguageEvaluation, split: Any) -> ExampleScores:

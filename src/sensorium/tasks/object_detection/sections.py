@@ -16,7 +16,7 @@ from sensorium.tasks.semantic_segmentation.report import as_rgb
 from sensorium.vision.fit_boxes import fit_boxes
 
 _IMAGES = 36  # beside the worst
-_SIDE = 256  # pixels of the longer side of an image with boxes
+SIDE = 256  # pixels of the longer side of an image with boxes
 _CURVES = 8  # classes with the lowest average precision, each with a curve
 
 
@@ -53,17 +53,11 @@ def _example(
     one, truth = found.found[row], found.truths[row]
     right = ~fault.wrong & (one.scores >= THRESHOLD)
     height, width = split.sizes[row].tolist()
-    scale = max(1.0, _SIDE / max(image.shape[1:]))
-    drawn = Image.fromarray(np.ascontiguousarray(as_rgb(image)))
-    drawn = drawn.resize((round(drawn.width * scale), round(drawn.height * scale)), Image.Resampling.NEAREST)
-    pen = ImageDraw.Draw(drawn)
     kinds = ((one.boxes[right], RIGHT), (one.boxes[fault.wrong], EXTRA), (truth.boxes[fault.missed], MISSED))
-    for boxes, color in kinds:
-        fitted = fit_boxes(boxes, size=(height, width), image_size=split.image_size, resize=split.resize) * scale
-        for left, top, end, bottom in fitted.tolist():
-            pen.rectangle((left, top, max(left, end - 1), max(top, bottom - 1)), outline=color, width=2)
-    if max(drawn.size) > _SIDE:
-        drawn.thumbnail((_SIDE, _SIDE))
+    fitted = [
+        (fit_boxes(boxes, size=(height, width), image_size=split.image_size, resize=split.resize), color)
+        for boxes, color in kinds
+    ]
     missed, wrong = int(fault.missed.sum()), int(fault.wrong.sum())
     labels = [class_names[label] for label in one.labels[right].tolist()]
     return ReportExample(
@@ -71,8 +65,22 @@ def _example(
         predicted=f"{len(labels)} found, {missed} missed, {wrong} wrong",
         correct=missed + wrong == 0,
         groups=sorted({class_names[label] for label in [*truth.labels.tolist(), *one.labels[fault.wrong].tolist()]}),
-        image=encoded(drawn, lossless=False),
+        image=boxed_uri(image, fitted),
     )
+
+
+def boxed_uri(image: np.ndarray, boxes: Sequence[tuple[np.ndarray, str]], *, side: int = SIDE) -> str:
+    """A small image (C, H, W) uint8 with boxes (N, 4) in its pixels, each set in a color, as a data: URI."""
+    scale = max(1.0, side / max(image.shape[1:]))
+    drawn = Image.fromarray(np.ascontiguousarray(as_rgb(image)))
+    drawn = drawn.resize((round(drawn.width * scale), round(drawn.height * scale)), Image.Resampling.NEAREST)
+    pen = ImageDraw.Draw(drawn)
+    for some, color in boxes:
+        for left, top, end, bottom in (some * scale).tolist():
+            pen.rectangle((left, top, max(left, end - 1), max(top, bottom - 1)), outline=color, width=2)
+    if max(drawn.size) > side:
+        drawn.thumbnail((side, side))
+    return encoded(drawn, lossless=False)
 
 
 def _per_class(found: DetectionEvaluation, class_names: Sequence[str]) -> Table:

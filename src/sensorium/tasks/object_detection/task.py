@@ -14,6 +14,8 @@ from sensorium.batches import IGNORED
 from sensorium.data.base import Data, counted
 from sensorium.data.loader import BatchLoader
 from sensorium.files import user_path
+from sensorium.inspection.boxes import check as check_boxes
+from sensorium.inspection.contents import Contents
 from sensorium.metrics.detection import errors
 from sensorium.models import protocols
 from sensorium.report_sections import ExampleScores, ReportExample, Section
@@ -21,6 +23,7 @@ from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.classification.task import class_numbers
+from sensorium.tasks.contents import image_contents, joined
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.fit_calibration import calibrate_scores
 from sensorium.tasks.image_explanations import image_examples
@@ -30,10 +33,11 @@ from sensorium.tasks.object_detection.evaluate import DetectionEvaluation, Detec
 from sensorium.tasks.object_detection.explain import METHODS, DetectionExplainer
 from sensorium.tasks.object_detection.predict import DetectionPredictor
 from sensorium.tasks.object_detection.report import THRESHOLD, write_detection_report
-from sensorium.tasks.object_detection.sections import detection_sections
+from sensorium.tasks.object_detection.sections import RIGHT, SIDE, boxed_uri, detection_sections
 from sensorium.tasks.object_detection.writer import CocoWriter, Overlays
 from sensorium.tasks.raw_inputs import image_files
 from sensorium.tasks.report_looks import names_of, seen_images
+from sensorium.tasks.reported import Seen
 from sensorium.tasks.worst_rows import ranked_rows, read_predictions, wrong
 from sensorium.tasks.writers import FORMATS, Writer
 from sensorium.vision.normalise import Normalise
@@ -65,6 +69,12 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
             lengths=np.array([len(labels) for labels in split.labels]),
             unit="boxes of an image",
         )
+
+    def contents(self, data: Data) -> Contents:
+        whole = joined(data)
+        names = data.spec.to_dict()["class_names"]
+        own = check_boxes(whole.boxes, whole.labels, whole.sizes, names=whole.names, class_names=names)
+        return image_contents(data, own=own, whynot="boxes are not listed in a table")
 
     def constant_answer(self, data: Data, evaluation: DetectionEvaluation) -> ConstantAnswer:
         return ConstantAnswer(0.0, "no box at all")
@@ -101,11 +111,14 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
     ) -> list[Section]:
         return detection_sections(evaluation, split=split, class_names=spec.class_names)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: ObjectDetectionSpec
-    ) -> list[ReportExample]:
-        counts = [counted(count, "box") for count in (seen[1].labels != IGNORED).sum(dim=1).tolist()]
-        return seen_images(seen[0], counts, names_of(batch, split), spec)
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: ObjectDetectionSpec) -> list[ReportExample]:
+        boxes, there = seen.inputs[1].boxes.cpu().numpy(), (seen.inputs[1].labels != IGNORED).cpu().numpy()
+
+        def drawn(pixels: np.ndarray, row: int) -> str:
+            return boxed_uri(pixels, [(boxes[row][there[row]], RIGHT)], side=max(SIDE, seen.side))
+
+        counts = [counted(int(count), "box") for count in there.sum(axis=1)]
+        return seen_images(seen, counts, names_of(batch, split), spec, drawn=drawn)
 
     def example_scores(self, evaluation: DetectionEvaluation, split: Any) -> ExampleScores:
         pairs = zip(evaluation.found, evaluation.truths, strict=True)

@@ -13,12 +13,14 @@ from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.data.text.labeled import cut_note
 from sensorium.errors import RequestError, listing
+from sensorium.inspection.contents import Contents
 from sensorium.metrics.regression import summary
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import ImageRegressionSpec, RegressionSpec, TextRegressionSpec
 from sensorium.tasks import text_explanations
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, PredictOptions, SplitFacts, Task
 from sensorium.tasks.calibration import Calibration
+from sensorium.tasks.contents import image_contents, joined, text_contents
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.fit_calibration import calibrate_intervals
 from sensorium.tasks.image_explanations import METHODS, image_examples
@@ -30,9 +32,10 @@ from sensorium.tasks.regression.predict import ImageRegressionPredictor, TextReg
 from sensorium.tasks.regression.report import write_regression_report
 from sensorium.tasks.regression.sections import regression_sections
 from sensorium.tasks.report_looks import image_looks, names_of, seen_images, seen_texts, text_looks
+from sensorium.tasks.reported import Seen
 from sensorium.tasks.text_inputs import UnreadableText
 from sensorium.tasks.text_sources import READING, text_reading
-from sensorium.tasks.token_facts import token_facts
+from sensorium.tasks.token_facts import token_facts, token_measures
 from sensorium.tasks.worst_rows import ranked_rows, read_predictions
 from sensorium.vision.normalise import Normalise
 
@@ -100,13 +103,21 @@ class Regression(Task[R]):
         name = "absolute error in standard deviations"
         return ExampleScores(name=name, values=errors.tolist(), of=split.names, higher_is_better=False)
 
-    def targets_of(self, batch: Any, split: Any) -> list[str]:
-        """The numbers of a batch, in their own units."""
-        return [", ".join(f"{value:.4g}" for value in split.targets[row]) for row in batch.indices.tolist()]
+    def targets_of(self, batch: Any, split: Any, augmented: torch.Tensor | None = None) -> list[str]:
+        """The numbers of a batch, in their own units. augmented: (B, K) standardized, as augmentation left them."""
+        numbers = split.targets[batch.indices.numpy()]
+        if augmented is not None:
+            numbers = augmented.cpu().numpy() * split.target_std + split.target_mean
+        return [", ".join(f"{value:.4g}" for value in row) for row in numbers[: len(batch.indices)]]
 
     def worst_examples(self, split: Any) -> dict[str, Any]:
         """What the report shows of the largest errors: `read_images` or `texts` of `write_regression_report`."""
         return {}
+
+    def numbered(self, data: Data) -> dict[str, Any]:
+        """What the contents of both modalities say of the numbers."""
+        targets = joined(data).targets
+        return {"columns": data.spec.to_dict()["target_names"], "cells": lambda row: targets[row].tolist()}
 
     def relabeled(self, split: Any, found: R, trained: R) -> Any:
         """The targets in the model's order, standardized as in its training. Raises RequestError for other targets."""
@@ -134,16 +145,17 @@ class ImageRegression(Regression[ImageRegressionSpec]):
     ) -> nn.Module:
         return Normalise(mean=spec.mean, std=spec.std, memory_format=memory_format)
 
+    def contents(self, data: Data) -> Contents:
+        return image_contents(data, **self.numbered(data))
+
     def worst_examples(self, split: Any) -> dict[str, Any]:
         return {"read_images": split.displayed}
 
     def looks(self, split: Any, rows: np.ndarray, spec: ImageRegressionSpec) -> list[dict[str, Any]]:
         return image_looks(split, rows)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: ImageRegressionSpec
-    ) -> list[ReportExample]:
-        return seen_images(seen[0], self.targets_of(batch, split), names_of(batch, split), spec)
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: ImageRegressionSpec) -> list[ReportExample]:
+        return seen_images(seen, self.targets_of(batch, split, seen.targets), names_of(batch, split), spec)
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return image_files(given["input"])
@@ -176,16 +188,19 @@ class TextRegression(Regression[TextRegressionSpec]):
     def facts(self, split: Any, spec: TextRegressionSpec) -> SplitFacts:
         return SplitFacts(**token_facts(split.tokens))
 
+    def contents(self, data: Data) -> Contents:
+        return text_contents(
+            data, joined(data).texts, measures=token_measures(joined(data).tokens), **self.numbered(data)
+        )
+
     def worst_examples(self, split: Any) -> dict[str, Any]:
         return {"texts": split.texts}
 
     def looks(self, split: Any, rows: np.ndarray, spec: TextRegressionSpec) -> list[dict[str, Any]]:
         return text_looks(split.texts, rows)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: TextRegressionSpec
-    ) -> list[ReportExample]:
-        return seen_texts(seen[0], seen[1], self.targets_of(batch, split), names_of(batch, split), spec.tokenizer)
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: TextRegressionSpec) -> list[ReportExample]:
+        return seen_texts(seen, self.targets_of(batch, split, seen.targets), names_of(batch, split), spec.tokenizer)
 
     def truncation_notes(self, split: Any, spec: TextRegressionSpec) -> list[str]:
         return cut_note(split.cut, spec.max_length)

@@ -11,19 +11,23 @@ from torch import nn
 from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, listing
+from sensorium.inspection.contents import Contents
 from sensorium.models import protocols
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import SemanticSegmentationSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
+from sensorium.tasks.contents import image_contents
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.image_explanations import image_examples
 from sensorium.tasks.image_inputs import range_for
 from sensorium.tasks.raw_inputs import image_files
 from sensorium.tasks.report_looks import names_of, seen_images
+from sensorium.tasks.report_media import image_uri
+from sensorium.tasks.reported import Seen
 from sensorium.tasks.semantic_segmentation.evaluate import SegmentationEvaluation, SegmentationInference, evaluate
 from sensorium.tasks.semantic_segmentation.explain import METHODS, SegmentationExplainer
 from sensorium.tasks.semantic_segmentation.predict import SegmentationPredictor
-from sensorium.tasks.semantic_segmentation.report import write_segmentation_report
+from sensorium.tasks.semantic_segmentation.report import overlay, write_segmentation_report
 from sensorium.tasks.semantic_segmentation.sections import segmentation_sections
 from sensorium.tasks.semantic_segmentation.writer import MaskFiles
 from sensorium.tasks.worst_rows import ranked_rows, read_predictions
@@ -53,6 +57,9 @@ class SemanticSegmentation(Task[SemanticSegmentationSpec]):
         """Pixels of each class."""
         counts: np.ndarray = split.class_counts(num_classes)
         return counts
+
+    def contents(self, data: Data) -> Contents:
+        return image_contents(data, whynot="masks are not listed in a table")
 
     def facts(self, split: Any, spec: SemanticSegmentationSpec) -> SplitFacts:
         """Of evenly spaced images of a large split: every mask has to be read."""
@@ -107,11 +114,14 @@ class SemanticSegmentation(Task[SemanticSegmentationSpec]):
             read=lambda rows: (split.displayed(rows), split.read(rows).masks.numpy()),
         )
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: SemanticSegmentationSpec
-    ) -> list[ReportExample]:
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: SemanticSegmentationSpec) -> list[ReportExample]:
         names = names_of(batch, split)
-        return seen_images(seen[0], [""] * len(names), names, spec)
+        masks = (batch.masks if seen.targets is None else seen.targets).cpu().numpy().astype(np.uint8)
+
+        def covered(pixels: np.ndarray, row: int) -> str:
+            return image_uri(overlay(pixels, masks[row], spec.palette).transpose(2, 0, 1), side=seen.side)
+
+        return seen_images(seen, [""] * len(names), names, spec, drawn=covered)
 
     def example_scores(self, evaluation: SegmentationEvaluation, split: Any) -> ExampleScores:
         return ExampleScores(name="mean IoU of an image", values=evaluation.iou.tolist(), of=split.names)

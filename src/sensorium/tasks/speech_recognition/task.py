@@ -15,14 +15,17 @@ from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError
 from sensorium.files import is_folder
+from sensorium.inspection.contents import Contents
 from sensorium.metrics.recognition import jiwer_package, word_errors
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.audio_inputs import audio_chunks
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
+from sensorium.tasks.contents import audio_contents, joined
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
 from sensorium.tasks.raw_inputs import Piped, audio_files
 from sensorium.tasks.report_looks import audio_looks, audio_of, names_of
+from sensorium.tasks.reported import Seen
 from sensorium.tasks.speech_recognition.evaluate import RecognitionEvaluation, Transcriber, evaluate
 from sensorium.tasks.speech_recognition.predict import SpeechPredictor
 from sensorium.tasks.speech_recognition.report import write_transcripts
@@ -61,6 +64,10 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
 
     def facts(self, split: Any, spec: SpeechRecognitionSpec) -> SplitFacts:
         return SplitFacts(lengths=split.durations, unit="seconds", unknown=token_facts(split.targets)["unknown"])
+
+    def contents(self, data: Data) -> Contents:
+        texts = joined(data).texts
+        return audio_contents(data, columns=("text",), cells=lambda row: [texts[row]])
 
     def constant_answer(self, data: Data, evaluation: RecognitionEvaluation) -> ConstantAnswer:
         return ConstantAnswer(1.0, "an empty transcript")
@@ -108,11 +115,9 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
     def looks(self, split: Any, rows: np.ndarray, spec: SpeechRecognitionSpec) -> list[dict[str, Any]]:
         return audio_looks(split, rows, spec)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: SpeechRecognitionSpec
-    ) -> list[ReportExample]:
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: SpeechRecognitionSpec) -> list[ReportExample]:
         texts = [split.texts[row] for row in batch.indices.tolist()]
-        rows = zip(names_of(batch, split), texts, audio_of(batch, seen, spec), strict=True)
+        rows = zip(names_of(batch, split), texts, audio_of(batch, seen.inputs, spec), strict=True)
         return [ReportExample(name=name, target=text, **look) for name, text, look in rows]
 
     def example_scores(self, evaluation: RecognitionEvaluation, split: Any) -> ExampleScores:

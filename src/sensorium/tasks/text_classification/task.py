@@ -8,22 +8,26 @@ import numpy as np
 import torch
 from torch import nn
 
+from sensorium.data.base import Data
 from sensorium.data.text.labeled import cut_note
+from sensorium.inspection.contents import Contents
 from sensorium.report_sections import ReportExample
 from sensorium.specs import TextClassificationSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions, SplitFacts
 from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.task import ClassificationTask
+from sensorium.tasks.contents import joined, text_contents
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import texts
 from sensorium.tasks.report_looks import names_of, seen_texts, text_looks
+from sensorium.tasks.reported import Seen
 from sensorium.tasks.text_classification.explain import TextClassificationExplainer
 from sensorium.tasks.text_classification.predict import TextPredictor
 from sensorium.tasks.text_explanations import METHODS, text_examples
 from sensorium.tasks.text_inputs import UnreadableText
 from sensorium.tasks.text_sources import READING, text_reading
-from sensorium.tasks.token_facts import token_facts
+from sensorium.tasks.token_facts import token_facts, token_measures
 
 # What learning.strong=auto adds to the run's own augmentation.
 STRONG_VIEW: dict[str, Any] = {
@@ -62,13 +66,16 @@ class TextClassification(ClassificationTask[TextClassificationSpec]):
     def looks(self, split: Any, rows: np.ndarray, spec: TextClassificationSpec) -> list[dict[str, Any]]:
         return text_looks(split.texts, rows)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: TextClassificationSpec
-    ) -> list[ReportExample]:
-        return seen_texts(seen[0], seen[1], self.labels_of(batch, spec), names_of(batch, split), spec.tokenizer)
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: TextClassificationSpec) -> list[ReportExample]:
+        return seen_texts(seen, self.labels_of(batch, spec, seen.targets), names_of(batch, split), spec.tokenizer)
 
     def truncation_notes(self, split: Any, spec: TextClassificationSpec) -> list[str]:
         return cut_note(split.cut, spec.max_length)
+
+    def contents(self, data: Data) -> Contents:
+        return text_contents(
+            data, joined(data).texts, measures=token_measures(joined(data).tokens), **self.labeled(data)
+        )
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[str | UnreadableText]:
         return texts(given["input"], given["text"], text_reading(given, model.dataset))

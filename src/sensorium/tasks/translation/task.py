@@ -6,22 +6,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.data.text.labeled import cut_note
+from sensorium.inspection.contents import Contents
 from sensorium.metrics.translation import bleu, sacrebleu_package
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import TranslationSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
+from sensorium.tasks.contents import joined, text_contents
 from sensorium.tasks.decoding_settings import BeamSettings, settings_from
 from sensorium.tasks.explanation import ExplainOptions
 from sensorium.tasks.plots import plot_attention, undrawn_notes
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import texts
 from sensorium.tasks.report_looks import names_of, seen_texts
+from sensorium.tasks.reported import Seen
 from sensorium.tasks.text_inputs import UnreadableText
 from sensorium.tasks.text_sources import READING, text_reading
 from sensorium.tasks.token_facts import token_facts
@@ -61,6 +65,22 @@ class Translation(Task[TranslationSpec]):
         source, target = token_facts(split.source), token_facts(split.target)
         return SplitFacts(**source | {"unknown": max(source["unknown"], target["unknown"])})
 
+    def contents(self, data: Data) -> Contents:
+        whole = joined(data)
+        source, target = (store.full.astype(np.float64) for store in (whole.source, whole.target))
+        return text_contents(
+            data,
+            whole.source_texts,
+            first="source",
+            columns=("target",),
+            cells=lambda row: [whole.references[row]],
+            measures={
+                "tokens of a sentence": source,
+                "tokens of a translation": target,
+                "tokens of a translation / of its sentence": target / np.maximum(source, 1),
+            },
+        )
+
     def constant_answer(self, data: Data, evaluation: TranslationEvaluation) -> ConstantAnswer:
         (most, _), *_ = Counter(data.train.references).most_common(1)
         value, _ = bleu([most] * len(evaluation.references), evaluation.references)
@@ -98,11 +118,9 @@ class Translation(Task[TranslationSpec]):
     def report_sections(self, evaluation: TranslationEvaluation, *, split: Any, spec: TranslationSpec) -> list[Section]:
         return translation_sections(evaluation, names=split.names)
 
-    def seen_examples(
-        self, seen: tuple[Any, ...], batch: Any, split: Any, spec: TranslationSpec
-    ) -> list[ReportExample]:
+    def seen_examples(self, seen: Seen, batch: Any, split: Any, spec: TranslationSpec) -> list[ReportExample]:
         targets = [split.references[row] for row in batch.indices.tolist()]
-        return seen_texts(seen[0], seen[1], targets, names_of(batch, split), spec.source_tokenizer)
+        return seen_texts(seen, targets, names_of(batch, split), spec.source_tokenizer)
 
     def example_scores(self, evaluation: TranslationEvaluation, split: Any) -> ExampleScores:
         alike = [likeness(*pair) for pair in zip(evaluation.references, evaluation.hypotheses, strict=True)]
