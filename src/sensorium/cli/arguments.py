@@ -81,6 +81,6 @@ def _check_choice(key: str, item: Override) -> None:
     if not isinstance(value, str):
         what = "one of these alone" if isinstance(value, list) else "one of these"
         names = listing(configs.options(group))
-        raise RequestError(f"{key}={as_typed(value)} is not possible; say {what}.\nAllowed: {names}.")
+        raise RequestError(f"{key}={as_typed(value)} is not possible; choose {what}.\nAllowed: {names}.")
     if not re.fullmatch(r"[\w./@:-]*", value) or value.startswith("_"):  # _NAME is a block that yamls include
         raise unknown(group, value, configs.options(group))

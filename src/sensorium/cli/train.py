@@ -245,7 +245,7 @@ def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
             evaluation.fit_detector(config, run, data=data, device=training.device, say=say)
             found = _tested(config, run, data=data, device=training.device, say=say)
         if first:
-            result = _judge(found, summary, data=data, say=say)
+            result = _say_verdict(found, summary, data=data, say=say)
             advice.show([*warned, *advice.about_result(training.history.rows, result)], say)
             write_report(run, training, evaluation=found, verdict=result, say=say)
         say(f"run folder: {run.folder}\n\n{_next_commands(config, run, data)}")
@@ -279,7 +279,7 @@ def _tested(
     return found
 
 
-def _judge(
+def _say_verdict(
     found: Evaluation | None, summary: runs.Summary, *, data: Data, say: Callable[..., None]
 ) -> verdict.Verdict | None:
     """Says what the training came to; its verdict, where there was a test."""

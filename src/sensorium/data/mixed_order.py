@@ -82,7 +82,7 @@ class MixedOrder(Order):
         if not len(labelled):
             raise RequestError("None of these training examples has a label: labels_per_class must leave some.")
         if plan.tokens is not None and ratio:
-            raise RequestError("batch_tokens does not go with labeled and unlabeled batches; say batch_size alone.")
+            raise RequestError("batch_tokens does not go with labeled and unlabeled batches; set batch_size alone.")
         self.ratio = ratio
         together = ratio * plan.size * plan.world_size
         self.count = batches if batches is not None else -(-len(others) // together)
