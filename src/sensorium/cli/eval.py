@@ -219,7 +219,8 @@ def _print(
 
 def _print_slices(found: Slices, metrics: tuple[str, ...]) -> None:
     """metrics: those that a table on a screen has room for."""
-    shown = ["group", "examples", *metrics, "low", "high", "few"]
+    few = ["few"] if any(one.few for one in found.slices) else []
+    shown = ["group", "examples", *metrics, "low", "high", *few]
     rows = [{key: value for key, value in row.items() if key in shown} for row in found.records()]
     output.console().print("")
     output.console().print(output.table(rows, title=f"by {found.by}"))

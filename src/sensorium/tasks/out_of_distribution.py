@@ -4,7 +4,7 @@ K. Lee, K. Lee, H. Lee and J. Shin, "A simple unified framework for detecting ou
 adversarial attacks", 2018, arXiv 1807.03888: the Mahalanobis distance from an input's penultimate features to the
 nearest class mean, under one covariance for all classes. Features are scaled to length 1 first, as in M. Mueller and
 M. Hein, "Mahalanobis++", 2025, arXiv 2505.18032; of recurrent networks, whose features shrink for what they do not
-know, the distance of plain features is no use at all (docs/out_of_distribution.md). The threshold is the distance
+know, the distance of plain features is no use at all (docs/decisions/0041). The threshold is the distance
 within which 95 % of the validation examples lie, so that about one in twenty inputs like the training data is flagged.
 
 A detector is data from a file: `from_dict` takes nothing on trust.
