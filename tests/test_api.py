@@ -1,6 +1,7 @@
 """The Python API: what the verbs give, for every kind of raw input, thread-safe, and without torch until it is used."""
 
 import io
+import json
 import re
 import shutil
 import subprocess
@@ -149,11 +150,22 @@ def test_overrides_are_strings() -> None:
 
 
 def test_evaluation_is_that_of_the_command(model: sensorium.Model, trained_run: Path, tmp_path: Path) -> None:
-    metrics = model.evaluate(split="val").metrics
-    shown = run_command(
-        ["eval", f"ckpt={trained_run}", "split=val", "format=json", f"folder={tmp_path / 'e'}"], tmp_path
-    ).stdout
-    assert f'"val/accuracy": {metrics["accuracy"]}' in shown
+    found = model.evaluate(split="val", slices="class", corrupt=True)
+    metrics = found.metrics
+    assert found.slices is not None
+    assert found.corruptions is not None
+    folder = tmp_path / "e"
+    asked = ["split=val", "slices=class", "corrupt=true", "format=json", f"folder={folder}"]
+    shown = json.loads(run_command(["eval", f"ckpt={trained_run}", *asked], tmp_path).stdout)
+    assert shown["val/accuracy"] == metrics["accuracy"]
+    assert shown["slices"] == json.loads(json.dumps(found.slices.to_dict()))
+    assert shown["corruptions"] == json.loads(json.dumps(found.corruptions.to_dict()))
+    assert shown["corruptions"]["clean"]["accuracy"] == metrics["accuracy"]
+    assert {one.name for one in folder.rglob("*") if one.stem in ("slices", "corruptions")} == {
+        *("slices.csv", "slices.png", "corruptions.csv", "corruptions.json", "corruptions.png")
+    }
+    with pytest.raises(sensorium.RequestError, match=r"Did you mean slices=class\?"):
+        model.evaluate(slices="clas")
     with pytest.raises(sensorium.RequestError, match="about no dataset"):
         model.evaluate("seed=1")
     with pytest.raises(sensorium.RequestError, match=r"Did you mean dataset\.root=photos"):

@@ -25,7 +25,7 @@ ROWS = (
     ("tasks",),
     ("build", "targets", "initial", "runs", "checkpoint", "bounded"),
     ("training", "evaluation", "history_plot"),
-    ("explain", "export", "serve", "reports"),
+    ("robustness", "explain", "export", "serve", "reports"),
     ("cli", "api"),
     ("__main__",),
 )

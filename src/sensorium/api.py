@@ -16,7 +16,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
-from sensorium import checkpoint, evaluation, runs
+from sensorium import checkpoint, evaluation, output, runs
 from sensorium.bounded import check_decoding
 from sensorium.build import check_targets, device_of, loaded_model
 from sensorium.cli import check as check_verb
@@ -29,6 +29,7 @@ from sensorium.cli.unknown_key import dotted
 from sensorium.errors import RequestError, RunError, unknown
 from sensorium.files import exists, is_folder, user_path
 from sensorium.inspection.findings import Finding
+from sensorium.robustness import examination
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation, Prediction, PredictOptions
 from sensorium.tasks.explanation import RANDOM_MAPS, ExplainOptions, Explanation
@@ -186,15 +187,20 @@ class Model:
         batch_size: int | None = None,
         on_bad: str = "fail",
         decoding: Mapping[str, Any] | None = None,
+        slices: str | None = None,
+        corrupt: bool = False,
     ) -> Evaluation:
         """The model on a split: on its own data, or on other data.
 
         overrides: as on the command line, `dataset=NAME` and `dataset.KEY=VALUE`. dataset_root, dataset_path: short for
         dataset.root and dataset.path. split: train, val, test or all; None for test, or for all of other data that has
-        no test split. Raises RequestError as `sensorium eval` rejects.
+        no test split. slices: what to group examples by: class, size, length, speaker or a column of the table; the
+        groups are the `slices` of the result. corrupt: whether it is repeated on corrupted inputs, which are the
+        `corruptions` of the result. Raises RequestError as `sensorium eval` rejects.
         """
         chosen = {} if decoding is None else decoding
-        schema.check("eval", {"split": split, "batch_size": batch_size, "on_bad": on_bad, "decoding": chosen})
+        given = {"split": split, "batch_size": batch_size, "on_bad": on_bad, "slices": slices, "corrupt": corrupt}
+        schema.check("eval", given | {"decoding": chosen})
         self._task.check_decoding(chosen)
         about_data = [*overrides, *_dataset_overrides(root=dataset_root, path=dataset_path)]
         if strange := [one for one in about_data if not str(one).startswith(("dataset=", "dataset."))]:
@@ -209,8 +215,13 @@ class Model:
                 check_targets(section, self._checkpoint.config[section])
             check_decoding(self._checkpoint.config.get("decoding") or {}, chosen, self._checkpoint.path)
         settings = settings_for(self._checkpoint, about_data, on_bad=on_bad, batch_size=batch_size, decoding=chosen)
-        _, _, examples = evaluation_data(self._checkpoint, settings, about_data, split)
-        return evaluation.evaluate(self._checkpoint, examples, config=settings, device=self._device, trust=self._trust)
+        data, name, examples = evaluation_data(self._checkpoint, settings, about_data, split)
+        asked = examination(
+            data, name, examples, self.spec, by=slices, corrupt=corrupt, config=settings, say=output.complain
+        )
+        where: dict[str, Any] = {"config": settings, "device": self._device, "trust": self._trust}
+        found = evaluation.evaluate(self._checkpoint, examples, **where)
+        return asked.of(found, self._checkpoint, examples, **where)
 
 
 @dataclass(frozen=True)

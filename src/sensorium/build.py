@@ -293,6 +293,7 @@ def loaded_model(
         decoding=dict(config.get("decoding") or {}) | dict(decoding or {}),
         dataset=dict(config.get("dataset") or {}),
         calibration=checkpoint.calibration,
+        out_of_distribution=checkpoint.out_of_distribution,
     )
 
 

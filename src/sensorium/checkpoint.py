@@ -21,6 +21,7 @@ from sensorium.files import exists, is_folder, meant, not_a_file, replacing
 from sensorium.nn.transfer import DAMAGED
 from sensorium.specs import Spec, spec_from_dict
 from sensorium.tasks.calibration import Calibration
+from sensorium.tasks.out_of_distribution import OutOfDistribution
 
 FORMAT = 4
 KEY = "sensorium"
@@ -65,6 +66,7 @@ class Checkpoint:
     epoch: int
     step: int
     calibration: Calibration | None = None
+    out_of_distribution: OutOfDistribution | None = None
 
 
 def description(config: dict[str, Any], spec: Spec) -> dict[str, Any]:
@@ -246,6 +248,7 @@ def read(path: Path) -> Checkpoint:
             epoch=payload["epoch"],
             step=payload["global_step"],
             calibration=_calibration(about.get("calibration"), spec, path),
+            out_of_distribution=_detector(about.get("out_of_distribution"), path),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise RequestError(f"{path} is not a complete Sensorium checkpoint: {error} is missing or wrong.") from error
@@ -261,6 +264,22 @@ def _calibration(stored: Any, spec: Spec, path: Path) -> Calibration | None:
         raise RequestError(f"{path}: its calibration is damaged: {error}.") from error
 
 
+def _detector(stored: Any, path: Path) -> OutOfDistribution | None:
+    if stored is None:
+        return None
+    try:
+        return OutOfDistribution.from_dict(stored)
+    except ValueError as error:
+        raise RequestError(f"{path}: its out-of-distribution detector is damaged: {error}.") from error
+
+
+def write_detector(loaded: Checkpoint, detector: OutOfDistribution) -> None:
+    """Puts a detector into a checkpoint's file, and leaves everything else of it as it was read."""
+    payload = read_raw(loaded.path)
+    payload[KEY]["out_of_distribution"] = detector.to_dict()
+    save_atomically(payload, loaded.path)
+
+
 def write_calibrated(loaded: Checkpoint, calibration: Calibration, path: Path) -> None:
     """A checkpoint with this calibration and everything else as it was read, at `path`: atomically, also in its place.
 
@@ -268,6 +287,8 @@ def write_calibrated(loaded: Checkpoint, calibration: Calibration, path: Path) -
     """
     payload = read_raw(loaded.path)
     payload[KEY]["calibration"] = calibration.to_dict()
+    if loaded.out_of_distribution is None:  # an average has other features
+        payload[KEY].pop("out_of_distribution", None)
     payload["state_dict"] |= {f"model.{name}": value for name, value in loaded.weights.items()}
     save_atomically(payload, path)
 
@@ -288,7 +309,9 @@ def averaged(checkpoints: list[Checkpoint]) -> Checkpoint:
         else value
         for name, value in first.weights.items()
     }
-    return replace(first, weights=weights, calibration=None if others else first.calibration)
+    if others:  # what was measured of one is not true of their mean
+        return replace(first, weights=weights, calibration=None, out_of_distribution=None)
+    return replace(first, weights=weights)
 
 
 def newest_readable(paths: list[Path], *, from_start: bool = False) -> tuple[Path | None, str | None]:

@@ -6,22 +6,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from sensorium import distributed, runs
 from sensorium.build import loaded_model, make_loader, makes_classes
-from sensorium.checkpoint import Checkpoint, read, write_calibrated
+from sensorium.checkpoint import Checkpoint, read, write_calibrated, write_detector
 from sensorium.data.base import Data, Problem, counted
-from sensorium.errors import RunError
+from sensorium.errors import RequestError, RunError
 from sensorium.files import write_csv
 from sensorium.history_plot import plot_history
 from sensorium.output import formula_notes
+from sensorium.randomness import drawn_rows
 from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.calibration import Calibration
+from sensorium.tasks.inference import InferenceModel
+from sensorium.tasks.out_of_distribution import MOST_EXAMPLES, fit, watched
 from sensorium.tasks.plots import undrawn_notes
+
+_MOST_MEASURED = 10_000  # validation examples that a detector's threshold is from
 
 
 def evaluate(loaded: Checkpoint, split: Any, *, config: RunConfig, device: torch.device, trust: bool) -> Evaluation:
@@ -84,6 +90,44 @@ def calibrate_run(
         for line in calibration.lines():
             say(line)
     distributed.gather([None], processes=distributed.world_size())  # the others wait until it is written
+
+
+def fit_detector(
+    config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Callable[[str], None]
+) -> None:
+    """Puts a detector of inputs unlike the training data into the best checkpoint of a run, and says so.
+
+    Says why where there can be none. Does nothing where none is wanted or its task has none.
+    """
+    if config.ood == "none" or not makes_classes(config.learning) or not registry.of(data.spec).detects_ood:
+        return
+    if distributed.rank() == 0:
+        best = read(run.best)
+        inference = InferenceModel(spec=best.spec, **loaded_model(best, device=device, trust=True).model_arguments)
+        try:
+            train, val = _drawn(data.train, MOST_EXAMPLES), _drawn(data.val, _MOST_MEASURED)
+            training, validation = (_features(inference, split, config, device) for split in (train, val))
+            detector = fit(training, validation, classes=registry.of(best.spec).known_classes(train))
+        except RequestError as error:
+            say(f"no out-of-distribution detector: {error}")
+        else:
+            write_detector(best, detector)
+            say(detector.line())
+    distributed.gather([None], processes=distributed.world_size())  # the others wait until it is written
+
+
+def _drawn(split: Any, limit: int) -> Any:
+    """At most so many examples of a split, by a fixed seed."""
+    return split if len(split) <= limit else split.subset(drawn_rows(len(split), limit))
+
+
+def _features(inference: InferenceModel[Any], split: Any, config: RunConfig, device: torch.device) -> np.ndarray:
+    """(N, F) float32 penultimate features of the examples of a split."""
+    rows, found = [], []
+    for batch in make_loader(config, split, shuffle=False, device=device):
+        found.append(watched(inference.model, inference, batch.inputs)[1])
+        rows.append(batch.indices.numpy().copy())
+    return np.concatenate(found)[np.argsort(np.concatenate(rows))]
 
 
 def named(evaluation: Evaluation, split: str) -> dict[str, float]:

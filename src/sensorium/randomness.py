@@ -98,3 +98,9 @@ class ExampleRandom:
         self._taken += 1
         draws = generator(self._seed, self._epoch, self._batch, self._taken).beta(alpha, alpha, len(self._streams))
         return torch.from_numpy(draws.astype(np.float32)).to(self._streams.device)
+
+
+def drawn_rows(size: int, limit: int) -> np.ndarray:
+    """(M,) int64: at most so many of `size` rows, in order, the same each time."""
+    found: np.ndarray = np.sort(generator(0).permutation(size)[:limit])
+    return found

@@ -60,6 +60,7 @@ class RunConfig:
     show_batch: int | None = None
     test: bool = True
     calibration: Literal["auto", "none"] = "none"
+    ood: Literal["auto", "none"] = "none"
 
     def __post_init__(self) -> None:
         for one in fields(self):

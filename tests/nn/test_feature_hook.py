@@ -1,5 +1,7 @@
 """What enters a part of a network is what an identity in its place would have been given."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -41,3 +43,12 @@ def test_maps_and_sequences_become_vectors() -> None:
     assert as_vectors(torch.arange(8.0).view(1, 2, 2, 2)).tolist() == [[1.5, 5.5]]
     assert as_vectors(torch.tensor([[[1.0, 2.0], [3.0, 6.0]]])).tolist() == [[2.0, 4.0]]
     assert as_vectors(torch.ones(3, 2)).shape == (3, 2)
+
+
+def test_a_hook_sees_the_calls_of_its_own_thread_alone() -> None:
+    model, x = Network(), torch.randn(5, 3)
+    hook = FeatureHook(model, "head")
+    model(x)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(model, torch.zeros(1, 3)).result()
+    assert torch.equal(hook.take(), model.body(x).relu())

@@ -246,7 +246,7 @@ def test_what_is_unsure_reads_so_in_every_format(best: Path, found: Calibration)
     maker = ClassPredictions(replace(loaded, spec=spec, calibration=calibration), options)
     maker.guarantees.confidence = 0.8
     maker.guarantees.score = 0.2
-    rows = maker.rows(torch.tensor([[0.9, 0.06, 0.04], [0.4, 0.35, 0.25]]))
+    rows = maker.rows(torch.tensor([[0.9, 0.06, 0.04], [0.4, 0.35, 0.25]]), [False, False])
     sure, unsure = (maker.prediction("a", row, None) for row in rows)
     assert isinstance(sure, ClassPrediction)
     assert [one.to_dict()["set"] for one in (sure, unsure)] == [["cat"], []]

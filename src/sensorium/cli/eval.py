@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sensorium import checkpoint, evaluation, output
 from sensorium.bounded import check_decoding
@@ -12,15 +12,21 @@ from sensorium.cli.app import Config, check, run_hydra
 from sensorium.cli.eval_data import evaluation_data, settings_for
 from sensorium.cli.predict import checkpoint_path
 from sensorium.cli.request import own_arguments
+from sensorium.data.base import Data
 from sensorium.errors import RequestError, unwritable
 from sensorium.files import user_path
+from sensorium.robustness import examination
 from sensorium.run_config import RunConfig
 from sensorium.specs import Spec
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.plots import undrawn_notes
+from sensorium.tasks.robustness import Robustness
+from sensorium.tasks.robustness_report import write_robustness
+from sensorium.tasks.slice_report import write_slices
+from sensorium.tasks.slices import Slices
 
-RESAMPLES = 1000  # of a comparison, and of slices, where bootstrap= does not say
+RESAMPLES = 1000  # of a comparison, where bootstrap= does not say
 
 
 def run(arguments: list[str]) -> int:
@@ -66,20 +72,49 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
         output.complain(note)
     for note in task.truncation_notes(split, loaded.spec):
         output.complain(note)
+    asked = examination(
+        data,
+        name,
+        split,
+        loaded.spec,
+        by=config["slices"],
+        corrupt=config["corrupt"],
+        config=settings,
+        say=output.complain,
+    )
     if calibration_file is not None:
         loaded = _calibrated(loaded, split, calibration_file, settings, config)
-    result = evaluation.evaluate(
-        loaded, split, config=settings, device=device_of(config["accelerator"]), trust=config["trust"]
-    )
+    device = device_of(config["accelerator"])
+    result = evaluation.evaluate(loaded, split, config=settings, device=device, trust=config["trust"])
     records = _records(result, name, resamples=config["bootstrap"])
     if other is not None:
         records += _compared(other, result, (name, split), loaded.spec, settings, about_data, config)
+    result = asked.of(
+        result, loaded, split, config=settings, device=device, trust=config["trust"], resamples=config["bootstrap"]
+    )
+    _write(folder, Evaluated(loaded, result, data, name, split), config)
+    _print(records, result, config, title=f"{name}: {len(split):,} examples", folder=folder)
+
+
+class Evaluated(NamedTuple):
+    """name: of the split."""
+
+    loaded: checkpoint.Checkpoint
+    result: Evaluation
+    data: Data
+    name: str
+    split: Any
+
+
+def _write(folder: Path, evaluated: Evaluated, config: Config) -> None:
+    """Tables and plots. Raises RunError where they cannot be written."""
+    loaded, result, data, name, split = evaluated
     notes: list[str] = []
     about = {"checkpoint": str(loaded.path), "split": name, "metrics": evaluation.named(result, name)}
     try:
         with evaluation_folder.filled(folder, overwrite=config["overwrite"], about=about) as place:
             evaluation.record_problems(place, data.problems, say=notes.append)
-            paths = task.report(
+            paths = registry.of(loaded.spec).report(
                 result,
                 folder=place,
                 split=split,
@@ -87,12 +122,15 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
                 predictions_format=config["predictions"],
                 split_name=name,
             )
+            if result.slices is not None:
+                paths += write_slices(place, result.slices)
+            if result.corruptions is not None:
+                paths += write_robustness(place, result.corruptions)
             notes += [*output.formula_notes(paths), *undrawn_notes()]
     except OSError as error:
         raise unwritable(f"{folder}: tables and plots", error, "Set folder=OTHER.") from error
     for note in notes:
         output.complain(note.replace(str(place), str(folder)))
-    _print(records, result, config, title=f"{name}: {len(split):,} examples", folder=folder)
 
 
 def _calibration_file(config: Config, loaded: checkpoint.Checkpoint, settings: RunConfig) -> Path | None:
@@ -152,18 +190,51 @@ def _records(result: Evaluation, split: str, *, resamples: int) -> list[output.R
     return [{"metric": name, "value": value} | ends.get(name, {}) for name, value in metrics.items()]
 
 
-def _print(records: list[output.Record], result: Evaluation, config: Config, *, title: str, folder: Path) -> None:
+def _print(
+    records: list[output.Record],
+    result: Evaluation,
+    config: Config,
+    *,
+    title: str,
+    folder: Path,
+) -> None:
     if config["format"] in ("json", "jsonl"):
         flat = {record["metric"]: record["value"] for record in records}
         intervals = {f"{r['metric']}_interval": [r["low"], r["high"]] for r in records if "low" in r}
-        output.write_text(output.as_json(flat | intervals), output=config["output"])
+        groups = {"slices": result.slices.to_dict()} if result.slices else {}
+        corrupted = {"corruptions": result.corruptions.to_dict()} if result.corruptions else {}
+        output.write_text(output.as_json(flat | intervals | groups | corrupted), output=config["output"])
         return
     output.write_records(records, format=config["format"], output=config["output"], title=title)
     if config["format"] == "table":
         for line in result.signatures():
             output.console().print(line)
+        if result.slices is not None:
+            _print_slices(result.slices, type(result).compared_by)
+        if result.corruptions is not None:
+            _print_corruptions(result.corruptions)
         if folder.is_dir():  # not every task has any
             output.console().print(f"\ntables and plots: {folder}")
+
+
+def _print_slices(found: Slices, metrics: tuple[str, ...]) -> None:
+    """metrics: those that a table on a screen has room for."""
+    few = ["few"] if any(one.few for one in found.slices) else []
+    shown = ["group", "examples", *metrics, "low", "high", *few]
+    rows = [{key: value for key, value in row.items() if key in shown} for row in found.records()]
+    output.console().print("")
+    output.console().print(output.table(rows, title=f"by {found.by}"))
+    output.console().print(found.line(), markup=False)
+
+
+def _print_corruptions(found: Robustness) -> None:
+    part = f"{found.examples:,}" if found.examples == found.total else f"{found.examples:,} of {found.total:,}"
+    output.console().print("")
+    output.console().print(
+        output.table(found.records(), title=f"{found.headline.name} of {part} examples by severity of corruption")
+    )
+    for line in found.lines():
+        output.console().print(line)
 
 
 def _compared(

@@ -5,14 +5,15 @@ A dataset is a class with keyword-only arguments, an attribute `task`, and one m
     load(*, on_bad: "fail" | "skip") -> Data
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from sensorium.batches import Batch
 from sensorium.data.order import BatchPlan, Order
+from sensorium.data.strings import Places
 from sensorium.errors import RequestError, unknown
 from sensorium.specs import Spec
 
@@ -59,6 +60,7 @@ class Data:
 
     problems: what was skipped, with on_bad=skip. notes: lines worth telling, such as how a split was held out. reading:
     those of them that an evaluation prints too, on how values were changed when they were read, such as clipped.
+    places: of each split, where its examples are written; {} where they are made or drawn from a stream.
     """
 
     spec: Spec
@@ -68,6 +70,7 @@ class Data:
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
     reading: tuple[str, ...] = ()
+    places: Mapping[str, Places] = field(default_factory=dict)
 
 
 def check_on_bad(on_bad: str) -> None:

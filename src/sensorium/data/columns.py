@@ -1,11 +1,13 @@
 """A split of the data made of columns: arrays, strings and stores with an entry for each example."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
+
+from sensorium.data.attributes import Attribute
 
 
 @runtime_checkable
@@ -27,6 +29,10 @@ class Columns:
 
     def __len__(self) -> int:
         return len(getattr(self, self._names()[0]))
+
+    def attributes(self, class_names: Sequence[str]) -> dict[str, Callable[[], Attribute]]:
+        """What examples can be grouped by. class_names: what the labels are numbers of."""
+        return {}
 
     def subset(self, rows: np.ndarray) -> Self:
         """A split of these rows alone, in this order. rows: (M,) int64."""

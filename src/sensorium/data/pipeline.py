@@ -167,6 +167,7 @@ def prepare(
             *inputs.notes_on(rows),
             *targets.notes_on(rows),
         ),
+        places={name: found.places.subset(of) for name, of in rows.items()},
     )
 
 

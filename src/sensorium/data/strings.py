@@ -59,6 +59,15 @@ class Places(Strings):
     def __len__(self) -> int:
         return len(self._lines)
 
+    def subset(self, rows: np.ndarray) -> "Places":
+        return Places(self._sources, self._source_of[rows], self._lines[rows])
+
+    def origins(self) -> list[tuple[str, int]]:
+        """Source and line of each."""
+        return [
+            (self._sources[of], line) for of, line in zip(self._source_of.tolist(), self._lines.tolist(), strict=True)
+        ]
+
     def at(self, row: int) -> str:
         source, line = self._sources[self._source_of[row]], self._lines[row]
         return f"{source}:{line}" if line else source

@@ -1,5 +1,6 @@
 """The input of a module of a network, captured by a hook."""
 
+from threading import get_ident
 from typing import Any
 
 from torch import Tensor, nn
@@ -8,7 +9,7 @@ from sensorium.errors import RequestError
 
 
 class FeatureHook:
-    """Holds what entered `model.PART` when the model was called last.
+    """Holds what entered `model.PART` when this thread called the model last: several may share it.
 
     Raises RequestError for a model without such a part.
     """
@@ -18,10 +19,12 @@ class FeatureHook:
         if not isinstance(module, nn.Module):
             raise RequestError(f"{type(model).__name__} has no part named {part!r}, where its features could be taken.")
         self._found: Tensor | None = None
+        self._thread = get_ident()
         self._handle = module.register_forward_pre_hook(self._see)
 
     def _see(self, module: nn.Module, arguments: tuple[Any, ...]) -> None:
-        self._found = arguments[0]
+        if get_ident() == self._thread:
+            self._found = arguments[0]
 
     def take(self) -> Tensor:
         """What entered, once: it is forgotten then."""

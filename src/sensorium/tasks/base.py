@@ -23,17 +23,12 @@ from sensorium.specs import Spec
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.evaluated import Evaluation
 from sensorium.tasks.explanation import Explainable
+from sensorium.tasks.metric import Metric
+from sensorium.tasks.out_of_distribution import OutOfDistribution
 from sensorium.tasks.reported import Reported
 from sensorium.tasks.writers import FORMATS, Writer, standard_writer
 
 S = TypeVar("S", bound=Spec)
-
-
-class Metric(NamedTuple):
-    """A metric by the name it has in metrics.json behind "test/", and which way it improves."""
-
-    name: str
-    higher_is_better: bool = True
 
 
 class ConstantAnswer(NamedTuple):
@@ -66,7 +61,8 @@ class LoadedModel:
 
     spec: the data it was trained for. model: an `nn.Module` of its task's protocol, in evaluation mode, on the CPU
     until used. precision, memory_format: as trained, resolved. decoding, dataset: sections of the training's config.
-    calibration: of its confidence; None where it has none, or it is to be measured.
+    calibration: of its confidence; None where it has none, or it is to be measured. out_of_distribution: the
+    detector of inputs unlike the training data; None where it has none.
     """
 
     spec: Any
@@ -77,6 +73,7 @@ class LoadedModel:
     decoding: dict[str, Any]
     dataset: dict[str, Any] = field(default_factory=dict)
     calibration: Calibration | None = None
+    out_of_distribution: OutOfDistribution | None = None
 
     @property
     def model_arguments(self) -> dict[str, Any]:
@@ -87,6 +84,7 @@ class LoadedModel:
             "precision": self.precision,
             "memory_format": self.memory_format,
             "calibration": self.calibration,
+            "out_of_distribution": self.out_of_distribution,
         }
 
 
@@ -94,11 +92,23 @@ class LoadedModel:
 class Prediction(ABC):
     """One input's result; the forms of it add their own fields.
 
-    input: the path or text it is for. error: why there is no result.
+    input: the path or text it is for. error: why there is no result. out_of_distribution: whether the input is unlike
+    the training data; None where the checkpoint has no detector, and of no meaning with an error.
     """
 
     input: str
     error: str | None = field(default=None, kw_only=True)
+    out_of_distribution: bool | None = field(default=None, kw_only=True)
+
+    def flag(self) -> Record:
+        """The field of a record, where there is a detector; a cell without anything for an error."""
+        if self.out_of_distribution is None:
+            return {}
+        return {"out_of_distribution": "" if self.error else self.out_of_distribution}
+
+    def shown_flag(self) -> Record:
+        """The same for a table on a screen."""
+        return {} if self.out_of_distribution is None else {"ood": "yes" if self.out_of_distribution else ""}
 
     @abstractmethod
     def to_dict(self) -> Record:
@@ -111,6 +121,11 @@ class Prediction(ABC):
     @abstractmethod
     def summary(self) -> Record:
         """As a row of a table on a screen: short."""
+
+
+def no_flag(model: LoadedModel) -> bool | None:
+    """`out_of_distribution` of an input without a result, so that its row has the columns of the others."""
+    return None if model.out_of_distribution is None else False
 
 
 def not_finite(name: str) -> str:
@@ -176,6 +191,7 @@ class Task(Explainable, Reported, ABC, Generic[S]):
     options: ClassVar[tuple[str, ...]] = ()
     formats: ClassVar[tuple[str, ...]] = FORMATS
     smooths_labels: ClassVar[bool] = False  # whether its loss reads label_smoothing
+    detects_ood: ClassVar[bool] = False  # whether `ood` works: one vector of each example enters the model's head
     calibrates: ClassVar[bool] = False  # whether `calibration` works
     streams: ClassVar[bool] = False  # whether stream=true and input=mic work
     example_input: ClassVar[str] = "input=FILE"  # what to type behind `predict ckpt=...`
@@ -266,6 +282,12 @@ class Task(Explainable, Reported, ABC, Generic[S]):
     def calibration(self, evaluation: Any) -> Calibration:
         """What an uncalibrated evaluation on validation examples says of the model's confidence."""
         raise RequestError(f"{self.name} is not calibrated: its results come without a confidence to correct.")
+
+    def known_classes(self, split: Any) -> np.ndarray | None:
+        """(N,) int64, the one class that each example of a split is of, below 0 where it is unknown; None for a task
+        whose examples are of no single class.
+        """
+        return None
 
     def relabeled(self, split: Any, found: S, trained: S) -> Any:
         """A split of other data with the class numbers of the model. Raises RequestError for unknown classes."""

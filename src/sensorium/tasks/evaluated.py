@@ -1,15 +1,25 @@
 """What an evaluation of any task is: metrics, and how sure they are."""
 
+import math
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from sensorium.metrics.uncertainty import Interval, Measure, metric_intervals, paired_bootstrap
+import numpy as np
+
+from sensorium.metrics.uncertainty import Interval, Measure, bootstrap_interval, metric_intervals, paired_bootstrap
+from sensorium.tasks.robustness import Robustness
+from sensorium.tasks.slices import Slices
 
 
+@dataclass(frozen=True)
 class Evaluation(ABC):
-    """A model's results on a split. The forms of it are frozen dataclasses."""
+    """A model's results on a split; each task has a form of it. slices, corruptions: where they were asked for."""
 
     compared_by: ClassVar[tuple[str, ...]]  # metrics of a comparison, the headline first
+
+    slices: Slices | None = field(default=None, kw_only=True)
+    corruptions: Robustness | None = field(default=None, kw_only=True)
 
     @property
     @abstractmethod
@@ -44,6 +54,12 @@ class Evaluation(ABC):
     def intervals(self, resamples: int) -> dict[str, Interval]:
         """95 % confidence intervals of metrics by name: examples are drawn with replacement."""
         return metric_intervals(self.measure(), self.size, resamples=resamples)
+
+    def interval_of(self, rows: np.ndarray, measure: Measure, name: str, resamples: int) -> Interval | None:
+        """Of a metric of some examples alone, 95 %. measure: what `measure` has returned."""
+        return bootstrap_interval(
+            lambda drawn: measure(rows[drawn]).get(name, math.nan), len(rows), resamples=resamples
+        )
 
     def compared(self, other: Any, resamples: int = 1000) -> dict[str, float]:
         """A paired comparison with another model on the same examples, of the metrics of `compared_by`, the headline

@@ -134,8 +134,9 @@ def test_the_checkpoint_alone_is_enough(trained_run: Path, pictures: list[Path],
 
 
 def test_last_predicts_with_the_weights_it_says(trained_run: Path, pictures: list[Path]) -> None:
-    """After one epoch the best and the last checkpoint are the same model, of which only the best is calibrated."""
+    """After one epoch the best and the last checkpoint are the same model, of which only the best is calibrated and
+    detects."""
     last = predictor_of(load_model(trained_run / "checkpoints" / "last.ckpt", accelerator="cpu"))
     best_model = load_model(trained_run / "checkpoints" / "best.ckpt", accelerator="cpu")
-    best = predictor_of(replace(best_model, calibration=None))
+    best = predictor_of(replace(best_model, calibration=None, out_of_distribution=None))
     assert list(last.predict(pictures)) == list(best.predict(pictures))

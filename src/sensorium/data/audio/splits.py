@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 
 from sensorium.batches import AudioBatch, SpeechBatch
+from sensorium.data.attributes import Attribute, of_classes
 from sensorium.data.audio.store import padded
 from sensorium.data.columns import Columns
+from sensorium.data.corrupted import Corruption, audio_corruptions
 from sensorium.data.order import BatchPlan, LengthOrder
 from sensorium.data.rows import Source
 from sensorium.data.text.tokens import TokenStore
@@ -30,6 +34,16 @@ class _Recorded(Columns):
     paths: Sequence[str]
     speakers: Sequence[str]
 
+    def attributes(self, class_names: Sequence[str]) -> dict[str, Callable[[], Attribute]]:
+        known: dict[str, Callable[[], Attribute]] = {"length": lambda: Attribute(self.durations, unit="seconds")}
+        if any(self.speakers):
+            known["speaker"] = lambda: Attribute(np.array(list(self.speakers), dtype=np.str_))
+        return known
+
+    def corruptions(self, spec: Any) -> tuple[Corruption, ...]:
+        """What can be done to its waveforms. spec: of the model."""
+        return audio_corruptions(self.audio, spec.features, lambda audio: self._with({"audio": audio}))
+
     def order(self, plan: BatchPlan) -> LengthOrder:
         """Recordings of about one length together; a limit of tokens counts frames."""
         return LengthOrder(lengths=self.frames, plan=plan)
@@ -44,6 +58,9 @@ class AudioSplit(_Recorded):
     """Labelled recordings. labels: (N,) int64."""
 
     labels: np.ndarray
+
+    def attributes(self, class_names: Sequence[str]) -> dict[str, Callable[[], Attribute]]:
+        return super().attributes(class_names) | {"class": partial(of_classes, self.labels, class_names)}
 
     def read(self, rows: np.ndarray) -> AudioBatch:
         """The batch of these rows (B,); the signal (B, N) or (B, T, F)."""

@@ -1,13 +1,17 @@
 """Splits of texts with a class or numbers, of sentence pairs, and of running text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 
 from sensorium.batches import IGNORED, LanguageBatch, TextBatch, TextRegressionBatch, TranslationBatch
+from sensorium.data.attributes import Attribute, of_classes
 from sensorium.data.columns import Columns
+from sensorium.data.corrupted import Corruption, text_corruptions
 from sensorium.data.order import BatchPlan, LengthOrder, StreamOrder
 from sensorium.data.strings import Places
 from sensorium.data.targets.numbers import standardized
@@ -19,11 +23,24 @@ class _TextColumns(Columns):
     """What splits of single texts share."""
 
     tokens: TokenStore
+    texts: Sequence[str]
 
     @property
     def cut(self) -> int:
         """How many texts were longer than the limit."""
         return self.tokens.cut
+
+    def attributes(self, class_names: Sequence[str]) -> dict[str, Callable[[], Attribute]]:
+        return {"length": lambda: Attribute(self.tokens.lengths.astype(np.float64), unit="tokens")}
+
+    def corruptions(self, spec: Any) -> tuple[Corruption, ...]:
+        """What can be done to its texts. spec: of the model."""
+        return text_corruptions(
+            self.texts,
+            spec.tokenizer,
+            spec.max_length,
+            lambda texts, tokens: self._with({"texts": texts, "tokens": tokens}),
+        )
 
     def order(self, plan: BatchPlan) -> LengthOrder:
         return LengthOrder(lengths=self.tokens.lengths, plan=plan)
@@ -37,6 +54,9 @@ class TextSplit(_TextColumns):
     labels: np.ndarray
     names: Sequence[str]
     texts: Sequence[str]
+
+    def attributes(self, class_names: Sequence[str]) -> dict[str, Callable[[], Attribute]]:
+        return super().attributes(class_names) | {"class": partial(of_classes, self.labels, class_names)}
 
     def read(self, rows: np.ndarray) -> TextBatch:
         """The batch of these rows (B,); tokens (B, T), T being the length of its longest text."""
@@ -83,6 +103,19 @@ class TranslationSplit(Columns):
     def cut(self) -> int:
         """How many sentences and translations were longer than the limit."""
         return self.source.cut + self.target.cut
+
+    def attributes(self, class_names: Sequence[str]) -> dict[str, Callable[[], Attribute]]:
+        return {"length": lambda: Attribute(self.source.lengths.astype(np.float64), unit="tokens")}
+
+    def corruptions(self, spec: Any) -> tuple[Corruption, ...]:
+        """What can be done to its sources. spec: of the model."""
+        return text_corruptions(
+            self.source_texts,
+            spec.source_tokenizer,
+            spec.max_length,
+            lambda texts, tokens: self._with({"source_texts": texts, "source": tokens}),
+            never_empty=False,
+        )
 
     def read(self, rows: np.ndarray) -> TranslationBatch:
         """The batch of these rows (B,): source (B, S), lengths (B,), target_in and target_out (B, U)."""

@@ -1,14 +1,15 @@
 """Splits of images with boxes, or with a class for every pixel."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from sensorium.batches import IGNORED, DetectionBatch, MaskBatch
+from sensorium.data.attributes import Attribute
 from sensorium.data.rows import Ragged, Source
-from sensorium.data.vision.splits import ImageColumns
+from sensorium.data.vision.splits import ImageColumns, square_sides
 from sensorium.specs import Resize
 from sensorium.vision.fit_boxes import clip_boxes, fit_boxes, fit_mask
 
@@ -35,6 +36,15 @@ class DetectionSplit(ImageColumns):
     image_ids: Sequence[int | str]
     category_ids: tuple[int | str, ...]
     resize: Resize
+
+    def attributes(self, class_names: Sequence[str]) -> dict[str, Callable[[], Attribute]]:
+        def classes() -> Attribute:
+            """Which classes the boxes of each image have."""
+            return Attribute(
+                np.array([np.isin(np.arange(len(class_names)), labels) for labels in self.labels]), names=class_names
+            )
+
+        return super().attributes(class_names) | {"size": lambda: square_sides(self.sizes), "class": classes}
 
     def read(self, rows: np.ndarray) -> DetectionBatch:
         """The batch of these rows, with boxes in pixels of the fitted images; at least one place for a box."""
@@ -88,6 +98,16 @@ class MaskSplit(ImageColumns):
     sizes: np.ndarray
     masks: Source
     resize: Resize
+
+    def attributes(self, class_names: Sequence[str]) -> dict[str, Callable[[], Attribute]]:
+        def classes() -> Attribute:
+            """Which classes the mask of each image has."""
+            there = [
+                np.isin(np.arange(len(class_names)), self.read_masks(np.array([row]))[0]) for row in range(len(self))
+            ]
+            return Attribute(np.array(there), names=class_names)
+
+        return super().attributes(class_names) | {"size": lambda: square_sides(self.sizes), "class": classes}
 
     def read(self, rows: np.ndarray) -> MaskBatch:
         """The batch of these rows; images and masks fitted alike."""

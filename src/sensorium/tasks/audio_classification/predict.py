@@ -25,11 +25,12 @@ class AudioPredictor(Predictor):
 
     def predict(self, inputs: Iterable[RawAudio]) -> Iterator[ClassPrediction]:
         for read in self.reader.batches(sources(inputs), batch_size=self.batch_size):
-            waveforms = [samples for _, samples in read if isinstance(samples, np.ndarray)]
-            found = self.classifier.probabilities(*map(torch.from_numpy, padded(waveforms))) if waveforms else None
-            named = [
-                (name, f"{name}: {samples}" if isinstance(samples, UnreadableAudio) else None) for name, samples in read
-            ]
+            waveforms = [one for _, one in read if isinstance(one, np.ndarray)]
+            found = None
+            if waveforms:
+                samples, lengths = map(torch.from_numpy, padded(waveforms))
+                found = self.classifier.flagged(self.classifier.probabilities, samples, lengths)
+            named = [(name, f"{name}: {one}" if isinstance(one, UnreadableAudio) else None) for name, one in read]
             yield from class_predictions(named, found, self.maker)
 
     def notes(self) -> list[str]:

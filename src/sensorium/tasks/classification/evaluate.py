@@ -75,6 +75,12 @@ class ClassificationEvaluation(Evaluation):
         """With the calibration error's reflected (`bootstrap_intervals`)."""
         return bootstrap_intervals(probabilities=self.probabilities, labels=self.labels, resamples=resamples)
 
+    def interval_of(self, rows: np.ndarray, measure: Measure, name: str, resamples: int) -> Interval | None:
+        """Of the accuracy, Wilson's, which a bootstrap of few examples is too narrow for."""
+        if name != "accuracy":
+            return super().interval_of(rows, measure, name, resamples)
+        return wilson_interval(round(measure(rows)[name] * len(rows)), len(rows))
+
     def compared(self, other: "ClassificationEvaluation", resamples: int = 1000) -> dict[str, float]:
         """With McNemar's exact test."""
         return paired_comparison(a=self.probabilities, b=other.probabilities, labels=self.labels, resamples=resamples)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sensorium.errors import RequestError
 from sensorium.output import Record
-from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, not_finite
+from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, no_flag, not_finite
 from sensorium.tasks.classification.certainty import Certainty, Guarantees
 
 TOP_K = 5  # classes for each input by default
@@ -31,7 +31,7 @@ class ClassPrediction(Prediction):
         record: Record = {"input": self.input, "classes": classes}
         if self.error:
             return record | {"error": self.error}
-        return record | (self.certainty.to_dict() if self.certainty else {})
+        return record | (self.certainty.to_dict() if self.certainty else {}) | self.flag()
 
     def rows(self) -> list[Record]:
         row: Record = {"input": self.input}
@@ -41,21 +41,30 @@ class ClassPrediction(Prediction):
         if self.certainty is not None:
             cells = self.certainty.row()
             row |= dict.fromkeys(cells, "") if self.error else cells
-        return [row | {"error": self.error or ""}]
+        return [row | self.flag() | {"error": self.error or ""}]
 
     def summary(self) -> Record:
         text = self.input if len(self.input) <= _WIDEST else f"{self.input[: _WIDEST - 3]}..."
         name, probability = self.classes[0] if self.classes else ("", None)
         certainty = self.certainty.summary() if self.certainty else {}
         following = "  ".join(f"{name} {probability:.3f}" for name, probability in self.classes[1:])
-        return {"input": text, "class": name, "probability": probability, **certainty, "next": following}
+        return {
+            "input": text,
+            "class": name,
+            "probability": probability,
+            **certainty,
+            **self.shown_flag(),
+            "next": following,
+        }
 
 
 def class_predictions(
-    inputs: Iterable[tuple[str, str | None]], probabilities: Tensor | None, maker: "ClassPredictions"
+    inputs: Iterable[tuple[str, str | None]],
+    found: tuple[Tensor, Sequence[bool | None]] | None,
+    maker: "ClassPredictions",
 ) -> Iterator[ClassPrediction]:
-    """One for each input, of which those without an error have a row of probabilities (B, K), in order."""
-    rows = iter(maker.rows(probabilities) if probabilities is not None else ())
+    """One for each input, of which those without an error have a row of probabilities (B, K) and a flag, in order."""
+    rows = iter(maker.rows(*found) if found is not None else ())
     for name, error in inputs:
         yield maker.prediction(name, next(rows) if error is None else None, error)
 
@@ -70,19 +79,24 @@ class ClassPredictions:
         self.names: Sequence[str] = model.spec.class_names
         self.top_k = min(checked_top_k(options.top_k), len(self.names))
         self.guarantees = Guarantees(model, options)
+        self.no_flag = no_flag(model)
 
-    def rows(self, probabilities: Tensor) -> list["Row"]:
-        """Of probabilities (B, K), for each."""
+    def rows(self, probabilities: Tensor, flags: Sequence[bool | None]) -> list["Row"]:
+        """Of probabilities (B, K) and B flags of inputs unlike the training data, for each."""
         classes = top_classes(probabilities, self.names, self.top_k)
-        return [Row(*pair) for pair in zip(classes, self.guarantees.of(probabilities), strict=True)]
+        return [Row(*one) for one in zip(classes, self.guarantees.of(probabilities), flags, strict=True)]
 
     def prediction(self, name: str, row: "Row | None", error: str | None) -> ClassPrediction:
         """Of one input; an error where the probabilities are no numbers. row: None for one that could not be read."""
         if row is not None and error is None and not all(math.isfinite(probability) for _, probability in row.classes):
             error = not_finite(f"{name:.100}")
         if row is None or error is not None:
-            return ClassPrediction(name, (), self.top_k, self.guarantees.none(), error=error)
-        return ClassPrediction(name, row.classes, self.top_k, row.certainty)
+            return ClassPrediction(
+                name, (), self.top_k, self.guarantees.none(), error=error, out_of_distribution=self.no_flag
+            )
+        return ClassPrediction(
+            name, row.classes, self.top_k, row.certainty, out_of_distribution=row.out_of_distribution
+        )
 
 
 class Row(NamedTuple):
@@ -90,6 +104,7 @@ class Row(NamedTuple):
 
     classes: tuple[tuple[str, float], ...]
     certainty: Certainty | None
+    out_of_distribution: bool | None = None
 
 
 def top_classes(probabilities: Tensor, names: Sequence[str], top_k: int) -> list[tuple[tuple[str, float], ...]]:

@@ -36,9 +36,14 @@ class ClassificationTask(Task[C]):
     options: ClassVar[tuple[str, ...]] = ("top_k", *CERTAINTY)
     smooths_labels = True
     calibrates = True
+    detects_ood = True
 
     def class_counts(self, split: Any, num_classes: int) -> np.ndarray | None:
         return np.bincount(split.labels[split.labels != IGNORED], minlength=num_classes)
+
+    def known_classes(self, split: Any) -> np.ndarray:
+        labels: np.ndarray = split.labels
+        return np.where(labels == IGNORED, -1, labels)
 
     def facts(self, split: Any, spec: C) -> SplitFacts:
         counts = self.class_counts(split, len(spec.class_names))

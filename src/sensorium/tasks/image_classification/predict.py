@@ -22,6 +22,6 @@ class ImagePredictor(ImagesPredictor):
     def predict(self, inputs: Iterable[RawImage]) -> Iterator[ClassPrediction]:
         for read in self.read_batches(inputs):
             images = stacked(read)
-            found = self.classifier.probabilities(images[0]) if images else None
+            found = self.classifier.flagged(self.classifier.probabilities, images[0]) if images else None
             named = [(name, str(one) if isinstance(one, UnreadableImage) else None) for name, one in read]
             yield from class_predictions(named, found, self.maker)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sensorium.errors import RequestError
 from sensorium.output import Record
 from sensorium.specs import ImageTaggingSpec
-from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, not_finite
+from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, no_flag, not_finite
 from sensorium.tasks.image_inputs import ImagesPredictor, RawImage, stacked
 from sensorium.tasks.image_tagging.evaluate import THRESHOLD, Tagger
 from sensorium.vision.decode import UnreadableImage
@@ -34,17 +34,18 @@ class TagPrediction(Prediction):
 
     def to_dict(self) -> Record:
         tags = [{"tag": name, "probability": value} for name, value in self.tags]
-        return {"input": self.input, "tags": tags} | ({"error": self.error} if self.error else {})
+        return {"input": self.input, "tags": tags} | ({"error": self.error} if self.error else self.flag())
 
     def rows(self) -> list[Record]:
         """One row: the tags in one cell, then the probability of every tag that there is."""
         values = self.probabilities or ("",) * len(self.class_names)
         columns = {f"probability_{name}": value for name, value in zip(self.class_names, values, strict=True)}
         tags = SEPARATOR.join(name for name, _ in self.tags)
-        return [{"input": self.input, "tags": tags, **columns, "error": self.error or ""}]
+        return [{"input": self.input, "tags": tags, **columns, **self.flag(), "error": self.error or ""}]
 
     def summary(self) -> Record:
-        return {"input": self.input, "tags": "  ".join(f"{name} {value:.3f}" for name, value in self.tags)}
+        tags = "  ".join(f"{name} {value:.3f}" for name, value in self.tags)
+        return {"input": self.input, **self.shown_flag(), "tags": tags}
 
 
 class TagPredictor(ImagesPredictor):
@@ -56,16 +57,18 @@ class TagPredictor(ImagesPredictor):
         self.threshold = THRESHOLD if options.threshold is None else options.threshold
         if not 0 <= self.threshold <= 1:
             raise RequestError(f"threshold={self.threshold} is not possible: it is a probability, from 0 to 1.")
+        self.no_flag = no_flag(model)
         self.tagger = Tagger(spec=self.spec, **model.model_arguments)
 
     def predict(self, inputs: Iterable[RawImage]) -> Iterator[TagPrediction]:
         names = self.spec.class_names
         for read in self.read_batches(inputs):
             images = stacked(read)
-            rows = iter(self.tagger.probabilities(images[0]).tolist() if images else ())
+            probabilities_of, flags = self.tagger.flagged(self.tagger.probabilities, images[0]) if images else ((), ())
+            rows = iter(zip(map(tuple, probabilities_of), flags, strict=True))
             for name, one in read:
                 error = str(one) if isinstance(one, UnreadableImage) else None
-                probabilities = () if error else tuple(next(rows))
+                probabilities, flag = ((), self.no_flag) if error else next(rows)
                 if not all(map(math.isfinite, probabilities)):
                     error, probabilities = not_finite(name), ()
-                yield TagPrediction(name, probabilities, names, self.threshold, error=error)
+                yield TagPrediction(name, probabilities, names, self.threshold, error=error, out_of_distribution=flag)

@@ -8,7 +8,7 @@ import numpy as np
 
 from sensorium.output import Record
 from sensorium.specs import ImageRegressionSpec, TextRegressionSpec
-from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor, not_finite
+from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor, no_flag, not_finite
 from sensorium.tasks.calibration import needed
 from sensorium.tasks.image_inputs import ImagesPredictor, RawImage, stacked
 from sensorium.tasks.regression.evaluate import Regressor
@@ -43,16 +43,15 @@ class RegressionPrediction(Prediction):
         record: Record = {"input": self.input, "prediction": self.by_name}
         if self.error:
             return record | {"error": self.error}
-        return record | (
-            {"interval": {name: list(ends) for name, ends in self.intervals.items()}} if self.margins else {}
-        )
+        intervals = {"interval": {name: list(ends) for name, ends in self.intervals.items()}} if self.margins else {}
+        return record | intervals | self.flag()
 
     def rows(self) -> list[Record]:
-        return [{"input": self.input, **self._columns(), "error": self.error or ""}]
+        return [{"input": self.input, **self._columns(), **self.flag(), "error": self.error or ""}]
 
     def summary(self) -> Record:
         text = self.input if len(self.input) <= _WIDEST else f"{self.input[: _WIDEST - 3]}..."
-        return {"input": text, **self._columns()}
+        return {"input": text, **self._columns(), **self.shown_flag()}
 
     def _columns(self) -> Record:
         """One for each target, by a name that no other column has."""
@@ -73,15 +72,20 @@ class _Maker:
 
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
         self.names: tuple[str, ...] = model.spec.target_names
+        self.no_flag = no_flag(model)
         self.margins: tuple[float, ...] = ()
         if options.coverage is not None:
             self.margins = tuple(needed(model.calibration, "coverage").set_threshold(options.coverage).tolist())
 
-    def prediction(self, name: str, values: tuple[float, ...], error: str | None) -> RegressionPrediction:
+    def prediction(
+        self, name: str, values: tuple[float, ...], flag: bool | None, error: str | None
+    ) -> RegressionPrediction:
         """Of one input; an error where the values are no numbers."""
         if error is None and not all(map(math.isfinite, values)):
             error = not_finite(f"{name:.100}")
-        return RegressionPrediction(name, () if error else values, self.names, self.margins, error=error)
+        return RegressionPrediction(
+            name, () if error else values, self.names, self.margins, error=error, out_of_distribution=flag
+        )
 
 
 class ImageRegressionPredictor(ImagesPredictor):
@@ -96,12 +100,13 @@ class ImageRegressionPredictor(ImagesPredictor):
     def predict(self, inputs: Iterable[RawImage]) -> Iterator[RegressionPrediction]:
         for read in self.read_batches(inputs):
             images = stacked(read)
-            rows = iter(self.regressor.predictions(images[0]).tolist() if images else ())
+            values, flags = self.regressor.flagged(self.regressor.predictions, images[0]) if images else ((), ())
+            rows = iter(zip(map(tuple, values), flags, strict=True))
             for name, one in read:
                 if isinstance(one, UnreadableImage):
-                    yield self.maker.prediction(name, (), str(one))
+                    yield self.maker.prediction(name, (), self.maker.no_flag, str(one))
                 else:
-                    yield self.maker.prediction(name, tuple(next(rows)), None)
+                    yield self.maker.prediction(name, *next(rows), None)
 
 
 class TextRegressionPredictor(Predictor):
@@ -119,11 +124,13 @@ class TextRegressionPredictor(Predictor):
         for group in groups(inputs, self.batch_size * READ_AHEAD):
             tokens = self.encoder.encode([text for text, _ in group])
             values = np.empty((len(group), spec.num_classes))
+            flags: dict[int, bool | None] = {}
             for rows in by_length(tokens, self.batch_size):
                 batch, lengths = padded([tokens[row] for row in rows], spec.pad_id)
-                values[rows] = self.regressor.predictions(batch, lengths)
-            for (text, error), row in zip(group, values.tolist(), strict=True):
-                yield self.maker.prediction(text, tuple(row), error)
+                values[rows], found = self.regressor.flagged(self.regressor.predictions, batch, lengths)
+                flags |= zip(rows, found, strict=True)
+            for number, (text, error) in enumerate(group):
+                yield self.maker.prediction(text, tuple(values[number].tolist()), flags[number], error)
 
     def notes(self) -> list[str]:
         return self.encoder.notes()

@@ -51,6 +51,7 @@ class Regression(Task[R]):
     name = "regression"
     headline = HEADLINE
     calibrates = True
+    detects_ood = True
 
     def constant_answer(self, data: Data, evaluation: RegressionEvaluation) -> ConstantAnswer | None:
         constant = np.broadcast_to(data.train.targets.mean(axis=0), evaluation.targets.shape)

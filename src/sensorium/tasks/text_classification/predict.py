@@ -26,7 +26,8 @@ class TextPredictor(Predictor):
             tokens = self.encoder.encode([text for text, _ in group])
             for rows in by_length(tokens, self.batch_size):
                 batch, lengths = padded([tokens[row] for row in rows], spec.pad_id)
-                found |= zip(rows, self.maker.rows(self.classifier.probabilities(batch, lengths)), strict=True)
+                result = self.classifier.flagged(self.classifier.probabilities, batch, lengths)
+                found |= zip(rows, self.maker.rows(*result), strict=True)
             for row, (text, error) in enumerate(group):
                 yield self.maker.prediction(text, found[row], error)
 
