@@ -70,13 +70,13 @@ def calibrated(loaded: Checkpoint, split: Any, *, config: RunConfig, device: tor
 
 def calibrate_run(
     config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Callable[[str], None]
-) -> None:
-    """Puts the calibration on the validation split into the best checkpoint of a run.
+) -> Calibration | None:
+    """Puts the calibration on the validation split into the best checkpoint of a run, and returns it.
 
-    Does nothing where none is wanted, and where the task has no confidence to correct.
+    None where none is wanted, and where the task has no confidence to correct.
     """
     if config.calibration == "none" or not makes_classes(config.learning) or not registry.of(data.spec).calibrates:
-        return
+        return None
     best = read(run.best)
     calibration = calibrated(best, data.val, config=config, device=device, trust=True)
     if distributed.rank() == 0:
@@ -84,6 +84,7 @@ def calibrate_run(
         for line in calibration.lines():
             say(line)
     distributed.gather([None], processes=distributed.world_size())  # the others wait until it is written
+    return calibration
 
 
 def named(evaluation: Evaluation, split: str) -> dict[str, float]:

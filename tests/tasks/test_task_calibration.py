@@ -13,8 +13,11 @@ from sensorium import checkpoint, evaluation
 from sensorium.build import load_data, load_model
 from sensorium.cli.eval_data import settings_for
 from sensorium.errors import RequestError
-from sensorium.metrics.calibration import Scaling, scaled_classes
+from sensorium.metrics.calibration import Scaling, calibration_error, fit_classes, log_probabilities, scaled_classes
+from sensorium.metrics.conformal import conformity_scores
 from sensorium.metrics.detection import DetectedBoxes, GroundTruth
+from sensorium.randomness import generator
+from sensorium.report_sections import Table
 from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks import registry
 from sensorium.tasks.base import PredictOptions
@@ -45,8 +48,8 @@ def found() -> Calibration:
 
 
 def test_a_temperature_for_a_model_that_is_too_sure(found: Calibration) -> None:
-    assert (found.method, found.fitted, found.measured) == ("temperature", 1000, 1000)
-    assert found.correct[:200].mean() > 0.85 > 0.6 > found.correct[-200:].mean()  # the most confident come first
+    assert (found.method, found.fitted, found.measured) == ("temperature", 2000, 2000)
+    assert found.correct[:400].mean() > 0.85 > 0.6 > found.correct[-400:].mean()  # the most confident come first
     assert found.scaling is not None
     assert 1 / found.scaling.scale[0] == pytest.approx(3, rel=0.15)
     assert found.before is not None
@@ -66,19 +69,63 @@ def test_nothing_for_a_model_that_is_as_sure_as_it_is_right() -> None:
     assert calibrate_classes(*results(99)).method == "none"  # too few to tell
 
 
-def test_few_examples_are_fitted_and_scored_together() -> None:
-    found = calibrate_classes(*results(400))
-    assert (found.method, found.fitted, found.measured, len(found.scores)) == ("temperature", 400, 400, 400)
-
-
-def test_halves_share_no_example() -> None:
-    """Scores are those of examples the temperature was not fitted on."""
-    p, labels = results(2000)
+def test_nothing_where_only_the_loss_is_lower() -> None:
+    """Vector scaling finds the tilt, and the confidence was right before: it would change classes for no one's sake."""
+    p, labels = results(4000, factor=1, tilt=0.25)
+    logs = np.log(p.astype(np.float64))
+    corrected = scaled_classes(logs, fit_classes(logs, labels, per_class=True))
+    gains = np.log(corrected / p)[np.arange(4000), labels]
+    assert gains.mean() > 3 * gains.std() / np.sqrt(4000)
     found = calibrate_classes(p, labels)
-    assert len(found.scores) == len(found.confidence) == 1000
-    moved = p.copy()
-    moved[:] = p[::-1]
-    assert not np.array_equal(calibrate_classes(moved, labels[::-1]).scores, found.scores)  # other halves, others
+    assert (found.method, found.scaling, found.fitted) == ("none", None, 4000)
+    assert found.before == found.after
+    assert (
+        "left as it is, as no correction lowered the loss and the calibration error by more than chance"
+        in found.lines()[0]
+    )
+    few = calibrate_classes(p[:50], labels[:50])
+    assert (few.method, few.fitted) == ("none", 0)
+    assert "too few" in few.lines()[0]
+
+
+def test_no_example_is_measured_by_its_own_fit() -> None:
+    """The error after, the scores and the confidences are those of five fits, each on the four fifths that are left."""
+    p, labels = results(1000)
+    logs, expected = log_probabilities(p), np.empty((1000, 3))
+    folds = generator(0).permutation(1000) % 5
+    for fold in range(5):
+        own, others = folds == fold, folds != fold
+        expected[own] = scaled_classes(logs[own], fit_classes(logs[others], labels[others], per_class=False))
+    found = calibrate_classes(p, labels)
+    np.testing.assert_allclose(np.sort(expected.max(axis=1))[::-1], found.confidence, atol=1e-6)
+    scores = conformity_scores(expected.astype(np.float32))[np.arange(1000), labels]
+    np.testing.assert_allclose(np.sort(scores), found.scores, atol=1e-5)
+    assert found.after is not None
+    right = expected.argmax(axis=1) == labels
+    assert found.after.value == pytest.approx(calibration_error(expected.max(axis=1), right), abs=1e-9)
+    assert found.scaling is not None
+    np.testing.assert_array_equal(found.scaling.scale, fit_classes(logs, labels, per_class=False).scale)  # on all
+
+
+def test_boxes_of_an_image_are_held_out_together() -> None:
+    """Boxes that repeat each other within an image are no evidence: as few images, nothing is fitted."""
+    random = np.random.default_rng(0)
+    odds = random.normal(size=(19, 1)).repeat(30, axis=1) * 3
+    right = random.random((19, 1)).repeat(30, axis=1) < 1 / (1 + np.exp(-odds / 3))
+    scores, images = 1 / (1 + np.exp(-odds.ravel())), np.repeat(np.arange(19), 30)
+    assert calibrate_scores(scores, right.ravel(), what="boxes", groups=images).fitted == 0
+    assert calibrate_scores(scores, right.ravel(), what="boxes").method == "platt"
+
+
+def test_what_a_report_shows(found: Calibration) -> None:
+    (table,) = found.sections()
+    assert isinstance(table, Table)
+    assert found.before is not None
+    assert [row[0] for row in table.rows] == ["before", "after"]
+    assert table.rows[0][1] == round(found.before.value, 4)
+    assert table.note.startswith("Temperature ")
+    assert table.note.endswith("(5-fold cross-fitting).")
+    assert calibrate_intervals(np.ones((30, 1))).sections() == []
 
 
 def test_a_temperature_changes_no_class(found: Calibration) -> None:
@@ -122,7 +169,7 @@ def test_an_error_rate_that_cannot_be_shown() -> None:
     with pytest.raises(RequestError, match=r"needs at least 252 validation examples"):
         calibrate_classes(*results(200)).selection(0.02)
     with pytest.raises(RequestError, match=r"even those that the model is most sure of are wrong too often"):
-        replace(calibrate_classes(*results(2000)), correct=np.arange(1000) % 2 == 0).selection(0.02)
+        replace(calibrate_classes(*results(2000)), correct=np.arange(2000) % 2 == 0).selection(0.02)
 
 
 def test_intervals_are_the_order_statistic_of_the_errors() -> None:
@@ -272,9 +319,10 @@ def test_which_boxes_are_right() -> None:
         np.array([0.9, 0.8, 0.7, 0.6], np.float32),
     )
     truth = GroundTruth(np.array([[0, 0, 10, 10]], np.float32), np.array([0]), np.array([False]))
-    scores, right = right_boxes(DetectionEvaluation([found], [truth], num_classes=2, seconds=0.0))
-    np.testing.assert_array_equal(right, [True, False, False, False])
-    np.testing.assert_array_equal(scores, found.scores)
+    scores, right, images = right_boxes(DetectionEvaluation([found] * 2, [truth] * 2, num_classes=2, seconds=0.0))
+    np.testing.assert_array_equal(right, [True, False, False, False] * 2)
+    np.testing.assert_array_equal(scores, np.tile(found.scores, 2))
+    np.testing.assert_array_equal(images, [0] * 4 + [1] * 4)
     assert len(right_boxes(DetectionEvaluation([], [], num_classes=2, seconds=0.0))[0]) == 0
 
 
