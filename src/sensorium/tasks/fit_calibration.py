@@ -86,6 +86,13 @@ class _Classes(_Family):
         return p.max(axis=1), p.argmax(axis=1) == self.y
 
 
+class _Pixels(_Classes):
+    """Of images that are cut into classes: one temperature, which changes no mask."""
+
+    def candidates(self, size: int) -> dict[str, Fit]:
+        return {"temperature": super().candidates(size)["temperature"]}
+
+
 class _Scores(_Family):
     """x: log-odds (N,) or (N, K). y: bool, of the same shape."""
 
@@ -124,6 +131,11 @@ def calibrate_classes(probabilities: np.ndarray, labels: np.ndarray) -> Calibrat
         confidence=p.max(axis=1)[order],
         correct=(p.argmax(axis=1) == labels[rows])[order],
     )
+
+
+def calibrate_pixels(probabilities: np.ndarray, labels: np.ndarray, images: np.ndarray) -> Calibration:
+    """Of a segmenter's probabilities (M, K) of pixels, their labels (M,) and the numbers (M,) of their images."""
+    return _fitted(_Pixels(log_probabilities(probabilities), labels), "pixels", images).calibration
 
 
 def calibrate_scores(
