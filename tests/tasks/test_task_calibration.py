@@ -13,7 +13,15 @@ from sensorium import checkpoint, evaluation
 from sensorium.build import load_data, load_model
 from sensorium.cli.eval_data import settings_for
 from sensorium.errors import RequestError
-from sensorium.metrics.calibration import Scaling, calibration_error, fit_classes, log_probabilities, scaled_classes
+from sensorium.metrics.calibration import (
+    Scaling,
+    calibration_error,
+    fit_classes,
+    fit_scores,
+    log_probabilities,
+    scaled_classes,
+    scaled_scores,
+)
 from sensorium.metrics.conformal import conformity_scores
 from sensorium.metrics.detection import DetectedBoxes, GroundTruth
 from sensorium.randomness import generator
@@ -108,13 +116,24 @@ def test_no_example_is_measured_by_its_own_fit() -> None:
 
 
 def test_boxes_of_an_image_are_held_out_together() -> None:
-    """Boxes that repeat each other within an image are no evidence: as few images, nothing is fitted."""
+    """Boxes that repeat each other within an image are no evidence: as few images, nothing is fitted. Of many, the
+    error after is that of fits on the boxes of the other images.
+    """
     random = np.random.default_rng(0)
     odds = random.normal(size=(19, 1)).repeat(30, axis=1) * 3
     right = random.random((19, 1)).repeat(30, axis=1) < 1 / (1 + np.exp(-odds / 3))
     scores, images = 1 / (1 + np.exp(-odds.ravel())), np.repeat(np.arange(19), 30)
     assert calibrate_scores(scores, right.ravel(), what="boxes", groups=images).fitted == 0
     assert calibrate_scores(scores, right.ravel(), what="boxes").method == "platt"
+    odds = random.normal(size=1000) * 3
+    right, images = random.random(1000) < 1 / (1 + np.exp(-odds / 3)), random.integers(0, 100, size=1000)
+    folds, p = generator(0).permutation(100)[images] % 5, np.empty(1000)
+    for fold in range(5):
+        found = fit_scores(odds[folds != fold], right[folds != fold], bias=True)
+        p[folds == fold] = scaled_scores(odds[folds == fold], found)
+    after = calibrate_scores(1 / (1 + np.exp(-odds)), right, what="boxes", groups=images).after
+    assert after is not None
+    assert after.value == pytest.approx(calibration_error(p, right), abs=1e-6)
 
 
 def test_what_a_report_shows(found: Calibration) -> None:

@@ -87,6 +87,12 @@ def calibration_error_interval(value: float, draws: np.ndarray) -> CalibrationEr
     return CalibrationError(value, max(0.0, min(value, 2 * value - float(high))), max(value, 2 * value - float(low)))
 
 
+def measured_error(measured: BinnedGaps, *, resamples: int = 500) -> CalibrationError:
+    """Of at least one group, with its interval."""
+    draws = resampled_errors([measured], resamples=resamples)[:, 0]
+    return calibration_error_interval(measured.error(), draws)
+
+
 def log_probabilities(probabilities: np.ndarray) -> np.ndarray:
     """Natural logarithms, float64; of what is 0, that of the smallest positive float32."""
     logs: np.ndarray = np.log(np.maximum(probabilities.astype(np.float64), SMALLEST))

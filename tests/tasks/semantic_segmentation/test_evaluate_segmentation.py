@@ -17,6 +17,7 @@ from sensorium.models.vision.unet import UNet
 from sensorium.specs import SemanticSegmentationSpec
 from sensorium.tasks import registry
 from sensorium.tasks.semantic_segmentation.evaluate import SegmentationEvaluation, SegmentationInference, evaluate
+from sensorium.tasks.semantic_segmentation.pixels import joined, sampled
 
 SPEC = SemanticSegmentationSpec(
     class_names=("dark", "bright"),
@@ -119,6 +120,10 @@ def test_the_sampled_pixels_are_valid_ones_whatever_the_batches(monkeypatch: pyt
     assert np.bincount(alone.images, minlength=11)[[4, 6]].tolist() == [0, 2]
     assert np.bincount(alone.images).max() == 5
     assert set(alone.labels) == {0, 1}
+    logits, masks = torch.randn(2, 2, 4, 6), torch.zeros(2, 4, 6, dtype=torch.uint8)
+    found = joined([sampled(logits[row : row + 1], masks[row : row + 1], [row], images=2) for row in (1, 0)])
+    np.testing.assert_array_equal(found.images, sampled(logits, masks, [0, 1], images=2).images)
+    np.testing.assert_array_equal(found.probabilities, sampled(logits, masks, [0, 1], images=2).probabilities)
     np.testing.assert_allclose(alone.probabilities.sum(axis=1), 1, atol=1e-5)
 
 

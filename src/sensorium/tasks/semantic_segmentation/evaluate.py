@@ -15,7 +15,7 @@ from torch import Tensor
 from sensorium.batches import VOID
 from sensorium.data.loader import BatchLoader
 from sensorium.distributed import gather
-from sensorium.metrics.calibration import calibration_error_interval, resampled_errors
+from sensorium.metrics.calibration import measured_error
 from sensorium.metrics.segmentation import confusion_matrices, mean_iou, summary, summary_of_areas
 from sensorium.metrics.uncertainty import Interval, Measure, bootstrap_interval
 from sensorium.specs import SemanticSegmentationSpec
@@ -83,8 +83,7 @@ class SegmentationEvaluation(Evaluation):
         gaps = self.pixels.gaps()
         if gaps.size < 2:
             return found
-        draws = resampled_errors([gaps], resamples=resamples)[:, 0]
-        return found | {"calibration_error": calibration_error_interval(gaps.error(), draws)[1:]}
+        return found | {"calibration_error": measured_error(gaps, resamples=resamples)[1:]}
 
     def headline_interval(self) -> tuple[float, float] | None:
         measure = self.measure()

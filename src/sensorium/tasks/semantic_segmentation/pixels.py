@@ -23,8 +23,11 @@ class PixelSample(NamedTuple):
 
     def gaps(self) -> BinnedGaps:
         """Confidence less accuracy, by image."""
-        confidence, predicted = self.probabilities.max(axis=1), self.probabilities.argmax(axis=1)
-        return BinnedGaps(confidence, predicted == self.labels, self.images)
+        return BinnedGaps(*self.outcomes(), self.images)
+
+    def outcomes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Confidence (M,), and whether the class is right (M,)."""
+        return self.probabilities.max(axis=1), self.probabilities.argmax(axis=1) == self.labels
 
 
 def empty(classes: int) -> PixelSample:
