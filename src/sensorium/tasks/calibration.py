@@ -25,7 +25,7 @@ from sensorium.metrics.conformal import (
     selection_needed,
     threshold,
 )
-from sensorium.report_sections import Section, Table
+from sensorium.report_sections import Cell, Section, Table
 
 METHODS = ("none", "temperature", "vector", "platt")
 FEWEST = 100  # examples below which nothing is fitted: a temperature would follow their luck
@@ -157,9 +157,8 @@ class Calibration:
         """What a report shows: the calibration error on validation, before and after."""
         if self.before is None or self.after is None:
             return []
-        rows = [["before", *map(_rounded, self.before)]]
-        if self.scaling is not None:
-            rows.append(["after", *map(_rounded, self.after)])
+        named = {"before": self.before} | ({} if self.scaling is None else {"after": self.after})
+        rows: list[list[Cell]] = [[name, *(round(end, 4) for end in error)] for name, error in named.items()]
         lines = [line.removeprefix("calibration: ") for line in self.lines()]
         note = " ".join(f"{line[0].upper()}{line[1:]}." for line in lines)
         columns = ["", "calibration error", "95 % interval from", "to"]
@@ -237,10 +236,6 @@ def _described(method: str, scaling: Scaling) -> str:
     if len(temperatures) > 1:
         return f"{method} scaling, temperatures {low:.3f} to {high:.3f}"
     return f"{method} {low:.3f}" if method == "temperature" else f"{method} scaling, temperature {low:.3f}"
-
-
-def _rounded(value: float) -> float:
-    return round(value, 4)
 
 
 def _check(sound: bool, fault: str) -> None:

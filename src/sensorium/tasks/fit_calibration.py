@@ -179,24 +179,26 @@ def _fitted(family: _Family, what: str, groups: np.ndarray | None) -> _Fitted:
     scaling = None
     if best is not plain:
         scaling = family.candidates(size)[best.method](family.x, family.y)
+    before, after = _errors(plain, best)
     calibration = Calibration(
         method=best.method,
         scaling=scaling,
         fitted=min(size, MOST_FITTED) if enough else 0,
         what=what,
         measured=size,
-        **_errors(plain, best),
+        before=before,
+        after=after,
     )
     return _Fitted(calibration, best.p)
 
 
-def _errors(plain: _Trial, best: _Trial) -> dict[str, CalibrationError]:
+def _errors(plain: _Trial, best: _Trial) -> list[CalibrationError] | tuple[None, None]:
+    """Before and after, on the same resamples."""
     if not plain.gaps.size:
-        return {}
+        return None, None
     trials = (plain, best)
     draws = resampled_errors([one.gaps for one in trials])
-    found = [calibration_error_interval(one.gaps.error(), draws[:, at]) for at, one in enumerate(trials)]
-    return {"before": found[0], "after": found[1]}
+    return [calibration_error_interval(one.gaps.error(), draws[:, at]) for at, one in enumerate(trials)]
 
 
 def _chosen(family: _Family, plain: _Trial, number: np.ndarray) -> _Trial:
