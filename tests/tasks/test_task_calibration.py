@@ -1,5 +1,6 @@
 """A calibration: chosen on held-out examples, data that is not trusted, refused where it cannot promise."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,13 @@ from sensorium.metrics.conformal import conformity_scores
 from sensorium.metrics.detection import DetectedBoxes, GroundTruth
 from sensorium.randomness import generator
 from sensorium.report_sections import Table
+from sensorium.run_folder import RunFolder
 from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks import registry
 from sensorium.tasks.base import PredictOptions
 from sensorium.tasks.calibration import Calibration, LogScaling, needed
 from sensorium.tasks.classification.certainty import Guarantees
+from sensorium.tasks.classification.evaluate import ClassificationEvaluation
 from sensorium.tasks.classification.predict import ClassPrediction, ClassPredictions
 from sensorium.tasks.fit_calibration import calibrate_classes, calibrate_intervals, calibrate_scores
 from sensorium.tasks.object_detection.evaluate import DetectionEvaluation, DetectionInference, right_boxes
@@ -275,6 +278,28 @@ def test_the_same_again_and_written_to_a_file(best: Path, tmp_path: Path) -> Non
     assert back.calibration is not None
     np.testing.assert_array_equal(back.calibration.confidence, found.confidence)
     assert all(torch.equal(back.weights[name], value) for name, value in loaded.weights.items())
+
+
+def test_outputs_that_are_not_numbers_leave_the_checkpoint_as_it_is(
+    best: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A correction of NaN would be refused by every later reader of the checkpoint."""
+    run = RunFolder(tmp_path)
+    run.best.parent.mkdir()
+    loaded = checkpoint.read(best)
+    shutil.copy(best, run.best)
+    config = settings_for(loaded, [], on_bad="fail", batch_size=None, decoding={})
+    data = load_data(config.dataset, on_bad="fail")
+    probabilities = torch.full((len(data.val), 10), float("nan"))
+    damaged = ClassificationEvaluation(probabilities, torch.from_numpy(data.val.labels), 1.0)
+    monkeypatch.setattr(evaluation, "evaluate", lambda *args, **kwargs: damaged)
+    lines: list[str] = []
+    cpu = torch.device("cpu")
+    assert evaluation.calibrate_run(config, run, data=data, device=cpu, say=lines.append) is None
+    assert lines == [
+        f"not calibrated: {len(data.val)} of {len(data.val)} predictions are not numbers, the first for example 0."
+    ]
+    assert run.best.read_bytes() == best.read_bytes()
 
 
 def test_a_damaged_one_in_a_file_and_an_earlier_format(best: Path, tmp_path: Path) -> None:
