@@ -16,6 +16,7 @@ from sensorium.metrics.segmentation import summary
 from sensorium.models.vision.unet import UNet
 from sensorium.specs import SemanticSegmentationSpec
 from sensorium.tasks import registry
+from sensorium.tasks.reliability import reliability_chart
 from sensorium.tasks.semantic_segmentation.evaluate import SegmentationEvaluation, SegmentationInference, evaluate
 from sensorium.tasks.semantic_segmentation.pixels import joined, sampled
 
@@ -133,6 +134,8 @@ def test_the_calibration_error_of_all_pixels_by_hand() -> None:
     assert len(found.pixels.labels) == 180  # every valid one
     expected = 1 - 1 / (1 + np.exp(-2))
     assert found.metrics["calibration_error"] == pytest.approx(expected, rel=1e-5)
+    chart = reliability_chart(*found.pixels.outcomes(), what="pixels")
+    assert chart.series[0].points == [[pytest.approx(13.5 / 15), 1.0]]  # 0.88 is in the 14th of 15 bins
     low, high = found.intervals(50)["calibration_error"]
     assert low == pytest.approx(expected, rel=1e-5) == high
 

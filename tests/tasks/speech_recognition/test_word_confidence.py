@@ -12,6 +12,7 @@ import torch
 from sensorium.decoding.alignment import WordTime
 from sensorium.decoding.ctc import CTCHypothesis
 from sensorium.metrics.calibration import Scaling
+from sensorium.report_sections import Chart
 from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks import registry
 from sensorium.tasks.base import LoadedModel, PredictOptions
@@ -19,6 +20,7 @@ from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.decoding_settings import CTCSettings
 from sensorium.tasks.speech_recognition.evaluate import RecognitionEvaluation, SureWord, Transcriber, evaluate
 from sensorium.tasks.speech_recognition.predict import SpeechPredictor, Transcript, Word
+from sensorium.tasks.speech_recognition.sections import recognition_sections
 from sensorium.tasks.speech_recognition.writer import transcript_line
 from sensorium.text.build_tokenizer import train_tokenizer
 
@@ -107,6 +109,11 @@ def test_which_words_are_right_and_their_calibration_error_by_hand() -> None:
     assert found.metrics["calibration_error"] == pytest.approx(expected)
     low, high = found.intervals(50)["calibration_error"]
     assert low <= expected <= high
+    sections = recognition_sections(found, names="xyz", looks=lambda rows: [{} for _ in rows])
+    (chart,) = [section for section in sections if section.title == "Calibration"]
+    assert isinstance(chart, Chart)
+    assert chart.note.startswith("Expected calibration error 0.250 of 5 words")
+    assert [height for _, height in chart.series[0].points] == [0, 0, 1, 1, 1]
     assert "calibration_error" not in evaluation_of([("seven", [])]).metrics
 
 
