@@ -69,8 +69,8 @@ def examination(
     config: RunConfig,
     say: Callable[[str], None],
 ) -> Examination:
-    """name, split: what is evaluated. spec: of the model. by: slices=, which may be a number. say: is given notes for the
-    user.
+    """name, split: what is evaluated. spec: of the model. by: slices=, which may be a number. say: is given notes.
+
 
     Raises RequestError for what is not possible, before anything is evaluated.
     """

@@ -32,7 +32,9 @@ def test_a_training_ends_with_a_report(run):
     assert np.mean(stored.scores.values) == pytest.approx(stored.headline["value"])
     assert len(stored.samples.examples) == record.SAMPLES
     assert len(stored.epochs) == 1
-    assert [type(section).__name__ for section in stored.sections] == ["Matrix", "Table", "Chart", "Gallery", "Gallery"]
+    kinds = [type(section).__name__ for section in stored.sections]
+    assert kinds == ["Matrix", "Table", "Chart", "Table", "Gallery", "Gallery"]
+    assert stored.sections[3].title == "Calibration on validation"
     assert f"report: {run.folder / page.NAME}" in run.log.read_text()
     assert (run.folder / page.NAME).stat().st_size < 3_000_000
 

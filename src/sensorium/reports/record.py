@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from sensorium.data.base import SPLITS, Data
-from sensorium.report_sections import ExampleScores, Gallery
+from sensorium.report_sections import ExampleScores, Gallery, Section
 from sensorium.reports import page, store
 from sensorium.run_folder import RunFolder
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation, Task
+from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.report_media import evenly
 from sensorium.tasks.training_module import TaskModule
 from sensorium.training.fit import Training
@@ -33,15 +34,24 @@ def write_report(
     *,
     evaluation: Evaluation | None,
     verdict: Verdict | None,
+    calibration: Calibration | None,
     say: Callable[[str], None],
 ) -> None:
     """report.json and report.html of a training that has ended. evaluation, verdict: of its test, if there was one.
+    calibration: on validation, likewise.
 
     Whatever goes wrong is said and keeps nothing else from being there: a report is no reason for a training to fail.
     """
     try:
         speeds = training.progress.epochs
-        found = recorded(training.data, training.task, speeds=speeds, evaluation=evaluation, verdict=verdict)
+        found = recorded(
+            training.data,
+            training.task,
+            speeds=speeds,
+            evaluation=evaluation,
+            verdict=verdict,
+            calibration=calibration,
+        )
         store.write(run.folder, found)
         path = page.write_run(run, run.folder / page.NAME)
         say(f"report: {path}")
@@ -57,16 +67,21 @@ def recorded(
     speeds: list[EpochSpeed],
     evaluation: Evaluation | None,
     verdict: Verdict | None,
+    calibration: Calibration | None = None,
 ) -> store.Stored:
     """What is kept of a training for its report."""
     task = registry.of(data.spec)
     facts = {name: task.facts(getattr(data, name), data.spec) for name in SPLITS}
     notes = list(data.notes)
     samples = sample_inputs(task, data, module, notes)
-    sections, scores = [], None
+    sections: list[Section] = []
+    scores = None
     if evaluation is not None:
         sections = task.report_sections(evaluation, split=data.test, spec=data.spec)
         scores = task.example_scores(evaluation, data.test)
+    if calibration is not None:
+        before = next((at for at, one in enumerate(sections) if isinstance(one, Gallery)), len(sections))
+        sections[before:before] = calibration.sections()  # tables and charts first
     classes = {name: dict(list(found.classes.items())[:_MOST_CLASSES]) for name, found in facts.items()}
     lengths = {
         name: [_plain(value) for value in np.quantile(found.lengths, _QUANTILES)]
