@@ -49,7 +49,7 @@ class Faithfulness:
         if not self.better_than_random:
             found.append(
                 f"no better than random: insertion - deletion is {self.insertion - self.deletion:.3f}, that of random "
-                f"maps {self.random_insertion - self.random_deletion:.3f}; it beats {self.better_share:.0%} of them"
+                f"maps {self.random_insertion - self.random_deletion:.3f}; it beats {self.better_share:.1%} of them"
             )
         alike = self.random_weights_correlation
         if alike is not None and alike >= LIKE_RANDOM_WEIGHTS:

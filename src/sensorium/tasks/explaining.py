@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -65,8 +65,11 @@ class AttributionExplainer(Explainer):
     """Maps by a method of `sensorium.attribution`, with their faithfulness.
 
     methods: names of those that this task offers, the preferred first. network: a model, of which a copy is made that
-    shares its weights.
+    shares its weights. with_random_weights: whether maps are compared with those of random weights; not where a score
+    is of a place, around which random weights look as well.
     """
+
+    with_random_weights: ClassVar[bool] = True
 
     def __init__(self, options: ExplainOptions, methods: Sequence[str], network: nn.Module) -> None:
         self.options, self.network = options, shared_copy(network)
@@ -200,7 +203,8 @@ class AttributionExplainer(Explainer):
     def _maps_of_random_weights(self, subject: Subject, method: Method) -> Tensor | None:
         """None for a network without weights, and where the method finds no place in it."""
         other = subject.on(self._random_network)
-        if not any(True for _ in self.network.parameters()) or not method.fits(other):
+        weights = any(True for _ in self.network.parameters())
+        if not (self.with_random_weights and weights and method.fits(other)):
             return None
         return method.attribute(other, self._settings).float().cpu()
 

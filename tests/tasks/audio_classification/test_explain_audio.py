@@ -11,7 +11,7 @@ from torch import nn
 from sensorium.audio.features import Features
 from sensorium.specs import AudioClassificationSpec
 from sensorium.tasks import registry
-from sensorium.tasks.audio_classification.explain import Recording, filtered
+from sensorium.tasks.audio_explanations import Recording, filtered
 from sensorium.tasks.base import LoadedModel
 from sensorium.tasks.explanation import ExplainOptions
 

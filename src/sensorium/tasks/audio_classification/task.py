@@ -13,9 +13,10 @@ from sensorium.audio.features import Features
 from sensorium.errors import RequestError
 from sensorium.report_sections import ReportExample
 from sensorium.specs import AudioClassificationSpec
-from sensorium.tasks.audio_classification.explain import METHODS, AudioClassificationExplainer
+from sensorium.tasks.audio_classification.explain import AudioClassificationExplainer
 from sensorium.tasks.audio_classification.predict import AudioPredictor
 from sensorium.tasks.audio_classification.stream import THRESHOLD, KeywordSpotter, write_commands
+from sensorium.tasks.audio_explanations import METHODS
 from sensorium.tasks.audio_inputs import audio_chunks
 from sensorium.tasks.base import LoadedModel, PredictOptions, SplitFacts
 from sensorium.tasks.classification.certainty import CERTAINTY

@@ -21,9 +21,11 @@ from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.audio_inputs import audio_chunks
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
+from sensorium.tasks.explanation import ExplainOptions
 from sensorium.tasks.raw_inputs import Piped, audio_files
 from sensorium.tasks.report_looks import audio_looks, audio_of, names_of
 from sensorium.tasks.speech_recognition.evaluate import RecognitionEvaluation, Transcriber, evaluate
+from sensorium.tasks.speech_recognition.explain import METHODS, SpeechExplainer
 from sensorium.tasks.speech_recognition.predict import SpeechPredictor
 from sensorium.tasks.speech_recognition.report import write_transcripts
 from sensorium.tasks.speech_recognition.sections import recognition_sections
@@ -44,6 +46,7 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
     length_unit = "frames"
     formats = (*FORMATS, *SUBTITLES)
     streams = True
+    explain_methods, explain_options = METHODS, ("target",)
     augmentation, fitting_augmentations = "audio", "spec_augment or none"
     bf16_always = True
 
@@ -126,6 +129,9 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> SpeechPredictor:
         return SpeechPredictor(model, options)
+
+    def explainer(self, model: LoadedModel, options: ExplainOptions) -> SpeechExplainer:
+        return SpeechExplainer(model, options)
 
     def writer(self, kind: str, *, output_file: str | None, inputs: Any, model: LoadedModel) -> Writer:
         several = len(inputs) > 1
