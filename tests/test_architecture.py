@@ -23,7 +23,7 @@ ROWS = (
     ("models", "data", "metrics", "decoding", "attribution"),
     ("tasks",),
     ("build", "targets", "initial", "runs", "checkpoint", "bounded"),
-    ("training", "evaluation", "history_plot"),
+    ("training", "evaluation", "history_plot", "neighbors"),
     ("explain", "export", "serve", "reports"),
     ("cli", "api"),
     ("__main__",),

@@ -25,16 +25,19 @@ from sensorium.cli import report as report_verb
 from sensorium.cli import schema
 from sensorium.cli import train as train_verb
 from sensorium.cli.eval_data import evaluation_data, settings_for
+from sensorium.cli.explain import neighbors_of
 from sensorium.cli.predict import checkpoint_path
 from sensorium.cli.unknown_key import dotted
 from sensorium.errors import RequestError, RunError, unknown
 from sensorium.files import exists, is_folder, user_path
+from sensorium.neighbors import index_in
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation, Prediction, PredictOptions
 from sensorium.tasks.explanation import RANDOM_MAPS, ExplainOptions, Explanation
 
 Errors = Literal["return", "raise"]
-EXPLAIN_KEYS = tuple(one.name for one in fields(ExplainOptions) if one.name != "target")
+_NO_KEYS = ("target", "neighbors")
+EXPLAIN_KEYS = (*(one.name for one in fields(ExplainOptions) if one.name not in _NO_KEYS), "nearest", "index")
 
 
 class Model:
@@ -127,12 +130,14 @@ class Model:
         steps: int = 50,
         batch_size: int = 64,
         random_maps: int = RANDOM_MAPS,
+        nearest: int | None = None,
+        index: str | Path | None = None,
         seed: int = 0,
     ) -> Explanation:
         """Why the model predicts what it does for one raw input, as `predict` takes it; `save("why.png")` draws it.
 
-        The options are those of `sensorium explain`. target: one, or several. Raises RequestError for an input that
-        cannot be read.
+        The options are those of `sensorium explain`. target: one, or several. index: of `evaluate(index=FOLDER)`, for
+        nearest=5. Raises RequestError for an input that cannot be read.
         """
         given: dict[str, Any] = {
             "method": method,
@@ -142,6 +147,8 @@ class Model:
             "steps": steps,
             "batch_size": batch_size,
             "random_maps": random_maps,
+            "nearest": nearest,
+            "index": index,
             "seed": seed,
         }
         (found,) = self.explanations([raw], target=target, **given)
@@ -159,11 +166,13 @@ class Model:
         """
         if strange := [name for name in options if name not in EXPLAIN_KEYS]:
             raise unknown("option of explain", strange[0], ("target", *EXPLAIN_KEYS))
-        schema.check("explain", options)
-        pixel = options.get("pixel")
+        schema.check("explain", options | {"index": None if options.get("index") is None else str(options["index"])})
+        pixel, nearest, index = (options.pop(name, None) for name in ("pixel", "nearest", "index"))
         chosen = ExplainOptions(
             target=(target,) if isinstance(target, str) else None if target is None else tuple(target),
-            **options | {"pixel": None if pixel is None else tuple(pixel)},
+            pixel=None if pixel is None else tuple(pixel),
+            neighbors=neighbors_of(self._checkpoint, nearest, folder=index, trust=self._trust),
+            **options,
         )
         self._task.check_explain_options(chosen, self.spec)
         return self._task.explainer(self._model, chosen).explain(map(_read, self._several(inputs)))
@@ -185,12 +194,14 @@ class Model:
         batch_size: int | None = None,
         on_bad: str = "fail",
         decoding: Mapping[str, Any] | None = None,
+        index: str | Path | None = None,
     ) -> Evaluation:
         """The model on a split: on its own data, or on other data.
 
         overrides: as on the command line, `dataset=NAME` and `dataset.KEY=VALUE`. dataset_root, dataset_path: short for
         dataset.root and dataset.path. split: train, val, test or all; None for test, or for all of other data that has
-        no test split. Raises RequestError as `sensorium eval` rejects.
+        no test split. index: a folder for an index of the training split's features, which `explain(nearest=5)` takes.
+        Raises RequestError as `sensorium eval` rejects.
         """
         chosen = {} if decoding is None else decoding
         schema.check("eval", {"split": split, "batch_size": batch_size, "on_bad": on_bad, "decoding": chosen})
@@ -208,7 +219,9 @@ class Model:
                 check_targets(section, self._checkpoint.config[section])
             check_decoding(self._checkpoint.config.get("decoding") or {}, chosen, self._checkpoint.path)
         settings = settings_for(self._checkpoint, about_data, on_bad=on_bad, batch_size=batch_size, decoding=chosen)
-        _, _, examples = evaluation_data(self._checkpoint, settings, about_data, split)
+        data, _, examples = evaluation_data(self._checkpoint, settings, about_data, split)
+        if index is not None:
+            index_in(Path(index), self._checkpoint, data, config=settings, device=self._device, trust=self._trust)
         return evaluation.evaluate(self._checkpoint, examples, config=settings, device=self._device, trust=self._trust)
 
 

@@ -1,5 +1,6 @@
 """sensorium eval: a checkpoint's metrics, tables and plots, on its own data or on other data."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ from sensorium.cli.app import Config, check, run_hydra
 from sensorium.cli.eval_data import evaluation_data, settings_for
 from sensorium.cli.predict import checkpoint_path
 from sensorium.cli.request import own_arguments
+from sensorium.data.base import Data
 from sensorium.errors import RequestError, unwritable
 from sensorium.files import user_path
+from sensorium.neighbors import check_indexable, write_feature_index
 from sensorium.run_config import RunConfig
 from sensorium.specs import Spec
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
+from sensorium.tasks.feature_index import FEATURES
 from sensorium.tasks.plots import undrawn_notes
 
 RESAMPLES = 1000  # of a comparison, and of slices, where bootstrap= does not say
@@ -58,6 +62,7 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
         arguments=arguments,
     )
     overwriting.check(config, dataset=settings.dataset)
+    check_indexable(loaded, wanted=config["index"])
     calibration_file = _calibration_file(config, loaded, settings)
     data, name, split = evaluation_data(loaded, settings, about_data, config["split"])
     folder = Path(str(config["folder"])) if config["folder"] else _beside(loaded.path) / f"eval_{name}"
@@ -87,12 +92,23 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
                 predictions_format=config["predictions"],
                 split_name=name,
             )
+            notes += _indexed(place, loaded, data, settings, config)
             notes += [*output.formula_notes(paths), *undrawn_notes()]
     except OSError as error:
         raise unwritable(f"{folder}: tables and plots", error, "Set folder=OTHER.") from error
     for note in notes:
         output.complain(note.replace(str(place), str(folder)))
     _print(records, result, config, title=f"{name}: {len(split):,} examples", folder=folder)
+
+
+def _indexed(
+    place: Path, loaded: checkpoint.Checkpoint, data: Data, settings: RunConfig, config: Config
+) -> Iterator[str]:
+    """index=true: the features of the training split beside the results; says where."""
+    if config["index"]:
+        device = device_of(config["accelerator"])
+        write_feature_index(place, loaded, data, config=settings, device=device, trust=config["trust"])
+        yield f"index of the features of {len(data.train):,} training examples: {place / FEATURES}"
 
 
 def _calibration_file(config: Config, loaded: checkpoint.Checkpoint, settings: RunConfig) -> Path | None:

@@ -3,7 +3,7 @@ only that is played.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, ClassVar
@@ -17,11 +17,12 @@ from torch import Tensor, nn
 from sensorium.attribution.subject import Measure, Subject, grid_windows
 from sensorium.audio.features import Features
 from sensorium.audio.read import UnreadableAudio
+from sensorium.errors import RequestError
 from sensorium.specs import AudioClassificationSpec, SpeechRecognitionSpec
 from sensorium.tasks.audio_inputs import AudioReader, sources
 from sensorium.tasks.base import LoadedModel
 from sensorium.tasks.explaining import AttributionExplainer, Prepared
-from sensorium.tasks.explanation import Example, ExplainOptions, Explanation, TargetMap
+from sensorium.tasks.explanation import Example, ExplainOptions, Explanation, TargetMap, neighbor_line
 from sensorium.vision.heat import Panel, overlay, side_by_side
 
 METHODS = ("occlusion", "integrated_gradients", "gradient_shap")
@@ -72,7 +73,8 @@ class AudioExplanation(Explanation):
         low, high = np.percentile(spectrum, (1, 99.5))
         gray = (np.clip((spectrum - low) / max(high - low, 1e-9), 0, 1) * 255).astype(np.uint8)
         pixels = np.repeat(_upright(gray)[:, :, None], 3, axis=2)
-        yield Panel(pixels, (self.input.rpartition("/")[2], f"method: {self.method}"))
+        alike = (neighbor_line(one) for one in self.neighbors)
+        yield Panel(pixels, (self.input.rpartition("/")[2], f"method: {self.method}", *alike))
         for one in self.targets:
             heat = _upright(np.broadcast_to(one.attribution, spectrum.shape))
             yield Panel(overlay(pixels, heat), (f"{one.target}  {one.score:.3f}", _second_line(one)), self.box(one))
@@ -204,6 +206,21 @@ class RecordingsExplainer(AttributionExplainer):
 
     def notes(self) -> list[str]:
         return [*super().notes(), *self._reader.notes()]
+
+
+def audio_examples(split: Any, rows: Sequence[int], spec: Any, truth: Sequence[tuple[str, ...]]) -> list[Example]:
+    """Rows of a split as samples and their rate, with what is right for each.
+
+    Raises RequestError for a split that keeps features instead of samples.
+    """
+    if not rows:
+        return []
+    batch = split.read(np.asarray(rows))
+    if batch.signal.ndim != 2:
+        raise RequestError("The data keeps features instead of samples (dataset.cache_features=true); give input=...")
+    rate = int(spec.features["sample_rate"])
+    found = zip(rows, batch.signal.numpy(), batch.lengths.tolist(), truth, strict=True)
+    return [Example(split.names[row], (samples[:length], rate), right) for row, samples, length, right in found]
 
 
 def _cells(frames: int, across: int, times: int, bands: int) -> Tensor:

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain, islice
 from typing import Any, ClassVar, NamedTuple
@@ -23,8 +23,10 @@ from sensorium.attribution.networks import randomized, shared_copy
 from sensorium.attribution.subject import Subject
 from sensorium.data.base import counted
 from sensorium.errors import RequestError
+from sensorium.nn.feature_hook import watched
 from sensorium.output import Record
 from sensorium.tasks.explanation import Explainer, ExplainOptions, Explanation, TargetMap
+from sensorium.tasks.feature_index import Neighbor
 
 AUTO_INPUTS = 4  # whose explanations auto chooses by
 
@@ -179,7 +181,14 @@ class AttributionExplainer(Explainer):
             )
             for target, one, measured in zip(work.prepared.targets, maps, faithfulness, strict=True)
         )
-        return self.explanation(work.prepared, method.name, found)
+        return replace(self.explanation(work.prepared, method.name, found), neighbors=self._neighbors(work.subject))
+
+    def _neighbors(self, subject: Subject) -> tuple[Neighbor, ...]:
+        if self.options.neighbors is None:
+            return ()
+        with torch.no_grad():
+            _, features = watched(self.network, subject.scores, [subject.features[None]])
+        return self.options.neighbors(features[0])
 
     def _faithfulness(self, work: _Work, method: Method, maps: Tensor) -> list[Faithfulness]:
         random, (deletion, insertion) = self._random(work), self._curves(work, method)

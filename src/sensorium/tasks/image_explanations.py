@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from sensorium.attribution.subject import Measure, Subject, grid_segments, grid_windows
@@ -16,9 +17,10 @@ from sensorium.specs import ImageInputSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.explaining import AttributionExplainer, Prepared, Target
 from sensorium.tasks.explanation import Example, ExplainOptions, Explanation, TargetMap
+from sensorium.tasks.feature_index import Neighbor
 from sensorium.tasks.image_inputs import DecodedImage, ImageReader
 from sensorium.tasks.inference import InferenceModel
-from sensorium.vision.heat import Panel, overlay, side_by_side
+from sensorium.vision.heat import Panel, overlay, side_by_side, stacked
 from sensorium.vision.normalise import as_float, from_pixels
 
 METHODS = ("gradcam", "occlusion", "integrated_gradients", "gradient_shap", "rollout")
@@ -39,12 +41,23 @@ class ImageExplanation(Explanation):
         return file.getvalue()
 
     def drawn(self) -> Any:
-        """The image, and beside it one panel for each target."""
+        """The image, and beside it one panel for each target; below, the training examples that are alike."""
         panels = [Panel(self.image, (self.input.rpartition("/")[2], f"method: {self.method}"))]
         for one in self.targets:
             box = one.details.get("box")
             panels.append(Panel(overlay(self.image, one.attribution), _lines(one), box))
-        return side_by_side(panels)
+        rows = [side_by_side(panels)]
+        if self.neighbors:
+            rows.append(side_by_side([_neighbor_panel(one, self.image.shape[:2]) for one in self.neighbors]))
+        return stacked(rows)
+
+
+def _neighbor_panel(one: Neighbor, size: tuple[int, ...]) -> Panel:
+    """A training example (H, W, C) uint8 in the size of the image."""
+    pixels = np.repeat(one.raw, 3, axis=2) if one.raw.shape[2] == 1 else one.raw[:, :, :3]
+    fitted = Image.fromarray(np.ascontiguousarray(pixels)).resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    lines = (f"{one.similarity:.3f}  {', '.join(one.target)}", one.name.rpartition("/")[2])
+    return Panel(np.asarray(fitted), lines)
 
 
 def _lines(one: TargetMap) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from sensorium.output import Record
 from sensorium.specs import TextClassificationSpec, TextRegressionSpec
 from sensorium.tasks.base import LoadedModel, not_finite
 from sensorium.tasks.explaining import AttributionExplainer, Prepared, Target
-from sensorium.tasks.explanation import Example, ExplainOptions, Explanation, TargetMap
+from sensorium.tasks.explanation import Example, ExplainOptions, Explanation, TargetMap, neighbor_line
 from sensorium.tasks.inference import InferenceModel
 from sensorium.tasks.marked_text import html_page, html_text, terminal_text
 from sensorium.tasks.text_inputs import TextEncoder, as_text
@@ -72,6 +72,9 @@ class TextExplanation(Explanation):
             yield f"<h2>{escape(one.target)} <small>{one.score:.3f}</small></h2>"
             yield html_text(self.words, self.word_values(one).tolist())
             yield html_faithfulness(one)
+        if self.neighbors:
+            yield "<h2>training examples that are most alike</h2>"
+            yield "".join(f"<p>{escape(neighbor_line(one, longest=2000))}</p>" for one in self.neighbors)
 
 
 def html_faithfulness(one: TargetMap) -> str:

@@ -65,6 +65,16 @@ def side_by_side(panels: Sequence[Panel], *, across: int = _ACROSS, shorter: int
     return image
 
 
+def stacked(images: Sequence[Image.Image]) -> Image.Image:
+    """Images below each other, on white."""
+    size = max(one.width for one in images), sum(one.height for one in images)
+    whole, top = Image.new("RGB", size, "white"), 0
+    for one in images:
+        whole.paste(one, (0, top))
+        top += one.height
+    return whole
+
+
 def _ordered(corners: Sequence[float]) -> tuple[float, float, float, float]:
     left, top, right, bottom = corners
     return left, top, max(left, right - 1), max(top, bottom - 1)

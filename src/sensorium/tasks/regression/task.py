@@ -48,6 +48,7 @@ class Regression(Task[R]):
     name = "regression"
     headline = HEADLINE
     calibrates = True
+    has_vectors = True
 
     def constant_answer(self, data: Data, evaluation: RegressionEvaluation) -> ConstantAnswer | None:
         constant = np.broadcast_to(data.train.targets.mean(axis=0), evaluation.targets.shape)
