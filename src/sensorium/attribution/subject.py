@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+_AT_ONCE = 10_000_000  # bytes of changed inputs that a CPU is given at once
 Measure = Callable[[nn.Module, Tensor], Tensor]
 """A network and features (N, *F) -> (N, K), a number for each target."""
 
@@ -67,7 +68,10 @@ class Subject:
         always = torch.ones(len(kept), 1, dtype=torch.bool)  # segment -1
         index = self.segments.flatten().to(kept.device)
         shared = (1,) * (self.features.ndim - self.segments.ndim)
-        for chunk in torch.cat([kept, always.to(kept.device)], dim=1).split(self.batch_size):
+        rows = self.batch_size
+        if self.features.device.type == "cpu":  # whose caches hold little
+            rows = max(1, min(rows, _AT_ONCE // max(1, self.features.nbytes)))
+        for chunk in torch.cat([kept, always.to(kept.device)], dim=1).split(rows):
             visible = chunk[:, index].view(-1, *shared, *self.segments.shape).to(self.features.device)
             yield torch.where(visible, self.features, self.baseline)
 

@@ -17,7 +17,7 @@ from sensorium.files import json_text, write_atomically
 from sensorium.output import Record
 from sensorium.tasks.feature_index import Neighbor
 
-RANDOM_MAPS = 19  # as many as it takes to say that one map is better than 95 % of random ones
+RANDOM_MAPS = 18  # as many as it takes to say that one map is better than 95 % of random ones (`random_curves`)
 _WIDEST = 60  # characters of an input that a table shows
 
 
