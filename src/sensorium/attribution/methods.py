@@ -95,7 +95,7 @@ def gradient_shap(subject: Subject, settings: Settings) -> Tensor:
 
 
 def gradcam(subject: Subject, settings: Settings) -> Tensor:
-    """Maps of the last convolution, weighted by their gradients; what speaks against the target is left out.
+    """Maps of the last convolution, weighted by their gradients; what speaks against the target is 0.
 
     R. Selvaraju et al., "Grad-CAM", 2016, arXiv 1610.02391.
     """

@@ -87,11 +87,11 @@ def _inputs(
 ) -> Iterable[Any]:
     """Raw inputs that were given, or rows of the checkpoint's own data as `Example`s."""
     if source in ("input", "text"):
-        if source not in task.input_keys and not (source == "text" and "prompt" in task.input_keys):
+        if source not in task.explain_keys:
             raise RequestError(
-                f"{source}= does not apply to this checkpoint ({model.spec}). It takes {task.input_keys[0]}=..."
+                f"{source}= does not apply to this checkpoint ({model.spec}). It takes {task.explain_keys[0]}=..."
             )
-        return task.inputs(config | {"encoding": None, "column": None, "prompt": config["text"]}, model)
+        return task.explained_inputs(config | {"encoding": None, "column": None}, model)
     if source == "worst":
         folder = loaded.path.parent.parent
         if not RunFolder(folder).config.is_file():

@@ -284,6 +284,9 @@ class Task(Explainable, Reported, ABC, Generic[S]):
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Sequence[Any] | Iterable[Any]:
         """Raw inputs from the keys of `input_keys`, for this model. Raises RequestError for what is not there."""
 
+    def explained_inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Any]:
+        return self.inputs(given, model)
+
     @abstractmethod
     def predictor(self, model: LoadedModel, options: PredictOptions) -> Predictor:
         """The model ready to predict."""

@@ -3,7 +3,7 @@ numbers that say whether to believe it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -162,8 +162,8 @@ class Explanation:
         return target
 
     def content(self, suffix: str) -> bytes | str:
-        """The content of a file of a format other than .json."""
-        raise NotImplementedError(suffix)
+        """The content of a file of a format other than .json. Raises RequestError where there is none."""
+        raise RequestError(f"An explanation of this kind is not saved as {suffix}; end the name with .json.")
 
 
 def neighbor_line(one: Neighbor, *, longest: int = _WIDEST) -> str:
@@ -205,14 +205,19 @@ class Explainable:
     """What a task says about explanations; the part of `Task` that `sensorium explain` uses.
 
     explain_methods: names in `attribution.methods.METHODS`, the preferred first; () where nothing is explained.
-    explain_options: options beside those of all tasks. has_vectors: whether a model of it makes one vector of each
-    example, so that examples can be compared.
+    explain_options: options beside those of all tasks. explain_keys: for raw inputs. has_vectors: whether a model of it
+    makes one vector of each example, so that examples can be compared.
     """
 
     name: ClassVar[str]
     explain_methods: ClassVar[tuple[str, ...]] = ()
     explain_options: ClassVar[tuple[str, ...]] = ()
+    explain_keys: ClassVar[tuple[str, ...]] = ("input",)
     has_vectors: ClassVar[bool] = False
+
+    def explained_inputs(self, given: Mapping[str, Any], model: Any) -> Iterable[Any]:
+        """Raw inputs from the keys of `explain_keys`, for this `LoadedModel`."""
+        raise RequestError(f"explain is not for {self.name}.")
 
     def explainer(self, model: Any, options: ExplainOptions) -> Explainer:
         """The `LoadedModel` ready to explain itself. Raises RequestError for a task that has no explanations."""
@@ -238,11 +243,11 @@ class Explainable:
 
     def examples(self, split: Any, rows: Sequence[int], spec: Any) -> list[Example]:
         """Rows of a split as raw inputs under their names, with what is right for them."""
-        raise RequestError(f"row= and worst= do not apply to {self.name}; give input=...")
+        raise RequestError(f"row= and worst= do not apply to {self.name}; give {self.explain_keys[0]}=...")
 
     def worst_rows(self, folder: Path, count: int) -> list[int]:
         """Rows of the test split with the worst errors, as an evaluation wrote them into a run folder, worst first."""
-        raise RequestError(f"worst= does not apply to {self.name}; give input=...")
+        raise RequestError(f"worst= does not apply to {self.name}; give {self.explain_keys[0]}=...")
 
 
 def target_names(spec: Any) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ class TextExplanation(Explanation):
     def file_name(cls, name: str) -> str:
         return f"{name[:40].strip() or 'text'}".replace("/", " ")
 
-    def content(self, suffix: str) -> str:
+    def content(self, suffix: str) -> bytes | str:
         return html_page(f"{self.method}: {self.input:.60}", "\n".join(self._html()))
 
     def _html(self) -> Iterator[str]:

@@ -161,7 +161,7 @@ class ImageRegression(Regression[ImageRegressionSpec]):
 class TextRegression(Regression[TextRegressionSpec]):
     """Tokens (B, T) and lengths (B,) -> standardized predictions (B, K)."""
 
-    input_keys = ("input", "text")
+    input_keys = explain_keys = ("input", "text")
     options = (*READING, "coverage")
     explain_methods, explain_options = text_explanations.METHODS, ("target", "top_k")
     example_input = 'text="..."'

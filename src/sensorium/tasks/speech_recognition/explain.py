@@ -9,7 +9,7 @@ from rich.text import Text
 from torch import Tensor, nn
 
 from sensorium.decoding.word_probability import WordPart, without_spaces, word_log_probs, word_parts
-from sensorium.tasks.audio_explanations import METHODS, AudioExplanation, Recording, RecordingsExplainer
+from sensorium.tasks.audio_explanations import AudioExplanation, Recording, RecordingsExplainer
 from sensorium.tasks.base import LoadedModel, not_finite
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
 from sensorium.tasks.explaining import Prepared, Target
@@ -17,8 +17,6 @@ from sensorium.tasks.explanation import Example, ExplainOptions, TargetMap
 from sensorium.tasks.speech_recognition.evaluate import Transcriber
 from sensorium.tasks.speech_recognition.predict import LONG, frame_seconds
 from sensorium.vision.heat import side_by_side
-
-__all__ = ["METHODS", "SpeechExplainer", "SpeechExplanation"]
 
 CELL, BANDS = 0.1, 1  # seconds of a cell that is hidden, over all bands: what is asked for is when
 ROW = 112  # pixels of the height of a row, or a little more
