@@ -69,6 +69,7 @@ LAZY = (
     "sensorium/__init__.py",
     "sensorium/cli/main.py",
     "sensorium/cli/list.py",
+    "sensorium/cli/report.py",
     "sensorium/tasks/registry.py",
     "sensorium/startup.py",
 )

@@ -258,16 +258,16 @@ class Run:
         """The checkpoint with the best validation result."""
         return runs.RunFolder(self.folder).best
 
-    def report(self, *, output: str | Path | None = None, overwrite: bool = False) -> Path:
+    def report(self, *, output: str | Path | None = None, explain: bool = False, overwrite: bool = False) -> Path:
         """report.html, written anew from what is in the folder; where it is."""
-        return report(self, output=output, overwrite=overwrite)
+        return report(self, output=output, explain=explain, overwrite=overwrite)
 
     def load(self, *, accelerator: str = "auto") -> Model:
         """The model of the best checkpoint. It opens with trust=True: this process has just trained it."""
         return load(self.best, accelerator=accelerator, trust=True)
 
 
-def report(runs: Any, *, output: str | Path | None = None, overwrite: bool = False) -> Path:
+def report(runs: Any, *, output: str | Path | None = None, explain: bool = False, overwrite: bool = False) -> Path:
     """report.html of a run, or one page that compares several; where it is. As `sensorium report`.
 
     runs: a run folder, a `Run`, or a sequence of those. output: the page; None for report.html in the run folder, or
@@ -278,7 +278,7 @@ def report(runs: Any, *, output: str | Path | None = None, overwrite: bool = Fal
     for one in folders:
         if not isinstance(one, str | Path):
             raise RequestError(f"{one!r} is no run. Give a run folder, a Run, or a list of those.")
-    return report_verb.write(folders, output=output, overwrite=overwrite)
+    return report_verb.write(folders, output=output, overwrite=overwrite, explain=explain)
 
 
 def load(path: str | Path, *, accelerator: str = "auto", trust: bool = False) -> Model:

@@ -15,8 +15,9 @@ from sensorium.models.text.rnn_seq2seq import RNNSeq2Seq
 from sensorium.specs import LanguageModelingSpec, TextClassificationSpec, TextRegressionSpec, TranslationSpec
 from sensorium.tasks import registry
 from sensorium.tasks.base import LoadedModel
-from sensorium.tasks.explanation import Example, ExplainOptions, Explanation
+from sensorium.tasks.explanation import Example, ExplainOptions, Explanation, TargetMap
 from sensorium.tasks.marked_text import html_table, terminal_text
+from sensorium.tasks.text_explanations import TextExplanation
 from sensorium.text.build_tokenizer import train_tokenizer
 from sensorium.text.spans import Span
 
@@ -152,6 +153,18 @@ def test_which_earlier_token_makes_the_next_likely():
     assert other.targets[0].attribution.tolist() == [0, 0, 0]
     (wrong,) = explained(spec, Next(), "the film", target=("zebra",))
     assert wrong.error == "target='zebra' holds no token that the model could predict"
+
+
+def test_what_a_report_shows_of_a_text():
+    found = TextExplanation(
+        input="a.csv:1",
+        method="occlusion",
+        words=(Span("good", 0, 1, ""), Span("the", 1, 2, " "), Span("bad", 2, 3, " ")),
+        targets=(TargetMap(target="positive", score=0.75, attribution=np.array([4, 0.9, -2], np.float32)),),
+    )
+    (card,) = found.cards()
+    assert (card.name, card.predicted) == ("a.csv:1", "why positive: 0.750")
+    assert card.passages[0].pieces == [("good", "right"), ("the", ""), ("bad", "missing")]
 
 
 def test_the_prompt_of_a_language_model_is_its_text():

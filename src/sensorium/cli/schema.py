@@ -287,7 +287,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "overwrite": SWITCH,
         "trust": SWITCH,
     },
-    "report": {"runs": PATHS, "output": or_null(PATH), "overwrite": SWITCH},
+    "report": {"runs": PATHS, "output": or_null(PATH), "explain": SWITCH, "overwrite": SWITCH},
     "list": {
         "what": TEXT,
         "task": or_null(TEXT),

@@ -23,11 +23,13 @@ from sensorium.tasks.audio_inputs import AudioReader, sources
 from sensorium.tasks.base import LoadedModel
 from sensorium.tasks.explaining import AttributionExplainer, Prepared
 from sensorium.tasks.explanation import Example, ExplainOptions, Explanation, TargetMap, neighbor_line
+from sensorium.tasks.report_media import image_uri
 from sensorium.vision.heat import Panel, overlay, side_by_side
 
 METHODS = ("occlusion", "integrated_gradients", "gradient_shap")
 TIMES, BANDS = 24, 6  # cells that are hidden, over the time and over the features of a recording
 QUIET = 0.25  # quantile over time of each feature that stands for "nothing there"
+_CARD = 240  # pixels of the longer side of a map in a report
 STRONGEST = 99.0  # percentile of a map that is let through whole
 
 
@@ -78,6 +80,10 @@ class AudioExplanation(Explanation):
         for one in self.targets:
             heat = _upright(np.broadcast_to(one.attribution, spectrum.shape))
             yield Panel(overlay(pixels, heat), (f"{one.target}  {one.score:.3f}", _second_line(one)), self.box(one))
+
+    def card(self, one: TargetMap) -> dict[str, Any]:
+        panel = list(self.panels())[1 + self.targets.index(one)]
+        return {"image": image_uri(panel.pixels.transpose(2, 0, 1), side=_CARD)}
 
     def box(self, one: TargetMap) -> tuple[float, float, float, float] | None:
         """What is framed of a target: left, top, right, bottom in frames and bands."""

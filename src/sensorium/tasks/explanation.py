@@ -15,6 +15,7 @@ from sensorium.attribution.faithfulness import Faithfulness
 from sensorium.errors import RequestError, listing, unknown, unwritable
 from sensorium.files import json_text, write_atomically
 from sensorium.output import Record
+from sensorium.report_sections import ReportExample
 from sensorium.tasks.feature_index import Neighbor
 
 RANDOM_MAPS = 18  # as many as it takes to say that one map is better than 95 % of random ones (`random_curves`)
@@ -132,6 +133,14 @@ class Explanation:
         lines = [f"{self.input[:_WIDEST]} looks like", *(neighbor_line(one) for one in self.neighbors)]
         return Text("\n  ".join(lines))
 
+    def cards(self) -> list[ReportExample]:
+        """What a report shows of it: an example for each target."""
+        return [ReportExample(name=self.input, predicted=_claim(one), **self.card(one)) for one in self.targets]
+
+    def card(self, one: TargetMap) -> dict[str, Any]:
+        """Fields of the `ReportExample` of a target: its image, or what there is to read."""
+        return {}
+
     @classmethod
     def check_suffix(cls, path: str | Path) -> None:
         """Raises RequestError for a file in whose format it is not saved."""
@@ -164,6 +173,11 @@ class Explanation:
     def content(self, suffix: str) -> bytes | str:
         """The content of a file of a format other than .json. Raises RequestError where there is none."""
         raise RequestError(f"An explanation of this kind is not saved as {suffix}; end the name with .json.")
+
+
+def _claim(one: TargetMap) -> str:
+    believed = "" if one.faithfulness is None or not one.warnings() else ", not to be believed"
+    return f"why {one.target}: {one.score:.3f}{believed}"
 
 
 def neighbor_line(one: Neighbor, *, longest: int = _WIDEST) -> str:

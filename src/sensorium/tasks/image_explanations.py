@@ -20,6 +20,7 @@ from sensorium.tasks.explanation import Example, ExplainOptions, Explanation, Ta
 from sensorium.tasks.feature_index import Neighbor
 from sensorium.tasks.image_inputs import DecodedImage, ImageReader
 from sensorium.tasks.inference import InferenceModel
+from sensorium.tasks.report_media import image_uri
 from sensorium.vision.heat import Panel, overlay, side_by_side, stacked
 from sensorium.vision.normalise import as_float, from_pixels
 
@@ -50,6 +51,9 @@ class ImageExplanation(Explanation):
         if self.neighbors:
             rows.append(side_by_side([_neighbor_panel(one, self.image.shape[:2]) for one in self.neighbors]))
         return stacked(rows)
+
+    def card(self, one: TargetMap) -> dict[str, Any]:
+        return {"image": image_uri(overlay(self.image, one.attribution).transpose(2, 0, 1))}
 
 
 def _neighbor_panel(one: Neighbor, size: tuple[int, ...]) -> Panel:
