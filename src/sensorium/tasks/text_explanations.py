@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sensorium.attribution.embeddings import embedded_as, embedding_of
 from sensorium.attribution.subject import Subject
 from sensorium.output import Record
-from sensorium.report_sections import Passage
+from sensorium.report_sections import Mark, Passage
 from sensorium.specs import TextClassificationSpec, TextRegressionSpec
 from sensorium.tasks.base import LoadedModel, not_finite
 from sensorium.tasks.explaining import AttributionExplainer, Prepared, Target
@@ -61,7 +61,7 @@ class TextExplanation(Explanation):
         return shown
 
     def card(self, one: TargetMap) -> dict[str, Any]:
-        pieces = [
+        pieces: list[tuple[str, Mark]] = [
             (word.text, "" if abs(strength) < MARKED else "right" if strength > 0 else "missing")
             for word, strength in zip(self.words, strengths(self.word_values(one).tolist()), strict=True)
         ]
