@@ -24,9 +24,11 @@ ROWS = (
     ("inspection",),
     ("tasks",),
     ("build", "targets", "initial", "runs", "checkpoint", "bounded"),
-    ("training", "evaluation", "history_plot"),
+    ("training", "evaluation", "history_plot", "neighbors"),
     ("robustness", "explain", "export", "serve", "reports"),
-    ("cli", "api"),
+    ("cli",),
+    ("trained_model",),
+    ("api",),
     ("__main__",),
 )
 ROW = {name: number for number, names in enumerate(ROWS) for name in names}
@@ -70,6 +72,7 @@ LAZY = (
     "sensorium/__init__.py",
     "sensorium/cli/main.py",
     "sensorium/cli/list.py",
+    "sensorium/cli/report.py",
     "sensorium/tasks/registry.py",
     "sensorium/startup.py",
 )

@@ -9,219 +9,22 @@ run = sensorium.train("experiment=digits_cnn", "optimizer.lr=0.01")
 """
 
 import csv
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from os import PathLike
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from sensorium import checkpoint, evaluation, output, runs
-from sensorium.bounded import check_decoding
-from sensorium.build import check_targets, device_of, loaded_model
+from sensorium import checkpoint, runs
 from sensorium.cli import check as check_verb
 from sensorium.cli import report as report_verb
-from sensorium.cli import schema
 from sensorium.cli import train as train_verb
-from sensorium.cli.eval_data import evaluation_data, settings_for
 from sensorium.cli.predict import checkpoint_path
 from sensorium.cli.unknown_key import dotted
-from sensorium.errors import RequestError, RunError, unknown
-from sensorium.files import exists, is_folder, user_path
+from sensorium.errors import RequestError, RunError
 from sensorium.inspection.findings import Finding
-from sensorium.robustness import examination
-from sensorium.tasks import registry
-from sensorium.tasks.base import Evaluation, Prediction, PredictOptions
-from sensorium.tasks.explanation import RANDOM_MAPS, ExplainOptions, Explanation
-from sensorium.tasks.python_inputs import content, several
-
-Errors = Literal["return", "raise"]
-EXPLAIN_KEYS = tuple(one.name for one in fields(ExplainOptions) if one.name != "target")
-
-
-class Model:
-    """A trained model with its preprocessing, from one checkpoint. Safe to use from several threads at once.
-
-    task: the name of its task. class_names: () for a task without classes. spec: the data it was trained for.
-    """
-
-    def __init__(self, loaded: checkpoint.Checkpoint, *, accelerator: str, trust: bool) -> None:
-        self._checkpoint, self._trust = loaded, trust
-        self._device = device_of(accelerator)
-        self._task = registry.of(loaded.spec)
-        self._model = loaded_model(loaded, device=self._device, trust=trust)
-        self._task.predictor(self._model, PredictOptions())  # onto its device, once
-
-    def __repr__(self) -> str:
-        return f"<sensorium.Model {self.task}: {self.spec}, {self._checkpoint.path}>"
-
-    @property
-    def task(self) -> str:
-        return self._task.name
-
-    @property
-    def spec(self) -> Any:
-        return self._checkpoint.spec
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        return getattr(self.spec, "class_names", ())
-
-    def predict(
-        self,
-        inputs: Any,
-        *,
-        errors: Errors = "return",
-        batch_size: int = 64,
-        top_k: int | None = None,
-        threshold: float | None = None,
-        decoding: Mapping[str, Any] | None = None,
-        length: int = 200,
-        temperature: float = 1.0,
-        top_p: float | None = None,
-        seed: int = 0,
-        pixel_range: Sequence[float] | None = None,
-        coverage: float | None = None,
-        max_error: float | None = None,
-    ) -> Iterator[Prediction]:
-        """Predictions in the order of the inputs, a batch at a time, each with `to_dict()`.
-
-        inputs: one raw input or an iterable of them. Images: a path, the bytes of a file, a NumPy array (H, W) or
-        (H, W, C), a tensor (C, H, W), uint8, uint16 or float from 0 to 1, a PIL image; an array or tensor of four
-        dimensions is that many images. With a pixel_range, the checkpoint's or given, arrays hold numbers of any type
-        in its units. Audio: a path, the bytes of a file, or a pair of samples (N,) and their rate in hertz. Text:
-        str, or UTF-8 bytes. Language models: a prompt. Instead of bytes a file opened in binary mode is read.
-        A path alone may be a folder or a glob, as in `sensorium predict`.
-
-        errors: "return" gives an unreadable input as a prediction whose `error` gives the reason; "raise" raises it as
-        a RequestError. The other options are those of `sensorium predict`.
-        """
-        if errors not in ("return", "raise"):
-            raise RequestError(f'errors={errors!r} is not possible. Allowed: "return" or "raise".')
-        given: dict[str, Any] = {
-            "batch_size": batch_size,
-            "top_k": top_k,
-            "threshold": threshold,
-            "decoding": {} if decoding is None else decoding,
-            "length": length,
-            "temperature": temperature,
-            "top_p": top_p,
-            "seed": seed,
-            "pixel_range": getattr(pixel_range, "tolist", lambda: pixel_range)(),  # of an array too
-            "coverage": coverage,
-            "max_error": max_error,
-        }
-        schema.check("predict", given)
-        options = PredictOptions(**given)
-        self._task.check_options(options, self.spec)
-        predictor = self._task.predictor(self._model, options)
-        return _checked(predictor.predict(map(content, self._several(inputs))), errors)
-
-    def explain(
-        self,
-        raw: Any,
-        *,
-        method: str = "auto",
-        target: str | Sequence[str] | None = None,
-        top_k: int | None = None,
-        pixel: Sequence[int] | None = None,
-        threshold: float | None = None,
-        steps: int = 50,
-        batch_size: int = 64,
-        random_maps: int = RANDOM_MAPS,
-        seed: int = 0,
-    ) -> Explanation:
-        """Why the model predicts what it does for one raw input, as `predict` takes it; `save("why.png")` draws it.
-
-        The options are those of `sensorium explain`. target: one, or several. Raises RequestError for an input that
-        cannot be read.
-        """
-        given: dict[str, Any] = {
-            "method": method,
-            "top_k": top_k,
-            "pixel": pixel,
-            "threshold": threshold,
-            "steps": steps,
-            "batch_size": batch_size,
-            "random_maps": random_maps,
-            "seed": seed,
-        }
-        (found,) = self.explanations([raw], target=target, **given)
-        if found.error is not None:
-            raise RequestError(found.error)
-        return found
-
-    def explanations(
-        self, inputs: Any, *, target: str | Sequence[str] | None = None, **options: Any
-    ) -> Iterator[Explanation]:
-        """The same of several inputs, in their order; an unreadable one has an `error`. method=auto chooses by the
-        first of them.
-
-        options: those of `explain`.
-        """
-        if strange := [name for name in options if name not in EXPLAIN_KEYS]:
-            raise unknown("option of explain", strange[0], ("target", *EXPLAIN_KEYS))
-        schema.check("explain", options)
-        pixel = options.get("pixel")
-        chosen = ExplainOptions(
-            target=(target,) if isinstance(target, str) else None if target is None else tuple(target),
-            **options | {"pixel": None if pixel is None else tuple(pixel)},
-        )
-        self._task.check_explain_options(chosen, self.spec)
-        return self._task.explainer(self._model, chosen).explain(map(content, self._several(inputs)))
-
-    def _several(self, inputs: Any) -> Iterable[Any]:
-        """One raw input as a list of it; a batch, and a path that stands for several files, as what is in it."""
-        if self._task.input_keys == ("input",) and isinstance(inputs, str | PathLike):
-            path = user_path(inputs)
-            is_list = is_folder(path) or (any(sign in str(path) for sign in "*?[") and not exists(path))
-            return self._task.inputs({"input": str(path)}, self._model) if is_list else [inputs]
-        return list(inputs) if getattr(inputs, "ndim", 0) == 4 else several(inputs)
-
-    def evaluate(
-        self,
-        *overrides: str,
-        dataset_root: str | Path | None = None,
-        dataset_path: str | Path | None = None,
-        split: str | None = None,
-        batch_size: int | None = None,
-        on_bad: str = "fail",
-        decoding: Mapping[str, Any] | None = None,
-        slices: str | None = None,
-        corrupt: bool = False,
-    ) -> Evaluation:
-        """The model on a split: on its own data, or on other data.
-
-        overrides: as on the command line, `dataset=NAME` and `dataset.KEY=VALUE`. dataset_root, dataset_path: short for
-        dataset.root and dataset.path. split: train, val, test or all; None for test, or for all of other data that has
-        no test split. slices: what to group examples by: class, size, length, speaker or a column of the table; the
-        groups are the `slices` of the result. corrupt: whether it is repeated on corrupted inputs, which are the
-        `corruptions` of the result. Raises RequestError as `sensorium eval` rejects.
-        """
-        chosen = {} if decoding is None else decoding
-        given = {"split": split, "batch_size": batch_size, "on_bad": on_bad, "slices": slices, "corrupt": corrupt}
-        schema.check("eval", given | {"decoding": chosen})
-        self._task.check_decoding(chosen)
-        about_data = [*overrides, *_dataset_overrides(root=dataset_root, path=dataset_path)]
-        if strange := [one for one in about_data if not str(one).startswith(("dataset=", "dataset."))]:
-            key, equals, value = str(strange[0]).partition("=")
-            meant = dotted(key, "eval", ())
-            hint = f" Did you mean {meant}{equals}{value}?" if meant else ""
-            raise RequestError(
-                f"{strange[0]!r} is about no dataset.{hint} Allowed: dataset=NAME and dataset.KEY=VALUE."
-            )
-        if not self._trust:
-            for section in ("dataset", "model"):
-                check_targets(section, self._checkpoint.config[section])
-            check_decoding(self._checkpoint.config.get("decoding") or {}, chosen, self._checkpoint.path)
-        settings = settings_for(self._checkpoint, about_data, on_bad=on_bad, batch_size=batch_size, decoding=chosen)
-        data, name, examples = evaluation_data(self._checkpoint, settings, about_data, split)
-        asked = examination(
-            data, name, examples, self.spec, by=slices, corrupt=corrupt, config=settings, say=output.complain
-        )
-        where: dict[str, Any] = {"config": settings, "device": self._device, "trust": self._trust}
-        found = evaluation.evaluate(self._checkpoint, examples, **where)
-        return asked.of(found, self._checkpoint, examples, **where)
+from sensorium.tasks.base import Evaluation, Prediction
+from sensorium.tasks.explanation import Explanation
+from sensorium.trained_model import Model
 
 
 @dataclass(frozen=True)
@@ -257,16 +60,16 @@ class Run:
         """The checkpoint with the best validation result."""
         return runs.RunFolder(self.folder).best
 
-    def report(self, *, output: str | Path | None = None, overwrite: bool = False) -> Path:
+    def report(self, *, output: str | Path | None = None, explain: bool = False, overwrite: bool = False) -> Path:
         """report.html, written anew from what is in the folder; where it is."""
-        return report(self, output=output, overwrite=overwrite)
+        return report(self, output=output, explain=explain, overwrite=overwrite)
 
     def load(self, *, accelerator: str = "auto") -> Model:
         """The model of the best checkpoint. It opens with trust=True: this process has just trained it."""
         return load(self.best, accelerator=accelerator, trust=True)
 
 
-def report(runs: Any, *, output: str | Path | None = None, overwrite: bool = False) -> Path:
+def report(runs: Any, *, output: str | Path | None = None, explain: bool = False, overwrite: bool = False) -> Path:
     """report.html of a run, or one page that compares several; where it is. As `sensorium report`.
 
     runs: a run folder, a `Run`, or a sequence of those. output: the page; None for report.html in the run folder, or
@@ -277,7 +80,7 @@ def report(runs: Any, *, output: str | Path | None = None, overwrite: bool = Fal
     for one in folders:
         if not isinstance(one, str | Path):
             raise RequestError(f"{one!r} is no run. Give a run folder, a Run, or a list of those.")
-    return report_verb.write(folders, output=output, overwrite=overwrite)
+    return report_verb.write(folders, output=output, overwrite=overwrite, explain=explain)
 
 
 def load(path: str | Path, *, accelerator: str = "auto", trust: bool = False) -> Model:
@@ -317,18 +120,6 @@ def _overrides(verb: str, overrides: Sequence[object], misplaced: Mapping[str, o
         if not isinstance(one, str) or one.startswith("-"):
             raise RequestError(f"{one!r} is no override. Give KEY=VALUE, such as 'dataset=digits'.")
     return [str(one) for one in overrides]
-
-
-def _checked(predictions: Iterator[Prediction], errors: Errors) -> Iterator[Prediction]:
-    for prediction in predictions:
-        if prediction.error is not None and errors == "raise":
-            raise RequestError(prediction.error)
-        yield prediction
-
-
-def _dataset_overrides(**given: str | Path | None) -> Sequence[str]:
-    """dataset.KEY=VALUE for what was given, quoted for Hydra's grammar."""
-    return [f"dataset.{key}={json.dumps(str(value))}" for key, value in given.items() if value is not None]
 
 
 __all__ = [

@@ -16,6 +16,7 @@ from sensorium.data.base import Data, Problem, counted
 from sensorium.errors import RequestError, RunError
 from sensorium.files import write_csv
 from sensorium.history_plot import plot_history
+from sensorium.nn.feature_hook import watched
 from sensorium.output import formula_notes
 from sensorium.randomness import drawn_rows
 from sensorium.run_config import RunConfig
@@ -24,7 +25,7 @@ from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.inference import InferenceModel
-from sensorium.tasks.out_of_distribution import MOST_EXAMPLES, fit, watched
+from sensorium.tasks.out_of_distribution import MOST_EXAMPLES, fit
 from sensorium.tasks.plots import undrawn_notes
 
 _MOST_MEASURED = 10_000  # validation examples that a detector's threshold is from
@@ -107,7 +108,7 @@ def fit_detector(
 
     Says why where there can be none. Does nothing where none is wanted or its task has none.
     """
-    if config.ood == "none" or not makes_classes(config.learning) or not registry.of(data.spec).detects_ood:
+    if config.ood == "none" or not makes_classes(config.learning) or not registry.of(data.spec).has_vectors:
         return
     if distributed.rank() == 0:
         best = read(run.best)

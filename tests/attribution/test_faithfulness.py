@@ -57,6 +57,30 @@ def test_random_maps_lie_between_the_best_and_the_worst_order():
     assert torch.allclose(found.deletion[:, 0] + found.insertion[:, 0], torch.tensor(10.0, dtype=torch.float64))
 
 
+def test_every_second_random_map_is_the_one_before_it_from_its_end():
+    seen = []
+
+    def measure(network, rows):
+        seen.append(len(rows))
+        return network(rows) ** 2  # of which deletion and insertion are not one
+
+    found = random_curves(subject(measure=measure), maps=5, seed=0)
+    assert found.deletion.shape == (5, 2)
+    assert torch.equal(found.deletion[[0, 2]], found.insertion[[1, 3]])
+    assert torch.equal(found.insertion[[0, 2]], found.deletion[[1, 3]])
+    assert not torch.equal(found.deletion[0], found.insertion[0])
+    assert sum(seen) == 2 + 3 * 2 * 3  # the ends, then three orders of three levels
+
+
+def test_the_order_from_its_end_by_itself():
+    """Removed as 0, 1, 2, 3 and, from the end, as 3, 2, 1, 0."""
+    one = subject(measure=lambda network, rows: network(rows) ** 2)
+    forth, back = (torch.tensor([order, order], dtype=torch.float32) for order in ([4, 3, 2, 1], [1, 2, 3, 4]))
+    deletion, insertion = curves(one, forth, ends_of(one), seed=0)
+    assert curves(one, back, ends_of(one), seed=0)[1].tolist() == pytest.approx(deletion.tolist())
+    assert curves(one, back, ends_of(one), seed=0)[0].tolist() == pytest.approx(insertion.tolist())
+
+
 def test_the_measure_may_differ_from_the_score():
     one = subject(measure=lambda network, rows: network(rows) / 10)
     assert ends_of(one).whole.tolist() == pytest.approx([1.0, -1.0])

@@ -14,6 +14,21 @@ from sensorium.cli import overwriting
 from sensorium.errors import RequestError
 
 
+def test_an_explanation_that_was_drawn_is_replaced_when_asked_to(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("why.png", "photo.png", "photo.jpg"):
+        Path(name).write_bytes(b"an image")
+    given = {"output": "why.png", "overwrite": True, "input": "photo.png"}
+    overwriting.check(given, dataset={}, drawn=True)
+    with pytest.raises(RequestError, match=r"output=why\.png already exists; overwrite=true replaces it"):
+        overwriting.check(given | {"overwrite": False}, dataset={}, drawn=True)
+    with pytest.raises(RequestError, match=r"output=photo\.png is read by this command"):
+        overwriting.check(given | {"output": "photo.png"}, dataset={}, drawn=True)
+    for changes, drawn in (({"output": "photo.jpg"}, True), ({}, False)):
+        with pytest.raises(RequestError, match="is an image that already exists"):
+            overwriting.check(given | changes, dataset={}, drawn=drawn)
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, trained_run: Path) -> Path:
     """A checkpoint under several names, a run, images, and a table of them."""

@@ -1,6 +1,7 @@
 """Explanations of images where the truth is known: networks that look at one place and at nothing else."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -39,15 +40,17 @@ class Corners(nn.Module):
 
 
 class Boxes(nn.Module):
-    """A box of class 0 in the upper left, whose score is its brightness, where that is above 0.1."""
+    """Two boxes in the upper left: of class 0, whose score is the brightness there, and of class 1, whose score is the
+    brightness of the lower right; each where that is above 0.1.
+    """
 
     def forward(self, images):
         answers = []
-        for brightness in images[:, 0, :8, :8].mean(dim=(1, 2)):
-            box = images.new_tensor([[0.0, 0.0, 8.0, 8.0]])
-            there = (brightness > 0.1).long().item()
-            labels = torch.zeros(there, dtype=torch.long)
-            answers.append({"boxes": box[:there], "labels": labels, "scores": brightness[None][:there]})
+        for image in images:
+            scores = torch.stack([image[0, :8, :8].mean(), image[0, 20:, 20:].mean()])
+            there = scores > 0.1
+            boxes = image.new_tensor([[0.0, 0.0, 8.0, 8.0]] * 2)
+            answers.append({"boxes": boxes[there], "labels": torch.arange(2)[there], "scores": scores[there]})
         return answers
 
 
@@ -106,6 +109,9 @@ def test_auto_takes_the_most_faithful_and_says_so(image):
     assert "on 1 input: " in notes[0]
     assert "rollout" not in notes[0]
     assert "gradcam" not in notes[0]  # the network has no maps
+    values = {name: float(value) for name, value in re.findall(r"(\w+) (-?\d\.\d{3})", notes[0])}
+    assert len(values) == 3
+    assert max(values, key=values.get) == found.method
     _, notes = explained(ImageClassificationSpec(**CLASSES), Corners(), image, random_maps=0)
     assert notes == ["method=auto: occlusion, the preferred one: random_maps=0 measures nothing."]
 
@@ -118,18 +124,27 @@ def test_a_map_of_a_class_that_nothing_speaks_for_is_not_believed(image):
     assert found.rows()[0]["believe"] == "no"
 
 
+def test_where_nothing_can_be_removed_no_map_is_better_than_another():
+    black = np.zeros((SIDE, SIDE), np.uint8)  # the mean color itself
+    found, _ = explained(ImageClassificationSpec(**CLASSES), Corners(), black, method="occlusion")
+    assert found.targets[0].faithfulness.better_share == 0
+
+
 def test_a_tag_by_its_probability(image):
     spec = ImageTaggingSpec(**CLASSES)
     found, _ = explained(spec, Corners(), image, method="occlusion")
     assert [one.target for one in found.targets] == ["left", "right", "none"]  # all are above one half
     assert found.targets[0].score == pytest.approx(torch.tensor(8 * 250 / 255).sigmoid().item())
+    assert 0.5 < found.targets[0].faithfulness.insertion < 1  # of probabilities, not of logits
     found, _ = explained(spec, Corners(), image, method="occlusion", threshold=0.999, random_maps=0)
     assert [one.target for one in found.targets] == ["left"]
 
 
 def test_a_box(image):
     found, _ = explained(ObjectDetectionSpec(**CLASSES), Boxes(), image, method="occlusion")
-    (one,) = found.targets
+    one, other = found.targets
+    assert (other.target, other.score) == ("right", pytest.approx(150 / 255))
+    assert min(peak(other.attribution)) >= 20  # of another class at the same place
     assert (one.target, one.details) == ("left", {"box": [0.0, 0.0, 8.0, 8.0]})
     assert one.score == pytest.approx(250 / 255)
     assert max(peak(one.attribution)) < 8

@@ -1,10 +1,12 @@
 """Explanations of texts by networks whose answer is known: a sum over tokens, each of which has a weight."""
 
 import json
+from io import BytesIO
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from sensorium.errors import RequestError
@@ -13,8 +15,9 @@ from sensorium.models.text.rnn_seq2seq import RNNSeq2Seq
 from sensorium.specs import LanguageModelingSpec, TextClassificationSpec, TextRegressionSpec, TranslationSpec
 from sensorium.tasks import registry
 from sensorium.tasks.base import LoadedModel
-from sensorium.tasks.explanation import Example, ExplainOptions
+from sensorium.tasks.explanation import Example, ExplainOptions, Explanation, TargetMap
 from sensorium.tasks.marked_text import html_table, terminal_text
+from sensorium.tasks.text_explanations import TextExplanation
 from sensorium.text.build_tokenizer import train_tokenizer
 from sensorium.text.spans import Span
 
@@ -152,6 +155,35 @@ def test_which_earlier_token_makes_the_next_likely():
     assert wrong.error == "target='zebra' holds no token that the model could predict"
 
 
+def test_what_a_report_shows_of_a_text():
+    found = TextExplanation(
+        input="a.csv:1",
+        method="occlusion",
+        words=(Span("good", 0, 1, ""), Span("the", 1, 2, " "), Span("bad", 2, 3, " ")),
+        targets=(TargetMap(target="positive", score=0.75, attribution=np.array([4, 0.9, -2], np.float32)),),
+    )
+    (card,) = found.cards()
+    assert (card.name, card.predicted) == ("a.csv:1", "why positive: 0.750")
+    assert card.passages[0].pieces == [("good", "right"), ("the", ""), ("bad", "missing")]
+
+
+def test_the_prompt_of_a_language_model_is_its_text():
+    task = registry.get("language_modeling")
+    assert task.explain_keys == ("text",)
+    assert list(task.explained_inputs({"text": "the film"}, None)) == ["the film"]
+    with pytest.raises(RequestError, match="row= and worst= do not apply to language_modeling; give text="):
+        task.examples(None, [0], None)
+
+
+def test_an_explanation_without_a_form_is_saved_as_json_alone(tmp_path):
+    plain = Explanation(input="x", method="occlusion")
+    with pytest.raises(RequestError, match=r"saved as \.json; end the name with it"):
+        plain.save(tmp_path / "a.png")
+    with pytest.raises(RequestError, match=r"is not saved as \.png"):
+        plain.content(".png")
+    assert plain.save(tmp_path / "a.json").is_file()
+
+
 def test_a_translation_has_a_map_over_the_source_for_each_word():
     torch.manual_seed(0)
     spec = TranslationSpec(
@@ -175,6 +207,8 @@ def test_a_translation_has_a_map_over_the_source_for_each_word():
     values = found.matrices()
     assert values["attention"].shape == values["integrated_gradients"].shape == (len(found.targets), 3)
     assert found.content(".html").count("<table>") == 2
+    with Image.open(BytesIO(found.content(".png"))) as drawn:
+        assert drawn.size == (2 * round((1.6 + 0.36 * 3) * 150), round((1.6 + 0.28 * len(found.targets)) * 150))
     assert explained(spec, network, " ")[0].error == "an empty text has no translation to explain"
 
 

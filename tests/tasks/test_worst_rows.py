@@ -30,13 +30,26 @@ FILES = {
         "0,a,0,1,1,0,20,20\n1,b,0,2,2,0,-40,-40\n2,c,0,3,-3,0,0,0\n",
         [1, 2],
     ),
+    "speech_recognition": (
+        "index,name,speaker,reference,hypothesis,words,substitutions,insertions,deletions\n"
+        "0,a,,one two,one six,2,1,0,0\n1,b,,one two,one two,2,0,0,0\n2,c,,,six,0,0,1,0\n3,d,,one two,one,2,0,0,1\n",
+        [2, 0],
+    ),
+    # In common order: two of three words, all, none.
+    "translation": (
+        "index,source,translation,reference\n0,a,x y z,x y q\n1,b,x y,x y\n2,c,q,x\n",
+        [2, 0],
+    ),
 }
+
+
+TABLES = {"speech_recognition": "transcripts.csv", "translation": "translations.csv"}
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_worst_first(name, tmp_path: Path):
     text, wanted = FILES[name]
-    (tmp_path / "predictions.csv").write_text(text)
+    (tmp_path / TABLES.get(name, "predictions.csv")).write_text(text)
     assert registry.get(name).worst_rows(tmp_path, 2) == wanted
 
 

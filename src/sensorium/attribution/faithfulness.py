@@ -49,7 +49,7 @@ class Faithfulness:
         if not self.better_than_random:
             found.append(
                 f"no better than random: insertion - deletion is {self.insertion - self.deletion:.3f}, that of random "
-                f"maps {self.random_insertion - self.random_deletion:.3f}; it beats {self.better_share:.0%} of them"
+                f"maps {self.random_insertion - self.random_deletion:.3f}; it beats {self.better_share:.1%} of them"
             )
         alike = self.random_weights_correlation
         if alike is not None and alike >= LIKE_RANDOM_WEIGHTS:
@@ -130,11 +130,18 @@ def area(levels: Sequence[int], values: Tensor, first: Tensor, last: Tensor, seg
 
 
 def random_curves(subject: Subject, *, maps: int, seed: int) -> RandomCurves:
-    """Curves of random maps: with ties broken at random, a shuffled map of any sparsity is a random order."""
+    """Curves of random maps: with ties broken at random, a shuffled map of any sparsity is a random order.
+
+    Every second order is the one before it from its end, which costs nothing: what it removes first the other inserts
+    last, so that its deletion is the other's insertion. Insertion minus deletion is then as often x as -x, and a map
+    that means nothing beats all of n/2 pairs with a probability of 1 / (n + 2): of 18, in 5 % of the cases.
+    """
     generator = torch.Generator().manual_seed(seed)
-    random = torch.stack([torch.randperm(subject.count, generator=generator) for _ in range(maps)])
+    random = torch.stack([torch.randperm(subject.count, generator=generator) for _ in range((maps + 1) // 2)])
     ends = ends_of(subject)
-    return RandomCurves(ends, *_areas(subject, random, ends))
+    deletion, insertion = _areas(subject, random, ends)
+    both = torch.stack([deletion, insertion], dim=1).flatten(0, 1), torch.stack([insertion, deletion], dim=1)
+    return RandomCurves(ends, both[0][:maps], both[1].flatten(0, 1)[:maps])
 
 
 def curves(subject: Subject, values: Tensor, ends: Ends, *, seed: int) -> tuple[Tensor, Tensor]:

@@ -70,7 +70,7 @@ def integrated_gradients(subject: Subject, settings: Settings) -> Tensor:
     return _each_target(
         subject,
         lambda target, features, baseline: method.attribute(
-            features, baseline, target=target, n_steps=settings.steps, internal_batch_size=subject.batch_size
+            features, baseline, target=target, n_steps=settings.steps, internal_batch_size=subject.at_once
         ),
     )
 
@@ -86,7 +86,7 @@ def gradient_shap(subject: Subject, settings: Settings) -> Tensor:
         total, left = torch.zeros_like(features), settings.steps
         with seeded(settings.seed):
             while left:  # a batch at a time: memory stays flat
-                samples = min(left, subject.batch_size)
+                samples = min(left, subject.at_once)
                 total += samples * method.attribute(features, baseline, n_samples=samples, stdevs=noise, target=target)
                 left -= samples
         return total / settings.steps

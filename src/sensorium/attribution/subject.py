@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+_AT_ONCE = 10_000_000  # bytes of changed inputs that a CPU is given at once
 Measure = Callable[[nn.Module, Tensor], Tensor]
 """A network and features (N, *F) -> (N, K), a number for each target."""
 
@@ -43,6 +44,13 @@ class Subject:
         """S."""
         return int(self.segments.max()) + 1
 
+    @property
+    def at_once(self) -> int:
+        """Rows that the network is given at once: the batch size, or fewer on a CPU, whose caches hold little."""
+        if self.features.device.type != "cpu":
+            return self.batch_size
+        return max(1, min(self.batch_size, _AT_ONCE // max(1, self.features.nbytes)))
+
     def on(self, network: nn.Module) -> "Subject":
         """The same input of another network."""
         return replace(self, network=network)
@@ -67,7 +75,7 @@ class Subject:
         always = torch.ones(len(kept), 1, dtype=torch.bool)  # segment -1
         index = self.segments.flatten().to(kept.device)
         shared = (1,) * (self.features.ndim - self.segments.ndim)
-        for chunk in torch.cat([kept, always.to(kept.device)], dim=1).split(self.batch_size):
+        for chunk in torch.cat([kept, always.to(kept.device)], dim=1).split(self.at_once):
             visible = chunk[:, index].view(-1, *shared, *self.segments.shape).to(self.features.device)
             yield torch.where(visible, self.features, self.baseline)
 

@@ -210,7 +210,8 @@ def check(verb: str, config: Config) -> None:
     schema.check(verb, config, needed=needed_keys(verb))
     if verb == "train":
         sections.check(config)
-    overwriting.check(config, dataset=None if verb == "eval" else {})  # eval's is the checkpoint's, not read yet
+    dataset: Config | None = None if verb == "eval" else {}  # eval's is the checkpoint's, not read yet
+    overwriting.check(config, dataset=dataset, drawn=verb == "explain")
 
 
 def needed_keys(verb: str) -> list[str]:

@@ -1,5 +1,6 @@
 """sensorium eval: a checkpoint's metrics, tables and plots, on its own data or on other data."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,11 +16,13 @@ from sensorium.cli.request import own_arguments
 from sensorium.data.base import Data
 from sensorium.errors import RequestError, unwritable
 from sensorium.files import user_path
+from sensorium.neighbors import check_indexable, write_feature_index
 from sensorium.robustness import examination
 from sensorium.run_config import RunConfig
 from sensorium.specs import Spec
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
+from sensorium.tasks.feature_index import FEATURES
 from sensorium.tasks.plots import undrawn_notes
 from sensorium.tasks.robustness import Robustness
 from sensorium.tasks.robustness_report import write_robustness
@@ -64,6 +67,7 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
         arguments=arguments,
     )
     overwriting.check(config, dataset=settings.dataset)
+    check_indexable(loaded, wanted=config["index"])
     calibration_file = _calibration_file(config, loaded, settings)
     data, name, split = evaluation_data(loaded, settings, about_data, config["split"])
     folder = Path(str(config["folder"])) if config["folder"] else _beside(loaded.path) / f"eval_{name}"
@@ -92,7 +96,7 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     result = asked.of(
         result, loaded, split, config=settings, device=device, trust=config["trust"], resamples=config["bootstrap"]
     )
-    _write(folder, Evaluated(loaded, result, data, name, split), config)
+    _write(folder, Evaluated(loaded, result, data, name, split, settings), config)
     _print(records, result, config, title=f"{name}: {len(split):,} examples", folder=folder)
 
 
@@ -104,11 +108,12 @@ class Evaluated(NamedTuple):
     data: Data
     name: str
     split: Any
+    settings: RunConfig
 
 
 def _write(folder: Path, evaluated: Evaluated, config: Config) -> None:
     """Tables and plots. Raises RunError where they cannot be written."""
-    loaded, result, data, name, split = evaluated
+    loaded, result, data, name, split, settings = evaluated
     notes: list[str] = []
     about = {"checkpoint": str(loaded.path), "split": name, "metrics": evaluation.named(result, name)}
     try:
@@ -126,11 +131,22 @@ def _write(folder: Path, evaluated: Evaluated, config: Config) -> None:
                 paths += write_slices(place, result.slices)
             if result.corruptions is not None:
                 paths += write_robustness(place, result.corruptions)
+            notes += _indexed(place, loaded, data, settings, config)
             notes += [*output.formula_notes(paths), *undrawn_notes()]
     except OSError as error:
         raise unwritable(f"{folder}: tables and plots", error, "Set folder=OTHER.") from error
     for note in notes:
         output.complain(note.replace(str(place), str(folder)))
+
+
+def _indexed(
+    place: Path, loaded: checkpoint.Checkpoint, data: Data, settings: RunConfig, config: Config
+) -> Iterator[str]:
+    """index=true: the features of the training split beside the results; says where."""
+    if config["index"]:
+        device = device_of(config["accelerator"])
+        write_feature_index(place, loaded, data, config=settings, device=device, trust=config["trust"])
+        yield f"index of the features of {len(data.train):,} training examples: {place / FEATURES}"
 
 
 def _calibration_file(config: Config, loaded: checkpoint.Checkpoint, settings: RunConfig) -> Path | None:

@@ -1,9 +1,11 @@
 """sensorium explain: where predictions come from, drawn over their inputs, and whether to believe it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.text import Text
 
 from sensorium import checkpoint, output
@@ -15,11 +17,13 @@ from sensorium.cli.predict import checkpoint_path
 from sensorium.cli.request import EXPLAIN_WORDS, own_arguments
 from sensorium.data.base import counted
 from sensorium.errors import RequestError, listing
+from sensorium.neighbors import finder, index_of
 from sensorium.output import FileNames, Record, complain
 from sensorium.run_folder import RunFolder
 from sensorium.tasks import registry
 from sensorium.tasks.base import LoadedModel, Task
 from sensorium.tasks.explanation import Example, ExplainOptions, Explanation, target_names
+from sensorium.tasks.feature_index import Neighbor
 from sensorium.tasks.writers import Writer, standard_writer
 
 DRAWN = (".png", ".jpg", ".jpeg", ".svg", ".pdf", ".html", ".wav")  # of files that are not records
@@ -41,11 +45,14 @@ def run(arguments: list[str]) -> int:
     return 1 if failures else 0
 
 
-def options_of(config: Config, names: Sequence[str]) -> ExplainOptions:
-    """The keys of the config that are options. names: of the classes that a target may be."""
+def options_of(config: Config, names: Sequence[str], neighbors: Any = None) -> ExplainOptions:
+    """The keys of the config that are options. names: of the classes that a target may be. neighbors: what finds
+    training examples that are alike.
+    """
     return ExplainOptions(
         target=None if config["target"] in (None, "null") else typed_targets(config["target"], names),
         pixel=None if config["pixel"] is None else tuple(config["pixel"]),
+        neighbors=neighbors,
         **{key: config[key] for key in ("method", "top_k", "threshold", "steps", "batch_size", "random_maps", "seed")},
     )
 
@@ -67,7 +74,9 @@ def _job(config: Config) -> int:
             f"given: {listing(given) or 'none'}. See: sensorium explain --help"
         )
     loaded = checkpoint.read(checkpoint_path(config["ckpt"]))
-    task, options = registry.of(loaded.spec), options_of(config, target_names(loaded.spec))
+    task = registry.of(loaded.spec)
+    neighbors = neighbors_of(loaded, config["nearest"], folder=config["index"], trust=config["trust"])
+    options = options_of(config, target_names(loaded.spec), neighbors)
     task.check_explain_options(options, loaded.spec)
     model = loaded_model(loaded, device=device_of(config["accelerator"]), trust=config["trust"])
     return _explain(config, task, model, options, _inputs(config, given[0], task, model, loaded))
@@ -78,11 +87,11 @@ def _inputs(
 ) -> Iterable[Any]:
     """Raw inputs that were given, or rows of the checkpoint's own data as `Example`s."""
     if source in ("input", "text"):
-        if source not in task.input_keys and not (source == "text" and "prompt" in task.input_keys):
+        if source not in task.explain_keys:
             raise RequestError(
-                f"{source}= does not apply to this checkpoint ({model.spec}). It takes {task.input_keys[0]}=..."
+                f"{source}= does not apply to this checkpoint ({model.spec}). It takes {task.explain_keys[0]}=..."
             )
-        return task.inputs(config | {"encoding": None, "column": None, "prompt": config["text"]}, model)
+        return task.explained_inputs(config | {"encoding": None, "column": None}, model)
     if source == "worst":
         folder = loaded.path.parent.parent
         if not RunFolder(folder).config.is_file():
@@ -108,6 +117,33 @@ def split_examples(
     if beyond := [row for row in rows if row >= len(examples)]:
         raise RequestError(f"row={beyond[0]}: the split {split} has rows 0 to {len(examples) - 1:,}.")
     return task.examples(examples, rows, loaded.spec)
+
+
+def neighbors_of(
+    loaded: checkpoint.Checkpoint, count: int | None, *, folder: str | Path | None, trust: bool
+) -> Callable[[np.ndarray], tuple[Neighbor, ...]] | None:
+    """What finds the `count` training examples that are most alike, by the index in a folder, else by the newest one
+    beside the checkpoint; None for a count of None. Raises RequestError where there is no index.
+    """
+    if count is None:
+        if folder is not None:
+            raise RequestError("index= is for nearest=5, the training examples that are most alike.")
+        return None
+    task = registry.of(loaded.spec)
+    if not task.has_vectors:
+        raise RequestError(f"nearest= is not for {task.name}: its models make no single vector of an example.")
+    index = index_of(loaded, folder)
+    if not trust:
+        check_targets("dataset", index.dataset)
+    settings = settings_for(loaded, [], on_bad="skip", batch_size=None, decoding={})
+    settings = replace(settings, dataset=dict(index.dataset))
+    _, _, train = evaluation_data(loaded, settings, [], "train")
+    if len(train) != len(index.features):
+        raise RequestError(
+            f"The training split has {len(train):,} examples, and the index {len(index.features):,}: the data has"
+            f" changed.\nWrite the index again: sensorium eval ckpt={loaded.path} index=true"
+        )
+    return finder(index, count, lambda rows: task.examples(train, rows, loaded.spec))
 
 
 def _explain(
@@ -144,7 +180,7 @@ class _TableWriter(Writer):
 
     def write(self, prediction: Explanation) -> None:
         self._rows += prediction.rows()
-        self._marked += [text] if (text := prediction.marked()) is not None else []
+        self._marked += [text for text in (prediction.marked(), prediction.looks_like()) if text is not None]
 
     def close(self) -> None:
         if self._rows:

@@ -18,7 +18,8 @@ FOLDER_KEYS = ("overlay", "masks", "attention", "folder")
 _CHECKPOINTS = ("ckpt", "compare")
 _FILES = ("input", "decoding.language_model", "decoding.lexicon")
 # No results are written in these formats: an existing file is the user's own, whatever led to it (paths on standard
-# input, a folder, a glob, a table that lists recordings).
+# input, a folder, a glob, a table that lists recordings). Explanations alone are drawn, and replaced as others are.
+DRAWN = (".png", ".wav")
 _PRECIOUS = {
     **dict.fromkeys(IMAGE_SUFFIXES, "an image"),
     **dict.fromkeys(AUDIO_SUFFIXES, "a recording"),
@@ -34,16 +35,18 @@ class _Input(NamedTuple):
     path: Path
 
 
-def check(config: Mapping[str, Any], *, dataset: Mapping[str, Any] | None) -> None:
+def check(config: Mapping[str, Any], *, dataset: Mapping[str, Any] | None, drawn: bool = False) -> None:
     """Rejects output=, and a key that names a folder to write to, where files would be lost.
 
     dataset: the section of the data that is read beside what the command names; None where it is not known yet, and
-    another check follows. A file is known by what it is, not by its name: a link to it is the same file. What is
-    neither read nor a run's is replaced with overwrite=true. Raises RequestError.
+    another check follows. drawn: whether results may be images and recordings. A file is known by what it is, not by
+    its name: a link to it is the same file. What is neither read nor a run's is replaced with overwrite=true. Raises
+    RequestError.
     """
     overwrite = config.get("overwrite", False)
     if config.get("output") is not None:
-        _check_file(str(config["output"]), list(_inputs(config, dataset or {})), overwrite=overwrite or dataset is None)
+        inputs = list(_inputs(config, dataset or {}))
+        _check_file(str(config["output"]), inputs, overwrite=overwrite or dataset is None, drawn=drawn)
     for key in FOLDER_KEYS:
         if config.get(key) is not None and exists(_path(config[key])) and not is_folder(_path(config[key])):
             raise RequestError(f"Results cannot be written to {config[key]}, which is a file. Set {key}=OTHER.")
@@ -70,7 +73,7 @@ def check_targets(targets: Iterable[Path], config: Mapping[str, Any], inputs: It
         raise RequestError(f"{found} already there; overwrite=true replaces what is there, or choose another folder.")
 
 
-def _check_file(output: str, inputs: list[_Input], *, overwrite: bool) -> None:
+def _check_file(output: str, inputs: list[_Input], *, overwrite: bool, drawn: bool) -> None:
     if is_stream(output) or not is_file(Path(output)):
         return
     for key, given, path in inputs:
@@ -80,7 +83,8 @@ def _check_file(output: str, inputs: list[_Input], *, overwrite: bool) -> None:
         if key.startswith("dataset.") and is_folder(path) and Path(output).resolve().is_relative_to(path.resolve()):
             raise RequestError(f"output={output} is a file among the data ({key}={given}); choose another name.")
     _check_run(Path(output), f"output={output}")
-    if precious := _PRECIOUS.get(Path(os.path.realpath(output)).suffix.lower()):
+    precious = _PRECIOUS.get(Path(os.path.realpath(output)).suffix.lower())
+    if precious and not (drawn and Path(output).suffix.lower() in DRAWN):
         raise RequestError(f"output={output} is {precious} that already exists; choose another name.")
     if not overwrite:
         raise RequestError(f"output={output} already exists; overwrite=true replaces it, or choose another name.")

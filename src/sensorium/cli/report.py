@@ -1,5 +1,8 @@
-"""sensorium report RUN [RUN ...]: report.html of a run, or one page that compares several. Imports no torch."""
+"""sensorium report RUN [RUN ...]: report.html of a run, or one page that compares several. Imports no torch, unless the
+worst errors are to be explained.
+"""
 
+import importlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +15,7 @@ from sensorium.reports import page
 from sensorium.run_folder import RunFolder
 
 COMPARISON = "comparison.html"
+_EXPLAINING = "sensorium.cli.worst_explained"  # imports torch
 
 
 def run(arguments: list[str]) -> int:
@@ -32,12 +36,13 @@ def with_runs(arguments: list[str]) -> list[str]:
 def _job(config: Config) -> None:
     check("report", config)
     given = config["runs"] if isinstance(config["runs"], list) else [config["runs"]]
-    print(f"report: {write(given, output=config['output'], overwrite=config['overwrite'])}")
+    path = write(given, output=config["output"], overwrite=config["overwrite"], explain=config["explain"])
+    print(f"report: {path}")
 
 
-def write(given: Sequence[str | Path], *, output: str | Path | None, overwrite: bool) -> Path:
-    """Reports one run, or compares several; where the page is. Raises RequestError for what is no run, and for an
-    output that is already there.
+def write(given: Sequence[str | Path], *, output: str | Path | None, overwrite: bool, explain: bool = False) -> Path:
+    """Reports one run, or compares several; where the page is. explain: the worst errors of each run, which its
+    report.json then keeps. Raises RequestError for what is no run, and for an output that is already there.
     """
     if not given:
         raise RequestError("report needs a run: sensorium report RUN [RUN ...]; sensorium list runs shows them.")
@@ -47,6 +52,8 @@ def write(given: Sequence[str | Path], *, output: str | Path | None, overwrite: 
         path = runs[0].folder / page.NAME
     else:
         overwriting.check({"output": str(path), "overwrite": overwrite}, dataset={})
+    for run in runs if explain else ():
+        importlib.import_module(_EXPLAINING).explain_worst(run)
     try:
         return page.write_run(runs[0], path) if len(runs) == 1 else page.write_comparison(runs, path)
     except OSError as error:

@@ -143,6 +143,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "split": or_null(one_of("test", "val", "train", "all")),
         "compare": or_null(PATH),
         "calibrate": or_null(PATH),
+        "index": SWITCH,
         "bootstrap": whole(0),
         "slices": or_null(NAME),
         "corrupt": SWITCH,
@@ -199,6 +200,8 @@ RULES: dict[str, dict[str, Rule]] = {
         "threshold": or_null(_SHARE),
         "steps": whole(1, most=10_000),
         "random_maps": whole(0, most=10_000),
+        "nearest": or_null(whole(1, most=1000)),
+        "index": or_null(PATH),
         "seed": SEED,
         "accelerator": ACCELERATOR,
         "batch_size": ONE_UP,
@@ -208,7 +211,6 @@ RULES: dict[str, dict[str, Rule]] = {
         "overwrite": SWITCH,
         "trust": SWITCH,
     },
-    "report": {"runs": PATHS, "output": or_null(PATH), "overwrite": SWITCH},
     "check": {
         "skip": Rule(_are_checks, f"a list of {', '.join(CHECKS)}"),
         "dataset": NAME,
@@ -219,6 +221,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "output": or_null(PATH),
         "overwrite": SWITCH,
     },
+    "report": {"runs": PATHS, "output": or_null(PATH), "explain": SWITCH, "overwrite": SWITCH},
     "list": {
         "what": TEXT,
         "task": or_null(TEXT),

@@ -1,11 +1,15 @@
 """The input of a module of a network, captured by a hook."""
 
+from collections.abc import Callable, Iterable
 from threading import get_ident
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
 from sensorium.errors import RequestError
+
+HEAD = "head"  # the part of every model whose input are its penultimate features
 
 
 class FeatureHook:
@@ -43,3 +47,20 @@ def as_vectors(features: Tensor) -> Tensor:
     if features.ndim == 4:
         return features.mean(dim=(2, 3))
     return features.mean(dim=1) if features.ndim == 3 else features
+
+
+def watched(model: nn.Module, call: Callable[..., Any], inputs: Iterable[Tensor]) -> tuple[Any, np.ndarray]:
+    """What `call` gives for `inputs` (B, ...), and the penultimate features (B, F) float32 that the model makes then:
+    what enters its head, maps averaged over their places.
+
+    Raises RequestError for a model without a head that one vector of each example enters.
+    """
+    hook = FeatureHook(model, HEAD)
+    try:
+        result = call(*inputs)
+        features = hook.take()
+    finally:
+        hook.remove()
+    if features.ndim not in (2, 4):  # of a sequence, a mean over its steps would count the padding
+        raise RequestError(f"{type(model).__name__}: what enters its head is no vector of each example")
+    return result, as_vectors(features).detach().float().cpu().numpy()

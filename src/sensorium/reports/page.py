@@ -157,8 +157,8 @@ def _metrics(facts: RunFacts) -> list[tuple[str, str, str]]:
         intervals[headline["name"]] = (headline["low"], headline["high"])
     rows = []
     for name, value in facts.metrics.items():
-        low, high = intervals.get(name.rpartition("/")[2], ("", ""))
-        interval = f"{valued(name, low)} to {valued(name, high)}" if high != "" else ""
+        ends = intervals.get(name.rpartition("/")[2])
+        interval = f"{valued(name, ends[0])} to {valued(name, ends[1])}" if ends else ""
         rows.append((named(name), valued(name, value), interval))
     return rows
 

@@ -191,7 +191,6 @@ class Task(Explainable, Reported, ABC, Generic[S]):
     options: ClassVar[tuple[str, ...]] = ()
     formats: ClassVar[tuple[str, ...]] = FORMATS
     smooths_labels: ClassVar[bool] = False  # whether its loss reads label_smoothing
-    detects_ood: ClassVar[bool] = False  # whether `ood` works: one vector of each example enters the model's head
     calibrates: ClassVar[bool] = False  # whether `calibration` works
     streams: ClassVar[bool] = False  # whether stream=true and input=mic work
     example_input: ClassVar[str] = "input=FILE"  # what to type behind `predict ckpt=...`
@@ -311,6 +310,9 @@ class Task(Explainable, Reported, ABC, Generic[S]):
     @abstractmethod
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Sequence[Any] | Iterable[Any]:
         """Raw inputs from the keys of `input_keys`, for this model. Raises RequestError for what is not there."""
+
+    def explained_inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Any]:
+        return self.inputs(given, model)
 
     @abstractmethod
     def predictor(self, model: LoadedModel, options: PredictOptions) -> Predictor:

@@ -2,10 +2,10 @@
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +23,10 @@ from sensorium.attribution.networks import randomized, shared_copy
 from sensorium.attribution.subject import Subject
 from sensorium.data.base import counted
 from sensorium.errors import RequestError
+from sensorium.nn.feature_hook import watched
 from sensorium.output import Record
 from sensorium.tasks.explanation import Explainer, ExplainOptions, Explanation, TargetMap
+from sensorium.tasks.feature_index import Neighbor
 
 AUTO_INPUTS = 4  # whose explanations auto chooses by
 
@@ -65,8 +67,11 @@ class AttributionExplainer(Explainer):
     """Maps by a method of `sensorium.attribution`, with their faithfulness.
 
     methods: names of those that this task offers, the preferred first. network: a model, of which a copy is made that
-    shares its weights.
+    shares its weights. with_random_weights: whether maps are compared with those of random weights; not where a score
+    is of a place, around which random weights look as well.
     """
+
+    with_random_weights: ClassVar[bool] = True
 
     def __init__(self, options: ExplainOptions, methods: Sequence[str], network: nn.Module) -> None:
         self.options, self.network = options, shared_copy(network)
@@ -176,7 +181,14 @@ class AttributionExplainer(Explainer):
             )
             for target, one, measured in zip(work.prepared.targets, maps, faithfulness, strict=True)
         )
-        return self.explanation(work.prepared, method.name, found)
+        return replace(self.explanation(work.prepared, method.name, found), neighbors=self._neighbors(work.subject))
+
+    def _neighbors(self, subject: Subject) -> tuple[Neighbor, ...]:
+        if self.options.neighbors is None:
+            return ()
+        with torch.no_grad():
+            _, features = watched(self.network, subject.scores, [subject.features[None]])
+        return self.options.neighbors(features[0])
 
     def _faithfulness(self, work: _Work, method: Method, maps: Tensor) -> list[Faithfulness]:
         random, (deletion, insertion) = self._random(work), self._curves(work, method)
@@ -200,7 +212,8 @@ class AttributionExplainer(Explainer):
     def _maps_of_random_weights(self, subject: Subject, method: Method) -> Tensor | None:
         """None for a network without weights, and where the method finds no place in it."""
         other = subject.on(self._random_network)
-        if not any(True for _ in self.network.parameters()) or not method.fits(other):
+        weights = any(True for _ in self.network.parameters())
+        if not (self.with_random_weights and weights and method.fits(other)):
             return None
         return method.attribute(other, self._settings).float().cpu()
 

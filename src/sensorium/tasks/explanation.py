@@ -3,7 +3,7 @@ numbers that say whether to believe it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -15,8 +15,10 @@ from sensorium.attribution.faithfulness import Faithfulness
 from sensorium.errors import RequestError, listing, unknown, unwritable
 from sensorium.files import json_text, write_atomically
 from sensorium.output import Record
+from sensorium.report_sections import ReportExample
+from sensorium.tasks.feature_index import Neighbor
 
-RANDOM_MAPS = 19  # as many as it takes to say that one map is better than 95 % of random ones
+RANDOM_MAPS = 18  # as many as it takes to say that one map is better than 95 % of random ones (`random_curves`)
 _WIDEST = 60  # characters of an input that a table shows
 
 
@@ -28,7 +30,8 @@ class ExplainOptions:
     predicts. top_k: how many targets of an input where none are named; None for the task's choice. pixel: x and y from
     the top left, of the input as it is given. threshold: score from which something counts. steps: of integrated
     gradients, and samples of gradient SHAP. batch_size: rows that the network is given at once. random_maps: that each
-    map is compared with; 0 measures nothing. seed: of whatever is drawn.
+    map is compared with; 0 measures nothing. seed: of whatever is drawn. neighbors: the training examples that are most
+    alike, of the features (F,) of an input; None where they are not wanted.
     """
 
     method: str = "auto"
@@ -40,11 +43,12 @@ class ExplainOptions:
     batch_size: int = 64
     random_maps: int = RANDOM_MAPS
     seed: int = 0
+    neighbors: Callable[[np.ndarray], tuple[Neighbor, ...]] | None = None
 
     def chosen(self) -> list[str]:
         """The options that only some tasks have and that differ from what is usual."""
         usual = ExplainOptions()
-        shared = ("method", "steps", "batch_size", "random_maps", "seed")
+        shared = ("method", "steps", "batch_size", "random_maps", "seed", "neighbors")
         names = [one.name for one in fields(self) if one.name not in shared]
         return [name for name in names if getattr(self, name) != getattr(usual, name)]
 
@@ -84,6 +88,7 @@ class Explanation:
     """One input's; the forms of it add what it is drawn over, and formats.
 
     input: the path or text it is for. method: how it was made. targets: [] with an error. error: why there is none.
+    neighbors: the training examples that are most alike to the model, where they were asked for.
     """
 
     formats: ClassVar[tuple[str, ...]] = (".json",)  # suffixes that `save` knows; the first one is what people look at
@@ -92,10 +97,12 @@ class Explanation:
     method: str = ""
     targets: tuple[TargetMap, ...] = ()
     error: str | None = None
+    neighbors: tuple[Neighbor, ...] = ()
 
     def to_dict(self) -> Record:
         """As JSON: everything, with the raw attribution."""
         record = {"input": self.input, "method": self.method, "targets": [self._record(one) for one in self.targets]}
+        record |= {"nearest": [one.to_dict() for one in self.neighbors]} if self.neighbors else {}
         return record | ({"error": self.error} if self.error else {})
 
     def _record(self, one: TargetMap) -> Record:
@@ -118,6 +125,21 @@ class Explanation:
     def marked(self) -> Text | None:
         """What a terminal shows below the table, such as words in colors; None where there is nothing to show."""
         return None
+
+    def looks_like(self) -> Text | None:
+        """What a terminal shows of the training examples that are alike: a line each; None where there are none."""
+        if not self.neighbors:
+            return None
+        lines = [f"{self.input[:_WIDEST]} looks like", *(neighbor_line(one) for one in self.neighbors)]
+        return Text("\n  ".join(lines))
+
+    def cards(self) -> list[ReportExample]:
+        """What a report shows of it: an example for each target."""
+        return [ReportExample(name=self.input, predicted=_claim(one), **self.card(one)) for one in self.targets]
+
+    def card(self, one: TargetMap) -> dict[str, Any]:
+        """Fields of the `ReportExample` of a target: its image, or what there is to read."""
+        return {}
 
     @classmethod
     def check_suffix(cls, path: str | Path) -> None:
@@ -149,8 +171,20 @@ class Explanation:
         return target
 
     def content(self, suffix: str) -> bytes | str:
-        """The content of a file of a format other than .json."""
-        raise NotImplementedError(suffix)
+        """The content of a file of a format other than .json. Raises RequestError where there is none."""
+        raise RequestError(f"An explanation of this kind is not saved as {suffix}; end the name with .json.")
+
+
+def _claim(one: TargetMap) -> str:
+    believed = "" if one.faithfulness is None or not one.warnings() else ", not to be believed"
+    return f"why {one.target}: {one.score:.3f}{believed}"
+
+
+def neighbor_line(one: Neighbor, *, longest: int = _WIDEST) -> str:
+    """Similarity, name, and what it is labeled with; of a text also its beginning, `longest` characters."""
+    target = f" ({', '.join(one.target)})" if one.target else ""
+    text = f": {one.raw[:longest]}" if isinstance(one.raw, str) else ""
+    return f"{one.similarity:.3f}  {one.name}{target}{text}"
 
 
 def _row(text: str, method: str, one: TargetMap) -> Record:
@@ -185,12 +219,19 @@ class Explainable:
     """What a task says about explanations; the part of `Task` that `sensorium explain` uses.
 
     explain_methods: names in `attribution.methods.METHODS`, the preferred first; () where nothing is explained.
-    explain_options: options beside those of all tasks.
+    explain_options: options beside those of all tasks. explain_keys: for raw inputs. has_vectors: whether a model of it
+    makes one vector of each example, so that examples can be compared.
     """
 
     name: ClassVar[str]
     explain_methods: ClassVar[tuple[str, ...]] = ()
     explain_options: ClassVar[tuple[str, ...]] = ()
+    explain_keys: ClassVar[tuple[str, ...]] = ("input",)
+    has_vectors: ClassVar[bool] = False
+
+    def explained_inputs(self, given: Mapping[str, Any], model: Any) -> Iterable[Any]:
+        """Raw inputs from the keys of `explain_keys`, for this `LoadedModel`."""
+        raise RequestError(f"explain is not for {self.name}.")
 
     def explainer(self, model: Any, options: ExplainOptions) -> Explainer:
         """The `LoadedModel` ready to explain itself. Raises RequestError for a task that has no explanations."""
@@ -202,6 +243,8 @@ class Explainable:
             raise RequestError(f"explain is not for {self.name}.")
         if options.method not in (methods := ("auto", *self.explain_methods)):
             raise unknown("method for this checkpoint", options.method, methods)
+        if options.neighbors is not None and not self.has_vectors:
+            raise RequestError(f"nearest= is not for {self.name}: its models make no single vector of an example.")
         if strange := [name for name in options.chosen() if name not in self.explain_options]:
             raise RequestError(
                 f"{strange[0]}= does not apply to explanations of this checkpoint ({spec}). "
@@ -214,11 +257,11 @@ class Explainable:
 
     def examples(self, split: Any, rows: Sequence[int], spec: Any) -> list[Example]:
         """Rows of a split as raw inputs under their names, with what is right for them."""
-        raise RequestError(f"row= and worst= do not apply to {self.name}; give input=...")
+        raise RequestError(f"row= and worst= do not apply to {self.name}; give {self.explain_keys[0]}=...")
 
     def worst_rows(self, folder: Path, count: int) -> list[int]:
         """Rows of the test split with the worst errors, as an evaluation wrote them into a run folder, worst first."""
-        raise RequestError(f"worst= does not apply to {self.name}; give input=...")
+        raise RequestError(f"worst= does not apply to {self.name}; give {self.explain_keys[0]}=...")
 
 
 def target_names(spec: Any) -> tuple[str, ...]:

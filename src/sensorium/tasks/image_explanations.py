@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from sensorium.attribution.subject import Measure, Subject, grid_segments, grid_windows
@@ -16,9 +17,11 @@ from sensorium.specs import ImageInputSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions
 from sensorium.tasks.explaining import AttributionExplainer, Prepared, Target
 from sensorium.tasks.explanation import Example, ExplainOptions, Explanation, TargetMap
+from sensorium.tasks.feature_index import Neighbor
 from sensorium.tasks.image_inputs import DecodedImage, ImageReader
 from sensorium.tasks.inference import InferenceModel
-from sensorium.vision.heat import Panel, overlay, side_by_side
+from sensorium.tasks.report_media import image_uri
+from sensorium.vision.heat import Panel, overlay, side_by_side, stacked
 from sensorium.vision.normalise import as_float, from_pixels
 
 METHODS = ("gradcam", "occlusion", "integrated_gradients", "gradient_shap", "rollout")
@@ -39,12 +42,26 @@ class ImageExplanation(Explanation):
         return file.getvalue()
 
     def drawn(self) -> Any:
-        """The image, and beside it one panel for each target."""
+        """The image, and beside it one panel for each target; below, the training examples that are alike."""
         panels = [Panel(self.image, (self.input.rpartition("/")[2], f"method: {self.method}"))]
         for one in self.targets:
             box = one.details.get("box")
             panels.append(Panel(overlay(self.image, one.attribution), _lines(one), box))
-        return side_by_side(panels)
+        rows = [side_by_side(panels)]
+        if self.neighbors:
+            rows.append(side_by_side([_neighbor_panel(one, self.image.shape[:2]) for one in self.neighbors]))
+        return stacked(rows)
+
+    def card(self, one: TargetMap) -> dict[str, Any]:
+        return {"image": image_uri(overlay(self.image, one.attribution).transpose(2, 0, 1))}
+
+
+def _neighbor_panel(one: Neighbor, size: tuple[int, ...]) -> Panel:
+    """A training example (H, W, C) uint8 in the size of the image."""
+    pixels = np.repeat(one.raw, 3, axis=2) if one.raw.shape[2] == 1 else one.raw[:, :, :3]
+    fitted = Image.fromarray(np.ascontiguousarray(pixels)).resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    lines = (f"{one.similarity:.3f}  {', '.join(one.target)}", one.name.rpartition("/")[2])
+    return Panel(np.asarray(fitted), lines)
 
 
 def _lines(one: TargetMap) -> tuple[str, ...]:
@@ -72,7 +89,8 @@ class ImagesExplainer(AttributionExplainer):
 
     def forward(self, network: torch.nn.Module, images: Tensor) -> Any:
         """images: (N, C, H, W) from 0 to 1; what the network gives for them, in float32, with gradients."""
-        return network(*self.inference.prepare(images))
+        prepared = self.inference.prepare(images)
+        return network(*(one.contiguous(memory_format=torch.channels_last) for one in prepared))  # twice as fast
 
     @abstractmethod
     def prepared(self, example: Example, image: Tensor, size: tuple[int, int]) -> Prepared:

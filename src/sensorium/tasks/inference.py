@@ -6,10 +6,11 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from sensorium.nn.feature_hook import watched
 from sensorium.specs import Spec
 from sensorium.tasks import registry
 from sensorium.tasks.calibration import Calibration
-from sensorium.tasks.out_of_distribution import OutOfDistribution, watched
+from sensorium.tasks.out_of_distribution import OutOfDistribution
 from sensorium.tasks.precision import MEMORY_FORMATS, autocast
 
 S = TypeVar("S", bound=Spec)

@@ -11,18 +11,16 @@ A detector is data from a file: `from_dict` takes nothing on trust.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sensorium.errors import RequestError
-from sensorium.nn.feature_hook import FeatureHook, as_vectors
 
-HEAD = "head"  # the part of every model whose input are its penultimate features
 INSIDE = 0.95  # share of validation examples within the threshold
 MOST_EXAMPLES = 5000  # training examples that it is fitted on
 FEWEST = 20  # training examples, and validation examples, below which nothing is fitted
@@ -142,22 +140,6 @@ def fit(training: np.ndarray, validation: np.ndarray, classes: np.ndarray | None
     if not math.isfinite(threshold):
         raise RequestError("the features of validation examples are no numbers")
     return replace(detector, threshold=threshold)
-
-
-def watched(model: nn.Module, call: Any, inputs: Iterable[Tensor]) -> tuple[Any, np.ndarray]:
-    """What `call` gives for `inputs` (B, ...), and the penultimate features (B, F) float32 that the model makes then.
-
-    Raises RequestError for a model without a head that one vector of each example enters.
-    """
-    hook = FeatureHook(model, HEAD)
-    try:
-        result = call(*inputs)
-        features = hook.take()
-    finally:
-        hook.remove()
-    if features.ndim not in (2, 4):  # of a sequence, a mean over its steps would count the padding
-        raise RequestError(f"{type(model).__name__}: what enters its head is no vector of each example")
-    return result, as_vectors(features).detach().float().cpu().numpy()
 
 
 def _unit(features: np.ndarray) -> np.ndarray:

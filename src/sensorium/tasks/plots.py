@@ -5,7 +5,8 @@ Figures are built with matplotlib's objects and never with pyplot, whose global 
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
@@ -169,6 +170,30 @@ def plot_attention(*, weights: np.ndarray, source: Sequence[str], target: Sequen
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
         literal(label)
     save_figure(figure, path)
+
+
+def draw_word_maps(maps: Mapping[str, np.ndarray], *, source: Sequence[str], target: Sequence[str]) -> bytes:
+    """What each target word comes from, by several measures beside each other, as PNG: red for it, blue against it.
+
+    maps: (U, S) by name, each row colored by its own strongest. source, target: S and U words.
+    """
+    figure = new_figure(len(maps) * (1.6 + 0.36 * len(source)), 1.6 + 0.28 * len(target), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(maps)))
+    for place, ((name, values), axes) in enumerate(zip(maps.items(), panels, strict=True)):
+        strongest = np.abs(values).max(axis=1, keepdims=True)
+        axes.imshow(values / np.where(strongest > 0, strongest, 1), cmap="bwr", vmin=-1, vmax=1, aspect="auto")
+        axes.set_xticks(range(len(source)), [shown(word, 20) for word in source], rotation=60, ha="left", fontsize=9)
+        axes.set_yticks(range(len(target)), [shown(word, 20) for word in target] if not place else [], fontsize=9)
+        axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
+        axes.set_xlabel(name, fontsize=9)
+        for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+            literal(label)
+    file = BytesIO()
+    _choose_fonts(figure)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ .*missing from")  # `undrawn_notes` says it
+        figure.savefig(file, format="png", dpi=DPI)
+    return file.getvalue()
 
 
 def _cell_size(k: int) -> float:

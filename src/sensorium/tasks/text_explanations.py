@@ -14,18 +14,20 @@ from torch import Tensor, nn
 from sensorium.attribution.embeddings import embedded_as, embedding_of
 from sensorium.attribution.subject import Subject
 from sensorium.output import Record
+from sensorium.report_sections import Mark, Passage
 from sensorium.specs import TextClassificationSpec, TextRegressionSpec
 from sensorium.tasks.base import LoadedModel, not_finite
 from sensorium.tasks.explaining import AttributionExplainer, Prepared, Target
-from sensorium.tasks.explanation import Example, ExplainOptions, Explanation, TargetMap
+from sensorium.tasks.explanation import Example, ExplainOptions, Explanation, TargetMap, neighbor_line
 from sensorium.tasks.inference import InferenceModel
-from sensorium.tasks.marked_text import html_page, html_text, terminal_text
+from sensorium.tasks.marked_text import html_page, html_text, strengths, terminal_text
 from sensorium.tasks.text_inputs import TextEncoder, as_text
 from sensorium.text.build_tokenizer import tokenizer_from_dict
 from sensorium.text.spans import Span, word_spans
 from sensorium.text.tokenizer import UNK
 
 METHODS = ("integrated_gradients", "occlusion", "gradient_shap", "rollout")
+MARKED = 0.25  # of the strongest word, from which a report marks a word
 Call = Callable[[nn.Module, Tensor], Any]
 """A network and tokens (N, T) -> what the network gives for them."""
 
@@ -58,11 +60,18 @@ class TextExplanation(Explanation):
             shown.append_text(terminal_text(self.words, self.word_values(one).tolist()))
         return shown
 
+    def card(self, one: TargetMap) -> dict[str, Any]:
+        pieces: list[tuple[str, Mark]] = [
+            (word.text, "" if abs(strength) < MARKED else "right" if strength > 0 else "missing")
+            for word, strength in zip(self.words, strengths(self.word_values(one).tolist()), strict=True)
+        ]
+        return {"passages": [Passage(label="", pieces=pieces)]}
+
     @classmethod
     def file_name(cls, name: str) -> str:
         return f"{name[:40].strip() or 'text'}".replace("/", " ")
 
-    def content(self, suffix: str) -> str:
+    def content(self, suffix: str) -> bytes | str:
         return html_page(f"{self.method}: {self.input:.60}", "\n".join(self._html()))
 
     def _html(self) -> Iterator[str]:
@@ -72,6 +81,9 @@ class TextExplanation(Explanation):
             yield f"<h2>{escape(one.target)} <small>{one.score:.3f}</small></h2>"
             yield html_text(self.words, self.word_values(one).tolist())
             yield html_faithfulness(one)
+        if self.neighbors:
+            yield "<h2>training examples that are most alike</h2>"
+            yield "".join(f"<p>{escape(neighbor_line(one, longest=2000))}</p>" for one in self.neighbors)
 
 
 def html_faithfulness(one: TargetMap) -> str:

@@ -10,11 +10,11 @@ from sensorium.files import STORED
 Record = Mapping[str, str]
 
 
-def read_predictions(folder: Path) -> list[Record]:
-    """predictions.csv of a run folder. Raises RequestError where there is none."""
-    path = folder / "predictions.csv"
+def read_predictions(folder: Path, name: str = "predictions.csv") -> list[Record]:
+    """The predictions of a run's test split, a table in its folder. Raises RequestError where there is none."""
+    path = folder / name
     if not path.is_file():
-        raise RequestError(f"{folder} has no predictions.csv: worst= is for a run that was tested (test=true).")
+        raise RequestError(f"{folder} has no {name}: worst= is for a run that was tested (test=true).")
     with path.open(newline="", encoding="utf-8", errors=STORED) as file:
         return list(csv.DictReader(file))
 

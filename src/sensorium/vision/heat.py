@@ -11,6 +11,7 @@ from sensorium.vision.fonts import file_for
 PANEL = 224  # pixels of the shorter side of a panel, at least
 _GAP, _LINE = 8, 16  # pixels between panels, and of a line of text
 _ACROSS = 5  # panels in a row
+_WIDEST = 1600  # pixels of a panel that is enlarged
 _FOR, _AGAINST = np.array((255, 40, 20.0)), np.array((30, 90, 255.0))  # orange-red and blue: apart for the color blind
 _STRONGEST = 99.5  # percentile of |map| that is drawn at full strength: one pixel does not hide the others
 
@@ -36,20 +37,20 @@ def overlay(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
     return drawn
 
 
-def side_by_side(panels: Sequence[Panel]) -> Image.Image:
-    """Panels of one size beside each other, in rows, on white, with their texts; small images are enlarged without
-    smoothing.
+def side_by_side(panels: Sequence[Panel], *, across: int = _ACROSS, shorter: int = PANEL) -> Image.Image:
+    """Panels of one size beside each other, `across` of them in a row, on white, with their texts; small images are
+    enlarged without smoothing, until their shorter side has `shorter` pixels.
     """
     height, width = panels[0].pixels.shape[:2]
-    scale = max(1, -(-PANEL // min(height, width)))
+    scale = max(1, min(-(-shorter // min(height, width)), _WIDEST // max(height, width)))
     head = max(len(panel.lines) for panel in panels) * _LINE + 4
-    across, down = min(len(panels), _ACROSS), -(-len(panels) // _ACROSS)
+    across, down = min(len(panels), across), -(-len(panels) // across)
     size = (across * (width * scale + _GAP) + _GAP, down * (height * scale + head + _GAP))
     image = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(image)
     for place, panel in enumerate(panels):
-        left = _GAP + place % _ACROSS * (width * scale + _GAP)
-        above = place // _ACROSS * (height * scale + head + _GAP)
+        left = _GAP + place % across * (width * scale + _GAP)
+        above = place // across * (height * scale + head + _GAP)
         top = above + head
         enlarged = Image.fromarray(np.ascontiguousarray(panel.pixels)).resize(
             (width * scale, height * scale), Image.Resampling.NEAREST
@@ -62,6 +63,16 @@ def side_by_side(panels: Sequence[Panel]) -> Image.Image:
             corners = [value * scale + shift for value, shift in zip(panel.box, (left, top) * 2, strict=True)]
             draw.rectangle(_ordered(corners), outline=(0, 160, 70), width=2)
     return image
+
+
+def stacked(images: Sequence[Image.Image]) -> Image.Image:
+    """Images below each other, on white."""
+    size = max(one.width for one in images), sum(one.height for one in images)
+    whole, top = Image.new("RGB", size, "white"), 0
+    for one in images:
+        whole.paste(one, (0, top))
+        top += one.height
+    return whole
 
 
 def _ordered(corners: Sequence[float]) -> tuple[float, float, float, float]:

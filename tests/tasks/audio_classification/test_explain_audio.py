@@ -9,9 +9,11 @@ import torch
 from torch import nn
 
 from sensorium.audio.features import Features
+from sensorium.batches import AudioBatch
+from sensorium.errors import RequestError
 from sensorium.specs import AudioClassificationSpec
 from sensorium.tasks import registry
-from sensorium.tasks.audio_classification.explain import Recording, filtered
+from sensorium.tasks.audio_explanations import Recording, audio_examples, filtered
 from sensorium.tasks.base import LoadedModel
 from sensorium.tasks.explanation import ExplainOptions
 
@@ -71,6 +73,28 @@ def test_a_map_that_lets_all_through_gives_the_recording():
     kept = Recording(samples, np.zeros((98, MELS)), features)
     assert np.abs(filtered(kept, np.ones((98, 1), np.float32)) - samples)[200:-200].max() < 1e-5
     assert not filtered(kept, -np.ones((98, MELS), np.float32)).any()
+
+
+class Kept:
+    """Two recordings, of half a second and of a second."""
+
+    names = ("short.wav", "long.wav")
+
+    def __init__(self, signal: torch.Tensor) -> None:
+        self._signal = signal
+
+    def read(self, rows):
+        return AudioBatch(self._signal[rows], torch.tensor([RATE // 2, RATE])[rows], torch.zeros(len(rows)), rows)
+
+
+def test_rows_of_a_split_are_recordings_of_their_own_length():
+    signal = torch.from_numpy(np.stack([recording(), recording()]))
+    long, short = audio_examples(Kept(signal), [1, 0], SPEC, [("high",), ("low",)])
+    assert (long.name, len(long.raw[0]), long.raw[1], long.truth) == ("long.wav", RATE, RATE, ("high",))
+    assert (short.name, len(short.raw[0]), short.truth) == ("short.wav", RATE // 2, ("low",))
+    assert [one.target for one in explained(long, method="occlusion", random_maps=0).targets][-1] == "high"
+    with pytest.raises(RequestError, match="keeps features instead of samples"):
+        audio_examples(Kept(torch.zeros(2, 98, MELS)), [0], SPEC, [()])
 
 
 def test_what_is_no_recording_is_an_error():

@@ -1,6 +1,6 @@
 """Audio classification: one class for each recording."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,16 @@ from sensorium.errors import RequestError
 from sensorium.inspection.contents import Contents
 from sensorium.report_sections import ReportExample
 from sensorium.specs import AudioClassificationSpec
-from sensorium.tasks.audio_classification.explain import METHODS, AudioClassificationExplainer
+from sensorium.tasks.audio_classification.explain import AudioClassificationExplainer
 from sensorium.tasks.audio_classification.predict import AudioPredictor
 from sensorium.tasks.audio_classification.stream import THRESHOLD, KeywordSpotter, write_commands
+from sensorium.tasks.audio_explanations import METHODS, audio_examples
 from sensorium.tasks.audio_inputs import audio_chunks
 from sensorium.tasks.base import LoadedModel, PredictOptions, SplitFacts
 from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.task import ClassificationTask
 from sensorium.tasks.contents import audio_contents
-from sensorium.tasks.explanation import ExplainOptions
+from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.raw_inputs import Piped, audio_files
 from sensorium.tasks.report_looks import audio_looks, audio_of, names_of
 from sensorium.tasks.reported import Seen
@@ -98,6 +99,9 @@ class AudioClassification(ClassificationTask[AudioClassificationSpec]):
 
     def explainer(self, model: LoadedModel, options: ExplainOptions) -> AudioClassificationExplainer:
         return AudioClassificationExplainer(model, options)
+
+    def examples(self, split: Any, rows: Sequence[int], spec: AudioClassificationSpec) -> list[Example]:
+        return audio_examples(split, rows, spec, [(spec.class_names[split.labels[row]],) for row in rows])
 
     def stream(
         self, model: LoadedModel, options: PredictOptions, source: Any, *, kind: str, output_file: str | None

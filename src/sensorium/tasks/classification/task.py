@@ -36,7 +36,7 @@ class ClassificationTask(Task[C]):
     options: ClassVar[tuple[str, ...]] = ("top_k", *CERTAINTY)
     smooths_labels = True
     calibrates = True
-    detects_ood = True
+    has_vectors = True
 
     def class_counts(self, split: Any, num_classes: int) -> np.ndarray | None:
         return np.bincount(split.labels[split.labels != IGNORED], minlength=num_classes)

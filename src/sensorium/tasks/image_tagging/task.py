@@ -40,7 +40,7 @@ class ImageTagging(Task[ImageTaggingSpec]):
     headline = Metric("map")
     smooths_labels = True
     calibrates = True
-    detects_ood = True
+    has_vectors = True
     options = ("threshold", "pixel_range")
     explain_methods, explain_options = METHODS, ("target", "top_k", "threshold")
     augmentation, fitting_augmentations = "images", "crop or none"

@@ -42,7 +42,7 @@ class LanguageModeling(Task[LanguageModelingSpec]):
 
     name = "language_modeling"
     headline = Metric("perplexity", higher_is_better=False)
-    input_keys = ("prompt",)
+    input_keys, explain_keys = ("prompt",), ("text",)
     explain_methods, explain_options = METHODS, ("target", "top_k")
     formats = ("table", "json", "jsonl")
     options = ("length", "temperature", "top_k", "top_p", "seed")
@@ -124,6 +124,9 @@ class LanguageModeling(Task[LanguageModelingSpec]):
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[str]:
         return [str(given["prompt"])]
+
+    def explained_inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[str]:
+        return [str(given["text"])]
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> TextGenerator:
         return TextGenerator(model, options)

@@ -51,7 +51,7 @@ class Regression(Task[R]):
     name = "regression"
     headline = HEADLINE
     calibrates = True
-    detects_ood = True
+    has_vectors = True
 
     def constant_answer(self, data: Data, evaluation: RegressionEvaluation) -> ConstantAnswer | None:
         constant = np.broadcast_to(data.train.targets.mean(axis=0), evaluation.targets.shape)
@@ -173,7 +173,7 @@ class ImageRegression(Regression[ImageRegressionSpec]):
 class TextRegression(Regression[TextRegressionSpec]):
     """Tokens (B, T) and lengths (B,) -> standardized predictions (B, K)."""
 
-    input_keys = ("input", "text")
+    input_keys = explain_keys = ("input", "text")
     options = (*READING, "coverage")
     explain_methods, explain_options = text_explanations.METHODS, ("target", "top_k")
     example_input = 'text="..."'

@@ -1,7 +1,7 @@
 """Speech recognition: recordings into transcripts."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +19,26 @@ from sensorium.inspection.contents import Contents
 from sensorium.metrics.recognition import jiwer_package, word_errors
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import SpeechRecognitionSpec
+from sensorium.tasks.audio_explanations import METHODS, audio_examples
 from sensorium.tasks.audio_inputs import audio_chunks
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.contents import audio_contents, joined
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
+from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.fit_calibration import calibrate_scores
 from sensorium.tasks.raw_inputs import Piped, audio_files
 from sensorium.tasks.report_looks import audio_looks, audio_of, names_of
 from sensorium.tasks.reported import Seen
 from sensorium.tasks.speech_recognition.evaluate import RecognitionEvaluation, Transcriber, evaluate
+from sensorium.tasks.speech_recognition.explain import SpeechExplainer
 from sensorium.tasks.speech_recognition.predict import SpeechPredictor
 from sensorium.tasks.speech_recognition.report import write_transcripts
 from sensorium.tasks.speech_recognition.sections import recognition_sections
 from sensorium.tasks.speech_recognition.stream import LiveTranscriber, write_partial_transcripts
 from sensorium.tasks.speech_recognition.writer import SUBTITLES, SubtitleFiles, subtitle_line, transcript_line
 from sensorium.tasks.token_facts import token_facts
+from sensorium.tasks.worst_rows import ranked_rows, read_predictions
 from sensorium.tasks.writers import FORMATS, LineWriter, Writer
 from sensorium.text.build_tokenizer import tokenizer_from_dict
 
@@ -51,6 +55,7 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
     options = ("threshold",)
     calibrates = True
     streams = True
+    explain_methods, explain_options = METHODS, ("target",)
     augmentation, fitting_augmentations = "audio", "spec_augment or none"
     bf16_always = True
 
@@ -142,6 +147,15 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
     def predictor(self, model: LoadedModel, options: PredictOptions) -> SpeechPredictor:
         return SpeechPredictor(model, options)
 
+    def explainer(self, model: LoadedModel, options: ExplainOptions) -> SpeechExplainer:
+        return SpeechExplainer(model, options)
+
+    def examples(self, split: Any, rows: Sequence[int], spec: SpeechRecognitionSpec) -> list[Example]:
+        return audio_examples(split, rows, spec, [()] * len(rows))
+
+    def worst_rows(self, folder: Path, count: int) -> list[int]:
+        return ranked_rows(read_predictions(folder, "transcripts.csv"), _word_errors, count)
+
     def writer(self, kind: str, *, output_file: str | None, inputs: Any, model: LoadedModel) -> Writer:
         several = len(inputs) > 1
         if kind in SUBTITLES and (several or (output_file is not None and is_folder(Path(output_file)))):
@@ -164,3 +178,9 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
         live = LiveTranscriber(model)
         chunks = audio_chunks(source, live.sample_rate)
         write_partial_transcripts(live, chunks, kind=kind, output_file=output_file)
+
+
+def _word_errors(record: Mapping[str, str]) -> float | None:
+    """The word error rate of an utterance; None for one without an error."""
+    wrong = sum(int(record[name]) for name in ("substitutions", "insertions", "deletions"))
+    return wrong / max(1, int(record["words"])) if wrong else None

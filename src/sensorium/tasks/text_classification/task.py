@@ -44,7 +44,7 @@ class TextClassification(ClassificationTask[TextClassificationSpec]):
     """Tokens (B, T) and lengths (B,) -> logits (B, K)."""
 
     name = "text_classification"
-    input_keys = ("input", "text")
+    input_keys = explain_keys = ("input", "text")
     options = ("top_k", *READING, *CERTAINTY)
     explain_methods, explain_options = METHODS, ("target", "top_k")
     example_input = 'text="..."'

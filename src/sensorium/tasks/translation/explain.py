@@ -18,6 +18,7 @@ from sensorium.tasks.decoding_settings import BeamSettings, settings_from
 from sensorium.tasks.explaining import AttributionExplainer, Prepared, Target
 from sensorium.tasks.explanation import Example, ExplainOptions, TargetMap
 from sensorium.tasks.marked_text import html_table, strengths
+from sensorium.tasks.plots import draw_word_maps
 from sensorium.tasks.text_explanations import TextExplanation, html_faithfulness, text_explanation, token_subject
 from sensorium.tasks.text_inputs import as_text
 from sensorium.tasks.translation.evaluate import Translator
@@ -33,7 +34,13 @@ class TranslationExplanation(TextExplanation):
     source word is in its details, (W,).
     """
 
-    formats: ClassVar[tuple[str, ...]] = (".html", ".json")
+    formats: ClassVar[tuple[str, ...]] = (".html", ".png", ".json")
+
+    def content(self, suffix: str) -> bytes | str:
+        if suffix != ".png":
+            return super().content(suffix)
+        words = [word.text for word in self.words]
+        return draw_word_maps(self.matrices(), source=words, target=[one.target for one in self.targets])
 
     def matrices(self) -> dict[str, np.ndarray]:
         """(U, W) by what they show, for U target words and W source words."""

@@ -1,7 +1,7 @@
 """Translation: sentences into sentences."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from sensorium.specs import TranslationSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.contents import joined, text_contents
 from sensorium.tasks.decoding_settings import BeamSettings, settings_from
-from sensorium.tasks.explanation import ExplainOptions
+from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.plots import plot_attention, undrawn_notes
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import texts
@@ -34,6 +34,7 @@ from sensorium.tasks.translation.explain import METHODS, TranslationExplainer
 from sensorium.tasks.translation.predict import TranslationPrediction, TranslationPredictor
 from sensorium.tasks.translation.report import one_line, write_translations
 from sensorium.tasks.translation.sections import likeness, translation_sections
+from sensorium.tasks.worst_rows import ranked_rows, read_predictions
 from sensorium.tasks.writers import LineWriter, Writer
 
 
@@ -43,7 +44,7 @@ class Translation(Task[TranslationSpec]):
     name = "translation"
     headline = Metric("bleu")
     smooths_labels = True
-    input_keys = ("input", "text")
+    input_keys = explain_keys = ("input", "text")
     options = ("attention", *READING)
     explain_methods = METHODS
     example_input = "input=-"
@@ -138,6 +139,12 @@ class Translation(Task[TranslationSpec]):
     def explainer(self, model: LoadedModel, options: ExplainOptions) -> TranslationExplainer:
         return TranslationExplainer(model, options)
 
+    def examples(self, split: Any, rows: Sequence[int], spec: TranslationSpec) -> list[Example]:
+        return [Example(split.names[row], split.source_texts[row]) for row in rows]
+
+    def worst_rows(self, folder: Path, count: int) -> list[int]:
+        return ranked_rows(read_predictions(folder, "translations.csv"), _unlike, count)
+
     def writer(self, kind: str, *, output_file: str | None, inputs: Any, model: LoadedModel) -> Writer:
         if kind == "table":  # a line out for each line in
             return LineWriter(_lines, output_file=output_file)
@@ -145,6 +152,11 @@ class Translation(Task[TranslationSpec]):
 
     def artifacts(self, options: PredictOptions, inputs: Any, model: LoadedModel) -> Artifacts | None:
         return AttentionPlots(Path(options.attention)) if options.attention else None
+
+
+def _unlike(record: Mapping[str, str]) -> float | None:
+    """Share of words that a translation does not have in common with its reference; None where they are one text."""
+    return (1 - likeness(record["reference"], record["translation"])) or None
 
 
 def _lines(prediction: TranslationPrediction, first: bool) -> str:
