@@ -84,6 +84,7 @@ def write_run(folder: Path, *, seed: int = 0, lr: float = 0.1, stored: bool = Tr
                 classes={name: dict.fromkeys(NAMES, 30) for name in ("train", "val", "test")},
                 sections=[*sections(found), *every_kind()],
                 headline={"name": "accuracy", "value": accuracy, "low": 0.4, "high": 0.6},
+                intervals={"accuracy": (0.1, 0.9), "loss": (1.25, 1.75)},
                 scores=ExampleScores(name="accuracy", values=right, of=["digest"]),
                 epochs=[[1.5, 60.0, "samples"], [0.5, 180.0, "samples"]],
             ),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from sensorium import runs
+from sensorium import checkpoint, runs
 from sensorium.build import build_model, load_data
 from sensorium.cli import configs
 from sensorium.cli.app import plain
@@ -84,6 +84,12 @@ def data_of(config: RunConfig) -> Data:
 
 def model_for(config: RunConfig, spec: Spec) -> nn.Module:
     return build_model(config.model, spec, seed=config.seed, name=config.model_name)
+
+
+def stored_calibration(path: Path) -> dict[str, Any] | None:
+    """What a checkpoint says of its confidence."""
+    found: dict[str, Any] | None = opened(path)[checkpoint.KEY].get("calibration")
+    return found
 
 
 def opened(path: Path) -> dict[str, Any]:

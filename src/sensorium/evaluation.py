@@ -68,28 +68,36 @@ def evaluate_run(
 
 
 def calibrated(loaded: Checkpoint, split: Any, *, config: RunConfig, device: torch.device, trust: bool) -> Calibration:
-    """What a split that the model was not trained on says of its confidence. RequestError where a task has none."""
+    """What a split that the model was not trained on says of its confidence. RequestError where a task has none, and
+    RunError where the model's outputs are not numbers.
+    """
     plain = replace(loaded, calibration=None)
     found = evaluate(plain, split, config=config, device=device, trust=trust)
+    named(found, "calibration")
     return registry.of(loaded.spec).calibration(found)
 
 
 def calibrate_run(
     config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Callable[[str], None]
-) -> None:
-    """Puts the calibration on the validation split into the best checkpoint of a run.
+) -> Calibration | None:
+    """Puts the calibration on the validation split into the best checkpoint of a run, and returns it.
 
-    Does nothing where none is wanted, and where the task has no confidence to correct.
+    None where none is wanted, and where the task has no confidence to correct.
     """
     if config.calibration == "none" or not makes_classes(config.learning) or not registry.of(data.spec).calibrates:
-        return
+        return None
     best = read(run.best)
-    calibration = calibrated(best, data.val, config=config, device=device, trust=True)
+    try:
+        calibration = calibrated(best, data.val, config=config, device=device, trust=True)
+    except RunError as error:  # one example can be the reason: no reason to lose the training
+        say(f"not calibrated: {error}")
+        return None
     if distributed.rank() == 0:
         write_calibrated(best, calibration, run.best)
         for line in calibration.lines():
             say(line)
     distributed.gather([None], processes=distributed.world_size())  # the others wait until it is written
+    return calibration
 
 
 def fit_detector(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from command import run_command
+from command import run_command, stored_metrics
 from trainings import two_cores
 
 SMALL = ("dataset=digit_scenes_masks", "dataset.num_train=16", "dataset.num_val=8", "dataset.num_test=8")
@@ -45,8 +45,8 @@ def test_a_run_is_judged_by_its_mean_iou(home: Path) -> None:
     rows = list(csv.DictReader((run / "metrics.csv").open()))
     assert len(rows) == 2
     assert 0 < float(rows[-1]["val/miou"]) < 1
-    metrics = json.loads((run / "metrics.json").read_text())
-    names = {"miou", "pixel_accuracy", "class_accuracy", "dice", "loss"}
+    metrics = stored_metrics(run / "metrics.json")
+    names = {"miou", "pixel_accuracy", "class_accuracy", "dice", "calibration_error", "loss"}
     assert {name.removeprefix("test/") for name in metrics} == names
     assert all((run / file).exists() for file in ("per_class.csv", "confusion.csv", "predictions.csv"))
     assert all((run / "plots" / f"{name}.png").exists() for name in ("worst", "confusion", "history"))
@@ -55,7 +55,7 @@ def test_a_run_is_judged_by_its_mean_iou(home: Path) -> None:
 def test_eval_finds_the_same(home: Path) -> None:
     result = run_command(["eval", "ckpt=best.ckpt", "format=json", "folder=evaluated", "batch_size=3"], home)
     assert (result.status, result.stderr) == (0, ""), result
-    metrics = json.loads((run_of(home) / "metrics.json").read_text())
+    metrics = stored_metrics(run_of(home) / "metrics.json")
     assert json.loads(result.stdout) == pytest.approx(metrics)
     assert (home / "evaluated" / "plots" / "worst.png").exists()
 

@@ -7,6 +7,7 @@ from scipy.optimize import minimize_scalar
 from sklearn.linear_model import LogisticRegression
 
 from sensorium.metrics.calibration import (
+    BinnedGaps,
     Scaling,
     calibration_error,
     calibration_error_interval,
@@ -14,6 +15,7 @@ from sensorium.metrics.calibration import (
     fit_scores,
     log_odds,
     log_probabilities,
+    resampled_errors,
     scaled_classes,
     scaled_scores,
 )
@@ -98,10 +100,38 @@ def test_calibration_error_is_that_of_an_evaluation() -> None:
     expected = outcomes(torch.from_numpy(p), torch.from_numpy(labels)).expected_calibration_error(BINS)
     right = p.argmax(axis=1) == labels
     assert calibration_error(p.max(axis=1), right) == pytest.approx(expected, abs=1e-12)
-    value, low, high = calibration_error_interval(p.max(axis=1), right)
-    assert value == pytest.approx(expected, abs=1e-12)
+    gaps = BinnedGaps(p.max(axis=1), right)
+    assert gaps.error() == pytest.approx(expected, abs=1e-12)
+    value, low, high = calibration_error_interval(expected, resampled_errors([gaps])[:, 0])
+    assert value == expected
     assert 0 < low < value < high + 0.02
     assert np.isnan(calibration_error(np.zeros(0), np.zeros(0, bool)))
+
+
+def test_resampled_errors_by_hand() -> None:
+    """Rows drawn again and again are the same rows written down as often."""
+    random = np.random.default_rng(3)
+    confidence, right = random.random((60, 2)), random.random((60, 2)) < 0.5
+    weights = random.integers(0, 4, size=60)
+    rows = np.repeat(np.arange(60), weights)
+    expected = calibration_error(confidence[rows], right[rows])
+    assert BinnedGaps(confidence, right).error(weights) == pytest.approx(expected, abs=1e-12)
+
+
+def test_pixels_of_one_image_are_drawn_together() -> None:
+    """Fifty equal pixels of an image say no more than one: the interval is that of the images."""
+    random = np.random.default_rng(4)
+    confidence = random.random(100)
+    right = random.random(100) < confidence
+    images = np.repeat(random.permutation(100) * 7, 50)
+    alone = resampled_errors([BinnedGaps(confidence, right)])
+    order = np.argsort(images[::50])
+    together = BinnedGaps(np.repeat(confidence, 50), np.repeat(right, 50), images)
+    assert together.size == 100
+    np.testing.assert_allclose(
+        resampled_errors([together]), resampled_errors([BinnedGaps(confidence[order], right[order])]), atol=1e-12
+    )
+    assert alone.std() > 3 * resampled_errors([BinnedGaps(np.repeat(confidence, 50), np.repeat(right, 50))]).std()
 
 
 def test_log_odds_are_finite() -> None:

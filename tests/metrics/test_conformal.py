@@ -5,11 +5,16 @@ import warnings
 import numpy as np
 import pytest
 from mapie.classification import SplitConformalClassifier
+from mapie.conformity_scores.sets.aps import APSConformityScore
+from mapie.conformity_scores.sets.raps import RAPSConformityScore
+from mapie.utils import _compute_classification_quantile
 from scipy.optimize import brentq
 from scipy.stats import betabinom, binom
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from sensorium.metrics.conformal import (
+    FREE,
+    PENALTY,
     bisection_steps,
     conformity_scores,
     error_bound,
@@ -32,12 +37,19 @@ def drawn(size: int, *, classes: int = 5, seed: int = 0) -> tuple[np.ndarray, np
 
 
 def test_scores_by_hand() -> None:
-    """u = 1 - 0.6: 0.4 * 0.6; 0.6 + 0.4 * 0.3; 0.9 + 0.4 * 0.1. Of equal classes the first comes first."""
+    """u = 1 - 0.6: 0.4 * 0.6; 0.6 + 0.4 * 0.3; 0.9 + 0.4 * 0.1. Of equal classes the first comes first. Of seven
+    classes the sixth and the seventh are penalized.
+    """
     found = conformity_scores(np.array([[0.3, 0.6, 0.1], [0.5, 0.5, 0.0]]))
     np.testing.assert_allclose(found, [[0.72, 0.24, 0.94], [0.25, 0.75, 1.0]], atol=1e-12)
+    (many,) = conformity_scores(np.array([[0.5, 0.1, 0.1, 0.1, 0.1, 0.06, 0.04]]))
+    expected = [0.25, 0.55, 0.65, 0.75, 0.85, 0.9 + 0.03 + 0.001, 0.96 + 0.02 + 0.002]
+    np.testing.assert_allclose(many, expected, atol=1e-12)
 
 
-@pytest.mark.parametrize(("coverage", "needed"), [(0.95, 19), (0.99, 99), (0.9, 9), (0.5, 1), (0.999, 999)])
+@pytest.mark.parametrize(
+    ("coverage", "needed"), [(0.95, 19), (0.99, 99), (0.9, 9), (0.5, 1), (0.999, 999), (0.9999, 9999)]
+)
 def test_examples_that_a_coverage_needs(coverage: float, needed: int) -> None:
     assert examples_needed(coverage) == needed
     assert threshold(np.arange(needed, dtype=float), coverage) == needed - 1  # the largest score
@@ -111,21 +123,74 @@ class _Shares(np.random.RandomState):
         return self
 
 
-@pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9, 0.95])
-def test_the_sets_of_mapie(coverage: float) -> None:
-    p, labels = drawn(900)
+class _Fixed(RAPSConformityScore):
+    """With the penalty of `conformity_scores` instead of one that is chosen on a fifth of the examples."""
+
+    def split_data(self, x, y, y_enc, *args):  # type: ignore[no-untyped-def]
+        self.X_raps, self.y_raps, self.n_samples_ = x, y_enc, len(y)
+        return x, y, y_enc, *args
+
+    def get_conformity_score_quantiles(self, conformity_scores, alpha_np, cv, **kwargs):  # type: ignore[no-untyped-def]
+        self.k_star, self.lambda_star = np.full(len(alpha_np), float(FREE)), PENALTY
+        scores = self._regularize_conformity_score(self.k_star, self.lambda_star, conformity_scores, self.cutoff)
+        return _compute_classification_quantile(scores, alpha_np)
+
+    def _compute_v_parameter(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        # From the definition of the score. MAPIE, as the paper's algorithm 3, has the penalty in the denominator too,
+        # though not in that of the calibration scores.
+        return APSConformityScore._compute_v_parameter(self, *args, **kwargs)
+
+
+def mapie_sets(
+    score: object, p: np.ndarray, labels: np.ndarray, coverage: float, *, last: str | bool = "randomized"
+) -> np.ndarray:
+    """Of the rows behind the first 500, which MAPIE calibrates on."""
     held, new = p[:500], p[500:]
-    shares = _Shares(held, new)
-    oracle = SplitConformalClassifier(_AsGiven(), coverage, conformity_score="aps", prefit=True, random_state=shares)
+    oracle = SplitConformalClassifier(
+        _AsGiven(p.shape[1]), coverage, conformity_score=score, prefit=True, random_state=_Shares(held, new)
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         oracle.conformalize(held, labels[:500])
-        _, expected = oracle.predict_set(new, conformity_score_params={"include_last_label": "randomized"})
-    found = conformity_scores(new) <= threshold(
-        np.sort(conformity_scores(held)[np.arange(500), labels[:500]]), coverage
-    )
-    np.testing.assert_array_equal(found, expected[:, :, 0])
+        _, found = oracle.predict_set(new, conformity_score_params={"include_last_label": last})
+    return found[:, :, 0]
+
+
+def own_sets(p: np.ndarray, labels: np.ndarray, coverage: float) -> np.ndarray:
+    scores = conformity_scores(p)
+    return scores[500:] <= threshold(np.sort(scores[np.arange(500), labels[:500]]), coverage)
+
+
+@pytest.mark.parametrize("coverage", [0.5, 0.8, 0.9, 0.95])
+def test_the_sets_of_mapie(coverage: float) -> None:
+    """Of five classes those of APS; of 40 those of RAPS with the same penalty."""
+    p, labels = drawn(900)
+    found = own_sets(p, labels, coverage)
+    np.testing.assert_array_equal(found, mapie_sets("aps", p, labels, coverage))
     assert found.sum() > 100
+    p, labels = drawn(900, classes=40)
+    p = p**0.5 / (p**0.5).sum(axis=1, keepdims=True)  # MAPIE takes probabilities that are 1e-8 apart for equal
+    found = own_sets(p, labels, coverage)
+    np.testing.assert_array_equal(found, mapie_sets(_Fixed(), p, labels, coverage))
+    assert found.sum() > 100
+    assert (found != mapie_sets("aps", p, labels, coverage)).any() == (coverage > 0.5)  # then, of up to FREE classes
+
+
+def test_the_penalty_cuts_the_largest_sets_and_keeps_the_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred classes, by probabilities whose tail is noise."""
+    p, labels = drawn(3000, classes=100)
+    noise = np.exp(np.random.default_rng(1).normal(size=p.shape))
+    p = p**0.5 * noise
+    p /= p.sum(axis=1, keepdims=True)
+    found = own_sets(p, labels, 0.9)
+    monkeypatch.setattr("sensorium.metrics.conformal.PENALTY", 0.0)
+    plain = own_sets(p, labels, 0.9)
+    assert found.sum(axis=1).max() < plain.sum(axis=1).max()
+    assert found.sum() < plain.sum()
+    rank = int(np.ceil(501 * 0.9))
+    low, high = betabinom.interval(0.99, 2500, rank, 501 - rank)
+    for sets in (found, plain):
+        assert low <= sets[np.arange(2500), labels[500:]].sum() <= high
 
 
 def test_the_least_sure_are_left_without_a_class() -> None:

@@ -25,6 +25,10 @@ def test_every_section_is_there(html):
         *("Targets", "Scatter", "Transcripts", "Samples", "Reproduce", "Model card"),
     ]
     assert "95 % interval 40.00 % to 60.00 %" in html
+    assert re.findall(r"<td class=.number.>([\d.]+(?: %)? to [\d.]+(?: %)?)</td>", html) == [
+        "40.00 % to 60.00 %",  # the headline's own, by Wilson, and not the bootstrap's
+        "1.25 to 1.75",
+    ]
     assert "1 min 15 s" in html
     assert "sensorium train dataset=pets &#39;model.name=&lt;b&gt;&#39;" in html
 

@@ -28,10 +28,13 @@ def test_a_training_ends_with_a_report(run):
     assert sum(stored.classes["test"].values()) == 359
     assert stored.headline["value"] == json.loads(run.metrics.read_text())["test/accuracy"]
     assert stored.headline["low"] < stored.headline["value"] < stored.headline["high"]
+    assert stored.intervals["loss"][0] < json.loads(run.metrics.read_text())["test/loss"] < stored.intervals["loss"][1]
     assert np.mean(stored.scores.values) == pytest.approx(stored.headline["value"])
     assert len(stored.samples.examples) == record.SAMPLES
     assert len(stored.epochs) == 1
-    assert [type(section).__name__ for section in stored.sections] == ["Matrix", "Table", "Chart", "Gallery", "Gallery"]
+    kinds = [type(section).__name__ for section in stored.sections]
+    assert kinds == ["Matrix", "Table", "Chart", "Table", "Gallery", "Gallery"]
+    assert stored.sections[3].title == "Calibration on validation"
     assert f"report: {run.folder / page.NAME}" in run.log.read_text()
     assert (run.folder / page.NAME).stat().st_size < 3_000_000
 

@@ -1,5 +1,6 @@
 """A calibration: chosen on held-out examples, data that is not trusted, refused where it cannot promise."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,26 @@ from sensorium import checkpoint, evaluation
 from sensorium.build import load_data, load_model
 from sensorium.cli.eval_data import settings_for
 from sensorium.errors import RequestError
-from sensorium.metrics.calibration import Scaling, scaled_classes
+from sensorium.metrics.calibration import (
+    Scaling,
+    calibration_error,
+    fit_classes,
+    fit_scores,
+    log_probabilities,
+    scaled_classes,
+    scaled_scores,
+)
+from sensorium.metrics.conformal import conformity_scores
 from sensorium.metrics.detection import DetectedBoxes, GroundTruth
+from sensorium.randomness import generator
+from sensorium.report_sections import Table
+from sensorium.run_folder import RunFolder
 from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks import registry
 from sensorium.tasks.base import PredictOptions
 from sensorium.tasks.calibration import Calibration, LogScaling, needed
 from sensorium.tasks.classification.certainty import Guarantees
+from sensorium.tasks.classification.evaluate import ClassificationEvaluation
 from sensorium.tasks.classification.predict import ClassPrediction, ClassPredictions
 from sensorium.tasks.fit_calibration import calibrate_classes, calibrate_intervals, calibrate_scores
 from sensorium.tasks.object_detection.evaluate import DetectionEvaluation, DetectionInference, right_boxes
@@ -45,8 +59,8 @@ def found() -> Calibration:
 
 
 def test_a_temperature_for_a_model_that_is_too_sure(found: Calibration) -> None:
-    assert (found.method, found.fitted, found.measured) == ("temperature", 1000, 1000)
-    assert found.correct[:200].mean() > 0.85 > 0.6 > found.correct[-200:].mean()  # the most confident come first
+    assert (found.method, found.fitted, found.measured) == ("temperature", 2000, 2000)
+    assert found.correct[:400].mean() > 0.85 > 0.6 > found.correct[-400:].mean()  # the most confident come first
     assert found.scaling is not None
     assert 1 / found.scaling.scale[0] == pytest.approx(3, rel=0.15)
     assert found.before is not None
@@ -66,19 +80,74 @@ def test_nothing_for_a_model_that_is_as_sure_as_it_is_right() -> None:
     assert calibrate_classes(*results(99)).method == "none"  # too few to tell
 
 
-def test_few_examples_are_fitted_and_scored_together() -> None:
-    found = calibrate_classes(*results(400))
-    assert (found.method, found.fitted, found.measured, len(found.scores)) == ("temperature", 400, 400, 400)
-
-
-def test_halves_share_no_example() -> None:
-    """Scores are those of examples the temperature was not fitted on."""
-    p, labels = results(2000)
+def test_nothing_where_only_the_loss_is_lower() -> None:
+    """Vector scaling finds the tilt, and the confidence was right before: it would change classes for no one's sake."""
+    p, labels = results(4000, factor=1, tilt=0.25)
+    logs = np.log(p.astype(np.float64))
+    corrected = scaled_classes(logs, fit_classes(logs, labels, per_class=True))
+    gains = np.log(corrected / p)[np.arange(4000), labels]
+    assert gains.mean() > 3 * gains.std() / np.sqrt(4000)
     found = calibrate_classes(p, labels)
-    assert len(found.scores) == len(found.confidence) == 1000
-    moved = p.copy()
-    moved[:] = p[::-1]
-    assert not np.array_equal(calibrate_classes(moved, labels[::-1]).scores, found.scores)  # other halves, others
+    assert (found.method, found.scaling, found.fitted) == ("none", None, 4000)
+    assert found.before == found.after
+    assert (
+        "left as it is, as no correction lowered the loss and the calibration error by more than chance"
+        in found.lines()[0]
+    )
+    few = calibrate_classes(p[:50], labels[:50])
+    assert (few.method, few.fitted) == ("none", 0)
+    assert "too few" in few.lines()[0]
+
+
+def test_no_example_is_measured_by_its_own_fit() -> None:
+    """The error after, the scores and the confidences are those of five fits, each on the four fifths that are left."""
+    p, labels = results(1000)
+    logs, expected = log_probabilities(p), np.empty((1000, 3))
+    folds = generator(0).permutation(1000) % 5
+    for fold in range(5):
+        own, others = folds == fold, folds != fold
+        expected[own] = scaled_classes(logs[own], fit_classes(logs[others], labels[others], per_class=False))
+    found = calibrate_classes(p, labels)
+    np.testing.assert_allclose(np.sort(expected.max(axis=1))[::-1], found.confidence, atol=1e-6)
+    scores = conformity_scores(expected.astype(np.float32))[np.arange(1000), labels]
+    np.testing.assert_allclose(np.sort(scores), found.scores, atol=1e-5)
+    assert found.after is not None
+    right = expected.argmax(axis=1) == labels
+    assert found.after.value == pytest.approx(calibration_error(expected.max(axis=1), right), abs=1e-9)
+    assert found.scaling is not None
+    np.testing.assert_array_equal(found.scaling.scale, fit_classes(logs, labels, per_class=False).scale)  # on all
+
+
+def test_boxes_of_an_image_are_held_out_together() -> None:
+    """Boxes that repeat each other within an image are no evidence: as few images, nothing is fitted. Of many, the
+    error after is that of fits on the boxes of the other images.
+    """
+    random = np.random.default_rng(0)
+    odds = random.normal(size=(19, 1)).repeat(30, axis=1) * 3
+    right = random.random((19, 1)).repeat(30, axis=1) < 1 / (1 + np.exp(-odds / 3))
+    scores, images = 1 / (1 + np.exp(-odds.ravel())), np.repeat(np.arange(19), 30)
+    assert calibrate_scores(scores, right.ravel(), what="boxes", groups=images).fitted == 0
+    assert calibrate_scores(scores, right.ravel(), what="boxes").method == "platt"
+    odds = random.normal(size=1000) * 3
+    right, images = random.random(1000) < 1 / (1 + np.exp(-odds / 3)), random.integers(0, 100, size=1000)
+    folds, p = generator(0).permutation(100)[images] % 5, np.empty(1000)
+    for fold in range(5):
+        found = fit_scores(odds[folds != fold], right[folds != fold], bias=True)
+        p[folds == fold] = scaled_scores(odds[folds == fold], found)
+    after = calibrate_scores(1 / (1 + np.exp(-odds)), right, what="boxes", groups=images).after
+    assert after is not None
+    assert after.value == pytest.approx(calibration_error(p, right), abs=1e-6)
+
+
+def test_what_a_report_shows(found: Calibration) -> None:
+    (table,) = found.sections()
+    assert isinstance(table, Table)
+    assert found.before is not None
+    assert [row[0] for row in table.rows] == ["before", "after"]
+    assert table.rows[0][1] == round(found.before.value, 4)
+    assert table.note.startswith("Temperature ")
+    assert table.note.endswith("(5-fold cross-fitting).")
+    assert calibrate_intervals(np.ones((30, 1))).sections() == []
 
 
 def test_a_temperature_changes_no_class(found: Calibration) -> None:
@@ -122,7 +191,7 @@ def test_an_error_rate_that_cannot_be_shown() -> None:
     with pytest.raises(RequestError, match=r"needs at least 252 validation examples"):
         calibrate_classes(*results(200)).selection(0.02)
     with pytest.raises(RequestError, match=r"even those that the model is most sure of are wrong too often"):
-        replace(calibrate_classes(*results(2000)), correct=np.arange(1000) % 2 == 0).selection(0.02)
+        replace(calibrate_classes(*results(2000)), correct=np.arange(2000) % 2 == 0).selection(0.02)
 
 
 def test_intervals_are_the_order_statistic_of_the_errors() -> None:
@@ -211,6 +280,28 @@ def test_the_same_again_and_written_to_a_file(best: Path, tmp_path: Path) -> Non
     assert all(torch.equal(back.weights[name], value) for name, value in loaded.weights.items())
 
 
+def test_outputs_that_are_not_numbers_leave_the_checkpoint_as_it_is(
+    best: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A correction of NaN would be refused by every later reader of the checkpoint."""
+    run = RunFolder(tmp_path)
+    run.best.parent.mkdir()
+    loaded = checkpoint.read(best)
+    shutil.copy(best, run.best)
+    config = settings_for(loaded, [], on_bad="fail", batch_size=None, decoding={})
+    data = load_data(config.dataset, on_bad="fail")
+    probabilities = torch.full((len(data.val), 10), float("nan"))
+    damaged = ClassificationEvaluation(probabilities, torch.from_numpy(data.val.labels), 1.0)
+    monkeypatch.setattr(evaluation, "evaluate", lambda *args, **kwargs: damaged)
+    lines: list[str] = []
+    cpu = torch.device("cpu")
+    assert evaluation.calibrate_run(config, run, data=data, device=cpu, say=lines.append) is None
+    assert lines == [
+        f"not calibrated: {len(data.val)} of {len(data.val)} predictions are not numbers, the first for example 0."
+    ]
+    assert run.best.read_bytes() == best.read_bytes()
+
+
 def test_a_damaged_one_in_a_file_and_an_earlier_format(best: Path, tmp_path: Path) -> None:
     payload = checkpoint.read_raw(best)
     stored = payload[checkpoint.KEY].pop("calibration")
@@ -272,9 +363,10 @@ def test_which_boxes_are_right() -> None:
         np.array([0.9, 0.8, 0.7, 0.6], np.float32),
     )
     truth = GroundTruth(np.array([[0, 0, 10, 10]], np.float32), np.array([0]), np.array([False]))
-    scores, right = right_boxes(DetectionEvaluation([found], [truth], num_classes=2, seconds=0.0))
-    np.testing.assert_array_equal(right, [True, False, False, False])
-    np.testing.assert_array_equal(scores, found.scores)
+    scores, right, images = right_boxes(DetectionEvaluation([found] * 2, [truth] * 2, num_classes=2, seconds=0.0))
+    np.testing.assert_array_equal(right, [True, False, False, False] * 2)
+    np.testing.assert_array_equal(scores, np.tile(found.scores, 2))
+    np.testing.assert_array_equal(images, [0] * 4 + [1] * 4)
     assert len(right_boxes(DetectionEvaluation([], [], num_classes=2, seconds=0.0))[0]) == 0
 
 

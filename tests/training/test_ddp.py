@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from command import run_command, run_process, stored_metrics
+from sensorium import checkpoint, evaluation
 from sensorium.runs import RunFolder
-from trainings import config_in, data_of, differences, opened, trained, two_cores
+from trainings import config_in, data_of, differences, opened, stored_calibration, trained, two_cores
 
 pytestmark = two_cores
 
@@ -148,6 +149,19 @@ def test_one_run_folder_with_the_numbers_that_eval_finds(folder: Path) -> None:
     assert len(predictions) == 1 + len(data_of(config_in(run)).test)
 
 
+def test_one_calibration_of_all_that_both_saw(folder: Path) -> None:
+    """That of one process on the same weights, to the last bit; it serves the test, and all of validation is in it."""
+    run = run_of(folder)
+    config, data = config_in(run), data_of(config_in(run))
+    alone = evaluation.calibrated(
+        checkpoint.read(run.best), data.val, config=config, device=torch.device("cpu"), trust=False
+    )
+    both = stored_calibration(run.best)
+    assert both is not None
+    assert both["measured"] == len(both["scores"]) == len(data.val)
+    assert differences(both, alone.to_dict()) == []
+
+
 def test_asked_to_stop_both_stop_and_go_on_exactly(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "watcher.py").write_text(WATCHER)
     arguments = ["train", *TWO, *SETTINGS, "batch_size=16", WATCHED, *sent(signal.SIGTERM, step=13, parent=True)]
@@ -164,11 +178,12 @@ def test_asked_to_stop_both_stop_and_go_on_exactly(folder: Path, tmp_path: Path)
     assert (result.status, result.stderr) == (0, "")
     whole = run_of(folder)
     a, b = opened(run.last), opened(whole.last)
-    for checkpoint in (a, b):
-        del checkpoint["sensorium"], checkpoint["seconds"]
+    for kept in (a, b):
+        del kept["sensorium"], kept["seconds"]
     assert differences(a, b) == []
     assert run.history.read_text() == whole.history.read_text()
     assert run.metrics.read_text() == whole.metrics.read_text()
+    assert differences(stored_calibration(run.best), stored_calibration(whole.best)) == []
 
 
 def orphaned(folder: Path, number: int, *more: str) -> tuple[int, str]:

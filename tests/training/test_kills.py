@@ -10,7 +10,7 @@ from command import run_command
 from every_task import EVERY_TASK, settings_of
 from sensorium.runs import RunFolder
 from tiny_data import write_data
-from trainings import differences, opened
+from trainings import differences, opened, stored_calibration
 
 KILLER = '''
 import io
@@ -108,6 +108,7 @@ def test_a_run_killed_at_many_moments_ends_like_one_that_never_was(tmp_path: Pat
         del kept["sensorium"], kept["seconds"]  # the config, in which the killer is named; the time it took
     assert differences(a, b) == [], happened
     assert differences(opened(run.best)["state_dict"], opened(whole.best)["state_dict"]) == [], happened
+    assert differences(stored_calibration(run.best), stored_calibration(whole.best)) == [], happened
     assert run.history.read_text() == whole.history.read_text(), happened
     assert -signal.SIGKILL in [status for _, status in happened]
     assert [path.name for path in run.folder.rglob("*.tmp")] == []  # nor does anything half written stay

@@ -8,7 +8,7 @@ import pytest
 
 from command import Result, run_command
 from sensorium.runs import RunFolder
-from trainings import differences, opened
+from trainings import differences, opened, stored_calibration
 
 # 41 steps an epoch, the last of 15 examples; 123 in all; last.ckpt at every seventh and at each epoch's start.
 SETTINGS = (
@@ -115,13 +115,15 @@ def finished(folder: Path, *overrides: str) -> Result:
 
 
 def assert_same_end(run: RunFolder, whole: RunFolder) -> None:
-    """Weights, average, optimiser, counters and history to the last bit."""
+    """Weights, average, optimiser, counters, history and calibration to the last bit."""
     a, b = opened(run.last), opened(whole.last)
     for checkpoint in (a, b):
         del checkpoint["sensorium"], checkpoint["seconds"]  # the config, in which the killer is named; the time it took
     assert differences(a, b) == []
     assert differences(opened(run.best)["state_dict"], opened(whole.best)["state_dict"]) == []
     assert run.history.read_text() == whole.history.read_text()
+    assert stored_calibration(whole.best) is not None
+    assert differences(stored_calibration(run.best), stored_calibration(whole.best)) == []
 
 
 @pytest.fixture(scope="module")

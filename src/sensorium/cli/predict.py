@@ -101,7 +101,7 @@ def _options(config: Config) -> PredictOptions:
         **folders,
         **given,
         decoding={key: value for key, value in config["decoding"].items() if value is not None},
-        details=config["format"] not in ("table", "csv"),
+        details=config["format"] != "table" or config["threshold"] is not None,
     )
 
 

@@ -241,13 +241,13 @@ def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     if run.best.exists():
         say(verdict.chosen(summary))
         with stopping_at_once(f"Stopped while testing. Resume with: sensorium train resume={run.folder}"):
-            evaluation.calibrate_run(config, run, data=data, device=training.device, say=say)
+            calibration = evaluation.calibrate_run(config, run, data=data, device=training.device, say=say)
             evaluation.fit_detector(config, run, data=data, device=training.device, say=say)
             found = _tested(config, run, data=data, device=training.device, say=say)
         if first:
             result = _say_verdict(found, summary, data=data, say=say)
             advice.show([*warned, *advice.about_result(training.history.rows, result)], say)
-            write_report(run, training, evaluation=found, verdict=result, say=say)
+            write_report(run, training, evaluation=found, verdict=result, calibration=calibration, say=say)
         say(f"run folder: {run.folder}\n\n{_next_commands(config, run, data)}")
 
 

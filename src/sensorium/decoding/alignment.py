@@ -5,6 +5,7 @@ the caller knows how long one lasts. Models trained with CTC tend to emit a toke
 its audio, so a word's end is usually too early.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -26,7 +27,7 @@ class Span(NamedTuple):
 
 
 class WordTime(NamedTuple):
-    """A word and its frames, start to end - 1. confidence: the mean probability of its tokens over their frames."""
+    """A word and its frames, start to end - 1. confidence: the geometric mean of its tokens' probabilities."""
 
     word: str
     start: int
@@ -78,7 +79,8 @@ def align_words(log_probs: Tensor, tokens: Sequence[int], decode: Decode) -> lis
     spans, found = align_tokens(log_probs, tokens), []
     for word in token_words(tokens, decode):
         own = spans[word.first : word.last]
-        frames = sum(span.last - span.first for span in own)
-        mean = sum(span.confidence * (span.last - span.first) for span in own) / frames
-        found.append(WordTime(word.text, own[0].first, own[-1].last, mean))
+        # One doubtful token makes the whole word doubtful: the geometric mean tells right words from wrong ones better
+        # than the mean over frames does.
+        confidence = math.prod(span.confidence for span in own) ** (1 / len(own))
+        found.append(WordTime(word.text, own[0].first, own[-1].last, confidence))
     return found

@@ -5,6 +5,7 @@ et al. 2017, section 4.2), a scale and a bias for each class (vector scaling, ib
 bias of their log-odds (Platt 1999). One positive scale keeps the order of classes and of scores.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,31 +33,64 @@ class CalibrationError(NamedTuple):
     high: float
 
 
+class BinnedGaps:
+    """Confidence less accuracy by bins, kept for each group of examples, so that groups can be drawn again.
+
+    confidence: (N, ...) probabilities. correct: bool, of the same shape. groups: (N,) numbers of what is drawn
+    together, such as the boxes or pixels of one image; None where each of the N stands alone.
+    """
+
+    def __init__(
+        self, confidence: np.ndarray, correct: np.ndarray, groups: np.ndarray | None = None, *, bins: int = BINS
+    ) -> None:
+        size, each = len(confidence), confidence[:1].size
+        number = np.arange(size) if groups is None else np.unique(groups, return_inverse=True)[1]
+        number = np.repeat(number, each)
+        confidence, correct = confidence.ravel().astype(np.float64), correct.ravel()
+        place = np.clip(np.searchsorted(np.linspace(0, 1, bins + 1), confidence, side="left") - 1, 0, bins - 1)
+        self.size = int(number.max()) + 1 if size else 0  # groups
+        gaps = np.bincount(number * bins + place, weights=correct - confidence, minlength=self.size * bins)
+        self._gaps, self._counts = gaps.reshape(self.size, bins), np.bincount(number, minlength=self.size)
+
+    def error(self, weights: np.ndarray | None = None) -> float:
+        """The calibration error (Guo et al. 2017, equation 3). weights: (groups,) how often each was drawn."""
+        if not self.size:
+            return float("nan")
+        if weights is None:
+            weights = np.ones(self.size)
+        return float(np.abs(weights @ self._gaps).sum() / (weights @ self._counts))
+
+
 def calibration_error(confidence: np.ndarray, correct: np.ndarray, *, bins: int = BINS) -> float:
     """Mean distance between confidence and share of correct ones over equally wide bins (Guo et al. 2017, equation 3).
 
     confidence: probabilities of any shape. correct: bool, of the same shape. NaN without any.
     """
-    if not confidence.size:
-        return float("nan")
-    confidence, correct = confidence.ravel().astype(np.float64), correct.ravel()
-    place = np.clip(np.searchsorted(np.linspace(0, 1, bins + 1), confidence, side="left") - 1, 0, bins - 1)
-    gaps = np.bincount(place, weights=correct - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / confidence.size)
+    together = np.zeros(len(confidence), dtype=np.int64)
+    return BinnedGaps(confidence, correct, together, bins=bins).error()
 
 
-def calibration_error_interval(
-    confidence: np.ndarray, correct: np.ndarray, *, resamples: int = 500, seed: int = 0
-) -> CalibrationError:
+def resampled_errors(measured: Sequence[BinnedGaps], *, resamples: int = 500, seed: int = 0) -> np.ndarray:
+    """(resamples, M): calibration errors of M corrections of the same examples, on the same resamples of groups."""
+    random, size = generator(seed), measured[0].size
+    draws = (np.bincount(random.integers(size, size=size), minlength=size) for _ in range(resamples))
+    return np.array([[one.error(weights) for one in measured] for weights in draws])
+
+
+def calibration_error_interval(value: float, draws: np.ndarray) -> CalibrationError:
     """With its 95 % interval by the basic bootstrap, reflected at the estimate as in `metrics.uncertainty`.
 
-    confidence, correct: (N, ...), of which rows are drawn.
+    The error overstates itself by chance, so that the interval of a small one may lie below it; it is widened to hold
+    the value. draws: (resamples,) of `resampled_errors`.
     """
-    value = calibration_error(confidence, correct)
-    random, size = generator(seed), len(confidence)
-    draws = [random.integers(size, size=size) for _ in range(resamples)]
-    low, high = np.quantile([calibration_error(confidence[rows], correct[rows]) for rows in draws], (0.025, 0.975))
-    return CalibrationError(value, max(0.0, 2 * value - float(high)), max(0.0, 2 * value - float(low)))
+    low, high = np.quantile(draws, (0.025, 0.975))
+    return CalibrationError(value, max(0.0, min(value, 2 * value - float(high))), max(value, 2 * value - float(low)))
+
+
+def measured_error(measured: BinnedGaps, *, resamples: int = 500) -> CalibrationError:
+    """Of at least one group, with its interval."""
+    draws = resampled_errors([measured], resamples=resamples)[:, 0]
+    return calibration_error_interval(measured.error(), draws)
 
 
 def log_probabilities(probabilities: np.ndarray) -> np.ndarray:

@@ -85,13 +85,7 @@ class Outcomes(NamedTuple):
         return PerClass(_ratio(right, predicted), _ratio(right, support), f1, support)
 
     def reliability(self, bins: int) -> Reliability:
-        edges = np.linspace(0, 1, bins + 1)
-        # Bin m is the interval ((m - 1) / bins, m / bins]. Rounding may bring a confidence a little over 1.
-        bin_of = np.clip(np.searchsorted(edges, self.confidence, side="left") - 1, 0, bins - 1)
-        examples, correct, confidence = (
-            np.bincount(bin_of, weights=weights, minlength=bins) for weights in (None, self.correct, self.confidence)
-        )
-        return Reliability(edges, examples, correct, confidence)
+        return reliability(self.confidence, self.correct, bins)
 
     def expected_calibration_error(self, bins: int) -> float:
         """Mean distance between confidence and accuracy over equally wide bins (Guo et al. 2017, equation 3)."""
@@ -118,6 +112,15 @@ class Outcomes(NamedTuple):
             "calibration_error": self.expected_calibration_error(BINS),
             "loss": self.negative_log_likelihood(),
         }
+
+
+def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int) -> Reliability:
+    """confidence: (N,) probabilities. correct: (N,) bool."""
+    edges = np.linspace(0, 1, bins + 1)
+    # Bin m is the interval ((m - 1) / bins, m / bins]. Rounding may bring a confidence a little over 1.
+    bin_of = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    sums = (np.bincount(bin_of, weights=weights, minlength=bins) for weights in (None, correct, confidence))
+    return Reliability(edges, *sums)
 
 
 def outcomes(probabilities: Tensor, labels: Tensor) -> Outcomes:

@@ -2,7 +2,8 @@
 
 Split conformal prediction: a set of classes, or an interval, that holds the truth with a stated probability, whatever
 the model and the data are like, for examples drawn as the validation examples were (Vovk 2005; Romano, Sesia and Candès
-2020, "Classification with valid and adaptive coverage"; Angelopoulos and Bates 2021). Selective classification: a class
+2020, "Classification with valid and adaptive coverage"; Angelopoulos, Bates, Jordan and Malik 2021, "Uncertainty sets
+for image classifiers using conformal prediction"). Selective classification: a class
 only from a confidence on at which the error rate is shown to be low (Geifman and El-Yaniv 2017, algorithm 1, SGR).
 """
 
@@ -12,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 CONFIDENCE = 0.95  # with which `max_error` holds
+FREE = 5  # classes of a set without a penalty, k_reg of RAPS
+PENALTY = 0.001  # of each class beyond, lambda of RAPS: the smallest that its authors try (decision 0037)
 
 
 class Selection(NamedTuple):
@@ -25,23 +28,26 @@ class Selection(NamedTuple):
 def conformity_scores(probabilities: np.ndarray) -> np.ndarray:
     """(N, K) probabilities -> (N, K) float64: how strange each class would be as the label of its example.
 
-    The adaptive score (APS): the probability of all classes before this one, the most probable first, and a share u of
-    its own. Romano et al. draw u at random; here u = 1 - the highest probability. As a function of the example it keeps
-    the guarantee, gives the same set every time, and makes the examples that the model is least sure of those whose set
-    is empty. Of equal probabilities the class with the lower number comes first.
+    The regularized adaptive score (RAPS): the probability of all classes before this one, the most probable first, a
+    share u of its own, and a penalty for each class beyond the first FREE, so that sets of many classes do not grow by
+    the noise of the least probable ones; of up to FREE classes it is the adaptive score (APS). The authors draw u at
+    random; here u = 1 - the highest probability. As a function of the example it keeps the guarantee, gives the same
+    set every time, and makes the examples that the model is least sure of those whose set is empty. Of equal
+    probabilities the class with the lower number comes first.
     """
     p = probabilities.astype(np.float64)
     order = np.argsort(-p, axis=1, kind="stable")
     ordered = np.take_along_axis(p, order, axis=1)
     before = np.cumsum(ordered, axis=1) - ordered
     scores = np.empty_like(p)
-    np.put_along_axis(scores, order, before + (1 - ordered[:, :1]) * ordered, axis=1)
+    penalties = PENALTY * np.maximum(0, np.arange(1, p.shape[1] + 1) - FREE)
+    np.put_along_axis(scores, order, before + (1 - ordered[:, :1]) * ordered + penalties, axis=1)
     return scores
 
 
 def examples_needed(coverage: float) -> int:
     """The fewest validation examples from which this coverage can be guaranteed: 19 for 0.95, 99 for 0.99."""
-    return math.ceil(round(coverage / (1 - coverage), 9))
+    return math.ceil(coverage / (1 - coverage) * (1 - 1e-9))  # rounded: 0.9999 / 0.0001 is 9999.000000001
 
 
 def threshold(scores: np.ndarray, coverage: float) -> np.ndarray:

@@ -63,6 +63,23 @@ def character_errors(references: Sequence[str], hypotheses: Sequence[str]) -> li
     return _errors(jiwer_package().process_characters, references, hypotheses)
 
 
+def right_words(references: Sequence[str], hypotheses: Sequence[str]) -> list[list[bool]]:
+    """Of each hypothesis, for each of its words: whether it is that of the reference, in the alignment with the fewest
+    errors. Words of the reference that are missing are nowhere in it.
+    """
+    if not references:
+        return []
+    output = jiwer_package().process_words([_even(text) for text in references], [_even(text) for text in hypotheses])
+    found = []
+    for words, chunks in zip(output.hypotheses, output.alignments, strict=True):
+        right = [False] * len(words)
+        for chunk in chunks:
+            if chunk.type == "equal":
+                right[chunk.hyp_start_idx : chunk.hyp_end_idx] = [True] * (chunk.hyp_end_idx - chunk.hyp_start_idx)
+        found.append(right)
+    return found
+
+
 def total(errors: Iterable[WordErrors]) -> WordErrors:
     """Of a whole corpus: counts are added, so that a long utterance weighs more than a short one."""
     return sum(errors, start=WordErrors())

@@ -24,8 +24,8 @@ def bootstrap_intervals(
     Each resample draws N of the N examples with replacement; the interval spans the middle `level` of the metric's
     values (Efron and Tibshirani 1993, section 13.3). The calibration error grows by being resampled, as any distance
     does, so its interval is reflected at the estimate (the basic bootstrap): the values themselves would leave out the
-    truth for a well calibrated model. A model without any error gets (1, 1) as accuracy; its error rate may still be
-    up to about 3 / N. probabilities: (N, K). labels: (N,).
+    truth for a well calibrated model. It is widened where it would not hold the estimate. A model without any error
+    gets (1, 1) as accuracy; its error rate may still be up to about 3 / N. probabilities: (N, K). labels: (N,).
     """
     measured = outcomes(probabilities, labels)
     random = generator(seed)
@@ -34,7 +34,8 @@ def bootstrap_intervals(
     intervals = {key: _middle(np.array([draw[key] for draw in draws]), level) for key in draws[0]}
     estimate = measured.expected_calibration_error(BINS)
     low, high = intervals["calibration_error"]
-    return intervals | {"calibration_error": (max(0.0, 2 * estimate - high), max(0.0, 2 * estimate - low))}
+    reflected = (max(0.0, min(estimate, 2 * estimate - high)), max(estimate, 2 * estimate - low))
+    return intervals | {"calibration_error": reflected}
 
 
 def paired_comparison(

@@ -152,11 +152,13 @@ def _tiles(facts: RunFacts) -> list[tuple[str, str]]:
 def _metrics(facts: RunFacts) -> list[tuple[str, str, str]]:
     """Name, value and interval of each test metric."""
     headline = facts.stored.headline if facts.stored is not None else {}
+    intervals = dict(facts.stored.intervals) if facts.stored is not None else {}
+    if "low" in headline:
+        intervals[headline["name"]] = (headline["low"], headline["high"])
     rows = []
     for name, value in facts.metrics.items():
-        interval = ""
-        if headline.get("name") == name.rpartition("/")[2] and "low" in headline:
-            interval = f"{valued(name, headline['low'])} to {valued(name, headline['high'])}"
+        low, high = intervals.get(name.rpartition("/")[2], ("", ""))
+        interval = f"{valued(name, low)} to {valued(name, high)}" if high != "" else ""
         rows.append((named(name), valued(name, value), interval))
     return rows
 

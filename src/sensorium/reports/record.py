@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from sensorium.data.base import SPLITS, Data
-from sensorium.report_sections import ExampleScores, Gallery
+from sensorium.report_sections import ExampleScores, Gallery, Section
 from sensorium.reports import page, store
 from sensorium.run_folder import RunFolder
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation, Task
+from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.report_media import evenly
 from sensorium.tasks.training_module import TaskModule
 from sensorium.training.fit import Training
@@ -23,6 +24,7 @@ from sensorium.training.verdict import Verdict
 SAMPLES = 12  # training examples that are shown
 _MOST_CLASSES = 1000  # that are counted in a report
 _MOST_SCORED = 20_000  # test examples whose scores are kept
+_RESAMPLES = 200  # of the test examples, for the intervals of metrics
 _QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
@@ -32,15 +34,24 @@ def write_report(
     *,
     evaluation: Evaluation | None,
     verdict: Verdict | None,
+    calibration: Calibration | None,
     say: Callable[[str], None],
 ) -> None:
     """report.json and report.html of a training that has ended. evaluation, verdict: of its test, if there was one.
+    calibration: on validation, likewise.
 
     Whatever goes wrong is said and keeps nothing else from being there: a report is no reason for a training to fail.
     """
     try:
         speeds = training.progress.epochs
-        found = recorded(training.data, training.task, speeds=speeds, evaluation=evaluation, verdict=verdict)
+        found = recorded(
+            training.data,
+            training.task,
+            speeds=speeds,
+            evaluation=evaluation,
+            verdict=verdict,
+            calibration=calibration,
+        )
         store.write(run.folder, found)
         path = page.write_run(run, run.folder / page.NAME)
         say(f"report: {path}")
@@ -56,16 +67,21 @@ def recorded(
     speeds: list[EpochSpeed],
     evaluation: Evaluation | None,
     verdict: Verdict | None,
+    calibration: Calibration | None = None,
 ) -> store.Stored:
     """What is kept of a training for its report."""
     task = registry.of(data.spec)
     facts = {name: task.facts(getattr(data, name), data.spec) for name in SPLITS}
     notes = list(data.notes)
     samples = sample_inputs(task, data, module, notes)
-    sections, scores = [], None
+    sections: list[Section] = []
+    scores = None
     if evaluation is not None:
         sections = task.report_sections(evaluation, split=data.test, spec=data.spec)
         scores = task.example_scores(evaluation, data.test)
+    if calibration is not None:
+        before = next((at for at, one in enumerate(sections) if isinstance(one, Gallery)), len(sections))
+        sections[before:before] = calibration.sections()  # tables and charts first
     classes = {name: dict(list(found.classes.items())[:_MOST_CLASSES]) for name, found in facts.items()}
     lengths = {
         name: [_plain(value) for value in np.quantile(found.lengths, _QUANTILES)]
@@ -84,6 +100,7 @@ def recorded(
             samples=samples,
             sections=sections,
             headline=_headline(task, evaluation, verdict),
+            intervals={} if evaluation is None else evaluation.intervals(_RESAMPLES),
             higher_is_better=task.headline.higher_is_better,
             scores=_kept(scores),
             epochs=[list(speed) for speed in speeds],

@@ -24,9 +24,9 @@ class Stored:
     task: its name in words. spec: the data in words. splits: examples of each split. classes: of each split, how many
     by class; counted: what was counted. lengths: of each split, some quantiles, in `unit`. samples: training examples
     as the model was given them. sections: of the evaluation. headline: name, value, low, high of the test metric;
-    higher_is_better and constant (a baseline in words, and its value). higher_is_better: of the headline metric.
-    scores: of each test example. epochs: seconds, speed and its unit for each epoch of the last process. notes: on the
-    data, and what could not be had.
+    higher_is_better and constant (a baseline in words, and its value). intervals: low and high of each test metric.
+    higher_is_better: of the headline metric. scores: of each test example. epochs: seconds, speed and its unit for
+    each epoch of the last process. notes: on the data, and what could not be had.
     """
 
     task: str
@@ -39,6 +39,7 @@ class Stored:
     samples: Gallery | None = None
     sections: Sequence[Section] = ()
     headline: Mapping[str, Any] = field(default_factory=dict)
+    intervals: Mapping[str, Sequence[float]] = field(default_factory=dict)
     higher_is_better: bool = True
     scores: ExampleScores | None = None
     epochs: Sequence[Sequence[Any]] = ()

@@ -25,8 +25,12 @@ from sensorium.metrics.conformal import (
     selection_needed,
     threshold,
 )
+from sensorium.report_sections import Cell, Section, Table
 
 METHODS = ("none", "temperature", "vector", "platt")
+FEWEST = 100  # examples below which nothing is fitted: a temperature would follow their luck
+FOLDS = 5
+CROSS_FITTED = f"{FOLDS}-fold cross-fitting"
 MOST_KEPT = 100_000  # validation examples that a checkpoint keeps scores of
 _MOST_SCALE = 1e3  # far above any that is fitted
 _DTYPES = (torch.float32, torch.float64, torch.bool)
@@ -57,9 +61,10 @@ class LogScaling(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """method: of METHODS. scaling: the correction; None for "none". fitted: examples it was fitted on, 0 without one.
-    what: one of them, in a word. before, after: the calibration error on `measured` other examples (by halves in turn
-    where there are few); None where it was not measured.
+    """method: of METHODS. scaling: the correction; None for "none". fitted: examples that
+    corrections were fitted on, 0 where there were too few to try.
+    what: they, in a word. before, after: the calibration error of `measured` examples, each corrected by what was
+    fitted on others (cross-fitting); None where it was not measured.
 
     scores: (n,) float32, sorted, of the labels of n examples; or (n, K) float64, each column sorted, absolute errors.
     confidence, correct: (n,) float32 and bool, the highest confidence first. Empty where a task has none.
@@ -135,12 +140,29 @@ class Calibration:
         if self.before is None or self.after is None:
             return [f"calibration: {counted(len(self.scores), 'validation example')} kept for intervals"]
         before, after = (f"{one.value:.4f} ({one.low:.4f} to {one.high:.4f})" for one in (self.before, self.after))
+        measured = f"{self.measured:,} validation {self.what}"
+        error = f"calibration error of {measured} {before}"
+        if not self.fitted:
+            return [f"calibration: left as it is, as there are too few to correct it; {error}"]
         if self.scaling is None:
-            return [f"calibration: left as it is; calibration error on {self.measured:,} {self.what} {before}"]
+            why = f"no correction lowered the loss and the calibration error by more than chance ({CROSS_FITTED})"
+            return [f"calibration: left as it is, as {why}; {error}"]
         return [
             f"calibration: {_described(self.method, self.scaling)} fitted on {self.fitted:,} validation {self.what}",
-            f"calibration error on {self.measured:,} held-out {self.what}: {before} before, {after} after",
+            f"calibration error of {measured}: {before} before, {after} after, each corrected by a fit on others "
+            f"({CROSS_FITTED})",
         ]
+
+    def sections(self) -> list[Section]:
+        """What a report shows: the calibration error on validation, before and after."""
+        if self.before is None or self.after is None:
+            return []
+        named = {"before": self.before} | ({} if self.scaling is None else {"after": self.after})
+        rows: list[list[Cell]] = [[name, *(round(end, 4) for end in error)] for name, error in named.items()]
+        lines = [line.removeprefix("calibration: ") for line in self.lines()]
+        note = " ".join(f"{line[0].upper()}{line[1:]}." for line in lines)
+        columns = ["", "calibration error", "95 % interval from", "to"]
+        return [Table(title="Calibration on validation", columns=columns, rows=rows, note=note)]
 
     def metrics(self) -> dict[str, float]:
         """The calibration error before and after, with its interval, as metrics.json has them."""

@@ -1,8 +1,8 @@
 """A calibration from a model's results on validation examples: which correction, how good, and what guarantees need.
 
-From HALVED examples on, one half fits the correction and the other measures it and serves the guarantees, which
-ask for examples that nothing was fitted on. Below, each half measures what the other one fits, and one temperature is
-then fitted on all (docs/decisions/0037).
+Cross-fitting: each fifth of the examples is corrected by what was fitted on the other four, and that is what
+corrections are chosen by, what the calibration error is measured on and what serves the guarantees. The correction of
+the checkpoint is then fitted on all of them (docs/decisions/0037).
 """
 
 from abc import ABC, abstractmethod
@@ -13,28 +13,36 @@ from typing import NamedTuple
 import numpy as np
 
 from sensorium.metrics.calibration import (
+    MOST_FITTED,
     SMALLEST,
+    BinnedGaps,
+    CalibrationError,
     Scaling,
-    calibration_error,
     calibration_error_interval,
     fit_classes,
     fit_scores,
     log_odds,
     log_probabilities,
+    resampled_errors,
     scaled_classes,
     scaled_scores,
 )
 from sensorium.metrics.conformal import conformity_scores
 from sensorium.randomness import generator
-from sensorium.tasks.calibration import Calibration, kept
+from sensorium.tasks.calibration import FEWEST, FOLDS, Calibration, kept
 
-FEWEST = 100  # examples below which nothing is fitted: a temperature would follow their luck
-HALVED = 1000  # examples from which on one half fits and the other measures
+FEWEST_GROUPS = 20  # images or utterances below which nothing is fitted to their boxes, pixels or words
+EACH = 20  # examples for each number of a correction that has several for each class
+SURE = 0.9  # share of the resamples in which a correction must lower the calibration error
 Fit = Callable[[np.ndarray, np.ndarray], Scaling]
 
 
 class _Family(ABC):
-    """What is corrected. x: (N, ...) what a scaling works on. y: (N, ...) the truth."""
+    """What is corrected. x: (N, ...) what a scaling works on. y: (N, ...) the truth. classes: whether a correction may
+    change what is predicted; a score or tag decides nothing by itself.
+    """
+
+    classes = False
 
     def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
         self.x, self.y = x, y
@@ -48,32 +56,41 @@ class _Family(ABC):
         """Of these examples."""
 
     @abstractmethod
-    def losses(self, rows: np.ndarray, p: np.ndarray) -> np.ndarray:
-        """(N,) of these examples, in nats."""
+    def losses(self, p: np.ndarray) -> np.ndarray:
+        """(N,) of all examples, in nats."""
 
     @abstractmethod
-    def outcomes(self, rows: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Confidence, and whether it is right."""
+    def outcomes(self, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Confidence, and whether it is right, of all examples."""
 
 
 class _Classes(_Family):
     """x: log-probabilities (N, K). y: labels (N,)."""
 
+    classes = True
+
     def candidates(self, size: int) -> dict[str, Fit]:
         found: dict[str, Fit] = {"temperature": lambda x, y: fit_classes(x, y, per_class=False)}
-        if size >= HALVED // 2:  # two numbers a class need more examples than one number in all
+        if min(size, MOST_FITTED) >= EACH * 2 * self.x.shape[1]:  # two numbers a class
             found["vector"] = lambda x, y: fit_classes(x, y, per_class=True)
         return found
 
     def probabilities(self, rows: np.ndarray, scaling: Scaling | None) -> np.ndarray:
         return np.exp(self.x[rows]) if scaling is None else scaled_classes(self.x[rows], scaling)
 
-    def losses(self, rows: np.ndarray, p: np.ndarray) -> np.ndarray:
-        found: np.ndarray = -np.log(np.maximum(p[np.arange(len(rows)), self.y[rows]], SMALLEST))
+    def losses(self, p: np.ndarray) -> np.ndarray:
+        found: np.ndarray = -np.log(np.maximum(p[np.arange(len(p)), self.y], SMALLEST))
         return found
 
-    def outcomes(self, rows: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return p.max(axis=1), p.argmax(axis=1) == self.y[rows]
+    def outcomes(self, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return p.max(axis=1), p.argmax(axis=1) == self.y
+
+
+class _Pixels(_Classes):
+    """Of images that are cut into classes: one temperature, which changes no mask."""
+
+    def candidates(self, size: int) -> dict[str, Fit]:
+        return {"temperature": super().candidates(size)["temperature"]}
 
 
 class _Scores(_Family):
@@ -87,12 +104,12 @@ class _Scores(_Family):
     def probabilities(self, rows: np.ndarray, scaling: Scaling | None) -> np.ndarray:
         return scaled_scores(self.x[rows], scaling or Scaling(np.ones(1), np.zeros(0)))
 
-    def losses(self, rows: np.ndarray, p: np.ndarray) -> np.ndarray:
-        of_truth = np.maximum(np.where(self.y[rows], p, 1 - p), SMALLEST)
-        return -np.log(of_truth).reshape(len(rows), -1).mean(axis=1)
+    def losses(self, p: np.ndarray) -> np.ndarray:
+        of_truth = np.maximum(np.where(self.y, p, 1 - p), SMALLEST)
+        return -np.log(of_truth).reshape(len(p), -1).mean(axis=1)
 
-    def outcomes(self, rows: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return p, self.y[rows]
+    def outcomes(self, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return p, self.y
 
 
 def _each_column(odds: np.ndarray, correct: np.ndarray) -> Scaling:
@@ -103,24 +120,31 @@ def _each_column(odds: np.ndarray, correct: np.ndarray) -> Scaling:
 
 def calibrate_classes(probabilities: np.ndarray, labels: np.ndarray) -> Calibration:
     """Of a classifier's probabilities (N, K) and labels (N,), with what coverage= and max_error= need."""
-    family = _Classes(log_probabilities(probabilities), labels)
-    fitted = _fitted(family, "examples")
-    rows = fitted.unseen[kept(len(fitted.unseen))]
-    # In the precision of predictions, so that both round alike.
-    p = family.probabilities(rows, fitted.calibration.scaling).astype(np.float32)
+    found = _fitted(_Classes(log_probabilities(probabilities), labels), "examples", None)
+    rows = kept(len(labels))
+    p = found.crossed[rows].astype(np.float32)  # in the precision of predictions, so that both round alike
     scores = conformity_scores(p)[np.arange(len(rows)), labels[rows]]
     order = np.argsort(-p.max(axis=1), kind="stable")
     return replace(
-        fitted.calibration,
+        found.calibration,
         scores=np.sort(scores).astype(np.float32),
         confidence=p.max(axis=1)[order],
         correct=(p.argmax(axis=1) == labels[rows])[order],
     )
 
 
-def calibrate_scores(scores: np.ndarray, correct: np.ndarray, *, what: str) -> Calibration:
-    """Of single scores and whether each is right: (N,), such as boxes; or (N, K), of tags. what: one row, in a word."""
-    return _fitted(_Scores(log_odds(scores), correct.astype(bool)), what).calibration
+def calibrate_pixels(probabilities: np.ndarray, labels: np.ndarray, images: np.ndarray) -> Calibration:
+    """Of a segmenter's probabilities (M, K) of pixels, their labels (M,) and the numbers (M,) of their images."""
+    return _fitted(_Pixels(log_probabilities(probabilities), labels), "pixels", images).calibration
+
+
+def calibrate_scores(
+    scores: np.ndarray, correct: np.ndarray, *, what: str, groups: np.ndarray | None = None
+) -> Calibration:
+    """Of single scores and whether each is right: (N,), such as boxes; or (N, K), of tags. what: the rows, in a word.
+    groups: (N,) numbers of what the rows belong to, such as the images of boxes.
+    """
+    return _fitted(_Scores(log_odds(scores), correct.astype(bool)), what, groups).calibration
 
 
 def calibrate_intervals(errors: np.ndarray) -> Calibration:
@@ -129,68 +153,89 @@ def calibrate_intervals(errors: np.ndarray) -> Calibration:
 
 
 class _Fitted(NamedTuple):
-    """unseen: rows that serve the guarantees."""
+    """crossed: probabilities of all rows, each corrected by what was fitted on others."""
 
     calibration: Calibration
-    unseen: np.ndarray
+    crossed: np.ndarray
 
 
-def _fitted(family: _Family, what: str) -> _Fitted:
+class _Trial(NamedTuple):
+    """A correction on examples that it was not fitted on. wrong: classes (0 for scores, which are none)."""
+
+    method: str
+    p: np.ndarray
+    losses: np.ndarray
+    gaps: BinnedGaps
+    wrong: int
+
+
+def _fitted(family: _Family, what: str, groups: np.ndarray | None) -> _Fitted:
+    """groups: (N,) of what is drawn and held out together; None where rows stand alone."""
     size = len(family.x)
-    rows = generator(0).permutation(size)
-    halved = size >= HALVED
-    fit_on, unseen = (np.sort(rows[: size // 2]), np.sort(rows[size // 2 :])) if halved else (np.sort(rows),) * 2
-    method, crossed = _chosen(family, fit_on) if size >= FEWEST else ("none", unseen)
+    number = np.arange(size) if groups is None else np.unique(groups, return_inverse=True)[1]
+    plain = _trial(family, "none", family.probabilities(np.arange(size), None), number)
+    enough = size >= FEWEST and plain.gaps.size >= FEWEST_GROUPS
+    best = _chosen(family, plain, number) if enough else plain
     scaling = None
-    plain = family.probabilities(unseen, None)
-    corrected = plain
-    if method != "none":
-        scaling = family.candidates(len(fit_on))[method](family.x[fit_on], family.y[fit_on])
-        corrected = family.probabilities(unseen, scaling) if halved else crossed
-    before = calibration_error_interval(*family.outcomes(unseen, plain)) if size else None
-    after = calibration_error_interval(*family.outcomes(unseen, corrected)) if size else None
+    if best is not plain:
+        scaling = family.candidates(size)[best.method](family.x, family.y)
+    before, after = _errors(plain, best)
     calibration = Calibration(
-        method=method,
+        method=best.method,
         scaling=scaling,
-        fitted=len(fit_on) if scaling else 0,
+        fitted=min(size, MOST_FITTED) if enough else 0,
         what=what,
-        measured=len(unseen),
+        measured=size,
         before=before,
         after=after,
     )
-    return _Fitted(calibration, unseen)
+    return _Fitted(calibration, best.p)
 
 
-def _chosen(family: _Family, rows: np.ndarray) -> tuple[str, np.ndarray]:
-    """The method that is best on halves it was not fitted on, and the probabilities it gave there.
+def _errors(plain: _Trial, best: _Trial) -> list[CalibrationError] | tuple[None, None]:
+    """Before and after, on the same resamples."""
+    if not plain.gaps.size:
+        return None, None
+    trials = (plain, best)
+    draws = resampled_errors([one.gaps for one in trials])
+    return [calibration_error_interval(one.gaps.error(), draws[:, at]) for at, one in enumerate(trials)]
 
-    A method replaces a simpler one when its loss is lower by more than a standard error, so that a model that is right
-    to be as sure as it is stays as it is, when no fewer classes are right, and when the calibration error is no higher:
-    the loss would also be lower for a correction of the classes and not of the confidence.
+
+def _chosen(family: _Family, plain: _Trial, number: np.ndarray) -> _Trial:
+    """The best correction on examples that it was not fitted on.
+
+    A correction replaces a simpler one, or none, when its loss is lower by more than a standard error, when no fewer
+    classes are right, and when the calibration error is lower, in SURE of the resamples: the loss would also be lower
+    for a correction of the classes and not of the confidence. So a model that is right to be as sure as it is stays so.
     """
-    best, found = "none", family.probabilities(rows, None)
-    losses, score = family.losses(rows, found), _score(family, rows, found)
-    for name, fit in family.candidates(len(rows)).items():
-        p = np.empty_like(found)
-        for own in (0, 1):
-            mine, other = np.arange(own, len(rows), 2), np.arange(1 - own, len(rows), 2)
-            scaling = fit(family.x[rows[mine]], family.y[rows[mine]])
-            p[other] = family.probabilities(rows[other], scaling)
-        gains, other_score = losses - family.losses(rows, p), _score(family, rows, p)
-        better = gains.mean() > gains.std() / np.sqrt(len(rows))
-        if better and other_score.wrong <= score.wrong and other_score.error <= score.error:
-            best, found, losses, score = name, p, family.losses(rows, p), other_score
-    return best, found
+    folds = generator(0).permutation(plain.gaps.size)[number] % FOLDS
+    best = plain
+    for name, fit in family.candidates(len(number)).items():
+        p = np.empty_like(plain.p)
+        for fold in range(FOLDS):
+            mine, others = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
+            p[mine] = family.probabilities(mine, fit(family.x[others], family.y[others]))
+        trial = _trial(family, name, p, number)
+        if trial.wrong <= best.wrong and _lower_loss(best, trial, number) and _better_calibrated(best, trial):
+            best = trial
+    return best
 
 
-class _Score(NamedTuple):
-    """Wrong classes (0 for a score or tag, which is none by itself) and calibration error."""
+def _trial(family: _Family, method: str, p: np.ndarray, number: np.ndarray) -> _Trial:
+    confidence, correct = family.outcomes(p)
+    wrong = int((~correct).sum()) if family.classes else 0
+    return _Trial(method, p, family.losses(p), BinnedGaps(confidence, correct, number), wrong)
 
-    wrong: int
-    error: float
+
+def _lower_loss(one: _Trial, other: _Trial, number: np.ndarray) -> bool:
+    """By more than a standard error, in which the rows of a group count together."""
+    gains = one.losses - other.losses
+    off = np.bincount(number, weights=gains - gains.mean())
+    return bool(gains.mean() > np.sqrt((off**2).sum()) / len(gains))
 
 
-def _score(family: _Family, rows: np.ndarray, p: np.ndarray) -> _Score:
-    confidence, correct = family.outcomes(rows, p)
-    wrong = int((~correct).sum()) if isinstance(family, _Classes) else 0
-    return _Score(wrong, calibration_error(confidence, correct))
+def _better_calibrated(one: _Trial, other: _Trial) -> bool:
+    if other.gaps.error() >= one.gaps.error():
+        return False
+    draws = resampled_errors([one.gaps, other.gaps])
+    return bool((draws[:, 1] < draws[:, 0]).mean() >= SURE)

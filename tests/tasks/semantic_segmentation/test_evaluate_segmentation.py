@@ -15,7 +15,10 @@ from sensorium.data.vision.store import ArrayStore
 from sensorium.metrics.segmentation import summary
 from sensorium.models.vision.unet import UNet
 from sensorium.specs import SemanticSegmentationSpec
+from sensorium.tasks import registry
+from sensorium.tasks.reliability import reliability_chart
 from sensorium.tasks.semantic_segmentation.evaluate import SegmentationEvaluation, SegmentationInference, evaluate
+from sensorium.tasks.semantic_segmentation.pixels import joined, sampled
 
 SPEC = SemanticSegmentationSpec(
     class_names=("dark", "bright"),
@@ -100,3 +103,72 @@ def test_a_picture_without_a_counted_pixel_is_not_judged() -> None:
     assert np.isnan(found.iou).tolist() == [False, True, False]
     assert [one.row for one in found.worst] == [0, 2]
     assert found.metrics["miou"] == 1
+
+
+def test_the_sampled_pixels_are_valid_ones_whatever_the_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 11 images 5 pixels each at most; of one that is VOID but for two, these."""
+    monkeypatch.setattr("sensorium.tasks.semantic_segmentation.pixels.PIXELS", 55)
+    split = split_of(11)
+    split.masks.at(4)[:] = VOID
+    split.masks.at(6)[:] = VOID
+    split.masks.at(6)[0, :2] = [0, 1]
+    torch.manual_seed(0)
+    model = UNet(in_channels=1, num_classes=2, width=4, depth=1)
+    alone, together = evaluated(model, split, 1).pixels, evaluated(model, split, 4).pixels
+    np.testing.assert_array_equal(alone.images, together.images)
+    np.testing.assert_array_equal(alone.labels, together.labels)
+    np.testing.assert_allclose(alone.probabilities, together.probabilities, atol=1e-5)
+    assert np.bincount(alone.images, minlength=11)[[4, 6]].tolist() == [0, 2]
+    assert np.bincount(alone.images).max() == 5
+    assert set(alone.labels) == {0, 1}
+    logits, masks = torch.randn(2, 2, 4, 6), torch.zeros(2, 4, 6, dtype=torch.uint8)
+    found = joined([sampled(logits[row : row + 1], masks[row : row + 1], [row], images=2) for row in (1, 0)])
+    np.testing.assert_array_equal(found.images, sampled(logits, masks, [0, 1], images=2).images)
+    np.testing.assert_array_equal(found.probabilities, sampled(logits, masks, [0, 1], images=2).probabilities)
+    np.testing.assert_allclose(alone.probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+def test_the_calibration_error_of_all_pixels_by_hand() -> None:
+    """Bright is right everywhere, and 1 / (1 + e^-2) sure of it."""
+    found = evaluated(Bright(), split_of(10), 4)
+    assert len(found.pixels.labels) == 180  # every valid one
+    expected = 1 - 1 / (1 + np.exp(-2))
+    assert found.metrics["calibration_error"] == pytest.approx(expected, rel=1e-5)
+    chart = reliability_chart(*found.pixels.outcomes(), what="pixels")
+    assert chart.series[0].points == [[pytest.approx(13.5 / 15), 1.0]]  # 0.88 is in the 14th of 15 bins
+    low, high = found.intervals(50)["calibration_error"]
+    assert low == pytest.approx(expected, rel=1e-5) == high
+
+
+def test_a_temperature_is_fitted_to_pixels_and_changes_no_mask() -> None:
+    """Logits are twice what the masks were drawn from."""
+    random = np.random.default_rng(0)
+    brightness = random.integers(0, 256, size=(100, 1, 4, 6)).astype(np.uint8)
+    p = 1 / (1 + np.exp(-2 * (brightness[:, 0] / 127.5 - 1)))
+    masks = (random.random((100, 4, 6)) < p).astype(np.uint8)
+    masks[:, 3] = VOID
+
+    class TooSure(nn.Module):
+        def forward(self, images: Tensor) -> Tensor:
+            return torch.cat([-2 * images, 2 * images], dim=1)
+
+    split = MaskSplit(
+        images=ArrayStore(brightness, image_size=None, channels="auto", resize="crop"),
+        names=[f"{row}.png" for row in range(100)],
+        sizes=np.full((100, 2), (4, 6)),
+        masks=ArrayMasks(masks),
+        resize="crop",
+    )
+    plain = evaluated(TooSure(), split, 16)
+    calibration = registry.get("semantic_segmentation").calibration(plain)
+    assert (calibration.method, calibration.what) == ("temperature", "pixels")
+    assert calibration.measured == len(plain.pixels.labels)
+    assert calibration.scaling is not None
+    assert 1 / calibration.scaling.scale[0] == pytest.approx(2, rel=0.2)
+    segmenter = segmenter_of(TooSure())
+    segmenter.calibrate = calibration.module(classes=True)
+    order = split.order(BatchPlan(size=16, shuffle=False, seed=0))
+    corrected = evaluate(segmenter, BatchLoader(split=split, order=order, readers=1))
+    assert np.array_equal(corrected.confusion, plain.confusion)
+    assert corrected.metrics["calibration_error"] < 0.05 < plain.metrics["calibration_error"]
+    assert corrected.metrics["loss"] < plain.metrics["loss"]

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from sensorium.metrics.classification import BINS, Outcomes, outcomes
-from sensorium.report_sections import Chart, Gallery, Matrix, ReportExample, Section, Series, Table
+from sensorium.metrics.classification import Outcomes, outcomes
+from sensorium.report_sections import Gallery, Matrix, ReportExample, Section, Table
 from sensorium.tasks.classification.evaluate import ClassificationEvaluation
 from sensorium.tasks.plots import ranked_errors
+from sensorium.tasks.reliability import reliability_chart
 from sensorium.tasks.report_media import WORST, chosen
 
 Looks = Callable[[np.ndarray], list[dict[str, Any]]]
-FEW = 50  # examples below which the calibration error is mostly chance
 
 
 def classification_sections(
@@ -31,7 +31,7 @@ def classification_sections(
             note="Rows are true classes, columns predicted ones.",
         ),
         _per_class(measured, class_names),
-        reliability_chart(measured),
+        reliability_chart(measured.confidence, measured.correct),
         Gallery(
             title="Worst errors",
             examples=examples[: min(WORST, len(errors))],
@@ -68,26 +68,4 @@ def _per_class(measured: Outcomes, class_names: Sequence[str]) -> Table:
         title="Classes",
         columns=["class", "precision", "recall", "F1", "examples"],
         rows=[list(row) for row in zip(class_names, *columns, strict=True)],
-    )
-
-
-def reliability_chart(measured: Outcomes) -> Chart:
-    """Reliability diagram (Guo et al. 2017, figure 1)."""
-    edges, count, correct, _ = measured.reliability(BINS)
-    filled = count > 0
-    centers = ((edges[:-1] + edges[1:]) / 2)[filled]
-    accuracy = correct[filled] / count[filled]
-    few = f" Unreliable: only {len(measured.labels)} examples." if len(measured.labels) < FEW else ""
-    return Chart(
-        title="Calibration",
-        x_label="confidence",
-        y_label="accuracy",
-        x_range=[0, 1],
-        y_range=[0, 1],
-        series=[
-            Series(name="accuracy", kind="bars", points=np.stack([centers, accuracy], axis=1).tolist()),
-            Series(name="perfect calibration", kind="dashed", points=[[0, 0], [1, 1]]),
-        ],
-        note=f"Expected calibration error {measured.expected_calibration_error(BINS):.3f} over {BINS} bins: the mean "
-        f"distance between confidence and accuracy.{few}",
     )

@@ -89,13 +89,16 @@ class DetectionInference(InferenceModel[ObjectDetectionSpec]):
         return self.calibrate(odds)[:, 0].sigmoid().to(scores.dtype)
 
 
-def right_boxes(evaluation: DetectionEvaluation) -> tuple[np.ndarray, np.ndarray]:
-    """Scores (N,) float32 of all boxes that were found, and (N,) bool whether each is right, by `metrics.detection`."""
+def right_boxes(evaluation: DetectionEvaluation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of all N boxes that were found: scores float32, bool whether each is right by `metrics.detection`, and the
+    numbers int64 of their images.
+    """
     pairs = zip(evaluation.found, evaluation.truths, strict=True)
     right = [~errors(found, truth, threshold=0.0).wrong for found, truth in pairs]
     scores = [found.scores for found in evaluation.found]
     empty = np.zeros(0, np.float32)
-    return np.concatenate([empty, *scores]), np.concatenate([empty.astype(bool), *right])
+    images = np.repeat(np.arange(len(right)), [len(one) for one in right])
+    return np.concatenate([empty, *scores]), np.concatenate([empty.astype(bool), *right]), images
 
 
 def evaluate(detector: DetectionInference, loader: BatchLoader) -> DetectionEvaluation:

@@ -104,7 +104,8 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
         )
 
     def calibration(self, evaluation: DetectionEvaluation) -> Calibration:
-        return calibrate_scores(*right_boxes(evaluation), what="boxes")
+        scores, right, images = right_boxes(evaluation)
+        return calibrate_scores(scores, right, what="boxes", groups=images)
 
     def report_sections(
         self, evaluation: DetectionEvaluation, *, split: Any, spec: ObjectDetectionSpec

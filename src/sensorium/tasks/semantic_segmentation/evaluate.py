@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -15,11 +15,13 @@ from torch import Tensor
 from sensorium.batches import VOID
 from sensorium.data.loader import BatchLoader
 from sensorium.distributed import gather
+from sensorium.metrics.calibration import measured_error
 from sensorium.metrics.segmentation import confusion_matrices, mean_iou, summary, summary_of_areas
-from sensorium.metrics.uncertainty import Measure, bootstrap_interval
+from sensorium.metrics.uncertainty import Interval, Measure, bootstrap_interval
 from sensorium.specs import SemanticSegmentationSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.inference import InferenceModel
+from sensorium.tasks.semantic_segmentation.pixels import PixelSample, empty, joined, sampled
 
 WORST = 8  # images whose predictions are kept to be looked at
 
@@ -38,7 +40,7 @@ class SegmentationEvaluation(Evaluation):
     mean over the classes that occur there; NaN for one that is VOID all over. nats: (N,) float64 of each image's
     counted pixels, together.
     areas: (N, 3, K) int64 pixels of each image that are rightly found, that the reference has, that were found.
-    worst: the images with the lowest IoU, the worst first. seconds: wall time of the pass.
+    worst: the images with the lowest IoU, the worst first. seconds: wall time of the pass. pixels: a sample.
     """
 
     compared_by = ("miou", "pixel_accuracy")
@@ -50,11 +52,16 @@ class SegmentationEvaluation(Evaluation):
     areas: np.ndarray
     worst: tuple[ImageResult, ...]
     seconds: float
+    pixels: PixelSample = field(default_factory=lambda: empty(1))
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """Those of `metrics.segmentation.summary`, and loss, in nats a pixel."""
-        return summary(self.confusion) | {"loss": float(self.nats.sum()) / max(1, int(self.confusion.sum()))}
+        """Those of `metrics.segmentation.summary`, the calibration error of the sampled pixels, and loss, in nats a
+        pixel.
+        """
+        errors = {"calibration_error": self.pixels.gaps().error()} if len(self.pixels.images) else {}
+        loss = float(self.nats.sum()) / max(1, int(self.confusion.sum()))
+        return summary(self.confusion) | errors | {"loss": loss}
 
     @property
     def size(self) -> int:
@@ -70,6 +77,14 @@ class SegmentationEvaluation(Evaluation):
 
         return metrics
 
+    def intervals(self, resamples: int) -> dict[str, Interval]:
+        """With that of the calibration error."""
+        found = super().intervals(resamples)
+        gaps = self.pixels.gaps()
+        if gaps.size < 2:
+            return found
+        return found | {"calibration_error": measured_error(gaps, resamples=resamples)[1:]}
+
     def headline_interval(self) -> tuple[float, float] | None:
         measure = self.measure()
         return bootstrap_interval(lambda rows: measure(rows).get("miou", math.nan), self.size)
@@ -80,7 +95,8 @@ class SegmentationInference(InferenceModel[SemanticSegmentationSpec]):
 
     def logits(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) uint8, on any device -> (B, K, H, W) float32 on the model's."""
-        return self(images).float()
+        calibrated: Tensor = self.calibrate(self(images).float())
+        return calibrated
 
     def masks(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) uint8, on any device -> class numbers (B, H, W) uint8 on the CPU."""
@@ -104,6 +120,7 @@ def evaluate(segmenter: SegmentationInference, loader: BatchLoader) -> Segmentat
     examples: list[tuple[int, float, float, float]] = []
     areas: dict[int, np.ndarray] = {}
     worst: list[ImageResult] = []
+    pixels = [empty(classes)]
     for batch in loader:
         logits = segmenter.logits(batch.images)
         masks = _classes(logits)
@@ -114,9 +131,10 @@ def evaluate(segmenter: SegmentationInference, loader: BatchLoader) -> Segmentat
         accuracy = np.where(counted > 0, right / np.maximum(counted, 1), np.nan).tolist()
         examples += zip(rows, iou, accuracy, _nats(logits, batch.masks), strict=True)
         found = np.diagonal(matrices, axis1=1, axis2=2), matrices.sum(axis=2), matrices.sum(axis=1)
+        pixels.append(sampled(logits, batch.masks, rows, images=len(loader.split)))
         areas |= dict(zip(rows, np.stack(found, axis=1), strict=True))
         worst = _worst(worst + [ImageResult(*result) for result in zip(rows, iou, masks.numpy(), strict=True)])
-    shares = gather([(confusion, examples, worst, areas)], processes=loader.processes)
+    shares = gather([(confusion, examples, worst, areas, joined(pixels))], processes=loader.processes)
     ordered = np.array(sorted(row for share in shares for row in share[1])).reshape(-1, 4)
     return SegmentationEvaluation(
         confusion=np.sum([share[0] for share in shares], axis=0),
@@ -126,6 +144,7 @@ def evaluate(segmenter: SegmentationInference, loader: BatchLoader) -> Segmentat
         areas=np.stack([areas for _, areas in sorted(item for share in shares for item in share[3].items())]),
         worst=tuple(_worst(result for share in shares for result in share[2])),
         seconds=time.perf_counter() - started,
+        pixels=joined([share[4] for share in shares]),
     )
 
 

@@ -7,8 +7,10 @@ from PIL import Image
 
 from sensorium.metrics.segmentation import per_class
 from sensorium.report_sections import Chart, Gallery, Matrix, ReportExample, Section, Series, Table
+from sensorium.tasks.reliability import reliability_chart
 from sensorium.tasks.report_media import encoded
 from sensorium.tasks.semantic_segmentation.evaluate import SegmentationEvaluation
+from sensorium.tasks.semantic_segmentation.pixels import PixelSample
 from sensorium.tasks.semantic_segmentation.report import Masks, as_rgb, colored, overlay
 
 _SIDE = 200  # pixels of the longer side of each view
@@ -44,6 +46,7 @@ def segmentation_sections(
             note="Pixels: rows are true classes, columns predicted ones.",
         ),
         _histogram(found),
+        *_reliability(found.pixels),
         Gallery(title="Worst errors", examples=examples, total=len(names), score="mean IoU", note=note),
     ]
 
@@ -65,6 +68,12 @@ def _per_class(found: SegmentationEvaluation, class_names: Sequence[str]) -> Tab
         columns=["class", "IoU", "Dice", "accuracy", "precision", "pixels"],
         rows=[list(row) for row in zip(class_names, *columns, strict=True)],
     )
+
+
+def _reliability(pixels: PixelSample) -> list[Chart]:
+    if not len(pixels.labels):
+        return []
+    return [reliability_chart(*pixels.outcomes(), what="pixels")]
 
 
 def _histogram(found: SegmentationEvaluation) -> Chart:

@@ -16,8 +16,10 @@ from sensorium.models import protocols
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import SemanticSegmentationSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
+from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.contents import image_contents
 from sensorium.tasks.explanation import Example, ExplainOptions
+from sensorium.tasks.fit_calibration import calibrate_pixels
 from sensorium.tasks.image_explanations import image_examples
 from sensorium.tasks.image_inputs import range_for
 from sensorium.tasks.raw_inputs import image_files
@@ -43,6 +45,7 @@ class SemanticSegmentation(Task[SemanticSegmentationSpec]):
     protocol = protocols.Segmenter
     headline = Metric("miou")
     smooths_labels = True
+    calibrates = True
     options = ("masks", "overlay", "top_k", "pixel_range")
     explain_methods, explain_options = METHODS, ("target", "top_k", "pixel")
     augmentation, fitting_augmentations = "images with boxes or masks", "scene or none"
@@ -102,6 +105,11 @@ class SemanticSegmentation(Task[SemanticSegmentationSpec]):
             read=lambda rows: (split.displayed(rows), split.read(rows).masks.numpy()),
             predictions_format=predictions_format,
         )
+
+    def calibration(self, evaluation: SegmentationEvaluation) -> Calibration:
+        """Of the sampled pixels; those of an image belong together."""
+        pixels = evaluation.pixels
+        return calibrate_pixels(pixels.probabilities, pixels.labels, pixels.images)
 
     def report_sections(
         self, evaluation: SegmentationEvaluation, *, split: Any, spec: SemanticSegmentationSpec

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from sensorium.audio.features import Features
 from sensorium.audio.read import UnreadableAudio, chunks, probe
 from sensorium.data.audio.store import padded
-from sensorium.decoding.alignment import align_words
 from sensorium.decoding.ctc import BLANK, CTCHypothesis
 from sensorium.models.protocols import CTCRecognizer
 from sensorium.output import Record
@@ -24,26 +23,33 @@ from sensorium.tasks.speech_recognition.evaluate import Transcriber
 LONG = 30.0  # seconds; a longer recording is processed in windows
 PIECE, OVERLAP = 20.0, 4.0  # seconds of a piece, and what it shares with the one before
 PAUSE = 0.4  # seconds without a token, at which a long recording may be cut into utterances
+UNSURE = 0.5  # confidence below which a word is marked
 SHORTEST, LONGEST = 5.0, 30.0  # seconds of such an utterance, as far as its pauses let it
 
 
 class Word(NamedTuple):
-    """A word, its beginning and end in seconds, and the mean probability of its tokens."""
+    """A word, its beginning and end in seconds, and how sure it is: the probability that it is right, or without a
+    calibration the geometric mean of its tokens' probabilities. unsure: whether that is below the threshold.
+    """
 
     word: str
     start: float
     end: float
     confidence: float
+    unsure: bool = False
 
 
 @dataclass(frozen=True)
 class Transcript(Prediction):
-    """alternatives: the n best with their scores, the best first, of a short recording. seconds: of audio."""
+    """alternatives: the n best with their scores, the best first, of a short recording. seconds: of audio.
+    marked: whether unsure words are marked in a table.
+    """
 
     text: str = ""
     words: tuple[Word, ...] = ()
     alternatives: tuple[tuple[str, float], ...] = ()
     seconds: float = 0.0
+    marked: bool = False
 
     def to_dict(self) -> Record:
         if self.error is not None:
@@ -54,10 +60,19 @@ class Transcript(Prediction):
         return record | {"words": [word._asdict() for word in self.words]}
 
     def rows(self) -> list[Record]:
-        return [{"input": self.input, "text": self.text, "error": self.error or ""}]
+        words = "|".join(f"{word.word} {word.confidence:.4f}" for word in self.words)
+        unsure = "" if self.error else sum(word.unsure for word in self.words)
+        return [{"input": self.input, "text": self.text, "words": words, "unsure": unsure, "error": self.error or ""}]
 
     def summary(self) -> Record:
-        return {"input": self.input, "text": self.text}
+        return {"input": self.input, "text": self.shown}
+
+    @property
+    def shown(self) -> str:
+        """The text as a person reads it, with what is unsure in brackets where that was asked for."""
+        if not self.marked:
+            return self.text
+        return " ".join(f"[{word.word}?]" if word.unsure else word.word for word in self.words)
 
 
 class SpeechPredictor(Predictor):
@@ -66,6 +81,8 @@ class SpeechPredictor(Predictor):
     def __init__(self, model: LoadedModel, options: PredictOptions) -> None:
         spec: SpeechRecognitionSpec = model.spec
         self.batch_size, self.words = options.batch_size, options.details
+        self.marked = options.threshold is not None
+        self.threshold = UNSURE if options.threshold is None else options.threshold
         self.sample_rate = int(spec.features["sample_rate"])
         self.transcriber = Transcriber(
             model=model.model,
@@ -73,6 +90,7 @@ class SpeechPredictor(Predictor):
             device=model.device,
             precision=model.precision,
             settings=settings_from(CTCSettings, {**model.decoding, **options.decoding}),
+            calibration=model.calibration,
         )
         self.reader = AudioReader(sample_rate=self.sample_rate)
         self.frame = frame_seconds(self.transcriber.model, self.transcriber.prepare)
@@ -117,6 +135,7 @@ class SpeechPredictor(Predictor):
                     words=self._words(row, n_best[0], 0.0) if self.words else (),
                     alternatives=tuple((self.transcriber.text(one), one.score) for one in n_best),
                     seconds=len(sound) / self.sample_rate,
+                    marked=self.marked,
                 )
 
     def _long(self, name: str, source: Source) -> Transcript:
@@ -133,7 +152,8 @@ class SpeechPredictor(Predictor):
                     return Transcript(name, error=not_finite(name))
         except UnreadableAudio as error:
             return Transcript(name, error=f"{name}: {error}")
-        return Transcript(name, " ".join(filter(None, texts)), tuple(words), seconds=_seconds(source))
+        text = " ".join(filter(None, texts))
+        return Transcript(name, text, tuple(words), seconds=_seconds(source), marked=self.marked)
 
     def _frames_of(self, source: Source) -> Iterator[Tensor]:
         """Log-probabilities (t, V), one after another: of each piece the middle, which knows what is around it."""
@@ -176,10 +196,15 @@ class SpeechPredictor(Predictor):
 
     def _words(self, log_probs: Tensor, best: CTCHypothesis, start: float) -> tuple[Word, ...]:
         """With their times in the recording. start: the second at which log_probs (T, V) begin."""
-        found = align_words(log_probs, best.tokens, self.transcriber.tokenizer.decode)
         return tuple(
-            Word(one.word, start + one.start * self.frame, start + one.end * self.frame, one.confidence)
-            for one in found
+            Word(
+                one.word,
+                start + one.start * self.frame,
+                start + one.end * self.frame,
+                one.confidence,
+                one.confidence < self.threshold,
+            )
+            for one in self.transcriber.words(log_probs, best)
         )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from sensorium.metrics.recognition import WordErrors, by_group, total, word_errors, worst
 from sensorium.report_sections import Gallery, ReportExample, Section, Table
+from sensorium.tasks.reliability import reliability_chart
 from sensorium.tasks.report_media import WORST, differences, evenly
 from sensorium.tasks.speech_recognition.evaluate import RecognitionEvaluation
 
@@ -41,6 +42,8 @@ def recognition_sections(
         by_speaker = by_group(errors, list(found.speakers))
         rows_of = sorted(by_speaker.items(), key=lambda item: -item[1].rate)
         sections.append(_errors("Speakers", rows_of, "The highest word error rate first."))
+    if len(words := found.sure_words.right):
+        sections.append(reliability_chart(found.sure_words.confidence, words, what="words"))
     return [
         *sections,
         Gallery(

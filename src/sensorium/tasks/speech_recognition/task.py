@@ -21,8 +21,10 @@ from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.audio_inputs import audio_chunks
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
+from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.contents import audio_contents, joined
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
+from sensorium.tasks.fit_calibration import calibrate_scores
 from sensorium.tasks.raw_inputs import Piped, audio_files
 from sensorium.tasks.report_looks import audio_looks, audio_of, names_of
 from sensorium.tasks.reported import Seen
@@ -46,6 +48,8 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
     headline = Metric("wer", higher_is_better=False)
     length_unit = "frames"
     formats = (*FORMATS, *SUBTITLES)
+    options = ("threshold",)
+    calibrates = True
     streams = True
     augmentation, fitting_augmentations = "audio", "spec_augment or none"
     bf16_always = True
@@ -84,6 +88,7 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
             device=model.device,
             precision=model.precision,
             settings=settings_from(CTCSettings, model.decoding),
+            calibration=model.calibration,
         )
         for note in transcriber.notes:
             _log.warning("%s", note)
@@ -106,6 +111,11 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
             hypotheses=evaluation.hypotheses,
             speakers=evaluation.speakers,
         )
+
+    def calibration(self, evaluation: RecognitionEvaluation) -> Calibration:
+        """Of words; those of an utterance belong together."""
+        words = evaluation.sure_words
+        return calibrate_scores(words.confidence, words.right, what="words", groups=words.utterances)
 
     def report_sections(
         self, evaluation: RecognitionEvaluation, *, split: Any, spec: SpeechRecognitionSpec

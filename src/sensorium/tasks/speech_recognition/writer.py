@@ -18,7 +18,7 @@ def transcript_line(*, alone: bool) -> Callable[[Transcript, bool], str]:
     def line(prediction: Transcript, first: bool) -> str:
         if prediction.error is not None:
             return ""
-        return f"{prediction.text}\n" if alone else f"{prediction.input}: {prediction.text}\n"
+        return f"{prediction.shown}\n" if alone else f"{prediction.input}: {prediction.shown}\n"
 
     return line
 
