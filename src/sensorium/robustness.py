@@ -9,6 +9,7 @@ import torch
 from sensorium.checkpoint import Checkpoint
 from sensorium.data.attributes import attributes_of, columns_of
 from sensorium.data.base import SPLITS, Data
+from sensorium.data.corrupted import SEVERITIES
 from sensorium.evaluation import evaluate
 from sensorium.randomness import drawn_rows
 from sensorium.run_config import RunConfig
@@ -69,13 +70,14 @@ def examination(
     config: RunConfig,
     say: Callable[[str], None],
 ) -> Examination:
-    """name, split: what is evaluated. spec: of the model. by: slices=, which may be a number. say: is given notes.
-
+    """name, split: what is evaluated. spec: of the model. by: slices=, which may be a number. say: takes notes.
 
     Raises RequestError for what is not possible, before anything is evaluated.
     """
     if corrupt:
-        robustness.corruptions_of(split, spec)
+        times = len(robustness.corruptions_of(split, spec)) * len(SEVERITIES)
+        size = min(len(split), robustness.MOST_EXAMPLES)
+        say(f"corrupt=true evaluates {size:,} of {len(split):,} examples {times} times more")
     if by is None:
         return Examination(None, None, corrupt)
     groups = slice_groups(data, name, split, spec, by=str(by), config=config, say=say)
