@@ -258,8 +258,7 @@ def _calibration(stored: Any, spec: Spec, path: Path) -> Calibration | None:
     if stored is None:
         return None
     try:
-        targets = len(getattr(spec, "target_names", ()))
-        return Calibration.from_dict(stored, num_classes=getattr(spec, "num_classes", 0), targets=targets)
+        return Calibration.from_dict(stored, num_classes=len(spec.classes), targets=len(spec.targets))
     except ValueError as error:
         raise RequestError(f"{path}: its calibration is damaged: {error}.") from error
 

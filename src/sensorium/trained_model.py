@@ -54,7 +54,7 @@ class Model:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        return getattr(self.spec, "class_names", ())
+        return self.spec.classes
 
     def predict(
         self,

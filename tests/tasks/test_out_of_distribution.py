@@ -13,9 +13,10 @@ from torch import nn
 from sensorium import checkpoint
 from sensorium.build import load_model
 from sensorium.errors import RequestError
+from sensorium.nn.feature_hook import watched
 from sensorium.tasks import registry
 from sensorium.tasks.base import PredictOptions
-from sensorium.tasks.out_of_distribution import OutOfDistribution, fit, watched
+from sensorium.tasks.out_of_distribution import OutOfDistribution, fit
 from sensorium.tasks.regression.predict import RegressionPrediction
 
 

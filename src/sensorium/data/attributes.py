@@ -72,5 +72,5 @@ def cells(origins: Sequence[tuple[str, int]], column: str, *, encoding: str | No
 
 def attributes_of(split: Any, spec: Any) -> Attributes:
     """Those of a split. spec: of the model, whose classes the split's labels are numbers of."""
-    known: Attributes = split.attributes(getattr(spec, "class_names", ())) if hasattr(split, "attributes") else {}
+    known: Attributes = split.attributes(spec.classes) if hasattr(split, "attributes") else {}
     return known

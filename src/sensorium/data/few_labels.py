@@ -43,7 +43,7 @@ def with_few_labels(data: Data, *, per_class: int, seed: int, hide: bool) -> Dat
 
     hide: keep the other training examples, with IGNORED for a label, instead of leaving them out.
     """
-    names = getattr(data.spec, "class_names", ())
+    names = data.spec.classes
     labelled, others = keep(data.train, per_class, seed, names)
     if hide:
         labels = data.train.labels.copy()

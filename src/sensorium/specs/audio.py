@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sensorium.specs.base import LogitsSpec
+from sensorium.specs.base import ClassesSpec, LogitsSpec
 
 _FRAMES = 100  # frames of an example that a model is tried on, usually a second of audio
 
 
 @dataclass(frozen=True, kw_only=True)
-class AudioClassificationSpec(LogitsSpec):
+class AudioClassificationSpec(ClassesSpec, LogitsSpec):
     """Labelled recordings.
 
     features: arguments of `sensorium.audio.features.Features`, the sample rate among them.
@@ -24,13 +24,8 @@ class AudioClassificationSpec(LogitsSpec):
     unit = "recording"
     inputs = ("features", "lengths")
 
-    class_names: tuple[str, ...]
     features: dict[str, Any]
     num_features: int
-
-    @property
-    def num_classes(self) -> int:
-        return len(self.class_names)
 
     @property
     def offers(self) -> dict[str, Any]:

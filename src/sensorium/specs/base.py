@@ -15,6 +15,16 @@ class AnySpec(ABC):
     inputs: ClassVar[tuple[str, ...]]  # what a model's forward is called with, by name
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes or tags that a model tells apart; () where there are none."""
+        return ()
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names of the numbers that a model predicts; () where there are none."""
+        return ()
+
+    @property
     def embedded_tokenizer(self) -> dict[str, Any] | None:
         """Of the one vocabulary that a model embeds; None for data without one."""
         return None
@@ -31,6 +41,21 @@ class AnySpec(ABC):
     @abstractmethod
     def fault(self, found: Any) -> str | None:
         """What is wrong with a model's answer to `example`, if anything: such as "gives (1, 9), not (1, 10)"."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassesSpec(AnySpec):
+    """Data of which a model says something in terms of K classes. class_names: in the order of their numbers."""
+
+    class_names: tuple[str, ...]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.class_names
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
 
 
 @dataclass(frozen=True, kw_only=True)

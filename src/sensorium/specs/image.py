@@ -6,7 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from sensorium.specs.base import AnySpec, LogitsSpec
+from sensorium.specs.base import AnySpec, ClassesSpec, LogitsSpec
 
 Resize = Literal["crop", "stretch", "pad"]
 
@@ -58,14 +58,8 @@ class ImageInputSpec(AnySpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageClassesSpec(ImageInputSpec):
+class ImageClassesSpec(ClassesSpec, ImageInputSpec):
     """Images of which a model says something in terms of classes."""
-
-    class_names: tuple[str, ...]
-
-    @property
-    def num_classes(self) -> int:
-        return len(self.class_names)
 
     @property
     def offers(self) -> dict[str, Any]:

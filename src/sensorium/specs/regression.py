@@ -23,6 +23,10 @@ class RegressionSpec(LogitsSpec):
     target_std: tuple[float, ...]
 
     @property
+    def targets(self) -> tuple[str, ...]:
+        return self.target_names
+
+    @property
     def num_classes(self) -> int:
         """Outputs of a model: one for each target."""
         return len(self.target_names)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sensorium.specs.base import AnySpec, LogitsSpec
+from sensorium.specs.base import AnySpec, ClassesSpec, LogitsSpec
 
 _LENGTH = 8  # tokens of an example that a model is tried on
 
@@ -43,16 +43,10 @@ class TextInputSpec(AnySpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextClassificationSpec(TextInputSpec, LogitsSpec):
+class TextClassificationSpec(ClassesSpec, TextInputSpec, LogitsSpec):
     """Labelled texts."""
 
     task = "text_classification"
-
-    class_names: tuple[str, ...]
-
-    @property
-    def num_classes(self) -> int:
-        return len(self.class_names)
 
     @property
     def offers(self) -> dict[str, Any]:

@@ -266,7 +266,7 @@ class Explainable:
 
 def target_names(spec: Any) -> tuple[str, ...]:
     """What target= can name: classes, tags, or the numbers of a regression; () where it is free."""
-    return tuple(getattr(spec, "class_names", getattr(spec, "target_names", ())))
+    return tuple(spec.classes or spec.targets)
 
 
 def chosen_targets(

@@ -219,7 +219,7 @@ def class_weights(choice: Any, data: Data) -> torch.Tensor | None:
     """(K,) weights of the classes in the training loss; what "balanced" means, the task knows."""
     if choice is None:
         return None
-    names = getattr(data.spec, "class_names", ())
+    names = data.spec.classes
     weights = registry.of(data.spec).balanced_weights(data.train, len(names))
     if choice != "balanced" or weights is None:
         raise RequestError("class_weights is null, or balanced for a dataset of classes.")

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from sensorium.errors import RequestError
 from sensorium.output import Record
 from sensorium.specs import ImageTaggingSpec
@@ -65,7 +67,7 @@ class TagPredictor(ImagesPredictor):
         for read in self.read_batches(inputs):
             images = stacked(read)
             probabilities_of, flags = self.tagger.flagged(self.tagger.probabilities, images[0]) if images else ((), ())
-            rows = iter(zip(map(tuple, probabilities_of), flags, strict=True))
+            rows = iter(zip(map(tuple, np.asarray(probabilities_of).tolist()), flags, strict=True))
             for name, one in read:
                 error = str(one) if isinstance(one, UnreadableImage) else None
                 probabilities, flag = ((), self.no_flag) if error else next(rows)
