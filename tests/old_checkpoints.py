@@ -25,7 +25,7 @@ PREDICT = {
     "speech": [[TONES], [TONES, *BEAM]],
 }
 MEASURED = {"test/real_time_factor"}  # by a clock
-ADDED = {"test/calibration_error", "confidence"}  # since the records of masks and speech were written
+ADDED = {"test/calibration_error", "confidence", "unsure"}  # since the records of masks and speech were written
 RENAMED: dict[str, str] = {}  # key of the old records: key of today's
 
 
