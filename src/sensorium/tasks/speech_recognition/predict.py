@@ -195,12 +195,12 @@ class SpeechPredictor(Predictor):
         return best_end - best_run // 2 if len(log_probs) >= longest + pause else 0
 
     def _words(self, log_probs: Tensor, best: CTCHypothesis, start: float) -> tuple[Word, ...]:
-        """With their times in the recording. start: the second at which log_probs (T, V) begin."""
+        """With their times in the recording, to the millisecond. start: the second at which log_probs (T, V) begin."""
         return tuple(
             Word(
                 one.word,
-                start + one.start * self.frame,
-                start + one.end * self.frame,
+                round(start + one.start * self.frame, 3),
+                round(start + one.end * self.frame, 3),
                 one.confidence,
                 one.confidence < self.threshold,
             )
