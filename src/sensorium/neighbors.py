@@ -63,7 +63,7 @@ def index_of(loaded: Checkpoint, given: str | Path | None) -> FeatureIndex:
     there = sorted(run.glob(f"*/{ABOUT}"), key=lambda path: path.stat().st_mtime)
     if not there:
         raise RequestError(
-            f"nearest= needs an index of the training examples, and there is none in {run}.\n"
+            f"nearest= needs an index of the training examples, and {run.absolute()} has none.\n"
             f"Write one: sensorium eval ckpt={loaded.path} index=true"
         )
     return read_index(there[-1].parent, fingerprint=fingerprint)

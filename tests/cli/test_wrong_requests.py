@@ -314,7 +314,83 @@ class Net(torch.nn.Module):
         super().__init__()
         pathlib.Path("owned").touch()
 """
-CASES = [*VERBS, *OPTIONS, *GROUPS, *KEYS, *VALUES, *FITS, *DATA, *CHECKPOINTS, *INPUTS, *DEVICES, *TEXTS]
+# Verbs that come before and after a training.
+AROUND = [
+    ("explain", ["explain needs ckpt="]),
+    ("explain good.ckpt", ["'good.ckpt' is not key=value", "sensorium explain ckpt="]),
+    ("explain ckpt=good.ckpt", ["takes one of input=, text=, row=, worst=", "given: none"]),
+    ("explain ckpt=nowhere.ckpt input=photos", ["no checkpoint nowhere.ckpt"]),
+    ("explain ckpt=os.ckpt input=photos", ["names os.system", "trust=true"]),
+    ("explain ckpt=good.ckpt input=nowhere", ["input=nowhere: there is no such file or folder"]),
+    ("explain ckpt=good.ckpt text=hello", ["text= does not apply", "It takes input=..."]),
+    ("explain ckpt=good.ckpt prompt=hello", ["no key 'prompt'", "explain has: ckpt, input"]),
+    ("explain ckpt=good.ckpt input=photos worts=3", ["no key 'worts'", "Did you mean worst?"]),
+    ("explain ckpt=good.ckpt input=photos method=gradcamm", ["no method 'gradcamm'", "Did you mean gradcam?"]),
+    ("explain ckpt=good.ckpt input=photos method=1", ["no method '1'", "Allowed: auto, gradcam"]),
+    ("explain ckpt=good.ckpt input=photos method=rollout", ["method=rollout does not fit this model, SmallCNN"]),
+    ("explain ckpt=good.ckpt input=photos target=12", ["no target '12'", "Allowed: 0, 1, 2"]),
+    ("explain ckpt=good.ckpt input=photos target=cat", ["no target 'cat'", "Allowed: 0, 1, 2"]),
+    ("explain ckpt=good.ckpt input=photos pixel=3,4", ["pixel= does not apply", "Its options: target, top_k"]),
+    ("explain ckpt=good.ckpt input=photos pixel=a", ["pixel=a is not possible", "two whole numbers from 0"]),
+    ("explain ckpt=good.ckpt input=photos threshold=0.5", ["threshold= does not apply"]),
+    ("explain ckpt=good.ckpt input=photos threshold=2", ["threshold=2 is not possible"]),
+    ("explain ckpt=good.ckpt row=100000", ["row=100000: the split test has rows 0 to 358"]),
+    ("explain ckpt=good.ckpt row=-1", ["row=-1 is not possible", "a row from 0"]),
+    ("explain ckpt=good.ckpt row=a", ["row=a is not possible", "a row from 0"]),
+    ("explain ckpt=good.ckpt split=valid row=1", ["split=valid is not possible", "Did you mean val?"]),
+    ("explain ckpt=good.ckpt worst=0", ["worst=0 is not possible"]),
+    ("explain ckpt=good.ckpt worst=3", ["worst= is for the checkpoint of a run", "good.ckpt is not"]),
+    ("explain ckpt=good.ckpt row=1 worst=3", ["given: row, worst"]),
+    ("explain ckpt=good.ckpt input=photos row=3", ["given: input, row"]),
+    ("explain ckpt=good.ckpt input=photos steps=0", ["steps=0 is not possible"]),
+    ("explain ckpt=good.ckpt input=photos random_maps=-1", ["random_maps=-1 is not possible"]),
+    ("explain ckpt=good.ckpt input=photos top_k=0", ["top_k=0 is not possible"]),
+    ("explain ckpt=good.ckpt input=photos nearest=0", ["nearest=0 is not possible"]),
+    ("explain ckpt=good.ckpt input=photos nearest=5", ["nearest= needs an index", "ckpt=good.ckpt index=true"]),
+    ("explain ckpt=good.ckpt input=photos nearest=5 index=nowhere", ["nowhere holds no index of features"]),
+    ("explain ckpt=good.ckpt input=photos index=nowhere", ["index= is for nearest=5"]),
+    ("explain ckpt=good.ckpt input=photos format=csv", ["format=csv is not possible", "table, json, jsonl"]),
+    ("explain ckpt=good.ckpt input=photos output=good.ckpt", ["output=good.ckpt is the checkpoint"]),
+    ("explain ckpt=good.ckpt input=photos accelerator=tpu", ["accelerator=tpu", "Did you mean gpu?"]),
+    ("report", ["report needs runs="]),
+    ("report nowhere", ["There is no run nowhere", "sensorium list runs"]),
+    ("report run nowhere", ["There is no run nowhere"]),
+    ("report run run", ["run is given 2 times"]),
+    ("report good.ckpt", ["good.ckpt is no run folder"]),
+    ("report run output=run/config.yaml", ["output=run/config.yaml is a file of a run"]),
+    ("report run output=photos", ["photos cannot be written"]),
+    ("report run explain=maybe", ["explain=maybe is not possible", "true or false"]),
+    ("report run format=pdf", ["no key 'format'", "report has: runs, output"]),
+    ("check dataset=digitss", ["no dataset 'digitss'", "Did you mean digits?"]),
+    ("check skip=balance", ["skip=balance is not possible", "a list such as [labels,lengths]"]),
+    ("check skip=[balanse]", ["skip=[balanse] is not possible"]),
+    ("check ckpt=words.ckpt", ["words.ckpt is not a checkpoint"]),
+    ("check folder=file.txt", ["file.txt, which is a file", "folder=OTHER"]),
+    ("check output=clean.csv", ["these images are not files"]),
+    ("check dataset=image_folder dataset.root=photos output=list.csv", ["list.csv already exists", "overwrite=true"]),
+    ("check dataset=image_folder dataset.root=empty", ["empty lists no usable image"]),
+    ("check dataset=image_folder dataset.rot=photos", ["no key 'dataset.rot'", "Did you mean dataset.root?"]),
+    ("check dataset=digits model=lenet", ["no key 'model'", "check has: dataset"]),
+    ("check --skip=labels", ["no option '--skip'"]),
+    ("eval ckpt=good.ckpt slices=clas", ["nothing named 'clas' to group by", "Did you mean slices=class?"]),
+    ("eval ckpt=good.ckpt slices=speaker", ["nothing named 'speaker' to group by", "size, class"]),
+    ("eval ckpt=good.ckpt corrupt=maybe", ["corrupt=maybe is not possible", "true or false"]),
+    ("eval ckpt=good.ckpt corupt=true", ["no key 'corupt'", "Did you mean corrupt?"]),
+    ("eval ckpt=good.ckpt index=maybe", ["index=maybe is not possible"]),
+    ("eval ckpt=good.ckpt calibrate=good.ckpt", ["calibrate=good.ckpt is the checkpoint"]),
+    ("predict ckpt=good.ckpt input=photos coverage=1", ["coverage=1 is not possible", "above 0 and below 1"]),
+    ("predict ckpt=good.ckpt input=photos coverage=0.9999", ["at least 9,999 validation examples", "has 143"]),
+    ("predict ckpt=good.ckpt input=photos max_error=0", ["max_error=0 is not possible"]),
+    ("predict ckpt=good.ckpt input=photos max_error=0.000001", ["6,131,224 validation examples", "has 143"]),
+    ("train calibration=maybe", ["calibration=maybe is not possible", "auto, none"]),
+    ("train ood=maybe", ["ood=maybe is not possible", "auto, none"]),
+    ("train debug=bacth", ["no debug 'bacth'", "Did you mean batch?"]),
+    ("train show_batch=1000", ["show_batch=1000 is not possible", "from 1 to 400"]),
+    ("train resume=run show_batch=3", ["show_batch shows how a training begins"]),
+    ("train resume=run trace=0", ["trace shows how a training begins"]),
+    ("train force=maybe", ["force=maybe is not possible"]),
+]
+CASES = [*VERBS, *OPTIONS, *GROUPS, *KEYS, *VALUES, *FITS, *DATA, *CHECKPOINTS, *INPUTS, *DEVICES, *TEXTS, *AROUND]
 
 
 def _altered(source: Path, target: Path, change) -> None:
@@ -369,7 +445,7 @@ def files(root: Path) -> set[Path]:
 
 
 def test_there_are_enough_cases_and_none_twice():
-    assert len({command for command, _ in CASES}) == len(CASES) >= 150
+    assert len({command for command, _ in CASES}) == len(CASES) >= 300
 
 
 @pytest.mark.parametrize(("command", "parts"), CASES, ids=[command for command, _ in CASES])

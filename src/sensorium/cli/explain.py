@@ -53,7 +53,8 @@ def options_of(config: Config, names: Sequence[str], neighbors: Any = None) -> E
         target=None if config["target"] in (None, "null") else typed_targets(config["target"], names),
         pixel=None if config["pixel"] is None else tuple(config["pixel"]),
         neighbors=neighbors,
-        **{key: config[key] for key in ("method", "top_k", "threshold", "steps", "batch_size", "random_maps", "seed")},
+        method=str(config["method"]),  # a number is no name, and the task says so
+        **{key: config[key] for key in ("top_k", "threshold", "steps", "batch_size", "random_maps", "seed")},
     )
 
 

@@ -47,6 +47,9 @@ def write(given: Sequence[str | Path], *, output: str | Path | None, overwrite: 
     if not given:
         raise RequestError("report needs a run: sensorium report RUN [RUN ...]; sensorium list runs shows them.")
     runs = [_found(path) for path in given]
+    folders = [run.folder.resolve() for run in runs]
+    if twice := [run.folder for run, folder in zip(runs, folders, strict=True) if folders.count(folder) > 1]:
+        raise RequestError(f"{twice[0]} is given {len(twice)} times; a comparison takes each run once.")
     path = Path(COMPARISON) if output is None else user_path(output)
     if output is None and len(runs) == 1:
         path = runs[0].folder / page.NAME

@@ -212,7 +212,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "trust": SWITCH,
     },
     "check": {
-        "skip": Rule(_are_checks, f"a list of {', '.join(CHECKS)}"),
+        "skip": Rule(_are_checks, f"a list such as [labels,lengths] of {', '.join(CHECKS)}"),
         "dataset": NAME,
         "ckpt": or_null(PATH),
         "accelerator": ACCELERATOR,

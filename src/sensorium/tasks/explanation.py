@@ -242,7 +242,7 @@ class Explainable:
         if not self.explain_methods:
             raise RequestError(f"explain is not for {self.name}.")
         if options.method not in (methods := ("auto", *self.explain_methods)):
-            raise unknown("method for this checkpoint", options.method, methods)
+            raise unknown("method", options.method, methods)
         if options.neighbors is not None and not self.has_vectors:
             raise RequestError(f"nearest= is not for {self.name}: its models make no single vector of an example.")
         if strange := [name for name in options.chosen() if name not in self.explain_options]:
@@ -253,7 +253,7 @@ class Explainable:
         names = target_names(spec)
         for name in options.target or ():
             if names and name not in names:
-                raise unknown("target of this checkpoint", name, names)
+                raise unknown("target", name, names)
 
     def examples(self, split: Any, rows: Sequence[int], spec: Any) -> list[Example]:
         """Rows of a split as raw inputs under their names, with what is right for them."""
