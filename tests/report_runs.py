@@ -69,7 +69,7 @@ def write_run(folder: Path, *, seed: int = 0, lr: float = 0.1, stored: bool = Tr
     (folder / "command.txt").write_text("sensorium train dataset=pets 'model.name=<b>'\n")
     (folder / "environment.json").write_text(json.dumps({"sensorium": "0.1.0", "packages": {"torch": "2.11"}}))
     run.history.write_text("epoch,train/loss,val/accuracy,val/loss,lr\n1,2.0,0.3,1.9,0.1\n2,1.0,,nan,0.05\n")
-    run.metrics.write_text(json.dumps({"test/accuracy": accuracy, "test/loss": 1.5}))
+    run.metrics.write_text(json.dumps({"test/accuracy": accuracy, "test/loss": 1.5, "val/calibrated_error": 0.77}))
     summary = {"monitor": "val/accuracy", "mode": "max", "best": 0.3, "best_epoch": 1, "epochs": 2}
     run.summary.write_text(json.dumps(summary | {"headline": "test/accuracy", "parameters": 1234, "seconds": 75.0}))
     if stored:

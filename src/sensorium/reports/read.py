@@ -82,7 +82,11 @@ def read_run(run: RunFolder) -> RunFacts:
         command=_text(run.folder / "command.txt").strip(),
         environment=_json(run.folder / "environment.json", missing),
         history=history,
-        metrics={name: math.nan if value is None else value for name, value in metrics.items()},
+        metrics={
+            name: math.nan if value is None else value
+            for name, value in metrics.items()
+            if not name.startswith("val/")  # of the calibration, which has a table of its own
+        },
         summary=summary,
         stored=stored,
         sections=stored.sections if stored is not None else _tables(run.folder),
