@@ -63,7 +63,7 @@ def test_class_folders_alone(tmp_path):
     check_pictures(data)
     assert data.notes == (
         "image_size: 16 x 16, the size of all 60 images looked at",
-        "channels: 3, for the 60 images looked at are not all gray",
+        "channels: 3, as the 60 images inspected are not all gray",
         "test: 12 images held out of train by class (split_seed 0)",
         "val: 6 images held out of train by class (split_seed 0)",
     )
@@ -134,7 +134,7 @@ def test_grey_pictures_have_one_channel(tmp_path):
         Image.open(path).convert("RGB").save(path)  # gray in three channels
     data = load(root)
     assert data.spec.in_channels == 1
-    assert "channels: 1, for the 20 images looked at are all gray" in data.notes
+    assert "channels: 1, as the 20 images inspected are all gray" in data.notes
     check_pictures(data)
     assert load(root, channels=3).spec.in_channels == 3
     assert load(write_picture_folder(tmp_path / "colour"), channels=1).spec.in_channels == 1

@@ -113,12 +113,12 @@ def test_the_page_shows_names_as_text(tmp_path):
         Finding(check="labels", severity="warning", what=f"what {HOSTILE}", count=300, examples=[HOSTILE] * 300),
         Finding(check="constant", severity="error", what="black", count=1, examples=["a"]),
     ]
-    about = {"dataset": HOSTILE, "examples": {"train": 1234, "val": 1, "test": 2}}
+    about = {"command": HOSTILE, "dataset": HOSTILE, "examples": {"train": 1234, "val": 1, "test": 2}}
     path = page.write(tmp_path / "new", findings, about=about, notes=[HOSTILE])
     text = path.read_text()
     assert "<script" not in text
     assert "\x1b" not in text
-    assert text.count("&lt;script&gt;") == 200 + 3
+    assert text.count("&lt;script&gt;") == 200 + 4
     assert "and 100 more, all of them in check.json" in text
     assert "1,234" in text
     for outside in ("http:", "https:", "src=", "@import", "url("):
@@ -133,5 +133,5 @@ def test_a_file_that_no_check_wrote_is_kept(tmp_path):
     with pytest.raises(RequestError, match=r"holds check\.html, which no check wrote"):
         page.check_folder(tmp_path, overwrite=False)
     page.check_folder(tmp_path, overwrite=True)
-    page.write(tmp_path, [], about={"dataset": "d", "examples": {}}, notes=[])
+    page.write(tmp_path, [], about={"command": "sensorium check", "dataset": "d", "examples": {}}, notes=[])
     page.check_folder(tmp_path, overwrite=False)

@@ -96,7 +96,7 @@ def test_a_model_that_cannot_tell_the_classes_suggests_nothing():
     shuffled = np.random.default_rng(3).permutation(right)
     found = labels.check(contents(shuffled, points))
     assert [one.severity for one in found] == ["note"]
-    assert "too weak" in found[0].what
+    assert "too low to suggest corrections" in found[0].what
 
 
 def test_rare_classes_and_examples_without_a_label_are_not_checked():

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -10,6 +11,7 @@ from hydra.errors import HydraException
 from sensorium.cli import configs
 from sensorium.cli import help as help_pages
 from sensorium.errors import RequestError, as_typed, listing, nearest, unknown
+from sensorium.files import meant
 
 SEVERAL = ("callbacks", "debug")  # groups whose choices can be put together: callbacks=[ema,early_stopping]
 _FLAGS = ("-m", "--multirun", "-r", "--run", "--resolve", "--hydra-help", "--version")
@@ -28,6 +30,9 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
+BY_PATH = ("train", "check")  # verbs that take the path of the data alone
+
+
 def check_arguments(verb: str, arguments: list[str]) -> None:
     """Rejects what is neither key=value nor an option of Hydra before its parser does, in words."""
     rest = iter(arguments)
@@ -35,7 +40,10 @@ def check_arguments(verb: str, arguments: list[str]) -> None:
         if argument.startswith("-"):
             _check_option(verb, argument, rest)
         elif "=" not in argument and not argument.startswith("~"):
-            raise RequestError(f"{argument!r} is not key=value. For example: {help_pages.EXAMPLES[verb][1]}")
+            path = "" if verb not in BY_PATH else f", and no file or folder.{meant(Path(argument))}"
+            raise RequestError(
+                f"{argument!r} is not key=value{path or '.'} For example: {help_pages.EXAMPLES[verb][1]}"
+            )
 
 
 def _check_option(verb: str, argument: str, rest: Iterator[str]) -> None:

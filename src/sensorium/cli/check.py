@@ -1,5 +1,6 @@
 """sensorium check: what is wrong with a dataset, as a table, check.html and check.json. Edits nothing."""
 
+import shlex
 from collections.abc import Callable, Sequence
 
 from sensorium import checkpoint, output
@@ -63,7 +64,11 @@ def _checked(config: Config, arguments: list[str], say: Callable[..., None]) -> 
         findings += step_cost.measured(model, data, settings)
     show(findings, data, say)
     if folder is not None:
-        about = {"dataset": str(data.spec), "examples": {name: len(getattr(data, name)) for name in SPLITS}}
+        about = {
+            "command": shlex.join(["sensorium", "check", *arguments]),
+            "dataset": str(data.spec),
+            "examples": {name: len(getattr(data, name)) for name in SPLITS},
+        }
         try:
             say(f"report: {page.write(folder, findings, about=about, notes=data.notes)}")
         except OSError as error:

@@ -122,10 +122,10 @@ def check(contents: Contents) -> list[Finding]:
         return [_none("no two classes have five labeled examples; labels were not checked")]
     probabilities = cross_validated(contents.inputs.features(rows), numbers, int(numbers.max()) + 1)
     accuracy = float((probabilities.argmax(axis=1) == numbers).mean())
-    quick = f"the quick model that labels are checked with is right for {accuracy:.1%} (cross-validated)"
+    quick = f"the quick model that checks labels has a cross-validated accuracy of {100 * accuracy:.1f} %"
     doubt = noise(numbers, probabilities)
     if doubt > _TOO_WEAK:
-        return [_none(f"{quick}: too weak to suggest any")]
+        return [_none(f"{quick}, too low to suggest corrections")]
     found = suspicious(numbers, probabilities)
     classes = np.unique(contents.labels[rows])
     examples = []

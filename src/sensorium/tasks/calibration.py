@@ -143,7 +143,7 @@ class Calibration:
         measured = f"{self.measured:,} validation {self.what}"
         error = f"calibration error of {measured} {before}"
         if not self.fitted:
-            return [f"calibration: left as it is, as there are too few to correct it; {error}"]
+            return [f"calibration: left as it is: {measured} are too few to fit a correction; {error}"]
         if self.scaling is None:
             why = f"no correction lowered the loss and the calibration error by more than chance ({CROSS_FITTED})"
             return [f"calibration: left as it is, as {why}; {error}"]

@@ -112,7 +112,7 @@ class ImageInputs:
             return self._settings.channels
         channels = 1 if all(gray) else 3
         which = "all" if all(gray) else "not all"
-        self.notes.append(f"channels: {channels}, for the {len(gray)} images looked at are {which} gray")
+        self.notes.append(f"channels: {channels}, as the {len(gray)} images inspected are {which} gray")
         return channels
 
 
