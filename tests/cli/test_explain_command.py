@@ -77,7 +77,7 @@ def test_worst_errors_of_a_run_with_what_is_right(home):
         ([], "given: none"),
         (["row=3000"], "row=3000: the split test has rows 0 to 358"),
         (["text=hello"], "text= does not apply to this checkpoint"),
-        (["input=new", "target=ten"], "There is no target of this checkpoint 'ten'"),
+        (["input=new", "target=ten"], "There is no target 'ten'"),
         (["input=new", "pixel=3,4"], "pixel= does not apply to explanations of this checkpoint"),
         (["input=new", "method=lime"], "There is no method for this checkpoint 'lime'"),
     ],

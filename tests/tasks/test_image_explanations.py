@@ -205,7 +205,7 @@ def test_wrong_requests():
     spec = ImageClassificationSpec(**CLASSES)
     task = registry.of(spec)
     for options, said in (
-        ({"target": ("lift",)}, "There is no target of this checkpoint 'lift'. Did you mean left?"),
+        ({"target": ("lift",)}, "There is no target 'lift'. Did you mean left?"),
         ({"method": "grad_cam"}, "Did you mean gradcam?"),
         ({"pixel": (1, 2)}, "pixel= does not apply to explanations of this checkpoint"),
     ):

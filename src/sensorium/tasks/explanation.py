@@ -253,7 +253,7 @@ class Explainable:
         names = target_names(spec)
         for name in options.target or ():
             if names and name not in names:
-                raise unknown("target of this checkpoint", name, names)
+                raise unknown("target", name, names)
 
     def examples(self, split: Any, rows: Sequence[int], spec: Any) -> list[Example]:
         """Rows of a split as raw inputs under their names, with what is right for them."""
