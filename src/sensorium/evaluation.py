@@ -151,5 +151,5 @@ def named(evaluation: Evaluation, split: str) -> dict[str, float]:
 def record_problems(folder: Path, problems: tuple[Problem, ...], *, say: Callable[[str], None]) -> None:
     """What on_bad=skip dropped: listed in the folder, and counted in a line."""
     if problems and distributed.rank() == 0:
-        write_csv(folder / "left_out.csv", [("place", "problem"), *((p.place, p.what) for p in problems)])
+        write_csv(folder / "left_out.csv", [("place", "problem"), *((p.place, p.named) for p in problems)])
         say(f"{counted(len(problems), 'problem')} in the data, skipped and listed in {folder / 'left_out.csv'}")

@@ -261,6 +261,14 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
     return _ESCAPED.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
+def json_value(text: str | bytes) -> Any:
+    """What JSON says. Raises ValueError for what is none, and for one that is nested too deep to be read."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("JSON that is nested too deeply") from error
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -79,6 +79,11 @@ def finder(
 
     def find(features: np.ndarray) -> tuple[Neighbor, ...]:
         found = index.nearest(features, count)
+        if not found:
+            raise RequestError(
+                "No training example in the index can be compared with this input: the features of all of them, or "
+                "of the input, are not finite.\nWrite the index again, or train with a smaller lr."
+            )
         shown = examples([row for row, _ in found])
         return tuple(
             Neighbor(one.name, similarity, one.truth, one.raw)

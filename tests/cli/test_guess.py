@@ -1,5 +1,6 @@
 """`sensorium train PATH`: what a folder or a file is taken for, by hand for each kind, and what cannot be told."""
 
+import csv
 import json
 import shlex
 from pathlib import Path
@@ -343,3 +344,29 @@ def test_tables_are_cut_into_cells_as_training_does(tmp_path: Path, start: str, 
     path = tmp_path / "list.csv"
     path.write_text(f"{start}\n{row}\n")
     assert read_rows(path) == [["text", "label"], ["fine, really", "pos"]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_table_is_recognized_in_the_encoding_of_its_byte_order_mark(tmp_path, encoding):
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\n" + "a b c,x\nd e f,y\n" * 3, encoding=encoding)
+    assert guessed(path).overrides == ("dataset=text_csv", f"dataset.path={path}")
+
+
+def test_a_table_with_a_text_of_300000_characters_is_recognized(tmp_path):
+    path = tmp_path / "a.csv"
+    previous = csv.field_size_limit(131072)
+    try:
+        path.write_text("text,label\n" + "a b c,x\nd e f,y\n" * 3 + "x" * 300_000 + ",x\n")
+        assert guessed(path).overrides[0] == "dataset=text_csv"
+    finally:
+        csv.field_size_limit(previous)
+
+
+def test_where_two_datasets_are_likely_the_commands_are_of_the_verb_that_was_asked_for(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("text,value\n" + "".join(f"a b {row},{row % 5}\n" for row in range(40)))
+    with pytest.raises(RequestError) as caught:
+        expanded(["folder=null", str(path)], verb="check")
+    assert str(caught.value).count("sensorium check dataset=") == 2
+    assert "sensorium train" not in str(caught.value)

@@ -8,7 +8,7 @@ import pytest
 from sensorium.data.base import Problem
 from sensorium.errors import RequestError
 from sensorium.inspection import balance, boxes, outliers, page
-from sensorium.inspection.checks import CHECKS, inspect
+from sensorium.inspection.checks import CHECKS, inspect, loading
 from sensorium.inspection.cleaned import cleaned
 from sensorium.inspection.contents import Contents
 from sensorium.inspection.findings import Finding
@@ -135,3 +135,16 @@ def test_a_file_that_no_check_wrote_is_kept(tmp_path):
     page.check_folder(tmp_path, overwrite=True)
     page.write(tmp_path, [], about={"command": "sensorium check", "dataset": "d", "examples": {}}, notes=[])
     page.check_folder(tmp_path, overwrite=False)
+
+
+def test_problems_of_many_examples_are_one_finding_whatever_their_names():
+    named = [Problem(f"m.csv:{line}", "no transcript", f"clips/{line}.wav") for line in range(2, 14)]
+    lost = [Problem(f"m.csv:{line}", f"there is no file clips/{line}.wav; dataset.audio_root=...") for line in (14, 15)]
+    assert [(one.what, one.count, one.examples[0]) for one in loading([*named, *lost])] == [
+        ("no transcript", 12, "m.csv:2: clips/2.wav: no transcript"),
+        ("there is no file", 2, "m.csv:14: there is no file clips/14.wav; dataset.audio_root=..."),
+    ]
+    assert [(one.what, one.count) for one in loading([*named[:2], *lost])] == [
+        ("no transcript", 2),
+        ("there is no file", 2),
+    ]

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sensorium.errors import RequestError
+from sensorium.neighbors import finder
 from sensorium.tasks import feature_index
 from sensorium.tasks.feature_index import FeatureIndex, fingerprint_of, read_index, write_index
 
@@ -61,3 +62,16 @@ def test_a_fingerprint_is_of_names_and_values():
     assert fingerprint_of(weights) == fingerprint_of(dict(reversed(weights.items())))
     assert fingerprint_of(weights) != fingerprint_of(weights | {"a": torch.tensor([1, 1.0001])})
     assert fingerprint_of(weights) != fingerprint_of({"d": weights["a"], "b": weights["b"], "c": weights["c"]})
+
+
+def test_an_index_of_json_nested_too_deeply_is_damaged(tmp_path):
+    written(tmp_path)
+    (tmp_path / "features.json").write_text("[" * 100_000)
+    with pytest.raises(RequestError, match=r"is damaged .JSON that is nested too deeply"):
+        read_index(tmp_path, fingerprint="abc")
+
+
+def test_an_index_without_any_finite_feature_is_refused():
+    index = FeatureIndex(np.full((3, 2), np.nan, np.float32), {})
+    with pytest.raises(RequestError, match="No training example in the index can be compared"):
+        finder(index, 2, lambda rows: rows)(np.ones(2, np.float32))

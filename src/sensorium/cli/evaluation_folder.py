@@ -3,7 +3,6 @@
 A file that an evaluation wrote is known by evaluation.json, which lists them, and is replaced by the next one.
 """
 
-import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sensorium.errors import RequestError, listing
-from sensorium.files import is_folder, json_text, visible, write_atomically
+from sensorium.files import is_folder, json_text, json_value, visible, write_atomically
 from sensorium.run_folder import RunFolder
 
 MARKER = "evaluation.json"
@@ -83,6 +82,6 @@ def _written(folder: Path) -> list[str]:
     """The files that an evaluation has written to a folder; [] for a folder of another kind."""
     found: Any = None
     with suppress(OSError, ValueError):
-        found = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        found = json_value((folder / MARKER).read_text(encoding="utf-8"))
     files = found.get("files") if isinstance(found, dict) else None
     return [MARKER, *map(str, files)] if isinstance(files, list) else []

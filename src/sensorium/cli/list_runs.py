@@ -1,10 +1,10 @@
 """sensorium list runs: the runs below a folder, the newest first. No torch: it reads the small files of each run."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from sensorium.errors import RequestError
+from sensorium.files import json_value
 from sensorium.output import Record
 from sensorium.run_folder import RunFolder
 
@@ -32,7 +32,7 @@ def _record(run: RunFolder) -> Record:
 def _read(path: Path) -> dict[str, Any]:
     """A JSON file of a run; nothing where the training has not written it, or was killed while it did."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json_value(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

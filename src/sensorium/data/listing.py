@@ -87,7 +87,7 @@ class Listing(ABC):
     def problem(self, row: int, what: str) -> Problem:
         """What is wrong with an example."""
         place, name = self.places[row], self.names[row]
-        return Problem(place, what if name == place else f"{name}: {what}")
+        return Problem(place, what, "" if name == place else name)
 
     def rows(self, split: str) -> np.ndarray:
         """The rows of a split, int64."""

@@ -7,6 +7,7 @@ from sensorium.inspection import balance, duplicates, labels, outliers
 from sensorium.inspection.contents import Contents
 from sensorium.inspection.findings import Finding, by_severity
 
+_NO_FILE = "there is no file"
 CHECKS: dict[str, Callable[[Contents], list[Finding]]] = {
     "duplicates": duplicates.check,
     "constant": outliers.constant,
@@ -41,6 +42,8 @@ def loading(problems: Sequence[Problem]) -> list[Finding]:
     alike: dict[str, list[str]] = {}
     for problem in problems:
         kind = problem.what.split(";")[0].split(": ")[0] if len(problems) > 10 else problem.what
+        if kind.startswith(_NO_FILE):  # its path is in the example
+            kind = _NO_FILE
         alike.setdefault(kind[:100], []).append(str(problem))
     return [
         Finding(check="loading", severity="error", what=what, count=len(shown), examples=shown)

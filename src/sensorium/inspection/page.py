@@ -1,6 +1,5 @@
 """check.html, one file that needs no network, and check.json with every example."""
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.resources import files
@@ -10,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from sensorium.errors import RequestError, listing, printable
-from sensorium.files import is_file, is_folder, json_text, write_atomically
+from sensorium.files import is_file, is_folder, json_text, json_value, write_atomically
 from sensorium.inspection.findings import SEVERITIES, Finding
 
 NAMES = ("check.html", "check.json")
@@ -40,7 +39,7 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
     there = [name for name in NAMES if is_file(folder / name)]
     found: Any = None
     with suppress(OSError, ValueError):
-        found = json.loads((folder / "check.json").read_text(encoding="utf-8"))
+        found = json_value((folder / "check.json").read_text(encoding="utf-8"))
     own = isinstance(found, dict) and found.get("format") == FORMAT
     if there and not own:
         raise RequestError(

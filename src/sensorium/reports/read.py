@@ -2,7 +2,6 @@
 
 import base64
 import csv
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from sensorium.files import json_value
 from sensorium.report_sections import Section, Table
 from sensorium.reports import store
 from sensorium.run_folder import RunFolder
@@ -113,7 +113,7 @@ def _stored(folder: Path, missing: list[str]) -> store.Stored | None:
 
 def _json(path: Path, missing: list[str]) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json_value(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

@@ -3,13 +3,12 @@
 It is what makes `sensorium report` work later, without the data, the model or torch.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sensorium.files import json_text, write_atomically
+from sensorium.files import json_text, json_value, write_atomically
 from sensorium.report_sections import ExampleScores, Gallery, Section, as_dict, from_dict
 
 NAME = "report.json"
@@ -89,7 +88,7 @@ def read(folder: Path) -> Stored | None:
     if not path.is_file():
         return None
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json_value(path.read_text(encoding="utf-8"))
         if values.pop("format") != FORMAT:
             raise ValueError("it is of another version of Sensorium")
         values["samples"] = None if values["samples"] is None else from_dict(values["samples"])

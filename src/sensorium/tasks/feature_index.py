@@ -6,7 +6,6 @@ row, a block of rows at a time from the memory map, so that memory stays flat wh
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sensorium.errors import RequestError
-from sensorium.files import json_text, write_atomically
+from sensorium.files import json_text, json_value, write_atomically
 
 FEATURES, ABOUT = "features.npy", "features.json"
 _BLOCK = 16_384  # rows that are compared at once
@@ -92,7 +91,7 @@ def write_index(
 def read_index(folder: Path, *, fingerprint: str) -> FeatureIndex:
     """Raises RequestError for a folder without an index, one of another model, and one that is damaged."""
     try:
-        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        about = json_value((folder / ABOUT).read_text(encoding="utf-8"))
         features = np.load(folder / FEATURES, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise RequestError(f"{folder} holds no index of features; {_WRITE}") from error

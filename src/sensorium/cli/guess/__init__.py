@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sensorium.cli.arguments import OPTIONS
 from sensorium.cli.guess import coco, folders, tables, texts
-from sensorium.cli.guess.base import Guess, command, one_of, override, shown
+from sensorium.cli.guess.base import Guess, command, of_verb, one_of, override, shown
 from sensorium.cli.guess.columns import is_json_lines
 from sensorium.errors import RequestError
 from sensorium.files import not_a_file, refuse_whole_system, user_path
@@ -39,8 +39,8 @@ def expanded(arguments: Sequence[str], *, verb: str = "train") -> tuple[list[str
         )
     rest = [argument for argument in arguments if argument != paths[0]]
     path = user_path(paths[0])
-    found = guessed(path, rest)
-    overrides = [one for one in found.overrides if verb == "train" or one.startswith("dataset")]
+    found = guessed(path, rest, verb=verb)
+    overrides = of_verb(found.overrides, verb)
     full = command((*overrides, *rest), verb)
     return [*overrides, *rest], f"{paths[0]}: detected as {found.what}. Full command: {full}"
 
@@ -54,20 +54,20 @@ def _is_path(argument: str) -> bool:
     return "/" in argument or Path(argument).suffix.lower() in tables.SUFFIXES or Path(argument).exists()
 
 
-def guessed(path: Path, rest: Sequence[str] = ()) -> Guess:
+def guessed(path: Path, rest: Sequence[str] = (), *, verb: str = "train") -> Guess:
     """What is at a path. rest: the other arguments, for the commands in messages. Raises RequestError when that is
     nothing known, or when two datasets are likely.
     """
     if path.is_dir():
         refuse_whole_system(path)
-        return one_of(path, folders.guesses(path), rest, otherwise=folders.EXPECTED)
+        return one_of(path, folders.guesses(path), rest, otherwise=folders.EXPECTED, verb=verb)
     if not path.exists():
         raise RequestError(f"There is no file or folder {path}.")
     if wrong := not_a_file(path):
         raise RequestError(f"{path} is {wrong}; a file or a folder is needed.")
     suffix = path.suffix.lower()
     if suffix in tables.SUFFIXES or (suffix == ".json" and not coco.is_coco(path) and is_json_lines(path)):
-        return one_of(path, tables.guesses(path), rest, otherwise=tables.expected(path))
+        return one_of(path, tables.guesses(path), rest, otherwise=tables.expected(path), verb=verb)
     if suffix == ".txt":
         return texts.of_file(path)
     if suffix == ".json" and coco.is_coco(path):

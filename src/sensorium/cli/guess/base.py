@@ -17,16 +17,23 @@ class Guess(NamedTuple):
     overrides: tuple[str, ...]
 
 
-def one_of(path: Path, guesses: Sequence[Guess], rest: Sequence[str], *, otherwise: str) -> Guess:
+def one_of(path: Path, guesses: Sequence[Guess], rest: Sequence[str], *, otherwise: str, verb: str = "train") -> Guess:
     """The only guess. Raises RequestError for none, with `otherwise`, and for several, with the command of the first
     two and the other arguments, `rest`.
     """
     if not guesses:
         raise RequestError(f"The kind of data in {path} is not recognized: {otherwise}")
     if len(guesses) > 1:
-        first, second = (f"{guess.what}: {command((*guess.overrides, *rest))}" for guess in guesses[:2])
+        first, second = (
+            f"{guess.what}: {command((*of_verb(guess.overrides, verb), *rest), verb)}" for guess in guesses[:2]
+        )
         raise RequestError(f"{path} may hold {first}\nor {second}")
     return guesses[0]
+
+
+def of_verb(overrides: Sequence[str], verb: str) -> list[str]:
+    """Those that a verb takes: all of them for a training, those about data for the others."""
+    return [one for one in overrides if verb == "train" or one.startswith("dataset")]
 
 
 def command(overrides: Iterable[str], verb: str = "train") -> str:

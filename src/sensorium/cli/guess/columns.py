@@ -1,7 +1,7 @@
 """The first rows of a table by column, and what the cells of a column are: numbers, tags, file names, prose."""
 
 import csv
-import json
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,9 @@ from itertools import islice, takewhile
 from pathlib import Path
 
 from sensorium.data.io.delimited import declared_separator, is_spaced, separator_of
+from sensorium.data.io.text_files import decoded
 from sensorium.errors import RequestError
+from sensorium.files import json_value
 
 SEPARATORS = ("|", ";", ",")
 JSON_LINES = (".jsonl", ".ndjson", ".json")
@@ -95,7 +97,8 @@ def columns_of(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Colu
 def read_rows(path: Path) -> list[list[str]]:
     """The first lines of a table as cells; of JSON lines the first row has the keys."""
     try:
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        with decoded(path, None, newline="") as file:
+            file.reconfigure(errors="replace")
             if path.suffix.lower() in JSON_LINES:
                 return _json_rows(list(islice(file, _LOOKED_AT)))
             if path.suffix.lower() in (".tsv", ".txt"):
@@ -107,6 +110,7 @@ def read_rows(path: Path) -> list[list[str]]:
             separator = declared or separator_of(names)
             spaced = is_spaced(names, separator)
             file.seek(0)
+            csv.field_size_limit(sys.maxsize)  # 131,072 characters otherwise: less than a long review
             rows = csv.reader(file, delimiter=separator, skipinitialspace=spaced)
             return list(islice(rows, declared is not None, _LOOKED_AT))
     except (OSError, csv.Error) as error:
@@ -123,8 +127,8 @@ def _json_rows(lines: Sequence[str]) -> list[list[str]]:
     objects = []
     for line in lines:
         try:
-            found = json.loads(line)
-        except json.JSONDecodeError:
+            found = json_value(line)
+        except ValueError:
             break
         if not isinstance(found, dict):
             break

@@ -3,7 +3,6 @@
 T.-Y. Lin et al., Microsoft COCO: Common Objects in Context, 2014, arXiv 1405.0312.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_boxes
 from sensorium.data.vision.listing import ImageListing, image_root
 from sensorium.errors import RequestError, as_typed, listing
+from sensorium.files import json_value
 
 _LARGEST = 10**12  # pixels; an integer of JSON may have 400 digits, more than a float
 _LISTS = ("images", "annotations", "categories")
@@ -162,8 +162,8 @@ class _CocoFile:
 
 def _read(path: Path) -> dict[str, list[Any]]:
     try:
-        content = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:  # not JSON, or not UTF-8
+        content = json_value(path.read_bytes())
+    except ValueError as error:  # not JSON, or not UTF-8
         raise RequestError(f"{path}: not JSON ({error}).") from error
     lacking = [key for key in _LISTS if not isinstance(content, dict) or not isinstance(content.get(key), list)]
     if lacking:
