@@ -94,7 +94,7 @@ def refuse(problems: Sequence[Problem], *, on_bad: OnBad) -> None:
         return
     alike: dict[str, list[str]] = {}
     for problem in problems[:10]:
-        alike.setdefault(problem.what, []).append(problem.place)
+        alike.setdefault(problem.named, []).append(problem.place)
     first = "\n".join(f"  {', '.join(places)}: {what}" for what, places in alike.items())
     more = f" ... and {len(problems) - 10} more" if len(problems) > 10 else ""
     count = counted(len(problems), "problem")
