@@ -72,7 +72,6 @@ LAZY = (
     "sensorium/__init__.py",
     "sensorium/cli/main.py",
     "sensorium/cli/list.py",
-    "sensorium/cli/guess/columns.py",  # reading a table imports torch, and no other request does
     "sensorium/cli/report.py",
     "sensorium/tasks/registry.py",
     "sensorium/startup.py",

@@ -13,6 +13,8 @@ from PIL import Image
 from sensorium.build import load_data
 from sensorium.cli import main
 from sensorium.cli.app import composed
+from sensorium.inspection.images import ImageInputs
+from sensorium.inspection.texts import TextInputs
 from sensorium.tasks import registry
 
 
@@ -147,7 +149,8 @@ def test_contents_of_every_kind_of_data(dataset):
     assert len(found) == sizes[dataset] + 10
     assert found.split(0) == "train"
     assert found.split(len(found) - 1) == "test"
-    assert found.inputs is not None
+    kinds = {"digit_scenes": ImageInputs, "digit_tags": ImageInputs}
+    assert isinstance(found.inputs, kinds.get(dataset, TextInputs))
     assert (found.table is None) == (dataset in ("digit_scenes", "digit_tags"))
     if found.table is not None:
         columns, rows = found.table(np.array([0, len(found) - 1]))

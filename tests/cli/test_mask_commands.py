@@ -40,7 +40,7 @@ def run_of(home: Path) -> Path:
     return run
 
 
-def test_a_run_is_judged_by_its_mean_iou(home: Path) -> None:
+def test_a_run_is_monitored_by_its_mean_iou(home: Path) -> None:
     run = run_of(home)
     rows = list(csv.DictReader((run / "metrics.csv").open()))
     assert len(rows) == 2

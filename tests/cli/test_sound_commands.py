@@ -60,7 +60,7 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder, run
 
 
-def test_a_recogniser_is_judged_by_words(speech: tuple[Path, Path]) -> None:
+def test_a_recogniser_is_monitored_by_words(speech: tuple[Path, Path]) -> None:
     folder, run = speech
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["test/wer"] < 0.05

@@ -62,7 +62,7 @@ def test_class_folders_alone(tmp_path):
     assert all((np.bincount(part.labels) == len(part) // 3).all() for part in (data.train, data.val, data.test))
     check_pictures(data)
     assert data.notes == (
-        "image_size: 16 x 16, the size of all 60 images looked at",
+        "image_size: 16 x 16, the size of all 60 images inspected",
         "channels: 3, as the 60 images inspected are not all gray",
         "test: 12 images held out of train by class (split_seed 0)",
         "val: 6 images held out of train by class (split_seed 0)",

@@ -97,7 +97,7 @@ def test_nothing_left_in_a_part(tmp_path):
     assert told(root, on_bad="skip").startswith(f"{root} has no usable images left in test.\nThe first problem: ")
     for path in (root / "train").glob("*/*.png"):
         path.write_bytes(b"")
-    assert "None of the 8 images looked at can be read. The last one:\n" in told(root, on_bad="skip")
+    assert "None of the 8 images inspected can be read. The last one:\n" in told(root, on_bad="skip")
 
 
 def test_settings_are_checked_before_anything_is_read(tmp_path):

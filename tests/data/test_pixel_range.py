@@ -47,7 +47,7 @@ def test_the_range_is_chosen_from_the_training_images(tmp_path):
     data = load(write_twelve_bits(tmp_path / "cells"))
     assert data.spec.pixel_range == (10, 3500)
     assert data.reading == (
-        "pixel_range: 10 to 3,500, chosen from 16 images of more than 8 bits looked at; dataset.pixel_range=[low,high]"
+        "pixel_range: 10 to 3,500, chosen from 16 images of more than 8 bits inspected; dataset.pixel_range=[low,high]"
         " sets another",
     )
     assert set(data.reading) <= set(data.notes)
@@ -103,7 +103,7 @@ def test_a_given_range_is_used_and_what_it_clips_is_told(tmp_path):
     data = load(write_twelve_bits(tmp_path / "cells"), pixel_range=[0, 2000])
     assert data.spec.pixel_range == (0, 2000)
     (note,) = data.reading
-    assert note.startswith("pixel_range: 0 to 2,000; 16 images of more than 8 bits looked at, whose values run from 10")
+    assert note.startswith("pixel_range: 0 to 2,000; 16 images of more than 8 bits inspected, whose values run from 10")
     assert "% of them are clipped" in note
 
 
@@ -123,7 +123,7 @@ def test_a_range_for_images_of_8_bits_means_nothing_and_that_is_told(tmp_path):
     assert range_of("auto", paths) == (None, [])
     given, notes = range_of([0, 4095], paths)
     assert given == (0, 4095)
-    assert notes == ["pixel_range: the 4 images looked at have 8 bits and keep their own range, 0 to 255"]
+    assert notes == ["pixel_range: the 4 images inspected have 8 bits and keep their own range, 0 to 255"]
 
 
 NO_NUMBERS = [[0, float("nan")], [0, float("inf")], [True, 5], [0, 10**400]]

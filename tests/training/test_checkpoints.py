@@ -245,7 +245,7 @@ def test_the_clock_too_decides_when_last_is_written(tmp_path: Path, monkeypatch:
     assert [place(state) for state in recorder.states] == [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0), (6, 1)]
 
 
-def test_best_cannot_be_judged_by_what_is_known_later(tmp_path: Path) -> None:
+def test_best_cannot_be_monitored_by_what_is_known_later(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"'train/loss'. Did you mean val/loss\?\nAllowed: val/accuracy, val/loss\."):
         trained(tmp_path, *TINY, "callbacks.checkpoints.monitor=train/loss")
 

@@ -187,8 +187,7 @@ def _other(config: Config, spec: Spec) -> checkpoint.Checkpoint | None:
     other = checkpoint.read(checkpoint_path(config["compare"]))
     if not config["trust"]:
         check_targets("model", other.config["model"])
-    about = [(registry.of(one), one.modality, one.classes, one.targets) for one in (other.spec, spec)]
-    if about[0] != about[1]:
+    if not other.spec.predicts_as(spec):
         raise RequestError(
             f"compare: the two checkpoints do not share class names and kind of data: {other.spec}, and {spec}."
         )

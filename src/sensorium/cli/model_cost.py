@@ -18,8 +18,8 @@ LENGTH = 32  # tokens of the text, or frames of the audio, whose cost is counted
 
 def _assumed(spec: Spec, sizes: Mapping[str, int]) -> str:
     """The sizes that the numbers are for, as they can be given; a model of images has no vocabulary."""
-    asked = {key: key if hasattr(spec, key) else f"source_{key}" for key in sizes}
-    return " ".join(f"{key}={sizes[key]}" for key, name in asked.items() if hasattr(spec, name))
+    offers = spec.offers
+    return " ".join(f"{key}={size}" for key, size in sizes.items() if key in offers or f"source_{key}" in offers)
 
 
 def measure(name: str, config: Config) -> output.Record:

@@ -13,6 +13,7 @@ import numpy as np
 
 from sensorium.batches import Batch
 from sensorium.data.order import BatchPlan, Order
+from sensorium.data.problem import Problem as Problem
 from sensorium.data.strings import Places
 from sensorium.errors import RequestError, unknown
 from sensorium.specs import Spec
@@ -41,25 +42,6 @@ class Split(Protocol):
 
     def joined(self, others: Sequence[Any]) -> Any:
         """A split of this one's examples, then those of others of its kind."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong with the data. place: a file, a folder, or file:line. name: of the example, where the place is
-    not its own file.
-    """
-
-    place: str
-    what: str
-    name: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.place}: {self.named}"
-
-    @property
-    def named(self) -> str:
-        """What is wrong, with the name of the example."""
-        return f"{self.name}: {self.what}" if self.name else self.what
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,11 @@ class AnySpec(ABC):
         """The names of the numbers that a model predicts; () where there are none."""
         return ()
 
+    def predicts_as(self, other: "AnySpec") -> bool:
+        """Whether models of both kinds of data say the same of an example: the same task, inputs, classes, targets."""
+        mine, others = ((one.task, one.modality, one.classes, one.targets) for one in (self, other))
+        return mine == others
+
     @property
     def embedded_tokenizer(self) -> dict[str, Any] | None:
         """Of the one vocabulary that a model embeds; None for data without one."""

@@ -116,7 +116,7 @@ def _without_long_runs(text: str) -> Iterator[str]:
 
 @cache
 def _library() -> ModuleType:
-    """The package, told that threads are welcome here and not in forked processes.
+    """The package, set to use threads here and none in forked processes.
 
     A child forked by a data loader has none of its parent's threads. With TOKENIZERS_PARALLELISM=true it would wait
     for them for ever; without any setting, some versions print a warning.

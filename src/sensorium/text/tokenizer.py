@@ -47,7 +47,7 @@ class Tokenizer(Protocol):
 
 
 def stripped(text: str) -> str:
-    """The text without what nobody sees around it: white space and characters without width."""
+    """The text without the white space and zero-width characters around it."""
     return text.strip(_UNSEEN)
 
 

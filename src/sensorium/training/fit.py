@@ -244,7 +244,7 @@ def assemble(
     about = checkpoint.description(config.to_dict(), data.spec)
     chosen = {
         name: instantiate(
-            f"callbacks.{name}", judged_by(task.best, section), run=run, about=about, stop=stop, started=started
+            f"callbacks.{name}", monitored_by(task.best, section), run=run, about=about, stop=stop, started=started
         )
         for name, section in config.callbacks.items()
         if section
@@ -284,7 +284,7 @@ def _samples(config: RunConfig, data: Data, run: RunFolder) -> list[pl.Callback]
     return [] if write is None else [TextSamples(run=run, write=write)]
 
 
-def judged_by(best: tuple[str, str], section: Section) -> dict[str, Any]:
+def monitored_by(best: tuple[str, str], section: Section) -> dict[str, Any]:
     """A callback's section with monitor=auto and mode=auto replaced by what a task monitors (`TaskModule.best`)."""
     choices = dict(zip(("monitor", "mode"), best, strict=True))
     return {**section} | {key: choice for key, choice in choices.items() if section.get(key) == "auto"}

@@ -1,7 +1,6 @@
 """The first rows of a table by column, and what the cells of a column are: numbers, tags, file names, prose."""
 
 import csv
-import importlib
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,12 +9,12 @@ from itertools import islice, takewhile
 from pathlib import Path
 
 from sensorium.data.io.delimited import declared_separator, is_spaced, separator_of
+from sensorium.data.io.text_files import decoded
 from sensorium.errors import RequestError
 from sensorium.files import json_value
 
 SEPARATORS = ("|", ";", ",")
 JSON_LINES = (".jsonl", ".ndjson", ".json")
-_TEXT_FILES = "sensorium.data.io.text_files"  # imports torch, which only a path to data needs
 _LONGEST = 1 << 20  # characters of a line that is looked at
 _LOOKED_AT = 1000  # rows of a table
 _BINARY = ({"0", "1"}, {"0.0", "1.0"}, {"false", "true"})
@@ -97,9 +96,8 @@ def columns_of(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[Colu
 
 def read_rows(path: Path) -> list[list[str]]:
     """The first lines of a table as cells; of JSON lines the first row has the keys."""
-    text_files = importlib.import_module(_TEXT_FILES)
     try:
-        with text_files.decoded(path, None, newline="") as file:
+        with decoded(path, None, newline="") as file:
             file.reconfigure(errors="replace")
             if path.suffix.lower() in JSON_LINES:
                 return _json_rows(list(islice(file, _LOOKED_AT)))

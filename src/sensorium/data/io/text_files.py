@@ -15,7 +15,7 @@ from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
 
-from sensorium.data.base import Problem
+from sensorium.data.problem import Problem
 from sensorium.errors import RequestError
 from sensorium.files import not_a_file, opened_once
 

@@ -18,7 +18,7 @@ from sensorium.errors import RequestError
 from sensorium.randomness import generator
 from sensorium.vision.decode import UnreadableImage, is_grey, probe_size
 
-_SAMPLE = 64  # images looked at to choose size and channels
+_SAMPLE = 64  # images inspected to choose size and channels
 _LARGEST_NATIVE = 256  # pixels; images of one common size up to this are taken at that size
 _LARGEST_SCENE = 512  # the same, of images with boxes or masks
 _STEP = 32  # sides that have to be chosen are multiples of it, which most networks halve five times
@@ -90,7 +90,7 @@ class ImageInputs:
         if not gray:
             looked_at = min(len(paths), _SAMPLE)
             raise RequestError(
-                f"None of the {looked_at} images looked at can be read. The last one:\n{unreadable}"
+                f"None of the {looked_at} images inspected can be read. The last one:\n{unreadable}"
                 if paths
                 else f"{self._found.source} has no training images."
             )
@@ -155,11 +155,11 @@ def usual_size(sizes: Sequence[Size]) -> tuple[Size, str]:
     """
     if len(set(sizes)) == 1 and max(sizes[0]) <= _LARGEST_NATIVE:
         height, width = sizes[0]
-        return sizes[0], f"image_size: {height} x {width}, the size of all {len(sizes)} images looked at"
+        return sizes[0], f"image_size: {height} x {width}, the size of all {len(sizes)} images inspected"
     middle = int(np.median([min(size) for size in sizes]))
     side = min(224, max(_STEP, middle // _STEP * _STEP))
     return (side, side), (
-        f"image_size: {side} x {side}, for the median shorter side of {len(sizes)} images looked at is {middle};"
+        f"image_size: {side} x {side}, for the median shorter side of {len(sizes)} images inspected is {middle};"
         " dataset.image_size sets another"
     )
 

@@ -53,7 +53,7 @@ def range_of(setting: PixelRangeSetting, paths: Sequence[Path]) -> tuple[PixelRa
     """
     given, sample = parse_range(setting), _sampled(paths)
     if not sample.values:
-        unused = f"pixel_range: the {counted(sample.eight, 'image')} looked at have 8 bits and keep their own range"
+        unused = f"pixel_range: the {counted(sample.eight, 'image')} inspected have 8 bits and keep their own range"
         return given, [f"{unused}, 0 to 255"] if given else []
     if setting is None:
         return None, [_taken_whole(sample)]
@@ -90,7 +90,7 @@ def _sampled(paths: Sequence[Path]) -> _Sample:
 
 def _described(sample: _Sample, found: PixelRange, clipped: float, *, chosen: bool) -> str:
     images = f"{counted(len(sample.values), 'image')} of more than 8 bits"
-    words = [f"pixel_range: {written(found)}{', chosen from' if chosen else ';'} {images} looked at"]
+    words = [f"pixel_range: {written(found)}{', chosen from' if chosen else ';'} {images} inspected"]
     if clipped:
         share = f"{100 * clipped:.2g} %"
         words[0] += f", whose values run from {written(sample.extremes)}: {share} of them are clipped"
@@ -104,6 +104,6 @@ def _described(sample: _Sample, found: PixelRange, clipped: float, *, chosen: bo
 def _taken_whole(sample: _Sample) -> str:
     return (
         f"pixel_range: images of more than 8 bits are brought to 8 by the full range of their files,"
-        f" {written(FULL_RANGE)} of 16 bits.\nThe values of {counted(len(sample.values), 'such image')} looked at run"
+        f" {written(FULL_RANGE)} of 16 bits.\nThe values of {counted(len(sample.values), 'such image')} inspected run"
         f" from {written(sample.extremes)}; {_KEY}=[low,high] sets another"
     )
