@@ -16,7 +16,6 @@ from sensorium.data.base import Data, Problem, counted
 from sensorium.errors import RequestError, RunError
 from sensorium.files import write_csv
 from sensorium.history_plot import plot_history
-from sensorium.nn.feature_hook import watched
 from sensorium.output import formula_notes
 from sensorium.randomness import drawn_rows
 from sensorium.run_config import RunConfig
@@ -132,10 +131,7 @@ def _drawn(split: Any, limit: int) -> Any:
 
 def _features(inference: InferenceModel[Any], split: Any, config: RunConfig, device: torch.device) -> np.ndarray:
     """(N, F) float32 penultimate features of the examples of a split."""
-    rows, found = [], []
-    for batch in make_loader(config, split, shuffle=False, device=device):
-        found.append(watched(inference.model, inference, batch.inputs)[1])
-        rows.append(batch.indices.numpy().copy())
+    rows, found = zip(*inference.features(make_loader(config, split, shuffle=False, device=device)), strict=True)
     return np.concatenate(found)[np.argsort(np.concatenate(rows))]
 
 

@@ -1,7 +1,7 @@
 """Training examples that a model takes for alike: written by `eval index=true`, shown by `explain nearest=`."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from sensorium.build import loaded_model, make_loader
 from sensorium.checkpoint import Checkpoint
 from sensorium.data.base import Data
 from sensorium.errors import RequestError
-from sensorium.nn.feature_hook import watched
 from sensorium.run_config import RunConfig
 from sensorium.tasks import registry
 from sensorium.tasks.feature_index import ABOUT, FeatureIndex, Neighbor, fingerprint_of, read_index, write_index
@@ -34,14 +33,9 @@ def write_feature_index(
     train = registry.of(loaded.spec).relabeled(data.train, data.spec, loaded.spec)
     model = loaded_model(loaded, device=device, trust=trust)
     inference: InferenceModel[Any] = InferenceModel(spec=loaded.spec, **model.model_arguments)
-    loader = make_loader(config, train, shuffle=False, device=device, rank=0, world_size=1)
-
-    def parts() -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        for batch in loader:
-            yield batch.indices.numpy(), watched(inference.model, inference, batch.inputs)[1]
-
+    parts = inference.features(make_loader(config, train, shuffle=False, device=device))
     fingerprint = fingerprint_of(loaded.weights)
-    return write_index(folder, parts(), examples=len(train), dataset=config.dataset, fingerprint=fingerprint)
+    return write_index(folder, parts, examples=len(train), dataset=config.dataset, fingerprint=fingerprint)
 
 
 def index_in(

@@ -1,8 +1,9 @@
 """A trained model with its preprocessing, ready for inference."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -52,6 +53,11 @@ class InferenceModel(Generic[S]):
             return call(*inputs), [None] * len(inputs[0])
         result, features = watched(self.model, call, inputs)
         return result, self.detector.flags(features).tolist()
+
+    def features(self, batches: Iterable[Any]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Of each batch: rows of its split (B,), and the penultimate features (B, F) float32 of these examples."""
+        for batch in batches:
+            yield batch.indices.numpy().copy(), watched(self.model, self, batch.inputs)[1]
 
     @torch.inference_mode()
     def __call__(self, *inputs: Tensor, method: Callable[..., Any] | None = None) -> Any:
