@@ -82,11 +82,14 @@ def test_in_the_repository_they_pass_every_check_with_three_files(tmp_path):
     contract = tmp_path / "tests" / "models" / "test_vision_models.py"
     row = '    "my_net": Case(3, (32, 32), 10_474),\n'  # 27 * 32 + 32, 288 * 32 + 32, 32 * 10 + 10
     contract.write_text(contract.read_text().replace("CASES = {\n", "CASES = {\n" + row, 1))
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path / "src"), "OMP_NUM_THREADS": "1"}
+    catalog = [sys.executable, "scripts/model_catalog.py"]  # what `sensorium list models` shows of it
+    subprocess.run(catalog, cwd=tmp_path, env=environment, check=True)
     checks = ["tests/test_architecture.py", "tests/test_configs.py", "tests/models/test_vision_models.py"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", *checks],
         cwd=tmp_path,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(tmp_path / "src"), "OMP_NUM_THREADS": "1"},
+        env=environment,
         capture_output=True,
         text=True,
         check=False,

@@ -136,4 +136,4 @@ def test_two_processes_judge_as_one(home: Path) -> None:
     for name in ("miou", "loss", "pixel_accuracy"):
         assert float(row[f"val/{name}"]) == pytest.approx(alone[f"val/{name}"], rel=1e-5), name
     test = json.loads(run_command([*asked[:2], "format=json", "folder=again"], home).stdout)
-    assert test == pytest.approx(json.loads((run / "metrics.json").read_text()))
+    assert test == pytest.approx(stored_metrics(run / "metrics.json"))

@@ -291,7 +291,6 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     """The network of experiment=digits_cnn after 12 epochs."""
     folder = tmp_path_factory.mktemp("good")
     arguments = [
-        "train",
         "experiment=digits_cnn",
         "trainer.max_epochs=12",
         "threads=1",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from command import run_command, run_process
+from command import run_command, run_process, stored_metrics
 from sensorium.runs import RunFolder
 from trainings import opened, trained, two_cores
 
@@ -55,5 +55,5 @@ def test_it_ends_like_one_process_with_both_their_batches(tmp_path: Path) -> Non
             assert float(theirs[name]) == pytest.approx(float(number), rel=1e-4), name
 
     found = json.loads(run_command(["eval", f"ckpt={two.best}", "format=json", "accelerator=cpu"], tmp_path).stdout)
-    assert found == json.loads(two.metrics.read_text())
+    assert found == stored_metrics(two.metrics)
     assert len((two.folder / "predictions.csv").read_text().splitlines()) == 1 + 21
