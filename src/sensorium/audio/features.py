@@ -20,6 +20,7 @@ from sensorium.errors import RequestError, unknown
 KINDS = ("log_mel", "mfcc")
 _FLOOR = 1e-10  # power; below what 16-bit samples can tell apart
 _FRAMES_AT_ONCE = 4096  # on a CPU: what is computed on the way then stays in its cache
+_SPARE_FRAMES = 16  # behind every recording in an exported graph, which no length makes too short then
 _DECIBELS = 10 / math.log(10)
 # Speech of a usual loudness, which running normalization begins with: natural logarithm of the power of a mel band.
 _LOG_MEL_MEAN, _LOG_MEL_DEVIATION = -6.0, 4.0
@@ -97,9 +98,9 @@ class Features(nn.Module):
 
     def frames(self, lengths: int | Tensor) -> int | Tensor:
         """Frames of so many samples: one for each window that fits, and one for less than a window."""
-        if isinstance(lengths, int):
-            return 1 + max(lengths - self.window_samples, 0) // self.hop_samples
-        return 1 + (lengths - self.window_samples).clamp(min=0) // self.hop_samples
+        if isinstance(lengths, Tensor):
+            return 1 + (lengths - self.window_samples).clamp(min=0) // self.hop_samples
+        return 1 + max(lengths - self.window_samples, 0) // self.hop_samples
 
     def forward(self, signal: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Normalized features (B, T, F), zero at padding, and how many frames each row has, (B,).
@@ -123,6 +124,8 @@ class Features(nn.Module):
 
     def log_mel(self, samples: Tensor) -> Tensor:
         """(B, N) samples -> (B, T, num_mels) natural logarithms of all frames, those of the padding too."""
+        if torch.compiler.is_exporting():
+            return self._log_mel_by_convolution(samples)
         missing = self.window_samples - samples.shape[1]
         if missing > 0:
             samples = nn.functional.pad(samples, (0, missing))
@@ -136,6 +139,22 @@ class Features(nn.Module):
         spectrum = torch.fft.rfft(frames, n=self.fft_samples)
         power = spectrum.real.square() + spectrum.imag.square()  # (B, T, frequencies)
         return (power @ self.mel_filters).clamp(min=_FLOOR).log()
+
+    def _log_mel_by_convolution(self, samples: Tensor) -> Tensor:
+        """The same in operators that an exported graph has: the Fourier transform of windows is a convolution."""
+        # Zeros behind, so that less than a window gives a frame too; frames past a row's length are padding.
+        padded = nn.functional.pad(samples, (0, self.window_samples + _SPARE_FRAMES * self.hop_samples))[:, None]  # (B, 1, N)
+        parts = nn.functional.conv1d(padded, self._fourier(), stride=self.hop_samples)
+        power = parts.square().unflatten(1, (2, -1)).sum(1).transpose(1, 2)  # (B, T, frequencies)
+        return (power @ self.mel_filters).clamp(min=_FLOOR).log()
+
+    def _fourier(self) -> Tensor:
+        """(2 * frequencies, 1, window): cosines, then sines, of every frequency, times the window."""
+        frequencies = torch.arange(self.mel_filters.shape[0], dtype=torch.float64)[:, None]
+        times = torch.arange(self.window_samples, dtype=torch.float64)
+        angles = (2 * math.pi / self.fft_samples) * frequencies * times
+        waves = torch.cat([angles.cos(), angles.sin()]) * self.window.double()
+        return waves.float()[:, None]
 
     def normalised(self, features: Tensor, lengths: Tensor, state: RunningState | None = None) -> Tensor:
         """Features (B, T, F) as `extract` gives them -> the same as `normalise` says, zero at padding.
@@ -172,7 +191,7 @@ def deltas(x: Tensor, lengths: Tensor) -> Tensor:
     """
     step = torch.arange(x.shape[1], device=x.device)
     last = lengths[:, None] - 1
-    row = torch.arange(len(x), device=x.device)[:, None]
+    row = torch.arange(x.shape[0], device=x.device)[:, None]
 
     def shifted(by: int) -> Tensor:
         return x[row, torch.minimum((step + by).clamp(min=0), last)]

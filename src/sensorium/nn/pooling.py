@@ -14,12 +14,17 @@ def valid_steps(lengths: Tensor, time: int) -> Tensor:
     return torch.arange(time, device=lengths.device) < lengths[:, None]
 
 
+def last_steps(x: Tensor, lengths: Tensor) -> Tensor:
+    """x: (B, T, F); lengths: (B,), 1 to T; returns (B, F), the features of the last valid step."""
+    return x.gather(1, (lengths - 1)[:, None, None].expand(-1, 1, x.shape[2])).squeeze(1)
+
+
 class LastPooling(nn.Module):
     """The features of the last valid step."""
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """x: (B, T, F); lengths: (B,), 1 to T; returns (B, F)."""
-        return x[torch.arange(len(x), device=x.device), lengths - 1]
+        return last_steps(x, lengths)
 
 
 class MeanPooling(nn.Module):

@@ -30,6 +30,10 @@ class SinusoidalPositions(nn.Module):
     def forward(self, x: Tensor, start: int = 0) -> Tensor:
         """x: (B, T, D), whose first token stands at position start; returns (B, T, D)."""
         end = start + x.shape[1]
+        if torch.compiler.is_exporting():  # of any length, in the graph
+            angles = _angles_at(start, end, self.width)
+            table = torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, : self.width]
+            return x + table.to(x.dtype)
         if end > len(self.table):
             self.table = sinusoidal_table(2 * end, self.width)
         self.table = self.table.to(x.device)
@@ -55,6 +59,9 @@ class RotaryPositions(nn.Module):
         """x: (..., T, D), whose first token stands at position start; returns (..., T, D)."""
         first, second = x.chunk(2, dim=-1)
         end = start + x.shape[-2]
+        if torch.compiler.is_exporting():
+            angles = _angles_at(start, end, self.width).repeat(1, 2)
+            return x * angles.cos().to(x.dtype) + torch.cat([-second, first], dim=-1) * angles.sin().to(x.dtype)
         if end > len(self.cos) or self.cos.device != x.device:
             with torch.inference_mode(False):  # training continues with what validation created
                 self.cos, self.sin = (table.to(x.device) for table in _turns(max(2 * end, len(self.cos)), self.width))
@@ -70,5 +77,9 @@ def _turns(length: int, width: int) -> tuple[Tensor, Tensor]:
 
 def _angles(length: int, width: int) -> Tensor:
     """(length, width / 2 rounded up) in double precision, so that far positions stay exact."""
+    return _angles_at(0, length, width)
+
+
+def _angles_at(start: int, end: int, width: int) -> Tensor:
     frequencies = torch.exp(torch.arange(0, width, 2).double() * (-math.log(10_000.0) / width))
-    return torch.arange(length).double()[:, None] * frequencies
+    return torch.arange(start, end).double()[:, None] * frequencies

@@ -20,8 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sensorium.errors import unknown
+from sensorium.nn import recurrent_op
 from sensorium.nn.dropout import LockedDropout
-from sensorium.nn.pooling import valid_steps
+from sensorium.nn.pooling import last_steps, valid_steps
 
 CELLS: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
 SHUT = 1e4  # added to a gate: the sigmoid is exactly 1 (or 0 when subtracted), in half precision too
@@ -94,14 +95,14 @@ class Recurrent(nn.Module):
                 seen = _reverse(x, order) if direction else x
                 written, end = self._run(cell, seen, ended, begin)
                 if lengths is not None:  # the hidden state of each row's last step; the cell state was carried there
-                    end = (written[torch.arange(len(x), device=x.device), lengths - 1], *end[1:])
+                    end = (last_steps(written, lengths), *end[1:])
                 outputs.append(_reverse(written, order) if direction else written)
                 ends.append(end)
             x = torch.cat(outputs, dim=2) if len(outputs) > 1 else outputs[0]  # (B, T, D)
             if padding is not None:
                 x = x.masked_fill(padding, 0.0)
         shape = (self.num_layers, self.output_size)
-        return x, tuple(torch.stack(parts, dim=1).flatten(1).unflatten(1, shape) for parts in zip(*ends, strict=True))
+        return x, tuple(torch.stack(parts, dim=1).reshape(-1, *shape) for parts in zip(*ends, strict=True))
 
     def _part(self, state: State, depth: int, direction: int) -> State:
         """What one layer and direction begins with: tensors (1, B, hidden_size)."""
@@ -116,15 +117,21 @@ class Recurrent(nn.Module):
         weights: list[Tensor] = list(cell.parameters())  # of the input, of the hidden state, two biases
         if self.training and self.weight_dropout:
             weights[1] = F.dropout(weights[1], self.weight_dropout)
-        begin = begin or (x.new_zeros(1, len(x), self.hidden_size),) * (2 if self.kind == "lstm" else 1)
+        begin = begin or (x.new_zeros(1, x.shape[0], self.hidden_size),) * (2 if self.kind == "lstm" else 1)
         options = (True, 1, 0.0, self.training, False, True)  # biases, layers, dropout, training, one way, batch first
         if self.kind == "gru":
-            outputs, hidden = torch.gru(x, begin[0], weights, *options)
+            if torch.compiler.is_exporting():
+                outputs, hidden = recurrent_op.gru(x, begin[0], weights)
+            else:
+                outputs, hidden = torch.gru(x, begin[0], weights, *options)
             return outputs, (hidden[0],)
         if ended is not None:
             x = torch.cat([x, ended], dim=2)
             weights[0] = torch.cat([weights[0], _carry(weights[0])], dim=1)
-        outputs, *end = torch.lstm(x, begin, weights, *options)
+        if torch.compiler.is_exporting():
+            outputs, *end = recurrent_op.lstm(x, *begin, weights)
+        else:
+            outputs, *end = torch.lstm(x, begin, weights, *options)
         return outputs, tuple(part[0] for part in end)
 
 
@@ -135,13 +142,11 @@ def _carry(weight_ih: Tensor) -> Tensor:
 
 
 def _reversed_order(lengths: Tensor, valid: Tensor) -> Tensor:
-    """Row numbers (B * T,) into a flattened batch that turn each row around and leave its padding where it is."""
-    batch, time = valid.shape
-    steps = torch.arange(time, device=lengths.device)
-    source = torch.where(valid, lengths[:, None] - 1 - steps, steps)  # (B, T)
-    return (source + time * torch.arange(batch, device=lengths.device)[:, None]).flatten()
+    """Numbers of steps (B, T) that turn each row around and leave its padding where it is."""
+    steps = torch.arange(valid.shape[1], device=lengths.device)
+    return torch.where(valid, lengths[:, None] - 1 - steps, steps)
 
 
 def _reverse(x: Tensor, order: Tensor | None) -> Tensor:
     """x (B, T, F) with each row turned around, which undoes itself; without an order, all T steps."""
-    return x.flip(1) if order is None else x.flatten(0, 1).index_select(0, order).view_as(x)
+    return x.flip(1) if order is None else x.gather(1, order[:, :, None].expand(-1, -1, x.shape[2]))

@@ -36,6 +36,8 @@ class _Spike(torch.autograd.Function):
 
 def spike(excess: Tensor, *, slope: float) -> Tensor:
     """1 where a potential is at least its threshold and 0 elsewhere, in the shape of the excess over the threshold."""
+    if torch.compiler.is_exporting():
+        return (excess >= 0).to(excess.dtype)
     return _Spike.apply(excess, slope)
 
 

@@ -12,6 +12,7 @@ about 14 characters a second, for which 4 is enough, and word pieces need fewer 
 import math
 from typing import TypeVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -58,6 +59,10 @@ class Stacking(nn.Module):
 
     def stack(self, x: Tensor) -> Tensor:
         """x: (B, T, F), zero at padding; returns (B, T', factor * F)."""
+        if torch.compiler.is_exporting():  # a convolution that moves: its length needs no remainder
+            moved = torch.eye(self.output_size).unflatten(1, (self.factor, -1)).transpose(1, 2)
+            padded = F.pad(x, (0, 0, 0, self.factor - 1)).transpose(1, 2)
+            return F.conv1d(padded, moved.to(x.dtype), stride=self.factor).transpose(1, 2)
         rest = -x.shape[1] % self.factor
         return F.pad(x, (0, 0, 0, rest)).unflatten(1, (-1, self.factor)).flatten(2)
 

@@ -179,7 +179,9 @@ class KeywordCNN(nn.Module):
 
     def forward(self, features: Tensor, lengths: Tensor) -> Tensor:
         """features: (B, T, F); lengths: (B,), 1 to T; returns logits (B, K)."""
-        x = F.pad(without_padding(features, lengths), (0, 0, 0, -features.shape[1] % SAME_TIMES))
+        x = without_padding(features, lengths)
+        if not torch.compiler.is_exporting():
+            x = F.pad(x, (0, 0, 0, -x.shape[1] % SAME_TIMES))
         x = self.stem(x.transpose(1, 2)[:, None])  # (B, C, F / 2, T')
         lengths = subsampled(lengths, self.stride_time)
         mask = valid_steps(lengths, x.shape[3]).to(x.dtype)[:, None, None]

@@ -67,5 +67,6 @@ def stretched(features: Tensor, lengths: Tensor, frames: int) -> Tensor:
     before = place.long()
     after = torch.minimum(before + 1, lengths[:, None] - 1)
     share = (place - before)[:, :, None].to(features.dtype)
-    row = torch.arange(len(features), device=features.device)[:, None]
-    return features[row, before].lerp(features[row, after], share)
+    shape = (-1, -1, features.shape[2])
+    first, second = (features.gather(1, step[:, :, None].expand(shape)) for step in (before, after))
+    return first.lerp(second, share)

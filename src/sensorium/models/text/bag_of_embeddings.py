@@ -7,6 +7,7 @@ What differs: the last layer is a full softmax, not a hierarchical one; the hash
 fewer buckets than the paper's ten million, because every vector takes part in each step of an ordinary optimizer.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -74,7 +75,12 @@ class BagOfEmbeddings(nn.Module):
         """The mean over all words and n-grams of each text, (B, embedding_size)."""
         words = tokens.masked_fill(~valid_steps(lengths, tokens.shape[1]), self.embedding.pad_id)
         total, count = _sum_of_rows(self.embedding, words), lengths.clone()
-        for n in range(2, min(self.ngrams, tokens.shape[1]) + 1):
+        longest = self.ngrams
+        if torch.compiler.is_exporting():  # of any length: padding makes room for the longest run
+            tokens = F.pad(tokens, (0, self.ngrams - 1), value=self.embedding.pad_id)
+        else:
+            longest = min(longest, tokens.shape[1])
+        for n in range(2, longest + 1):
             runs = hash_ngrams(tokens, n, self.buckets)
             behind = ~valid_steps(lengths - n + 1, runs.shape[1])
             total = total + _sum_of_rows(self.ngram_embedding, runs.masked_fill(behind, self.buckets))
@@ -84,4 +90,6 @@ class BagOfEmbeddings(nn.Module):
 
 def _sum_of_rows(table: TokenEmbedding, ids: Tensor) -> Tensor:
     """ids: (B, T); returns (B, F), the sum of each row's vectors, without making (B, T, F)."""
+    if torch.compiler.is_exporting():
+        return F.embedding(ids, table.weight).masked_fill((ids == table.pad_id)[:, :, None], 0.0).sum(1)
     return F.embedding_bag(ids, table.weight, mode="sum", padding_idx=table.pad_id)

@@ -38,10 +38,13 @@ class SpikingConv(nn.Module):
 
         Returns spikes (steps, B, out_channels, H', W') after the pool, and how many there were before it, (B,).
         """
-        current = self.norm(self.conv(x.flatten(0, 1))).unflatten(0, x.shape[:2])
+        images = x.shape[1]
+        current = self.norm(self.conv(x.flatten(0, 1)))
+        current = current.reshape(-1, images, *current.shape[1:])
         spikes = self.neurons(current.expand(steps, *current.shape[1:]))
         count = spikes.detach().sum((0, 2, 3, 4))
-        return self.pool(spikes.flatten(0, 1)).unflatten(0, spikes.shape[:2]), count
+        pooled = self.pool(spikes.flatten(0, 1))
+        return pooled.reshape(steps, images, *pooled.shape[1:]), count
 
 
 class SpikingCNN(nn.Module):

@@ -97,7 +97,7 @@ class ViT(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """images: (B, C, H, W); returns logits (B, K)."""
         tokens = self.patches(images).flatten(2).transpose(1, 2)  # (B, T, F)
-        tokens = torch.cat([self.class_token.expand(len(images), -1, -1), tokens], dim=1) + self.positions
+        tokens = torch.cat([self.class_token.expand(images.shape[0], -1, -1), tokens], dim=1) + self.positions
         tokens = self.norm(self.blocks(self.dropout(tokens)))
         return self.head(tokens[:, 0])
 
