@@ -65,6 +65,14 @@ OPTIONAL_EXTRAS = {
     ("sensorium/metrics/calibration.py", "scipy.optimize"),  # half a second, and only a training's end needs it
     ("sensorium/metrics/conformal.py", "scipy.special"),
     ("sensorium/attribution/methods.py", "captum.attr"),
+    ("sensorium/models/exported.py", "onnx"),
+    ("sensorium/models/exported.py", "google.protobuf.message"),
+    ("sensorium/models/exported.py", "onnxruntime"),
+    ("sensorium/export/onnx_file.py", "onnx"),
+    ("sensorium/export/translations.py", "onnxscript"),
+    ("sensorium/export/int8.py", "onnx"),
+    ("sensorium/export/int8.py", "onnxruntime"),
+    ("sensorium/export/int8.py", "onnxruntime.quantization"),
     ("sensorium/metrics/uncertainty.py", "scipy.stats"),  # always there; a second of CPU that only compare= needs
 }
 # Import by name: the Python API, the map of verbs, what measures a model, the table of tasks, torchmetrics.

@@ -15,7 +15,6 @@ from sensorium.build import (
     build_model,
     device_of,
     fits,
-    initialise_from_data,
     instantiate,
     load_data,
     locate,
@@ -24,6 +23,7 @@ from sensorium.build import (
 from sensorium.data.vision.splits import ImageSplit
 from sensorium.data.vision.store import ArrayStore
 from sensorium.errors import RequestError
+from sensorium.initial import initialise_from_data
 from sensorium.models.vision.mlp import MLP
 from sensorium.specs import ImageClassificationSpec, TextClassificationSpec
 from trainings import bare_config

@@ -4,6 +4,7 @@ import inspect
 import logging
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from sensorium.data.order import BatchPlan
 from sensorium.errors import RequestError, RunError, nearest, unknown
 from sensorium.import_path import find_named
 from sensorium.initial import start_from_vectors, start_from_weights
-from sensorium.models.protocols import Detector, Segmenter, StartsFromData
+from sensorium.models.exported import is_exported, runners
+from sensorium.models.protocols import Detector, Segmenter
 from sensorium.nn.dry_run import REFUSALS, dry_run, reason
 from sensorium.nn.transfer import check_loaded, freeze_backbone
 from sensorium.run_config import RunConfig
@@ -281,18 +283,25 @@ def loaded_model(
     checkpoint: Checkpoint, *, device: torch.device, trust: bool, decoding: Mapping[str, Any] | None = None
 ) -> LoadedModel:
     """A checkpoint's model with all that its task needs. decoding: keys that replace those of the training's config."""
-    config = checkpoint.config
+    config, calibration = checkpoint.config, checkpoint.calibration
     if not trust:
         check_decoding(config.get("decoding") or {}, decoding or {}, checkpoint.path)
+    if exported := is_exported(checkpoint.path):
+        task = registry.of(checkpoint.spec)
+        model: nn.Module = task.exported(runners(checkpoint.path, task.graph_names), checkpoint.spec)
+        calibration = calibration and replace(calibration, scaling=None)  # it is in the graph
+    else:
+        model = model_of(checkpoint, trust=trust)
+    precision = registry.of(checkpoint.spec).eval_precision(config["trainer"]["precision"])
     return LoadedModel(
         spec=checkpoint.spec,
-        model=model_of(checkpoint, trust=trust),
+        model=model,
         device=device,
-        precision=registry.of(checkpoint.spec).eval_precision(config["trainer"]["precision"]),
-        memory_format=config["memory_format"],
+        precision="32-true" if exported else precision,
+        memory_format="contiguous" if exported else config["memory_format"],
         decoding=dict(config.get("decoding") or {}) | dict(decoding or {}),
         dataset=dict(config.get("dataset") or {}),
-        calibration=checkpoint.calibration,
+        calibration=calibration,
         out_of_distribution=checkpoint.out_of_distribution,
     )
 
@@ -309,18 +318,6 @@ def load_model(
 def makes_classes(learning: Config | None) -> bool:
     """Whether a section `learning` trains a model that predicts; one that learns without labels has features alone."""
     return (learning or {}).get("_target_") != "sensorium.tasks.learning.simclr.SimCLR"
-
-
-def initialise_from_data(model: nn.Module, split: Split, prepare: nn.Module, *, seed: int) -> None:
-    """Gives a model that begins from data (`initialize`) a fixed sample of the training split: 1,024 examples, or as
-    many as its `initialize_examples` says.
-    """
-    if isinstance(model, StartsFromData):
-        size = min(len(split), getattr(model, "initialize_examples", 1024))
-        order = split.order(BatchPlan(size=size, shuffle=True, seed=seed))
-        batch = split.read(next(order.batches()))
-        with torch.no_grad():
-            model.initialize(*prepare(*batch.inputs))
 
 
 # -- what the config leaves open

@@ -18,6 +18,7 @@ import sensorium
 from sensorium.bounded import check_spec
 from sensorium.errors import RequestError, RunError, cut
 from sensorium.files import exists, is_folder, meant, not_a_file, replacing
+from sensorium.models.exported import is_exported, payload_of
 from sensorium.nn.transfer import DAMAGED
 from sensorium.specs import Spec, spec_from_dict
 from sensorium.tasks.calibration import Calibration
@@ -74,6 +75,12 @@ def description(config: dict[str, Any], spec: Spec) -> dict[str, Any]:
     return {"format": FORMAT, "version": sensorium.__version__, "config": config, "spec": spec.to_dict()}
 
 
+def without_weights(path: Path) -> dict[str, Any]:
+    """What an exported model keeps of a checkpoint: all but its weights and the state of its training."""
+    payload = read_raw(path)
+    return {key: payload[key] for key in (KEY, "epoch", "global_step")} | {"state_dict": {}}
+
+
 def save_atomically(payload: dict[str, Any], path: Path) -> None:
     """Writes beside the target, syncs, renames: the file at `path` is the old one or the new one, never half of one."""
     try:
@@ -94,7 +101,12 @@ def _save(payload: dict[str, Any], file: BinaryIO) -> None:
 
 
 def read_raw(path: Path) -> dict[str, Any]:
-    """The whole payload on the CPU. Raises RequestError when the file is missing, truncated or not a checkpoint."""
+    """The whole payload on the CPU, that of an exported model without weights.
+
+    Raises RequestError when the file is missing, truncated or not a checkpoint.
+    """
+    if is_exported(path):
+        return _migrate(payload_of(path), path)
     if not exists(path):
         raise RequestError(
             f"There is no checkpoint {cut(path)}.{meant(path)}\nTraining writes RUN/checkpoints/best.ckpt."

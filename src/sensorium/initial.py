@@ -1,4 +1,4 @@
-"""Initial weights other than random ones: pretrained weights, published word vectors."""
+"""Initial weights other than random ones: pretrained weights, published word vectors, those a model fits to data."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sensorium.data.base import Split
+from sensorium.data.order import BatchPlan
 from sensorium.errors import RequestError, listing
+from sensorium.models.protocols import StartsFromData
 from sensorium.nn.transfer import WeightReport, load_weights, read_weights
 from sensorium.specs import Spec
 from sensorium.text.build_tokenizer import tokenizer_from_dict
@@ -89,3 +92,15 @@ def start_from_vectors(model: nn.Module, spec: Spec, path: Path, say: Say | None
         table.weight[vectors.found] = torch.from_numpy(vectors.matrix[vectors.found])
     if say:
         say(f"vectors: {100 * vectors.coverage:.1f} % of the vocabulary is in {path}")
+
+
+def initialise_from_data(model: nn.Module, split: Split, prepare: nn.Module, *, seed: int) -> None:
+    """Gives a model that begins from data (`initialize`) a fixed sample of the training split: 1,024 examples, or as
+    many as its `initialize_examples` says.
+    """
+    if isinstance(model, StartsFromData):
+        size = min(len(split), getattr(model, "initialize_examples", 1024))
+        order = split.order(BatchPlan(size=size, shuffle=True, seed=seed))
+        batch = split.read(next(order.batches()))
+        with torch.no_grad():
+            model.initialize(*prepare(*batch.inputs))

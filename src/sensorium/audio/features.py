@@ -143,7 +143,9 @@ class Features(nn.Module):
     def _log_mel_by_convolution(self, samples: Tensor) -> Tensor:
         """The same in operators that an exported graph has: the Fourier transform of windows is a convolution."""
         # Zeros behind, so that less than a window gives a frame too; frames past a row's length are padding.
-        padded = nn.functional.pad(samples, (0, self.window_samples + _SPARE_FRAMES * self.hop_samples))[:, None]  # (B, 1, N)
+        padded = nn.functional.pad(samples, (0, self.window_samples + _SPARE_FRAMES * self.hop_samples))[
+            :, None
+        ]  # (B, 1, N)
         parts = nn.functional.conv1d(padded, self._fourier(), stride=self.hop_samples)
         power = parts.square().unflatten(1, (2, -1)).sum(1).transpose(1, 2)  # (B, T, frequencies)
         return (power @ self.mel_filters).clamp(min=_FLOOR).log()

@@ -108,3 +108,9 @@ def evaluation_data(
         raise RequestError(f"This checkpoint was trained on {loaded.spec}; this data is {data.spec}.")
     name = split or default_split(settings, about_data)
     return data, name, task.relabeled(split_of(data, name), data.spec, loaded.spec)
+
+
+def load_splits(loaded: Checkpoint) -> tuple[RunConfig, Data]:
+    """The data that a checkpoint was trained on, and the config to read it with. Raises RequestError without it."""
+    settings = settings_for(loaded, [], on_bad="fail", batch_size=None, decoding={})
+    return settings, load_data(settings.dataset, on_bad=settings.on_bad)

@@ -14,6 +14,7 @@ SUMMARIES = {
     "eval": "evaluate a checkpoint on its own test split or on other data",
     "predict": "classify, detect, segment, translate, transcribe or generate with a checkpoint",
     "explain": "show where a prediction comes from, and whether to believe the explanation",
+    "export": "write a model as ONNX, and prove that it answers as the checkpoint does",
     "report": "write report.html for a run, or one page that compares several runs",
     "check": "check a dataset: duplicates, label errors, imbalance, outliers, leakage",
     "list": "datasets, models, experiments, optimizers and every other choice",
@@ -59,6 +60,11 @@ EXAMPLES = {
         "sensorium explain ckpt=best.ckpt row=12 split=test method=occlusion",
         "sensorium explain ckpt=best.ckpt worst=10 folder=why_wrong",
     ),
+    "export": (
+        "sensorium export ckpt=best.ckpt",
+        "sensorium export ckpt=best.ckpt format=onnx-int8 output=small",
+        "sensorium eval ckpt=model.onnx",
+    ),
     "report": (
         "sensorium report runs/digits_small_cnn/2026-01-31_12-00-00_ab12",
         "sensorium report runs/digits_small_cnn/* output=seeds.html",
@@ -101,6 +107,7 @@ COMMON = {
     "explain": (
         *("ckpt", "input", "text", "row", "worst", "method", "target", "top_k", "folder", "format", "output", "trust"),
     ),
+    "export": ("ckpt", "format", "output", "tolerance", "overwrite", "trust"),
     "report": ("runs", "output", "overwrite"),
 }
 _WIDTH = 80

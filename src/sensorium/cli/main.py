@@ -19,6 +19,7 @@ VERBS = {
     "eval": "sensorium.cli.eval",
     "predict": "sensorium.cli.predict",
     "explain": "sensorium.cli.explain",
+    "export": "sensorium.cli.export",
     "report": "sensorium.cli.report",
     "check": "sensorium.cli.check",
     "list": "sensorium.cli.list",

@@ -221,6 +221,14 @@ RULES: dict[str, dict[str, Rule]] = {
         "output": or_null(PATH),
         "overwrite": SWITCH,
     },
+    "export": {
+        "ckpt": PATH,
+        "format": one_of("onnx", "onnx-int8", "torch"),
+        "output": or_null(PATH),
+        "tolerance": or_null(_SHARE),
+        "overwrite": SWITCH,
+        "trust": SWITCH,
+    },
     "report": {"runs": PATHS, "output": or_null(PATH), "explain": SWITCH, "overwrite": SWITCH},
     "list": {
         "what": TEXT,

@@ -23,6 +23,7 @@ from sensorium.specs import Spec
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.evaluated import Evaluation
 from sensorium.tasks.explanation import Explainable
+from sensorium.tasks.graphs import Exportable
 from sensorium.tasks.metric import Metric
 from sensorium.tasks.out_of_distribution import OutOfDistribution
 from sensorium.tasks.reported import Reported
@@ -181,7 +182,7 @@ class Predictor(ABC):
         return []
 
 
-class Task(Explainable, Reported, ABC, Generic[S]):
+class Task(Explainable, Exportable, Reported, ABC, Generic[S]):
     """One kind of problem. Stateless: `registry.get(name)` gives the one instance there is."""
 
     name: ClassVar[str]

@@ -7,12 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sensorium.models.exported import ExportedModel
 from sensorium.nn.feature_hook import watched
 from sensorium.specs import Spec
 from sensorium.tasks import registry
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.out_of_distribution import OutOfDistribution
 from sensorium.tasks.precision import MEMORY_FORMATS, autocast
+from sensorium.tasks.preprocessing import AsStored
 
 S = TypeVar("S", bound=Spec)
 R = TypeVar("R")
@@ -42,7 +44,8 @@ class InferenceModel(Generic[S]):
         self.spec, self.device, self.precision = spec, device, precision
         layout = MEMORY_FORMATS[memory_format]
         self.model = model.to(device=device, memory_format=layout).eval()  # type: ignore[call-overload]
-        self.prepare = registry.of(spec).preprocessing(spec, layout).to(device)
+        inside = isinstance(model, ExportedModel)  # its graph has the preprocessing
+        self.prepare = AsStored() if inside else registry.of(spec).preprocessing(spec, layout).to(device)
         self.calibrate = calibration.module(classes=self.classes).to(device) if calibration else nn.Identity()
 
     def flagged(self, call: Callable[..., R], *inputs: Tensor) -> tuple[R, list[bool | None]]:

@@ -14,11 +14,12 @@ from rich.console import Console
 from torch import nn
 
 from sensorium import checkpoint, distributed
-from sensorium.build import initialise_from_data, instantiate, make_loader, makes_classes
+from sensorium.build import instantiate, make_loader, makes_classes
 from sensorium.data.base import Data, Split
 from sensorium.data.loader import BatchLoader
 from sensorium.data.order import LengthOrder
 from sensorium.errors import RequestError, missing_extra, unknown
+from sensorium.initial import initialise_from_data
 from sensorium.randomness import generator
 from sensorium.run_config import RunConfig, Section
 from sensorium.runs import RunFolder, Summary

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sensorium.build import initialise_from_data
 from sensorium.data.base import Data
 from sensorium.errors import RequestError
+from sensorium.initial import initialise_from_data
 from sensorium.nn.flops import count_parameters
 from sensorium.randomness import fold
 from sensorium.run_config import RunConfig

@@ -25,6 +25,7 @@ from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.task import ClassificationTask
 from sensorium.tasks.contents import audio_contents
 from sensorium.tasks.explanation import Example, ExplainOptions
+from sensorium.tasks.graphs import Graph, waveform_inputs
 from sensorium.tasks.raw_inputs import Piped, audio_files
 from sensorium.tasks.report_looks import audio_looks, audio_of, names_of
 from sensorium.tasks.reported import Seen
@@ -91,6 +92,9 @@ class AudioClassification(ClassificationTask[AudioClassificationSpec]):
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path | Piped]:
         return audio_files(given["input"])
+
+    def graphs(self, model: LoadedModel) -> dict[str, Graph]:
+        return self.classes_graph(model, prepare=self.preprocessing(model.spec), **waveform_inputs(model.spec))
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> AudioPredictor:
         if options.threshold is not None:

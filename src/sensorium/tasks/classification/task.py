@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
+from torch import nn
 
 from sensorium.batches import IGNORED
 from sensorium.data.base import Data
@@ -23,6 +24,7 @@ from sensorium.tasks.classification.report import write_classification_report
 from sensorium.tasks.classification.sections import classification_sections
 from sensorium.tasks.contents import joined
 from sensorium.tasks.fit_calibration import calibrate_classes
+from sensorium.tasks.graphs import Graph, logits_graph
 from sensorium.tasks.report_looks import shares_in_words
 from sensorium.tasks.worst_rows import ranked_rows, read_predictions, wrong
 
@@ -49,6 +51,11 @@ class ClassificationTask(Task[C]):
         counts = self.class_counts(split, len(spec.class_names))
         assert counts is not None
         return SplitFacts(classes=dict(zip(spec.class_names, counts.tolist(), strict=True)))
+
+    def classes_graph(self, model: LoadedModel, **about: Any) -> dict[str, Graph]:
+        """The graph of a classifier: logits and probabilities (B, K). about: its `prepare`, `inputs` and `sample`."""
+        link = nn.Softmax(dim=1)
+        return {"model": logits_graph(model, link=link, classes=True, second="probabilities", **about)}
 
     def labeled(self, data: Data) -> dict[str, Any]:
         """What the contents of every modality say of the labels."""

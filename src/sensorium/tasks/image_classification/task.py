@@ -17,6 +17,7 @@ from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.task import ClassificationTask
 from sensorium.tasks.contents import image_contents
 from sensorium.tasks.explanation import Example, ExplainOptions
+from sensorium.tasks.graphs import Graph, fitted_images, image_inputs
 from sensorium.tasks.image_classification.explain import ImageClassificationExplainer
 from sensorium.tasks.image_classification.predict import ImagePredictor
 from sensorium.tasks.image_explanations import METHODS, image_examples
@@ -70,6 +71,11 @@ class ImageClassification(ClassificationTask[ImageClassificationSpec]):
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return image_files(given["input"])
+
+    def graphs(self, model: LoadedModel) -> dict[str, Graph]:
+        return self.classes_graph(
+            model, prepare=fitted_images(model.spec, self.preprocessing(model.spec)), **image_inputs(model.spec)
+        )
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> ImagePredictor:
         return ImagePredictor(model, options)

@@ -18,6 +18,7 @@ from sensorium.tasks.classification.certainty import CERTAINTY
 from sensorium.tasks.classification.task import ClassificationTask
 from sensorium.tasks.contents import joined, text_contents
 from sensorium.tasks.explanation import Example, ExplainOptions
+from sensorium.tasks.graphs import Graph, token_inputs
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import texts
 from sensorium.tasks.report_looks import names_of, seen_texts, text_looks
@@ -79,6 +80,9 @@ class TextClassification(ClassificationTask[TextClassificationSpec]):
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[str | UnreadableText]:
         return texts(given["input"], given["text"], text_reading(given, model.dataset))
+
+    def graphs(self, model: LoadedModel) -> dict[str, Graph]:
+        return self.classes_graph(model, prepare=self.preprocessing(model.spec), **token_inputs(model.spec))
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> TextPredictor:
         return TextPredictor(model, options)
