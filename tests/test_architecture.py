@@ -66,7 +66,6 @@ OPTIONAL_EXTRAS = {
     ("sensorium/metrics/conformal.py", "scipy.special"),
     ("sensorium/attribution/methods.py", "captum.attr"),
     ("sensorium/models/exported.py", "onnx"),
-    ("sensorium/models/exported.py", "google.protobuf.message"),
     ("sensorium/models/exported.py", "onnxruntime"),
     ("sensorium/export/onnx_file.py", "onnx"),
     ("sensorium/export/translations.py", "onnxscript"),

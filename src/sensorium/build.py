@@ -289,7 +289,8 @@ def loaded_model(
     if exported := is_exported(checkpoint.path):
         task = registry.of(checkpoint.spec)
         model: nn.Module = task.exported(runners(checkpoint.path, task.graph_names), checkpoint.spec)
-        calibration = calibration and replace(calibration, scaling=None)  # it is in the graph
+        if calibration is not None and task.graphs_calibrate:  # the graph has done it
+            calibration = replace(calibration, scaling=None)
     else:
         model = model_of(checkpoint, trust=trust)
     precision = registry.of(checkpoint.spec).eval_precision(config["trainer"]["precision"])

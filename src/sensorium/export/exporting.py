@@ -122,7 +122,13 @@ def _first(graphs: Mapping[str, Graph]) -> str:
 
 
 def _metadata(loaded: Checkpoint, graph: Graph) -> dict[str, str]:
-    facts = {"format": 1, "spec": loaded.spec.to_dict(), "inputs": list(graph.inputs), "outputs": list(graph.outputs)}
+    facts: dict[str, Any] = {
+        "format": 1,
+        "spec": loaded.spec.to_dict(),
+        "inputs": list(graph.inputs),
+        "outputs": list(graph.outputs),
+    }
+    facts |= graph.facts
     facts["decoding"] = dict(loaded.config.get("decoding") or {})
     about = checkpoints.without_weights(loaded.path)
     return {FACTS: json.dumps(facts, ensure_ascii=False), ABOUT: packed(about)}

@@ -3,9 +3,10 @@
 import math
 import statistics
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from torch import Tensor
 from sensorium.models.exported import GraphRunner
 from sensorium.tasks.graphs import Graph
 
+Runner = Callable[..., dict[str, Tensor]]  # inputs -> outputs by name
 BATCHES, LENGTHS = (1, 3, 17), (0, 1, 19)  # none is what a graph is traced with
 TIMED = (1, 32)  # batch sizes
 _SECONDS = 2.0  # for which one batch size is timed
@@ -33,7 +35,7 @@ def answers(graph: Graph, tensors: tuple[Tensor, ...]) -> dict[str, Tensor]:
         return dict(zip(graph.outputs, graph.module(*tensors), strict=True))
 
 
-def largest_difference(graph: Graph, runner: GraphRunner, given: Iterable[tuple[Tensor, ...]]) -> float:
+def largest_difference(graph: Graph, runner: Runner, given: Iterable[tuple[Tensor, ...]]) -> float:
     """Of all outputs that count, over inputs; infinite where there is no comparison."""
     return max((_difference(graph, answers(graph, one), runner(*one)) for one in given), default=0.0)
 
@@ -62,16 +64,12 @@ def _timed(graph: Graph, runner: GraphRunner, batch: int, length: int) -> Timing
     seconds: tuple[list[float], list[float]] = ([], [])
     until = time.perf_counter() + _SECONDS
     while len(seconds[0]) < 3 or time.perf_counter() < until:
-        for place, run in enumerate((answers, _run)):
+        for taken, run in zip(seconds, (partial(answers, graph, given), partial(runner, *given)), strict=True):
             started = time.perf_counter()
-            run(graph if place == 0 else runner, given)  # type: ignore[arg-type]
-            seconds[place].append(time.perf_counter() - started)
+            run()
+            taken.append(time.perf_counter() - started)
     ours, theirs = (1000 * statistics.median(one[1:]) for one in seconds)
     return Timing(batch, ours, theirs)
-
-
-def _run(runner: GraphRunner, given: tuple[Tensor, ...]) -> dict[str, Tensor]:
-    return runner(*given)
 
 
 @contextmanager

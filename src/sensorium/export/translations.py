@@ -12,9 +12,10 @@ OPSET = 20
 def table() -> Mapping[Callable[..., Any], Callable[..., Any]]:
     """For `torch.onnx.export(custom_translation_table=...)`. Raises RequestError without the extra."""
     try:
-        from onnxscript import opset20 as op
+        from onnxscript import opset20
     except ImportError as error:
         raise missing_extra("onnxscript", "export") from error
+    op: Any = opset20  # its stubs know the operators by their versions before
 
     def ordered(weight: Any, gates: Sequence[int]) -> Any:
         """A weight (gates * D, ...) with its gates in ONNX's order, one direction in front."""

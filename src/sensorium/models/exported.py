@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from sensorium.errors import RequestError, missing_extra
-from sensorium.files import exists, meant, not_a_file
+from sensorium.files import exists, json_value, meant, not_a_file
 from sensorium.nn.transfer import DAMAGED
 
 SUFFIX = ".onnx"
@@ -66,13 +66,12 @@ def _parsed(path: Path) -> Any:
     """The file as data. Rejects one that is not whole by itself."""
     try:
         import onnx
-        from google.protobuf.message import DecodeError
     except ImportError as error:
         raise missing_extra("onnx", "export") from error
     try:
         model = onnx.load(path, load_external_data=False)
-    except (DecodeError, ValueError) as error:
-        raise RequestError(f"{path} is not an ONNX file, or an incomplete one.") from error
+    except Exception as error:
+        raise RequestError(f"{path} is not an ONNX file, or an incomplete one ({type(error).__name__}).") from error
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in _tensors(model.graph)):
         raise RequestError(f"{path} refers to other files for its weights; sensorium export writes them into one.")
     return model
@@ -91,7 +90,8 @@ def _tensors(graph: Any) -> Iterator[Any]:
 class GraphRunner:
     """One graph, run by onnxruntime on the CPU with as many threads as PyTorch has.
 
-    inputs: names and element types, in order. Raises RequestError for a file that does not load.
+    inputs: names and element types, in order. shapes: of them, a name where a size is open. facts: what its file says
+    of itself (`tasks.graphs.Graph.facts`). Raises RequestError for a file that does not load.
     """
 
     def __init__(self, source: Path | bytes) -> None:
@@ -110,13 +110,15 @@ class GraphRunner:
             name = "The exported model" if isinstance(source, bytes) else str(source)
             raise RequestError(f"{name} does not load: {str(error).strip().splitlines()[0]:.200}") from error
         self.inputs = {one.name: _TYPES.get(one.type, np.float32) for one in self._session.get_inputs()}
+        self.shapes = {one.name: tuple(one.shape) for one in self._session.get_inputs()}
+        self.facts: dict[str, Any] = json_value(self._session.get_modelmeta().custom_metadata_map.get(FACTS, "{}"))
         self._outputs = [one.name for one in self._session.get_outputs()]
 
     def __call__(self, *tensors: Tensor) -> dict[str, Tensor]:
         """Outputs by name, on the device of the inputs."""
         device = tensors[0].device
-        arrays = (tensor.detach().cpu().numpy() for tensor in tensors)
-        feed = {
+        arrays = [tensor.detach().cpu().numpy() for tensor in tensors]
+        feed: dict[str, Any] = {
             name: np.ascontiguousarray(array, dtype=kind)
             for (name, kind), array in zip(self.inputs.items(), arrays, strict=True)
         }

@@ -78,7 +78,8 @@ class MultiHeadAttention(nn.Module):
             query, key = self.positions(query, start), self.positions(key, start)
         if past is not None:
             key, value = torch.cat([past[0], key], dim=2), torch.cat([past[1], value], dim=2)
-        plain = mask is None and start == 0
+        # A graph is traced for any number of tokens before x, none among them.
+        plain = mask is None and (past is None if torch.compiler.is_exporting() else start == 0)
         allowed = None if plain else _allowed(mask, x.shape[1] if causal else 1, key.shape[2], x.device)
         mixed = self._attend(query, key, value, allowed, causal=causal and plain)
         return mixed, (key, value)
@@ -96,7 +97,7 @@ class MultiHeadAttention(nn.Module):
         memory: as `read` returned it. mask: (B, S) bool, True where memory may be looked at.
         """
         query = self._query(x, memory)
-        return self._attend(query, *memory, None if mask is None else mask[:, None, None]).view_as(x)
+        return self._attend(query, *memory, None if mask is None else mask[:, None, None]).reshape(x.shape)
 
     def weights(self, x: Tensor, memory: KeyValue, mask: Tensor | None = None) -> Tensor:
         """The weights (B, T, S) that `look` mixes with, as the mean over heads. Each row sums to 1."""
@@ -109,6 +110,8 @@ class MultiHeadAttention(nn.Module):
     def _query(self, x: Tensor, memory: KeyValue) -> Tensor:
         """(B, H, T, D / H); sequences that share a row of memory stand one after another in time."""
         query = F.linear(x, self.in_projection.weight[: self.width], self.in_projection.bias[: self.width])
+        if torch.compiler.is_exporting():  # with a row of memory for each
+            return self._split(query)
         return self._split(query.reshape(len(memory[0]), -1, self.width))
 
     def _split(self, x: Tensor) -> Tensor:
@@ -128,6 +131,6 @@ def _allowed(mask: Tensor | None, queries: int, keys: int, device: torch.device)
     """
     allowed = None if mask is None else mask[:, None, None]  # (B, 1, 1, keys)
     if queries > 1:
-        earlier = torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
+        earlier = torch.arange(keys, device=device) <= torch.arange(keys - queries, keys, device=device)[:, None]
         allowed = earlier[None, None] if allowed is None else allowed & earlier
     return allowed

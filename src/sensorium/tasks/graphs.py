@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
@@ -24,7 +24,8 @@ class Graph:
     inputs: names of the tensors that it takes, and their axes that vary. outputs: names of what it returns.
     sample: inputs for a batch of so many examples about so long (0: as short as possible), on the CPU. usual: a length
     that is common in practice. difference: how far outputs by name are from the network's, the network's first.
-    of_batch: from a batch's `inputs`, what this graph takes; None where it takes something else.
+    of_batch: from a batch's `inputs`, what this graph takes; None where it takes something else. facts: what a program
+    has to know beside the spec; plain types.
     """
 
     module: nn.Module
@@ -33,6 +34,7 @@ class Graph:
     sample: Callable[[int, int], tuple[Tensor, ...]]
     difference: Callable[[Mapping[str, Tensor], Mapping[str, Tensor]], float]
     usual: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
     of_batch: Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]] | None = lambda inputs: inputs
 
 
@@ -48,6 +50,7 @@ class Exportable:
 
     name: ClassVar[str]
     graph_names: ClassVar[tuple[str, ...]] = ("model",)  # of the files that a model becomes
+    graphs_calibrate: ClassVar[bool] = True  # whether graphs correct confidences, or what is made of their outputs
 
     def graphs(self, model: Any) -> dict[str, Graph]:
         """A `LoadedModel` on the CPU as graphs, by the names in `graph_names`."""

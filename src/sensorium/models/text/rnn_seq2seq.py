@@ -116,7 +116,7 @@ class RNNSeq2Seq(nn.Module):
         state = [bridge(end) for bridge, end in zip(self.bridges, ends, strict=True)]
         state[0] = state[0].tanh()  # as a hidden state is; a cell state has no bound
         if self.input_feeding:
-            state.append(read.new_zeros(len(source), self.combine.out_features))
+            state.append(read.new_zeros(source.shape[0], self.combine.out_features))
         if self.coverage:
             state.append(read.new_zeros(source.shape))
         return memory, tuple(state)
@@ -166,6 +166,9 @@ class RNNSeq2Seq(nn.Module):
         Rows that share a source stand one after another in time while they look.
         """
         keys, values, mask = memory
+        if torch.compiler.is_exporting():  # with a row of memory for each
+            weights = self.attend(query, keys, mask, None if coverage is None else coverage[:, None])
+            return weights @ values, weights
         shape, sources = query.shape[:2], len(keys)
         if coverage is not None:
             coverage = coverage.view(sources, -1, coverage.shape[1])

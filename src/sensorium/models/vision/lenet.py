@@ -10,10 +10,33 @@ channel and ten classes. Other sizes: images under 16 pixels skip the first pool
 ends at 5x5 or less, so that the linear layers do not grow with the image.
 """
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sensorium.errors import RequestError
 from sensorium.nn.initialisation import he_normal
+
+
+class GridMaxPool(nn.Module):
+    """Maxima over a grid of cells that may overlap; ONNX has no such operator, and gets each cell by itself.
+
+    grid: rows and columns.
+    """
+
+    def __init__(self, grid: tuple[int, int]) -> None:
+        super().__init__()
+        self.grid = grid
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, C, H, W); returns (B, C, rows, columns)."""
+        if not torch.compiler.is_exporting():
+            return F.adaptive_max_pool2d(x, self.grid)
+        for axis, cells in zip((2, 3), self.grid, strict=True):
+            side = x.shape[axis]
+            spans = [(side * cell // cells, -(-side * (cell + 1) // cells)) for cell in range(cells)]
+            x = torch.stack([x.narrow(axis, start, end - start).amax(axis) for start, end in spans], dim=axis)
+        return x
 
 
 class LeNet(nn.Module):
@@ -35,7 +58,7 @@ class LeNet(nn.Module):
             nn.MaxPool2d(pool),
             nn.Conv2d(6, 16, kernel_size=5),
             nn.ReLU(inplace=True),
-            nn.AdaptiveMaxPool2d((grid[0], grid[1])),
+            GridMaxPool((grid[0], grid[1])),
             nn.Flatten(),
             nn.Linear(16 * grid[0] * grid[1], 120),
             nn.ReLU(inplace=True),

@@ -20,6 +20,7 @@ from sensorium.tasks.classification.task import class_numbers
 from sensorium.tasks.contents import image_contents, joined
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.fit_calibration import calibrate_scores
+from sensorium.tasks.graphs import Graph, fitted_images, image_inputs, logits_graph
 from sensorium.tasks.image_explanations import METHODS, image_examples
 from sensorium.tasks.image_tagging.evaluate import Tagger, TaggingEvaluation, evaluate
 from sensorium.tasks.image_tagging.explain import ImageTaggingExplainer
@@ -133,6 +134,11 @@ class ImageTagging(Task[ImageTaggingSpec]):
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return image_files(given["input"])
+
+    def graphs(self, model: LoadedModel) -> dict[str, Graph]:
+        prepare = fitted_images(model.spec, self.preprocessing(model.spec))
+        about = image_inputs(model.spec) | {"prepare": prepare, "link": nn.Sigmoid(), "classes": False}
+        return {"model": logits_graph(model, second="probabilities", **about)}
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> TagPredictor:
         return TagPredictor(model, options)

@@ -15,14 +15,17 @@ from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.decoding.sampling import sample
 from sensorium.inspection.contents import Contents
+from sensorium.models.exported import GraphRunner
 from sensorium.randomness import fold
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import LanguageModelingSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.contents import running_contents
 from sensorium.tasks.explanation import ExplainOptions
+from sensorium.tasks.graphs import Graph
 from sensorium.tasks.language_modeling.evaluate import LanguageEvaluation, LanguageEvaluator, evaluate
 from sensorium.tasks.language_modeling.explain import METHODS, LanguageModelExplainer
+from sensorium.tasks.language_modeling.export import ExportedLanguageModel, language_graph
 from sensorium.tasks.language_modeling.predict import Continuation, TextGenerator
 from sensorium.tasks.language_modeling.sections import language_sections
 from sensorium.tasks.preprocessing import AsStored
@@ -127,6 +130,12 @@ class LanguageModeling(Task[LanguageModelingSpec]):
 
     def explained_inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[str]:
         return [str(given["text"])]
+
+    def graphs(self, model: LoadedModel) -> dict[str, Graph]:
+        return {"model": language_graph(model)}
+
+    def exported(self, graphs: Mapping[str, GraphRunner], spec: LanguageModelingSpec) -> ExportedLanguageModel:
+        return ExportedLanguageModel(graphs)
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> TextGenerator:
         return TextGenerator(model, options)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,11 +24,13 @@ from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.contents import image_contents, joined, text_contents
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.fit_calibration import calibrate_intervals
+from sensorium.tasks.graphs import Graph, fitted_images, image_inputs, largest, logits_graph, token_inputs
 from sensorium.tasks.image_explanations import METHODS, image_examples
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import image_files, texts
 from sensorium.tasks.regression.evaluate import HEADLINE, RegressionEvaluation, Regressor, evaluate
 from sensorium.tasks.regression.explain import ImageRegressionExplainer, TextRegressionExplainer
+from sensorium.tasks.regression.export import Unstandardized
 from sensorium.tasks.regression.predict import ImageRegressionPredictor, TextRegressionPredictor
 from sensorium.tasks.regression.report import write_regression_report
 from sensorium.tasks.regression.sections import regression_sections
@@ -110,6 +113,12 @@ class Regression(Task[R]):
             numbers = augmented.cpu().numpy() * split.target_std + split.target_mean
         return [", ".join(f"{value:.4g}" for value in row) for row in numbers[: len(batch.indices)]]
 
+    def numbers_graph(self, model: LoadedModel, **about: Any) -> dict[str, Graph]:
+        """Logits are the standardized predictions (B, K); "values" have the targets' own units."""
+        link = Unstandardized(mean=model.spec.target_mean, std=model.spec.target_std)
+        graph = logits_graph(replace(model, calibration=None), link=link, classes=False, second="values", **about)
+        return {"model": replace(graph, difference=partial(largest, names=("logits",)))}  # whatever the units are
+
     def worst_examples(self, split: Any) -> dict[str, Any]:
         """What the report shows of the largest errors: `read_images` or `texts` of `write_regression_report`."""
         return {}
@@ -160,6 +169,10 @@ class ImageRegression(Regression[ImageRegressionSpec]):
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return image_files(given["input"])
 
+    def graphs(self, model: LoadedModel) -> dict[str, Graph]:
+        prepare = fitted_images(model.spec, self.preprocessing(model.spec))
+        return self.numbers_graph(model, prepare=prepare, **image_inputs(model.spec))
+
     def predictor(self, model: LoadedModel, options: PredictOptions) -> ImageRegressionPredictor:
         return ImageRegressionPredictor(model, options)
 
@@ -207,6 +220,9 @@ class TextRegression(Regression[TextRegressionSpec]):
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[str | UnreadableText]:
         return texts(given["input"], given["text"], text_reading(given, model.dataset))
+
+    def graphs(self, model: LoadedModel) -> dict[str, Graph]:
+        return self.numbers_graph(model, prepare=self.preprocessing(model.spec), **token_inputs(model.spec))
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> TextRegressionPredictor:
         return TextRegressionPredictor(model, options)

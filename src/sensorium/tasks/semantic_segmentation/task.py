@@ -20,6 +20,7 @@ from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.contents import image_contents
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.fit_calibration import calibrate_pixels
+from sensorium.tasks.graphs import Graph, fitted_images, image_inputs, logits_graph
 from sensorium.tasks.image_explanations import image_examples
 from sensorium.tasks.image_inputs import range_for
 from sensorium.tasks.raw_inputs import image_files
@@ -144,6 +145,11 @@ class SemanticSegmentation(Task[SemanticSegmentationSpec]):
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return list(image_files(given["input"]))
+
+    def graphs(self, model: LoadedModel) -> dict[str, Graph]:
+        prepare = fitted_images(model.spec, self.preprocessing(model.spec))
+        about = image_inputs(model.spec) | {"prepare": prepare, "link": nn.Softmax(dim=1), "classes": True}
+        return {"model": logits_graph(model, second="probabilities", **about)}
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> SegmentationPredictor:
         return SegmentationPredictor(model, options)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from sensorium.audio.features import Features
 from sensorium.batches import SpeechBatch
@@ -21,12 +21,14 @@ from sensorium.distributed import gather
 from sensorium.metrics.calibration import BinnedGaps, log_odds, measured_error, scaled_scores
 from sensorium.metrics.recognition import character_errors, right_words, total, word_errors
 from sensorium.metrics.uncertainty import Interval, Measure, bootstrap_interval
+from sensorium.models.exported import ExportedModel
 from sensorium.models.protocols import CTCRecognizer
 from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.decoding_settings import CTCSettings
 from sensorium.tasks.precision import autocast
+from sensorium.tasks.preprocessing import AsStored
 from sensorium.text.build_tokenizer import tokenizer_from_dict
 
 
@@ -141,7 +143,8 @@ class Transcriber:
         self.device, self.precision = device, precision
         self.model = model.to(device).eval()
         self.scaling = calibration.scaling if calibration else None
-        self.prepare = Features(**spec.features).to(device)
+        inside = isinstance(model, ExportedModel)  # its graph has the preprocessing
+        self.prepare: nn.Module = AsStored() if inside else Features(**spec.features).to(device)
         self.tokenizer = tokenizer_from_dict(spec.tokenizer)
         words = settings.read(spec.language_model, self.tokenizer)
         self.notes = words.notes

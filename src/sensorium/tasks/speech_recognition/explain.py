@@ -8,6 +8,7 @@ import torch
 from rich.text import Text
 from torch import Tensor, nn
 
+from sensorium.audio.features import Features
 from sensorium.decoding.word_probability import WordPart, without_spaces, word_log_probs, word_parts
 from sensorium.tasks.audio_explanations import AudioExplanation, Recording, RecordingsExplainer
 from sensorium.tasks.base import LoadedModel, not_finite
@@ -72,7 +73,7 @@ class SpeechExplainer(RecordingsExplainer):
             settings=settings_from(CTCSettings, model.decoding),
         )
         self._decode = self._transcriber.tokenizer.decode
-        self._frame = frame_seconds(self._transcriber.model, self._transcriber.prepare)
+        self._frame = frame_seconds(self._transcriber.model, Features(**model.spec.features))
         network: Any = self._transcriber.model
         super().__init__(model, options, network, seconds=CELL, bands=BANDS, longest=LONG)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sensorium.audio.features import Features
 from sensorium.audio.read import UnreadableAudio, chunks, probe
@@ -93,7 +93,7 @@ class SpeechPredictor(Predictor):
             calibration=model.calibration,
         )
         self.reader = AudioReader(sample_rate=self.sample_rate)
-        self.frame = frame_seconds(self.transcriber.model, self.transcriber.prepare)
+        self.frame = frame_seconds(self.transcriber.model, Features(**spec.features))
 
     def predict(self, inputs: Iterable[RawAudio]) -> Iterator[Transcript]:
         waiting: list[tuple[str, Source | UnreadableAudio]] = []
@@ -208,9 +208,8 @@ class SpeechPredictor(Predictor):
         )
 
 
-def frame_seconds(model: CTCRecognizer, prepare: nn.Module) -> float:
+def frame_seconds(model: CTCRecognizer, prepare: Features) -> float:
     """Seconds of audio per frame of a recognizer's log-probabilities."""
-    assert isinstance(prepare, Features)
     many = 10_000
     stride = round(many / int(model.output_lengths(torch.tensor([many]))))
     return stride * prepare.hop_samples / prepare.sample_rate

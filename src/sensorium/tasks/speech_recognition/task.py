@@ -17,6 +17,7 @@ from sensorium.errors import RequestError
 from sensorium.files import is_folder
 from sensorium.inspection.contents import Contents
 from sensorium.metrics.recognition import jiwer_package, word_errors
+from sensorium.models.exported import GraphRunner
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.audio_explanations import METHODS, audio_examples
@@ -27,11 +28,13 @@ from sensorium.tasks.contents import audio_contents, joined
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.fit_calibration import calibrate_scores
+from sensorium.tasks.graphs import Graph
 from sensorium.tasks.raw_inputs import Piped, audio_files
 from sensorium.tasks.report_looks import audio_looks, audio_of, names_of
 from sensorium.tasks.reported import Seen
 from sensorium.tasks.speech_recognition.evaluate import RecognitionEvaluation, Transcriber, evaluate
 from sensorium.tasks.speech_recognition.explain import SpeechExplainer
+from sensorium.tasks.speech_recognition.export import ExportedRecognizer, recognizer_graph
 from sensorium.tasks.speech_recognition.predict import SpeechPredictor
 from sensorium.tasks.speech_recognition.report import write_transcripts
 from sensorium.tasks.speech_recognition.sections import recognition_sections
@@ -54,6 +57,7 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
     formats = (*FORMATS, *SUBTITLES)
     options = ("threshold",)
     calibrates = True
+    graphs_calibrate = False
     streams = True
     explain_methods, explain_options = METHODS, ("target",)
     augmentation, fitting_augmentations = "audio", "spec_augment or none"
@@ -83,6 +87,12 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
 
     def unfit_examples(self, model: Any, split: Any) -> dict[int, str]:
         return too_short(split, model.output_lengths)
+
+    def graphs(self, model: LoadedModel) -> dict[str, Graph]:
+        return {"model": recognizer_graph(model, self.preprocessing(model.spec))}
+
+    def exported(self, graphs: Mapping[str, GraphRunner], spec: SpeechRecognitionSpec) -> ExportedRecognizer:
+        return ExportedRecognizer(graphs)
 
     def evaluate(
         self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]

@@ -15,12 +15,14 @@ from sensorium.data.loader import BatchLoader
 from sensorium.data.text.labeled import cut_note
 from sensorium.inspection.contents import Contents
 from sensorium.metrics.translation import bleu, sacrebleu_package
+from sensorium.models.exported import GraphRunner
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import TranslationSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.contents import joined, text_contents
 from sensorium.tasks.decoding_settings import BeamSettings, settings_from
 from sensorium.tasks.explanation import Example, ExplainOptions
+from sensorium.tasks.graphs import Graph
 from sensorium.tasks.plots import plot_attention, undrawn_notes
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.raw_inputs import texts
@@ -31,6 +33,7 @@ from sensorium.tasks.text_sources import READING, text_reading
 from sensorium.tasks.token_facts import token_facts
 from sensorium.tasks.translation.evaluate import TranslationEvaluation, Translator, evaluate
 from sensorium.tasks.translation.explain import METHODS, TranslationExplainer
+from sensorium.tasks.translation.export import STEP, ExportedTranslator, translation_graphs
 from sensorium.tasks.translation.predict import TranslationPrediction, TranslationPredictor
 from sensorium.tasks.translation.report import one_line, write_translations
 from sensorium.tasks.translation.sections import likeness, translation_sections
@@ -42,6 +45,7 @@ class Translation(Task[TranslationSpec]):
     """Source (B, S), lengths (B,) and target_in (B, U) -> logits (B, U, V)."""
 
     name = "translation"
+    graph_names = ("model", STEP)
     headline = Metric("bleu")
     smooths_labels = True
     input_keys = explain_keys = ("input", "text")
@@ -132,6 +136,12 @@ class Translation(Task[TranslationSpec]):
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[str | UnreadableText]:
         return texts(given["input"], given["text"], text_reading(given, model.dataset))
+
+    def graphs(self, model: LoadedModel) -> dict[str, Graph]:
+        return translation_graphs(model)
+
+    def exported(self, graphs: Mapping[str, GraphRunner], spec: TranslationSpec) -> ExportedTranslator:
+        return ExportedTranslator(graphs)
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> TranslationPredictor:
         return TranslationPredictor(model, options)
