@@ -9,7 +9,7 @@ import warnings
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,8 +21,10 @@ from sensorium.files import exists, is_folder, meant, not_a_file, replacing
 from sensorium.nn.transfer import DAMAGED
 from sensorium.specs import Spec, spec_from_dict
 from sensorium.tasks.calibration import Calibration
+from sensorium.tasks.explanation_choice import ExplanationChoice
 from sensorium.tasks.out_of_distribution import OutOfDistribution
 
+Part = TypeVar("Part", OutOfDistribution, ExplanationChoice)
 FORMAT = 4
 KEY = "sensorium"
 # Until format 2.
@@ -67,6 +69,7 @@ class Checkpoint:
     step: int
     calibration: Calibration | None = None
     out_of_distribution: OutOfDistribution | None = None
+    explanation: ExplanationChoice | None = None
 
 
 def description(config: dict[str, Any], spec: Spec) -> dict[str, Any]:
@@ -248,7 +251,10 @@ def read(path: Path) -> Checkpoint:
             epoch=payload["epoch"],
             step=payload["global_step"],
             calibration=_calibration(about.get("calibration"), spec, path),
-            out_of_distribution=_detector(about.get("out_of_distribution"), path),
+            out_of_distribution=_part(
+                OutOfDistribution, about.get("out_of_distribution"), "out-of-distribution detector", path
+            ),
+            explanation=_part(ExplanationChoice, about.get("explanation"), "explanation method", path),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise RequestError(f"{path} is not a complete Sensorium checkpoint: {error} is missing or wrong.") from error
@@ -263,19 +269,19 @@ def _calibration(stored: Any, spec: Spec, path: Path) -> Calibration | None:
         raise RequestError(f"{path}: its calibration is damaged: {error}.") from error
 
 
-def _detector(stored: Any, path: Path) -> OutOfDistribution | None:
+def _part(of: type[Part], stored: Any, what: str, path: Path) -> Part | None:
     if stored is None:
         return None
     try:
-        return OutOfDistribution.from_dict(stored)
+        return of.from_dict(stored)
     except ValueError as error:
-        raise RequestError(f"{path}: its out-of-distribution detector is damaged: {error}.") from error
+        raise RequestError(f"{path}: its {what} is damaged: {error}.") from error
 
 
-def write_detector(loaded: Checkpoint, detector: OutOfDistribution) -> None:
-    """Puts a detector into a checkpoint's file, and leaves everything else of it as it was read."""
+def write_part(loaded: Checkpoint, part: OutOfDistribution | ExplanationChoice) -> None:
+    """Puts one of them into a checkpoint's file, and leaves everything else of it as it was read."""
     payload = read_raw(loaded.path)
-    payload[KEY]["out_of_distribution"] = detector.to_dict()
+    payload[KEY]["explanation" if isinstance(part, ExplanationChoice) else "out_of_distribution"] = part.to_dict()
     save_atomically(payload, loaded.path)
 
 
@@ -286,8 +292,9 @@ def write_calibrated(loaded: Checkpoint, calibration: Calibration, path: Path) -
     """
     payload = read_raw(loaded.path)
     payload[KEY]["calibration"] = calibration.to_dict()
-    if loaded.out_of_distribution is None:  # an average has other features
-        payload[KEY].pop("out_of_distribution", None)
+    for name in ("out_of_distribution", "explanation"):
+        if getattr(loaded, name) is None:  # an average has other features
+            payload[KEY].pop(name, None)
     payload["state_dict"] |= {f"model.{name}": value for name, value in loaded.weights.items()}
     save_atomically(payload, path)
 
@@ -309,7 +316,7 @@ def averaged(checkpoints: list[Checkpoint]) -> Checkpoint:
         for name, value in first.weights.items()
     }
     if others:  # what was measured of one is not true of their mean
-        return replace(first, weights=weights, calibration=None, out_of_distribution=None)
+        return replace(first, weights=weights, calibration=None, out_of_distribution=None, explanation=None)
     return replace(first, weights=weights)
 
 

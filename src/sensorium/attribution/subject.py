@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-_AT_ONCE = 10_000_000  # bytes of changed inputs that a CPU is given at once
+_AT_ONCE = 5_000_000  # bytes of changed inputs that a CPU is given at once
 Measure = Callable[[nn.Module, Tensor], Tensor]
 """A network and features (N, *F) -> (N, K), a number for each target."""
 
@@ -114,10 +114,17 @@ def grid_segments(height: int, width: int, cells: int = 14) -> Tensor:
     return row[:, None] * across + column[None, :]
 
 
-def grid_windows(down: int, across: int, radius: int = 1) -> Tensor:
-    """(S, S) bool for a grid of `down` by `across` segments: the squares of side 2 * radius + 1 around each segment,
-    cut at the edges.
+def grid_windows(down: int, across: int, radius: int = 1, step: int = 1) -> Tensor:
+    """(M, S) bool for a grid of `down` by `across` segments: the squares of side 2 * radius + 1 around segments, cut at
+    the edges. step: cells from one square to the next, at most the side, so that every segment is in one.
     """
     rows, columns = torch.arange(down * across) // across, torch.arange(down * across) % across
     near = (rows[:, None] - rows[None, :]).abs() <= radius
-    return near & ((columns[:, None] - columns[None, :]).abs() <= radius)
+    windows = near & ((columns[:, None] - columns[None, :]).abs() <= radius)
+    first = min(radius, step - 1)
+    centers = torch.isin(rows, _places(first, down, step)) & torch.isin(columns, _places(first, across, step))
+    return windows[centers]
+
+
+def _places(first: int, size: int, step: int) -> Tensor:
+    return torch.arange(min(first, size - 1), size, step)

@@ -104,6 +104,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "test": SWITCH,
         "calibration": one_of("auto", "none"),
         "ood": one_of("auto", "none"),
+        "explanation": one_of("auto", "none"),
         "dataset.split_seed": whole(0),
         "optimizer.lr": replace(POSITIVE, limit=MOST_RATE),
         "optimizer.weight_decay": replace(_NOT_NEGATIVE, limit=MOST_RATE),

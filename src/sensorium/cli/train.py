@@ -243,6 +243,7 @@ def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
         with stopping_at_once(f"Stopped while testing. Resume with: sensorium train resume={run.folder}"):
             calibration = evaluation.calibrate_run(config, run, data=data, device=training.device, say=say)
             evaluation.fit_detector(config, run, data=data, device=training.device, say=say)
+            evaluation.choose_explanation(config, run, data=data, device=training.device, say=say)
             found = _tested(config, run, data=data, device=training.device, say=say)
         if first:
             result = _say_verdict(found, summary, data=data, say=say)

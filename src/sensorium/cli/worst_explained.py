@@ -41,7 +41,7 @@ def explain_worst(run: RunFolder) -> None:
 
 def _section(run: RunFolder) -> Gallery:
     loaded = checkpoint.read(run.best)
-    task, options = registry.of(loaded.spec), ExplainOptions()
+    task, options = registry.of(loaded.spec), ExplainOptions(choice=loaded.explanation)
     task.check_explain_options(options, loaded.spec)
     rows = task.worst_rows(run.folder, COUNT)
     examples = split_examples(loaded, task, rows, "test", trust=False) if rows else []
