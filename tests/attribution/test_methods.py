@@ -73,6 +73,11 @@ def test_occlusion_of_windows_is_the_mean_over_those_that_hide_a_segment():
     assert float(found[0, 0]) == pytest.approx(float(sum(corner) / 4), rel=1e-4)
 
 
+def test_a_step_function_has_no_gradients_to_explain_it_by():
+    subject = image_subject(Linear(), score=lambda net, rows: (net(rows)[:, [2, 0]] > 0).float())
+    assert [name for name, method in METHODS.items() if method.fits(subject)] == ["occlusion"]
+
+
 @pytest.mark.parametrize("name", ["integrated_gradients", "gradient_shap"])
 def test_gradients_of_a_linear_network_are_exact(name):
     network = Linear()

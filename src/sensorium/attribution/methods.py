@@ -136,6 +136,12 @@ def targets_of(subject: Subject) -> int:
     return subject.scores(subject.features[None]).shape[1]
 
 
+def has_gradients(subject: Subject) -> bool:
+    """Whether the scores depend on the features by a gradient; not those of a step function."""
+    with torch.enable_grad():
+        return subject.scores(subject.features[None].detach().clone().requires_grad_()).requires_grad
+
+
 def _each_target(subject: Subject, attribute: Callable[[int, Tensor, Tensor], Tensor]) -> Tensor:
     """(K, *P) of a method that is given features and baseline (1, *F), a target at a time.
 
@@ -147,13 +153,17 @@ def _each_target(subject: Subject, attribute: Callable[[int, Tensor, Tensor], Te
     return subject.per_place(torch.cat(found)).float().cpu()
 
 
+def _has_maps(subject: Subject) -> bool:
+    return subject.segments.ndim >= 2 and last_maps(subject) is not None and has_gradients(subject)
+
+
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
-        Method("gradcam", gradcam, lambda subject: subject.segments.ndim >= 2 and last_maps(subject) is not None),
+        Method("gradcam", gradcam, _has_maps),
         Method("occlusion", occlusion, lambda subject: True),
-        Method("integrated_gradients", integrated_gradients, lambda subject: True, complete=True),
-        Method("gradient_shap", gradient_shap, lambda subject: True),
+        Method("integrated_gradients", integrated_gradients, has_gradients, complete=True),
+        Method("gradient_shap", gradient_shap, has_gradients),
         Method("rollout", attention, fits_rollout),
     )
 }
