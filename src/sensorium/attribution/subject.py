@@ -26,7 +26,8 @@ class Subject:
     (padding). score: what is attributed, differentiable, such as logits. measure: what curves are drawn of, such as
     probabilities; None for the score. windows: (M, S) bool, segments that are hidden together by occlusion; None for
     each alone. direction: (K,), -1 where the score of the input is below that of the baseline and the fall is
-    what is to be explained; None for all 1. batch_size: rows that the network is given at once.
+    what is to be explained; None for all 1. batch_size: rows that the network is given at once. dense: whether
+    the network answers place by place (boxes, pixels), so that its last maps are the answer itself.
     """
 
     network: nn.Module
@@ -38,6 +39,7 @@ class Subject:
     windows: Tensor | None = None
     direction: Tensor | None = None
     batch_size: int = 64
+    dense: bool = False
 
     @property
     def count(self) -> int:

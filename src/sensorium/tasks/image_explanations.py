@@ -75,9 +75,13 @@ def _lines(one: TargetMap) -> tuple[str, ...]:
 
 
 class ImagesExplainer(AttributionExplainer):
-    """What explainers of every task share that is given images. cells: of the grid that is hidden, along each side."""
+    """What explainers of every task share that is given images. cells: of the grid that is hidden, along each side.
+
+    dense: as of a `Subject`.
+    """
 
     form = ImageExplanation
+    dense: ClassVar[bool] = False
 
     def __init__(
         self, model: LoadedModel, options: ExplainOptions, methods: tuple[str, ...], *, cells: int = CELLS
@@ -146,6 +150,7 @@ class ImagesExplainer(AttributionExplainer):
             measure=measure,
             direction=direction,
             batch_size=self.options.batch_size,
+            dense=self.dense,
         )
         return Prepared(name=example.name, subject=subject, targets=tuple(targets), shown=displayed(image))
 
