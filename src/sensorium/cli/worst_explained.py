@@ -15,8 +15,8 @@ from sensorium.tasks.explanation import ExplainOptions
 TITLE = "Worst errors, explained"
 COUNT = 3
 _LEGEND = (
-    "In images, red speaks for a target and blue against it; of words, those on green speak for it and those "
-    "underlined with dots against it."
+    "In images, red supports a target and blue opposes it; words on green support it, and those underlined with dots "
+    "oppose it."
 )
 
 

@@ -71,7 +71,7 @@ class TargetMap:
     """For one target of an input: why this.
 
     target: a class, a tag, a box, a word. score: what the model gives for it, as a prediction shows it. attribution:
-    (*P) float32 over the places of the input; above 0 speaks for the target, below against it. faithfulness: None where
+    (*P) float32 over the places of the input; above 0 supports the target, below opposes it. faithfulness: None where
     it was not measured. details: what else a line of JSON says of the target, such as its box.
     """
 

@@ -49,7 +49,7 @@ class SpeechExplanation(AudioExplanation):
 def _times(details: dict[str, Any]) -> str:
     decoded = f"decoded at {details['start']:.2f} to {details['end']:.2f} s"
     if details["from"] is None:
-        return f"{decoded}, nothing speaks for it"
+        return f"{decoded}, no frame supports it"
     return f"{decoded}, by the frames from {details['from']:.2f} to {details['to']:.2f} s"
 
 
