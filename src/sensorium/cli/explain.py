@@ -54,7 +54,10 @@ def options_of(config: Config, names: Sequence[str], neighbors: Any = None) -> E
         pixel=None if config["pixel"] is None else tuple(config["pixel"]),
         neighbors=neighbors,
         method=str(config["method"]),  # a number is no name, and the task says so
-        **{key: config[key] for key in ("top_k", "threshold", "steps", "batch_size", "random_maps", "seed")},
+        **{
+            key: config[key]
+            for key in ("top_k", "threshold", "characters", "steps", "batch_size", "random_maps", "seed")
+        },
     )
 
 

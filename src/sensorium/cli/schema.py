@@ -199,6 +199,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "top_k": or_null(ONE_UP),
         "pixel": or_null(Rule(_is_pixel, "x,y, two whole numbers from 0")),
         "threshold": or_null(_SHARE),
+        "characters": SWITCH,
         "steps": whole(1, most=10_000),
         "random_maps": whole(0, most=10_000),
         "nearest": or_null(whole(1, most=1000)),

@@ -29,7 +29,8 @@ class ExplainOptions:
 
     method: of `Task.explain_methods`, or auto. target: what is explained (classes, tags), None for what the model
     predicts. top_k: how many targets of an input where none are named; None for the task's choice. pixel: x and y from
-    the top left, of the input as it is given. threshold: score from which something counts. steps: of integrated
+    the top left, of the input as it is given. threshold: score from which something counts. characters:
+    whether each character of a transcript is explained instead of each word. steps: of integrated
     gradients, and samples of gradient SHAP. batch_size: rows that the network is given at once. random_maps: that each
     map is compared with; 0 measures nothing. seed: of whatever is drawn. neighbors: the training examples that are most
     alike, of the features (F,) of an input; None where they are not wanted. choice: what auto is, as the checkpoint
@@ -41,6 +42,7 @@ class ExplainOptions:
     top_k: int | None = None
     pixel: tuple[int, int] | None = None
     threshold: float | None = None
+    characters: bool = False
     steps: int = 50
     batch_size: int = 64
     random_maps: int = RANDOM_MAPS

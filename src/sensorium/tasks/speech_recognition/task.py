@@ -55,7 +55,7 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
     options = ("threshold",)
     calibrates = True
     streams = True
-    explain_methods, explain_options = METHODS, ("target",)
+    explain_methods, explain_options = METHODS, ("target", "characters")
     augmentation, fitting_augmentations = "audio", "spec_augment or none"
     bf16_always = True
 
