@@ -107,7 +107,7 @@ def _corruptions(rows: Sequence[Row], headline: str | None, place: str) -> list[
 def _main(metrics: Sequence[str], headline: str | None) -> str:
     if not metrics:
         raise ValueError("it has no metric")
-    return headline if headline in metrics else metrics[0]
+    return headline if headline is not None and headline in metrics else metrics[0]
 
 
 def _number(cell: str) -> float | None:
