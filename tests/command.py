@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory, mkdtemp
 
 VERBS = ("train", "eval", "predict", "explain", "report", "check", "list")
 # What a verb imports only when it is asked for, and what takes as long as a short training.
-SLOW_TO_IMPORT = ("sensorium.data.vision.digits", "sklearn.datasets", "num2words", "sacrebleu")
+SLOW_TO_IMPORT = ("sensorium.data.vision.digits", "sklearn.datasets", "num2words", "sacrebleu", "captum.attr")
 
 
 @dataclass(frozen=True)

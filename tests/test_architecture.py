@@ -17,7 +17,7 @@ ROWS = (
     (
         *("errors", "annotations", "batches", "specs", "randomness", "files", "startup", "signals", "import_path"),
         *("output", "distributed", "run_config", "run_folder", "suffixes", "parent"),
-        *("report_sections", "metric_titles"),
+        *("report_sections", "metric_titles", "migration"),
     ),
     ("vision", "text", "audio", "nn", "losses", "optim", "synthetic"),
     ("models", "data", "metrics", "decoding", "attribution"),
@@ -84,7 +84,7 @@ LAZY = (
     "sensorium/startup.py",
 )
 KNOW_TASKS = ("sensorium/tasks/", "sensorium/specs/")  # what may differ by task is here and nowhere else
-OLD_NAMES = ("sensorium/checkpoint.py", "_TASK_OF_KIND")  # the one table of tasks elsewhere: to migrate old checkpoints
+OLD_NAMES = ("sensorium/migration.py", "TASK_OF_KIND")  # the one table of tasks elsewhere: to migrate old checkpoints
 COMPOSES = "sensorium/cli/composition.py"  # where a config is still Hydra's
 TASK_TYPES = ("Spec", "Evaluation", "Prediction")
 LONGEST = 350
@@ -370,9 +370,9 @@ PLANTED = [
         {"sensorium/build.py": "match name:\n    case 'translation': pass\n    case TextClassificationSpec(): pass"},
         2,
     ),
-    (task_switches, {"sensorium/checkpoint.py": "_TASK_OF_KIND = {'translation': 'translation'}"}, 0),
+    (task_switches, {"sensorium/migration.py": "TASK_OF_KIND = {'translation': 'translation'}"}, 0),
     (task_switches, {"sensorium/checkpoint.py": "OTHER = {'translation': 'translation'}"}, 1),
-    (task_switches, {"sensorium/build.py": "_TASK_OF_KIND = {'translation': 'translation'}"}, 1),
+    (task_switches, {"sensorium/build.py": "TASK_OF_KIND = {'translation': 'translation'}"}, 1),
     (task_switches, {"sensorium/tasks/a.py": "x = isinstance(spec, TextClassificationSpec)"}, 0),
     (edited_configs, {"sensorium/cli/a.py": "config['a'] = 1\nconfig['b'] |= {}\ndel config['c']\nx = config['d']"}, 3),
     (edited_configs, {"sensorium/cli/composition.py": "config['a'] = 1"}, 0),

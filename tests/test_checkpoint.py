@@ -16,6 +16,7 @@ from sensorium import checkpoint
 from sensorium.build import check_targets, model_of
 from sensorium.checkpoint import FORMAT, KEY
 from sensorium.errors import RequestError, RunError
+from sensorium.migration import migrated_config
 from sensorium.specs import ImageClassificationSpec
 
 SPEC = ImageClassificationSpec(class_names=("cat", "dog"), in_channels=1, image_size=(2, 2), mean=(0.5,), std=(0.25,))
@@ -282,4 +283,4 @@ def test_a_description_with_something_wrong_in_it_is_refused(tmp_path: Path, pla
 def test_a_key_of_a_model_that_was_renamed_means_what_it_meant():
     unet = {"_target_": "sensorium.models.vision.unet.UNet", "width": 8}
     stored = {"model": unet | {"mirrored": True}, "mirrored": 1}
-    assert checkpoint.migrated_config(stored) == {"model": unet | {"flip_tta": True}, "mirrored": 1}
+    assert migrated_config(stored) == {"model": unet | {"flip_tta": True}, "mirrored": 1}

@@ -9,7 +9,7 @@ import warnings
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,40 +18,17 @@ import sensorium
 from sensorium.bounded import check_spec
 from sensorium.errors import RequestError, RunError, cut
 from sensorium.files import exists, is_folder, meant, not_a_file, replacing
+from sensorium.migration import TASK_OF_KIND, migrated_config
 from sensorium.models.exported import is_exported, payload_of
 from sensorium.nn.transfer import DAMAGED
 from sensorium.specs import Spec, spec_from_dict
 from sensorium.tasks.calibration import Calibration
+from sensorium.tasks.explanation_choice import ExplanationChoice
 from sensorium.tasks.out_of_distribution import OutOfDistribution
 
+Part = TypeVar("Part", OutOfDistribution, ExplanationChoice)
 FORMAT = 4
 KEY = "sensorium"
-# Until format 2.
-_TASK_OF_KIND = {
-    "image": "image_classification",
-    "boxes": "object_detection",
-    "masks": "semantic_segmentation",
-    "text": "text_classification",
-    "language": "language_modeling",
-    "translation": "translation",
-    "sound": "audio_classification",
-    "speech": "speech_recognition",
-}
-_MOVED_TARGETS = {"sensorium.audio.augment.SoundAugment": "sensorium.audio.augment.AudioAugment"} | {
-    f"sensorium.tasks.{old}": f"sensorium.tasks.{new}"
-    for old, new in (
-        ("classification.ClassificationTask", "classification.module.ClassificationModule"),
-        ("detection.Detection", "object_detection.module.DetectionModule"),
-        ("segmentation.Segmentation", "semantic_segmentation.module.SegmentationModule"),
-        ("language_modelling.LanguageModelling", "language_modeling.module.LanguageModelingModule"),
-        ("translation.Translation", "translation.module.TranslationModule"),
-        ("recognition.Recognition", "speech_recognition.module.SpeechRecognitionModule"),
-        ("semi_supervised.PseudoLabel", "learning.semi_supervised.PseudoLabel"),
-        ("semi_supervised.FixMatch", "learning.semi_supervised.FixMatch"),
-        ("semi_supervised.MeanTeacher", "learning.semi_supervised.MeanTeacher"),
-        ("simclr.SimCLR", "learning.simclr.SimCLR"),
-    )
-}
 
 
 @dataclass(frozen=True)
@@ -68,6 +45,7 @@ class Checkpoint:
     step: int
     calibration: Calibration | None = None
     out_of_distribution: OutOfDistribution | None = None
+    explanation: ExplanationChoice | None = None
 
 
 def description(config: dict[str, Any], spec: Spec) -> dict[str, Any]:
@@ -190,58 +168,11 @@ def _migrate(payload: dict[str, Any], path: Path) -> dict[str, Any]:
     if found < 3:
         spec = {"kind": "image", **about.get("spec", {})}
         kind = spec.pop("kind")
-        about["spec"] = {"task": _TASK_OF_KIND.get(kind, kind), **spec}
+        about["spec"] = {"task": TASK_OF_KIND.get(kind, kind), **spec}
     about["format"] = FORMAT
     if isinstance(payload[KEY].get("config"), dict):
         payload[KEY]["config"] = migrated_config(payload[KEY]["config"])
     return payload
-
-
-# Keys that datasets have taken since; each means what was done without it.
-_CONFLICT: dict[str, Any] = {"on_conflict": "drop"}
-_IMAGES: dict[str, Any] = {"pixel_range": None}
-_TEXT_TABLE: dict[str, Any] = {"on_conflict": "drop", "text_separator": " | "}
-_ADDED_KEYS: dict[str, dict[str, Any]] = {
-    f"sensorium.data.{target}": added
-    for target, added in {
-        "text.text_csv.TextCsv": _TEXT_TABLE,
-        "text.text_folder.TextFolder": _CONFLICT,
-        "text.text_regression_csv.TextRegressionCsv": _TEXT_TABLE,
-        "text.parallel_tsv.ParallelTsv": {"header": False},
-        "audio.speech_folder.SpeechFolder": _CONFLICT,
-        "audio.speech_manifest.SpeechManifest": {"duration_column": None, "audio_root": None},
-        "vision.image_folder.ImageFolder": _IMAGES | _CONFLICT,
-        "vision.image_csv.ImageCsv": _IMAGES | _CONFLICT | {"encoding": None},
-        "vision.image_tagging_csv.ImageTaggingCsv": _IMAGES | _CONFLICT,
-        "vision.image_regression_csv.ImageRegressionCsv": _IMAGES | _CONFLICT,
-        "vision.coco.Coco": _IMAGES,
-        "vision.voc.Voc": _IMAGES,
-        "vision.yolo.Yolo": _IMAGES,
-        "vision.voc_segmentation.VocSegmentation": _IMAGES,
-        "vision.segmentation_folder.SegmentationFolder": _IMAGES,
-    }.items()
-}
-
-
-# Keys of models that have another name since format 4.
-_RENAMED_KEYS = {"mirrored": "flip_tta"}
-
-
-def migrated_config(config: dict[str, Any]) -> dict[str, Any]:
-    """A config of any format with today's dotted paths and keys; the same for a run's config.yaml."""
-    return {key: _brought_up_to_date(value) for key, value in config.items()}
-
-
-def _brought_up_to_date(value: Any) -> Any:
-    if isinstance(value, dict):
-        found = {key: _brought_up_to_date(inner) for key, inner in value.items()}
-        target = found.get("_target_")
-        if isinstance(target, str):
-            target = _MOVED_TARGETS.get(target, target)
-            found = {_RENAMED_KEYS.get(key, key): inner for key, inner in found.items()}
-            return {**_ADDED_KEYS.get(target, {}), **found, "_target_": target}
-        return found
-    return [_brought_up_to_date(inner) for inner in value] if isinstance(value, list) else value
 
 
 def read(path: Path) -> Checkpoint:
@@ -260,7 +191,10 @@ def read(path: Path) -> Checkpoint:
             epoch=payload["epoch"],
             step=payload["global_step"],
             calibration=_calibration(about.get("calibration"), spec, path),
-            out_of_distribution=_detector(about.get("out_of_distribution"), path),
+            out_of_distribution=_part(
+                OutOfDistribution, about.get("out_of_distribution"), "out-of-distribution detector", path
+            ),
+            explanation=_part(ExplanationChoice, about.get("explanation"), "explanation method", path),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise RequestError(f"{path} is not a complete Sensorium checkpoint: {error} is missing or wrong.") from error
@@ -275,19 +209,19 @@ def _calibration(stored: Any, spec: Spec, path: Path) -> Calibration | None:
         raise RequestError(f"{path}: its calibration is damaged: {error}.") from error
 
 
-def _detector(stored: Any, path: Path) -> OutOfDistribution | None:
+def _part(of: type[Part], stored: Any, what: str, path: Path) -> Part | None:
     if stored is None:
         return None
     try:
-        return OutOfDistribution.from_dict(stored)
+        return of.from_dict(stored)
     except ValueError as error:
-        raise RequestError(f"{path}: its out-of-distribution detector is damaged: {error}.") from error
+        raise RequestError(f"{path}: its {what} is damaged: {error}.") from error
 
 
-def write_detector(loaded: Checkpoint, detector: OutOfDistribution) -> None:
-    """Puts a detector into a checkpoint's file, and leaves everything else of it as it was read."""
+def write_part(loaded: Checkpoint, part: OutOfDistribution | ExplanationChoice) -> None:
+    """Puts one of them into a checkpoint's file, and leaves everything else of it as it was read."""
     payload = read_raw(loaded.path)
-    payload[KEY]["out_of_distribution"] = detector.to_dict()
+    payload[KEY]["explanation" if isinstance(part, ExplanationChoice) else "out_of_distribution"] = part.to_dict()
     save_atomically(payload, loaded.path)
 
 
@@ -298,8 +232,9 @@ def write_calibrated(loaded: Checkpoint, calibration: Calibration, path: Path) -
     """
     payload = read_raw(loaded.path)
     payload[KEY]["calibration"] = calibration.to_dict()
-    if loaded.out_of_distribution is None:  # an average has other features
-        payload[KEY].pop("out_of_distribution", None)
+    for name in ("out_of_distribution", "explanation"):
+        if getattr(loaded, name) is None:  # an average has other features
+            payload[KEY].pop(name, None)
     payload["state_dict"] |= {f"model.{name}": value for name, value in loaded.weights.items()}
     save_atomically(payload, path)
 
@@ -321,7 +256,7 @@ def averaged(checkpoints: list[Checkpoint]) -> Checkpoint:
         for name, value in first.weights.items()
     }
     if others:  # what was measured of one is not true of their mean
-        return replace(first, weights=weights, calibration=None, out_of_distribution=None)
+        return replace(first, weights=weights, calibration=None, out_of_distribution=None, explanation=None)
     return replace(first, weights=weights)
 
 

@@ -11,7 +11,7 @@ import torch
 
 from sensorium import distributed, runs
 from sensorium.build import loaded_model, make_loader, makes_classes
-from sensorium.checkpoint import Checkpoint, read, write_calibrated, write_detector
+from sensorium.checkpoint import Checkpoint, read, write_calibrated, write_part
 from sensorium.data.base import Data, Problem, counted
 from sensorium.errors import RequestError, RunError
 from sensorium.files import write_csv
@@ -23,6 +23,9 @@ from sensorium.runs import RunFolder
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.calibration import Calibration
+from sensorium.tasks.explanation import ExplainOptions
+from sensorium.tasks.explanation_choice import MOST_EXAMPLES as MOST_EXPLAINED
+from sensorium.tasks.explanation_choice import STEPS
 from sensorium.tasks.inference import InferenceModel
 from sensorium.tasks.out_of_distribution import MOST_EXAMPLES, fit
 from sensorium.tasks.plots import undrawn_notes
@@ -119,8 +122,33 @@ def fit_detector(
         except RequestError as error:
             say(f"no out-of-distribution detector: {error}")
         else:
-            write_detector(best, detector)
+            write_part(best, detector)
             say(detector.line())
+    distributed.gather([None], processes=distributed.world_size())  # the others wait until it is written
+
+
+def choose_explanation(
+    config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Callable[[str], None]
+) -> None:
+    """Puts the method of attribution that is most faithful on a few validation examples into the best checkpoint.
+
+    Says why where none can be chosen. Does nothing where none is wanted, and for a task without explanations.
+    """
+    task = registry.of(data.spec)
+    if config.explanation == "none" or not makes_classes(config.learning) or not task.explain_methods:
+        return
+    if distributed.rank() == 0:
+        best = read(run.best)
+        try:
+            rows = drawn_rows(len(data.val), MOST_EXPLAINED).tolist()
+            examples = task.examples(data.val, rows, best.spec)
+            explainer = task.explainer(loaded_model(best, device=device, trust=True), ExplainOptions(steps=STEPS))
+            choice = explainer.choice(examples)
+        except RequestError as error:
+            say(f"no explanation method chosen: {error}")
+        else:
+            write_part(best, choice)
+            say(choice.line())
     distributed.gather([None], processes=distributed.world_size())  # the others wait until it is written
 
 

@@ -61,6 +61,7 @@ class RunConfig:
     test: bool = True
     calibration: Literal["auto", "none"] = "none"
     ood: Literal["auto", "none"] = "none"
+    explanation: Literal["auto", "none"] = "none"
 
     def __post_init__(self) -> None:
         for one in fields(self):

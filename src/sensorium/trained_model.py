@@ -24,7 +24,7 @@ from sensorium.tasks.explanation import RANDOM_MAPS, ExplainOptions, Explanation
 from sensorium.tasks.python_inputs import content, several
 
 Errors = Literal["return", "raise"]
-_NO_KEYS = ("target", "neighbors")
+_NO_KEYS = ("target", "neighbors", "choice")
 EXPLAIN_KEYS = (*(one.name for one in fields(ExplainOptions) if one.name not in _NO_KEYS), "nearest", "index")
 
 
@@ -115,6 +115,7 @@ class Model:
         top_k: int | None = None,
         pixel: Sequence[int] | None = None,
         threshold: float | None = None,
+        characters: bool = False,
         steps: int = 50,
         batch_size: int = 64,
         random_maps: int = RANDOM_MAPS,
@@ -132,6 +133,7 @@ class Model:
             "top_k": top_k,
             "pixel": pixel,
             "threshold": threshold,
+            "characters": characters,
             "steps": steps,
             "batch_size": batch_size,
             "random_maps": random_maps,
@@ -147,8 +149,8 @@ class Model:
     def explanations(
         self, inputs: Any, *, target: str | Sequence[str] | None = None, **options: Any
     ) -> Iterator[Explanation]:
-        """The same of several inputs, in their order; an unreadable one has an `error`. method=auto chooses by the
-        first of them.
+        """The same of several inputs, in their order; an unreadable one has an `error`. method=auto is what was
+        chosen after training, else chosen by the first of them.
 
         options: those of `explain`.
         """
@@ -160,6 +162,7 @@ class Model:
             target=(target,) if isinstance(target, str) else None if target is None else tuple(target),
             pixel=None if pixel is None else tuple(pixel),
             neighbors=neighbors_of(self._checkpoint, nearest, folder=index, trust=self._trust),
+            choice=self._checkpoint.explanation,
             **options,
         )
         self._task.check_explain_options(chosen, self.spec)

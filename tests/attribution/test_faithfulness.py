@@ -163,3 +163,8 @@ def test_grids():
     assert grid_segments(28, 28).unique().numel() == 196
     assert grid_windows(3, 3)[4].all()  # the middle one hides all nine
     assert grid_windows(3, 3)[0].nonzero().flatten().tolist() == [0, 1, 3, 4]
+    apart = grid_windows(4, 5, step=2)  # around rows 1 and 3, columns 1 and 3
+    assert len(apart) == 4
+    assert apart[1].nonzero().flatten().tolist() == [2, 3, 4, 7, 8, 9, 12, 13, 14]
+    for down, across in ((14, 14), (7, 5), (1, 3), (2, 1)):
+        assert grid_windows(down, across, step=2).any(dim=0).all()  # every cell is hidden by one

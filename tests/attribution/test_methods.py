@@ -1,17 +1,20 @@
 """Each method against an independent reference: captum's own occlusion, or the exact answer of a linear network."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from captum.attr import FeatureAblation
 from torch import nn
 
-from sensorium.attribution.layers import last_maps
+from sensorium.attribution.layers import finest_maps, last_maps
 from sensorium.attribution.methods import METHODS, Settings
 from sensorium.attribution.networks import randomized, shared_copy
 from sensorium.attribution.rollout import attention_of, attention_rollout, token_grid
 from sensorium.attribution.subject import Subject, grid_segments, grid_windows
 from sensorium.models.vision.cifar_resnet import resnet8
 from sensorium.models.vision.small_cnn import SmallCNN
+from sensorium.models.vision.unet import UNet
 from sensorium.models.vision.vit import ViT
 
 
@@ -71,6 +74,11 @@ def test_occlusion_of_windows_is_the_mean_over_those_that_hide_a_segment():
     drops = subject.per_segment(alone[None])[0].view(7, 7)
     corner = [drops[:2, :2].sum(), drops[:2, :3].sum(), drops[:3, :2].sum(), drops[:3, :3].sum()]
     assert float(found[0, 0]) == pytest.approx(float(sum(corner) / 4), rel=1e-4)
+
+
+def test_a_step_function_has_no_gradients_to_explain_it_by():
+    subject = image_subject(Linear(), score=lambda net, rows: (net(rows)[:, [2, 0]] > 0).float())
+    assert [name for name, method in METHODS.items() if method.fits(subject)] == ["occlusion"]
 
 
 @pytest.mark.parametrize("name", ["integrated_gradients", "gradient_shap"])
@@ -191,3 +199,44 @@ def test_random_weights_are_the_same_numbers_elsewhere(cnn):
         assert torch.equal(mine.flatten().sort().values, theirs.flatten().sort().values)
     assert not torch.equal(cnn.features[0].conv.weight, other.features[0].conv.weight)
     assert torch.equal(other.head.weight, randomized(cnn, seed=0).head.weight)
+
+
+class DeepAndFine(nn.Module):
+    """Logits (B, 2, H, W) from the brightness of each pixel, beside deep maps of more channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deep, self.fine, self.head = nn.Conv2d(1, 3, 2, stride=2), nn.Conv2d(1, 1, 1), nn.Conv2d(1, 2, 1)
+        nn.init.ones_(self.fine.weight)
+        self.head.weight.data = torch.tensor([-1.0, 2.0]).view(2, 1, 1, 1)
+        for layer in (self.fine, self.head):
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, images):
+        nothing = 0 * self.deep(images).sum()
+        return self.head(self.fine(images)) + nothing
+
+
+def test_gradcam_of_pixels_weighs_the_finest_maps_behind_the_deepest():
+    network = DeepAndFine()
+    subject = image_subject(network, dense=True, score=lambda net, rows: net(rows)[:, :, 4:9, 4:9].mean(dim=(2, 3)))
+    assert finest_maps(subject) is network.fine
+    assert METHODS["gradcam"].fits(subject)
+    dark, bright = METHODS["gradcam"].attribute(subject, Settings())
+    assert dark.abs().max() == 0  # brightness is evidence against it, which is dropped
+    assert torch.allclose(bright / bright.max(), subject.features[0] / subject.features.max(), atol=1e-6)
+
+
+def test_gradcam_does_not_fit_where_nothing_depends_on_the_maps():
+    subject = image_subject(DeepAndFine(), dense=True, score=lambda net, rows: net(rows)[:, :, 0, 0] * 0 + rows.sum())
+    assert METHODS["gradcam"].fits(subject)
+    found_nothing = replace(subject, score=lambda net, rows: (net(rows), rows.sum(dim=(1, 2, 3))[:, None])[1])
+    assert not METHODS["gradcam"].fits(found_nothing)
+
+
+def test_the_finest_maps_of_our_networks_for_boxes_and_pixels():
+    unet = UNet(in_channels=1, num_classes=2, width=4, depth=2).eval()
+    subject = image_subject(unet, dense=True, side=32, score=lambda net, rows: net(rows).mean(dim=(2, 3)))
+    assert finest_maps(subject) is unet.up[-1].enlarge
+    twice = UNet(in_channels=1, num_classes=2, width=4, depth=2, flip_tta=True).eval()
+    assert finest_maps(replace(subject, network=twice)) is None  # two passes: whose maps?

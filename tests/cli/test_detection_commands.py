@@ -16,7 +16,7 @@ from trainings import config_of, data_of, differences, opened, two_cores
 TINY = (
     "dataset=digit_scenes", "dataset.num_train=24", "dataset.num_val=8", "dataset.num_test=8", "model.width=8",
     "model.blocks=1", "model.stride=8", "batch_size=8", "threads=1", "accelerator=cpu", "trainer.max_epochs=2",
-    "run_root=runs", "calibration=none",
+    "run_root=runs", "calibration=none", "explanation=none",
 )  # fmt: skip
 
 

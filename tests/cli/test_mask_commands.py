@@ -15,7 +15,10 @@ from trainings import two_cores
 
 SMALL = ("dataset=digit_scenes_masks", "dataset.num_train=16", "dataset.num_val=8", "dataset.num_test=8")
 SIZE = ("dataset.image_size=32", "model.width=4", "model.depth=2")
-SETTINGS = (*SMALL, *SIZE, "batch_size=8", "eval_batch_size=8", "threads=1", "accelerator=cpu", "workers=0")
+SETTINGS = (
+    *(*SMALL, *SIZE, "batch_size=8", "eval_batch_size=8", "threads=1", "accelerator=cpu", "workers=0"),
+    "explanation=none",
+)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from sensorium.tasks.audio_inputs import audio_chunks
 pytest.importorskip("jiwer")
 RATE = 4000  # hertz
 HERTZ = {"lo": 300, "hi": 1200}
-SHORT = ["threads=1", "accelerator=cpu", "workers=0", "augment=none", "batch_size=16"]
+SHORT = ["threads=1", "accelerator=cpu", "workers=0", "augment=none", "batch_size=16", "explanation=none"]
 
 
 def said(words: list[str], random: np.random.Generator) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 from command import run_command
 
 pytest.importorskip("sacrebleu")
-SHORT = ["threads=1", "accelerator=cpu", "workers=0"]
+SHORT = ["threads=1", "accelerator=cpu", "workers=0", "explanation=none"]
 NARROW = ["model.embedding_size=16", "model.hidden_size=16"]
 WORDS = {"good": "fine lovely great", "bad": "poor dull awful"}
 

@@ -25,6 +25,11 @@ def test_the_frames_are_divided_in_the_middle_between_two_words():
     first, second = word_parts(spoken, [A, B, SPACE, B], TOKENIZER.decode)
     assert first == WordPart("ab", (A, B), 1, 3, 0, 5)  # (3 + 8) // 2
     assert second == WordPart("b", (B,), 8, 9, 5, 11)
+    letters = word_parts(spoken, [A, B, SPACE, B], TOKENIZER.decode, characters=True)
+    assert [(part.text, part.tokens, part.word) for part in letters] == [
+        ("a", (A,), "ab"), ("b", (B,), "ab"), ("b", (B,), "b"),
+    ]  # fmt: skip
+    assert letters[2] == WordPart("b", (B,), 8, 9, 5, 11, "b")
 
 
 def test_a_single_word_is_divided_into_its_tokens():

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from sensorium.data.text.splits import LanguageSplit
 from sensorium.errors import RequestError
 from sensorium.models.text.bag_of_embeddings import BagOfEmbeddings
 from sensorium.models.text.rnn_seq2seq import RNNSeq2Seq
@@ -16,6 +17,7 @@ from sensorium.specs import LanguageModelingSpec, TextClassificationSpec, TextRe
 from sensorium.tasks import registry
 from sensorium.tasks.base import LoadedModel
 from sensorium.tasks.explanation import Example, ExplainOptions, Explanation, TargetMap
+from sensorium.tasks.language_modeling.evaluate import LanguageEvaluation
 from sensorium.tasks.marked_text import html_table, terminal_text
 from sensorium.tasks.text_explanations import TextExplanation
 from sensorium.text.build_tokenizer import train_tokenizer
@@ -24,6 +26,7 @@ from sensorium.text.spans import Span
 WORDS = train_tokenizer("word", ["good bad the film was <b>"], vocab_size=30, min_count=1, lowercase=False)
 TEXTS = {"tokenizer": WORDS.to_dict(), "vocab_size": WORDS.vocab_size, "pad_id": 0, "max_length": 20}
 CLASSES = TextClassificationSpec(class_names=("negative", "positive"), **TEXTS)
+LANGUAGE = LanguageModelingSpec(tokenizer=WORDS.to_dict(), vocab_size=WORDS.vocab_size, context=8)
 VALUES = {"good": 3.0, "bad": -2.0}
 
 
@@ -144,14 +147,13 @@ def test_what_is_no_text_is_an_error_and_the_others_are_explained():
 
 
 def test_which_earlier_token_makes_the_next_likely():
-    spec = LanguageModelingSpec(tokenizer=WORDS.to_dict(), vocab_size=WORDS.vocab_size, context=8)
-    (found,) = explained(spec, Next(), "the film was", method="integrated_gradients")
+    (found,) = explained(LANGUAGE, Next(), "the film was", method="integrated_gradients")
     (one,) = found.targets
     assert one.target == "good"
     assert one.attribution.tolist() == pytest.approx([0, 4, 0], abs=1e-4)
-    (other,) = explained(spec, Next(), "the film was", method="occlusion", target=("bad",))
+    (other,) = explained(LANGUAGE, Next(), "the film was", method="occlusion", target=("bad",))
     assert other.targets[0].attribution.tolist() == [0, 0, 0]
-    (wrong,) = explained(spec, Next(), "the film", target=("zebra",))
+    (wrong,) = explained(LANGUAGE, Next(), "the film", target=("zebra",))
     assert wrong.error == "target='zebra' holds no token that the model could predict"
 
 
@@ -171,8 +173,32 @@ def test_the_prompt_of_a_language_model_is_its_text():
     task = registry.get("language_modeling")
     assert task.explain_keys == ("text",)
     assert list(task.explained_inputs({"text": "the film"}, None)) == ["the film"]
-    with pytest.raises(RequestError, match="row= and worst= do not apply to language_modeling; give text="):
-        task.examples(None, [0], None)
+
+
+def test_a_row_of_running_text_is_the_token_that_follows_and_the_most_probable():
+    text = WORDS.encode("the film was bad the good")
+    split = LanguageSplit(np.array(text), context=8, num_characters=20, num_bytes=20)
+    task = registry.get("language_modeling")
+    (example,) = task.examples(split, [2], LANGUAGE)
+    assert (example.name, example.truth) == ("text:3", ("bad",))
+    (found,) = explained(LANGUAGE, Next(), example, method="integrated_gradients")
+    assert [one.target for one in found.targets] == ["good", "bad"]  # what the model expects, then what is there
+    assert [word.text for word in found.words] == ["the", "film", "was"]
+    assert found.word_values(found.targets[0]).argmax() == 1
+    (found,) = explained(LANGUAGE, Next(), example, method="occlusion", target=("was",))
+    assert [one.target for one in found.targets] == ["was"]
+
+
+def test_the_worst_rows_of_a_language_model_are_its_least_likely_tokens(tmp_path):
+    task = registry.get("language_modeling")
+    split = LanguageSplit(np.array(WORDS.encode("the film was bad the good")), 8, 20, 20)
+    nats = np.array([[3.0, 4.0], [1.0, 2.5]])
+    evaluation = LanguageEvaluation(6.5, 5, 20, 20, 1.0, np.array([[6.5, 5.0]]), nats)
+    given = {"folder": tmp_path, "split": split, "spec": LANGUAGE, "predictions_format": "csv", "split_name": "test"}
+    (path,) = task.report(evaluation, **given)
+    assert path.read_text().splitlines()[1:] == ["3,text:4,the,4.0", "1,text:2,was,2.5"]
+    assert task.worst_rows(tmp_path, 5) == [3, 1]
+    assert task.worst_rows(tmp_path, 1) == [3]
 
 
 def test_an_explanation_without_a_form_is_saved_as_json_alone(tmp_path):

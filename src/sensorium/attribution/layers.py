@@ -37,6 +37,31 @@ def recorded(network: nn.Module) -> Iterator[list[_Call]]:
             handle.remove()
 
 
+def maps_of(subject: Subject) -> nn.Module | None:
+    """The module whose maps Grad-CAM weighs; None for a network without."""
+    return finest_maps(subject) if subject.dense else last_maps(subject)
+
+
+@torch.no_grad()
+def finest_maps(subject: Subject) -> nn.Module | None:
+    """Of what follows the maps of the most channels (the end of a backbone, the bottom of a U-Net) the first module of
+    the finest maps. None for a network without, and for one that runs it several times.
+
+    On the deepest maps the sign of Grad-CAM's weights, means over all places, says little of one box.
+    """
+    with recorded(subject.network) as calls:
+        subject.scores(subject.features[None])
+    maps = [call for call in calls if _is_maps(call) and call.shape[0] == 1]
+    if not maps:
+        return None
+    most = max(call.shape[1] for call in maps)
+    deepest = [place for place, call in enumerate(maps) if call.shape[1] == most][-1]
+    after = maps[deepest + 1 :] or maps[deepest:]
+    finest = max(call.shape[2] * call.shape[3] for call in after)
+    found = next(call.module for call in after if call.shape[2] * call.shape[3] == finest)
+    return found if sum(call.module is found for call in maps) == 1 else None
+
+
 @torch.no_grad()
 def last_maps(subject: Subject) -> nn.Module | None:
     """The last module whose output is (B, C, H, W) maps of more than one place, before pooling: a whole residual block

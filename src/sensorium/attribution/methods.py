@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sensorium.attribution.layers import last_maps
+from sensorium.attribution.layers import maps_of
 from sensorium.attribution.rollout import fits_rollout, rollout
 from sensorium.attribution.subject import Subject
 from sensorium.errors import missing_extra
@@ -95,11 +95,11 @@ def gradient_shap(subject: Subject, settings: Settings) -> Tensor:
 
 
 def gradcam(subject: Subject, settings: Settings) -> Tensor:
-    """Maps of the last convolution, weighted by their gradients; evidence against the target is dropped (ReLU).
+    """Maps of a convolution (`layers.maps_of`), weighted by their gradients; what is negative is dropped (ReLU).
 
     R. Selvaraju et al., "Grad-CAM", 2016, arXiv 1610.02391.
     """
-    layer = last_maps(subject)
+    layer = maps_of(subject)
     if layer is None:
         raise ValueError("the network has no maps to look at; ask `fits` first")
     method = captum_methods().LayerGradCam(subject.scores, layer)
@@ -136,6 +136,12 @@ def targets_of(subject: Subject) -> int:
     return subject.scores(subject.features[None]).shape[1]
 
 
+def has_gradients(subject: Subject) -> bool:
+    """Whether the scores depend on the features by a gradient; not those of a step function."""
+    with torch.enable_grad():
+        return subject.scores(subject.features[None].detach().clone().requires_grad_()).requires_grad
+
+
 def _each_target(subject: Subject, attribute: Callable[[int, Tensor, Tensor], Tensor]) -> Tensor:
     """(K, *P) of a method that is given features and baseline (1, *F), a target at a time.
 
@@ -147,13 +153,30 @@ def _each_target(subject: Subject, attribute: Callable[[int, Tensor, Tensor], Te
     return subject.per_place(torch.cat(found)).float().cpu()
 
 
+def _has_maps(subject: Subject) -> bool:
+    """Whether there are maps, and scores have gradients of them: not where a detector finds nothing."""
+    layer = maps_of(subject) if subject.segments.ndim >= 2 else None
+    if layer is None:
+        return False
+    seen: list[Tensor] = []
+    handle = layer.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    try:
+        with torch.enable_grad():
+            total = subject.scores(subject.features[None].detach().clone().requires_grad_()).sum()
+    finally:
+        handle.remove()
+    if not (total.requires_grad and seen[0].requires_grad):
+        return False
+    return torch.autograd.grad(total, seen[0], allow_unused=True)[0] is not None
+
+
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
-        Method("gradcam", gradcam, lambda subject: subject.segments.ndim >= 2 and last_maps(subject) is not None),
+        Method("gradcam", gradcam, _has_maps),
         Method("occlusion", occlusion, lambda subject: True),
-        Method("integrated_gradients", integrated_gradients, lambda subject: True, complete=True),
-        Method("gradient_shap", gradient_shap, lambda subject: True),
+        Method("integrated_gradients", integrated_gradients, has_gradients, complete=True),
+        Method("gradient_shap", gradient_shap, has_gradients),
         Method("rollout", attention, fits_rollout),
     )
 }

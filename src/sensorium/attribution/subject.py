@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-_AT_ONCE = 10_000_000  # bytes of changed inputs that a CPU is given at once
+_AT_ONCE = 5_000_000  # bytes of changed inputs that a CPU is given at once
 Measure = Callable[[nn.Module, Tensor], Tensor]
 """A network and features (N, *F) -> (N, K), a number for each target."""
 
@@ -26,7 +26,8 @@ class Subject:
     (padding). score: what is attributed, differentiable, such as logits. measure: what curves are drawn of, such as
     probabilities; None for the score. windows: (M, S) bool, segments that are hidden together by occlusion; None for
     each alone. direction: (K,), -1 where the score of the input is below that of the baseline and the fall is
-    what is to be explained; None for all 1. batch_size: rows that the network is given at once.
+    what is to be explained; None for all 1. batch_size: rows that the network is given at once. dense: whether
+    the network answers place by place (boxes, pixels), so that its last maps are the answer itself.
     """
 
     network: nn.Module
@@ -38,6 +39,7 @@ class Subject:
     windows: Tensor | None = None
     direction: Tensor | None = None
     batch_size: int = 64
+    dense: bool = False
 
     @property
     def count(self) -> int:
@@ -114,10 +116,17 @@ def grid_segments(height: int, width: int, cells: int = 14) -> Tensor:
     return row[:, None] * across + column[None, :]
 
 
-def grid_windows(down: int, across: int, radius: int = 1) -> Tensor:
-    """(S, S) bool for a grid of `down` by `across` segments: the squares of side 2 * radius + 1 around each segment,
-    cut at the edges.
+def grid_windows(down: int, across: int, radius: int = 1, step: int = 1) -> Tensor:
+    """(M, S) bool for a grid of `down` by `across` segments: the squares of side 2 * radius + 1 around segments, cut at
+    the edges. step: cells from one square to the next, at most the side, so that every segment is in one.
     """
     rows, columns = torch.arange(down * across) // across, torch.arange(down * across) % across
     near = (rows[:, None] - rows[None, :]).abs() <= radius
-    return near & ((columns[:, None] - columns[None, :]).abs() <= radius)
+    windows = near & ((columns[:, None] - columns[None, :]).abs() <= radius)
+    first = min(radius, step - 1)
+    centers = torch.isin(rows, _places(first, down, step)) & torch.isin(columns, _places(first, across, step))
+    return windows[centers]
+
+
+def _places(first: int, size: int, step: int) -> Tensor:
+    return torch.arange(min(first, size - 1), size, step)

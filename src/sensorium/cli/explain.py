@@ -54,7 +54,10 @@ def options_of(config: Config, names: Sequence[str], neighbors: Any = None) -> E
         pixel=None if config["pixel"] is None else tuple(config["pixel"]),
         neighbors=neighbors,
         method=str(config["method"]),  # a number is no name, and the task says so
-        **{key: config[key] for key in ("top_k", "threshold", "steps", "batch_size", "random_maps", "seed")},
+        **{
+            key: config[key]
+            for key in ("top_k", "threshold", "characters", "steps", "batch_size", "random_maps", "seed")
+        },
     )
 
 
@@ -77,7 +80,7 @@ def _job(config: Config) -> int:
     loaded = checkpoint.read(checkpoint_path(config["ckpt"]))
     task = registry.of(loaded.spec)
     neighbors = neighbors_of(loaded, config["nearest"], folder=config["index"], trust=config["trust"])
-    options = options_of(config, target_names(loaded.spec), neighbors)
+    options = replace(options_of(config, target_names(loaded.spec), neighbors), choice=loaded.explanation)
     task.check_explain_options(options, loaded.spec)
     model = loaded_model(loaded, device=device_of(config["accelerator"]), trust=config["trust"])
     return _explain(config, task, model, options, _inputs(config, given[0], task, model, loaded))

@@ -25,6 +25,7 @@ from sensorium.cli.literal import typed_path
 from sensorium.cli.request import resume_request
 from sensorium.data.base import SPLITS, Data, Problem, refuse
 from sensorium.errors import LAYOUT, RequestError, RunError, SensoriumError, is_full, listing, printable
+from sensorium.migration import migrated_config
 from sensorium.reports.record import write_report
 from sensorium.run_config import RunConfig
 from sensorium.run_folder import RunFolder, is_spawned, locked
@@ -145,7 +146,7 @@ def _resume(path: Path, overrides: list[str], *, from_start: bool) -> RunFolder:
     """
     load_plugins()
     run = runs.find(path)
-    stored = checkpoint.migrated_config(run.read_config())
+    stored = migrated_config(run.read_config())
     if "batch_tokens" not in stored:
         raise RequestError(
             f"{run.folder} was started with an earlier Sensorium; resume it with that version, or train anew."
@@ -243,6 +244,7 @@ def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
         with stopping_at_once(f"Stopped while testing. Resume with: sensorium train resume={run.folder}"):
             calibration = evaluation.calibrate_run(config, run, data=data, device=training.device, say=say)
             evaluation.fit_detector(config, run, data=data, device=training.device, say=say)
+            evaluation.choose_explanation(config, run, data=data, device=training.device, say=say)
             found = _tested(config, run, data=data, device=training.device, say=say)
         if first:
             result = _say_verdict(found, summary, data=data, say=say)

@@ -15,8 +15,8 @@ from sensorium.tasks.explanation import ExplainOptions
 TITLE = "Worst errors, explained"
 COUNT = 3
 _LEGEND = (
-    "In images, red speaks for a target and blue against it; of words, those on green speak for it and those "
-    "underlined with dots against it."
+    "In images, red supports a target and blue opposes it; words on green support it, and those underlined with dots "
+    "oppose it."
 )
 
 
@@ -41,7 +41,7 @@ def explain_worst(run: RunFolder) -> None:
 
 def _section(run: RunFolder) -> Gallery:
     loaded = checkpoint.read(run.best)
-    task, options = registry.of(loaded.spec), ExplainOptions()
+    task, options = registry.of(loaded.spec), ExplainOptions(choice=loaded.explanation)
     task.check_explain_options(options, loaded.spec)
     rows = task.worst_rows(run.folder, COUNT)
     examples = split_examples(loaded, task, rows, "test", trust=False) if rows else []

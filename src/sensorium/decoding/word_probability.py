@@ -23,7 +23,7 @@ from sensorium.decoding.token_words import Decode, token_words
 
 class WordPart(NamedTuple):
     """A word, or one token of it, with its tokens. start, end: its frames on the most probable path, to end - 1.
-    first, last: the part of the frames it is spelled by, to last - 1.
+    first, last: the part of the frames it is spelled by, to last - 1. word: that it belongs to; "" for itself.
     """
 
     text: str
@@ -32,27 +32,30 @@ class WordPart(NamedTuple):
     end: int
     first: int
     last: int
+    word: str = ""
 
 
-def word_parts(log_probs: Tensor, tokens: Sequence[int], decode: Decode) -> list[WordPart]:
-    """The words of a transcript; the tokens of one that is a single word.
+def word_parts(log_probs: Tensor, tokens: Sequence[int], decode: Decode, *, characters: bool = False) -> list[WordPart]:
+    """The words of a transcript; the tokens of one that is a single word, and with `characters` of every word.
 
     log_probs: (T', V) of one utterance, without padding. decode: the tokenizer's, from numbers to text. Raises
     ValueError when T' frames cannot hold the tokens.
     """
-    words = [(word.text, tuple(tokens[word.first : word.last])) for word in token_words(tokens, decode)]
-    if len(words) == 1:
-        words = [(decode([token]).strip(), (token,)) for token in words[0][1]]
+    whole = [(word.text, tuple(tokens[word.first : word.last])) for word in token_words(tokens, decode)]
+    words = [(text, own, "") for text, own in whole]
+    if characters or len(whole) == 1:
+        words = [(decode([token]).strip(), (token,), text) for text, own in whole for token in own]
     if not words:
         return []
-    spans = align_tokens(without_spaces(log_probs, decode), [token for _, own in words for token in own])
+    spans = align_tokens(without_spaces(log_probs, decode), [token for _, own, _ in words for token in own])
     found, place = [], 0
-    for _, own in words:
+    for _, own, _ in words:
         found.append((spans[place].first, spans[place + len(own) - 1].last))
         place += len(own)
     edges = [0, *((one[1] + other[0]) // 2 for one, other in pairwise(found)), len(log_probs)]
     return [
-        WordPart(text, own, *span, *part) for (text, own), span, part in zip(words, found, pairwise(edges), strict=True)
+        WordPart(text, own, *span, *part, word)
+        for (text, own, word), span, part in zip(words, found, pairwise(edges), strict=True)
     ]
 
 

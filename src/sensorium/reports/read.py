@@ -13,6 +13,7 @@ import yaml
 from sensorium.files import json_value
 from sensorium.report_sections import Section, Table
 from sensorium.reports import store
+from sensorium.reports.evaluations import evaluation_sections
 from sensorium.run_folder import RunFolder
 
 # What a fallback shows of a run without report.json.
@@ -76,6 +77,8 @@ def read_run(run: RunFolder) -> RunFacts:
     history = _history(run.history, missing)
     if not history:
         missing.append("No curves: metrics.csv has no finished epoch.")
+    headline = str(stored.headline["name"]) if stored is not None and "name" in stored.headline else None
+    evaluated = evaluation_sections(run.folder, headline, missing)
     return RunFacts(
         run=run,
         config=_yaml(run.config, missing),
@@ -89,7 +92,7 @@ def read_run(run: RunFolder) -> RunFacts:
         },
         summary=summary,
         stored=stored,
-        sections=stored.sections if stored is not None else _tables(run.folder),
+        sections=[*(stored.sections if stored is not None else _tables(run.folder)), *evaluated],
         samples=_samples(run.folder),
         plots=() if stored is not None else _pictures(_plot_paths(run.folder), _PLOTS_BUDGET),
         explanations=_pictures(sorted((run.folder / _EXPLANATIONS).glob("*.png")), _EXPLANATIONS_BUDGET),

@@ -1,4 +1,4 @@
-"""Explanations of recordings: when, and at which frequencies, a recording speaks for a target; and what is left when
+"""Explanations of recordings: which times and frequencies of a recording support a target; and what is left when
 only that is played.
 """
 
@@ -107,7 +107,7 @@ def _second_line(one: TargetMap) -> str:
 def filtered(recording: Recording, attribution: np.ndarray) -> np.ndarray:
     """(N,) samples with each time and frequency as strong as the map is above 0 there.
 
-    attribution: (T, F) or (T, 1). The map is 1 at its percentile `STRONGEST`, and 0 where it speaks against the target.
+    attribution: (T, F) or (T, 1). The map is 1 at its percentile `STRONGEST`, and 0 where it is negative.
     Frequencies take the mean over the mel bands that hold them.
     """
     features, samples = recording.features, torch.from_numpy(recording.samples)

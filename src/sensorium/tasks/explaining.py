@@ -11,24 +11,30 @@ import torch
 from torch import Tensor, nn
 
 from sensorium.attribution.faithfulness import (
+    LEVELS,
+    Ends,
     Faithfulness,
     RandomCurves,
     completeness,
     curves,
+    ends_of,
     random_curves,
     rank_correlation,
 )
-from sensorium.attribution.methods import METHODS, Method, Settings
+from sensorium.attribution.methods import METHODS, Method, Settings, targets_of
 from sensorium.attribution.networks import randomized, shared_copy
 from sensorium.attribution.subject import Subject
 from sensorium.data.base import counted
 from sensorium.errors import RequestError
 from sensorium.nn.feature_hook import watched
+from sensorium.nn.flops import count_flops
 from sensorium.output import Record
 from sensorium.tasks.explanation import Explainer, ExplainOptions, Explanation, TargetMap
+from sensorium.tasks.explanation_choice import FEWEST_EXAMPLES, MOST_EXAMPLES, ExplanationChoice, affordable
 from sensorium.tasks.feature_index import Neighbor
 
-AUTO_INPUTS = 4  # whose explanations auto chooses by
+AUTO_INPUTS = 4  # whose explanations auto chooses by, where the checkpoint holds no choice
+RANDOM_STEPS = 10  # of the map of random weights: it is compared by the ranks of its segments, which few steps settle
 
 
 class Target(NamedTuple):
@@ -58,6 +64,7 @@ class _Work:
 
     prepared: Prepared
     subject: Subject
+    ends: Ends | None = None
     random: RandomCurves | None = None
     maps: dict[str, Tensor] = field(default_factory=dict)
     curves: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
@@ -118,6 +125,8 @@ class AttributionExplainer(Explainer):
     def _choose(self, works: list[_Work]) -> Method:
         """The method asked for, or by the numbers of the first inputs the one whose maps are most faithful."""
         subject = works[0].subject
+        if (stored := self._stored(subject)) is not None:
+            return stored
         fitting = [method for method in self._methods if method.fits(subject)]
         names = [method.name for method in fitting]
         if self.options.method != "auto":
@@ -131,14 +140,51 @@ class AttributionExplainer(Explainer):
             why = "the only one that fits" if len(fitting) == 1 else "the preferred one: random_maps=0 measures nothing"
             self._why = [f"method=auto: {names[0]}, {why}."]
             return fitting[0]
-        quality = {method.name: self._quality(works, method) for method in fitting}
-        best = max(fitting, key=lambda method: quality[method.name])  # of equal ones the preferred
-        others = ", ".join(f"{name} {quality[name]:.3f}" for name in names if name != best.name)
+        found = self._best(works, fitting)
         self._why = [
-            f"method=auto: {best.name}, by insertion - deletion on {counted(len(works), 'input')}: "
-            f"{best.name} {quality[best.name]:.3f}; {others}."
+            f"method=auto: {found.method}, by insertion - deletion on {counted(len(works), 'input')}: {found.why()}. "
+            "The checkpoint holds no choice made on validation examples."
         ]
-        return best
+        return METHODS[found.method]
+
+    def _stored(self, subject: Subject) -> Method | None:
+        """What was chosen on validation examples after the training; None where that is not wanted or not there."""
+        choice = self.options.choice
+        if self.options.method != "auto" or choice is None:
+            return None
+        method = METHODS[choice.method]
+        if method not in self._methods or not method.fits(subject):
+            return None
+        self._why = [
+            f"method=auto: {method.name}, chosen after training by insertion - deletion on {choice.examples} "
+            f"validation examples: {choice.why()}."
+        ]
+        return method
+
+    def choice(self, inputs: Iterable[Any]) -> ExplanationChoice:
+        ready = (one for one in map(self._work, self.prepare(inputs)) if isinstance(one, _Work))
+        works = list(islice((work for work in ready if work.prepared.targets), MOST_EXAMPLES))
+        if len(works) < FEWEST_EXAMPLES:
+            raise RequestError(f"{len(works)} of the examples have something to explain; it takes {FEWEST_EXAMPLES}")
+        subject = works[0].subject
+        fitting = [method for method in self._methods if method.fits(subject)]
+        works = [work for work in works if all(method.fits(work.subject) for method in fitting)]
+        count = affordable(self._flops(subject, len(fitting)), subject.features.device.type)
+        if min(count, len(works)) < FEWEST_EXAMPLES:
+            raise RequestError("comparing methods takes too long for a model of this size; explain does, on its inputs")
+        return self._best(works[:count], fitting)
+
+    def _flops(self, subject: Subject, methods: int) -> float:
+        """Operations of the maps and curves of all methods for one input, about."""
+        windows = subject.count if subject.windows is None else len(subject.windows)
+        each = 2 * 3 * self.options.steps + 2 * LEVELS * methods  # two methods by gradients, forward and back
+        return count_flops(_Scores(subject), subject.features[None]) * float(windows + each * targets_of(subject))
+
+    def _best(self, works: list[_Work], fitting: Sequence[Method]) -> ExplanationChoice:
+        quality = {method.name: self._quality(works, method) for method in fitting}
+        best = max(quality, key=lambda name: quality[name])  # of equal ones the preferred
+        others = {name: value for name, value in quality.items() if name != best}
+        return ExplanationChoice(best, quality[best], len(works), others)
 
     def _quality(self, works: list[_Work], method: Method) -> float:
         found = []
@@ -156,9 +202,9 @@ class AttributionExplainer(Explainer):
 
     def _curves(self, work: _Work, method: Method) -> tuple[Tensor, Tensor]:
         if method.name not in work.curves:
-            random = self._random(work)
+            work.ends = work.ends or ends_of(work.subject)
             values = work.subject.importance(self._maps(work, method))
-            work.curves[method.name] = curves(work.subject, values, random.ends, seed=self.options.seed)
+            work.curves[method.name] = curves(work.subject, values, work.ends, seed=self.options.seed)
         return work.curves[method.name]
 
     def _random(self, work: _Work) -> RandomCurves:
@@ -215,11 +261,24 @@ class AttributionExplainer(Explainer):
         weights = any(True for _ in self.network.parameters())
         if not (self.with_random_weights and weights and method.fits(other)):
             return None
-        return method.attribute(other, self._settings).float().cpu()
+        few = replace(self._settings, steps=min(RANDOM_STEPS, self._settings.steps))
+        return method.attribute(other, few).float().cpu()
 
     @cached_property
     def _random_network(self) -> nn.Module:
         return randomized(self.network, seed=self.options.seed)
+
+
+class _Scores(nn.Module):
+    """The scores of a subject, as a module whose operations can be counted."""
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__()
+        self.network, self._subject = subject.network, subject
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """rows: (N, *F); (N, K)."""
+        return self._subject.scores(rows)
 
 
 def _alike(subject: Subject, maps: Tensor, others: Tensor | None, place: int) -> float | None:

@@ -16,6 +16,7 @@ from sensorium.errors import RequestError, listing, unknown, unwritable
 from sensorium.files import json_text, write_atomically
 from sensorium.output import Record
 from sensorium.report_sections import ReportExample
+from sensorium.tasks.explanation_choice import ExplanationChoice
 from sensorium.tasks.feature_index import Neighbor
 
 RANDOM_MAPS = 18  # as many as it takes to say that one map is better than 95 % of random ones (`random_curves`)
@@ -28,10 +29,12 @@ class ExplainOptions:
 
     method: of `Task.explain_methods`, or auto. target: what is explained (classes, tags), None for what the model
     predicts. top_k: how many targets of an input where none are named; None for the task's choice. pixel: x and y from
-    the top left, of the input as it is given. threshold: score from which something counts. steps: of integrated
+    the top left, of the input as it is given. threshold: score from which something counts. characters:
+    whether each character of a transcript is explained instead of each word. steps: of integrated
     gradients, and samples of gradient SHAP. batch_size: rows that the network is given at once. random_maps: that each
     map is compared with; 0 measures nothing. seed: of whatever is drawn. neighbors: the training examples that are most
-    alike, of the features (F,) of an input; None where they are not wanted.
+    alike, of the features (F,) of an input; None where they are not wanted. choice: what auto is, as the checkpoint
+    holds it.
     """
 
     method: str = "auto"
@@ -39,16 +42,18 @@ class ExplainOptions:
     top_k: int | None = None
     pixel: tuple[int, int] | None = None
     threshold: float | None = None
+    characters: bool = False
     steps: int = 50
     batch_size: int = 64
     random_maps: int = RANDOM_MAPS
     seed: int = 0
     neighbors: Callable[[np.ndarray], tuple[Neighbor, ...]] | None = None
+    choice: ExplanationChoice | None = None
 
     def chosen(self) -> list[str]:
         """The options that only some tasks have and that differ from what is usual."""
         usual = ExplainOptions()
-        shared = ("method", "steps", "batch_size", "random_maps", "seed", "neighbors")
+        shared = ("method", "steps", "batch_size", "random_maps", "seed", "neighbors", "choice")
         names = [one.name for one in fields(self) if one.name not in shared]
         return [name for name in names if getattr(self, name) != getattr(usual, name)]
 
@@ -68,7 +73,7 @@ class TargetMap:
     """For one target of an input: why this.
 
     target: a class, a tag, a box, a word. score: what the model gives for it, as a prediction shows it. attribution:
-    (*P) float32 over the places of the input; above 0 speaks for the target, below against it. faithfulness: None where
+    (*P) float32 over the places of the input; above 0 supports the target, below opposes it. faithfulness: None where
     it was not measured. details: what else a line of JSON says of the target, such as its box.
     """
 
@@ -209,6 +214,13 @@ class Explainer(ABC):
     @abstractmethod
     def explain(self, inputs: Iterable[Any]) -> Iterator[Explanation]:
         """Explanations in the order of the inputs, raw ones or `Example`s; an unreadable one has an error."""
+
+    @abstractmethod
+    def choice(self, inputs: Iterable[Any]) -> ExplanationChoice:
+        """The method that is best on a few validation examples.
+
+        Raises RequestError where too few can be explained, or it would take too long.
+        """
 
     def notes(self) -> list[str]:
         """What was chosen, and what happened to inputs, once they are all done: a line each."""

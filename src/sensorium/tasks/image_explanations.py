@@ -26,6 +26,7 @@ from sensorium.vision.normalise import as_float, from_pixels
 
 METHODS = ("gradcam", "occlusion", "integrated_gradients", "gradient_shap", "rollout")
 CELLS = 14  # of an image's grid of segments, along each side
+LARGE = 128  # pixels of the shorter side from which squares are hidden two cells apart: a quarter of the passes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,9 +75,13 @@ def _lines(one: TargetMap) -> tuple[str, ...]:
 
 
 class ImagesExplainer(AttributionExplainer):
-    """What explainers of every task share that is given images. cells: of the grid that is hidden, along each side."""
+    """What explainers of every task share that is given images. cells: of the grid that is hidden, along each side.
+
+    dense: as of a `Subject`.
+    """
 
     form = ImageExplanation
+    dense: ClassVar[bool] = False
 
     def __init__(
         self, model: LoadedModel, options: ExplainOptions, methods: tuple[str, ...], *, cells: int = CELLS
@@ -138,11 +143,14 @@ class ImagesExplainer(AttributionExplainer):
             features=image,
             baseline=mean[:, None, None].expand_as(image).contiguous(),
             segments=grid_segments(height, width, self.cells),
-            windows=grid_windows(min(self.cells, height), min(self.cells, width)),
+            windows=grid_windows(
+                min(self.cells, height), min(self.cells, width), step=2 if min(height, width) >= LARGE else 1
+            ),
             score=score,
             measure=measure,
             direction=direction,
             batch_size=self.options.batch_size,
+            dense=self.dense,
         )
         return Prepared(name=example.name, subject=subject, targets=tuple(targets), shown=displayed(image))
 

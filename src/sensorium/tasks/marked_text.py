@@ -1,4 +1,4 @@
-"""Words in colors by what they say for and against a target: on a terminal, and as HTML."""
+"""Words in colors by how they support or oppose a target: on a terminal, and as HTML."""
 
 from collections.abc import Sequence
 from html import escape

@@ -1,4 +1,4 @@
-"""Explanations of texts, for every task whose inputs are tokens: what each word says for and against a target."""
+"""Explanations of texts, for every task whose inputs are tokens: how each word supports or opposes a target."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -76,7 +76,7 @@ class TextExplanation(Explanation):
 
     def _html(self) -> Iterator[str]:
         yield f"<h1>{escape(self.method)}</h1>"
-        yield '<p class="note">Red words speak for the target, blue ones against it.</p>'
+        yield '<p class="note">Red words support the target, blue words oppose it.</p>'
         for one in self.targets:
             yield f"<h2>{escape(one.target)} <small>{one.score:.3f}</small></h2>"
             yield html_text(self.words, self.word_values(one).tolist())

@@ -58,6 +58,9 @@ def test_every_token_counts_once(size: int, context: int, history: int) -> None:
     assert metrics["perplexity"] == pytest.approx(math.exp(result.nats / 22))
     assert metrics["nats_per_character"] == pytest.approx(result.nats / 20)
     assert metrics["bits_per_byte"] == pytest.approx(result.nats / 40 / math.log(2))
+    least_likely = [row for row, token in enumerate(ids[1:]) if token == 0]  # zeros first, then ones, in their order
+    assert result.worst[: len(least_likely), 0].tolist() == least_likely
+    assert result.worst[:, 1].tolist() == pytest.approx([math.log(4)] * zeros + [math.log(4 / 3)] * (22 - zeros))
 
 
 def test_a_state_is_carried_to_the_last_token() -> None:

@@ -17,7 +17,7 @@ from sensorium.tasks.speech_recognition.explain import SpeechExplanation, middle
 from sensorium.text.build_tokenizer import train_tokenizer
 
 RATE = 2000  # hertz
-HERTZ = {"l": 150, "h": 700}
+HERTZ = {"l": 150, "h": 700, " ": 400}
 TOKENIZER = train_tokenizer("char", ["lh "], vocab_size=10, min_count=1, lowercase=False)
 TOKEN = {letter: TOKENIZER.encode(letter)[0] for letter in "lh "}
 FEATURES = {"sample_rate": RATE, "num_mels": 4, "window": 0.02, "hop": 0.01, "normalise": "none"}
@@ -41,6 +41,7 @@ class Ear(nn.Module):
         )
         logits = logits.index_add(2, torch.tensor([TOKEN["l"]]), 2 * heard[:, :, :1] + 12)
         logits = logits.index_add(2, torch.tensor([TOKEN["h"]]), 2 * heard[:, :, -1:] + 12)
+        logits = logits.index_add(2, torch.tensor([TOKEN[" "]]), 2 * heard[:, :, 1:3].amin(dim=2, keepdim=True) + 12)
         return logits.log_softmax(2), (lengths + 1) // 2
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
@@ -77,6 +78,19 @@ def test_the_map_of_a_letter_lies_in_its_time(method):
         assert begins - 0.06 <= one.details["from"] < one.details["to"] <= begins + 0.16
         assert one.faithfulness.deletion < one.faithfulness.random_deletion
         assert one.faithfulness.random_weights_correlation is None
+
+
+def test_each_character_of_several_words_has_a_map_in_its_time():
+    found = explained((recording("lh h"), RATE), method="occlusion", characters=True)
+    assert [(one.target, one.details["word"]) for one in found.targets] == [("l", "lh"), ("h", "lh"), ("h", "h")]
+    for begins, one in zip((0.2, 0.6, 1.4), found.targets, strict=True):
+        assert one.details["start"] == pytest.approx(begins, abs=0.03)
+        assert begins - 0.06 <= one.details["from"] < one.details["to"] <= begins + 0.16
+    words = explained((recording("lh h"), RATE), method="occlusion")
+    assert [one.target for one in words.targets] == ["lh", "h"]
+    assert "word" not in words.targets[0].details
+    of_one = explained((recording("lh h"), RATE), method="occlusion", characters=True, target=("lh",))
+    assert [one.target for one in of_one.targets] == ["l", "h"]
 
 
 def test_the_forms_of_it():

@@ -1,4 +1,4 @@
-"""When, and at which frequencies, a recording speaks for a class."""
+"""Which times and frequencies of a recording support a class."""
 
 from functools import partial
 from typing import Any

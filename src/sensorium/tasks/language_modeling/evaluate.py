@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -19,11 +19,14 @@ from sensorium.nn.state import State, carried
 from sensorium.tasks.base import Evaluation
 from sensorium.tasks.precision import autocast
 
+MOST_WORST = 100  # tokens that worst_tokens.csv lists
+
 
 @dataclass(frozen=True)
 class LanguageEvaluation(Evaluation):
     """nats: of all tokens together. tokens, characters, bytes: that they are for. seconds: wall time of the pass.
-    stretches: (M, 2) float64, nats and tokens of each segment that was read at once.
+    stretches: (M, 2) float64, nats and tokens of each segment that was read at once. worst: (W, 2) float64, rows of the
+    split and nats of the tokens that were the least likely, the worst first.
     """
 
     compared_by = ("perplexity", "bits_per_byte")
@@ -34,6 +37,7 @@ class LanguageEvaluation(Evaluation):
     bytes: int
     seconds: float
     stretches: np.ndarray
+    worst: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
 
     @cached_property
     def metrics(self) -> dict[str, float]:
@@ -87,13 +91,13 @@ class LanguageEvaluator:
 
     @torch.inference_mode()
     def nats(self, tokens: Tensor, targets: Tensor, state: State | None) -> tuple[Tensor, State | None]:
-        """Tokens and targets (B, T) -> (B,) float64 nats of the targets that count, and the state after them."""
+        """Tokens and targets (B, T) -> (B, T) float64 nats of the targets, 0 for uncounted ones; the next state."""
         with autocast(self.precision, self.device):
             logits, state = self.model(tokens.to(self.device), carried(self.model, state, len(tokens)))
         losses = F.cross_entropy(
             logits.float().flatten(0, 1), targets.to(self.device).flatten(), ignore_index=IGNORED, reduction="none"
         )
-        return losses.view(targets.shape).cpu().double().sum(dim=1), state
+        return losses.view(targets.shape).cpu().double(), state
 
 
 def evaluate(evaluator: LanguageEvaluator, loader: BatchLoader) -> LanguageEvaluation:
@@ -101,10 +105,15 @@ def evaluate(evaluator: LanguageEvaluator, loader: BatchLoader) -> LanguageEvalu
     started = time.perf_counter()
     parts: list[Tensor] = []
     state: State | None = None
+    split, worst = loader.split, np.zeros((0, 2))
     for batch in loader:
         nats, state = evaluator.nats(batch.tokens, batch.targets, state)
-        parts.append(torch.stack([nats, (batch.targets != IGNORED).sum(dim=1).double()], dim=1))
-    split, stretches = loader.split, torch.cat(parts).numpy()
+        counted = batch.targets != IGNORED
+        parts.append(torch.stack([nats.sum(dim=1), counted.sum(dim=1).double()], dim=1))
+        first = (batch.indices - split.history).clamp(min=0)
+        rows = (first[:, None] + torch.arange(nats.shape[1]))[counted].double()
+        worst = _worst(np.concatenate([worst, torch.stack([rows, nats[counted]], dim=1).numpy()]))
+    stretches = torch.cat(parts).numpy()
     stretches = stretches[stretches[:, 1] > 0]
     total, tokens = stretches.sum(axis=0).tolist()
     return LanguageEvaluation(
@@ -114,4 +123,10 @@ def evaluate(evaluator: LanguageEvaluator, loader: BatchLoader) -> LanguageEvalu
         split.num_bytes,
         time.perf_counter() - started,
         stretches,
+        worst,
     )
+
+
+def _worst(found: np.ndarray) -> np.ndarray:
+    """The `MOST_WORST` rows (N, 2) with the most nats, the first of equal ones."""
+    return found[np.lexsort((found[:, 0], -found[:, 1]))[:MOST_WORST]]

@@ -1,7 +1,7 @@
 """Which earlier tokens make the next one likely."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,15 +20,32 @@ from sensorium.tasks.text_explanations import (
 from sensorium.tasks.text_inputs import as_text
 from sensorium.text.build_tokenizer import tokenizer_from_dict
 from sensorium.text.spans import word_spans
-from sensorium.text.tokenizer import EOS
+from sensorium.text.tokenizer import EOS, Tokenizer
 
 LONGEST = 128  # tokens before the explained one; those further back are read, and not explained
+
+
+class Followed(NamedTuple):
+    """Tokens of a text, and the one that follows them in it."""
+
+    tokens: list[int]
+    following: int
+
+
+def followed_examples(split: Any, rows: Sequence[int], tokenizer: Tokenizer) -> list[Example]:
+    """Rows of running text, each the token that is predicted there, with the tokens before it."""
+    found = []
+    for row in rows:
+        tokens = split.tokens[max(0, row + 1 - LONGEST) : row + 2].tolist()
+        found.append(Example(split.names[row], Followed(tokens[:-1], tokens[-1]), (tokenizer.decode(tokens[-1:]),)))
+    return found
 
 
 class LanguageModelExplainer(AttributionExplainer):
     """Maps of the logit of the next token, over the words of the prompt; curves of its probability.
 
-    Without target= it explains the most probable tokens; with one, the first token of each text named.
+    Without target= it explains the most probable tokens, and of a row of a split also the one that follows; with one,
+    the first token of each text named.
     """
 
     form = TextExplanation
@@ -49,6 +66,10 @@ class LanguageModelExplainer(AttributionExplainer):
 
     def prepare(self, inputs: Iterable[Any]) -> Iterator[Prepared]:
         for given in inputs:
+            if isinstance(given, Example) and isinstance(given.raw, Followed):
+                tokens = given.raw.tokens
+                yield self._prepared(given.name, self.tokenizer.decode(tokens), tokens, [given.raw.following])
+                continue
             text, error = as_text(given.raw if isinstance(given, Example) else given)
             name = given.name if isinstance(given, Example) else text
             ids = [] if error else self.tokenizer.encode(text)
@@ -56,8 +77,9 @@ class LanguageModelExplainer(AttributionExplainer):
                 error = "a text without any token has nothing before the next one"
             yield Prepared(name=name, error=error) if error else self._prepared(name, text, ids)
 
-    def _prepared(self, name: str, text: str, ids: list[int]) -> Prepared:
-        spans = word_spans(self.tokenizer, ids, text)
+    def _prepared(self, name: str, text: str, ids: list[int], right: Sequence[int] = ()) -> Prepared:
+        """right: tokens that are explained beside the most probable."""
+        spans = word_spans(self.tokenizer, ids) if right else word_spans(self.tokenizer, ids, text)
         if len(ids) > self._context:
             self._cut += 1
             ids = ids[-self._context :]
@@ -67,6 +89,8 @@ class LanguageModelExplainer(AttributionExplainer):
         if not torch.isfinite(probabilities).all():
             return Prepared(name=name, error=not_finite(f"{name:.100}"))
         numbers, unknown = self._numbers(probabilities)
+        if self.options.target is None:
+            numbers = list(dict.fromkeys([*numbers, *right]))
         if unknown is not None:
             return Prepared(name=name, error=f"target={unknown!r} holds no token that the model could predict")
         subject, _ = token_subject(

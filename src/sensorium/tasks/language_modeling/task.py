@@ -1,7 +1,7 @@
 """Language modeling: the next token of running text."""
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from sensorium import output
 from sensorium.data.base import Data
 from sensorium.data.loader import BatchLoader
 from sensorium.decoding.sampling import sample
+from sensorium.files import write_csv
 from sensorium.inspection.contents import Contents
 from sensorium.models.exported import GraphRunner
 from sensorium.randomness import fold
@@ -21,20 +22,22 @@ from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import LanguageModelingSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.contents import running_contents
-from sensorium.tasks.explanation import ExplainOptions
+from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.graphs import Graph
 from sensorium.tasks.language_modeling.evaluate import LanguageEvaluation, LanguageEvaluator, evaluate
-from sensorium.tasks.language_modeling.explain import METHODS, LanguageModelExplainer
+from sensorium.tasks.language_modeling.explain import METHODS, LanguageModelExplainer, followed_examples
 from sensorium.tasks.language_modeling.export import ExportedLanguageModel, language_graph
 from sensorium.tasks.language_modeling.predict import Continuation, TextGenerator
 from sensorium.tasks.language_modeling.sections import language_sections
 from sensorium.tasks.preprocessing import AsStored
 from sensorium.tasks.report_media import text
 from sensorium.tasks.reported import Seen
+from sensorium.tasks.worst_rows import ranked_rows, read_predictions
 from sensorium.tasks.writers import Writer
 from sensorium.text.build_tokenizer import tokenizer_from_dict
 from sensorium.text.tokenizer import BOS, EOS, PAD, UNK
 
+WORST = "worst_tokens.csv"
 SAMPLE_LENGTH = 300  # tokens of a sample while training
 SAMPLE_PROMPT = 20  # tokens of the validation text that it continues
 SAMPLE_TEMPERATURE = 0.8
@@ -106,7 +109,13 @@ class LanguageModeling(Task[LanguageModelingSpec]):
         predictions_format: str,
         split_name: str,
     ) -> list[Path]:
-        return []
+        """Writes worst_tokens.csv: the tokens that were the least likely."""
+        tokenizer = tokenizer_from_dict(spec.tokenizer)
+        rows = [(int(row), float(nats)) for row, nats in evaluation.worst]
+        cells = ((row, split.names[row], tokenizer.decode([int(split.tokens[row + 1])]), nats) for row, nats in rows)
+        path = folder / WORST
+        write_csv(path, [("index", "name", "token", "nats"), *cells])
+        return [path]
 
     def report_sections(
         self, evaluation: LanguageEvaluation, *, split: Any, spec: LanguageModelingSpec
@@ -142,6 +151,13 @@ class LanguageModeling(Task[LanguageModelingSpec]):
 
     def explainer(self, model: LoadedModel, options: ExplainOptions) -> LanguageModelExplainer:
         return LanguageModelExplainer(model, options)
+
+    def examples(self, split: Any, rows: Sequence[int], spec: LanguageModelingSpec) -> list[Example]:
+        return followed_examples(split, rows, tokenizer_from_dict(spec.tokenizer))
+
+    def worst_rows(self, folder: Path, count: int) -> list[int]:
+        """The tokens that were the least likely."""
+        return ranked_rows(read_predictions(folder, WORST), lambda record: float(record["nats"]), count)
 
     def writer(self, kind: str, *, output_file: str | None, inputs: Any, model: LoadedModel) -> Writer:
         if kind == "table":

@@ -17,8 +17,7 @@ from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.image_explanations import ImagesExplainer
 from sensorium.tasks.object_detection.predict import THRESHOLD
 
-# Not Grad-CAM: the last maps of a detector are its answer, place by place.
-METHODS = ("occlusion", "integrated_gradients", "gradient_shap")
+METHODS = ("occlusion", "integrated_gradients", "gradient_shap", "gradcam")
 CELLS = 28  # of the grid: objects are smaller than the images of a classifier's
 
 
@@ -26,6 +25,7 @@ class DetectionExplainer(ImagesExplainer):
     """One map a box, from the highest score on."""
 
     spec: ObjectDetectionSpec
+    dense = True
 
     def __init__(self, model: LoadedModel, options: ExplainOptions) -> None:
         super().__init__(model, options, METHODS, cells=CELLS)

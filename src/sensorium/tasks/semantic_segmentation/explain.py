@@ -18,8 +18,7 @@ from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.image_explanations import ImagesExplainer
 from sensorium.vision.fit_boxes import fit_boxes
 
-# Not Grad-CAM: the last maps of a segmenter are its answer, place by place.
-METHODS = ("occlusion", "integrated_gradients", "gradient_shap")
+METHODS = ("occlusion", "integrated_gradients", "gradient_shap", "gradcam")
 CLASSES = 3  # explained where none are named: those with the most pixels
 
 
@@ -34,6 +33,7 @@ class SegmentationExplainer(ImagesExplainer):
     """A map for each class that occurs, or with pixel=x,y for the class of that pixel."""
 
     spec: SemanticSegmentationSpec
+    dense = True
 
     def __init__(self, model: LoadedModel, options: ExplainOptions) -> None:
         super().__init__(model, options, METHODS)

@@ -1,4 +1,4 @@
-"""Which frames of a recording made each word of its transcript."""
+"""Which frames of a recording made each word, or each character, of its transcript."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sensorium.audio.features import Features
 from sensorium.decoding.word_probability import WordPart, without_spaces, word_log_probs, word_parts
+from sensorium.output import Record
 from sensorium.tasks.audio_explanations import AudioExplanation, Recording, RecordingsExplainer
 from sensorium.tasks.base import LoadedModel, not_finite
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
@@ -26,7 +27,7 @@ MIDDLE = (0.1, 0.9)  # shares of the energy of a map, between which a word is sa
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechExplanation(AudioExplanation):
-    """A target for each word of the transcript, or for each token of one that is a single word.
+    """A target for each word of the transcript, or for each token of one that is a single word, or of each word.
 
     Its details have the seconds from `start` to `end` in which the decoder places it, and those `from` which `to` which
     the middle 80 % of the energy of its map lie. Drawn as one row for each word under the spectrogram, with a frame
@@ -50,7 +51,7 @@ class SpeechExplanation(AudioExplanation):
 def _times(details: dict[str, Any]) -> str:
     decoded = f"decoded at {details['start']:.2f} to {details['end']:.2f} s"
     if details["from"] is None:
-        return f"{decoded}, nothing speaks for it"
+        return f"{decoded}, no frame supports it"
     return f"{decoded}, by the frames from {details['from']:.2f} to {details['to']:.2f} s"
 
 
@@ -58,7 +59,7 @@ class SpeechExplainer(RecordingsExplainer):
     """Maps over time of the log-probability of each word in its part of the frames; curves of its
     probability (`decoding.word_probability`). The transcript is the decoder's, a language model's choice included.
 
-    target: words of the transcript; all of them without.
+    target: words of the transcript; all of them without. With characters=true each character of them has a map.
     """
 
     form = SpeechExplanation
@@ -89,15 +90,16 @@ class SpeechExplainer(RecordingsExplainer):
         if found.isnan().any():
             return Prepared(name=example.name, error=not_finite(example.name))
         best = self._transcriber.search(found, lengths)[0][0]
-        parts = word_parts(found[0, : int(lengths[0])], best.tokens, self._decode)
+        parts = word_parts(found[0, : int(lengths[0])], best.tokens, self._decode, characters=self.options.characters)
         if not parts:
             return Prepared(name=example.name, error=f"{example.name}: no word is recognized in it")
-        chosen = [place for place, part in enumerate(parts) if part.text in (self.options.target or (part.text,))]
-        missing = sorted(set(self.options.target or ()) - {part.text for part in parts})
+        wanted = self.options.target
+        chosen = [part for part in parts if wanted is None or part.text in wanted or part.word in wanted]
+        missing = sorted(set(wanted or ()) - {name for part in parts for name in (part.text, part.word)})
         if missing:
             text = self._transcriber.text(best)
             return Prepared(name=example.name, error=f"{example.name}: {missing[0]!r} is not a part of {text!r:.60}")
-        return self._explained(example, recording, features, [parts[place] for place in chosen])
+        return self._explained(example, recording, features, chosen)
 
     def _explained(self, example: Example, recording: Recording, features: Tensor, parts: list[WordPart]) -> Prepared:
         subject = self.subject(
@@ -107,8 +109,7 @@ class SpeechExplainer(RecordingsExplainer):
         )
         scores = subject.measured(torch.ones(1, subject.count, dtype=torch.bool))[0].tolist()
         targets = tuple(
-            Target(part.text, score, {"start": part.start * self._frame, "end": part.end * self._frame})
-            for part, score in zip(parts, scores, strict=True)
+            Target(part.text, score, _details(part, self._frame)) for part, score in zip(parts, scores, strict=True)
         )
         return Prepared(name=example.name, subject=subject, targets=targets, shown=recording)
 
@@ -121,6 +122,11 @@ class SpeechExplainer(RecordingsExplainer):
 
     def notes(self) -> list[str]:
         return [*super().notes(), *self._transcriber.notes]
+
+
+def _details(part: WordPart, frame: float) -> Record:
+    """Where the decoder places a part of the transcript, in seconds, and the word that it belongs to."""
+    return {"start": part.start * frame, "end": part.end * frame} | ({"word": part.word} if part.word else {})
 
 
 def middle(attribution: np.ndarray, hop: float) -> tuple[float | None, float | None]:

@@ -59,7 +59,7 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
     calibrates = True
     graphs_calibrate = False
     streams = True
-    explain_methods, explain_options = METHODS, ("target",)
+    explain_methods, explain_options = METHODS, ("target", "characters")
     augmentation, fitting_augmentations = "audio", "spec_augment or none"
     bf16_always = True
 

@@ -1,4 +1,4 @@
-"""Which words speak for a class, and which against it."""
+"""Which words support a class, and which oppose it."""
 
 from typing import Any
 
