@@ -5,6 +5,7 @@ for prediction in model.predict(["a.png", "b.png"]):
     print(prediction.to_dict())
 model.evaluate(dataset_root="other_images").metrics["accuracy"]
 model.explain("a.png").save("why.png")
+model.export("model.onnx")
 run = sensorium.train("experiment=digits_cnn", "optimizer.lr=0.01")
 """
 

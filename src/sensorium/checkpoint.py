@@ -59,6 +59,14 @@ def without_weights(path: Path) -> dict[str, Any]:
     return {key: payload[key] for key in (KEY, "epoch", "global_step")} | {"state_dict": {}}
 
 
+def check_weights(path: Path, what: str) -> None:
+    """Rejects what an exported model cannot do for want of a network. what: of the request."""
+    if is_exported(path):
+        raise RequestError(
+            f"{what} needs the checkpoint: {path} is an exported model.\nGive the .ckpt file that it came from."
+        )
+
+
 def save_atomically(payload: dict[str, Any], path: Path) -> None:
     """Writes beside the target, syncs, renames: the file at `path` is the old one or the new one, never half of one."""
     try:
@@ -245,6 +253,8 @@ def averaged(checkpoints: list[Checkpoint]) -> Checkpoint:
     Whole numbers, such as counts of batches, are the first one's. Raises RequestError when they are not of one model.
     """
     first, *others = checkpoints
+    for one in checkpoints if others else ():
+        check_weights(one.path, "average=true")
     for other in others:
         shapes = [{name: value.shape for name, value in c.weights.items()} for c in (first, other)]
         if shapes[0] != shapes[1] or first.spec != other.spec:

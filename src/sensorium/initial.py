@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from sensorium.data.base import Split
 from sensorium.data.order import BatchPlan
 from sensorium.errors import RequestError, listing
+from sensorium.models.exported import is_exported
 from sensorium.models.protocols import StartsFromData
 from sensorium.nn.transfer import WeightReport, load_weights, read_weights
 from sensorium.specs import Spec
@@ -28,6 +29,8 @@ def start_from_weights(model: nn.Module, spec: Spec, path: Path, say: Say | None
     have as many of them, and of a vocabulary the words that both have keep their rows. Raises RequestError as
     `read_weights` and `load_weights` do.
     """
+    if is_exported(path):
+        raise RequestError(f"model.init={path} is an exported model; give the checkpoint that it came from.")
     tensors, theirs = read_weights(path)
     ours, state = spec.to_dict(), model.state_dict()
     left: dict[str, str] = {}

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sensorium.build import loaded_model, make_loader
-from sensorium.checkpoint import Checkpoint
+from sensorium.checkpoint import Checkpoint, check_weights
 from sensorium.data.base import Data
 from sensorium.errors import RequestError
 from sensorium.run_config import RunConfig
@@ -21,6 +21,8 @@ from sensorium.tasks.inference import InferenceModel
 def check_indexable(loaded: Checkpoint, *, wanted: bool = True) -> None:
     """Raises RequestError where an index is wanted of a task whose examples are no single vectors to its model."""
     task = registry.of(loaded.spec)
+    if wanted:
+        check_weights(loaded.path, "index=true")
     if wanted and not task.has_vectors:
         raise RequestError(f"index=true is not for {task.name}: its models make no single vector of an example.")
 

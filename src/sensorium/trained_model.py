@@ -10,6 +10,7 @@ from typing import Any, Literal
 from sensorium import checkpoint, evaluation, output
 from sensorium.bounded import check_decoding
 from sensorium.build import check_targets, device_of, loaded_model
+from sensorium.cli import export as export_verb
 from sensorium.cli import schema
 from sensorium.cli.eval_data import evaluation_data, settings_for
 from sensorium.cli.explain import neighbors_of
@@ -154,6 +155,7 @@ class Model:
 
         options: those of `explain`.
         """
+        checkpoint.check_weights(self._checkpoint.path, "explain")
         if strange := [name for name in options if name not in EXPLAIN_KEYS]:
             raise unknown("option of explain", strange[0], ("target", *EXPLAIN_KEYS))
         schema.check("explain", options | {"index": None if options.get("index") is None else str(options["index"])})
@@ -167,6 +169,31 @@ class Model:
         )
         self._task.check_explain_options(chosen, self.spec)
         return self._task.explainer(self._model, chosen).explain(map(content, self._several(inputs)))
+
+    def export(
+        self,
+        output: str | Path | None = None,
+        *,
+        format: str = "onnx",  # noqa: A002 (the key of the command)
+        tolerance: float | None = None,
+        overwrite: bool = False,
+    ) -> Path:
+        """The model as files that run without Sensorium, shown to answer as it does; the first of them.
+
+        output: NAME.onnx for the model alone, or a folder for the model, run.py and proof.json; None for
+        RUN/export/FORMAT. format, tolerance: as in `sensorium export`. Raises RequestError for a wrong request, and
+        RunError where the files would not answer alike: nothing is written then.
+        """
+        given = {"format": format, "tolerance": tolerance, "output": None if output is None else str(output)}
+        schema.check("export", given | {"overwrite": overwrite})
+        return export_verb.write(
+            self._checkpoint,
+            kind=format,
+            output=output,
+            tolerance=tolerance,
+            overwrite=overwrite,
+            trust=self._trust,
+        )[1]
 
     def _several(self, inputs: Any) -> Iterable[Any]:
         """One raw input as a list of it; a batch, and a path that stands for several files, as what is in it."""

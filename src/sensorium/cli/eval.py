@@ -155,6 +155,7 @@ def _calibration_file(config: Config, loaded: checkpoint.Checkpoint, settings: R
     """
     if config["calibrate"] is None:
         return None
+    checkpoint.check_weights(loaded.path, "calibrate=")
     if not registry.of(loaded.spec).calibrates:
         registry.of(loaded.spec).calibration(None)
     path = user_path(str(config["calibrate"]))

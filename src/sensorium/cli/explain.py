@@ -78,6 +78,7 @@ def _job(config: Config) -> int:
             f"given: {listing(given) or 'none'}. See: sensorium explain --help"
         )
     loaded = checkpoint.read(checkpoint_path(config["ckpt"]))
+    checkpoint.check_weights(loaded.path, "explain")
     task = registry.of(loaded.spec)
     neighbors = neighbors_of(loaded, config["nearest"], folder=config["index"], trust=config["trust"])
     options = replace(options_of(config, target_names(loaded.spec), neighbors), choice=loaded.explanation)

@@ -67,6 +67,7 @@ def onnx_of(graph: Graph, program: torch.export.ExportedProgram, metadata: dict[
         dims = one.type.tensor_type.shape.dim
         if frozen := [name for axis, name in graph.inputs[one.name].items() if not dims[axis].dim_param]:
             raise RunError(f"This model cannot be exported: {one.name} is written for one {frozen[0]} size alone.")
+    _name_axes(model, graph)
     del model.metadata_props[:]
     for key, value in metadata.items():
         entry = model.metadata_props.add()
@@ -74,6 +75,18 @@ def onnx_of(graph: Graph, program: torch.export.ExportedProgram, metadata: dict[
     onnx.checker.check_model(model)
     content: bytes = _without_traces(model).SerializeToString()
     return content
+
+
+def _name_axes(model: Any, graph: Graph) -> None:
+    """Gives open axes the graph's names, where PyTorch has numbered them (s21)."""
+    shapes = {one.name: one.type.tensor_type.shape.dim for one in model.graph.input}
+    names = {
+        shapes[tensor][axis].dim_param: name for tensor, axes in graph.inputs.items() for axis, name in axes.items()
+    }
+    for one in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        for dim in one.type.tensor_type.shape.dim:
+            if dim.dim_param in names:
+                dim.dim_param = names[dim.dim_param]
 
 
 def _without_traces(model: Any) -> Any:

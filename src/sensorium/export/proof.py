@@ -17,7 +17,7 @@ from sensorium.tasks.graphs import Graph
 Runner = Callable[..., dict[str, Tensor]]  # inputs -> outputs by name
 BATCHES, LENGTHS = (1, 3, 17), (0, 1, 19)  # none is what a graph is traced with
 TIMED = (1, 32)  # batch sizes
-_SECONDS = 2.0  # for which one batch size is timed
+_SECONDS = 1.0  # for which one batch size is timed
 
 
 @dataclass(frozen=True)
