@@ -151,6 +151,7 @@ def test_a_metric_that_is_lost_is_a_failure_and_one_that_is_gained_is_none() -> 
             exporting._check_metrics(before, after, metric, 0.005)
 
 
+@pytest.mark.slow
 def test_other_formats(home: Path) -> None:
     result = run_command(["export", "ckpt=best.ckpt", "format=torch", "output=pt"], home)
     assert result.status == 0, result

@@ -89,16 +89,18 @@ def export(
     graphs = registry.of(loaded.spec).graphs(replace(model, precision="32-true"))
     programs = {key: program_of(graph) for key, graph in graphs.items()}
     if kind == "torch":
-        return _as_torch(loaded, graphs, programs, tolerance=tolerance or TOLERANCE, name=name)
+        return _as_torch(loaded, graphs, programs, tolerance=TOLERANCE if tolerance is None else tolerance, name=name)
     contents = {
         key: onnx_of(graph, programs[key], _metadata(loaded, graph) if key == _first(graphs) else {})
         for key, graph in graphs.items()
     }
-    _check(graphs, contents, data, tolerance=TOLERANCE if kind == "onnx-int8" else tolerance or TOLERANCE)
+    exact = TOLERANCE if kind == "onnx-int8" or tolerance is None else tolerance
+    difference = _checked(graphs, contents, data, tolerance=exact)
     if kind == "onnx-int8":
         if data is None:
             raise RequestError("format=onnx-int8 is calibrated on training examples: the data is not there.")
         contents = {key: _small(graphs[key], content, data) for key, content in contents.items()}
+        difference = max(_compared(graphs, contents, data))
     files = {beside(Path(f"{name}.onnx"), key).name: content for key, content in contents.items()}
     before, after, count = _measured(loaded, files, data, trust=trust)
     task = registry.of(loaded.spec)
@@ -108,7 +110,7 @@ def export(
     return Exported(
         kind=kind,
         files=files,
-        difference=max(_compared(graphs, contents, data)),
+        difference=difference,
         metrics=before,
         exported_metrics=after,
         headline=task.headline.name,
@@ -158,12 +160,16 @@ def _compared(graphs: Mapping[str, Graph], contents: Mapping[str, bytes], data: 
             yield proof.largest_difference(graph, runner, real)
 
 
-def _check(graphs: Mapping[str, Graph], contents: Mapping[str, bytes], data: Data | None, *, tolerance: float) -> None:
+def _checked(
+    graphs: Mapping[str, Graph], contents: Mapping[str, bytes], data: Data | None, *, tolerance: float
+) -> float:
+    """The largest difference. Raises RunError where it is too large."""
     if (worst := max(_compared(graphs, contents, data))) > tolerance:
         raise RunError(
             f"The exported model differs from the checkpoint by up to {worst:.2g}, more than tolerance={tolerance:g}; "
             "no file was written."
         )
+    return worst
 
 
 def _small(graph: Graph, content: bytes, data: Data) -> bytes:
