@@ -45,9 +45,7 @@ def table() -> Mapping[Callable[..., Any], Callable[..., Any]]:
         outputs, last = op.GRU(*given, hidden, hidden_size=hidden.shape[2], linear_before_reset=1)
         return batch_first(outputs), last
 
-    def roi_align(
-        features: Any, rois: Any, scale: float, height: int, width: int, ratio: int, aligned: bool
-    ) -> Any:
+    def roi_align(features: Any, rois: Any, scale: float, height: int, width: int, ratio: int, aligned: bool) -> Any:
         images = op.Cast(op.Squeeze(op.Slice(rois, [0], [1], [1]), [1]), to=_INT64)
         return op.RoiAlign(
             features,

@@ -68,7 +68,9 @@ def _(boxes: Tensor, scores: Tensor, labels: Tensor, threshold: float, classes: 
     return torch.empty_like(scores, dtype=torch.bool)
 
 
-def suppressed(boxes: Tensor, scores: Tensor, labels: Tensor, *, threshold: float, classes: int, most: int) -> Detections:
+def suppressed(
+    boxes: Tensor, scores: Tensor, labels: Tensor, *, threshold: float, classes: int, most: int
+) -> Detections:
     """The best candidates that no better one of their class overlaps, `most` at most. Arguments as of `kept`."""
     stay = kept(boxes.detach(), scores.detach(), labels, threshold, classes)
     best, places = scores.masked_fill(~stay, ABSENT).topk(min(most, scores.shape[1]))

@@ -6,6 +6,7 @@ size nor fixed shapes. Here boxes that would be dropped get the score `ABSENT`; 
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +40,7 @@ def _anchors(generator: nn.Module, images: Tensor, features: list[Tensor]) -> Te
     return anchors
 
 
-def _decoded(coder: nn.Module, codes: Tensor, boxes: Tensor) -> Tensor:
+def _decoded(coder: Any, codes: Tensor, boxes: Tensor) -> Tensor:
     """codes: (B, N, 4) or (B, N, 4 K); boxes: (B, N, 4). Returns (B, N, 4) or (B, N, 4 K)."""
     decode = getattr(coder, "decode_single", coder.decode)
     found: Tensor = decode(codes.flatten(0, 1), boxes.flatten(0, 1)).unflatten(0, codes.shape[:2])

@@ -31,10 +31,11 @@ class DetectionGraph(nn.Module):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """inputs: images (B, C, H, W)."""
         (images,) = self.prepare(*inputs)
+        model: Any = self.model
         if torch.compiler.is_exporting():
-            found: Detections = self.model.padded(images)
+            found: Detections = model.padded(images)
         else:
-            found = Detections.padded(self.model(images), self.model.max_detections)
+            found = Detections.padded(model(images), model.max_detections)
         flat = calibrated_scores(found.scores.flatten(), self.calibrate)
         scores = flat.reshape(found.scores.shape).masked_fill(found.labels < 0, 0.0)
         return tuple(found._replace(scores=scores))
@@ -75,8 +76,8 @@ def difference(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], *, sid
     """How far the boxes of images are from those of the network, in any order: the largest difference of a score, or of
     a corner as a share of the image's side.
 
-    A box without its like is as far as its score is above the lowest that either had to give: which of two boxes at
-    the threshold, or last of a full list, is given, is chance. side: pixels. least: the threshold of scores.
+    A box without its like is as far as its score is above the lowest that the other had room for: which of two boxes
+    at the threshold, or last of a full list, is given, is chance. side: pixels. least: the threshold of scores.
     """
     ours, theirs = (Detections(*(one[name] for name in Detections._fields)) for one in (wanted, found))
     if ours.counts.shape != theirs.counts.shape or not all(_is_padded(one) for one in (ours, theirs)):
@@ -95,23 +96,24 @@ def _is_padded(found: Detections) -> bool:
     return bool((rest | there).all()) and bool((found.labels >= 0)[there].all())
 
 
-def _of_image(
-    ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], *, side: int, least: float, size: int
-) -> float:
+def _of_image(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor], *, side: int, least: float, size: int) -> float:
     free = torch.ones(theirs["labels"].shape, dtype=torch.bool)
     corners = (ours["boxes"][:, None] - theirs["boxes"]).abs().amax(2) / side
     apart = torch.maximum(corners, (ours["scores"][:, None] - theirs["scores"]).abs())
     apart = apart.masked_fill(ours["labels"][:, None] != theirs["labels"], math.inf)
-    worst, single = 0.0, []
+    worst, lowest = 0.0, [_lowest(one, least=least, size=size) for one in (ours, theirs)]
     for row, score in enumerate(ours["scores"].tolist()):
         nearest = float(apart[row].min()) if apart.shape[1] else math.inf
         if nearest > ALIKE:
-            single.append(score)
+            worst = max(worst, score - lowest[1])
             continue
         worst = max(worst, nearest)
         place = int(apart[row].argmin())
         free[place], apart[:, place] = False, math.inf
-    single += theirs["scores"][free].tolist()
-    full = [one["scores"].min().item() for one in (ours, theirs) if one["scores"].shape[0] == size]
-    floor = max([least, *full])
-    return max([worst, *(score - floor for score in single)])
+    return max([worst, *(score - lowest[0] for score in theirs["scores"][free].tolist())])
+
+
+def _lowest(found: Mapping[str, Tensor], *, least: float, size: int) -> float:
+    """The score below which a box had no place among those of an image."""
+    full = found["scores"].shape[0] == size
+    return max(least, float(found["scores"].min())) if full else least
