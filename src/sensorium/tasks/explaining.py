@@ -26,6 +26,7 @@ from sensorium.attribution.networks import randomized, shared_copy
 from sensorium.attribution.subject import Subject
 from sensorium.data.base import counted
 from sensorium.errors import RequestError
+from sensorium.models.exported import ExportedModel
 from sensorium.nn.feature_hook import watched
 from sensorium.nn.flops import count_flops
 from sensorium.output import Record
@@ -81,6 +82,11 @@ class AttributionExplainer(Explainer):
     with_random_weights: ClassVar[bool] = True
 
     def __init__(self, options: ExplainOptions, methods: Sequence[str], network: nn.Module) -> None:
+        if isinstance(network, ExportedModel):
+            raise RequestError(
+                "An exported model cannot be explained: it has neither gradients nor layers. "
+                "Give the checkpoint that it was exported from."
+            )
         self.options, self.network = options, shared_copy(network)
         self._methods = tuple(METHODS[name] for name in methods)
         self._settings = Settings(steps=options.steps, seed=options.seed)

@@ -17,13 +17,14 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import batched_nms, clip_boxes_to_image, generalized_box_iou_loss
+from torchvision.ops import clip_boxes_to_image, generalized_box_iou_loss
 
 from sensorium.batches import IGNORED, Boxes
 from sensorium.errors import RequestError
 from sensorium.models.protocols import Detector
 from sensorium.nn.convolution import ConvBatchNorm
 from sensorium.nn.initialisation import he_normal
+from sensorium.nn.suppression import ABSENT, Detections, suppressed
 
 COARSEST = 32  # pixels of a cell of the last stage
 STRIDES = (4, 8, 16, 32)  # of the stages
@@ -139,12 +140,21 @@ class SceneDetector(nn.Module, Detector):
 
         With targets: the losses `heat` and `sides`, (), in float32.
         """
+        if targets is None:
+            return self.padded(images).of_images()
+        logits, boxes = self._heads(images)
+        return losses(logits, boxes, assign(targets, shape=logits.shape, stride=self.stride))
+
+    def padded(self, images: Tensor) -> Detections:
+        """As `forward` without targets, for all images of a batch at once."""
+        logits, boxes = self._heads(images)
+        return self._found(logits.sigmoid(), boxes, size=(images.shape[-2], images.shape[-1]))
+
+    def _heads(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Of each cell: logits (B, K, h, w), and boxes (B, h, w, 4) in pixels."""
         features = self.features(images)
         logits, sides = self.head(self.of_classes(features), self.of_sides(features))
-        boxes = self._boxes(sides)
-        if targets is not None:
-            return losses(logits, boxes, assign(targets, shape=logits.shape, stride=self.stride))
-        return self._found(logits.sigmoid(), boxes, size=(images.shape[-2], images.shape[-1]))
+        return logits, self._boxes(sides)
 
     def features(self, images: Tensor) -> Tensor:
         """(B, 2 width, H / stride, W / stride), sides rounded up."""
@@ -172,21 +182,22 @@ class SceneDetector(nn.Module, Detector):
         y = y[:, None]
         return torch.stack([x - left, y - top, x + right, y + bottom], dim=-1)
 
-    def _found(self, scores: Tensor, boxes: Tensor, *, size: tuple[int, int]) -> list[dict[str, Tensor]]:
+    def _found(self, scores: Tensor, boxes: Tensor, *, size: tuple[int, int]) -> Detections:
         """scores: (B, K, h, w). boxes: (B, h, w, 4). size: of the image."""
         peaks = scores * (F.max_pool2d(scores, 3, stride=1, padding=1) == scores)
         best, places = peaks.flatten(1).topk(min(2 * self.max_detections, peaks[0].numel()))
         cells = scores.shape[-2] * scores.shape[-1]
         labels, places = places // cells, places % cells
-        answers = []
-        for score, label, candidates in zip(best, labels, self._at(boxes, places), strict=True):
-            clipped = clip_boxes_to_image(candidates, size)
-            sides = clipped[:, 2:] - clipped[:, :2]
-            good = (score >= self.score_threshold) & (sides > 0).all(1)
-            score, label, clipped = score[good], label[good], clipped[good]
-            kept = batched_nms(clipped, score, label, self.nms_threshold)[: self.max_detections]
-            answers.append({"boxes": clipped[kept], "labels": label[kept], "scores": score[kept]})
-        return answers
+        clipped = clip_boxes_to_image(self._at(boxes, places), size)
+        good = (best >= self.score_threshold) & (clipped[:, :, 2:] > clipped[:, :, :2]).all(2)
+        return suppressed(
+            clipped,
+            best.masked_fill(~good, ABSENT),
+            labels,
+            threshold=self.nms_threshold,
+            classes=scores.shape[1],
+            most=self.max_detections,
+        )
 
     @staticmethod
     def _at(boxes: Tensor, places: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torchvision.models import detection
 from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -24,7 +25,9 @@ from torchvision.models.detection.image_list import ImageList
 from sensorium.batches import IGNORED, Boxes
 from sensorium.errors import RequestError
 from sensorium.models.protocols import Detector
+from sensorium.models.vision import torchvision_padded
 from sensorium.models.vision.torchvision import unreachable
+from sensorium.nn.suppression import Detections
 
 FULL_SIZE = 800  # pixels of the longer side that torchvision's anchors are made for
 
@@ -59,6 +62,8 @@ class TorchvisionDetector(nn.Module, Detector):
         if in_channels not in (1, 3):
             raise RequestError(f"torchvision's detectors take images of 1 or 3 channels, not {in_channels}.")
         self.loss_names, self.background = loss_names, int(background)
+        last: Any = getattr(detector, "roi_heads", detector)
+        self.score_threshold, self.max_detections = last.score_thresh, last.detections_per_img
         detector.transform = _AsTheyAre()
         for part in (detector.get_submodule("backbone"), *heads):
             part.register_forward_hook(_in_float32)
@@ -74,11 +79,16 @@ class TorchvisionDetector(nn.Module, Detector):
         """
         (detector,) = self._detector
         detector.training = self.training
-        seen = images if images.shape[1] == 3 else images.expand(-1, 3, -1, -1)
+        seen = _in_color(images)
         if targets is not None:
             return detector(seen, self._as_torchvision(targets))
         found = detector(seen)
         return [one | {"boxes": one["boxes"].float(), "labels": one["labels"] - self.background} for one in found]
+
+    def padded(self, images: Tensor) -> Detections:
+        """As `forward` without targets, for all images of a batch at once."""
+        found = torchvision_padded.detect(self._detector[0], _in_color(images))
+        return found._replace(labels=torch.where(found.labels < 0, found.labels, found.labels - self.background))
 
     def _as_torchvision(self, targets: Boxes) -> list[dict[str, Tensor]]:
         """The boxes of each image that are there, that are to be learned and that have an area."""
@@ -86,6 +96,11 @@ class TorchvisionDetector(nn.Module, Detector):
         learnt = (targets.labels != IGNORED) & ~targets.difficult & (sides > 0).all(2)
         rows = zip(targets.boxes.float(), targets.labels + self.background, learnt, strict=True)
         return [{"boxes": boxes[kept], "labels": labels[kept]} for boxes, labels, kept in rows]
+
+
+def _in_color(images: Tensor) -> Tensor:
+    """(B, 1, H, W) or (B, 3, H, W) -> (B, 3, H, W)."""
+    return images if images.shape[1] == 3 else images.expand(-1, 3, -1, -1)
 
 
 def _in_float32(module: nn.Module, inputs: Any, output: Any) -> Any:

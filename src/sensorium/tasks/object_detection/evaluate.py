@@ -76,17 +76,19 @@ class DetectionInference(InferenceModel[ObjectDetectionSpec]):
 
     def _in_original(self, answer: dict[str, Tensor], size: tuple[int, int]) -> DetectedBoxes:
         boxes, labels = (answer[name].cpu().numpy() for name in ("boxes", "labels"))
-        scores = self._calibrated(answer["scores"]).cpu().numpy()
+        scores = calibrated_scores(answer["scores"], self.calibrate).cpu().numpy()
         boxes = unfit_boxes(boxes, size=size, image_size=self.spec.image_size, resize=self.spec.resize)
         kept = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)  # what lies in the border that "pad" adds is nowhere
         return DetectedBoxes(boxes[kept], labels[kept], scores[kept])
 
-    def _calibrated(self, scores: Tensor) -> Tensor:
-        """(N,) in the same order, as the correction is monotone; the same numbers where there is none."""
-        if isinstance(self.calibrate, nn.Identity):
-            return scores
-        odds = scores.double().logit(1e-7)[:, None]
-        return self.calibrate(odds)[:, 0].sigmoid().to(scores.dtype)
+
+def calibrated_scores(scores: Tensor, calibrate: nn.Module) -> Tensor:
+    """(N,) in the same order, as the correction is monotone; the same numbers where there is none."""
+    if isinstance(calibrate, nn.Identity):
+        return scores
+    odds = scores.double().logit(1e-7)[:, None]
+    found: Tensor = calibrate(odds)[:, 0].sigmoid().to(scores.dtype)
+    return found
 
 
 def right_boxes(evaluation: DetectionEvaluation) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

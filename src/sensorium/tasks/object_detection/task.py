@@ -18,6 +18,7 @@ from sensorium.inspection.boxes import check as check_boxes
 from sensorium.inspection.contents import Contents
 from sensorium.metrics.detection import errors
 from sensorium.models import protocols
+from sensorium.models.exported import GraphRunner
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
@@ -26,11 +27,13 @@ from sensorium.tasks.classification.task import class_numbers
 from sensorium.tasks.contents import image_contents, joined
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.fit_calibration import calibrate_scores
+from sensorium.tasks.graphs import Graph
 from sensorium.tasks.image_explanations import image_examples
 from sensorium.tasks.image_inputs import range_for
 from sensorium.tasks.image_writer import ImageWriter
 from sensorium.tasks.object_detection.evaluate import DetectionEvaluation, DetectionInference, evaluate, right_boxes
 from sensorium.tasks.object_detection.explain import METHODS, DetectionExplainer
+from sensorium.tasks.object_detection.export import ExportedDetector, detection_graph
 from sensorium.tasks.object_detection.predict import DetectionPredictor
 from sensorium.tasks.object_detection.report import THRESHOLD, write_detection_report
 from sensorium.tasks.object_detection.sections import RIGHT, SIDE, boxed_uri, detection_sections
@@ -135,6 +138,12 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
         return list(image_files(given["input"]))
+
+    def graphs(self, model: LoadedModel) -> dict[str, Graph]:
+        return {"model": detection_graph(model, self.preprocessing(model.spec))}
+
+    def exported(self, graphs: Mapping[str, GraphRunner], spec: ObjectDetectionSpec) -> ExportedDetector:
+        return ExportedDetector(graphs)
 
     def predictor(self, model: LoadedModel, options: PredictOptions) -> DetectionPredictor:
         return DetectionPredictor(model, options)
