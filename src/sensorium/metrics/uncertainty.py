@@ -22,20 +22,26 @@ def bootstrap_intervals(
     """Low and high end for every metric of `classification.summary`, by the percentile bootstrap.
 
     Each resample draws N of the N examples with replacement; the interval spans the middle `level` of the metric's
-    values (Efron and Tibshirani 1993, section 13.3). The calibration error grows by being resampled, as any distance
-    does, so its interval is reflected at the estimate (the basic bootstrap): the values themselves would leave out the
-    truth for a well calibrated model. It is widened where it would not hold the estimate. A model without any error
-    gets (1, 1) as accuracy; its error rate may still be up to about 3 / N. probabilities: (N, K). labels: (N,).
+    values (Efron and Tibshirani 1993, section 13.3). Shares of examples (accuracy and top-5 accuracy) have Wilson's
+    interval at 95 %, which is no point where all are right; other metrics that are the same in all resamples have none.
+    The calibration error grows by being resampled, as any distance does, so its interval is reflected at the estimate
+    (the basic bootstrap): the values themselves would leave out the truth for a well calibrated model. It is widened
+    where it would not hold the estimate. probabilities: (N, K). labels: (N,).
     """
     measured = outcomes(probabilities, labels)
     random = generator(seed)
     size = len(measured.labels)
     draws = [measured.take(random.integers(size, size=size)).summary() for _ in range(resamples)]
-    intervals = {key: _middle(np.array([draw[key] for draw in draws]), level) for key in draws[0]}
-    estimate = measured.expected_calibration_error(BINS)
-    low, high = intervals["calibration_error"]
-    reflected = (max(0.0, min(estimate, 2 * estimate - high)), max(estimate, 2 * estimate - low))
-    return intervals | {"calibration_error": reflected}
+    values = {key: np.array([draw[key] for draw in draws]) for key in draws[0]}
+    intervals = {key: _middle(found, level) for key, found in values.items() if not _is_constant(found)}
+    estimates = measured.summary()
+    shares = {key: round(estimates[key] * size) for key in ("accuracy", "top5_accuracy") if key in estimates}
+    intervals |= {key: wilson_interval(right, size) for key, right in shares.items()}
+    if "calibration_error" in intervals:
+        estimate, (low, high) = estimates["calibration_error"], intervals["calibration_error"]
+        reflected = (max(0.0, min(estimate, 2 * estimate - high)), max(estimate, 2 * estimate - low))
+        intervals["calibration_error"] = reflected
+    return {key: intervals[key] for key in values if key in intervals}
 
 
 def paired_comparison(
@@ -93,24 +99,25 @@ def bootstrap_interval(
 ) -> Interval | None:
     """Of any metric, 95 % by the percentile bootstrap, without resamples for which it is undefined (NaN).
 
-    measure: from rows (size,), which may repeat, to the metric of these examples. None where nothing can be drawn: for
-    fewer than two examples, or when no resample has a value.
+    measure: from rows (size,), which may repeat, to the metric of these examples. None where resampling shows no
+    spread: for fewer than two examples, and when no resample has a value or all have the same, as for a model without
+    any error. A point would claim certainty.
     """
     if size < 2:
         return None
     random = generator(seed)
     values = _finite([measure(random.integers(size, size=size)) for _ in range(resamples)])
-    return _middle(values, 0.95) if len(values) else None
+    return None if _is_constant(values) else _middle(values, 0.95)
 
 
 def metric_intervals(measure: Measure, size: int, *, resamples: int = 1000, seed: int = 0) -> dict[str, Interval]:
-    """As `bootstrap_interval`, of every metric that `measure` gives of at least one resample."""
+    """As `bootstrap_interval`, of every metric that has an interval."""
     if size < 2:
         return {}
     random = generator(seed)
     draws = [measure(random.integers(size, size=size)) for _ in range(resamples)]
     values = {name: _finite([draw.get(name, math.nan) for draw in draws]) for draw in draws for name in draw}
-    return {name: _middle(found, 0.95) for name, found in values.items() if len(found)}
+    return {name: _middle(found, 0.95) for name, found in values.items() if not _is_constant(found)}
 
 
 def paired_bootstrap(
@@ -151,6 +158,11 @@ def _shifted_p_value(differences: np.ndarray, difference: float) -> float:
 def _finite(values: Sequence[float]) -> np.ndarray:
     found = np.array(values, dtype=np.float64)
     return found[np.isfinite(found)]
+
+
+def _is_constant(values: np.ndarray) -> bool:
+    """Whether there are no two values that differ by more than rounding."""
+    return len(values) == 0 or bool(np.ptp(values) <= 1e-9 * np.abs(values).max())
 
 
 def _middle(values: np.ndarray, level: float) -> Interval:
