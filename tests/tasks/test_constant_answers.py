@@ -71,6 +71,18 @@ def test_translation_gets_the_bleu_of_the_most_frequent_sentence() -> None:
     assert found.headline_interval() is None
 
 
+def test_a_translation_of_short_sentences_is_not_compared_by_bleu() -> None:
+    pytest.importorskip("sacrebleu")
+    references = ["le chat dort", "oui ."]
+    short = TranslationEvaluation(["", ""], references, references, np.ones(2), np.ones(2, int), 1.0)
+    assert short.metrics["bleu"] == 0  # although all is right
+    assert short.headline_caveat() == "no reference has the four tokens that BLEU needs; chrF is 100"
+    references = ["le chat dort.", "oui ."]  # the full stop is a token
+    long = TranslationEvaluation(["", ""], references, references, np.ones(2), np.ones(2, int), 1.0)
+    assert long.metrics["bleu"] > 0
+    assert long.headline_caveat() is None
+
+
 def test_recognition_gets_one_for_an_empty_transcript() -> None:
     pytest.importorskip("jiwer")
     found = RecognitionEvaluation(["", ""], ["yes no", "yes"], ["", ""], np.ones(2), np.ones(2, int), 1.0, 1.0)

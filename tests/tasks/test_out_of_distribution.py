@@ -76,7 +76,11 @@ def test_features_that_never_vary_have_distances_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("training", "validation", "message"),
     [
-        (np.ones((50, 4)), np.ones((19, 4)), "it takes 20 training and validation examples; there are 50 and 19"),
+        (
+            np.ones((50, 4)),
+            np.ones((19, 4)),
+            "it needs at least 20 training and 20 validation examples; found 50 and 19",
+        ),
         (np.full((50, 4), np.nan), np.ones((20, 4)), "there are 0 and 20"),
         (np.ones((50, 4)), np.full((20, 4), np.inf), "validation examples are no numbers"),
         (np.ones((20, 2049)), np.ones((20, 2049)), "2,049 features of 1 classes are too many"),
@@ -161,7 +165,7 @@ def test_predictions_of_a_run_are_flagged_in_every_form(trained_run: Path) -> No
     assert [one.out_of_distribution for one in (*plain, *flagged, *without)] == [False] * 2 + [True] * 2 + [None] * 2
     assert [one.to_dict()["out_of_distribution"] for one in (plain[0], flagged[0])] == [False, True]
     assert [one.rows()[0]["out_of_distribution"] for one in (plain[0], flagged[0])] == [False, True]
-    assert [one.summary()["ood"] for one in (plain[0], flagged[0])] == ["", "yes"]
+    assert [one.summary()["ood"] for one in (plain[0], flagged[0])] == [False, True]
     assert "out_of_distribution" not in without[0].rows()[0]
     assert plain[0].to_dict()["classes"] == without[0].to_dict()["classes"]
 

@@ -86,6 +86,8 @@ def test_a_result_that_is_no_better_than_a_constant_answer() -> None:
     (found,) = advice.about_result([], Verdict("", constant, beaten=False))
     assert found.what.startswith('the result is not significantly better than always "cat"')
     assert advice.about_result([], Verdict("", constant, beaten=True)) == []
+    (found,) = advice.about_result([], Verdict("", constant, beaten=False, behind=True))
+    assert found.what == 'the result is significantly worse than always "cat".'
 
 
 def test_a_warning_is_in_bold_and_in_two_lines() -> None:

@@ -53,7 +53,9 @@ def test_the_line_names_metric_interval_size_and_constant_answer(data: Data) -> 
 
 def test_a_result_that_luck_can_explain_does_not_beat_the_constant(data: Data) -> None:
     assert not verdict.verdict(evaluation_of(data, 18), data).beaten  # 0.9, and 0.699 is possible
-    assert not verdict.verdict(evaluation_of(data, 5), data).beaten
+    assert not verdict.verdict(evaluation_of(data, 18), data).behind
+    worse = verdict.verdict(evaluation_of(data, 5), data)  # 0.25, at most 0.469
+    assert (worse.beaten, worse.behind) == (False, True)
 
 
 def test_without_a_test_the_line_says_so(data: Data) -> None:

@@ -67,6 +67,7 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
         arguments=arguments,
     )
     overwriting.check(config, dataset=settings.dataset)
+    output.file_format(config["format"], config["output"])
     check_indexable(loaded, wanted=config["index"])
     calibration_file = _calibration_file(config, loaded, settings)
     data, name, split = evaluation_data(loaded, settings, about_data, config["split"])

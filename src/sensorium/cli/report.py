@@ -11,6 +11,7 @@ from sensorium.cli import overwriting
 from sensorium.cli.app import Config, check, run_hydra
 from sensorium.errors import RequestError, unwritable
 from sensorium.files import exists, is_folder, meant, user_path
+from sensorium.output import check_ending
 from sensorium.reports import page
 from sensorium.run_folder import RunFolder
 
@@ -55,6 +56,7 @@ def write(given: Sequence[str | Path], *, output: str | Path | None, overwrite: 
         path = runs[0].folder / page.NAME
     else:
         overwriting.check({"output": str(path), "overwrite": overwrite}, dataset={})
+        check_ending(output, (".html", ".htm"))
     for run in runs if explain else ():
         importlib.import_module(_EXPLAINING).explain_worst(run)
     try:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
-from sensorium.metrics.classification import BINS, outcomes
+from sensorium.metrics.classification import outcomes
 from sensorium.randomness import generator
 
 Interval = tuple[float, float]

@@ -108,7 +108,7 @@ class Prediction(ABC):
 
     def shown_flag(self) -> Record:
         """The same for a table on a screen."""
-        return {} if self.out_of_distribution is None else {"ood": "yes" if self.out_of_distribution else ""}
+        return {} if self.out_of_distribution is None else {"ood": self.out_of_distribution}
 
     @abstractmethod
     def to_dict(self) -> Record:

@@ -34,6 +34,10 @@ class Evaluation(ABC):
         """The 95 % confidence interval of the metric that the task monitors; None where it has none."""
         return None
 
+    def headline_caveat(self) -> str | None:
+        """Why the metric that the task monitors says nothing of these examples, and what does; None where it does."""
+        return None
+
     def signatures(self) -> list[str]:
         """How metrics were computed, a line each, where implementations differ (BLEU)."""
         return []

@@ -110,7 +110,7 @@ def fit(training: np.ndarray, validation: np.ndarray, classes: np.ndarray | None
     size, width = int(used.sum()), training.shape[1]
     if min(size, len(validation)) < FEWEST:
         raise RequestError(
-            f"it takes {FEWEST} training and validation examples; there are {size} and {len(validation)}"
+            f"it needs at least {FEWEST} training and {FEWEST} validation examples; found {size} and {len(validation)}"
         )
     if width > _MOST_FEATURES or len(names) * width > _MOST_MEANS:
         raise RequestError(f"{width:,} features of {len(names):,} classes are too many to keep in a checkpoint")

@@ -98,7 +98,8 @@ def _unknown(config: RunConfig, facts: Facts) -> list[Advice]:
 def _not_better(verdict: Verdict | None) -> list[Advice]:
     if verdict is None or verdict.constant is None or verdict.beaten:
         return []
-    what = f"the result is not significantly better than {verdict.constant.what}."
+    comparison = "significantly worse" if verdict.behind else "not significantly better"
+    what = f"the result is {comparison} than {verdict.constant.what}."
     remedy = "Try lr=find, more epochs, a smaller batch_size or another model, and check the labels."
     return [Advice(what, remedy)]
 

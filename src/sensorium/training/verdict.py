@@ -10,31 +10,37 @@ from sensorium.tasks.base import ConstantAnswer, Evaluation
 
 
 class Verdict(NamedTuple):
-    """line: for the user. constant: the constant answer, where there is one. beaten: whether the result is better than
-    that by more than the luck of which examples were in the test. interval: 95 %, of the headline metric.
+    """line: for the user. constant: the constant answer, where there is one. beaten, behind: whether the result is
+    better, or worse, than that by more than the luck of which examples were in the test. interval: 95 %, of the
+    headline metric.
     """
 
     line: str
     constant: ConstantAnswer | None
     beaten: bool
+    behind: bool = False
     interval: tuple[float, float] | None = None
 
 
 def verdict(evaluation: Evaluation, data: Data) -> Verdict:
     """On the test split."""
     task = registry.of(data.spec)
-    metric, constant = task.headline, task.constant_answer(data, evaluation)
-    interval = evaluation.headline_interval()
+    metric = task.headline
     if metric.name not in evaluation.metrics:
         return Verdict(f"test {metric.name}: undefined on these examples", None, beaten=True)
     value = evaluation.metrics[metric.name]
+    if meaningless := evaluation.headline_caveat():
+        line = f"test {metric.name}: {value:.4g} ({counted(len(data.test), task.example)}): {meaningless}"
+        return Verdict(line, None, beaten=True)
+    constant, interval = task.constant_answer(data, evaluation), evaluation.headline_interval()
     within = f"95 % interval {interval[0]:.4g} to {interval[1]:.4g}, " if interval else ""
     line = f"test {metric.name}: {value:.4g} ({within}{counted(len(data.test), task.example)})"
     if constant is None:
         return Verdict(line, None, beaten=True, interval=interval)
-    worst = (interval or (value, value))[0 if metric.higher_is_better else 1]
-    beaten = worst > constant.value if metric.higher_is_better else worst < constant.value
-    return Verdict(f"{line}; {constant.what} would score {constant.value:.4g}", constant, beaten, interval)
+    low, high = interval or (value, value)
+    above, below = low > constant.value, high < constant.value
+    beaten, behind = (above, below) if metric.higher_is_better else (below, above)
+    return Verdict(f"{line}; {constant.what} would score {constant.value:.4g}", constant, beaten, behind, interval)
 
 
 def untested(summary: Summary, data: Data) -> str:

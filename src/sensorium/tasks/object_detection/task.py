@@ -77,7 +77,7 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
         return image_contents(data, own=own, whynot="boxes are not listed in a table")
 
     def constant_answer(self, data: Data, evaluation: DetectionEvaluation) -> ConstantAnswer:
-        return ConstantAnswer(0.0, "no box at all")
+        return ConstantAnswer(0.0, "no boxes")
 
     def eval_precision(self, precision: str) -> str:
         return precision
