@@ -81,7 +81,7 @@ def test_features_that_never_vary_have_distances_all_the_same() -> None:
             np.ones((19, 4)),
             "it needs at least 20 training and 20 validation examples; found 50 and 19",
         ),
-        (np.full((50, 4), np.nan), np.ones((20, 4)), "there are 0 and 20"),
+        (np.full((50, 4), np.nan), np.ones((20, 4)), "found 0 and 20"),
         (np.ones((50, 4)), np.full((20, 4), np.inf), "validation examples are no numbers"),
         (np.ones((20, 2049)), np.ones((20, 2049)), "2,049 features of 1 classes are too many"),
     ],

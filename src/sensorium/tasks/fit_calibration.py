@@ -198,10 +198,12 @@ def _fitted(family: _Family, what: str, groups: np.ndarray | None) -> _Fitted:
 def _too_few(size: int, what: str, groups: int | None) -> str:
     """Why nothing can be fitted to so many rows, of so many groups; "" where it can."""
     if groups is not None and groups < FEWEST_GROUPS:
-        return (
-            f"{counted(groups, f'validation {_GROUPS[what]}')}: too few to fit a correction (at least {FEWEST_GROUPS})"
-        )
-    return f"{size:,} validation {what}: too few to fit a correction (at least {FEWEST})" if size < FEWEST else ""
+        found, needed = counted(groups, f"validation {_GROUPS[what]}"), FEWEST_GROUPS
+    elif size < FEWEST:
+        found, needed = f"{size:,} validation {what}", FEWEST
+    else:
+        return ""
+    return f"{found}: too few to fit a correction (at least {needed})"
 
 
 def _errors(plain: _Trial, best: _Trial) -> list[CalibrationError] | tuple[None, None]:
