@@ -268,7 +268,7 @@ INPUTS = [
     ("predict ckpt=good.ckpt input=photo", ["input=photo: there is no such file", "Did you mean photos?"]),
     ("predict ckpt=good.ckpt input=photos/*.jpg", ["input=photos/*.jpg: no file matches"]),
     ("predict ckpt=good.ckpt input=empty", ["input=empty", "holds no images"]),
-    ("predict ckpt=good.ckpt 'input=[photos,lost.png]'", ["input=lost.png", "there is no such file"]),
+    ("predict ckpt=good.ckpt 'input=[lost.png,vanished.jpg]'", ["input=lost.png", "there is no such file"]),
 ]
 DEVICES = [
     ("train strategy=fsdp accelerator=cpu", ["strategy=fsdp needs a GPU", "strategy=ddp"]),
@@ -382,6 +382,9 @@ AROUND = [
     ("eval ckpt=good.ckpt slices=clas", ["nothing named 'clas' to group by", "Did you mean slices=class?"]),
     ("eval ckpt=good.ckpt slices=speaker", ["nothing named 'speaker' to group by", "size, class"]),
     ("eval ckpt=good.ckpt corrupt=maybe", ["corrupt=maybe is not possible", "true or false"]),
+    ("eval ckpt=good.ckpt worst=5", ["no key 'worst'. worst= belongs to explain.", "eval has: ckpt"]),
+    ("explain ckpt=good.ckpt row=1 on_bad=skip", ["no key 'on_bad'. on_bad= belongs to train and eval"]),
+    ("predict ckpt=good.ckpt input=photos epochs=3", ["no key 'epochs'"]),
     ("eval ckpt=good.ckpt corupt=true", ["no key 'corupt'", "Did you mean corrupt?"]),
     ("eval ckpt=good.ckpt index=maybe", ["index=maybe is not possible"]),
     ("eval ckpt=good.ckpt calibrate=good.ckpt", ["calibrate=good.ckpt is the checkpoint"]),

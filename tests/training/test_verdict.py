@@ -68,6 +68,12 @@ def test_without_a_test_the_line_says_so(data: Data) -> None:
 def test_the_epoch_of_the_best_checkpoint_is_told() -> None:
     line = "best.ckpt is from epoch 1 of 25, by val/accuracy 0.7500; test metrics are those of best.ckpt"
     assert verdict.chosen(SUMMARY) == line
+    rows = [{"epoch": epoch, "val/accuracy": value, "val/loss": 0.5} for epoch, value in enumerate((0.75, 0.5, 0.75))]
+    assert "0.7500 (2 epochs are equal; the lowest val/loss decides); test" in verdict.chosen(SUMMARY, rows)
+    assert verdict.chosen(SUMMARY, rows[:2]) == line
+    assert "(2 epochs are equal; the last decides)" in verdict.chosen(
+        SUMMARY, [{"val/accuracy": 0.75}, {"val/accuracy": 0.75}]
+    )
     assert verdict.chosen(replace(SUMMARY, best=None, best_epoch=None)).endswith("nothing was validated")
     assert "by the validation loss (val/accuracy was undefined)" in verdict.chosen(replace(SUMMARY, best=None))
 

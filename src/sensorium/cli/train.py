@@ -230,7 +230,7 @@ def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     training = fit.assemble(config, data=data, model=model, run=run, console=console, started=started)
     if config.show_batch is not None:
         if first:
-            say(first_batch.draw(training, config.show_batch, path=run.folder / "batch.png"))
+            say(first_batch.draw(training, config.show_batch, path=run.batch))
         return
     training.run(resume)
     seconds = time.perf_counter() - started
@@ -239,7 +239,7 @@ def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     if first:
         runs.write_summary(run, summary)
     if run.best.exists():
-        say(verdict.chosen(summary))
+        say(verdict.chosen(summary, training.history.rows))
         with stopping_at_once(f"Stopped while testing. Resume with: sensorium train resume={run.folder}"):
             calibration = evaluation.calibrate_run(config, run, data=data, device=training.device, say=say)
             evaluation.fit_detector(config, run, data=data, device=training.device, say=say)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from sensorium.data.base import Data
+from sensorium.data.base import Data, Problem
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, listing
 from sensorium.inspection.contents import Contents, split_numbers
@@ -291,6 +291,10 @@ class Task(Explainable, Reported, ABC, Generic[S]):
     def relabeled(self, split: Any, found: S, trained: S) -> Any:
         """A split of other data with the class numbers of the model. Raises RequestError for unknown classes."""
         return split
+
+    def without_unknown(self, split: Any, found: S, trained: S) -> tuple[Any, list[Problem]]:
+        """For on_bad=skip: a split of other data without the examples that `relabeled` would reject, and these."""
+        return split, []
 
     def truncation_notes(self, split: Any, spec: S) -> list[str]:
         """How many examples are evaluated by their beginnings, a line each."""

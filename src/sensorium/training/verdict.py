@@ -1,5 +1,6 @@
 """The result of a training in a line: the headline metric, its confidence interval, and a constant baseline."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sensorium import output
@@ -7,6 +8,7 @@ from sensorium.data.base import Data, counted
 from sensorium.runs import Summary
 from sensorium.tasks import registry
 from sensorium.tasks.base import ConstantAnswer, Evaluation
+from sensorium.training.history import Row
 
 
 class Verdict(NamedTuple):
@@ -53,12 +55,23 @@ def untested(summary: Summary, data: Data) -> str:
     return f"{summary.monitor}: {summary.best:.4g} ({size}, by which the checkpoint was chosen); test=false"
 
 
-def chosen(summary: Summary) -> str:
-    """Which epoch the best checkpoint is from, and what is done with it."""
+def chosen(summary: Summary, rows: Sequence[Row] = ()) -> str:
+    """Which epoch the best checkpoint is from, and what is done with it. rows: of the history, of which several may
+    have the best value.
+    """
     if summary.best_epoch is None:
         return "best.ckpt has the weights of the last epoch: nothing was validated"
     epoch = f"epoch {summary.best_epoch} of {summary.epochs}"
     best = f"the validation loss ({summary.monitor} was undefined)"
     if summary.best is not None:
-        best = f"{summary.monitor} {output.shown(summary.best, summary.monitor)}"
+        best = f"{summary.monitor} {output.shown(summary.best, summary.monitor)}{_tie(summary, rows)}"
     return f"best.ckpt is from {epoch}, by {best}; test metrics are those of best.ckpt"
+
+
+def _tie(summary: Summary, rows: Sequence[Row]) -> str:
+    """What decided between epochs of the same value; "" where there is one."""
+    tied = [row for row in rows if row.get(summary.monitor) == summary.best]
+    if len(tied) < 2:
+        return ""
+    lowest = summary.monitor != "val/loss" and all("val/loss" in row for row in tied)
+    return f" ({len(tied)} epochs are equal; the {'lowest val/loss' if lowest else 'last'} decides)"
