@@ -12,6 +12,7 @@ from rich.console import Console
 from sensorium import output
 from sensorium.errors import RequestError, printable
 from sensorium.files import write_csv
+from sensorium.tasks.writers import short
 
 COLOURED = "\x1b[31mred\x1b[0m"
 RECORD = {"in\x07put": f"{COLOURED}\r\n\x9b2J\u202etxt", "class": "é 好\u00a0!", "probability": 0.5}
@@ -126,3 +127,10 @@ def test_a_file_named_as_another_format_is_refused() -> None:
     assert output.file_format("csv", "o.xlsx") == "csv"  # as asked for
     assert output.named_format("talk.SRT", ("table", "csv", "srt")) == "srt"
     assert output.named_format("talk.txt", ("table", "csv", "srt")) is None
+
+
+def test_numbers_of_predictions_have_the_digits_of_single_precision() -> None:
+    record = {"a": 0.9726887941360474, "b": [1, True, "0.10000000001", None, (0.1,)], "c": {"d": 1234.56, "e": 1e300}}
+    found = {"a": 0.9726888, "b": [1, True, "0.10000000001", None, [0.1]], "c": {"d": 1234.56, "e": 1e300}}
+    assert short(record) == found
+    assert str(short(float("nan"))) == "nan"

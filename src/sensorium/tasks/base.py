@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -23,19 +23,12 @@ from sensorium.specs import Spec
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.evaluated import Evaluation
 from sensorium.tasks.explanation import Explainable
-from sensorium.tasks.metric import Metric
+from sensorium.tasks.metric import ConstantAnswer, Metric
 from sensorium.tasks.out_of_distribution import OutOfDistribution
 from sensorium.tasks.reported import Reported
 from sensorium.tasks.writers import FORMATS, Writer, standard_writer
 
 S = TypeVar("S", bound=Spec)
-
-
-class ConstantAnswer(NamedTuple):
-    """What the headline metric would be for one and the same answer to every example, and that answer in words."""
-
-    value: float
-    what: str
 
 
 @dataclass(frozen=True, kw_only=True)
