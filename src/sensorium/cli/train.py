@@ -23,7 +23,7 @@ from sensorium.cli.app import Config, check, command_line, override, run_hydra, 
 from sensorium.cli.composition import load_plugins
 from sensorium.cli.literal import typed_path
 from sensorium.cli.request import resume_request
-from sensorium.data.base import SPLITS, Data, Problem, refuse
+from sensorium.data.base import SPLITS, Data, Problem, counted, refuse
 from sensorium.errors import LAYOUT, RequestError, RunError, SensoriumError, is_full, listing, printable
 from sensorium.reports.record import write_report
 from sensorium.run_config import RunConfig
@@ -246,7 +246,9 @@ def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
             found = _tested(config, run, data=data, device=training.device, say=say)
         if first:
             result = _say_verdict(found, summary, data=data, say=say)
-            advice.show([*warned, *advice.about_result(training.history.rows, result)], say)
+            advice.show(advice.about_result(training.history.rows, result), say)
+            if warned:
+                say(f"{counted(len(warned), 'warning')} about the data: see above", style="bold yellow")
             write_report(run, training, evaluation=found, verdict=result, calibration=calibration, say=say)
         say(f"run folder: {run.folder}\n\n{_next_commands(config, run, data)}")
 

@@ -99,9 +99,9 @@ def bootstrap_interval(
 ) -> Interval | None:
     """Of any metric, 95 % by the percentile bootstrap, without resamples for which it is undefined (NaN).
 
-    measure: from rows (size,), which may repeat, to the metric of these examples. None where resampling shows no
-    spread: for fewer than two examples, and when no resample has a value or all have the same, as for a model without
-    any error. A point would claim certainty.
+    measure: from rows (size,), which may repeat, to the metric of these examples. None for fewer than
+    two examples, and when no resample has a value or all have the same, as for a model without any error: a point would
+    claim certainty.
     """
     if size < 2:
         return None
