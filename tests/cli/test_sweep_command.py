@@ -160,7 +160,7 @@ def test_the_mean_over_seeds_on_validation_decides() -> None:
 
 @pytest.mark.parametrize(
     ("monitor", "mode", "winner"),
-    [("val/map50", "max", "2"), ("val/miou", "max", "2"), ("val/error", "min", "1"), ("val/loss", "min", "1")],
+    [("val/map50", "max", "2"), ("val/miou", "max", "2"), ("val/token_error", "min", "1"), ("val/loss", "min", "1")],
 )
 def test_every_task_goes_by_its_own_metric(monitor: str, mode: str, winner: str) -> None:
     jobs = [job(f"lr={lr}", value, monitor=monitor, mode=mode) for lr, value in ((1, 0.2), (2, 0.7))]
