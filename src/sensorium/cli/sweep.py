@@ -138,6 +138,9 @@ def narrowed(records: list[output.Record], *, optional: list[str], width: int = 
     return shown
 
 
+_VALUES = ("true", "false", "null", "yes", "no", "on", "off", "nan", "inf")  # what is no text without quotes
+
+
 @dataclass(frozen=True)
 class Group:
     """Jobs of a sweep that differ in REPEATS only. varied: what tells the groups apart, by key."""
@@ -248,19 +251,8 @@ def best(groups: list[Group]) -> Group | None:
 
 def _unquoted(value: str) -> str:
     """A path as it was typed: without the quotes that it was given for Hydra (`cli.literal`)."""
-    found = re.fullmatch(r"'((?=.*[a-zA-Z_./])[\w./-]+)'", value)
-    plain = found is not None and found[1].lower() not in (
-        "true",
-        "false",
-        "null",
-        "yes",
-        "no",
-        "on",
-        "off",
-        "nan",
-        "inf",
-    )
-    return found[1] if found is not None and plain else value
+    found = re.fullmatch(r"'((?:[a-zA-Z_]|[\w.-]*/)[\w./-]*)'", value)
+    return found[1] if found and found[1].lower() not in _VALUES else value
 
 
 def _keys(job: dict[str, Any]) -> dict[str, str]:
