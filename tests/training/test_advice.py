@@ -10,7 +10,7 @@ from sensorium.data.base import Data
 from sensorium.tasks.base import ConstantAnswer, SplitFacts
 from sensorium.training import advice, overview
 from sensorium.training.overview import SPLITS
-from sensorium.training.verdict import Verdict
+from sensorium.verdict import Verdict
 from trainings import bare_config, config_of, data_of
 
 

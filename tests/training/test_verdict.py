@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from sensorium import verdict
 from sensorium.data.base import Data
 from sensorium.runs import Summary
 from sensorium.tasks.classification.evaluate import ClassificationEvaluation
-from sensorium.training import verdict
 from trainings import TINY, config_of, data_of, trained
 
 SUMMARY = Summary(

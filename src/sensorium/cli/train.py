@@ -16,7 +16,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from sensorium import checkpoint, distributed, evaluation, output, runs
+from sensorium import checkpoint, distributed, evaluation, output, runs, verdict
 from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_classes
 from sensorium.cli import configs, guess, schema, sweep
 from sensorium.cli.app import Config, check, command_line, override, run_hydra, typed
@@ -31,7 +31,7 @@ from sensorium.run_folder import RunFolder, is_spawned, locked
 from sensorium.signals import STOPPING, crashes_described_in
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
-from sensorium.training import advice, first_batch, fit, launch, learning, overview, settings, trace, verdict
+from sensorium.training import advice, first_batch, fit, launch, learning, overview, settings, trace
 from sensorium.training.interrupts import stopping_at_once
 from sensorium.training.quiet import quiet
 

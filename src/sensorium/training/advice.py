@@ -9,7 +9,7 @@ from sensorium.run_config import RunConfig
 from sensorium.tasks import registry
 from sensorium.training.history import Row
 from sensorium.training.overview import Facts
-from sensorium.training.verdict import Verdict
+from sensorium.verdict import Verdict
 
 FEW_VALIDATED = 30  # examples; with fewer, one more or less right moves a metric by over three points
 MOSTLY = 0.75  # share of the training labels from which one class is most of them

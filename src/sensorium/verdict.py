@@ -1,14 +1,15 @@
-"""The result of a training in a line: the headline metric, its confidence interval, and a constant baseline."""
+"""A result in a line: the headline metric, its confidence interval, and a constant baseline."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from sensorium import output
 from sensorium.data.base import Data, counted
 from sensorium.runs import Summary
 from sensorium.tasks import registry
 from sensorium.tasks.base import ConstantAnswer, Evaluation
-from sensorium.training.history import Row
+
+Row = Mapping[str, float | int | str]  # of a history
 
 
 class Verdict(NamedTuple):
@@ -25,18 +26,30 @@ class Verdict(NamedTuple):
 
 
 def verdict(evaluation: Evaluation, data: Data) -> Verdict:
-    """On the test split."""
+    """On the test split of the data that the model was trained on."""
+    return _verdict(evaluation, data, "test", data.test, compare=True)
+
+
+def line_of(evaluation: Evaluation, data: Data, name: str, split: Any, *, own: bool) -> str:
+    """The line for any split. own: whether it is of the data that the model was trained on, of whose training split and
+    test the constant answer is.
+    """
+    return _verdict(evaluation, data, name, split, compare=own and name == "test").line
+
+
+def _verdict(evaluation: Evaluation, data: Data, name: str, split: Any, *, compare: bool) -> Verdict:
     task = registry.of(data.spec)
-    metric = task.headline
+    metric, size = task.headline, counted(len(split), task.example)
+    title = f"{name} {metric.name}"
     if metric.name not in evaluation.metrics:
-        return Verdict(f"test {metric.name}: undefined on these examples", None, beaten=True)
+        return Verdict(f"{title}: undefined on these examples", None, beaten=True)
     value = evaluation.metrics[metric.name]
     if meaningless := evaluation.headline_caveat():
-        line = f"test {metric.name}: {value:.4g} ({counted(len(data.test), task.example)}): {meaningless}"
-        return Verdict(line, None, beaten=True)
-    constant, interval = task.constant_answer(data, evaluation), evaluation.headline_interval()
+        return Verdict(f"{title}: {value:.4g} ({size}): {meaningless}", None, beaten=True)
+    constant = task.constant_answer(data, evaluation) if compare else None
+    interval = evaluation.headline_interval()
     within = f"95 % interval {interval[0]:.4g} to {interval[1]:.4g}, " if interval else ""
-    line = f"test {metric.name}: {value:.4g} ({within}{counted(len(data.test), task.example)})"
+    line = f"{title}: {value:.4g} ({within}{size})"
     if constant is None:
         return Verdict(line, None, beaten=True, interval=interval)
     low, high = interval or (value, value)
