@@ -13,7 +13,7 @@ from sensorium.cli.app import Config, check, run_hydra
 from sensorium.cli.eval_data import evaluation_data, settings_for
 from sensorium.cli.predict import checkpoint_path
 from sensorium.cli.request import own_arguments
-from sensorium.data.base import Data
+from sensorium.data.base import Data, counted
 from sensorium.errors import RequestError, unwritable
 from sensorium.files import user_path
 from sensorium.neighbors import check_indexable, write_feature_index
@@ -103,7 +103,7 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
         line = line_of(result, data, name, split, own=not about_data and settings.labels_per_class is None)
     else:
         line = ""  # its interval takes a while
-    _print(records, result, config, title=f"{name}: {len(split):,} examples", line=line, folder=folder)
+    _print(records, result, config, title=f"{name}: {counted(len(split), task.example)}", line=line, folder=folder)
 
 
 class Evaluated(NamedTuple):
