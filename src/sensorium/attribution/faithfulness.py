@@ -58,7 +58,7 @@ class Faithfulness:
                 "what the model has learned"
             )
         if self.completeness_relative is not None and self.completeness_relative > 0.05:
-            found.append(f"completeness error of {self.completeness_relative:.0%}: raise steps=")
+            found.append(f"completeness error of {self.completeness_relative:.0%}: increase steps=")
         return found
 
     def to_dict(self) -> dict[str, float | bool | None]:

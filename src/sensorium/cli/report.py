@@ -16,6 +16,7 @@ from sensorium.reports import page
 from sensorium.run_folder import RunFolder
 
 COMPARISON = "comparison.html"
+_LISTED = "sensorium list runs lists existing runs."
 _EXPLAINING = "sensorium.cli.worst_explained"  # imports torch
 
 
@@ -46,7 +47,9 @@ def write(given: Sequence[str | Path], *, output: str | Path | None, overwrite: 
     report.json then keeps. Raises RequestError for what is no run, and for an output that is already there.
     """
     if not given:
-        raise RequestError("report needs a run: sensorium report RUN [RUN ...]; sensorium list runs shows them.")
+        raise RequestError(
+            "report needs a run: sensorium report RUN [RUN ...]; sensorium list runs lists existing runs."
+        )
     runs = [_found(path) for path in given]
     folders = [run.folder.resolve() for run in runs]
     if twice := [run.folder for run, folder in zip(runs, folders, strict=True) if folders.count(folder) > 1]:
@@ -73,5 +76,7 @@ def _found(given: str | Path) -> RunFolder:
         if is_folder(place) and RunFolder(place).config.exists():
             return RunFolder(place)
     if not exists(path):
-        raise RequestError(f"There is no run {path}.{meant(path)}\nsensorium list runs shows the runs that there are.")
-    raise RequestError(f"{path} is no run folder: there is no {path / 'config.yaml'}.\nsensorium list runs shows them.")
+        raise RequestError(f"There is no run {path}.{meant(path)}\n{_LISTED}")
+    raise RequestError(
+        f"{path} is no run folder: there is no {path / 'config.yaml'}.\nsensorium list runs lists existing runs."
+    )

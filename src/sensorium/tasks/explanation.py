@@ -146,7 +146,7 @@ class Explanation:
         """Raises RequestError for a file in whose format it is not saved."""
         if Path(path).suffix.lower() not in cls.formats:
             raise RequestError(
-                f"{path}: an explanation of this kind is saved as {' or '.join(cls.formats)}; end the name with it."
+                f"{path}: this explanation can be saved as {' or '.join(cls.formats)}. Change the ending of the name."
             )
 
     @classmethod

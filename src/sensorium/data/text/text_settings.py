@@ -10,7 +10,7 @@ from sensorium.errors import RequestError, unknown
 from sensorium.text.build_tokenizer import tokenizer_from_dict, train_tokenizer
 from sensorium.text.tokenizer import Tokenizer, TokenizerKind
 
-_UNITS = {"word": "words", "char": "characters", "bpe": "pieces of words"}
+_UNITS = {"word": "words", "char": "characters", "bpe": "subword tokens"}
 _SIDES = ("source", "target")
 
 

@@ -109,7 +109,7 @@ class Translator:
         self.target = tokenizer_from_dict(spec.target_tokenizer)
         if settings.copy_unknown and not all(isinstance(one, PieceTokenizer) for one in (self.source, self.target)):
             raise RequestError(
-                "decoding.copy_unknown=true does not apply to this checkpoint: its pieces of words (bpe) can write all."
+                "decoding.copy_unknown=true does not apply to this checkpoint: its subword tokens (bpe) spell any word."
             )
 
     @torch.inference_mode()
