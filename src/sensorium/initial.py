@@ -88,4 +88,4 @@ def start_from_vectors(model: nn.Module, spec: Spec, path: Path, say: Say | None
     with torch.no_grad():
         table.weight[vectors.found] = torch.from_numpy(vectors.matrix[vectors.found])
     if say:
-        say(f"vectors: {100 * vectors.coverage:.1f} % of the vocabulary is in {path}")
+        say(f"vectors: {100 * vectors.coverage:.1f}% of the vocabulary is in {path}")

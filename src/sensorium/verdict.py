@@ -14,7 +14,7 @@ Row = Mapping[str, float | int | str]  # of a history
 
 class Verdict(NamedTuple):
     """line: for the user. constant: the constant answer, where there is one. beaten, behind: whether the result is
-    better, or worse, than that by more than the luck of which examples were in the test. interval: 95 %, of the
+    better, or worse, than that by more than the luck of which examples were in the test. interval: 95%, of the
     headline metric.
     """
 
@@ -48,7 +48,7 @@ def _verdict(evaluation: Evaluation, data: Data, name: str, split: Any, *, compa
         return Verdict(f"{title}: {value:.4g} ({size}): {meaningless}", None, beaten=True)
     constant = task.constant_answer(data, evaluation) if compare else None
     interval = evaluation.headline_interval()
-    within = f"95 % interval {interval[0]:.4g} to {interval[1]:.4g}, " if interval else ""
+    within = f"95% interval {interval[0]:.4g} to {interval[1]:.4g}, " if interval else ""
     line = f"{title}: {value:.4g} ({within}{size})"
     if constant is None:
         return Verdict(line, None, beaten=True, interval=interval)

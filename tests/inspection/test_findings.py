@@ -30,7 +30,7 @@ def test_balance_by_hand():
         ("uneven classes in train: 100 examples of a, 4 of c", 3),
         ("classes with fewer than 10 examples in train", 1),
         ("classes that val has no examples of: b", 1),
-        # 100/114 and 50/102 of a: 38.7 % fewer; the others gain as much.
+        # 100/114 and 50/102 of a: 38.7% fewer; the others gain as much.
         ("the classes of test are not those of train: 40% of the examples are of other classes", 3),
     ]
 

@@ -45,7 +45,7 @@ def test_ninety_five_percent_of_validation_lie_within_the_threshold() -> None:
     training, validation, others = (units(random, count) for count in (500, 199, 4000))
     detector = fit(training, validation, None)
     assert (detector.fitted, detector.measured) == (500, 199)
-    assert detector.flags(validation).sum() == 199 - 190  # the 190th of 199: 95 % of 200
+    assert detector.flags(validation).sum() == 199 - 190  # the 190th of 199: 95% of 200
     assert detector.flags(others).mean() == pytest.approx(0.05, abs=0.03)
 
 

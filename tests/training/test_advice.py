@@ -34,7 +34,7 @@ def test_a_validation_of_fewer_than_thirty(digits: Data) -> None:
     few = replace(digits, val=digits.val.subset(np.arange(29)))
     (line,) = warned(few, {"val_fraction": 0.1})
     assert line == (
-        "validation has only 29 examples, each 3.4 % of it: the choice of the best checkpoint is uncertain."
+        "validation has only 29 examples, each 3.4% of it: the choice of the best checkpoint is uncertain."
         " Try dataset.val_fraction=0.3, or more data."
     )
     assert warned(few) == [line.replace("dataset.val_fraction=0.3, or ", "")]

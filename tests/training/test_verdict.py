@@ -46,7 +46,7 @@ def test_the_line_names_metric_interval_size_and_constant_answer(data: Data) -> 
     """Wilson's interval for 19 of 20: center (0.95 + 0.096) / 1.192, half width 0.1136."""
     found = verdict.verdict(evaluation_of(data, 19), data)
     assert found.line == (
-        'test accuracy: 0.95 (95 % interval 0.7639 to 0.9911, 20 examples); always "1" would score 0.75'
+        'test accuracy: 0.95 (95% interval 0.7639 to 0.9911, 20 examples); always "1" would score 0.75'
     )
     assert found.beaten  # 0.7639 is more than 0.75
 

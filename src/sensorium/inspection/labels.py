@@ -122,7 +122,7 @@ def check(contents: Contents) -> list[Finding]:
         return [_none("no two classes have five labeled examples; labels were not checked")]
     probabilities = cross_validated(contents.inputs.features(rows), numbers, int(numbers.max()) + 1)
     accuracy = float((probabilities.argmax(axis=1) == numbers).mean())
-    quick = f"the quick model that checks labels has a cross-validated accuracy of {100 * accuracy:.1f} %"
+    quick = f"the quick model that checks labels has a cross-validated accuracy of {100 * accuracy:.1f}%"
     doubt = noise(numbers, probabilities)
     if doubt > _TOO_WEAK:
         return [_none(f"{quick}, too low to suggest corrections")]

@@ -23,7 +23,7 @@ def bootstrap_intervals(
 
     Each resample draws N of the N examples with replacement; the interval spans the middle `level` of the metric's
     values (Efron and Tibshirani 1993, section 13.3). Shares of examples (accuracy and top-5 accuracy) have Wilson's
-    interval at 95 %, which is no point where all are right; other metrics that are the same in all resamples have none.
+    interval at 95%, which is no point where all are right; other metrics that are the same in all resamples have none.
     The calibration error grows by being resampled, as any distance does, so its interval is reflected at the estimate
     (the basic bootstrap): the values themselves would leave out the truth for a well calibrated model. It is widened
     where it would not hold the estimate. probabilities: (N, K). labels: (N,).
@@ -82,11 +82,11 @@ def sign_test(wins: int, losses: int) -> float:
 
 
 def wilson_interval(successes: int, total: int) -> Interval:
-    """Of a share of `total` independent examples, 95 % (Wilson 1927): never a point, also where all are right or none.
+    """Of a share of `total` independent examples, 95% (Wilson 1927): never a point, also where all are right or none.
 
     total: at least 1.
     """
-    z = 1.959963984540054  # what 2.5 % of a normal distribution lie above
+    z = 1.959963984540054  # what 2.5% of a normal distribution lie above
     share, spread = successes / total, z * z / total
     center = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / total + spread / (4 * total))
@@ -97,7 +97,7 @@ def wilson_interval(successes: int, total: int) -> Interval:
 def bootstrap_interval(
     measure: Callable[[np.ndarray], float], size: int, *, resamples: int = 1000, seed: int = 0
 ) -> Interval | None:
-    """Of any metric, 95 % by the percentile bootstrap, without resamples for which it is undefined (NaN).
+    """Of any metric, 95% by the percentile bootstrap, without resamples for which it is undefined (NaN).
 
     measure: from rows (size,), which may repeat, to the metric of these examples. None for fewer than
     two examples, and when no resample has a value or all have the same, as for a model without any error: a point would
@@ -125,7 +125,7 @@ def paired_bootstrap(
 ) -> dict[str, float]:
     """Whether model `a` is better than model `b` by metrics of the same examples, both measured on the same resamples.
 
-    Returns NAME_a and NAME_b, their difference (a minus b), low and high end of its 95 % interval, and p_value: how
+    Returns NAME_a and NAME_b, their difference (a minus b), low and high end of its 95% interval, and p_value: how
     often a difference at least as large would come about if both were equally good, from resamples whose differences
     are shifted to have a mean of 0 (Koehn 2004; Riezler and Maxwell 2005, section 3.2; as sacrebleu computes it). The
     last four are called so for the first of `names`, and NAME_difference and so on for the others. Metrics that one

@@ -26,7 +26,7 @@ _MOST_PAIRS = 28
 @dataclass(frozen=True)
 class Pair:
     """Two runs on the same examples. metric: what is compared. difference: of the means, a minus b, with the ends of
-    its 95 % interval. wins, losses: examples on which a (b) is better. p_value: of the sign test on those.
+    its 95% interval. wins, losses: examples on which a (b) is better. p_value: of the sign test on those.
     """
 
     a: str

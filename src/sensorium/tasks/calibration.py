@@ -164,7 +164,7 @@ class Calibration:
         rows: list[list[Cell]] = [[name, *(round(end, 4) for end in error)] for name, error in named.items()]
         lines = [line.removeprefix("calibration: ") for line in self.lines()]
         note = " ".join(f"{line[0].upper()}{line[1:]}." for line in lines)
-        columns = ["", "calibration error", "95 % interval from", "to"]
+        columns = ["", "calibration error", "95% interval from", "to"]
         return [Table(title="Calibration on validation", columns=columns, rows=rows, note=note)]
 
     def metrics(self) -> dict[str, float]:

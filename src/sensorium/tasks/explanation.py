@@ -18,7 +18,7 @@ from sensorium.output import Record
 from sensorium.report_sections import ReportExample
 from sensorium.tasks.feature_index import Neighbor
 
-RANDOM_MAPS = 18  # as many as it takes to say that one map is better than 95 % of random ones (`random_curves`)
+RANDOM_MAPS = 18  # as many as it takes to say that one map is better than 95% of random ones (`random_curves`)
 _WIDEST = 60  # characters of an input that a table shows
 
 

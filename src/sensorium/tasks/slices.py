@@ -30,7 +30,7 @@ Groups = dict[str, np.ndarray]  # name -> rows (M,) int64, which may be in sever
 
 @dataclass(frozen=True)
 class Slice:
-    """metrics: of these examples alone, without those that are undefined for them. interval: 95 %, of the headline."""
+    """metrics: of these examples alone, without those that are undefined for them. interval: 95%, of the headline."""
 
     group: str
     size: int

@@ -51,7 +51,7 @@ def _few_validated(config: RunConfig, data: Data) -> list[Advice]:
         return []
     share = f"dataset.val_fraction={'0.3' if _value(config, 'val_fraction') != 0.3 else '0.4'}, or "
     size, share_of = counted(count, registry.of(data.spec).example), 100 / max(1, count)
-    what = f"validation has only {size}, each {share_of:.2g} % of it: the choice of the best checkpoint is uncertain."
+    what = f"validation has only {size}, each {share_of:.2g}% of it: the choice of the best checkpoint is uncertain."
     return [Advice(what, f"Try {share if _value(config, 'val_fraction') is not None else ''}more data.")]
 
 

@@ -159,5 +159,5 @@ def vocabulary_note(tokenizer: Tokenizer, *, name: str = "vocabulary", trained: 
 
 def unknown_note(tokens: Mapping[str, TokenStore], *, name: str = "unknown tokens") -> str:
     """The share of unknown tokens in each split by name."""
-    shares = (f"{100 * store.unknown_share():.1f} % of {split}" for split, store in tokens.items())
+    shares = (f"{100 * store.unknown_share():.1f}% of {split}" for split, store in tokens.items())
     return f"{name}: {', '.join(shares)}"
