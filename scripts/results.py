@@ -41,7 +41,7 @@ def shown(found: list[float], *, percent: bool) -> str:
     scale, form = (100, "{:.2f}") if percent else (1, "{:.4f}")
     mean = form.format(scale * statistics.mean(found))
     spread = f" ± {form.format(scale * statistics.stdev(found))}" if len(found) > 1 else ""
-    return mean + spread + (" %" if percent else "")
+    return mean + spread + ("%" if percent else "")
 
 
 def main() -> None:

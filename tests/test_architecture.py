@@ -23,7 +23,7 @@ ROWS = (
     ("models", "data", "metrics", "decoding", "attribution"),
     ("inspection",),
     ("tasks",),
-    ("build", "targets", "initial", "runs", "checkpoint", "bounded"),
+    ("build", "targets", "initial", "runs", "checkpoint", "bounded", "verdict"),
     ("training", "evaluation", "history_plot", "neighbors"),
     ("robustness", "explain", "export", "serve", "reports"),
     ("cli",),
@@ -47,6 +47,7 @@ BESIDE = {
     ("run_folder", "errors"),
     ("targets", "annotations"),
     ("evaluation", "history_plot"),
+    ("verdict", "runs"),
     ("api", "cli"),
     ("", "api"),  # for type checkers; at run time its names are imported when they are asked for
 }

@@ -274,7 +274,7 @@ def test_vectors_take_the_place_of_the_embedding_of_known_words(tmp_path: Path) 
     told: list[str] = []
     model = build_model(section, text, seed=0, say=told.append)
     assert model.embedding.weight[5].tolist() == [1, 2, 3, 4]
-    assert "vectors: 50.0 % of the vocabulary" in told[0]
+    assert "vectors: 50.0% of the vocabulary" in told[0]
     with pytest.raises(RequestError, match=r"vectors of 4 numbers, the model of 3\.\nSet model\.embedding_size=4"):
         build_model(section | {"width": 3}, text, seed=0)
     with pytest.raises(RequestError, match=r"model\.vectors is for text models"):

@@ -10,8 +10,9 @@ import pytest
 from rich.console import Console
 
 from sensorium import output
-from sensorium.errors import printable
+from sensorium.errors import RequestError, printable
 from sensorium.files import write_csv
+from sensorium.tasks.writers import short
 
 COLOURED = "\x1b[31mred\x1b[0m"
 RECORD = {"in\x07put": f"{COLOURED}\r\n\x9b2J\u202etxt", "class": "é 好\u00a0!", "probability": 0.5}
@@ -100,7 +101,8 @@ def test_no_line_of_a_table_ends_in_blanks() -> None:
         (36.512, "test/bleu", "36.51"),
         (2.345, "seconds", "2.3"),
         (11_689_512, "parameters", "11,689,512"),
-        (True, "correct", "True"),
+        (True, "correct", "yes"),
+        (False, "few", "no"),
         (None, "", ""),
     ],
 )
@@ -113,6 +115,22 @@ def test_json_is_one_array_and_jsonl_a_line_each(capsys: pytest.CaptureFixture[s
     assert json.loads(capsys.readouterr().out) == RECORDS
     output.write_records(RECORDS, format="jsonl", output=None)
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == RECORDS
-    assert [output.file_format("table", name) for name in ("a.csv", "a.json", "a.jsonl", "a.txt")] == [
+    assert [output.file_format("table", name) for name in ("a.csv", "a.JSON", "a.jsonl", "a")] == [
         "csv", "json", "jsonl", "jsonl",
     ]  # fmt: skip
+
+
+def test_a_file_named_as_another_format_is_refused() -> None:
+    with pytest.raises(RequestError, match=r"output=o.xlsx: this command does not write .xlsx files. End the name with"
+                                           r" .csv or .json or .jsonl, or set format="):  # fmt: skip
+        output.file_format("table", "o.xlsx")
+    assert output.file_format("csv", "o.xlsx") == "csv"  # as asked for
+    assert output.named_format("talk.SRT", ("table", "csv", "srt")) == "srt"
+    assert output.named_format("talk.txt", ("table", "csv", "srt")) is None
+
+
+def test_numbers_of_predictions_have_the_digits_of_single_precision() -> None:
+    record = {"a": 0.9726887941360474, "b": [1, True, "0.10000000001", None, (0.1,)], "c": {"d": 1234.56, "e": 1e300}}
+    found = {"a": 0.9726888, "b": [1, True, "0.10000000001", None, [0.1]], "c": {"d": 1234.56, "e": 1e300}}
+    assert short(record) == found
+    assert str(short(float("nan"))) == "nan"

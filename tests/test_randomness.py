@@ -114,7 +114,7 @@ def chi_square(observed: np.ndarray) -> float:
     return float(((observed - expected) ** 2 / expected).sum())
 
 
-# 99.99 % of the chi-square distribution with 63 degrees of freedom lie below 113.5, with 255 below 348.
+# 99.99% of the chi-square distribution with 63 degrees of freedom lie below 113.5, with 255 below 348.
 @pytest.mark.parametrize("axis", ["examples", "calls", "epochs", "seeds"])
 def test_numbers_are_uniform_along_each_axis(axis: str) -> None:
     count = 20_000
@@ -149,7 +149,7 @@ def test_integers_stay_in_their_range(low: int, width: int) -> None:
 
 def test_integers_are_uniform() -> None:
     found = ExampleRandom(seed=0, epoch=0, indices=torch.arange(60_000)).integers(0, 6)
-    assert chi_square(torch.bincount(found.flatten(), minlength=6).numpy()) < 25.7  # 99.99 % with 5 degrees of freedom
+    assert chi_square(torch.bincount(found.flatten(), minlength=6).numpy()) < 25.7  # 99.99% with 5 degrees of freedom
 
 
 def test_a_permutation_gives_each_example_one_partner() -> None:

@@ -11,6 +11,8 @@ from sensorium.specs import (
     ImageClassificationSpec,
     ImageRegressionSpec,
     ImageTaggingSpec,
+    ObjectDetectionSpec,
+    SemanticSegmentationSpec,
     TextRegressionSpec,
     spec_from_dict,
 )
@@ -74,3 +76,11 @@ def test_regression_of_images_and_of_texts_are_told_apart() -> None:
         assert str(spec).endswith(", 2 numbers each")
     assert (images.to_dict()["modality"], texts.to_dict()["modality"]) == ("image", "text")
     assert [registry.of(spec).input_keys for spec in (images, texts)] == [("input",), ("input", "text")]
+
+
+def test_what_detection_and_segmentation_say_of_their_data() -> None:
+    shape = {"in_channels": 3, "image_size": (4, 6), "mean": (0.5,) * 3, "std": (0.5,) * 3}
+    boxes = ObjectDetectionSpec(class_names=("cell",), **shape)
+    masks = SemanticSegmentationSpec(class_names=("sky", "road"), palette=(0,) * 6, **shape)
+    assert str(boxes) == "images of 4x6 with 3 channels and bounding boxes, 1 class"
+    assert str(masks) == "images of 4x6 with 3 channels and masks, 2 classes"

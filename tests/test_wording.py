@@ -22,14 +22,15 @@ WORDS = (
     "told",
     "whoever",
 )
-FORBIDDEN = re.compile(rf"\b({'|'.join(WORDS)})\b", re.IGNORECASE)
+# American usage: no space before a percent sign.
+FORBIDDEN = re.compile(rf"\b({'|'.join(WORDS)})\b|(?<=\d) %(?![\w(])", re.IGNORECASE)
 # What keeps its spelling: code in documents, the key dataset.colours, and the augmentation `colour`.
 NAMES = re.compile(r"`[^`]*`|dataset\.colours|augment=colour|^colour or none$")
 DATA = ("synthetic/contrast_reviews.py",)  # sentences of film reviews
 
 
 def forbidden(text: str) -> list[str]:
-    return FORBIDDEN.findall(NAMES.sub("", text))
+    return [found.group() for found in FORBIDDEN.finditer(NAMES.sub("", text))]
 
 
 def messages(source: str) -> Iterator[tuple[int, str]]:
@@ -84,6 +85,7 @@ def test_documents_and_config_comments_use_the_words_of_the_field():
     [
         ("the colour is grey", ["colour", "grey"]),
         ("Two Pictures, left out", ["Pictures", "left out"]),
+        ("95 % of 5%, row % 3", [" %"]),
         ("dataset.colours names a color; augment=colour, `model.flip_tta` and left_out.csv stay", []),
     ],
 )

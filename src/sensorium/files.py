@@ -292,6 +292,8 @@ def meant(path: Path) -> str:
     """ " Did you mean NAME?", with the name in the same folder that is nearest to one that is not there, or ""."""
     names = [file.name for file in path.parent.iterdir()] if is_folder(path.parent) else []
     guess = nearest(path.name, names)
+    if guess and nearest(path.stem, [Path(guess).stem]) is None:  # alike in their endings alone
+        return ""
     return f" Did you mean {path.parent / guess}?" if guess else ""
 
 

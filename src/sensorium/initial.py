@@ -94,7 +94,7 @@ def start_from_vectors(model: nn.Module, spec: Spec, path: Path, say: Say | None
     with torch.no_grad():
         table.weight[vectors.found] = torch.from_numpy(vectors.matrix[vectors.found])
     if say:
-        say(f"vectors: {100 * vectors.coverage:.1f} % of the vocabulary is in {path}")
+        say(f"vectors: {100 * vectors.coverage:.1f}% of the vocabulary is in {path}")
 
 
 def initialise_from_data(model: nn.Module, split: Split, prepare: nn.Module, *, seed: int) -> None:

@@ -1,7 +1,7 @@
 """Metrics as people write them, whose names in metrics.csv and metrics.json are short."""
 
 TITLES = {
-    "error": "error rate",
+    "token_error": "token error rate",
     "map": "mAP",
     "map50": "mAP at IoU 0.5",
     "map75": "mAP at IoU 0.75",

@@ -17,7 +17,7 @@ from rich.segment import Segment
 from rich.table import Table
 
 from sensorium.errors import LAYOUT, RequestError, printable, unwritable
-from sensorium.files import STORED, csv_text, is_file, is_folder, json_text, replacing, write_atomically
+from sensorium.files import STORED, csv_text, is_file, is_folder, is_stream, json_text, replacing, write_atomically
 
 Record = dict[str, Any]
 _STYLE: dict[str, Any] = {"highlight": False, "soft_wrap": True, "markup": False}
@@ -101,11 +101,30 @@ def write_records(
 
 
 def file_format(given: str, output: str | None) -> str:
-    """What is written for programs: the format that was asked for; for table, what the name of the file says, else JSON
-    lines.
+    """What is written for programs: the format that was asked for; for table, what the name of the file says, and JSON
+    lines into a file whose name says nothing, or a device. Raises RequestError for a name of another format.
     """
-    named = {".csv": "csv", ".json": "json"}.get(Path(str(output)).suffix.lower(), "jsonl")
-    return given if given != "table" else named
+    if given != "table":
+        return given
+    named = named_format(output, ("csv", "json", "jsonl"))
+    if named is None:
+        check_ending(output, (".csv", ".json", ".jsonl"), also="or set format=")
+    return named or "jsonl"
+
+
+def named_format(output: str | None, formats: Iterable[str]) -> str | None:
+    """The one of these formats that the ending of a file's name says."""
+    ending = Path(str(output)).suffix.lower()
+    return next((one for one in formats if ending == f".{one}"), None)
+
+
+def check_ending(output: str | Path | None, endings: Sequence[str], *, also: str = "") -> None:
+    """Rejects an output file whose name ends as a file of another format does. also: another remedy."""
+    ending = Path(str(output)).suffix
+    if output is None or not ending or ending.lower() in endings or is_stream(output):
+        return
+    remedy = ", ".join((f"End the name with {' or '.join(endings)}", *filter(None, [also])))
+    raise RequestError(f"output={output}: this command does not write {ending} files. {remedy}.")
 
 
 def write_text(text: str, *, output: str | None) -> None:
@@ -198,11 +217,13 @@ class _Table(Table):
 
 def shown(value: Any, name: str = "") -> str:
     """A cell: a fraction with four decimals, a BLEU score with two and seconds with one, by the last word of the name;
-    a whole number with separators; everything else as it is, on one line and without control characters.
+    a whole number with separators; yes or no; everything else as it is, on one line and without control characters.
     """
     if isinstance(value, float):
         return f"{value:z.{_DECIMALS.get(name.rpartition('/')[2], 4)}f}"
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
         return f"{value:,}"
     return "" if value is None else printable(str(value))
 

@@ -77,7 +77,7 @@ def examination(
     if corrupt:
         times = len(robustness.corruptions_of(split, spec)) * len(SEVERITIES)
         size = min(len(split), robustness.MOST_EXAMPLES)
-        say(f"corrupt=true evaluates {size:,} of {len(split):,} examples {times} times more")
+        say(f"corrupt=true evaluates {size:,} of {len(split):,} examples {times} more times")
     if by is None:
         return Examination(None, None, corrupt)
     groups = slice_groups(data, name, split, spec, by=str(by), config=config, say=say)

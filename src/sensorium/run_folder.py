@@ -42,6 +42,11 @@ class RunFolder:
         return self.folder / "train.log"
 
     @property
+    def batch(self) -> Path:
+        """The first batch, drawn: all that debug=batch leaves."""
+        return self.folder / "batch.png"
+
+    @property
     def lock(self) -> Path:
         """Locked by the process that trains, whose number is in it."""
         return self.folder / ".lock"

@@ -149,7 +149,7 @@ def faithfulness(**changes) -> Faithfulness:
     [
         ({"better_share": 18 / 19}, "no better than random: insertion - deletion is 0.700, that of random maps 0.000"),
         ({"random_weights_correlation": 0.9}, "the map of random weights is alike (rank correlation 0.90)"),
-        ({"completeness_error": 1.0, "completeness_relative": 0.2}, "completeness error of 20%: raise steps="),
+        ({"completeness_error": 1.0, "completeness_relative": 0.2}, "completeness error of 20%: increase steps="),
     ],
 )
 def test_warnings(changes, said):

@@ -88,7 +88,7 @@ def test_gradients_of_a_linear_network_are_exact(name):
     found = METHODS[name].attribute(subject, Settings(steps=20))
     wanted = (subject.features - subject.baseline)[0] * network.weights[2].view(28, 28)
     error = (found[0] - wanted).abs().max()
-    assert error < 1e-5 if name == "integrated_gradients" else error < 0.5  # with noise of 5 %
+    assert error < 1e-5 if name == "integrated_gradients" else error < 0.5  # with noise of 5%
     assert torch.corrcoef(torch.stack([found[0].flatten(), wanted.detach().flatten()]))[0, 1] > 0.98
 
 

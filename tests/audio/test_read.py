@@ -194,7 +194,7 @@ def test_what_is_wrong_with_samples_is_said_in_words():
         "1 sample is not a number or infinite, the first at 0.010 s": bad,
         "silent: all samples are zero": 0 * sound,
         "silent: all samples are near 0.5": 0 * sound + 0.5,
-        f"clipped: {100 * flat:.1f} % of the samples are at full scale": cut,
+        f"clipped: {100 * flat:.1f}% of the samples are at full scale": cut,
         "samples reach 16383.5, beyond full scale": np.where(np.arange(4000) == 7, 16383.5, sound),
     }
     for reason, wrong in samples.items():
@@ -217,10 +217,10 @@ def test_loud_is_not_clipped():
     assert check(peaks, sample_rate=8000) is None
     for place in (0, 500, 953):
         tops = 0.5 * noise(1000)
-        tops[place : place + 47] = 1.0  # 4.7 %
+        tops[place : place + 47] = 1.0  # 4.7%
         assert check(tops, sample_rate=8000) is None
         tops[(place + 60) % 900 : (place + 60) % 900 + 3] = -1.0  # and 3 samples more
-        assert check(tops, sample_rate=8000) == "clipped: 5.0 % of the samples are at full scale"
+        assert check(tops, sample_rate=8000) == "clipped: 5.0% of the samples are at full scale"
 
 
 def test_a_codec_without_places_is_read_from_its_beginning(tmp_path):

@@ -82,6 +82,9 @@ def test_formats_and_output(best, tmp_path):
     expected = evaluated(tmp_path, "ckpt=best.ckpt")
     table = run_command(["eval", "ckpt=best.ckpt"], tmp_path).stdout
     assert f"test/accuracy           {expected['test/accuracy']:.4f}" in table
+    line = next(one for one in table.splitlines() if one.startswith("test accuracy: "))
+    assert line.startswith(f"test accuracy: {expected['test/accuracy']:.4g} (95% interval ")
+    assert line.endswith('359 examples); always "1" would score 0.1003')
     assert run_command(["eval", "ckpt=best.ckpt", "format=csv", "output=a/metrics.csv"], tmp_path).stdout == ""
     assert {row["metric"]: float(row["value"]) for row in rows_of(tmp_path / "a" / "metrics.csv")} == expected
 

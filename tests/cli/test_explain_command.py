@@ -72,7 +72,7 @@ def test_worst_errors_of_a_run_with_what_is_right(home):
     ("given", "said"),
     [
         (["input=new", "output=why_all.png"], "output=why_all.png is one explanation, and 2 inputs are given"),
-        (["input=new/a.png", "output=why.html"], "an explanation of this kind is saved as .png or .json"),
+        (["input=new/a.png", "output=why.html"], "this explanation can be saved as .png or .json"),
         (["input=new", "row=3"], "takes one of input=, text=, row=, worst=; given: input, row"),
         ([], "given: none"),
         (["row=3000"], "row=3000: the split test has rows 0 to 358"),

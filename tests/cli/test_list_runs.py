@@ -57,3 +57,9 @@ def test_the_command(tmp_path):
         result = run_command(["list", *arguments, "format=jsonl"], tmp_path)
         assert (result.status, result.stderr) == (0, "")
         assert json.loads(result.stdout)["run"] == "runs/a/b"
+
+
+def test_a_drawn_batch_is_no_unfinished_training(tmp_path):
+    write_run(tmp_path / "a" / "b")
+    (tmp_path / "a" / "b" / "batch.png").touch()
+    assert list_runs(tmp_path)[0]["seconds"] == "batch preview"

@@ -66,7 +66,7 @@ def test_eval_finds_the_same(home: Path) -> None:
 def test_eval_refuses_other_classes(home: Path) -> None:
     result = run_command(["eval", "ckpt=best.ckpt", *SMALL[1:], "dataset=digit_scenes"], home)
     assert result.status == 2
-    assert "This checkpoint was trained on images of 32x32 with 1 channel, 11 classes of pixels" in result.stderr
+    assert "This checkpoint was trained on images of 32x32 with 1 channel and masks, 11 classes" in result.stderr
 
 
 def predicted(home: Path, *arguments: str) -> list[dict]:

@@ -124,7 +124,7 @@ def test_table_and_csv_say_what_json_says(home):
 def test_output_into_a_file(kind, home, tmp_path):
     arguments = ["predict", "ckpt=best.ckpt", "input=new", f"format={kind}"]
     printed = run_command(arguments, home)
-    target = tmp_path / "a" / f"answers.{kind}"
+    target = tmp_path / "a" / ("answers" if kind == "table" else f"answers.{kind}")
     result = run_command([*arguments, f"output={target}"], home)
     assert (result.status, result.stdout) == (0, "")
     assert result.stderr == f"12 predictions written to {target}\n"

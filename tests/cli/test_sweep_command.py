@@ -30,7 +30,7 @@ def table_of(folder: Path) -> list[dict[str, str]]:
 
 def test_one_row_for_the_jobs_that_differ_in_seed_only(swept):
     rows = table_of(swept[0])
-    assert [(row["model"], row["seed"]) for row in rows] == [("lenet", "1 2"), ("perceptron", "1 2")]
+    assert [(row["model"], row["seed"]) for row in rows] == [("lenet", "1, 2"), ("perceptron", "1, 2")]
     runs = [run for row in rows for run in row["run"].split()]
     assert len(set(runs)) == 4
     for row in rows:
@@ -97,7 +97,7 @@ def test_a_range_and_one_choice(tmp_path):
     result = run_command(arguments, tmp_path)
     assert (result.status, result.stderr) == (0, "")
     (row,) = table_of(tmp_path)
-    assert row["seed"] == "0 1 2"
+    assert row["seed"] == "0, 1, 2"
     assert "model" not in row
     assert len(set(row["run"].split())) == 3
 
@@ -124,7 +124,7 @@ def test_records_by_hand():
     # Mean 0.6; squared distances 0.01 + 0.01 over N - 1 = 1, root 0.1414.
     assert first == {
         "lr": "1",
-        "seed": "1 2",
+        "seed": "1, 2",
         "val/accuracy": "0.6000 ± 0.1414",
         "test/accuracy": "0.4000 ± 0.0000",
         "parameters": 7,
@@ -145,7 +145,7 @@ def test_the_headline_stands_before_the_other_test_metrics() -> None:
 def test_folds_are_repeats_of_one_thing() -> None:
     jobs = [job(f"dataset.fold={fold}", value) for fold, value in enumerate((0.7, 0.8, 0.9))]
     (row,) = (group.record() for group in grouped(jobs))
-    assert (row["seed"], row["fold"], row["val/accuracy"]) == ("0", "0 1 2", "0.8000 ± 0.1000")
+    assert (row["seed"], row["fold"], row["val/accuracy"]) == ("0", "0, 1, 2", "0.8000 ± 0.1000")
 
 
 def best_lr(*jobs) -> str:
@@ -160,7 +160,7 @@ def test_the_mean_over_seeds_on_validation_decides() -> None:
 
 @pytest.mark.parametrize(
     ("monitor", "mode", "winner"),
-    [("val/map50", "max", "2"), ("val/miou", "max", "2"), ("val/error", "min", "1"), ("val/loss", "min", "1")],
+    [("val/map50", "max", "2"), ("val/miou", "max", "2"), ("val/token_error", "min", "1"), ("val/loss", "min", "1")],
 )
 def test_every_task_goes_by_its_own_metric(monitor: str, mode: str, winner: str) -> None:
     jobs = [job(f"lr={lr}", value, monitor=monitor, mode=mode) for lr, value in ((1, 0.2), (2, 0.7))]
@@ -190,3 +190,10 @@ def test_a_sweep_of_which_every_job_is_refused_is_a_wrong_request(tmp_path):
     assert "not 8x8" in result.stderr
     assert len(result.stderr.splitlines()) <= 2
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_the_command_that_repeats_a_run_has_paths_as_they_were_typed() -> None:
+    (group,) = grouped([job("lr=1 run_root='sw' dataset.root='my/data' dataset.label_column='1'", 0.5)])
+    assert group.command() == (
+        "sensorium train lr=1 run_root=sw dataset.root=my/data 'dataset.label_column='\"'\"'1'\"'\"''"
+    )

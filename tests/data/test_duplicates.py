@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from sensorium.data.duplicates import find_duplicates, find_unknown_classes, overlap_note, settle_conflicts, without
+from sensorium.data.duplicates import (
+    check_different,
+    find_duplicates,
+    find_unknown_classes,
+    overlap_note,
+    settle_conflicts,
+    without,
+)
+from sensorium.errors import RequestError
 
 # Train a b c, val d, test e f; the digest is one byte.
 SPLITS = np.array([0, 0, 0, 1, 2, 2])
@@ -29,6 +37,17 @@ def test_what_is_in_a_later_part_too_stays_there_alone() -> None:
     said = "same sound as {}, which is in test"
     assert bad == {0: said.format("e"), 3: said.format("e"), 1: said.format("f")}
     assert notes == []
+
+
+def test_a_split_that_is_all_in_another_is_one_fault() -> None:
+    """Train has 1 2 2, and test 2 1; val shares one of its two."""
+    rows = np.arange(7)
+    shared = {"splits": np.array([0, 0, 0, 1, 1, 2, 2]), "rows": rows, "examples": "images"}
+    with pytest.raises(RequestError, match="train and test are the same data: all 2 different images of train are in"):
+        check_different(digests=np.array([[1], [2], [2], [3], [1], [2], [1]], dtype=np.uint8), **shared)
+    check_different(digests=np.array([[1], [2], [4], [3], [1], [2], [1]], dtype=np.uint8), **shared)
+    alone = np.array([[2], [2], [2], [3], [1], [2], [1]], dtype=np.uint8)
+    check_different(digests=alone, **shared)  # one image, which is named like any other
 
 
 def test_two_labels_leave_only_what_the_test_part_says_of_itself() -> None:

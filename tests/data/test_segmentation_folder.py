@@ -159,7 +159,7 @@ def test_a_colour_that_is_not_listed(tmp_path):
         ({"colours": {"a": [1, 2]}}, "dataset.colours.a: give red, green and blue, three whole numbers"),
         ({"colours": {"a": [1, 2, 256]}}, "dataset.colours.a: give red"),
         ({"colours": {"a": [1, 2, 3], "b": [1, 2, 3]}}, "dataset.colours has the same color twice"),
-        ({"ignore_index": [1, 2]}, "has 1 classes of pixels (0); allowed are 2 to 255."),
+        ({"ignore_index": [1, 2]}, "has 1 class (0); allowed are 2 to 255."),
         ({"class_names": ["a", "b", "a"]}, "have the same name: a, b, a."),
     ],
 )

@@ -127,6 +127,15 @@ def test_rounded_boxes_are_cut_without_a_word(tmp_path):
     assert not any("cut" in note for note in data.notes)
 
 
+def test_one_folder_for_two_splits_is_one_fault(tmp_path):
+    write(tmp_path, {"train": [BOX] * 12})
+    about = (tmp_path / "data.yaml").read_text() if (tmp_path / "data.yaml").exists() else "names: [cat, dog]\n"
+    (tmp_path / "data.yaml").write_text(f"{about}\ntrain: images/train\nval: images/train\n")
+    with pytest.raises(RequestError, match="train and val are the same data: all 12 different images") as caught:
+        load(tmp_path)
+    assert len(str(caught.value).splitlines()) == 2
+
+
 def test_bad_files(tmp_path):
     write(tmp_path, {"train": [BOX, BOX, BOX], "val": [BOX], "test": [BOX]})
     (tmp_path / "labels" / "train" / "gone.txt").write_text(BOX)

@@ -30,7 +30,7 @@ def test_balance_by_hand():
         ("uneven classes in train: 100 examples of a, 4 of c", 3),
         ("classes with fewer than 10 examples in train", 1),
         ("classes that val has no examples of: b", 1),
-        # 100/114 and 50/102 of a: 38.7 % fewer; the others gain as much.
+        # 100/114 and 50/102 of a: 38.7% fewer; the others gain as much.
         ("the classes of test are not those of train: 40% of the examples are of other classes", 3),
     ]
 
@@ -96,6 +96,21 @@ def test_problems_of_loading_are_errors_and_come_first():
     )
 
 
+def test_two_examples_that_contradict_each_other_are_one_finding():
+    problems = [
+        Problem("list.csv:2", "labeled 'cat'; list.csv:9 has the same content and label 'dog'"),
+        Problem("list.csv:9", "labeled 'dog'; list.csv:2 has the same content and label 'cat'"),
+        Problem("train/a.png", "same content as val/b.png, which is in val"),
+        Problem("c.png", "not a readable image"),
+    ]
+    found = {one.what: (one.count, list(one.examples)) for one in loading(problems)}
+    assert found == {
+        "conflicting labels: the same content": (1, ["list.csv:2 ('cat') = list.csv:9 ('dog')"]),
+        "the same content as in val": (1, ["train/a.png = val/b.png"]),
+        "not a readable image": (1, ["c.png"]),
+    }
+
+
 def test_a_cleaned_list_leaves_out_what_findings_drop():
     listed = contents(4, table=lambda rows: (("path", "split"), [[f"e{row}", "train"] for row in rows.tolist()]))
     findings = [
@@ -141,7 +156,7 @@ def test_problems_of_many_examples_are_one_finding_whatever_their_names():
     named = [Problem(f"m.csv:{line}", "no transcript", f"clips/{line}.wav") for line in range(2, 14)]
     lost = [Problem(f"m.csv:{line}", f"there is no file clips/{line}.wav; dataset.audio_root=...") for line in (14, 15)]
     assert [(one.what, one.count, one.examples[0]) for one in loading([*named, *lost])] == [
-        ("no transcript", 12, "m.csv:2: clips/2.wav: no transcript"),
+        ("no transcript", 12, "m.csv:2: clips/2.wav"),
         ("there is no file", 2, "m.csv:14: there is no file clips/14.wav; dataset.audio_root=..."),
     ]
     assert [(one.what, one.count) for one in loading([*named[:2], *lost])] == [

@@ -32,7 +32,7 @@ def drawn(count: int, side: int) -> list[Image.Image]:
 
 
 def changed(image: Image.Image, way: int, draw: np.random.Generator) -> Image.Image:
-    """The same image from JPEG, from another size, or with 3 % cropped."""
+    """The same image from JPEG, from another size, or with 3% cropped."""
     width, height = image.size
     if way == 0:
         buffer = io.BytesIO()

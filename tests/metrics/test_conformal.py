@@ -227,7 +227,7 @@ def test_examples_of_one_confidence_go_together() -> None:
 
 
 def test_the_error_rate_is_below_what_is_shown() -> None:
-    """In 200 draws the promise of 95 % fails no more often than chance allows."""
+    """In 200 draws the promise of 95% fails no more often than chance allows."""
     failed = selected = 0
     for seed in range(200):
         p, labels = drawn(1000, classes=3, seed=seed)

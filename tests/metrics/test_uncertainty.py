@@ -10,6 +10,7 @@ from sensorium.metrics.classification import outcomes, summary
 from sensorium.metrics.uncertainty import (
     bootstrap_interval,
     bootstrap_intervals,
+    metric_intervals,
     paired_comparison,
     sign_test,
     wilson_interval,
@@ -52,6 +53,8 @@ def test_every_metric_has_an_interval_around_it():
     assert list(intervals) == list(values)
     for key, (low, high) in intervals.items():
         assert 0 <= low < values[key] < high, key
+    right = round(values["accuracy"] * 300)
+    assert intervals["accuracy"] == wilson_interval(right, 300)
     wider = bootstrap_intervals(probabilities=probabilities, labels=labels, resamples=200, level=0.99)["loss"]
     assert wider[0] < intervals["loss"][0] < intervals["loss"][1] < wider[1]
 
@@ -136,6 +139,18 @@ def test_the_bootstrap_of_a_mean_is_as_wide_as_its_standard_error():
 
 def test_resamples_without_a_value_are_dropped():
     """Of two examples, one resample in four has the first alone and one the second alone."""
-    assert bootstrap_interval(lambda rows: float("nan") if 0 in rows else 7.0, 2) == (7.0, 7.0)
+    low, high = bootstrap_interval(lambda rows: float("nan") if 0 in rows else float(rows[0]), 3)
+    assert (low, high) == (1.0, 2.0)
     assert bootstrap_interval(lambda rows: float("nan"), 2) is None
     assert bootstrap_interval(lambda rows: 1.0, 1) is None
+
+
+def test_a_metric_without_spread_has_no_interval_and_a_share_has_wilsons():
+    """60 of 60 right: 60 / (60 + 1.96^2) = 0.9398 to 1."""
+    assert bootstrap_interval(lambda rows: 0.1 + 0.2 if 0 in rows else 0.3, 9) is None
+    assert metric_intervals(lambda rows: {"wer": 0.0, "loss": float(rows[0])}, 9).keys() == {"loss"}
+    labels = torch.arange(60) % 7
+    probabilities = torch.nn.functional.one_hot(labels, 7) * 0.93 + 0.01
+    intervals = bootstrap_intervals(probabilities=probabilities, labels=labels, resamples=20)
+    assert intervals.keys() == {"accuracy", "top5_accuracy"}
+    assert intervals["accuracy"] == intervals["top5_accuracy"] == (pytest.approx(0.93982, abs=1e-5), 1.0)

@@ -54,7 +54,7 @@ def test_matrices_move_as_with_torch_muon(shape: tuple[int, int]) -> None:
         theirs.grad = ours.grad.clone()
         optimizer.step()
         reference.step()
-    # torch computes in bfloat16 (8 bits), this on the CPU in float32: equal to about 1 % of the way gone.
+    # torch computes in bfloat16 (8 bits), this on the CPU in float32: equal to about 1% of the way gone.
     assert (ours - theirs).norm() < 0.015 * (ours - start).norm()
 
 

@@ -37,7 +37,11 @@ def test_seeds_are_pooled(runs):
 
 def test_the_best_value_is_known_where_the_direction_is(runs):
     rows = {name: best for name, _, best in compare.metric_rows(runs)}
-    assert rows == {"test/accuracy": 2, "test/loss": None}
+    assert rows == {"test/accuracy": [2], "test/loss": []}
+    rows = {name: best for name, _, best in compare.metric_rows([runs[2], runs[0], runs[2]])}
+    assert rows["test/accuracy"] == [0, 2]
+    rows = {name: best for name, _, best in compare.metric_rows([runs[0], runs[0]])}
+    assert rows["test/accuracy"] == []
 
 
 def test_a_pair_by_hand():

@@ -24,9 +24,9 @@ def test_every_section_is_there(html):
         *("Data", "Training", "Metrics", "Confusion matrix", "Classes", "Calibration", "Worst errors", "Predictions"),
         *("Targets", "Scatter", "Transcripts", "Samples", "Reproduce", "Model card"),
     ]
-    assert "95 % interval 40.00 % to 60.00 %" in html
-    assert re.findall(r"<td class=.number.>([\d.]+(?: %)? to [\d.]+(?: %)?)</td>", html) == [
-        "40.00 % to 60.00 %",  # the headline's own, by Wilson, and not the bootstrap's
+    assert "95% interval 40.00% to 60.00%" in html
+    assert re.findall(r"<td class=.number.>([\d.]+%? to [\d.]+%?)</td>", html) == [
+        "40.00% to 60.00%",  # the headline's own, by Wilson, and not the bootstrap's
         "1.25 to 1.75",
     ]
     assert "calibrated error" not in html  # of validation, which the test metrics are not

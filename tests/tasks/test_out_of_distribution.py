@@ -45,7 +45,7 @@ def test_ninety_five_percent_of_validation_lie_within_the_threshold() -> None:
     training, validation, others = (units(random, count) for count in (500, 199, 4000))
     detector = fit(training, validation, None)
     assert (detector.fitted, detector.measured) == (500, 199)
-    assert detector.flags(validation).sum() == 199 - 190  # the 190th of 199: 95 % of 200
+    assert detector.flags(validation).sum() == 199 - 190  # the 190th of 199: 95% of 200
     assert detector.flags(others).mean() == pytest.approx(0.05, abs=0.03)
 
 
@@ -76,8 +76,12 @@ def test_features_that_never_vary_have_distances_all_the_same() -> None:
 @pytest.mark.parametrize(
     ("training", "validation", "message"),
     [
-        (np.ones((50, 4)), np.ones((19, 4)), "it takes 20 training and validation examples; there are 50 and 19"),
-        (np.full((50, 4), np.nan), np.ones((20, 4)), "there are 0 and 20"),
+        (
+            np.ones((50, 4)),
+            np.ones((19, 4)),
+            "it needs at least 20 training and 20 validation examples; found 50 and 19",
+        ),
+        (np.full((50, 4), np.nan), np.ones((20, 4)), "found 0 and 20"),
         (np.ones((50, 4)), np.full((20, 4), np.inf), "validation examples are no numbers"),
         (np.ones((20, 2049)), np.ones((20, 2049)), "2,049 features of 1 classes are too many"),
     ],
@@ -161,7 +165,7 @@ def test_predictions_of_a_run_are_flagged_in_every_form(trained_run: Path) -> No
     assert [one.out_of_distribution for one in (*plain, *flagged, *without)] == [False] * 2 + [True] * 2 + [None] * 2
     assert [one.to_dict()["out_of_distribution"] for one in (plain[0], flagged[0])] == [False, True]
     assert [one.rows()[0]["out_of_distribution"] for one in (plain[0], flagged[0])] == [False, True]
-    assert [one.summary()["ood"] for one in (plain[0], flagged[0])] == ["", "yes"]
+    assert [one.summary()["ood"] for one in (plain[0], flagged[0])] == [False, True]
     assert "out_of_distribution" not in without[0].rows()[0]
     assert plain[0].to_dict()["classes"] == without[0].to_dict()["classes"]
 

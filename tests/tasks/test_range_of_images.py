@@ -139,6 +139,6 @@ def test_images_beyond_the_range_are_counted():
     inside, beyond = np.full((8, 8), 150, np.uint16), np.full((8, 8), 300, np.uint16)
     found.all(inside, beyond, beyond)
     assert found.notes() == [
-        "pixel_range: 2 images of 3 have over 5 % of their values outside of 100 to 200, where they are clipped; all"
+        "pixel_range: 2 images of 3 have over 5% of their values outside of 100 to 200, where they are clipped; all"
         " values run from 150 to 300. pixel_range=[low,high] sets another range"
     ]

@@ -187,4 +187,4 @@ def test_undefined_values_of_a_resample_are_left_out() -> None:
     targets = np.array([[1], [0], [0]], dtype=np.uint8)
     found: Any = TaggingEvaluation(np.array([[0.9], [0.1], [0.2]]), targets, np.zeros(3), 1.0)
     assert "map" not in found.measure()(np.array([1, 2, 2]))
-    assert found.intervals(50)["map"] == (1.0, 1.0)
+    assert "map" not in found.intervals(50)  # 1 of every resample that has it

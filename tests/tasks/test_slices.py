@@ -101,7 +101,7 @@ def test_each_group_is_measured_alone_and_the_worst_is_named(tmp_path: Path) -> 
     found = sliced(groups, Metric("mae", higher_is_better=False))
     assert [one.metrics["mae"] for one in found.slices] == pytest.approx([0.1, 0.5, 0.9])
     assert found.whole.metrics["mae"] == pytest.approx((20 * 0.1 + 20 * 0.5 + 4 * 0.9) / 44)
-    assert found.slices[1].interval == (pytest.approx(0.5), pytest.approx(0.5))
+    assert found.slices[1].interval is None  # all are equally wrong
     assert found.worst is found.slices[1]  # cy is worse, of four examples only
     assert "worst by who: bob, mae 0.5000" in found.line()
     table, plot = write_slices(tmp_path, found)
@@ -110,6 +110,16 @@ def test_each_group_is_measured_alone_and_the_worst_is_named(tmp_path: Path) -> 
     assert [line.split(",")[0] for line in lines[1:]] == ["ann", "bob", "cy", "all"]
     assert [line.split(",")[-1] for line in lines[1:]] == ["false", "false", "true", "false"]
     assert Image.open(plot).width > 500
+
+
+def test_where_all_groups_are_equal_none_is_the_worst() -> None:
+    """Ann and bob are equally wrong; cy is worse, of four examples only."""
+    found = sliced({"ann": range(20), "bob": range(20), "cy": range(40, 44)}, Metric("mae", higher_is_better=False))
+    assert found.worst is None
+    assert found.line() == f"no group by who is worse than the others: mae {found.whole.metrics['mae']:.4f}"
+    few = sliced({"ann": range(20), "cy": range(40, 44)}, Metric("mae", higher_is_better=False))
+    assert few.worst is few.slices[1]  # one large group has no other to be worse than
+    assert "4 examples, fewer than 20: mostly chance" in few.line()
 
 
 def test_a_metric_that_is_better_when_higher_is_worst_when_lowest() -> None:

@@ -77,7 +77,7 @@ def test_each_word_has_its_weight(method):
     (found,) = explained(CLASSES, Sum(), "the good film was bad", method=method, target=("positive",))
     (one,) = found.targets
     assert one.score == pytest.approx(float(torch.tensor([-1.0, 1.0]).softmax(0)[1]))
-    close = 0.6 if method == "gradient_shap" else 1e-4  # noise of 5 %
+    close = 0.6 if method == "gradient_shap" else 1e-4  # noise of 5%
     assert one.attribution.tolist() == pytest.approx([0, 3, 0, 0, -2], abs=close)
     assert [word.text for word in found.words] == ["the", "good", "film", "was", "bad"]
     assert one.faithfulness is not None

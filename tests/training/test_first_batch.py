@@ -26,7 +26,7 @@ def parts(*overrides: str):
 
 def test_shares_of_classes_are_percentages_unless_whole():
     shares = torch.tensor([[0.7, 0.3, 0.0], [0.0, 1.0, 0.0], [0.998, 0.0, 0.002]])
-    assert shares_in_words(shares, ["cat", "dog", "owl"]) == ["cat (70 %), dog (30 %)", "dog", "cat"]
+    assert shares_in_words(shares, ["cat", "dog", "owl"]) == ["cat (70%), dog (30%)", "dog", "cat"]
 
 
 def test_mixed_labels_are_those_of_the_step():

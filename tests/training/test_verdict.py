@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from sensorium import verdict
 from sensorium.data.base import Data
 from sensorium.runs import Summary
 from sensorium.tasks.classification.evaluate import ClassificationEvaluation
-from sensorium.training import verdict
 from trainings import TINY, config_of, data_of, trained
 
 SUMMARY = Summary(
@@ -46,14 +46,16 @@ def test_the_line_names_metric_interval_size_and_constant_answer(data: Data) -> 
     """Wilson's interval for 19 of 20: center (0.95 + 0.096) / 1.192, half width 0.1136."""
     found = verdict.verdict(evaluation_of(data, 19), data)
     assert found.line == (
-        'test accuracy: 0.95 (95 % interval 0.7639 to 0.9911, 20 examples); always "1" would score 0.75'
+        'test accuracy: 0.95 (95% interval 0.7639 to 0.9911, 20 examples); always "1" would score 0.75'
     )
     assert found.beaten  # 0.7639 is more than 0.75
 
 
 def test_a_result_that_luck_can_explain_does_not_beat_the_constant(data: Data) -> None:
     assert not verdict.verdict(evaluation_of(data, 18), data).beaten  # 0.9, and 0.699 is possible
-    assert not verdict.verdict(evaluation_of(data, 5), data).beaten
+    assert not verdict.verdict(evaluation_of(data, 18), data).behind
+    worse = verdict.verdict(evaluation_of(data, 5), data)  # 0.25, at most 0.469
+    assert (worse.beaten, worse.behind) == (False, True)
 
 
 def test_without_a_test_the_line_says_so(data: Data) -> None:
@@ -66,6 +68,12 @@ def test_without_a_test_the_line_says_so(data: Data) -> None:
 def test_the_epoch_of_the_best_checkpoint_is_told() -> None:
     line = "best.ckpt is from epoch 1 of 25, by val/accuracy 0.7500; test metrics are those of best.ckpt"
     assert verdict.chosen(SUMMARY) == line
+    rows = [{"epoch": epoch, "val/accuracy": value, "val/loss": 0.5} for epoch, value in enumerate((0.75, 0.5, 0.75))]
+    assert "0.7500 (2 epochs are equal; the lowest val/loss decides); test" in verdict.chosen(SUMMARY, rows)
+    assert verdict.chosen(SUMMARY, rows[:2]) == line
+    assert "(2 epochs are equal; the last decides)" in verdict.chosen(
+        SUMMARY, [{"val/accuracy": 0.75}, {"val/accuracy": 0.75}]
+    )
     assert verdict.chosen(replace(SUMMARY, best=None, best_epoch=None)).endswith("nothing was validated")
     assert "by the validation loss (val/accuracy was undefined)" in verdict.chosen(replace(SUMMARY, best=None))
 
@@ -77,6 +85,6 @@ def test_a_training_begins_with_its_data_and_ends_with_its_verdict(
     out = capsys.readouterr().out
     table, result = out.index("examples  "), out.index("\ntest accuracy: ")
     warning = out.index("WARNING: validation has")
-    assert table < warning < result < out.rindex("WARNING: validation has")  # said again where it is read
+    assert table < warning < result < out.index("1 warning about the data: see above")
     assert "examples); always " in out[result:]
-    assert run.log.read_text().count("WARNING: validation has") == 2
+    assert run.log.read_text().count("WARNING: validation has") == 1

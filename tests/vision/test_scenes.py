@@ -82,7 +82,7 @@ def test_zoom_equals_torchvision(scale, right, down, fill):
 
 
 def test_what_is_left_of_a_box():
-    # Images of 20 x 20 moved right by 10: of boxes 10 wide, all, 60 %, 40 %, 2 pixels and nothing are left.
+    # Images of 20 x 20 moved right by 10: of boxes 10 wide, all, 60%, 40%, 2 pixels and nothing are left.
     lefts = [0, 4, 6, 8, 10]
     marks = boxes_of([[left, 0, left + 10, 10] for left in lefts])
     marks = marks._replace(difficult=torch.tensor([[True, False, True, False, False]]))

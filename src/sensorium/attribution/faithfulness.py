@@ -40,7 +40,7 @@ class Faithfulness:
 
     @property
     def better_than_random(self) -> bool:
-        """Whether it beats 95 % of the random maps."""
+        """Whether it beats 95% of the random maps."""
         return self.better_share >= 0.95
 
     def warnings(self) -> list[str]:
@@ -58,7 +58,7 @@ class Faithfulness:
                 "what the model has learned"
             )
         if self.completeness_relative is not None and self.completeness_relative > 0.05:
-            found.append(f"completeness error of {self.completeness_relative:.0%}: raise steps=")
+            found.append(f"completeness error of {self.completeness_relative:.0%}: increase steps=")
         return found
 
     def to_dict(self) -> dict[str, float | bool | None]:
@@ -134,7 +134,7 @@ def random_curves(subject: Subject, *, maps: int, seed: int) -> RandomCurves:
 
     Every second order is the one before it from its end, which costs nothing: what it removes first the other inserts
     last, so that its deletion is the other's insertion. Insertion minus deletion is then as often x as -x, and a map
-    that means nothing beats all of n/2 pairs with a probability of 1 / (n + 2): of 18, in 5 % of the cases.
+    that means nothing beats all of n/2 pairs with a probability of 1 / (n + 2): of 18, in 5% of the cases.
     """
     generator = torch.Generator().manual_seed(seed)
     random = torch.stack([torch.randperm(subject.count, generator=generator) for _ in range((maps + 1) // 2)])

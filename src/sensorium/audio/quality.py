@@ -17,7 +17,7 @@ _WINDOW = 10.0  # seconds of a file that are in memory at once
 def check(samples: np.ndarray, *, sample_rate: int) -> str | None:
     """What is wrong with samples (N,), in plain words, or None. sample_rate: hertz.
 
-    Silent: between the lowest and the highest are less than 1e-4, three steps of 16 bits. Clipped: at least 5 % of the
+    Silent: between the lowest and the highest are less than 1e-4, three steps of 16 bits. Clipped: at least 5% of the
     samples are in flat tops, three or more in a row at full scale; that message begins with "clipped".
     """
     return _check([samples], sample_rate)
@@ -59,7 +59,7 @@ def _check(pieces: Iterable[np.ndarray], sample_rate: int) -> str | None:
     if max(-low, high) > _WRONG_SCALE:
         return f"samples reach {max(-low, high):g}, beyond full scale (1): saved at a different scale"
     if flat / count >= _CLIPPED:
-        return f"clipped: {100 * flat / count:.1f} % of the samples are at full scale"
+        return f"clipped: {100 * flat / count:.1f}% of the samples are at full scale"
     return None
 
 

@@ -49,6 +49,7 @@ def _checked(config: Config, arguments: list[str], say: Callable[..., None]) -> 
     settings = None if loaded is None else _settings(loaded, arguments, trust=config["trust"])
     section = dataset_section(arguments) if settings is None else settings.dataset
     overwriting.check({**config, "folder": None}, dataset=section)
+    output.check_ending(config["output"], (".csv",))
     folder = None if config["folder"] is None else user_path(config["folder"])
     if folder is not None:
         page.check_folder(folder, overwrite=config["overwrite"])

@@ -13,7 +13,7 @@ from sensorium.cli.app import Config, check, run_hydra
 from sensorium.cli.eval_data import evaluation_data, settings_for
 from sensorium.cli.predict import checkpoint_path
 from sensorium.cli.request import own_arguments
-from sensorium.data.base import Data
+from sensorium.data.base import Data, counted
 from sensorium.errors import RequestError, unwritable
 from sensorium.files import user_path
 from sensorium.neighbors import check_indexable, write_feature_index
@@ -28,6 +28,7 @@ from sensorium.tasks.robustness import Robustness
 from sensorium.tasks.robustness_report import write_robustness
 from sensorium.tasks.slice_report import write_slices
 from sensorium.tasks.slices import Slices
+from sensorium.verdict import line_of
 
 RESAMPLES = 1000  # of a comparison, where bootstrap= does not say
 
@@ -67,6 +68,7 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
         arguments=arguments,
     )
     overwriting.check(config, dataset=settings.dataset)
+    output.file_format(config["format"], config["output"])
     check_indexable(loaded, wanted=config["index"])
     calibration_file = _calibration_file(config, loaded, settings)
     data, name, split = evaluation_data(loaded, settings, about_data, config["split"])
@@ -97,7 +99,11 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
         result, loaded, split, config=settings, device=device, trust=config["trust"], resamples=config["bootstrap"]
     )
     _write(folder, Evaluated(loaded, result, data, name, split, settings), config)
-    _print(records, result, config, title=f"{name}: {len(split):,} examples", folder=folder)
+    if config["format"] == "table":
+        line = line_of(result, data, name, split, own=not about_data and settings.labels_per_class is None)
+    else:
+        line = ""  # its interval takes a while
+    _print(records, result, config, title=f"{name}: {counted(len(split), task.example)}", line=line, folder=folder)
 
 
 class Evaluated(NamedTuple):
@@ -209,8 +215,10 @@ def _print(
     config: Config,
     *,
     title: str,
+    line: str,
     folder: Path,
 ) -> None:
+    """line: of the headline metric, below a table."""
     if config["format"] in ("json", "jsonl"):
         flat = {record["metric"]: record["value"] for record in records}
         intervals = {f"{r['metric']}_interval": [r["low"], r["high"]] for r in records if "low" in r}
@@ -220,8 +228,8 @@ def _print(
         return
     output.write_records(records, format=config["format"], output=config["output"], title=title)
     if config["format"] == "table":
-        for line in result.signatures():
-            output.console().print(line)
+        for text in (*result.signatures(), line):
+            output.console().print(text)
         if result.slices is not None:
             _print_slices(result.slices, type(result).compared_by)
         if result.corruptions is not None:

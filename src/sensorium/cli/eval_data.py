@@ -1,6 +1,7 @@
 """Which data a checkpoint is evaluated on: its own, or other data chosen by overrides."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -107,7 +108,11 @@ def evaluation_data(
     if registry.of(data.spec) is not task:
         raise RequestError(f"This checkpoint was trained on {loaded.spec}; this data is {data.spec}.")
     name = split or default_split(settings, about_data)
-    return data, name, task.relabeled(split_of(data, name), data.spec, loaded.spec)
+    chosen = split_of(data, name)
+    if settings.on_bad == "skip":
+        chosen, problems = task.without_unknown(chosen, data.spec, loaded.spec)
+        data = replace(data, problems=(*data.problems, *problems))
+    return data, name, task.relabeled(chosen, data.spec, loaded.spec)
 
 
 def load_splits(loaded: Checkpoint) -> tuple[RunConfig, Data]:

@@ -117,7 +117,8 @@ def split_examples(
     """Rows of a split of the data that a checkpoint was trained on. Raises RequestError for a row that there is not."""
     if not trust:
         check_targets("dataset", loaded.config["dataset"])
-    settings = settings_for(loaded, [], on_bad="fail", batch_size=None, decoding={})
+    on_bad = str(loaded.config.get("on_bad", "fail"))  # as in training: the rows are those of its splits
+    settings = settings_for(loaded, [], on_bad=on_bad, batch_size=None, decoding={})
     _, _, examples = evaluation_data(loaded, settings, [], split)
     if beyond := [row for row in rows if row >= len(examples)]:
         raise RequestError(f"row={beyond[0]}: the split {split} has rows 0 to {len(examples) - 1:,}.")

@@ -103,7 +103,7 @@ COMMON = {
         "trust",
     ),
     "check": ("dataset", "ckpt", "skip", "folder", "output", "overwrite"),
-    "list": ("what", "task", "model", "format", "output"),
+    "list": ("what", "task", "model", "run_root", "format", "output"),
     "explain": (
         *("ckpt", "input", "text", "row", "worst", "method", "target", "top_k", "folder", "format", "output", "trust"),
     ),

@@ -69,7 +69,8 @@ def _list(
         if group not in ("all", *facts):
             raise RequestError(f"task= is for datasets and models, not for {group}. Leave it out.")
     if group == "runs":
-        output.write_records(list_runs(Path(run_root)), format=format, output=output_file)
+        title = f"runs in {run_root} (run_root=FOLDER lists those of another folder)"
+        output.write_records(list_runs(Path(run_root)), format=format, output=output_file, title=title)
         return
     chosen = groups if group == "all" else [group]
     records: list[output.Record] = []

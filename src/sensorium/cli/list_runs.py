@@ -25,7 +25,7 @@ def _record(run: RunFolder) -> Record:
         "epochs": summary.get("epochs", ""),
         "validation": _shown(monitor, summary.get("best")),
         "test": _shown(headline, metrics.get(headline)),
-        "seconds": summary.get("seconds", "not finished"),
+        "seconds": summary.get("seconds", "batch preview" if run.batch.exists() else "not finished"),
     }
 
 

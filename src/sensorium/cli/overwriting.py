@@ -70,7 +70,7 @@ def check_targets(targets: Iterable[Path], config: Mapping[str, Any], inputs: It
         _check_run(path, str(path))
     if not config["overwrite"]:
         found = f"{there[0]} and {len(there) - 1:,} more are" if len(there) > 1 else f"{there[0]} is"
-        raise RequestError(f"{found} already there; overwrite=true replaces what is there, or choose another folder.")
+        raise RequestError(f"{found} already there; overwrite=true replaces existing files, or choose another folder.")
 
 
 def _check_file(output: str, inputs: list[_Input], *, overwrite: bool, drawn: bool) -> None:

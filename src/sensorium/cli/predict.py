@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from sensorium import runs
+from sensorium import output, runs
 from sensorium.build import load_model
 from sensorium.cli import overwriting
 from sensorium.cli.app import Config, check, run_hydra
@@ -11,7 +11,6 @@ from sensorium.cli.request import WORDS, own_arguments
 from sensorium.data.base import counted
 from sensorium.errors import RequestError, unknown
 from sensorium.files import is_folder
-from sensorium.output import complain
 from sensorium.tasks import registry
 from sensorium.tasks.base import LoadedModel, PredictOptions, Task
 from sensorium.tasks.text_sources import READING
@@ -62,6 +61,8 @@ def _job(config: Config) -> int:
         decoding=options.decoding,
     )
     task = registry.of(model.spec)
+    if config["format"] == "table":
+        config |= {"format": output.named_format(config["output"], task.formats) or "table"}
     _check_keys(config, task, model)
     task.check_options(options, model.spec)
     if config["stream"] or config["input"] == "mic":
@@ -101,7 +102,7 @@ def _options(config: Config) -> PredictOptions:
         **folders,
         **given,
         decoding={key: value for key, value in config["decoding"].items() if value is not None},
-        details=config["format"] != "table" or config["threshold"] is not None,
+        details=config["format"] != "table" or config["output"] is not None or config["threshold"] is not None,
     )
 
 
@@ -117,12 +118,12 @@ def _predict(config: Config, task: Task[Any], model: LoadedModel, options: Predi
     for prediction in predictor.predict(inputs):
         if prediction.error is not None:
             failures += 1
-            complain(f"sensorium: {prediction.error}")
+            output.complain(f"sensorium: {prediction.error}")
         written += prediction.error is None
         writer.write(prediction if artifacts is None else artifacts.write(prediction))
     writer.close()
     if config["output"] is not None:
-        complain(f"{counted(written, 'prediction')} written to {config['output']}")
+        output.complain(f"{counted(written, 'prediction')} written to {config['output']}")
     for note in [*predictor.notes(), *(artifacts.notes() if artifacts else ())]:
-        complain(note)
+        output.complain(note)
     return failures

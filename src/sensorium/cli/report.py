@@ -11,10 +11,12 @@ from sensorium.cli import overwriting
 from sensorium.cli.app import Config, check, run_hydra
 from sensorium.errors import RequestError, unwritable
 from sensorium.files import exists, is_folder, meant, user_path
+from sensorium.output import check_ending
 from sensorium.reports import page
 from sensorium.run_folder import RunFolder
 
 COMPARISON = "comparison.html"
+_LISTED = "sensorium list runs lists existing runs."
 _EXPLAINING = "sensorium.cli.worst_explained"  # imports torch
 
 
@@ -45,7 +47,9 @@ def write(given: Sequence[str | Path], *, output: str | Path | None, overwrite: 
     report.json then keeps. Raises RequestError for what is no run, and for an output that is already there.
     """
     if not given:
-        raise RequestError("report needs a run: sensorium report RUN [RUN ...]; sensorium list runs shows them.")
+        raise RequestError(
+            "report needs a run: sensorium report RUN [RUN ...]; sensorium list runs lists existing runs."
+        )
     runs = [_found(path) for path in given]
     folders = [run.folder.resolve() for run in runs]
     if twice := [run.folder for run, folder in zip(runs, folders, strict=True) if folders.count(folder) > 1]:
@@ -55,6 +59,7 @@ def write(given: Sequence[str | Path], *, output: str | Path | None, overwrite: 
         path = runs[0].folder / page.NAME
     else:
         overwriting.check({"output": str(path), "overwrite": overwrite}, dataset={})
+        check_ending(output, (".html", ".htm"))
     for run in runs if explain else ():
         importlib.import_module(_EXPLAINING).explain_worst(run)
     try:
@@ -71,5 +76,7 @@ def _found(given: str | Path) -> RunFolder:
         if is_folder(place) and RunFolder(place).config.exists():
             return RunFolder(place)
     if not exists(path):
-        raise RequestError(f"There is no run {path}.{meant(path)}\nsensorium list runs shows the runs that there are.")
-    raise RequestError(f"{path} is no run folder: there is no {path / 'config.yaml'}.\nsensorium list runs shows them.")
+        raise RequestError(f"There is no run {path}.{meant(path)}\n{_LISTED}")
+    raise RequestError(
+        f"{path} is no run folder: there is no {path / 'config.yaml'}.\nsensorium list runs lists existing runs."
+    )

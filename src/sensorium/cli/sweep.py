@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import shlex
 import statistics
 from collections.abc import Callable
@@ -111,8 +112,9 @@ def _show(jobs: list[dict[str, Any]], folder: Path) -> int:
     console.print(output.table(narrowed(records, optional=_optional(groups)), title="sweep"))
     winner = best(groups)
     if winner is not None:
-        console.print(f"\nbest by {winner.monitor}: {winner.described()}")
-        console.print(f"repeat it: {winner.command()}")
+        console.print(f"\n{'best by ' if winner.varied else ''}{winner.monitor}: {winner.described()}")
+        if winner.varied:
+            console.print(f"repeat it: {winner.command()}")
     console.print(f"as CSV: {folder / 'sweep.csv'}")
     return 1 if any("error" in job for job in jobs) else 0
 
@@ -134,6 +136,9 @@ def narrowed(records: list[output.Record], *, optional: list[str], width: int = 
         if sum(max(map(len, texts)) + 2 for texts in cells.values()) - 2 <= width:
             break
     return shown
+
+
+_VALUES = ("true", "false", "null", "yes", "no", "on", "off", "nan", "inf")  # what is no text without quotes
 
 
 @dataclass(frozen=True)
@@ -179,9 +184,9 @@ class Group:
         """A row of the table: validation, test, parameters, seconds and run folders, means with deviations."""
         overrides = [_keys(job) for job in self.jobs]
         record: output.Record = dict(self.varied)
-        record["seed"] = " ".join(dict.fromkeys(item.get("seed", "0") for item in overrides))
+        record["seed"] = ", ".join(dict.fromkeys(item.get("seed", "0") for item in overrides))
         if folds := [item["dataset.fold"] for item in overrides if "dataset.fold" in item]:
-            record["fold"] = " ".join(dict.fromkeys(folds))
+            record["fold"] = ", ".join(dict.fromkeys(folds))
         if values := self._validations():
             record[self.monitor] = _mean(values, self.monitor)
         tested = [
@@ -204,15 +209,15 @@ class Group:
 
     def described(self) -> str:
         """What is special about it, and its validation result."""
-        name = " ".join(f"{key}={value}" for key, value in self.varied.items()) or "the only setting"
+        name = " ".join(f"{key}={value}" for key, value in self.varied.items())
         values = self._validations()
-        return f"{name}  {_mean(values, self.monitor)}  ({counted(len(values), 'run')})"
+        return f"{name}  {_mean(values, self.monitor)}  ({counted(len(values), 'run')})".lstrip()
 
     def command(self) -> str:
         """The line that trains it again, all repeats of it."""
         overrides = [_keys(job) for job in self.jobs]
         changing = {key for key in REPEATS if len({item.get(key) for item in overrides}) > 1}
-        fixed = [f"{key}={value}" for key, value in overrides[0].items() if key not in changing]
+        fixed = [f"{key}={_unquoted(value)}" for key, value in overrides[0].items() if key not in changing]
         swept = [
             f"{key}={','.join(dict.fromkeys(item[key] for item in overrides))}" for key in REPEATS if key in changing
         ]
@@ -242,6 +247,12 @@ def best(groups: list[Group]) -> Group | None:
         return None
     sign = 1 if comparable[0].higher_is_better else -1
     return max(comparable, key=lambda group: sign * (group.validation() or 0.0))
+
+
+def _unquoted(value: str) -> str:
+    """A path as it was typed: without the quotes that it was given for Hydra (`cli.literal`)."""
+    found = re.fullmatch(r"'((?:[a-zA-Z_]|[\w.-]*/)[\w./-]*)'", value)
+    return found[1] if found and found[1].lower() not in _VALUES else value
 
 
 def _keys(job: dict[str, Any]) -> dict[str, str]:

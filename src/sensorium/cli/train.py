@@ -16,14 +16,14 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from sensorium import checkpoint, distributed, evaluation, output, runs
+from sensorium import checkpoint, distributed, evaluation, output, runs, verdict
 from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_classes
 from sensorium.cli import configs, guess, schema, sweep
 from sensorium.cli.app import Config, check, command_line, override, run_hydra, typed
 from sensorium.cli.composition import load_plugins
 from sensorium.cli.literal import typed_path
 from sensorium.cli.request import resume_request
-from sensorium.data.base import SPLITS, Data, Problem, refuse
+from sensorium.data.base import SPLITS, Data, Problem, counted, refuse
 from sensorium.errors import LAYOUT, RequestError, RunError, SensoriumError, is_full, listing, printable
 from sensorium.migration import migrated_config
 from sensorium.reports.record import write_report
@@ -32,7 +32,7 @@ from sensorium.run_folder import RunFolder, is_spawned, locked
 from sensorium.signals import STOPPING, crashes_described_in
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
-from sensorium.training import advice, first_batch, fit, launch, learning, overview, settings, trace, verdict
+from sensorium.training import advice, first_batch, fit, launch, learning, overview, settings, trace
 from sensorium.training.interrupts import stopping_at_once
 from sensorium.training.quiet import quiet
 
@@ -231,7 +231,7 @@ def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     training = fit.assemble(config, data=data, model=model, run=run, console=console, started=started)
     if config.show_batch is not None:
         if first:
-            say(first_batch.draw(training, config.show_batch, path=run.folder / "batch.png"))
+            say(first_batch.draw(training, config.show_batch, path=run.batch))
         return
     training.run(resume)
     seconds = time.perf_counter() - started
@@ -240,7 +240,7 @@ def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     if first:
         runs.write_summary(run, summary)
     if run.best.exists():
-        say(verdict.chosen(summary))
+        say(verdict.chosen(summary, training.history.rows))
         with stopping_at_once(f"Stopped while testing. Resume with: sensorium train resume={run.folder}"):
             calibration = evaluation.calibrate_run(config, run, data=data, device=training.device, say=say)
             evaluation.fit_detector(config, run, data=data, device=training.device, say=say)
@@ -248,7 +248,9 @@ def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
             found = _tested(config, run, data=data, device=training.device, say=say)
         if first:
             result = _say_verdict(found, summary, data=data, say=say)
-            advice.show([*warned, *advice.about_result(training.history.rows, result)], say)
+            advice.show(advice.about_result(training.history.rows, result), say)
+            if warned:
+                say(f"{counted(len(warned), 'warning')} about the data: see above", style="bold yellow")
             write_report(run, training, evaluation=found, verdict=result, calibration=calibration, say=say)
         say(f"run folder: {run.folder}\n\n{_next_commands(config, run, data)}")
 

@@ -1,11 +1,13 @@
 """The error for a key that no config has: the nearest one, and what there is."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 from sensorium.cli import configs
 from sensorium.errors import RequestError, listing, nearest
 
+_VERBS = ("train", "eval", "predict", "explain", "report", "check", "list")  # those with a yaml
 # What other tools call some keys.
 _USUAL = {
     "checkpoint": "ckpt",
@@ -36,9 +38,18 @@ def unknown_key(key: str, verb: str, known: list[str]) -> RequestError:
     beside = {other.rpartition(".")[2]: other for other in known if other.rpartition(".")[0] == section}
     guess = _guess(key, beside, known)
     hint = f" Did you mean {guess}?" if guess else ""
+    if guess is None or guess.rpartition(".")[2] != key:
+        owners = [other for other in _VERBS if other != verb and key in _keys_of(other)]
+        hint = f" {key}= belongs to {' and '.join(owners)}." if owners else hint
     shown = [other for other in beside if not other.startswith("_")]
     where = f"{section or verb} has: {listing(shown, limit=40)}." if shown else f"See: sensorium {verb} --help"
     return RequestError(f"There is no key {key!r}.{hint}\n{where}")
+
+
+def _keys_of(verb: str) -> set[str]:
+    """The keys that stand in the yaml of a verb."""
+    text = (configs.FOLDER / f"{verb}.yaml").read_text(encoding="utf-8")
+    return set(re.findall(r"^(\w+):", text, re.MULTILINE)) - {"defaults", "hydra"}
 
 
 def _guess(key: str, beside: dict[str, str], known: list[str]) -> str | None:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from sensorium.data.base import SPLITS
-from sensorium.errors import listing, nearest
+from sensorium.errors import RequestError, listing, nearest
 
 OnConflict = Literal["drop", "majority", "first"]
 
@@ -57,6 +57,23 @@ def find_duplicates(
     if contradicting:
         notes.append(f"test has contradictory labels: {contradicting:,} with the same {content}; kept")
     return bad, notes
+
+
+def check_different(*, digests: np.ndarray, splits: np.ndarray, rows: np.ndarray, examples: str) -> None:
+    """Raises RequestError where all examples of a split, two or more, are in another one too: one folder or file was
+    given for both, and no single example is at fault. examples: what messages call several. The rest as in
+    `find_duplicates`.
+    """
+    of = {name: digests[rows[splits[rows] == number]] for number, name in enumerate(SPLITS)}
+    for one, other in (("train", "val"), ("train", "test"), ("val", "test")):
+        if not len(of[one]) or not (of[other] == of[one][0]).all(axis=1).any():  # fast, and nearly always the case
+            continue
+        contents, others = ({digest.tobytes() for digest in of[name]} for name in (one, other))
+        if len(contents) > 1 and contents <= others:
+            raise RequestError(
+                f"{one} and {other} are the same data: all {len(contents):,} different {examples} of {one} are in"
+                f" {other} too.\nName other data for {other}, or none, and it is held out of train."
+            )
 
 
 def settle_conflicts(

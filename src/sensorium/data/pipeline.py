@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sensorium.data.base import SPLITS, Data, OnBad, Problem, check_on_bad, counted, first_problem, refuse
-from sensorium.data.duplicates import find_duplicates, overlap_note, settle_conflicts, without
+from sensorium.data.duplicates import check_different, find_duplicates, overlap_note, settle_conflicts, without
 from sensorium.data.hold_out import hold_out
 from sensorium.data.listing import Listing
 from sensorium.data.settings import Settings
@@ -181,6 +181,7 @@ def _compared(
     listed = without(np.arange(len(found)), bad)
     conflicts: list[str] = []
     shared: dict[str, Any] = {"digests": inputs.digests, "splits": found.splits, "places": found.places}
+    check_different(digests=inputs.digests, splits=found.splits, rows=listed, examples=f"{found.unit}s")
     if targets.duplicates is not None:
         listed, conflicts = settle_conflicts(
             **shared,

@@ -71,7 +71,7 @@ class Row:
         return f"{self.table}:{self.line}"
 
     def file(self, name: str, root: Path | None = None) -> Path:
-        """The file that a cell names, absolute or seen from `root`, None for the table's folder. Backslashes, as
+        """The file that a cell names, absolute or relative to `root`, None for the table's folder. Backslashes, as
         Windows writes them, may stand for slashes.
 
         Raises ValueError when there is none.

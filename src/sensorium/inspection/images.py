@@ -27,7 +27,7 @@ _FARTHEST = 0.04  # of that distance, where neighbors are far
 _SAME = 0.999  # pixel correlation from which images are the same whatever their neighbors
 _COLOR_LEVELS = 24.0  # of 255, by which a 4 x 4 thumbnail may differ
 _FEWEST_PIXELS, _MOST_PIXELS = 4, 32  # of a side, for features
-# What is kept of each axis by crops of up to 3 %.
+# What is kept of each axis by crops of up to 3%.
 _CROPS = ((0.0, 1.0), (0.015, 0.985), (0.0, 0.97), (0.03, 1.0))
 _PAIRS_OF_CROPS = ((0, 0), *((down, across) for down in (1, 2, 3) for across in (1, 2, 3)))
 _BLURS = (0.6, 1.0, 1.4)  # of the whole image, as resizing leaves it: falls of the highest frequency, exp(-blur^2)

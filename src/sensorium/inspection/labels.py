@@ -68,7 +68,7 @@ def noise(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def suspicious(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """(M,) rows whose label is probably wrong, the most probable first."""
+    """(M,) rows whose label may be wrong, the most suspicious first."""
     wrong = min(noise(labels, probabilities), _MOST_NOISE)
     own = np.clip(probabilities[np.arange(len(labels)), labels].astype(np.float64), 1e-12, 1)
     chance = wrong / (probabilities.shape[1] - 1) / own
@@ -114,7 +114,7 @@ def _with_kernel(features: np.ndarray) -> np.ndarray:
 
 
 def check(contents: Contents) -> list[Finding]:
-    """Labels that are probably wrong."""
+    """Possible label errors."""
     if contents.labels is None or contents.inputs is None:
         return []
     rows, numbers, left_out = _usable(contents.labels)
@@ -122,7 +122,7 @@ def check(contents: Contents) -> list[Finding]:
         return [_none("no two classes have five labeled examples; labels were not checked")]
     probabilities = cross_validated(contents.inputs.features(rows), numbers, int(numbers.max()) + 1)
     accuracy = float((probabilities.argmax(axis=1) == numbers).mean())
-    quick = f"the quick model that checks labels has a cross-validated accuracy of {100 * accuracy:.1f} %"
+    quick = f"the quick model that checks labels has a cross-validated accuracy of {100 * accuracy:.1f}%"
     doubt = noise(numbers, probabilities)
     if doubt > _TOO_WEAK:
         return [_none(f"{quick}, too low to suggest corrections")]
@@ -140,7 +140,7 @@ def check(contents: Contents) -> list[Finding]:
         what = "labels that the quick model disagrees with; it is weak, and most of these are its own errors"
         findings.append(Finding(check="labels", severity="note", what=what, count=len(found), examples=examples))
     elif examples:
-        what = "labels that are probably wrong, with the class that the quick model takes for right"
+        what = "possible label errors (predicted class shown)"
         drop = frozenset(rows[found].tolist())
         findings.append(
             Finding(check="labels", severity="warning", what=what, count=len(found), examples=examples, drop=drop)

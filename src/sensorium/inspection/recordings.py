@@ -28,7 +28,7 @@ class AudioInputs:
         return np.flatnonzero(self._described[2])
 
     def near_duplicates(self) -> np.ndarray:
-        """Fingerprints that agree, relative to how close other recordings come, and durations within 3 %."""
+        """Fingerprints that agree, relative to how close other recordings come, and durations within 3%."""
         prints, _, flat = self._described
         usable = np.flatnonzero(~flat)
         if len(usable) < 2:

@@ -1,4 +1,4 @@
-"""Calibration: whether what a model is sure of by 80 % is right four times out of five, and what makes it so.
+"""Calibration: whether what a model is sure of by 80% is right four times out of five, and what makes it so.
 
 Every correction here is affine in the logarithm of the model's own probabilities: one scale (temperature scaling, Guo
 et al. 2017, section 4.2), a scale and a bias for each class (vector scaling, ibid.), or for single scores a scale and a
@@ -26,7 +26,7 @@ class Scaling(NamedTuple):
 
 
 class CalibrationError(NamedTuple):
-    """The expected calibration error, and the ends of its 95 % bootstrap interval."""
+    """The expected calibration error, and the ends of its 95% bootstrap interval."""
 
     value: float
     low: float
@@ -78,7 +78,7 @@ def resampled_errors(measured: Sequence[BinnedGaps], *, resamples: int = 500, se
 
 
 def calibration_error_interval(value: float, draws: np.ndarray) -> CalibrationError:
-    """With its 95 % interval by the basic bootstrap, reflected at the estimate as in `metrics.uncertainty`.
+    """With its 95% interval by the basic bootstrap, reflected at the estimate as in `metrics.uncertainty`.
 
     The error overstates itself by chance, so that the interval of a small one may lie below it; it is widened to hold
     the value. draws: (resamples,) of `resampled_errors`.

@@ -29,6 +29,12 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, s
     return _score(sacrebleu_package().metrics.BLEU(), hypotheses, references)
 
 
+def lacks_ngrams(references: Sequence[str]) -> bool:
+    """Whether no reference has the four tokens of a 4-gram, so that a perfect translation has a BLEU of 0."""
+    metric = sacrebleu_package().metrics.BLEU()
+    return all(len(metric.tokenizer(text).split()) < metric.max_ngram_order for text in references)
+
+
 def bleu_of_rows(hypotheses: Sequence[str], references: Sequence[str]) -> Callable[[np.ndarray], float]:
     """A function from rows, which may repeat, to the BLEU of these sentences; tokens are counted once."""
     metric = sacrebleu_package().metrics.BLEU()

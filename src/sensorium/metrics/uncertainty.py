@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from torch import Tensor
 
-from sensorium.metrics.classification import BINS, outcomes
+from sensorium.metrics.classification import outcomes
 from sensorium.randomness import generator
 
 Interval = tuple[float, float]
@@ -22,20 +22,26 @@ def bootstrap_intervals(
     """Low and high end for every metric of `classification.summary`, by the percentile bootstrap.
 
     Each resample draws N of the N examples with replacement; the interval spans the middle `level` of the metric's
-    values (Efron and Tibshirani 1993, section 13.3). The calibration error grows by being resampled, as any distance
-    does, so its interval is reflected at the estimate (the basic bootstrap): the values themselves would leave out the
-    truth for a well calibrated model. It is widened where it would not hold the estimate. A model without any error
-    gets (1, 1) as accuracy; its error rate may still be up to about 3 / N. probabilities: (N, K). labels: (N,).
+    values (Efron and Tibshirani 1993, section 13.3). Shares of examples (accuracy and top-5 accuracy) have Wilson's
+    interval at 95%, which is no point where all are right; other metrics that are the same in all resamples have none.
+    The calibration error grows by being resampled, as any distance does, so its interval is reflected at the estimate
+    (the basic bootstrap): the values themselves would leave out the truth for a well calibrated model. It is widened
+    where it would not hold the estimate. probabilities: (N, K). labels: (N,).
     """
     measured = outcomes(probabilities, labels)
     random = generator(seed)
     size = len(measured.labels)
     draws = [measured.take(random.integers(size, size=size)).summary() for _ in range(resamples)]
-    intervals = {key: _middle(np.array([draw[key] for draw in draws]), level) for key in draws[0]}
-    estimate = measured.expected_calibration_error(BINS)
-    low, high = intervals["calibration_error"]
-    reflected = (max(0.0, min(estimate, 2 * estimate - high)), max(estimate, 2 * estimate - low))
-    return intervals | {"calibration_error": reflected}
+    values = {key: np.array([draw[key] for draw in draws]) for key in draws[0]}
+    intervals = {key: _middle(found, level) for key, found in values.items() if not _is_constant(found)}
+    estimates = measured.summary()
+    shares = {key: round(estimates[key] * size) for key in ("accuracy", "top5_accuracy") if key in estimates}
+    intervals |= {key: wilson_interval(right, size) for key, right in shares.items()}
+    if "calibration_error" in intervals:
+        estimate, (low, high) = estimates["calibration_error"], intervals["calibration_error"]
+        reflected = (max(0.0, min(estimate, 2 * estimate - high)), max(estimate, 2 * estimate - low))
+        intervals["calibration_error"] = reflected
+    return {key: intervals[key] for key in values if key in intervals}
 
 
 def paired_comparison(
@@ -76,11 +82,11 @@ def sign_test(wins: int, losses: int) -> float:
 
 
 def wilson_interval(successes: int, total: int) -> Interval:
-    """Of a share of `total` independent examples, 95 % (Wilson 1927): never a point, also where all are right or none.
+    """Of a share of `total` independent examples, 95% (Wilson 1927): never a point, also where all are right or none.
 
     total: at least 1.
     """
-    z = 1.959963984540054  # what 2.5 % of a normal distribution lie above
+    z = 1.959963984540054  # what 2.5% of a normal distribution lie above
     share, spread = successes / total, z * z / total
     center = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / total + spread / (4 * total))
@@ -91,26 +97,27 @@ def wilson_interval(successes: int, total: int) -> Interval:
 def bootstrap_interval(
     measure: Callable[[np.ndarray], float], size: int, *, resamples: int = 1000, seed: int = 0
 ) -> Interval | None:
-    """Of any metric, 95 % by the percentile bootstrap, without resamples for which it is undefined (NaN).
+    """Of any metric, 95% by the percentile bootstrap, without resamples for which it is undefined (NaN).
 
-    measure: from rows (size,), which may repeat, to the metric of these examples. None where nothing can be drawn: for
-    fewer than two examples, or when no resample has a value.
+    measure: from rows (size,), which may repeat, to the metric of these examples. None for fewer than
+    two examples, and when no resample has a value or all have the same, as for a model without any error: a point would
+    claim certainty.
     """
     if size < 2:
         return None
     random = generator(seed)
     values = _finite([measure(random.integers(size, size=size)) for _ in range(resamples)])
-    return _middle(values, 0.95) if len(values) else None
+    return None if _is_constant(values) else _middle(values, 0.95)
 
 
 def metric_intervals(measure: Measure, size: int, *, resamples: int = 1000, seed: int = 0) -> dict[str, Interval]:
-    """As `bootstrap_interval`, of every metric that `measure` gives of at least one resample."""
+    """As `bootstrap_interval`, of every metric that has an interval."""
     if size < 2:
         return {}
     random = generator(seed)
     draws = [measure(random.integers(size, size=size)) for _ in range(resamples)]
     values = {name: _finite([draw.get(name, math.nan) for draw in draws]) for draw in draws for name in draw}
-    return {name: _middle(found, 0.95) for name, found in values.items() if len(found)}
+    return {name: _middle(found, 0.95) for name, found in values.items() if not _is_constant(found)}
 
 
 def paired_bootstrap(
@@ -118,7 +125,7 @@ def paired_bootstrap(
 ) -> dict[str, float]:
     """Whether model `a` is better than model `b` by metrics of the same examples, both measured on the same resamples.
 
-    Returns NAME_a and NAME_b, their difference (a minus b), low and high end of its 95 % interval, and p_value: how
+    Returns NAME_a and NAME_b, their difference (a minus b), low and high end of its 95% interval, and p_value: how
     often a difference at least as large would come about if both were equally good, from resamples whose differences
     are shifted to have a mean of 0 (Koehn 2004; Riezler and Maxwell 2005, section 3.2; as sacrebleu computes it). The
     last four are called so for the first of `names`, and NAME_difference and so on for the others. Metrics that one
@@ -151,6 +158,11 @@ def _shifted_p_value(differences: np.ndarray, difference: float) -> float:
 def _finite(values: Sequence[float]) -> np.ndarray:
     found = np.array(values, dtype=np.float64)
     return found[np.isfinite(found)]
+
+
+def _is_constant(values: np.ndarray) -> bool:
+    """Whether there are no two values that differ by more than rounding."""
+    return len(values) == 0 or bool(np.ptp(values) <= 1e-9 * np.abs(values).max())
 
 
 def _middle(values: np.ndarray, level: float) -> Interval:

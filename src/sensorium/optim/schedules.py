@@ -118,7 +118,7 @@ def plateau(
 ) -> ReduceLROnPlateau:
     """Times factor whenever the validation loss has not improved for more than `patience` epochs.
 
-    To be stepped once an epoch, with the loss. An improvement is one of more than 0.01 %. min_lr is where it stops.
+    To be stepped once an epoch, with the loss. An improvement is one of more than 0.01%. min_lr is where it stops.
     """
     check_number("scheduler.factor", factor, below=1.0)
     check_number("scheduler.patience", patience)

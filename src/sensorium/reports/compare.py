@@ -26,7 +26,7 @@ _MOST_PAIRS = 28
 @dataclass(frozen=True)
 class Pair:
     """Two runs on the same examples. metric: what is compared. difference: of the means, a minus b, with the ends of
-    its 95 % interval. wins, losses: examples on which a (b) is better. p_value: of the sign test on those.
+    its 95% interval. wins, losses: examples on which a (b) is better. p_value: of the sign test on those.
     """
 
     a: str
@@ -82,8 +82,10 @@ def config_differences(runs: Sequence[RunFacts]) -> list[tuple[str, list[Any]]]:
     return [(key, values) for key, values in found if any(value != values[0] for value in values)]
 
 
-def metric_rows(runs: Sequence[RunFacts]) -> list[tuple[str, list[float | None], int | None]]:
-    """Each metric with its value in each run, and the place of the best one where it is known which way is better."""
+def metric_rows(runs: Sequence[RunFacts]) -> list[tuple[str, list[float | None], list[int]]]:
+    """Each metric with its value in each run, and the places of the best: several where they are equal, none where all
+    are, or where it is not known which way is better.
+    """
     names = dict.fromkeys(name for run in runs for name in run.metrics)
     rows = []
     for name in names:
@@ -92,16 +94,17 @@ def metric_rows(runs: Sequence[RunFacts]) -> list[tuple[str, list[float | None],
     return rows
 
 
-def _best(name: str, values: Sequence[float | None], runs: Sequence[RunFacts]) -> int | None:
+def _best(name: str, values: Sequence[float | None], runs: Sequence[RunFacts]) -> list[int]:
     ways = {
         run.stored.higher_is_better
         for run in runs
         if run.stored is not None and run.stored.headline.get("name") == name.rpartition("/")[2]
     }
-    known = [(value, place) for place, value in enumerate(values) if value is not None and math.isfinite(value)]
-    if len(ways) != 1 or len(known) < 2:
-        return None
-    return (max if ways.pop() else min)(known, key=lambda pair: pair[0])[1]
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    if len(ways) != 1 or len(set(known)) < 2:
+        return []
+    best = max(known) if ways.pop() else min(known)
+    return [place for place, value in enumerate(values) if value == best]
 
 
 def pairs(runs: Sequence[RunFacts], names: Sequence[str]) -> list[Pair]:

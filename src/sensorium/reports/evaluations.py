@@ -64,7 +64,7 @@ def _slices(rows: Sequence[Row], headline: str | None, place: str) -> list[Secti
             title=f"Slices ({place})",
             columns=["group", "examples", named(main), "low", "high", *map(named, shown[1:]), "size"],
             rows=cells,
-            note=f"Metrics by group; low and high are the 95 % interval of {named(main)}.{cut}",
+            note=f"Metrics by group; low and high are the 95% interval of {named(main)}.{cut}",
         )
     ]
 

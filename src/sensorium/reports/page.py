@@ -91,7 +91,7 @@ def _environment() -> Environment:
     )
     environment.globals.update(kind=_kind, matrix=_matrix, draw=charts.draw, count=count)
     environment.filters.update(
-        cell=cell, named=named, duration=duration, ending=ending, percent=lambda value: f"{100 * value:.0f} %"
+        cell=cell, named=named, duration=duration, ending=ending, percent=lambda value: f"{100 * value:.0f}%"
     )
     return environment
 
@@ -118,7 +118,7 @@ def _headline(facts: RunFacts) -> dict[str, str]:
         name = str(found["name"])
         line = {"name": f"test {named(name)}", "value": valued(name, found["value"]), "interval": "", "baseline": ""}
         if "low" in found:
-            line["interval"] = f"95 % interval {valued(name, found['low'])} to {valued(name, found['high'])}"
+            line["interval"] = f"95% interval {valued(name, found['low'])} to {valued(name, found['high'])}"
         if "baseline" in found:
             line["baseline"] = f"{found['baseline']} would score {valued(name, found['baseline_value'])}"
         return line

@@ -19,7 +19,7 @@ from sensorium.tasks.training_module import TaskModule
 from sensorium.training.fit import Training
 from sensorium.training.progress import EpochSpeed
 from sensorium.training.seen import how_prepared, seen_examples
-from sensorium.training.verdict import Verdict
+from sensorium.verdict import Verdict
 
 SAMPLES = 12  # training examples that are shown
 _MOST_CLASSES = 1000  # that are counted in a report

@@ -36,7 +36,7 @@ def named(metric: str) -> str:
 def valued(metric: str, value: float) -> str:
     """A metric's value; a share in percent."""
     if math.isfinite(value) and metric.rpartition("/")[2] in _PERCENT:
-        return f"{100 * value:.2f} %"
+        return f"{100 * value:.2f}%"
     if math.isfinite(value) and metric.rpartition("/")[2] in _POINTS:
         return f"{value:.2f}"
     return cell(int(value) if metric.rpartition("/")[2] in _COUNTS and math.isfinite(value) else value)

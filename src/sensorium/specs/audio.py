@@ -90,7 +90,7 @@ class SpeechRecognitionSpec(LogitsSpec):
         return f"{length} frames"
 
     def __str__(self) -> str:
-        return f"speech at {self.features['sample_rate']:,} Hz over a vocabulary of {self.vocab_size:,}"
+        return f"recordings at {self.features['sample_rate']:,} Hz with transcripts, vocabulary of {self.vocab_size:,}"
 
 
 def _sound_settings(features: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class ImageClassesSpec(ClassesSpec, ImageInputSpec):
         return {"in_channels": self.in_channels, "num_classes": self.num_classes, "image_size": self.image_size}
 
     def __str__(self) -> str:
-        return f"{super().__str__()}, {self.num_classes} classes"
+        return f"{super().__str__()}, {self.num_classes} class{'' if self.num_classes == 1 else 'es'}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,7 @@ class ImageTaggingSpec(ImageClassesSpec, LogitsSpec):
         return (1, self.num_classes)
 
     def __str__(self) -> str:
-        return f"{super().__str__().removesuffix(' classes')} tags"
+        return f"{ImageInputSpec.__str__(self)}, {self.num_classes} tag{'' if self.num_classes == 1 else 's'}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +108,7 @@ class ObjectDetectionSpec(ImageClassesSpec):
         return None if fits else "gives no list of boxes, labels and scores"
 
     def __str__(self) -> str:
-        return f"{super().__str__()} of boxes"
+        return super().__str__().replace(", ", " and bounding boxes, ")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,4 +128,4 @@ class SemanticSegmentationSpec(ImageClassesSpec, LogitsSpec):
         return (1, self.num_classes, *self.image_size)
 
     def __str__(self) -> str:
-        return f"{super().__str__()} of pixels"
+        return super().__str__().replace(", ", " and masks, ")

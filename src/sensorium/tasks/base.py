@@ -8,13 +8,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from sensorium.data.base import Data
+from sensorium.data.base import Data, Problem
 from sensorium.data.loader import BatchLoader
 from sensorium.errors import RequestError, listing
 from sensorium.inspection.contents import Contents, split_numbers
@@ -24,19 +24,12 @@ from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.evaluated import Evaluation
 from sensorium.tasks.explanation import Explainable
 from sensorium.tasks.graphs import Exportable
-from sensorium.tasks.metric import Metric
+from sensorium.tasks.metric import ConstantAnswer, Metric
 from sensorium.tasks.out_of_distribution import OutOfDistribution
 from sensorium.tasks.reported import Reported
 from sensorium.tasks.writers import FORMATS, Writer, standard_writer
 
 S = TypeVar("S", bound=Spec)
-
-
-class ConstantAnswer(NamedTuple):
-    """What the headline metric would be for one and the same answer to every example, and that answer in words."""
-
-    value: float
-    what: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +102,7 @@ class Prediction(ABC):
 
     def shown_flag(self) -> Record:
         """The same for a table on a screen."""
-        return {} if self.out_of_distribution is None else {"ood": "yes" if self.out_of_distribution else ""}
+        return {} if self.out_of_distribution is None else {"ood": self.out_of_distribution}
 
     @abstractmethod
     def to_dict(self) -> Record:
@@ -292,6 +285,10 @@ class Task(Explainable, Exportable, Reported, ABC, Generic[S]):
     def relabeled(self, split: Any, found: S, trained: S) -> Any:
         """A split of other data with the class numbers of the model. Raises RequestError for unknown classes."""
         return split
+
+    def without_unknown(self, split: Any, found: S, trained: S) -> tuple[Any, list[Problem]]:
+        """For on_bad=skip: a split of other data without the examples that `relabeled` would reject, and these."""
+        return split, []
 
     def truncation_notes(self, split: Any, spec: S) -> list[str]:
         """How many examples are evaluated by their beginnings, a line each."""

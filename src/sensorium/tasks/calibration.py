@@ -61,10 +61,10 @@ class LogScaling(nn.Module):
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """method: of METHODS. scaling: the correction; None for "none". fitted: examples that
-    corrections were fitted on, 0 where there were too few to try.
-    what: they, in a word. before, after: the calibration error of `measured` examples, each corrected by what was
-    fitted on others (cross-fitting); None where it was not measured.
+    """method: of METHODS. scaling: the correction; None for "none". fitted: examples that corrections were fitted on, 0
+    where there were too few to try. what: they, in a word. unfitted: why corrections were not tried; sampled: whether
+    the examples are some of more; both for the lines after a training, not stored. before, after: the calibration error
+    of `measured` examples, each corrected by what was fitted on others (cross-fitting); None where it was not measured.
 
     scores: (n,) float32, sorted, of the labels of n examples; or (n, K) float64, each column sorted, absolute errors.
     confidence, correct: (n,) float32 and bool, the highest confidence first. Empty where a task has none.
@@ -74,6 +74,8 @@ class Calibration:
     scaling: Scaling | None = None
     fitted: int = 0
     what: str = "examples"
+    unfitted: str = ""
+    sampled: bool = False
     measured: int = 0
     before: CalibrationError | None = None
     after: CalibrationError | None = None
@@ -140,10 +142,11 @@ class Calibration:
         if self.before is None or self.after is None:
             return [f"calibration: {counted(len(self.scores), 'validation example')} kept for intervals"]
         before, after = (f"{one.value:.4f} ({one.low:.4f} to {one.high:.4f})" for one in (self.before, self.after))
-        measured = f"{self.measured:,} validation {self.what}"
+        measured = f"{self.measured:,} {'sampled ' if self.sampled else ''}validation {self.what}"
         error = f"calibration error of {measured} {before}"
         if not self.fitted:
-            return [f"calibration: left as it is: {measured} are too few to fit a correction; {error}"]
+            why = self.unfitted or f"{measured} are too few to fit a correction"
+            return [f"calibration: left as it is: {why}; {error}"]
         if self.scaling is None:
             why = f"no correction lowered the loss and the calibration error by more than chance ({CROSS_FITTED})"
             return [f"calibration: left as it is, as {why}; {error}"]
@@ -161,7 +164,7 @@ class Calibration:
         rows: list[list[Cell]] = [[name, *(round(end, 4) for end in error)] for name, error in named.items()]
         lines = [line.removeprefix("calibration: ") for line in self.lines()]
         note = " ".join(f"{line[0].upper()}{line[1:]}." for line in lines)
-        columns = ["", "calibration error", "95 % interval from", "to"]
+        columns = ["", "calibration error", "95% interval from", "to"]
         return [Table(title="Calibration on validation", columns=columns, rows=rows, note=note)]
 
     def metrics(self) -> dict[str, float]:

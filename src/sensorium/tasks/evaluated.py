@@ -31,7 +31,11 @@ class Evaluation(ABC):
         return dict(self.metrics)
 
     def headline_interval(self) -> tuple[float, float] | None:
-        """The 95 % confidence interval of the metric that the task monitors; None where it has none."""
+        """The 95% confidence interval of the metric that the task monitors; None where it has none."""
+        return None
+
+    def headline_caveat(self) -> str | None:
+        """Why the metric that the task monitors says nothing of these examples, and what does; None where it does."""
         return None
 
     def signatures(self) -> list[str]:
@@ -52,11 +56,11 @@ class Evaluation(ABC):
         """
 
     def intervals(self, resamples: int) -> dict[str, Interval]:
-        """95 % confidence intervals of metrics by name: examples are drawn with replacement."""
+        """95% confidence intervals of metrics by name: examples are drawn with replacement."""
         return metric_intervals(self.measure(), self.size, resamples=resamples)
 
     def interval_of(self, rows: np.ndarray, measure: Measure, name: str, resamples: int) -> Interval | None:
-        """Of a metric of some examples alone, 95 %. measure: what `measure` has returned."""
+        """Of a metric of some examples alone, 95%. measure: what `measure` has returned."""
         return bootstrap_interval(
             lambda drawn: measure(rows[drawn]).get(name, math.nan), len(rows), resamples=resamples
         )

@@ -19,7 +19,7 @@ from sensorium.report_sections import ReportExample
 from sensorium.tasks.explanation_choice import ExplanationChoice
 from sensorium.tasks.feature_index import Neighbor
 
-RANDOM_MAPS = 18  # as many as it takes to say that one map is better than 95 % of random ones (`random_curves`)
+RANDOM_MAPS = 18  # as many as it takes to say that one map is better than 95% of random ones (`random_curves`)
 _WIDEST = 60  # characters of an input that a table shows
 
 
@@ -151,7 +151,7 @@ class Explanation:
         """Raises RequestError for a file in whose format it is not saved."""
         if Path(path).suffix.lower() not in cls.formats:
             raise RequestError(
-                f"{path}: an explanation of this kind is saved as {' or '.join(cls.formats)}; end the name with it."
+                f"{path}: this explanation can be saved as {' or '.join(cls.formats)}. Change the ending of the name."
             )
 
     @classmethod

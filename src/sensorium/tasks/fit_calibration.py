@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sensorium.data.base import counted
 from sensorium.metrics.calibration import (
     MOST_FITTED,
     SMALLEST,
@@ -32,6 +33,7 @@ from sensorium.randomness import generator
 from sensorium.tasks.calibration import FEWEST, FOLDS, Calibration, kept
 
 FEWEST_GROUPS = 20  # images or utterances below which nothing is fitted to their boxes, pixels or words
+_GROUPS = {"pixels": "image", "boxes": "image", "words": "recording"}
 EACH = 20  # examples for each number of a correction that has several for each class
 SURE = 0.9  # share of the resamples in which a correction must lower the calibration error
 Fit = Callable[[np.ndarray, np.ndarray], Scaling]
@@ -174,8 +176,8 @@ def _fitted(family: _Family, what: str, groups: np.ndarray | None) -> _Fitted:
     size = len(family.x)
     number = np.arange(size) if groups is None else np.unique(groups, return_inverse=True)[1]
     plain = _trial(family, "none", family.probabilities(np.arange(size), None), number)
-    enough = size >= FEWEST and plain.gaps.size >= FEWEST_GROUPS
-    best = _chosen(family, plain, number) if enough else plain
+    unfitted = _too_few(size, what, None if groups is None else plain.gaps.size)
+    best = plain if unfitted else _chosen(family, plain, number)
     scaling = None
     if best is not plain:
         scaling = family.candidates(size)[best.method](family.x, family.y)
@@ -183,13 +185,25 @@ def _fitted(family: _Family, what: str, groups: np.ndarray | None) -> _Fitted:
     calibration = Calibration(
         method=best.method,
         scaling=scaling,
-        fitted=min(size, MOST_FITTED) if enough else 0,
+        fitted=0 if unfitted else min(size, MOST_FITTED),
         what=what,
+        unfitted=unfitted,
         measured=size,
         before=before,
         after=after,
     )
     return _Fitted(calibration, best.p)
+
+
+def _too_few(size: int, what: str, groups: int | None) -> str:
+    """Why nothing can be fitted to so many rows, of so many groups; "" where it can."""
+    if groups is not None and groups < FEWEST_GROUPS:
+        found, needed = counted(groups, f"validation {_GROUPS[what]}"), FEWEST_GROUPS
+    elif size < FEWEST:
+        found, needed = f"{size:,} validation {what}", FEWEST
+    else:
+        return ""
+    return f"{found}: too few to fit a correction (at least {needed})"
 
 
 def _errors(plain: _Trial, best: _Trial) -> list[CalibrationError] | tuple[None, None]:

@@ -1,4 +1,4 @@
-"""What a metric is called, and which way it improves."""
+"""What a metric is called, which way it improves, and what an answer without a look at the input scores."""
 
 from typing import NamedTuple
 
@@ -8,3 +8,10 @@ class Metric(NamedTuple):
 
     name: str
     higher_is_better: bool = True
+
+
+class ConstantAnswer(NamedTuple):
+    """What the headline metric would be for one and the same answer to every example, and that answer in words."""
+
+    value: float
+    what: str

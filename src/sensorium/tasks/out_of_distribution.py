@@ -5,7 +5,7 @@ adversarial attacks", 2018, arXiv 1807.03888: the Mahalanobis distance from an i
 nearest class mean, under one covariance for all classes. Features are scaled to length 1 first, as in M. Mueller and
 M. Hein, "Mahalanobis++", 2025, arXiv 2505.18032; of recurrent networks, whose features shrink for what they do not
 know, the distance of plain features is no use at all (docs/decisions/0041). The threshold is the distance
-within which 95 % of the validation examples lie, so that about one in twenty inputs like the training data is flagged.
+within which 95% of the validation examples lie, so that about one in twenty inputs like the training data is flagged.
 
 A detector is data from a file: `from_dict` takes nothing on trust.
 """
@@ -54,7 +54,7 @@ class OutOfDistribution:
         return np.where(known, np.sqrt(np.maximum(squares.min(axis=1), 0)), np.inf)
 
     def flags(self, features: np.ndarray) -> np.ndarray:
-        """(B, F) -> (B,) bool: which are farther from every class than 95 % of the validation examples from theirs."""
+        """(B, F) -> (B,) bool: which are farther from every class than 95% of the validation examples from theirs."""
         found: np.ndarray = self.distances(features) > self.threshold
         return found
 
@@ -110,7 +110,7 @@ def fit(training: np.ndarray, validation: np.ndarray, classes: np.ndarray | None
     size, width = int(used.sum()), training.shape[1]
     if min(size, len(validation)) < FEWEST:
         raise RequestError(
-            f"it takes {FEWEST} training and validation examples; there are {size} and {len(validation)}"
+            f"it needs at least {FEWEST} training and {FEWEST} validation examples; found {size} and {len(validation)}"
         )
     if width > _MOST_FEATURES or len(names) * width > _MOST_MEANS:
         raise RequestError(f"{width:,} features of {len(names):,} classes are too many to keep in a checkpoint")

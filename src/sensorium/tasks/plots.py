@@ -53,7 +53,7 @@ def plot_confusion(*, matrix: np.ndarray, class_names: Sequence[str], path: Path
     if k <= NUMBERED:
         _write_counts(axes, matrix, shares.filled(0))
     right, total = int(np.trace(matrix)), int(matrix.sum())
-    axes.set_title(f"accuracy {100 * right / total:.1f} % ({right:,} of {total:,})", fontsize=10, loc="left")
+    axes.set_title(f"accuracy {100 * right / total:.1f}% ({right:,} of {total:,})", fontsize=10, loc="left")
     bar = figure.colorbar(image, cax=figure.add_axes((1 + 0.1 / side, 0, 0.12 / side, 1)), format=PercentFormatter(1))
     bar.set_label("share of the true class", fontsize=8)
     bar.ax.tick_params(labelsize=7, length=2)
@@ -224,7 +224,7 @@ def _write_counts(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
     for (row, column), count in np.ndenumerate(matrix):
         if count:
             share = shares[row, column]
-            percent = f"{100 * share:.1f} %" if roomy else f"{100 * share:.0f} %"
+            percent = f"{100 * share:.1f}%" if roomy else f"{100 * share:.0f}%"
             size = 10 if roomy else 6.5
             text, color = f"{count:,}\n{percent}", "white" if share > 0.5 else "k"
             axes.text(column, row, text, ha="center", va="center", fontsize=size, color=color, linespacing=1.1)

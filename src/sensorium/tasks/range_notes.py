@@ -33,7 +33,7 @@ class RangeNotes:
         low, high = self._range or FULL_RANGE
         seen, full = written((self._low, self._high)) if self._deep else "", written((low, high))
         if self._clipped:
-            share = f"{100 * _CLIPPED:.0f} % of their values"
+            share = f"{100 * _CLIPPED:.0f}% of their values"
             lines.append(
                 f"pixel_range: {counted(self._clipped, 'image')} of {self._deep:,} have over {share} outside of {full},"
                 f" where they are clipped; all values run from {seen}. pixel_range=[low,high] sets another range"

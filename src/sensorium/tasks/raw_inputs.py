@@ -1,6 +1,7 @@
 """Raw inputs of `predict`: files, folders, globs, lines of text, or standard input."""
 
 import codecs
+import errno
 import glob
 import os
 import re
@@ -34,12 +35,14 @@ def texts(given: Any, text: str | None, reading: TextReading | None = None) -> I
         if kind is not None and kind not in _PACKED:
             raise RequestError(f"input=- takes texts, one a line; standard input is {kind}.")
         return reading.lines(sys.stdin.buffer)
-    items = given if isinstance(given, list) else [given]
-    return _texts_of([path for item in items for path in _text_files(str(item))], reading)
+    return _texts_of(_listed(given, _text_files), reading)
 
 
 def _texts_of(paths: list[Path], reading: TextReading) -> Iterator[str | UnreadableText]:
     for path in paths:
+        if not exists(path):  # one of several
+            yield UnreadableText(str(path), os.strerror(errno.ENOENT).lower())
+            continue
         if path.is_file() and not os.access(path, os.R_OK):
             raise RequestError(f"input={path} cannot be opened: Permission denied.")
         yield from reading.texts(path)
@@ -49,9 +52,9 @@ def _text_files(item: str) -> list[Path]:
     path = user_path(item)
     if is_folder(path):
         raise RequestError(f"input={item} is a folder. Give a file with one text a line, or - for standard input.")
-    if not exists(path) and not any(sign in item for sign in "*?["):
+    if _is_missing(item):
         raise RequestError(
-            f"input={cut(item)}: there is no such file.{meant(path)}\nTo pass a text itself, use text=..."
+            f"input={cut(item)}: there is no such file.{_hint(item)}\nTo pass a text itself, use text=..."
         )
     return _expand(item, lambda folder: [], "texts")
 
@@ -137,14 +140,30 @@ def _file_kind(start: bytes) -> str | None:
 def _files(given: Any, files_in: Callable[[Path], list[Path]], what: str) -> Iterator[Path]:
     """A file, folder, glob, list of these, or - for paths on standard input.
 
-    A missing file, an empty folder or a glob without matches is a RequestError, before any is read.
+    An empty folder, a glob without matches or a missing file is a RequestError, before any is read; of several inputs
+    a missing file is given as it is, like a damaged one, so that the others are predicted.
     """
     if given == "-":
         return _piped_paths(what)
-    found: list[Path] = []
-    for item in given if isinstance(given, list) else [given]:
-        found += _expand(str(item), files_in, what)
-    return iter(found)
+    return iter(_listed(given, lambda item: _expand(item, files_in, what)))
+
+
+def _listed(given: Any, expand: Callable[[str], list[Path]]) -> list[Path]:
+    """The paths of one input or of several, of which some may be missing."""
+    items = [str(item) for item in given] if isinstance(given, list) else [str(given)]
+    some = not all(map(_is_missing, items))
+    return [path for item in items for path in ([user_path(item)] if some and _is_missing(item) else expand(item))]
+
+
+def _is_missing(item: str) -> bool:
+    return not exists(user_path(item)) and not any(sign in item for sign in "*?[")
+
+
+def _hint(item: str) -> str:
+    """What may have been meant by an input that is not there: a name like it, or several."""
+    if any(exists(user_path(part)) for part in item.split(",")):
+        return f" Several inputs are a list: input=[{cut(item)}]"
+    return meant(user_path(item))
 
 
 def _piped_paths(what: str) -> Iterator[Path]:
@@ -181,4 +200,4 @@ def _expand(item: str, files_in: Callable[[Path], list[Path]], what: str) -> lis
         if not files:
             raise RequestError(f"input={cut(item)}: no file matches. Quote it to keep the shell from expanding it.")
         return files
-    raise RequestError(f"input={cut(item)}: there is no such file or folder.{meant(path)}")
+    raise RequestError(f"input={cut(item)}: there is no such file or folder.{_hint(item)}")

@@ -95,5 +95,5 @@ def shares_in_words(shares: Tensor, names: Sequence[str]) -> list[str]:
     found = []
     for row in shares.tolist():
         parts = [(name, round(100 * share)) for name, share in zip(names, row, strict=True)]
-        found.append(", ".join(name if share == 100 else f"{name} ({share} %)" for name, share in parts if share))
+        found.append(", ".join(name if share == 100 else f"{name} ({share}%)" for name, share in parts if share))
     return found

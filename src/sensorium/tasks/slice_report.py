@@ -19,7 +19,7 @@ def write_slices(folder: Path, found: Slices) -> list[Path]:
 
 
 def plot_slices(found: Slices, path: Path) -> None:
-    """A point and its 95 % interval for each group, over a line for all examples; the worst one in red, small ones
+    """A point and its 95% interval for each group, over a line for all examples; the worst one in red, small ones
     hollow.
     """
     name = found.headline.name
@@ -40,7 +40,7 @@ def plot_slices(found: Slices, path: Path) -> None:
     for label in axes.get_yticklabels():
         literal(label)
     axes.invert_yaxis()
-    axes.set_xlabel(f"{name} (95 % interval)", fontsize=8)
+    axes.set_xlabel(f"{name} (95% interval)", fontsize=8)
     axes.tick_params(axis="x", labelsize=7)
     few = f"; hollow: under {FEW} examples" if any(one.few for one in drawn) else ""
     title = axes.set_title(f"{name} by {shown(found.by, _LONGEST)} (examples){few}", fontsize=9, loc="left")

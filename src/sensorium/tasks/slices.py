@@ -30,7 +30,7 @@ Groups = dict[str, np.ndarray]  # name -> rows (M,) int64, which may be in sever
 
 @dataclass(frozen=True)
 class Slice:
-    """metrics: of these examples alone, without those that are undefined for them. interval: 95 %, of the headline."""
+    """metrics: of these examples alone, without those that are undefined for them. interval: 95%, of the headline."""
 
     group: str
     size: int
@@ -46,7 +46,7 @@ class Slice:
 @dataclass(frozen=True)
 class Slices:
     """by: what was grouped by. whole: all examples. worst: the group with the worst headline metric, of those with FEW
-    examples or more where there are any; None where no group has the metric.
+    examples or more where there are several; None where the metric is the same in all, or no group has it.
     """
 
     by: str
@@ -57,9 +57,11 @@ class Slices:
     @property
     def worst(self) -> Slice | None:
         having = [one for one in self.slices if self.headline.name in one.metrics]
-        enough = [one for one in having if not one.few] or having
+        enough = [one for one in having if not one.few]
         sign = 1 if self.headline.higher_is_better else -1
-        return min(enough, key=lambda one: sign * one.metrics[self.headline.name], default=None)
+        ranked = sorted(enough if len(enough) > 1 else having, key=lambda one: sign * one.metrics[self.headline.name])
+        different = ranked and not math.isclose(*(one.metrics[self.headline.name] for one in (ranked[0], ranked[-1])))
+        return ranked[0] if different else None
 
     def records(self) -> list[dict[str, object]]:
         """A row for each group, then all examples: with every metric, and the ends of the headline's interval."""
@@ -83,8 +85,10 @@ class Slices:
     def line(self) -> str:
         """The worst group in a sentence."""
         worst, name = self.worst, self.headline.name
-        if worst is None or name not in self.whole.metrics:
+        if name not in self.whole.metrics or not any(name in one.metrics for one in self.slices):
             return f"no group by {self.by} has a {name}"
+        if worst is None:
+            return f"no group by {self.by} is worse than the others: {name} {self.whole.metrics[name]:.4f}"
         ends = f" ({worst.interval[0]:.4f} to {worst.interval[1]:.4f})" if worst.interval else ""
         few = f", fewer than {FEW}: mostly chance" if worst.few else ""
         there = f"{name} {worst.metrics[name]:.4f}{ends} of {worst.size:,} examples{few}"

@@ -6,9 +6,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from sensorium import output
 from sensorium.output import Record
 
+_LARGEST = 1e38  # about the largest number of single precision
 FORMATS = ("table", "csv", "json", "jsonl")
 
 
@@ -95,20 +98,30 @@ class TableWriter(Writer):
             output.write_records(self._records, format="table", output=None)
 
 
+def short(found: Any) -> Any:
+    """A record with its numbers as short as single precision allows: 0.9726888, not 0.9726887941360474."""
+    if isinstance(found, float):
+        single = np.float32(found) if abs(found) < _LARGEST else found
+        return float(str(single))
+    if isinstance(found, dict):
+        return {key: short(value) for key, value in found.items()}
+    return [short(value) for value in found] if isinstance(found, list | tuple) else found
+
+
 def csv_lines(prediction: Writable, first: bool) -> str:
     """A prediction's rows, behind the header if they are the first."""
-    rows = prediction.rows()
+    rows = short(prediction.rows())
     return output.as_csv(rows, header=first) if rows else ""
 
 
 def json_lines(prediction: Writable, first: bool) -> str:
     """A prediction as one line of JSON."""
-    return output.as_json(prediction.to_dict())
+    return output.as_json(short(prediction.to_dict()))
 
 
 def json_items(prediction: Writable, first: bool) -> str:
     """A prediction as an item of a JSON array, a line each, behind the array's bracket or a comma."""
-    return ("[\n" if first else ",\n") + output.as_json(prediction.to_dict()).rstrip("\n")
+    return ("[\n" if first else ",\n") + json_lines(prediction, first).rstrip("\n")
 
 
 def standard_writer(kind: str, *, output_file: str | None) -> Writer:

@@ -1,7 +1,4 @@
-"""Warnings about the data or the result, with remedies.
-
-Those about the data are shown before training, and again with the others below the result.
-"""
+"""Warnings about the data, before training, and about the result, after it, with remedies."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -12,11 +9,16 @@ from sensorium.run_config import RunConfig
 from sensorium.tasks import registry
 from sensorium.training.history import Row
 from sensorium.training.overview import Facts
-from sensorium.training.verdict import Verdict
+from sensorium.verdict import Verdict
 
 FEW_VALIDATED = 30  # examples; with fewer, one more or less right moves a metric by over three points
 MOSTLY = 0.75  # share of the training labels from which one class is most of them
 MOSTLY_UNKNOWN = 0.5
+_LACKING = {
+    "train": "it cannot be learned",
+    "val": "it has no say in the choice of the best checkpoint",
+    "test": "it is not evaluated",
+}
 DIVERGED = 1.5  # val/loss at the end, as a multiple of the lowest
 
 
@@ -48,7 +50,8 @@ def _few_validated(config: RunConfig, data: Data) -> list[Advice]:
     if count >= FEW_VALIDATED:
         return []
     share = f"dataset.val_fraction={'0.3' if _value(config, 'val_fraction') != 0.3 else '0.4'}, or "
-    what = f"validation has {counted(count, registry.of(data.spec).example)}: too few to choose a checkpoint by."
+    size, share_of = counted(count, registry.of(data.spec).example), 100 / max(1, count)
+    what = f"validation has only {size}, each {share_of:.2g}% of it: the choice of the best checkpoint is uncertain."
     return [Advice(what, f"Try {share if _value(config, 'val_fraction') is not None else ''}more data.")]
 
 
@@ -62,9 +65,9 @@ def _missing_classes(facts: Facts) -> list[Advice]:
     for split in SPLITS:
         missing = [label for label, count in facts[split].classes.items() if count == 0]
         if missing and not facts[split].sampled:
-            consequence = "it cannot be learned" if split == "train" else "it is not evaluated"
-            remedy = f"Try to move some of it into {split}, or remove the class: {consequence}."
-            found.append(Advice(f"{split} has no examples of {listing(missing, 5)}.", remedy))
+            classes = f"class{'es' if len(missing) > 1 else ''} {listing(missing, 5)}"
+            remedy = f"Try to move some into {split}, or remove the class."
+            found.append(Advice(f"{split} has no {facts[split].counted} of {classes}: {_LACKING[split]}.", remedy))
     return found
 
 
@@ -98,7 +101,8 @@ def _unknown(config: RunConfig, facts: Facts) -> list[Advice]:
 def _not_better(verdict: Verdict | None) -> list[Advice]:
     if verdict is None or verdict.constant is None or verdict.beaten:
         return []
-    what = f"the result is not significantly better than {verdict.constant.what}."
+    comparison = "significantly worse" if verdict.behind else "not significantly better"
+    what = f"the result is {comparison} than {verdict.constant.what}."
     remedy = "Try lr=find, more epochs, a smaller batch_size or another model, and check the labels."
     return [Advice(what, remedy)]
 

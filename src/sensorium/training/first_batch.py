@@ -33,7 +33,7 @@ def draw(training: Training, count: int, *, path: Path) -> str:
         raise RequestError(f"debug=batch: {type(module).__name__} calls no model in a training step.")
     how = how_prepared(module)
     _draw(examples, f"The first {len(examples)} training examples as the model is given them, {how}", path)
-    said = f"drawn: {path} ({len(examples)} training examples, {how}); nothing was trained"
+    said = f"saved batch preview: {path} ({len(examples)} training examples, {how}); no training was started"
     return "\n".join([said, *undrawn_notes()])
 
 

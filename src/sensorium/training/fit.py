@@ -61,7 +61,7 @@ class Training:
             self.history.listeners.append(self._report)
         if isinstance(train.sampler, LengthOrder) and distributed.rank() == 0:
             unit, share = registry.of(self.data.spec).length_unit, 100 * train.sampler.padding()
-            self.progress.console.print(f"padding: {share:.1f} % of the {unit} of a training batch")
+            self.progress.console.print(f"padding: {share:.1f}% of the {unit} of a training batch")
         self.task.length = _steps(self.trainer, len(train))
         try:
             self.trainer.fit(self.task, train, val, ckpt_path=resume)

@@ -175,7 +175,7 @@ def test_speech():
     assert batch.signal.shape == (6, 2400)
     assert data.val.read(np.array([0])).targets.tolist() == [tokenizer.encode("one!")]
     assert tokenizer.encode("one!")[-1] == 1
-    assert "unknown tokens: 25.0 % of val, 0.0 % of test" in data.notes
+    assert "unknown tokens: 25.0% of val, 0.0% of test" in data.notes
     assert "vocabulary: 10 characters, 4 of them special" in data.notes
     model = NGram.from_arpa(data.spec.language_model)
     assert (model.order, sorted(model.words)) == (2, ["one", "two"])

@@ -139,7 +139,7 @@ def test_tiny_shakespeare(tmp_path):
         data = TinyShakespeare(root=str(root), **TOKENS).load(on_bad="fail")
         first, last = int(2500 * 0.9 * 0.95), int(2500 * 0.9)
         assert texts_of(data) == [whole[:first], whole[first:last], whole[last:]]
-        assert "test: the last 10 % of the text" in data.notes[0]
+        assert "test: the last 10% of the text" in data.notes[0]
     (tmp_path / "input.txt").rename(tmp_path / "inputs.txt")
     assert "Did you mean" in told(TinyShakespeare(root=str(tmp_path), **TOKENS))
 

@@ -98,7 +98,7 @@ def test_the_tokenizer_knows_the_training_part_alone(tmp_path):
     data = load(write(tmp_path, ["text,label,split", *rows]))
     words = set(data.spec.tokenizer["words"])
     assert words == {"the", "fine", "sad", "film", "number", "0", "1"}
-    assert "unknown tokens: 100.0 % of val, 33.3 % of test" in data.notes
+    assert "unknown tokens: 100.0% of val, 33.3% of test" in data.notes
     again = load(write(tmp_path, ["text,label", *lines_of(9)], "other.csv"), tokenizer=data.spec.tokenizer)
     assert again.spec.tokenizer == data.spec.tokenizer
     assert any("from an earlier training" in note for note in again.notes)

@@ -69,7 +69,8 @@ def test_two_files_line_by_line(tmp_path):
     assert data.test.references[1] == "der Hund Nummer 101 ."
     assert data.test.names[1] == f"{test}.en.gz:2"
     assert "val: 4 pairs held out of train (split_seed 0)" in data.notes
-    assert "unknown source tokens: 20.0 % of val, 20.0 % of test" in data.notes  # the number, of five tokens
+    assert data.notes[0] == "translates en to de (dataset.source, dataset.target)"
+    assert "unknown source tokens: 20.0% of val, 20.0% of test" in data.notes  # the number, of five tokens
     target = tokenizer_from_dict(data.spec.target_tokenizer)
     batch = data.train.read(np.array([2]))
     assert batch.target_out[0].tolist() == [*target.encode(data.train.references[2]), 3]

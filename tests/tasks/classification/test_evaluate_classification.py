@@ -1,5 +1,6 @@
 """A model over a whole split: every example once, independent of the company it is in."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,8 +14,10 @@ from sensorium.data.vision.splits import ImageSplit
 from sensorium.data.vision.store import ArrayStore
 from sensorium.errors import RequestError
 from sensorium.specs import ImageClassificationSpec
+from sensorium.tasks import registry
 from sensorium.tasks.classification.evaluate import Classifier, evaluate
 from sensorium.tasks.precision import autocast
+from trainings import config_of, data_of
 
 SPEC = ImageClassificationSpec(class_names=("a", "b", "c"), in_channels=1, image_size=(4, 4), mean=(0.25,), std=(0.5,))
 CPU = torch.device("cpu")
@@ -173,3 +176,21 @@ def test_a_model_of_two_inputs_is_asked_all_over_their_plane() -> None:
     expected = 1 / (1 + np.exp(-2 * step * (column - row)))
     assert plane.probabilities[row, column, 0].item() == pytest.approx(expected, rel=1e-5)
     assert classifier_of(Mean()).plane() is None
+
+
+def test_examples_of_classes_that_the_model_does_not_know_are_named_or_skipped() -> None:
+    data = data_of(config_of("dataset=digits"))
+    other = replace(data.spec, class_names=("zero?", *data.spec.class_names[1:]))
+    task = registry.of(data.spec)
+    zeros, ones = (np.flatnonzero(data.test.labels == label) for label in (0, 1))
+    split = data.test.subset(np.concatenate([ones[:2], zeros[:1], ones[2:3]]))
+    trained = replace(data.spec, class_names=("zero", *data.spec.class_names[1:]))
+    with pytest.raises(RequestError) as caught:
+        task.relabeled(split, other, trained)
+    assert "not trained for: zero? (did you mean zero?); the first is that of" in str(caught.value)
+    assert str(caught.value).endswith("on_bad=skip skips examples of other classes.")
+    kept, problems = task.without_unknown(split, other, trained)
+    assert task.relabeled(kept, other, trained).labels.tolist() == [1, 1, 1]
+    (problem,) = problems
+    assert (problem.place, problem.what) == (split.names[2], "the model was not trained for class 'zero?'")
+    assert task.relabeled(data.test.subset(ones[:2]), other, trained).labels.tolist() == [1, 1]  # none is unknown

@@ -23,8 +23,8 @@ def test_transcripts_worst_and_speakers(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert [(row["name"], row["words"], row["insertions"]) for row in rows[1:2]] == [("2.wav", "1", "1")]
     lines = paths[1].read_text().splitlines()
-    assert lines[0] == "word error rate 60.00 %: of 5 words 1 substituted, 1 deleted; 1 inserted"
-    assert lines[2] == "3.wav: 100 %"  # two errors come before one
+    assert lines[0] == "word error rate 60.00%: of 5 words 1 substituted, 1 deleted; 1 inserted"
+    assert lines[2] == "3.wav: 100%"  # two errors come before one
     with paths[2].open(newline="") as file:
         speakers = {row["speaker"]: float(row["wer"]) for row in csv.DictReader(file)}
     assert speakers == {"ann": pytest.approx(1 / 3), "bob": 1.0}

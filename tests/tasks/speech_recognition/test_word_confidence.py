@@ -118,7 +118,7 @@ def test_which_words_are_right_and_their_calibration_error_by_hand() -> None:
 
 
 def test_words_are_calibrated_by_whether_they_are_right() -> None:
-    """As sure by 0.95 of words that are right in half of the cases, by 0.6 of words that are right in 20 %."""
+    """As sure by 0.95 of words that are right in half of the cases, by 0.6 of words that are right in 20%."""
     random = np.random.default_rng(0)
     pairs = []
     for sure, share in ((0.95, 0.5), (0.6, 0.2)) * 300:

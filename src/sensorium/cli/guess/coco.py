@@ -57,7 +57,7 @@ def _part(path: Path, root: Path) -> str:
 
 
 def _images(path: Path, root: Path) -> Path:
-    """The folder that the first image's file_name is seen from."""
+    """The folder that the first image's file_name is relative to."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         written = re.search(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")', content)
         name = json.loads(written[1]) if written else ""

@@ -18,7 +18,7 @@ from sensorium.errors import RequestError, listing
 
 @dataclass(frozen=True, kw_only=True)
 class AudioCsv(AudioSettings, TablesSettings, HoldOut, ConflictSettings):
-    """One recording a row: its file, absolute or seen from audio_root, and its class.
+    """One recording a row: its file, absolute or relative to audio_root, and its class.
 
     audio_root: None for the table's folder; see `AudioFiles`. start_column, end_column: seconds, for a recording that
     is a piece of a file; None for whole files, whatever the table has. speaker_column: who or what is recorded.

@@ -23,7 +23,7 @@ from sensorium.files import is_file, user_path, visible
 
 _NEEDED = ("wav.scp", "text")
 _READ = (*_NEEDED, "segments", "utt2spk")
-_ABOVE = 4  # folders above wav.scp that its paths may be seen from: recipes write them from their own folder
+_ABOVE = 4  # folders above wav.scp that its paths may be relative to: recipes write them from their own folder
 
 
 class _Entry(NamedTuple):
@@ -42,7 +42,7 @@ class Kaldi(SpeechSettings, HoldOut):
     """`root/wav.scp` and `root/text`; or the same in a folder for each split. train, val, test: the names of these
     folders in root; None finds train, val (dev) and test. Splits that are not there are held out of train.
 
-    A line of wav.scp names a file, absolute or seen from the folder of wav.scp or from one of those above it. A
+    A line of wav.scp names a file, absolute or relative to the folder of wav.scp or from one of those above it. A
     command, which ends in "|", is rejected and never run. The file
     segments, where there is one, cuts utterances out of recordings; utt2spk names speakers.
     """
@@ -94,7 +94,7 @@ class _Folder:
 
     def __init__(self, found: AudioListing, folder: Path, split: str) -> None:
         self._found, self._folder, self._split = found, folder, split
-        self._bases: dict[Path, Path] = {}  # the folder that paths of a folder are seen from
+        self._bases: dict[Path, Path] = {}  # the folder that paths of a folder are relative to
         self._bad: set[str] = set()  # what a line that is rejected names
 
     def add_all(self) -> None:

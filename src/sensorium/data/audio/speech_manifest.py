@@ -13,7 +13,7 @@ from sensorium.data.table_rows import TablesSettings, table_rows
 
 @dataclass(frozen=True, kw_only=True)
 class SpeechManifest(SpeechSettings, TablesSettings, HoldOut):
-    """One recording a row: its file, absolute or seen from audio_root, and its transcript.
+    """One recording a row: its file, absolute or relative to audio_root, and its transcript.
 
     audio_root: None for the table's folder; see `AudioFiles`. start_column, end_column, duration_column: seconds, for a
     recording that is a piece of a file; give end or duration. Each of these and speaker_column: None takes the column

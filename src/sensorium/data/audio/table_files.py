@@ -14,7 +14,7 @@ _ROUNDED = 0.1  # seconds: times in tables are rounded
 
 
 class AudioFiles:
-    """The files that cells name: absolute, or seen from dataset.audio_root; None for the table's folder.
+    """The files that cells name: absolute, or relative to dataset.audio_root; None for the table's folder.
 
     Below an audio_root that is given, a file is also found by its name alone, if only one there is called so: tables
     name what lies in audio/fold5, and leave ".wav" away.

@@ -62,6 +62,7 @@ class Multi30k(PairSettings):
             read |= {f"{file}.{language}" for language in (self.source, self.target)}
             add_files(found, folder / file, (self.source, self.target), split=split, key="root", encoding_key=None)
         found.notes += _not_read(folder, read)
+        found.notes.append(f"translates {self.source} to {self.target} (dataset.source, dataset.target)")
         return translated(found, self, on_bad=on_bad)
 
 

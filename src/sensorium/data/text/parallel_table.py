@@ -38,6 +38,7 @@ class ParallelTable(PairSettings, TablesSettings, HoldOut):
 
     def load(self, *, on_bad: OnBad) -> Data:
         found = PairListing(str(self.path))
+        found.notes.append(f"translates {self.source} to {self.target} (dataset.source, dataset.target)")
         for row in table_rows(found, self, self._columns()):
             source, target = row.cells["source"], row.cells["target"]
             found.add(source, target, place=str(row.table), line=row.line, split=row.split)

@@ -42,6 +42,7 @@ class ParallelText(PairSettings, HoldOut):
                 "dataset.train=data/train dataset.source=en dataset.target=de reads data/train.en and data/train.de."
             )
         found = PairListing(self.train)
+        found.notes.append(f"translates {self.source} to {self.target} (dataset.source, dataset.target)")
         for split, prefix in (("train", self.train), ("val", self.val), ("test", self.test)):
             if prefix is not None:
                 refuse_other_formats(Path(prefix))

@@ -76,8 +76,8 @@ def add_imdb(found: TextListing, folder: Path) -> bool:
 
 
 def add_polarity(found: TextListing, folder: Path) -> bool:
-    """rt-polarity.pos and rt-polarity.neg, divided as the Hub's `rotten_tomatoes` is: of each file the first 80 % of
-    the lines are train, the next 10 % val, the last 10 % test, by the number of positive ones.
+    """rt-polarity.pos and rt-polarity.neg, divided as the Hub's `rotten_tomatoes` is: of each file the first 80% of
+    the lines are train, the next 10% val, the last 10% test, by the number of positive ones.
     """
     paths = {label: folder / name for label, name in FILES.items()}
     missing = [path.name for path in paths.values() if not path.is_file()]

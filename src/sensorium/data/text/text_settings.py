@@ -10,7 +10,7 @@ from sensorium.errors import RequestError, unknown
 from sensorium.text.build_tokenizer import tokenizer_from_dict, train_tokenizer
 from sensorium.text.tokenizer import Tokenizer, TokenizerKind
 
-_UNITS = {"word": "words", "char": "characters", "bpe": "pieces of words"}
+_UNITS = {"word": "words", "char": "characters", "bpe": "subword tokens"}
 _SIDES = ("source", "target")
 
 
@@ -159,5 +159,5 @@ def vocabulary_note(tokenizer: Tokenizer, *, name: str = "vocabulary", trained: 
 
 def unknown_note(tokens: Mapping[str, TokenStore], *, name: str = "unknown tokens") -> str:
     """The share of unknown tokens in each split by name."""
-    shares = (f"{100 * store.unknown_share():.1f} % of {split}" for split, store in tokens.items())
+    shares = (f"{100 * store.unknown_share():.1f}% of {split}" for split, store in tokens.items())
     return f"{name}: {', '.join(shares)}"

@@ -25,7 +25,7 @@ class TinyShakespeare(RunningTextSettings):
         text = RunningText(str(path))
         text.add_file(path)
         text.notes.append(
-            "test: the last 10 % of the text, on which the literature reports validation losses;"
-            " val: the last 5 % of the rest, for model selection"
+            "test: the last 10% of the text, on which the literature reports validation losses;"
+            " val: the last 5% of the rest, for model selection"
         )
         return make_language_data(text, self, cuts=_CUTS, on_bad=on_bad)

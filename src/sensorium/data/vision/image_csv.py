@@ -12,8 +12,8 @@ from sensorium.data.vision.listing import ImageListing
 
 @dataclass(frozen=True, kw_only=True)
 class ImageCsv(ImageFileSettings, TableSettings, ConflictSettings):
-    """One image a row: its path, absolute or seen from the table's folder, and its class. Splits that no row names are
-    held out of train.
+    """One image a row: its path, absolute or relative to the table's folder, and its class. Splits that no row names
+    are held out of train.
     """
 
     task = "classification"

@@ -14,7 +14,7 @@ from sensorium.data.vision.listing import ImageListing
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRegressionCsv(ImageFileSettings, TableSettings, ConflictSettings):
-    """One image a row: its path, absolute or seen from the table's folder, and its numbers, in target_columns. Splits
+    """One image a row: its path, absolute or relative to the table's folder, and its numbers, in target_columns. Splits
     that no row names are held out of train.
     """
 

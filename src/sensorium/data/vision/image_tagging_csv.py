@@ -18,7 +18,7 @@ _USUAL_SEPARATORS = ("|", ";", ",")
 
 @dataclass(frozen=True, kw_only=True)
 class ImageTaggingCsv(ImageFileSettings, TableSettings, ConflictSettings):
-    """One image a row: its path, absolute or seen from the table's folder, and its tags.
+    """One image a row: its path, absolute or relative to the table's folder, and its tags.
 
     label_column: cells with tags between which stands label_separator; an empty cell is an image without a tag.
     label_columns: instead, a column of 0 and 1 for each tag, which it is named after. Splits that no row names are held

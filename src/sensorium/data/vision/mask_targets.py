@@ -117,7 +117,7 @@ class MaskTargets(NoTargets):
         if not 2 <= len(names) <= MOST_CLASSES:
             told = listing(names, limit=10) or "none"
             raise RequestError(
-                f"{source} has {len(names)} classes of pixels ({told}); allowed are 2 to {MOST_CLASSES}.{first}"
+                f"{source} has {counted(len(names), 'class')} ({told}); allowed are 2 to {MOST_CLASSES}.{first}"
             )
         if there < 2:
             only = listing([name for name, pixels in zip(names, found, strict=True) if pixels]) or "no class at all"

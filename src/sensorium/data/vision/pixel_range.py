@@ -92,7 +92,7 @@ def _described(sample: _Sample, found: PixelRange, clipped: float, *, chosen: bo
     images = f"{counted(len(sample.values), 'image')} of more than 8 bits"
     words = [f"pixel_range: {written(found)}{', chosen from' if chosen else ';'} {images} inspected"]
     if clipped:
-        share = f"{100 * clipped:.2g} %"
+        share = f"{100 * clipped:.2g}%"
         words[0] += f", whose values run from {written(sample.extremes)}: {share} of them are clipped"
     if sample.eight:
         words.append(f"{counted(sample.eight, 'image')} of 8 bits taken as 0 to 255")

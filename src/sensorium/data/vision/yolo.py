@@ -173,7 +173,7 @@ def _folders(root: Path, found: ImageListing) -> list[tuple[str, Path, Path]]:
 def _named_splits(root: Path, about: Mapping[str, Any]) -> dict[str, list[Path]]:
     """The images of each split that data.yaml names, where all that it names is there; {} otherwise.
 
-    Paths are seen from `path` in data.yaml, from the root, or, as exports of labeling services have them, from a folder
+    Paths are relative to `path` in data.yaml, to the root, or, as exports of labeling services have them, from a folder
     beside it (../train/images).
     """
     named = {

@@ -64,5 +64,5 @@ def resnet8(*, in_channels: int, num_classes: int, width: int = 16) -> CifarResN
 
 
 def resnet20(*, in_channels: int, num_classes: int, width: int = 16) -> CifarResNet:
-    """269,722 parameters for three channels and ten classes; the paper reports 91.25 % on CIFAR-10."""
+    """269,722 parameters for three channels and ten classes; the paper reports 91.25% on CIFAR-10."""
     return CifarResNet(in_channels=in_channels, num_classes=num_classes, depth=20, width=width)

@@ -1,6 +1,6 @@
 """What image, text and audio classification share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from sensorium.batches import IGNORED
-from sensorium.data.base import Data
+from sensorium.data.base import Data, Problem
 from sensorium.data.loader import BatchLoader
-from sensorium.errors import RequestError, listing
+from sensorium.errors import RequestError, listing, nearest
 from sensorium.report_sections import ExampleScores, Section
 from sensorium.specs import AudioClassificationSpec, ImageClassificationSpec, TextClassificationSpec
 from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, SplitFacts, Task
@@ -131,19 +131,36 @@ class ClassificationTask(Task[C]):
     def relabeled(self, split: Any, found: C, trained: C) -> Any:
         if found.class_names == trained.class_names:
             return split
-        numbers = class_numbers(found.class_names, trained.class_names)
+        there, first = np.unique(split.labels, return_index=True)
+        examples = {number: split.names[row] for number, row in zip(there.tolist(), first.tolist(), strict=True)}
+        numbers = class_numbers(
+            found.class_names, trained.class_names, examples, also=" on_bad=skip skips examples of other classes."
+        )
         return replace(split, labels=numbers[split.labels])
 
+    def without_unknown(self, split: Any, found: C, trained: C) -> tuple[Any, list[Problem]]:
+        unknown = np.array([name not in trained.class_names for name in found.class_names])[split.labels]
+        problems = [
+            Problem(split.names[row], f"the model was not trained for class {found.class_names[split.labels[row]]!r}")
+            for row in np.flatnonzero(unknown).tolist()
+        ]
+        return (split.subset(np.flatnonzero(~unknown)) if problems else split), problems
 
-def class_numbers(found: tuple[str, ...], trained: tuple[str, ...]) -> np.ndarray:
-    """(K,) int64: the number that the model has for each class of other data.
 
-    Raises RequestError for a class that the model was not trained for.
+def class_numbers(
+    found: tuple[str, ...], trained: tuple[str, ...], examples: Mapping[int, str], *, also: str = ""
+) -> np.ndarray:
+    """(K,) int64: the number that the model has for each class of other data; -1 for one that it was not trained for.
+
+    examples: the name of one of each class that there is, by its number in the other data. Raises RequestError where
+    one of these is of a class that the model was not trained for. also: what to do about it.
     """
-    strange = [name for name in found if name not in trained]
+    strange = {found[number]: name for number, name in examples.items() if found[number] not in trained}
     if strange:
+        guesses = {name: nearest(name, trained) for name in strange}
+        named = [f"{name} (did you mean {guess}?)" if guess else name for name, guess in guesses.items()]
         raise RequestError(
-            f"This data has classes that the model was not trained for: {listing(strange, limit=8)}.\n"
-            f"It knows: {listing(trained, limit=12)}."
+            f"This data has classes that the model was not trained for: {listing(named, limit=8)}; the first is that of"
+            f" {next(iter(strange.values()))}.\nIt knows: {listing(trained, limit=12)}.{also}"
         )
-    return np.array([trained.index(name) for name in found])
+    return np.array([trained.index(name) if name in trained else -1 for name in found])

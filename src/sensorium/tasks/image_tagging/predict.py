@@ -12,6 +12,7 @@ from sensorium.specs import ImageTaggingSpec
 from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, no_flag, not_finite
 from sensorium.tasks.image_inputs import ImagesPredictor, RawImage, stacked
 from sensorium.tasks.image_tagging.evaluate import THRESHOLD, Tagger
+from sensorium.tasks.threshold_notes import ThresholdNotes
 from sensorium.vision.decode import UnreadableImage
 
 SEPARATOR = "|"  # between the tags in a cell
@@ -60,7 +61,11 @@ class TagPredictor(ImagesPredictor):
         if not 0 <= self.threshold <= 1:
             raise RequestError(f"threshold={self.threshold} is not possible: it is a probability, from 0 to 1.")
         self.no_flag = no_flag(model)
+        self._below = ThresholdNotes(self.threshold, "tag")
         self.tagger = Tagger(spec=self.spec, **model.model_arguments)
+
+    def notes(self) -> list[str]:
+        return [*super().notes(), *self._below.lines()]
 
     def predict(self, inputs: Iterable[RawImage]) -> Iterator[TagPrediction]:
         names = self.spec.class_names
@@ -73,4 +78,6 @@ class TagPredictor(ImagesPredictor):
                 probabilities, flag = ((), self.no_flag) if error else next(rows)
                 if not all(map(math.isfinite, probabilities)):
                     error, probabilities = not_finite(name), ()
+                if error is None:
+                    self._below.add(probabilities)
                 yield TagPrediction(name, probabilities, names, self.threshold, error=error, out_of_distribution=flag)

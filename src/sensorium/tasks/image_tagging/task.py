@@ -129,7 +129,10 @@ class ImageTagging(Task[ImageTaggingSpec]):
         if found.class_names == trained.class_names:
             return split
         targets = np.zeros((len(split), trained.num_classes), dtype=np.uint8)
-        targets[:, class_numbers(found.class_names, trained.class_names)] = split.targets
+        given = np.flatnonzero(split.targets.any(axis=0))
+        examples = {tag: split.names[int(split.targets[:, tag].argmax())] for tag in given.tolist()}
+        numbers = class_numbers(found.class_names, trained.class_names, examples)
+        targets[:, numbers[given]] = split.targets[:, given]
         return replace(split, targets=targets)
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:

@@ -72,7 +72,7 @@ class LanguageModeling(Task[LanguageModelingSpec]):
         size = int(data.spec.to_dict()["vocab_size"])
         counts = np.bincount(data.train.tokens, minlength=size) + 1.0
         nats = -np.log(counts / counts.sum())[data.test.tokens[1:]]
-        return ConstantAnswer(float(np.exp(nats.mean())), "each token by its frequency")
+        return ConstantAnswer(float(np.exp(nats.mean())), "a unigram model")
 
     def sample_writer(self, data: Data, *, seed: int) -> Callable[[nn.Module, int, torch.device], str]:
         """Continues the first tokens of the validation text; the same draws in every run and after a resume."""

@@ -10,6 +10,7 @@ from sensorium.specs import ObjectDetectionSpec
 from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions
 from sensorium.tasks.image_inputs import ImagesPredictor, RawImage, stacked
 from sensorium.tasks.object_detection.evaluate import DetectionInference
+from sensorium.tasks.threshold_notes import ThresholdNotes
 from sensorium.vision.decode import UnreadableImage
 
 THRESHOLD = 0.3  # score from which a bounding box is given by default
@@ -64,7 +65,11 @@ class DetectionPredictor(ImagesPredictor):
         super().__init__(model, options)
         self.spec: ObjectDetectionSpec = model.spec
         self.threshold = THRESHOLD if options.threshold is None else options.threshold
+        self._below = ThresholdNotes(self.threshold, "box")
         self.detector = DetectionInference(spec=self.spec, **model.model_arguments)
+
+    def notes(self) -> list[str]:
+        return [*super().notes(), *self._below.lines()]
 
     def predict(self, inputs: Iterable[RawImage]) -> Iterator[DetectionPrediction]:
         class_names = self.spec.class_names
@@ -76,6 +81,7 @@ class DetectionPredictor(ImagesPredictor):
                     yield DetectionPrediction(name, class_names=class_names, error=str(one))
                     continue
                 found = next(detected)
+                self._below.add(found.scores)
                 kept = found.scores >= self.threshold
                 boxes = DetectedBoxes(found.boxes[kept], found.labels[kept], found.scores[kept])
                 yield DetectionPrediction(name, one.size, boxes, class_names)

@@ -80,7 +80,7 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
         return image_contents(data, own=own, whynot="boxes are not listed in a table")
 
     def constant_answer(self, data: Data, evaluation: DetectionEvaluation) -> ConstantAnswer:
-        return ConstantAnswer(0.0, "no box at all")
+        return ConstantAnswer(0.0, "no boxes")
 
     def eval_precision(self, precision: str) -> str:
         return precision
@@ -133,7 +133,7 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
     def relabeled(self, split: Any, found: ObjectDetectionSpec, trained: ObjectDetectionSpec) -> Any:
         if found.class_names == trained.class_names:
             return split
-        numbers = class_numbers(found.class_names, trained.class_names)
+        numbers = class_numbers(found.class_names, trained.class_names, _one_of_each(split))
         return replace(split, labels=[numbers[labels] for labels in split.labels])  # several labels an image
 
     def inputs(self, given: Mapping[str, Any], model: LoadedModel) -> Iterable[Path]:
@@ -168,3 +168,12 @@ class ObjectDetection(Task[ObjectDetectionSpec]):
 
     def examples(self, split: Any, rows: Sequence[int], spec: ObjectDetectionSpec) -> list[Example]:
         return image_examples(split, rows, [()] * len(rows))
+
+
+def _one_of_each(split: Any) -> dict[int, str]:
+    """The first image with a box of each class."""
+    found: dict[int, str] = {}
+    for row, labels in enumerate(split.labels):
+        for label in np.unique(labels).tolist():
+            found.setdefault(label, split.names[row])
+    return found

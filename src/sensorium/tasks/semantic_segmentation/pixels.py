@@ -36,7 +36,8 @@ def empty(classes: int) -> PixelSample:
 
 
 def sampled(logits: Tensor, masks: Tensor, rows: Sequence[int], *, images: int) -> PixelSample:
-    """Of a batch: of each image as many pixels as its share of PIXELS, drawn by its row among those that are not VOID.
+    """Of a batch: of each image as many pixels as its share of PIXELS, drawn by its row among those that are not VOID,
+    with replacement, so that some come twice and count once.
 
     logits: (B, K, H, W). masks: (B, H, W) uint8. rows: B, in the split. images: of the split; of more than PIXELS, some
     are left out.
@@ -47,7 +48,8 @@ def sampled(logits: Tensor, masks: Tensor, rows: Sequence[int], *, images: int) 
         valid = np.flatnonzero(masks[place].flatten().cpu().numpy() != VOID)
         if row % step or not len(valid):
             continue
-        drawn = valid[np.unique(generator(row).integers(len(valid), size=count))]
+        few = len(valid) <= count  # all of them
+        drawn = valid if few else valid[np.unique(generator(row).integers(len(valid), size=count))]
         chosen = torch.from_numpy(drawn)
         probabilities = logits[place].flatten(1)[:, chosen.to(logits.device)].T.float().softmax(1).cpu().numpy()
         labels = masks[place].flatten().cpu()[chosen].long().numpy()

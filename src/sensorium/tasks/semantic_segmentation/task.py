@@ -1,6 +1,7 @@
 """Semantic segmentation: a class for every pixel."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,8 @@ class SemanticSegmentation(Task[SemanticSegmentationSpec]):
     def calibration(self, evaluation: SegmentationEvaluation) -> Calibration:
         """Of the sampled pixels; those of an image belong together."""
         pixels = evaluation.pixels
-        return calibrate_pixels(pixels.probabilities, pixels.labels, pixels.images)
+        sampled = len(pixels.labels) < int(evaluation.confusion.sum())
+        return replace(calibrate_pixels(pixels.probabilities, pixels.labels, pixels.images), sampled=sampled)
 
     def report_sections(
         self, evaluation: SegmentationEvaluation, *, split: Any, spec: SemanticSegmentationSpec

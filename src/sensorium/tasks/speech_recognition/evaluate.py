@@ -71,7 +71,7 @@ class RecognitionEvaluation(Evaluation):
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """Rates as shares (0.05 is 5 %), counts of words, the calibration error of words, loss in nats a token, seconds
+        """Rates as shares (0.05 is 5%), counts of words, the calibration error of words, loss in nats a token, seconds
         of work per second of audio.
         """
         words = total(word_errors(self.references, self.hypotheses))

@@ -30,7 +30,7 @@ class SpeechExplanation(AudioExplanation):
     """A target for each word of the transcript, or for each token of one that is a single word, or of each word.
 
     Its details have the seconds from `start` to `end` in which the decoder places it, and those `from` which `to` which
-    the middle 80 % of the energy of its map lie. Drawn as one row for each word under the spectrogram, with a frame
+    the middle 80% of the energy of its map lie. Drawn as one row for each word under the spectrogram, with a frame
     where the decoder places it.
     """
 
@@ -130,7 +130,7 @@ def _details(part: WordPart, frame: float) -> Record:
 
 
 def middle(attribution: np.ndarray, hop: float) -> tuple[float | None, float | None]:
-    """Seconds between which the middle 80 % of the energy of a map (T, F) lie, the squares of what is above 0; None
+    """Seconds between which the middle 80% of the energy of a map (T, F) lie, the squares of what is above 0; None
     where nothing is.
     """
     energy = np.square(np.clip(attribution, 0, None), dtype=np.float64).sum(axis=1)

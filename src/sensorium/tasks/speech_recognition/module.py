@@ -16,12 +16,12 @@ from sensorium.tasks.training_module import OptimizationConfig, StepResult, Task
 
 
 class SpeechRecognitionModule(TaskModule):
-    """The loss is in nats a token of the transcript; the error is the share of tokens that greedy search gets wrong
-    (edit distance over length), which no language model mends.
+    """The loss is in nats a token of the transcript; the token error is the share of tokens that greedy search gets
+    wrong (edit distance over length), which no language model mends: of characters, the character error rate.
     """
 
-    totals = ("loss", "error")
-    best = ("val/error", "min")
+    totals = ("loss", "token_error")
+    best = ("val/token_error", "min")
 
     def __init__(self, *, model: nn.Module, preparation: Preparation, recipe: OptimizationConfig) -> None:
         super().__init__(model=model, recipe=recipe)

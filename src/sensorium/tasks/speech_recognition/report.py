@@ -52,10 +52,10 @@ def _counts(errors: WordErrors) -> tuple[int, ...]:
 def _counted(errors: WordErrors) -> str:
     words, substitutions, insertions, deletions = _counts(errors)
     return (
-        f"word error rate {100 * errors.rate:.2f} %: of {words:,} words {substitutions:,} substituted, "
+        f"word error rate {100 * errors.rate:.2f}%: of {words:,} words {substitutions:,} substituted, "
         f"{deletions:,} deleted; {insertions:,} inserted"
     )
 
 
 def _shown(name: str, errors: WordErrors, reference: str, hypothesis: str) -> str:
-    return f"{name}: {100 * errors.rate:.0f} %\n{alignment(reference, hypothesis)}\n"
+    return f"{name}: {100 * errors.rate:.0f}%\n{alignment(reference, hypothesis)}\n"

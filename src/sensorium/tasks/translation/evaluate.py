@@ -17,7 +17,7 @@ from sensorium.data.loader import BatchLoader
 from sensorium.decoding.beam import Hypothesis, beam_search
 from sensorium.distributed import gather
 from sensorium.errors import RequestError, RunError
-from sensorium.metrics.translation import bleu, bleu_of_rows, chrf, chrf_of_rows, exact_matches
+from sensorium.metrics.translation import bleu, bleu_of_rows, chrf, chrf_of_rows, exact_matches, lacks_ngrams
 from sensorium.metrics.uncertainty import Measure, bootstrap_interval
 from sensorium.models.protocols import Seq2Seq
 from sensorium.specs import TranslationSpec
@@ -54,6 +54,11 @@ class TranslationEvaluation(Evaluation):
 
     def signatures(self) -> list[str]:
         return [f"{name}: {signature}" for name, (_, signature) in self._scores.items()]
+
+    def headline_caveat(self) -> str | None:
+        if not lacks_ngrams(self.references):
+            return None
+        return f"no reference has the four tokens that BLEU needs; chrF is {self.metrics['chrf']:.4g}"
 
     @cached_property
     def metrics(self) -> dict[str, float]:
@@ -104,7 +109,7 @@ class Translator:
         self.target = tokenizer_from_dict(spec.target_tokenizer)
         if settings.copy_unknown and not all(isinstance(one, PieceTokenizer) for one in (self.source, self.target)):
             raise RequestError(
-                "decoding.copy_unknown=true does not apply to this checkpoint: its pieces of words (bpe) can write all."
+                "decoding.copy_unknown=true does not apply to this checkpoint: its subword tokens (bpe) spell any word."
             )
 
     @torch.inference_mode()

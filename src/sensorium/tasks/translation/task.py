@@ -89,7 +89,7 @@ class Translation(Task[TranslationSpec]):
     def constant_answer(self, data: Data, evaluation: TranslationEvaluation) -> ConstantAnswer:
         (most, _), *_ = Counter(data.train.references).most_common(1)
         value, _ = bleu([most] * len(evaluation.references), evaluation.references)
-        return ConstantAnswer(value, "one and the same sentence")
+        return ConstantAnswer(value, "a constant sentence")
 
     def evaluate(
         self, model: LoadedModel, split: Any, loader_of: Callable[[Any], BatchLoader]
