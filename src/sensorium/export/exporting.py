@@ -124,6 +124,8 @@ def _first(graphs: Mapping[str, Graph]) -> str:
 def _metadata(loaded: Checkpoint, graph: Graph) -> dict[str, str]:
     facts = {"format": 1, "spec": loaded.spec.to_dict(), "inputs": list(graph.inputs), "outputs": list(graph.outputs)}
     facts["decoding"] = dict(loaded.config.get("decoding") or {})
+    if loaded.out_of_distribution is not None:
+        facts["out_of_distribution"] = loaded.out_of_distribution.to_json()
     about = checkpoints.without_weights(loaded.path)
     return {FACTS: json.dumps(facts, ensure_ascii=False), ABOUT: packed(about)}
 
