@@ -57,7 +57,7 @@ def read_image(path: str | Path, spec: dict[str, Any]) -> tuple[np.ndarray, tupl
     except UnidentifiedImageError:
         reason = f"its content is none of {', '.join(FORMATS)}" if Path(path).stat().st_size else "the file is empty"
     except Image.DecompressionBombError:
-        reason = f"more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels"
+        reason = f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels"
     except DAMAGE as error:
         if strerror := getattr(error, "strerror", None):
             reason = strerror.lower()
@@ -87,7 +87,7 @@ def decoded(data: bytes, spec: dict[str, Any]) -> tuple[np.ndarray, tuple[int, i
         fitted = fit(eight_bit(image), height, width, spec["resize"])
         wanted = np.asarray(fitted.convert("L"))[None] if channels == 1 else np.asarray(fitted.convert("RGB"))
         pixels = wanted if channels == 1 else wanted.transpose(2, 0, 1)
-        return (pixels if limits is None else np.float32(pixels) / 255), size
+        return (pixels if limits is None else pixels.astype(np.float32) / 255), size
 
 
 def raw_mode(image: Any) -> str:
