@@ -132,6 +132,8 @@ def _metadata(loaded: Checkpoint, graph: Graph) -> dict[str, str]:
     }
     facts |= graph.facts
     facts["decoding"] = dict(loaded.config.get("decoding") or {})
+    if loaded.out_of_distribution is not None:
+        facts["out_of_distribution"] = loaded.out_of_distribution.to_json()
     about = checkpoints.without_weights(loaded.path)
     return {FACTS: json.dumps(facts, ensure_ascii=False), ABOUT: packed(about)}
 

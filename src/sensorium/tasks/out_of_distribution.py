@@ -10,6 +10,7 @@ within which 95% of the validation examples lie, so that about one in twenty inp
 A detector is data from a file: `from_dict` takes nothing on trust.
 """
 
+import base64
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -70,6 +71,14 @@ class OutOfDistribution:
         arrays = {name: torch.from_numpy(getattr(self, name).copy()) for name in ("center", "whitening", "means")}
         plain = {name: getattr(self, name) for name in ("scale", "threshold", "fitted", "measured")}
         return arrays | plain
+
+    def to_json(self) -> dict[str, Any]:
+        """What a program without PyTorch needs: arrays as base64 of their little-endian bytes."""
+        kinds = {"center": "<f4", "whitening": "<f2", "means": "<f4"}
+        arrays = {
+            name: base64.b64encode(getattr(self, name).astype(kind).tobytes()).decode() for name, kind in kinds.items()
+        }
+        return arrays | {"scale": self.scale, "threshold": self.threshold}
 
     @classmethod
     def from_dict(cls, values: Any) -> "OutOfDistribution":
