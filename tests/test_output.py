@@ -122,7 +122,7 @@ def test_json_is_one_array_and_jsonl_a_line_each(capsys: pytest.CaptureFixture[s
 
 def test_a_file_named_as_another_format_is_refused() -> None:
     with pytest.raises(RequestError, match=r"output=o.xlsx: this command does not write .xlsx files. End the name with"
-                                           r" .csv or .json or .jsonl, or set format="):  # fmt: skip
+                                           r" .csv or .json or .jsonl, or set format=csv"):  # fmt: skip
         output.file_format("table", "o.xlsx")
     assert output.file_format("csv", "o.xlsx") == "csv"  # as asked for
     assert output.named_format("talk.SRT", ("table", "csv", "srt")) == "srt"

@@ -108,7 +108,7 @@ def file_format(given: str, output: str | None) -> str:
         return given
     named = named_format(output, ("csv", "json", "jsonl"))
     if named is None:
-        check_ending(output, (".csv", ".json", ".jsonl"), also="or set format=")
+        check_ending(output, (".csv", ".json", ".jsonl"), also="or set format=csv")
     return named or "jsonl"
 
 

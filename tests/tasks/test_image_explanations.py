@@ -271,7 +271,7 @@ def test_of_the_python_api(trained_run, digit, tmp_path):
     assert record["targets"][0]["shape"] == [8, 8]
     assert np.allclose(record["targets"][0]["attribution"], found.targets[0].attribution)
     assert set(record["targets"][0]["faithfulness"]) >= {"deletion", "insertion", "random_deletion", "better_share"}
-    with pytest.raises(RequestError, match=r"is saved as \.png or \.json"):
+    with pytest.raises(RequestError, match=r"can be saved as \.png or \.json"):
         found.save(tmp_path / "why.html")
     probability = dict(next(model.predict(digit, top_k=10)).classes)["7"]
     assert found.targets[1].score == pytest.approx(probability, abs=1e-5)

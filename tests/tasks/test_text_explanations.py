@@ -203,7 +203,7 @@ def test_the_worst_rows_of_a_language_model_are_its_least_likely_tokens(tmp_path
 
 def test_an_explanation_without_a_form_is_saved_as_json_alone(tmp_path):
     plain = Explanation(input="x", method="occlusion")
-    with pytest.raises(RequestError, match=r"saved as \.json; end the name with it"):
+    with pytest.raises(RequestError, match=r"saved as \.json\. Change the ending"):
         plain.save(tmp_path / "a.png")
     with pytest.raises(RequestError, match=r"is not saved as \.png"):
         plain.content(".png")
