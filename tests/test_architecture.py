@@ -65,6 +65,7 @@ OPTIONAL_EXTRAS = {
     ("sensorium/metrics/calibration.py", "scipy.optimize"),  # half a second, and only a training's end needs it
     ("sensorium/metrics/conformal.py", "scipy.special"),
     ("sensorium/attribution/methods.py", "captum.attr"),
+    ("sensorium/cli/serve.py", "sensorium.serve.run"),  # fastapi and uvicorn, and half a second
     ("sensorium/metrics/uncertainty.py", "scipy.stats"),  # always there; a second of CPU that only compare= needs
 }
 # Import by name: the Python API, the map of verbs, what measures a model, the table of tasks, torchmetrics.
@@ -75,6 +76,7 @@ LAZY = (
     "sensorium/cli/report.py",
     "sensorium/tasks/registry.py",
     "sensorium/startup.py",
+    "sensorium/serve/loader.py",  # torch is for the processes of the models
 )
 KNOW_TASKS = ("sensorium/tasks/", "sensorium/specs/")  # what may differ by task is here and nowhere else
 OLD_NAMES = ("sensorium/checkpoint.py", "_TASK_OF_KIND")  # the one table of tasks elsewhere: to migrate old checkpoints

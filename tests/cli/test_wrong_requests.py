@@ -26,7 +26,11 @@ VERBS = [
     ("evaluate", ["'evaluate'", "Did you mean eval?"]),
     (
         "seed=1",
-        ["'seed=1' comes before a verb", "sensorium VERB seed=1", "train, eval, predict, explain, report, check, list"],
+        [
+            "'seed=1' comes before a verb",
+            "sensorium VERB seed=1",
+            "train, eval, predict, explain, serve, report, check, list",
+        ],
     ),
     ("--trian", ["no verb '--trian'", "Did you mean train?"]),
 ]

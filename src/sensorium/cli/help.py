@@ -14,6 +14,7 @@ SUMMARIES = {
     "eval": "evaluate a checkpoint on its own test split or on other data",
     "predict": "classify, detect, segment, translate, transcribe or generate with a checkpoint",
     "explain": "show where a prediction comes from, and whether to believe the explanation",
+    "serve": "serve models over HTTP: web page, JSON, batches across requests",
     "report": "write report.html for a run, or one page that compares several runs",
     "check": "check a dataset: duplicates, label errors, imbalance, outliers, leakage",
     "list": "datasets, models, experiments, optimizers and every other choice",
@@ -59,6 +60,11 @@ EXAMPLES = {
         "sensorium explain ckpt=best.ckpt row=12 split=test method=occlusion",
         "sensorium explain ckpt=best.ckpt worst=10 folder=why_wrong",
     ),
+    "serve": (
+        "sensorium serve ckpt=best.ckpt",
+        "sensorium serve ckpt=[digits.ckpt,speech.ckpt] names=[digits,speech] port=9000",
+        "SENSORIUM_API_KEY=$(cat key) sensorium serve ckpt=best.ckpt host=0.0.0.0",
+    ),
     "report": (
         "sensorium report runs/digits_small_cnn/2026-01-31_12-00-00_ab12",
         "sensorium report runs/digits_small_cnn/* output=seeds.html",
@@ -101,6 +107,7 @@ COMMON = {
     "explain": (
         *("ckpt", "input", "text", "row", "worst", "method", "target", "top_k", "folder", "format", "output", "trust"),
     ),
+    "serve": ("ckpt", "names", "host", "port", "api_key", "max_batch", "max_wait_ms", "timeout", "threads", "trust"),
     "report": ("runs", "output", "overwrite"),
 }
 _WIDTH = 80

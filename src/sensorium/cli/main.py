@@ -19,6 +19,7 @@ VERBS = {
     "eval": "sensorium.cli.eval",
     "predict": "sensorium.cli.predict",
     "explain": "sensorium.cli.explain",
+    "serve": "sensorium.cli.serve",
     "report": "sensorium.cli.report",
     "check": "sensorium.cli.check",
     "list": "sensorium.cli.list",

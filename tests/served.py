@@ -1,0 +1,83 @@
+"""Servers for tests: the application and the models in this process, without a socket."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from starlette.testclient import TestClient
+
+import sensorium
+from sensorium.cli import app as command_line
+from sensorium.cli.serve import limits_of
+from sensorium.serve.app import application
+from sensorium.serve.batching import ServedModel
+from sensorium.serve.engine import Engine
+from sensorium.serve.limits import Limits
+from sensorium.serve.server import Server
+from sensorium.serve.worker import WorkerLost
+
+CHECKPOINTS = Path(__file__).parent / "fixtures" / "checkpoints" / "format_2"
+KINDS = ("image", "boxes", "masks", "text", "language", "translation", "sound", "speech")
+
+
+@cache
+def loaded(kind: str) -> sensorium.Model:
+    """A tiny trained model of a kind."""
+    return sensorium.load(CHECKPOINTS / f"{kind}.ckpt", accelerator="cpu")
+
+
+@cache
+def usual_limits() -> Limits:
+    return limits_of(command_line.composed("serve", ["ckpt=a"]))
+
+
+def limits(**changes: Any) -> Limits:
+    """Those of configs/serve.yaml, with changes."""
+    return replace(usual_limits(), **changes)
+
+
+class InlineWorker:
+    """What `Worker` does, without a process. lost: makes the next call end as that of a process that died."""
+
+    pid = None
+
+    def __init__(self, engine: Any) -> None:
+        self.engine, self.lost = engine, False
+        self.calls: list[tuple[str, Any]] = []
+
+    def start(self) -> Any:
+        return self.engine.facts()
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        self.calls.append((method, arguments))
+        if self.lost:
+            self.lost = False
+            raise WorkerLost
+        try:
+            return getattr(self.engine, method)(*arguments)
+        except Exception as error:
+            raise self.engine.failure(error) from error
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """There is nothing to end."""
+
+
+def served(
+    models: Mapping[str, Any], *, api_key: str | None = None, log: StringIO | None = None, **changes: Any
+) -> TestClient:
+    """A client of a server of these models by their names, to be entered. changes: of the limits."""
+    granted = limits(**changes)
+    server = Server(
+        {
+            name: ServedModel(name, InlineWorker(Engine(model, granted)), limits=granted)
+            for name, model in models.items()
+        },
+        granted,
+    )
+    app = application(server, api_key=api_key, loopback=True, log=log or StringIO())
+    client = TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
+    client.server = server
+    return client
