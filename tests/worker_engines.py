@@ -27,7 +27,9 @@ class EchoEngine:
         if "hang" in texts:
             time.sleep(60)
         return [
-            Outcome(None, "bad input", 400) if text == "bad" else Outcome({"text": text, "batch": len(texts), **options})
+            Outcome(None, "bad input", 400)
+            if text == "bad"
+            else Outcome({"text": text, "batch": len(texts), **options})
             for text in texts
         ]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import signal
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from sensorium.serve.worker import Worker
 
 _KEEP_ALIVE = 15  # seconds that an idle connection is kept
 _BACKLOG = 1024  # connections that wait to be accepted
+_LARGEST_FRAME = 1 << 20  # bytes of a message of a WebSocket
 _FILES = 65_536  # open files and sockets, where the system allows it
 
 
@@ -47,14 +49,14 @@ def run_server(
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
-    listener = _listener(address)
+    listener = listening(address)
     try:
         asyncio.run(_serve(makers, address, listener, limits=limits, api_key=api_key, say=say))
     finally:
         listener.close()
 
 
-def _listener(address: Address) -> socket.socket:
+def listening(address: Address) -> socket.socket:
     """Bound before any model is loaded, which takes seconds."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family)
@@ -67,6 +69,24 @@ def _listener(address: Address) -> socket.socket:
         raise RequestError(f"{address.host}:{address.port} cannot be served: {why}. Set port=OTHER.") from error
     listener.set_inheritable(False)
     return listener
+
+
+def configured(app: Any, limits: Limits) -> uvicorn.Config:
+    """uvicorn without logs of its own, and with less patience."""
+    return uvicorn.Config(
+        app,
+        http=impatient(limits.read_timeout),
+        ws="websockets-sansio",
+        ws_max_size=_LARGEST_FRAME,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=int(limits.timeout) + 1,
+    )
 
 
 async def _serve(
@@ -88,20 +108,17 @@ async def _serve(
         for model in models.values():
             await model.stop()
         raise
-    config = uvicorn.Config(
-        application(Server(models, limits), api_key=api_key, loopback=address.loopback),
-        http=impatient(limits.read_timeout),
-        ws="websockets-sansio",
-        ws_max_size=1 << 20,
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE,
-        timeout_graceful_shutdown=int(limits.timeout) + 1,
-    )
+    app = application(Server(models, limits), api_key=api_key, loopback=address.loopback)
     host = f"[{address.host}]" if ":" in address.host else address.host
+    listener.listen(_BACKLOG)  # who asks from now on waits for the moment that uvicorn takes to start
     say(f"serving {', '.join(models)} on http://{host}:{listener.getsockname()[1]}")
-    await uvicorn.Server(config).serve(sockets=[listener])
+    await _Server(configured(app, limits)).serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """For whom being told to stop is no error: uvicorn would send itself the signal again at the end."""
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Finishes what is under way; the second Ctrl+C does not wait for it."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
