@@ -13,6 +13,7 @@ import uvicorn
 from sensorium.serve.app import application
 from sensorium.serve.batching import ServedModel
 from sensorium.serve.engine import Engine
+from sensorium.serve.metrics import Counts
 from sensorium.serve.run import Address, configured, listening
 from sensorium.serve.server import Server
 from served import InlineWorker, limits
@@ -24,7 +25,7 @@ def running(models: Mapping[str, Any], *, api_key: str | None = None, **changes:
     granted = limits(**changes)
     workers = {name: InlineWorker(Engine(model, granted)) for name, model in models.items()}
     served = {name: ServedModel(name, worker, limits=granted) for name, worker in workers.items()}
-    app = application(Server(served, granted), api_key=api_key, loopback=True, log=StringIO())
+    app = application(Server(served, granted), Counts(), api_key=api_key, loopback=True, log=StringIO())
     listener = listening(Address(host="127.0.0.1", port=0, loopback=True))
     server = uvicorn.Server(configured(app, granted))
     thread = threading.Thread(target=asyncio.run, args=[server.serve(sockets=[listener])])

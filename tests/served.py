@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import soundfile
+from PIL import Image
 from starlette.testclient import TestClient
 
 import sensorium
@@ -16,6 +19,7 @@ from sensorium.serve.app import application
 from sensorium.serve.batching import ServedModel
 from sensorium.serve.engine import Engine
 from sensorium.serve.limits import Limits
+from sensorium.serve.metrics import Counts
 from sensorium.serve.server import Server
 from sensorium.serve.worker import WorkerLost
 
@@ -37,6 +41,19 @@ def usual_limits() -> Limits:
 def limits(**changes: Any) -> Limits:
     """Those of configs/serve.yaml, with changes."""
     return replace(usual_limits(), **changes)
+
+
+def png(seed: int = 0, size: tuple[int, int] = (8, 8)) -> bytes:
+    file = BytesIO()
+    Image.fromarray(np.random.RandomState(seed).randint(0, 255, size).astype(np.uint8)).save(file, format="png")
+    return file.getvalue()
+
+
+def wav(seed: int = 0, seconds: float = 0.5) -> bytes:
+    file = BytesIO()
+    noise = np.random.RandomState(seed).uniform(-0.3, 0.3, round(8000 * seconds)).astype(np.float32)
+    soundfile.write(file, noise, 8000, format="WAV", subtype="PCM_16")
+    return file.getvalue()
 
 
 class InlineWorker:
@@ -77,7 +94,7 @@ def served(
         },
         granted,
     )
-    app = application(server, api_key=api_key, loopback=True, log=log or StringIO())
+    app = application(server, Counts(), api_key=api_key, loopback=True, log=log or StringIO())
     client = TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
     client.server = server
     return client

@@ -1,33 +1,16 @@
 """POST /predict: what comes back is what the Python API gives; and what a request may not hold."""
 
 import base64
-import io
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
-from PIL import Image
 
 pytest.importorskip("fastapi")
 
-from served import KINDS, loaded, served
+from served import KINDS, loaded, png, served, wav
 
 TEXTS = ("one two three", "two", "three one one two")
-
-
-def png(seed: int = 0, size: tuple[int, int] = (8, 8)) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(np.random.RandomState(seed).randint(0, 255, size).astype(np.uint8)).save(file, format="png")
-    return file.getvalue()
-
-
-def wav(seed: int = 0, seconds: float = 0.5) -> bytes:
-    file = io.BytesIO()
-    noise = np.random.RandomState(seed).uniform(-0.3, 0.3, round(8000 * seconds)).astype(np.float32)
-    soundfile.write(file, noise, 8000, format="WAV", subtype="PCM_16")
-    return file.getvalue()
 
 
 def raw_inputs(kind: str) -> list:

@@ -8,12 +8,19 @@ from fastapi import FastAPI
 
 import sensorium
 from sensorium.serve.guard import Guard
+from sensorium.serve.live import live_route
+from sensorium.serve.metrics import Counts, metrics_route
+from sensorium.serve.open_inference import open_inference_routes
+from sensorium.serve.openai_routes import openai_routes
+from sensorium.serve.page_route import page_route
 from sensorium.serve.predict_routes import predict_routes
 from sensorium.serve.responses import install_errors
 from sensorium.serve.server import Server
 
 
-def application(server: Server, *, api_key: str | None, loopback: bool, log: TextIO | None = None) -> Any:
+def application(
+    server: Server, counts: Counts, *, api_key: str | None, loopback: bool, log: TextIO | None = None
+) -> Any:
     """An ASGI application. Models that were not started before are started with it; all are stopped with it."""
 
     @asynccontextmanager
@@ -33,12 +40,21 @@ def application(server: Server, *, api_key: str | None, loopback: bool, log: Tex
         redoc_url=None,
     )
     install_errors(app)
-    app.include_router(predict_routes(server))
+    counts.watch(server)
+    for router in (
+        predict_routes(server),
+        open_inference_routes(server),
+        openai_routes(server),
+        metrics_route(counts),
+        live_route(server),
+        page_route(),
+    ):
+        app.include_router(router)
     return Guard(
         app,
         limits=server.limits,
         api_key=api_key,
         loopback=loopback,
-        on_request=lambda path, status, seconds: None,
+        on_request=counts.request,
         log=log,
     )

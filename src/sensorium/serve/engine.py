@@ -44,6 +44,7 @@ class Engine:
             explain_options=tuple(self._task.explain_options),
             streams=self._task.streams,
             sample_rate=int(features.get("sample_rate", 0)),
+            outputs=self._task.tensors,
         )
 
     # -- predictions
@@ -74,7 +75,7 @@ class Engine:
         if prediction.error is not None:
             return Outcome(None, prediction.error, 400)
         texts = {form: prediction.as_text(form) for form in forms}
-        return Outcome(prediction.to_dict(), texts=texts)
+        return Outcome(prediction.to_dict(), texts=texts, tensors=prediction.tensors())
 
     def _refusal(self, raw: Raw) -> Outcome | None:
         try:

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from sensorium.serve.limits import Limits
 from sensorium.serve.messages import RemoteError
+from sensorium.serve.responses import error_body
 
 Scope = Mapping[str, Any]
 Send = Callable[[Any], Any]
@@ -166,7 +167,7 @@ async def _refuse(scope: Scope, send: Send, error: RemoteError) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": error.message[:100]})
         return
-    body = json.dumps({"error": error.message}).encode()
+    body = json.dumps(error_body(scope["path"], error.status, error.message)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     headers += [(b"connection", b"close")] if error.status == 413 else []
     headers += [(b"www-authenticate", b"Bearer")] if error.status == 401 else []

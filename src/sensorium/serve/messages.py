@@ -1,19 +1,20 @@
 """What the server's process and the workers' tell each other. Imports no torch: the server's process has none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Outcome:
     """Of one raw input. record: `Prediction.to_dict()`; None with an error. status: of HTTP for the error. texts: the
-    prediction in the formats that were asked for, by their names.
+    prediction in the formats that were asked for, by their names. tensors: what `Prediction.tensors` gives.
     """
 
     record: dict[str, Any] | None
     error: str | None = None
     status: int = 200
-    texts: dict[str, str] | None = None
+    texts: dict[str, str] = field(default_factory=dict)
+    tensors: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Facts:
 
     kind: what a raw input is (image, audio, text or prompt). options: of predictions. formats: of `Outcome.texts`.
     explains: methods of explanation, () for none. explain_options: of those. streams: whether live audio is taken.
-    sample_rate: hertz of audio, 0 for other models.
+    sample_rate: hertz of audio, 0 for other models. outputs: name, datatype and shape of `Outcome.tensors`.
     """
 
     task: str
@@ -51,6 +52,7 @@ class Facts:
     explain_options: tuple[str, ...]
     streams: bool
     sample_rate: int
+    outputs: tuple[tuple[str, str, list[int]], ...] = ()
 
 
 class RemoteError(Exception):

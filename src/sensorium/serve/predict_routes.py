@@ -3,16 +3,17 @@
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
 
 from sensorium.serve.messages import Outcome, RemoteError
-from sensorium.serve.request_body import Body, ExplainRequest, Inputs, PredictRequest, read_body
-from sensorium.serve.responses import ERRORS, error_response, json_response
+from sensorium.serve.request_body import Body, ExplainRequest, PredictRequest, read_body
+from sensorium.serve.responses import ERRORS, json_response
 from sensorium.serve.server import Server, facts_of, shown
 
 MEDIA = {".json": "application/json", ".png": "image/png", ".html": "text/html; charset=utf-8", ".wav": "audio/wav"}
 
 
-def described(form: type[Inputs], *, files: bool = True) -> dict[str, Any]:
+def described(form: type[BaseModel], *, files: bool = True) -> dict[str, Any]:
     """A body for the description of a route: JSON, or a form with files. Its models are inlined."""
     schema = form.model_json_schema()
     definitions = schema.pop("$defs", {})
@@ -20,7 +21,7 @@ def described(form: type[Inputs], *, files: bool = True) -> dict[str, Any]:
     content = {"application/json": {"schema": inlined}}
     if files:
         upload = {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}}
-        fields = {name: inlined["properties"][name] for name in ("model", "text", "prompt")}
+        fields = {name: one for name, one in inlined["properties"].items() if name not in ("inputs", "decoding")}
         content["multipart/form-data"] = {"schema": {"type": "object", "properties": upload | fields}}
     return {"requestBody": {"required": True, "content": content}}
 
@@ -90,6 +91,6 @@ def predictions(name: str, outcomes: list[Outcome]) -> Response:
     """
     first = outcomes[0]
     if first.error is not None and all(outcome.error is not None for outcome in outcomes):
-        return error_response(first.status, first.error)
+        raise RemoteError(first.status, first.error)
     records = [{"error": one.error} if one.record is None else one.record for one in outcomes]
     return json_response({"model": name, "predictions": records})

@@ -126,7 +126,11 @@ def example(kind: str) -> str:
 def _decoded(text: str, number: int, kind: str) -> Raw:
     if kind not in ("image", "audio"):
         return Raw(text, f"text {number}")
-    name = f"{'image' if kind == 'image' else 'recording'} {number}"
+    return file_of_base64(text, f"{'image' if kind == 'image' else 'recording'} {number}", kind)
+
+
+def file_of_base64(text: str, name: str, kind: str) -> Raw:
+    """The content of a file. Raises RemoteError for what is not base64."""
     try:
         return Raw(base64.b64decode(text, validate=True), name)
     except (binascii.Error, ValueError) as error:
@@ -151,7 +155,7 @@ def json_value(body: bytes) -> Any:
         raise RemoteError(400, f"The body is no JSON that can be read ({str(error)[:100]}).") from error
 
 
-def validated(form: type[Inputs], value: Any) -> Any:
+def validated(form: type[BaseModel], value: Any) -> Any:
     """Raises RemoteError for fields that there are not, or that cannot have these values."""
     try:
         return form.model_validate(value)

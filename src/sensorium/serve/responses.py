@@ -12,7 +12,7 @@ from sensorium.serve.messages import RemoteError
 from sensorium.serve.request_body import explained
 
 # What every route may answer beside 200, for its description.
-_ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
+_ERROR = {"type": "object", "properties": {"error": {"type": ["string", "object"]}}, "required": ["error"]}
 _WHY = {
     400: "an input that cannot be read, or an option that is not possible with this model",
     401: "without the key",
@@ -39,10 +39,18 @@ def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] |
     return Response(json_text(value), status, headers, "application/json")
 
 
-def error_response(status: int, message: str) -> Response:
-    """{"error": ...}"""
+def error_body(path: str, status: int, message: str) -> dict[str, Any]:
+    """{"error": ...}; for a path of OpenAI's API in its form."""
+    if path.startswith("/v1/"):
+        kind = "server_error" if status >= 500 else "invalid_request_error"
+        return {"error": {"message": message, "type": kind, "param": None, "code": None}}
+    return {"error": message}
+
+
+def error_response(path: str, status: int, message: str) -> Response:
+    """An error, and where it will pass, when to ask again."""
     headers = {"Retry-After": _PAUSE[status]} if status in _PAUSE else {}
-    return json_response({"error": message}, status=status, headers=headers)
+    return json_response(error_body(path, status, message), status=status, headers=headers)
 
 
 def install_errors(app: FastAPI) -> None:
@@ -50,14 +58,14 @@ def install_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RemoteError)
     async def remote(request: Request, error: RemoteError) -> Response:
-        return error_response(error.status, error.message)
+        return error_response(request.url.path, error.status, error.message)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        return error_response(422, explained(error.errors()))
+        return error_response(request.url.path, 422, explained(error.errors()))
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
-        response = error_response(error.status_code, str(error.detail))
+        response = error_response(request.url.path, error.status_code, str(error.detail))
         response.headers.update(error.headers or {})
         return response

@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -15,6 +16,7 @@ from sensorium.serve.app import application
 from sensorium.serve.batching import ServedModel
 from sensorium.serve.impatient import impatient
 from sensorium.serve.limits import Limits
+from sensorium.serve.metrics import Counts
 from sensorium.serve.server import Server
 from sensorium.serve.worker import Worker
 
@@ -98,8 +100,12 @@ async def _serve(
     api_key: str | None,
     say: Callable[[str], None],
 ) -> None:
+    counts = Counts()
     models = {
-        name: ServedModel(name, Worker(make, timeout=limits.timeout), limits=limits) for name, make in makers.items()
+        name: ServedModel(
+            name, Worker(make, timeout=limits.timeout), limits=limits, on_batch=partial(counts.batch, name)
+        )
+        for name, make in makers.items()
     }
     try:
         for model in models.values():  # one after another: loading takes memory
@@ -108,7 +114,7 @@ async def _serve(
         for model in models.values():
             await model.stop()
         raise
-    app = application(Server(models, limits), api_key=api_key, loopback=address.loopback)
+    app = application(Server(models, limits), counts, api_key=api_key, loopback=address.loopback)
     host = f"[{address.host}]" if ":" in address.host else address.host
     listener.listen(_BACKLOG)  # who asks from now on waits for the moment that uvicorn takes to start
     say(f"serving {', '.join(models)} on http://{host}:{listener.getsockname()[1]}")

@@ -1,9 +1,11 @@
 """The models of one server, found by name, and what is counted."""
 
+import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from fastapi import Request
+from starlette.requests import HTTPConnection
 
 from sensorium.errors import listing, nearest
 from sensorium.serve.batching import ServedModel
@@ -18,8 +20,9 @@ class Server:
     def __init__(self, models: Mapping[str, ServedModel], limits: Limits) -> None:
         self.models, self.limits = models, limits
         self.streams = 0  # live connections at the moment
+        self._closing: set[asyncio.Task[None]] = set()
 
-    def model(self, name: str | None, *, request: Request | None = None) -> ServedModel:
+    def model(self, name: str | None, *, request: HTTPConnection | None = None) -> ServedModel:
         """The model of this name; None for the only one. Raises RemoteError. request: whose log names the model."""
         if name is None:
             if len(self.models) > 1:
@@ -33,6 +36,27 @@ class Server:
         if request is not None:
             request.state.log = {"model": name}
         return found
+
+    def enter_stream(self) -> None:
+        """Counts a live connection. Raises RemoteError where there are too many."""
+        if self.streams >= self.limits.max_streams:
+            raise RemoteError(429, f"{self.streams} live connections are open. Try again later.")
+        self.streams += 1
+
+    def leave_stream(self) -> None:
+        """Counts the end of one."""
+        self.streams -= 1
+
+    def forget(self, model: ServedModel, number: int) -> None:
+        """Lets a model's worker drop what was opened under a number; nobody waits for it."""
+
+        async def close() -> None:
+            with suppress(RemoteError):
+                await model.call("close", number)
+
+        task = asyncio.get_running_loop().create_task(close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     @property
     def ready(self) -> bool:

@@ -120,6 +120,10 @@ class Prediction(ABC):
         """In one of the formats that its task alone has, such as subtitles. Raises RequestError where there is none."""
         raise RequestError(f"This task has no format {form}.")
 
+    def tensors(self) -> dict[str, Any]:
+        """What `Task.tensors` names, of this input: a value, or a list of as many as of every other input."""
+        return {}
+
     @abstractmethod
     def rows(self) -> list[Record]:
         """As rows of CSV; every prediction of one call has the same columns."""
@@ -196,6 +200,8 @@ class Task(Explainable, Reported, ABC, Generic[S]):
     input_keys: ClassVar[tuple[str, ...]] = ("input",)
     options: ClassVar[tuple[str, ...]] = ()
     formats: ClassVar[tuple[str, ...]] = FORMATS
+    # Of what `Prediction.tensors` gives for several inputs: name, datatype (BYTES, FP32) and shape.
+    tensors: ClassVar[tuple[tuple[str, str, list[int]], ...]] = ()
     smooths_labels: ClassVar[bool] = False  # whether its loss reads label_smoothing
     calibrates: ClassVar[bool] = False  # whether `calibration` works
     streams: ClassVar[bool] = False  # whether stream=true and input=mic work
