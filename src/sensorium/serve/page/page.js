@@ -34,6 +34,7 @@ async function ask(path, options = {}) {
 function form(input) {
   const data = new FormData();
   data.append("model", current().name);
+  if ($("errors").value && !$("certainty").hidden) data.append("max_error", $("errors").value);
   if (input.file) data.append("file", input.file, input.name);
   else data.append(current().input === "prompt" ? "prompt" : "text", input.text);
   return data;
@@ -55,6 +56,7 @@ async function explain(input, place, button) {
   place.replaceChildren(element("p", "Explaining ..."));
   try {
     const body = form(input);
+    body.delete("max_error");
     if (!input.file) body.append("format", "json");
     const response = await ask("/explain", { method: "POST", body });
     if (input.file) {
@@ -101,7 +103,7 @@ function picture(input, found) {
   image.alt = input.name;
   image.src = URL.createObjectURL(input.file);
   frame.append(image);
-  const boxes = (found.detections || found.boxes || []).filter((one) => one.box);
+  const boxes = found.boxes || [];
   image.addEventListener("load", () => {
     if (!boxes.length) return;
     const space = "http://www.w3.org/2000/svg";
@@ -120,35 +122,41 @@ function picture(input, found) {
 }
 
 function described(found) {
-  const parts = [];
-  const undecided = found.decision === "unsure" || found.decision === null || found.unsure === true;
-  if (found.out_of_distribution) parts.push(element("p", "Unsure: unlike the training data", "warn"));
-  if (undecided) parts.push(element("p", "Unsure", "warn"));
-  const scores = found.classes || found.tags || found.detections || found.boxes;
-  if (Array.isArray(scores) && scores.length && typeof scores[0] === "object") {
-    const named = scores.map((one) => [one.class ?? one.tag ?? one.label, one.probability ?? one.score]);
-    if (found.classes) parts.push(element("p", named[0][0], "answer"));
-    parts.push(...named.map(([name, score]) => bar(name, score)));
-  } else if (found.words && found.words.length) {
-    const line = element("p", undefined, "answer");
-    for (const word of found.words) {
-      const one = element("span", word.word, word.unsure ? "unsure" : "");
-      one.title = `${word.start} s, ${percent(word.confidence)}${word.unsure ? ", unsure" : ""}`;
-      line.append(one, " ");
-    }
-    parts.push(line);
-  } else {
-    const answer = found.text ?? found.translation ?? found.prediction;
-    if (typeof answer === "string") parts.push(element("p", answer || "(nothing)", "answer"));
-    else if (answer && typeof answer === "object") {
-      parts.push(...Object.entries(answer).map(([name, value]) => element("p", `${name}: ${Number(value).toPrecision(5)}`, "answer")));
-    }
+  const notes = [];
+  if (found.out_of_distribution) notes.push(element("p", "Unsure: unlike the training data", "warn"));
+  if (found.unsure === true) notes.push(element("p", "Unsure: no class reaches the error rate asked for", "warn"));
+  return [...notes, ...main(found)];
+}
+
+function main(found) {
+  const scores = found.classes || found.tags || found.boxes;
+  if (scores) {
+    const named = scores.map((one) => [one.class ?? one.tag, one.probability ?? one.score ?? one.share]);
+    const bars = named.map(([name, score]) => bar(name, score));
+    if (!named.length) return [element("p", "Nothing found", "answer")];
+    return "probability" in scores[0] && found.classes ? [element("p", named[0][0], "answer"), ...bars] : bars;
   }
-  if (!parts.length || parts.every((part) => part.className === "warn")) {
-    const { input, ...rest } = found;
-    parts.push(element("pre", JSON.stringify(rest, null, 1)));
+  if (found.words) return [transcript(found)];
+  const texts = found.translations?.map((one) => one.text) ?? (found.text === undefined ? [] : [found.text]);
+  if (texts.length) return texts.map((text) => element("p", text || "(nothing)", "answer"));
+  if (found.prediction) {
+    return Object.entries(found.prediction).map(([name, value]) => {
+      const ends = found.interval?.[name].map((end) => end.toPrecision(5)).join(" to ");
+      return element("p", `${name}: ${value.toPrecision(5)}${ends ? ` (${ends})` : ""}`, "answer");
+    });
   }
-  return parts;
+  const { input, ...rest } = found;
+  return [element("pre", JSON.stringify(rest, null, 1))];
+}
+
+function transcript(found) {
+  const line = element("p", found.words.length ? undefined : found.text || "(no speech)", "answer");
+  for (const word of found.words) {
+    const one = element("span", word.word, word.unsure ? "unsure" : "");
+    one.title = `${word.start} s, ${percent(word.confidence)}${word.unsure ? ", unsure" : ""}`;
+    line.append(one, " ");
+  }
+  return line;
 }
 
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
@@ -166,18 +174,15 @@ function words(explanation) {
   return explanation.targets.flatMap((target) => {
     const line = element("p", undefined, "words");
     line.append(element("b", `${target.target}: `));
-    const flat = target.attribution.flat(Infinity);
-    const most = Math.max(...flat.map(Math.abs), 1e-9);
-    (explanation.words || explanation.tokens || []).forEach((word, place) => {
-      const value = flat[place] || 0;
-      const one = element("span", typeof word === "string" ? word : word.text);
-      const color = value > 0 ? "37,99,201" : "201,80,37";
-      one.style.background = `rgba(${color},${(0.6 * Math.abs(value)) / most})`;
-      one.title = value.toPrecision(3);
+    const most = Math.max(...target.words.map((one) => Math.abs(one.attribution)), 1e-9);
+    for (const { word, attribution } of target.words) {
+      const one = element("span", word);
+      const color = attribution > 0 ? "37,99,201" : "201,80,37";
+      one.style.background = `rgba(${color},${(0.6 * Math.abs(attribution)) / most})`;
+      one.title = attribution.toPrecision(3);
       line.append(one, " ");
-    });
-    const warnings = target.warnings.map((warning) => element("p", warning, "warn"));
-    return [line, ...warnings];
+    }
+    return [line, ...target.warnings.map((warning) => element("p", warning, "warn"))];
   });
 }
 
@@ -316,6 +321,7 @@ function choose() {
   $("audio-input").hidden = model.input !== "audio";
   $("text-input").hidden = !["text", "prompt"].includes(model.input);
   $("live").hidden = !model.live;
+  $("certainty").hidden = !model.options.includes("max_error");
 }
 
 async function load() {
