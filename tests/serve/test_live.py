@@ -12,6 +12,7 @@ from starlette.websockets import WebSocketDisconnect
 from served import loaded, served
 from served_ear import RATE, ear, tones
 
+LIVE = "ws://localhost/live"
 KEY = "a-key-of-sixteen-letters"
 
 
@@ -34,7 +35,7 @@ def sent(socket, samples: np.ndarray, size: int = 800) -> list[dict]:
 
 @pytest.mark.parametrize("size", [800, 123, 20_000])
 def test_the_transcript_grows_while_audio_comes_in(client, size: int) -> None:
-    with client.websocket_connect("ws://localhost/live?model=ear") as socket:
+    with client.websocket_connect(f"{LIVE}?model=ear") as socket:
         first, *records, last = sent(socket, tones("llhl hh"), size)
     assert (first, last) == ({"sample_rate": RATE}, {"end": True})
     assert [one["text"] for one in records if one["done"]] == ["llhl", "hh"]
@@ -52,21 +53,24 @@ def test_what_is_wrong_is_said_before_the_end(client) -> None:
             (socket.send_bytes if isinstance(message, bytes) else socket.send_text)(message)
             return socket.receive_json()["error"]
 
-    assert "takes no live audio" in error("ws://localhost/live?model=text", b"")
-    assert "There is no model 'eat'. Did you mean ear?" in error("ws://localhost/live?model=eat", b"")
-    assert "Several models are served" in error("ws://localhost/live", b"")
-    assert "whole samples of 2 bytes" in error("ws://localhost/live?model=ear", b"abc")
-    assert 'or the text "end"' in error("ws://localhost/live?model=ear", "stop")
-    assert "At most 20 s of audio" in error("ws://localhost/live?model=ear", bytes(2 * RATE * 21))
+    assert "takes no live audio" in error(f"{LIVE}?model=text", b"")
+    assert "There is no model 'eat'. Did you mean ear?" in error(f"{LIVE}?model=eat", b"")
+    assert "Several models are served" in error(LIVE, b"")
+    assert "whole samples of 2 bytes" in error(f"{LIVE}?model=ear", b"abc")
+    assert 'or the text "end"' in error(f"{LIVE}?model=ear", "stop")
+    assert "At most 20 s of audio" in error(f"{LIVE}?model=ear", bytes(2 * RATE * 21))
     assert client.server.streams == 0
 
 
 def test_connections_are_bounded_and_forgotten(client) -> None:
     with served({"ear": ear()}, max_streams=1) as single:
-        with single.websocket_connect("ws://localhost/live") as one, single.websocket_connect("ws://localhost/live") as other:
+        with (
+            single.websocket_connect(LIVE) as one,
+            single.websocket_connect(LIVE) as other,
+        ):
             assert "sample_rate" in one.receive_json()
             assert "1 live connections are open" in other.receive_json()["error"]
-        with single.websocket_connect("ws://localhost/live") as again:
+        with single.websocket_connect(LIVE) as again:
             assert "sample_rate" in again.receive_json()
         engine = single.server.models["ear"]._worker.engine
         for _ in range(100):
@@ -79,13 +83,13 @@ def test_connections_are_bounded_and_forgotten(client) -> None:
 def test_the_key_comes_as_a_protocol_and_other_origins_are_refused() -> None:
     encoded = base64.urlsafe_b64encode(KEY.encode()).decode().rstrip("=")
     with served({"ear": ear()}, api_key=KEY) as client:
-        with client.websocket_connect("ws://localhost/live", subprotocols=["sensorium", f"sensorium.key.{encoded}"]) as socket:
+        with client.websocket_connect(LIVE, subprotocols=["sensorium", f"sensorium.key.{encoded}"]) as socket:
             assert socket.accepted_subprotocol == "sensorium"
             assert "sample_rate" in socket.receive_json()
         for headers in ({}, {"sec-websocket-protocol": "sensorium.key.AAAA"}, {"authorization": "Bearer wrong"}):
-            with pytest.raises(WebSocketDisconnect), client.websocket_connect("ws://localhost/live", headers=headers):
+            with pytest.raises(WebSocketDisconnect), client.websocket_connect(LIVE, headers=headers):
                 pass
         key = {"authorization": f"Bearer {KEY}"}
-        with pytest.raises(WebSocketDisconnect):
-            with client.websocket_connect("ws://localhost/live", headers=key | {"origin": "https://evil.example"}):
-                pass
+        elsewhere = key | {"origin": "https://evil.example"}
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect(LIVE, headers=elsewhere):
+            pass

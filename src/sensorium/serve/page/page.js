@@ -232,7 +232,7 @@ async function microphone(rate, onSamples) {
   context.createMediaStreamSource(stream).connect(node);
   return () => {
     stream.getTracks().forEach((track) => track.stop());
-    context.close();
+    if (context.state !== "closed") context.close();
   };
 }
 
