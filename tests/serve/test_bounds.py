@@ -15,6 +15,7 @@ from PIL import Image
 pytest.importorskip("fastapi")
 
 from live_server import running
+from sensorium.serve.run import Address, listening
 from served import loaded, served
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -141,6 +142,11 @@ def test_other_origins_and_host_names_are_refused(client) -> None:
     ] * 3
     answer = client.options("/predict", headers={"access-control-request-method": "POST"})
     assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    with listening(Address(host="127.0.0.1", port=0, loopback=True)) as listener:
+        assert listener.proto == socket.IPPROTO_TCP  # or asyncio does not set TCP_NODELAY: 40 ms a request
 
 
 def test_slow_clients_are_cut() -> None:
