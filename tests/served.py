@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -87,14 +87,14 @@ def served(
 ) -> TestClient:
     """A client of a server of these models by their names, to be entered. changes: of the limits."""
     granted = limits(**changes)
-    server = Server(
-        {
-            name: ServedModel(name, InlineWorker(Engine(model, granted)), limits=granted)
-            for name, model in models.items()
-        },
-        granted,
-    )
-    app = application(server, Counts(), api_key=api_key, loopback=True, log=log or StringIO())
+    counts = Counts()
+    workers = {name: InlineWorker(Engine(model, granted)) for name, model in models.items()}
+    waiting = {
+        name: ServedModel(name, worker, limits=granted, on_batch=partial(counts.batch, name))
+        for name, worker in workers.items()
+    }
+    server = Server(waiting, granted)
+    app = application(server, counts, api_key=api_key, loopback=True, log=log or StringIO())
     client = TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
     client.server = server
     return client
