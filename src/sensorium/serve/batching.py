@@ -103,7 +103,8 @@ class ServedModel:
         self._waiting.append(job)
         self._more.set()
         try:
-            return await asyncio.wait_for(job.result, self.limits.timeout)
+            async with asyncio.timeout(self.limits.timeout):
+                return await job.result
         except TimeoutError as error:
             raise RemoteError(504, f"{self.name} took longer than {self.limits.timeout:g} s.") from error
         finally:
@@ -136,7 +137,8 @@ class ServedModel:
         while len(self._waiting) < self._last_size and (left := until - time.perf_counter()) > 0:
             self._more.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._more.wait(), left)
+                async with asyncio.timeout(left):
+                    await self._more.wait()
             if not self._waiting:
                 return
 

@@ -101,7 +101,8 @@ class Guard:
             if complete:  # whether the client is still there
                 return await receive()
             try:
-                message = await asyncio.wait_for(receive(), max(0.0, until - loop.time()))
+                async with asyncio.timeout_at(until):
+                    message = await receive()
             except TimeoutError as error:
                 raise RemoteError(408, f"The request did not arrive in {self._limits.read_timeout:g} s.") from error
             size += len(message.get("body", b""))
@@ -116,7 +117,8 @@ class Guard:
         """To a client that takes what it is sent; from another the connection is taken away."""
 
         async def bounded_send(message: Any) -> None:
-            await asyncio.wait_for(send(message), self._limits.read_timeout)
+            async with asyncio.timeout(self._limits.read_timeout):
+                await send(message)
 
         return bounded_send
 

@@ -72,7 +72,8 @@ class _Session:
         """The next samples, float32; None for the end. Raises RemoteError."""
         seconds = self._server.limits.read_timeout
         try:
-            message = await asyncio.wait_for(self._socket.receive(), seconds)
+            async with asyncio.timeout(seconds):
+                message = await self._socket.receive()
         except TimeoutError as error:
             raise RemoteError(408, f"No audio came for {seconds:g} s.") from error
         if message["type"] == "websocket.disconnect":
@@ -94,4 +95,5 @@ class _Session:
             await self._send(record)
 
     async def _send(self, record: Any) -> None:
-        await asyncio.wait_for(self._socket.send_text(json_text(record)), self._server.limits.read_timeout)
+        async with asyncio.timeout(self._server.limits.read_timeout):
+            await self._socket.send_text(json_text(record))
