@@ -10,7 +10,7 @@ from sensorium.serve.messages import Facts, Outcome, Raw, RemoteError
 
 FACTS = Facts(
     task="text_classification", description="texts", kind="text", classes=(), options=(), formats=(), explains=(),
-    explain_options=(), streams=False, sample_rate=0,
+    streams=False, sample_rate=0,
 )  # fmt: skip
 
 

@@ -5,7 +5,9 @@ import io
 import json
 import socket
 import struct
+import time
 import zlib
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -185,6 +187,35 @@ def test_requests_that_are_no_http_and_clients_that_leave_do_no_harm() -> None:
             with socket.create_connection(("127.0.0.1", port)) as one:
                 one.sendall(UNFINISHED)
         assert asked(port) == b"HTTP/1.1 200 OK"
+
+
+def test_a_client_that_does_not_read_is_cut() -> None:
+    body = json.dumps({"inputs": ["a" * 100_000] * 200}).encode()
+    with running({"text": loaded("text")}, read_timeout=1.0) as port:
+        with socket.socket() as one:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            one.connect(("127.0.0.1", port))
+            one.settimeout(60)
+            one.sendall(HEAD + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+            start = one.recv(1000)
+            time.sleep(3)
+            assert start.startswith(b"HTTP/1.1 200 OK")
+            size = len(start)
+            with suppress(ConnectionResetError):
+                while part := one.recv(1 << 20):
+                    size += len(part)
+            assert size < 20_000_000
+        assert asked(port) == b"HTTP/1.1 200 OK"
+
+
+class FullDisk(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_log_that_cannot_be_written_keeps_no_answer_back() -> None:
+    with served({"text": loaded("text")}, log=FullDisk()) as client:
+        assert good(client) == 200
 
 
 @pytest.mark.slow

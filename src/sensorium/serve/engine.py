@@ -1,6 +1,7 @@
 """One model in a worker's process: batches of raw inputs, explanations, and what comes in pieces."""
 
 import secrets
+import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, islice
@@ -41,7 +42,6 @@ class Engine:
             options=tuple(self._task.options),
             formats=tuple(self._task.formats),
             explains=tuple(self._task.explain_methods),
-            explain_options=tuple(self._task.explain_options),
             streams=self._task.streams,
             sample_rate=int(features.get("sample_rate", 0)),
             outputs=self._task.tensors,
@@ -184,5 +184,6 @@ def remote(error: Exception) -> RemoteError:
         return RemoteError(500, str(error))
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
         return RemoteError(503, "Not enough memory for this request; a smaller one may work.")
-    traceback.print_exception(error)
+    # Where, but not the message, which may quote the input.
+    print("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__, file=sys.stderr, flush=True)
     return RemoteError(500, f"The model failed ({type(error).__name__}); the server's log says where.")

@@ -7,8 +7,11 @@ import sys
 import time
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import Any, TextIO
+from urllib.parse import urlsplit
 
 from sensorium.serve.limits import Limits
 from sensorium.serve.messages import RemoteError
@@ -20,7 +23,6 @@ Receive = Callable[[], Any]
 OPEN = ("/", "/health", "/v2/health/live", "/v2/health/ready")  # without a key: what says no more than that it runs
 PAGE = "/page/"  # and the page, which asks for the key
 KEY_PROTOCOL = "sensorium.key."  # of a WebSocket, before the key in base64url: a browser can send no header there
-_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 class Guard:
@@ -57,14 +59,14 @@ class Guard:
             elif scope["type"] == "websocket":
                 await self._app(scope, receive, seen.watching(send))
             else:
-                await self._answer(scope, receive, seen.watching(self._bounded(send)))
+                await self._answer(scope, receive, seen.watching(send))
         finally:
             self._record(scope, seen)
 
     def _refusal(self, scope: Scope) -> RemoteError | None:
         headers = {key: value.decode("latin-1") for key, value in scope["headers"]}
         host = headers.get(b"host", "")
-        if self._loopback and host.rpartition(":")[0] not in _LOOPBACK and host not in _LOOPBACK:
+        if self._loopback and not _is_this_machine(host):
             return RemoteError(403, "This server is for this machine alone: call it localhost or 127.0.0.1.")
         origin = headers.get(b"origin")
         if origin is not None and origin.partition("://")[2] != host:
@@ -113,15 +115,6 @@ class Guard:
 
         await self._app(scope, bounded_receive, send)
 
-    def _bounded(self, send: Send) -> Send:
-        """To a client that takes what it is sent; from another the connection is taken away."""
-
-        async def bounded_send(message: Any) -> None:
-            async with asyncio.timeout(self._limits.read_timeout):
-                await send(message)
-
-        return bounded_send
-
     def _too_large(self) -> RemoteError:
         return RemoteError(413, f"The request is larger than {self._limits.max_body:,} bytes.")
 
@@ -140,7 +133,8 @@ class Guard:
             "bytes": seen.sent,
             **scope.get("state", {}).get("log", {}),
         }
-        print(json.dumps(line), file=self._log or sys.stderr, flush=True)
+        with suppress(OSError, ValueError):  # a full disk, or a pipe whose reader is gone: the answer counts more
+            print(json.dumps(line), file=self._log or sys.stderr, flush=True)
 
 
 class _Seen:
@@ -175,6 +169,15 @@ async def _refuse(scope: Scope, send: Send, error: RemoteError) -> None:
     headers += [(b"www-authenticate", b"Bearer")] if error.status == 401 else []
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _is_this_machine(host: str) -> bool:
+    """Whether a host, with or without a port, is localhost or an address of this machine's own."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _from_base64(text: str) -> bytes:

@@ -1,4 +1,6 @@
-"""uvicorn's HTTP, without connections on which no request comes: it waits for the head of one without end."""
+"""uvicorn's HTTP, without connections on which no request comes, or whose other end does not take what it is sent: it
+waits for both without end.
+"""
 
 import asyncio
 from typing import Any, ClassVar
@@ -7,10 +9,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 class _Impatient(H11Protocol):
-    """seconds: in which the head of a request has to arrive, from its first byte or from the connection on."""
+    """seconds: in which the head of a request has to arrive, from its first byte or from the connection on, and in
+    which a full buffer has to be taken.
+    """
 
     seconds: ClassVar[float]
     _patience: asyncio.TimerHandle | None = None
+    _full: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -23,9 +28,23 @@ class _Impatient(H11Protocol):
         elif self._patience is None:
             self._start()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._full = self.loop.call_later(self.seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._emptied()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
+        self._emptied()
         super().connection_lost(exc)
+
+    def _emptied(self) -> None:
+        if self._full is not None:
+            self._full.cancel()
+            self._full = None
 
     def _is_idle(self) -> bool:
         """Whether there is no request that is being answered; not so of a connection that became a WebSocket's."""

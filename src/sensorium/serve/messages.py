@@ -38,7 +38,7 @@ class Facts:
     """What is known of a served model.
 
     kind: what a raw input is (image, audio, text or prompt). options: of predictions. formats: of `Outcome.texts`.
-    explains: methods of explanation, () for none. explain_options: of those. streams: whether live audio is taken.
+    explains: methods of explanation, () for none. streams: whether live audio is taken.
     sample_rate: hertz of audio, 0 for other models. outputs: name, datatype and shape of `Outcome.tensors`.
     """
 
@@ -49,7 +49,6 @@ class Facts:
     options: tuple[str, ...]
     formats: tuple[str, ...]
     explains: tuple[str, ...]
-    explain_options: tuple[str, ...]
     streams: bool
     sample_rate: int
     outputs: tuple[tuple[str, str, list[int]], ...] = ()
