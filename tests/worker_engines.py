@@ -21,7 +21,7 @@ class EchoEngine:
         return FACTS
 
     def predict(self, raws: Sequence[Raw], options: dict[str, Any], forms: Sequence[str] = ()) -> list[Outcome]:
-        texts = [raw.content for raw in raws]
+        texts = [raw.content if isinstance(raw.content, str) else raw.name for raw in raws]
         if "die" in texts:
             os._exit(7)
         if "hang" in texts:

@@ -64,6 +64,10 @@ def install_errors(app: FastAPI) -> None:
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         return error_response(request.url.path, 422, explained(error.errors()))
 
+    @app.exception_handler(Exception)
+    async def fault(request: Request, error: Exception) -> Response:
+        return error_response(request.url.path, 500, f"A fault of the server ({type(error).__name__}).")
+
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         response = error_response(request.url.path, error.status_code, str(error.detail))
