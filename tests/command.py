@@ -23,7 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
-VERBS = ("train", "eval", "predict", "explain", "report", "check", "list")
+VERBS = ("train", "eval", "predict", "explain", "serve", "report", "check", "list")
 # What a verb imports only when it is asked for, and what takes as long as a short training.
 SLOW_TO_IMPORT = ("sensorium.data.vision.digits", "sklearn.datasets", "num2words", "sacrebleu", "captum.attr")
 

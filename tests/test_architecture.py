@@ -73,6 +73,7 @@ OPTIONAL_EXTRAS = {
     ("sensorium/export/int8.py", "onnx"),
     ("sensorium/export/int8.py", "onnxruntime"),
     ("sensorium/export/int8.py", "onnxruntime.quantization"),
+    ("sensorium/cli/serve.py", "sensorium.serve.run"),  # fastapi and uvicorn, and half a second
     ("sensorium/metrics/uncertainty.py", "scipy.stats"),  # always there; a second of CPU that only compare= needs
 }
 # Import by name: the Python API, the map of verbs, what measures a model, the table of tasks, torchmetrics.
@@ -83,6 +84,7 @@ LAZY = (
     "sensorium/cli/report.py",
     "sensorium/tasks/registry.py",
     "sensorium/startup.py",
+    "sensorium/serve/loader.py",  # torch is for the processes of the models
 )
 KNOW_TASKS = ("sensorium/tasks/", "sensorium/specs/")  # what may differ by task is here and nowhere else
 OLD_NAMES = ("sensorium/migration.py", "TASK_OF_KIND")  # the one table of tasks elsewhere: to migrate old checkpoints

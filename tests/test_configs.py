@@ -36,7 +36,7 @@ from sensorium.training import fit
 from sensorium.training.interrupts import StopRequest
 
 model_catalog = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "model_catalog.py")))
-VERBS = ("train", "eval", "predict", "explain", "export", "report", "check", "list")
+VERBS = ("train", "eval", "predict", "explain", "export", "serve", "report", "check", "list")
 GROUPS = sorted(path.name for path in configs.FOLDER.iterdir() if path.is_dir())
 CHOICES = [(group, name) for group in GROUPS for name in configs.options(group)]
 BLOCKS = sorted(path.stem for path in (configs.FOLDER / "dataset").glob("_*.yaml"))  # that datasets include

@@ -24,7 +24,7 @@ choices = sum(groups.values(), [])
 alone = groups.pop("experiment")
 for together in [*([choice] for choice in alone), *zip_longest(*groups.values())]:
     OmegaConf.to_container(compose("train", [choice for choice in together if choice]), resolve=True)
-for verb in ("eval", "predict", "explain", "report", "check", "list"):
+for verb in ("eval", "predict", "explain", "serve", "report", "check", "list"):
     compose(verb, [])
 yamls = sorted(str(path.relative_to(configs.FOLDER)) for path in configs.FOLDER.rglob("*.yaml"))
 print(json.dumps({"package": sensorium.__file__, "choices": choices, "yamls": yamls}))

@@ -22,6 +22,7 @@ from sensorium.robustness import examination
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation, Prediction, PredictOptions
 from sensorium.tasks.explanation import RANDOM_MAPS, ExplainOptions, Explanation
+from sensorium.tasks.live import Live
 from sensorium.tasks.python_inputs import content, several
 
 Errors = Literal["return", "raise"]
@@ -194,6 +195,16 @@ class Model:
             overwrite=overwrite,
             trust=self._trust,
         )[1]
+
+    def live(self, *, threshold: float | None = None) -> Live:
+        """The model ready for audio that comes in: `push(samples)` and `finish()` give records of what is new.
+
+        threshold: of keyword spotting. Raises RequestError for a model that needs the whole recording.
+        """
+        schema.check("predict", {"threshold": threshold})
+        options = PredictOptions(threshold=threshold)
+        self._task.check_options(options, self.spec)
+        return self._task.live(self._model, options)
 
     def _several(self, inputs: Any) -> Iterable[Any]:
         """One raw input as a list of it; a batch, and a path that stands for several files, as what is in it."""

@@ -196,7 +196,7 @@ def test_list_counts_parameters_and_multiplications_by_hand(tmp_path):
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("sensorium ", ["train", "eval", "predict", "explain", "export", "report", "check", "list"]),
+        ("sensorium ", ["train", "eval", "predict", "explain", "export", "serve", "report", "check", "list"]),
         ("sensorium pr", ["predict"]),
         ("sensorium train acc", ["accelerator="]),
         ("sensorium train model=resnet", ["model=resnet18", "model=resnet20", "model=resnet8"]),

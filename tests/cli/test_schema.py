@@ -26,13 +26,14 @@ from sensorium.cli.rules import LARGEST, PATH, PATHS
 from sensorium.cli.unknown_key import unknown_key
 from sensorium.errors import RequestError
 
-VERBS = ("train", "eval", "predict", "explain", "export", "report", "check", "list")
+VERBS = ("train", "eval", "predict", "explain", "export", "serve", "report", "check", "list")
 GIVEN = {
     "eval": ["ckpt=a.ckpt"],
     "predict": ["ckpt=a.ckpt", "input=a.png"],
     "explain": ["ckpt=a.ckpt", "input=a.png"],
     "export": ["ckpt=a.ckpt"],
     "train": ["callbacks=ema_early_stopping"],
+    "serve": ["ckpt=a.ckpt"],
     "report": ["runs=a"],
     "check": [],
     "list": [],

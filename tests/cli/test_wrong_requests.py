@@ -29,7 +29,7 @@ VERBS = [
         [
             "'seed=1' comes before a verb",
             "sensorium VERB seed=1",
-            "train, eval, predict, explain, export, report, check, list",
+            "train, eval, predict, explain, export, serve, report, check, list",
         ],
     ),
     ("--trian", ["no verb '--trian'", "Did you mean train?"]),

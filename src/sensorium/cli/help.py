@@ -15,6 +15,7 @@ SUMMARIES = {
     "predict": "classify, detect, segment, translate, transcribe or generate with a checkpoint",
     "explain": "show where a prediction comes from, and whether to believe the explanation",
     "export": "write a model as ONNX, and prove that it answers as the checkpoint does",
+    "serve": "serve models over HTTP: web page, JSON, batches across requests",
     "report": "write report.html for a run, or one page that compares several runs",
     "check": "check a dataset: duplicates, label errors, imbalance, outliers, leakage",
     "list": "datasets, models, experiments, optimizers and every other choice",
@@ -65,6 +66,11 @@ EXAMPLES = {
         "sensorium export ckpt=best.ckpt format=onnx-int8 output=small",
         "sensorium eval ckpt=model.onnx",
     ),
+    "serve": (
+        "sensorium serve ckpt=best.ckpt",
+        "sensorium serve ckpt=[digits.ckpt,speech.ckpt] names=[digits,speech] port=9000",
+        "SENSORIUM_API_KEY=$(cat key) sensorium serve ckpt=best.ckpt host=0.0.0.0",
+    ),
     "report": (
         "sensorium report runs/digits_small_cnn/2026-01-31_12-00-00_ab12",
         "sensorium report runs/digits_small_cnn/* output=seeds.html",
@@ -108,6 +114,7 @@ COMMON = {
         *("ckpt", "input", "text", "row", "worst", "method", "target", "top_k", "folder", "format", "output", "trust"),
     ),
     "export": ("ckpt", "format", "output", "tolerance", "overwrite", "trust"),
+    "serve": ("ckpt", "names", "host", "port", "api_key", "max_batch", "max_wait_ms", "timeout", "threads", "trust"),
     "report": ("runs", "output", "overwrite"),
 }
 _WIDTH = 80

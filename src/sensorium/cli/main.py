@@ -20,6 +20,7 @@ VERBS = {
     "predict": "sensorium.cli.predict",
     "explain": "sensorium.cli.explain",
     "export": "sensorium.cli.export",
+    "serve": "sensorium.cli.serve",
     "report": "sensorium.cli.report",
     "check": "sensorium.cli.check",
     "list": "sensorium.cli.list",

@@ -56,6 +56,11 @@ def _is_pixel(value: Any) -> bool:
     return isinstance(value, list | tuple) and len(value) == 2 and _are_rows(value)
 
 
+def _are_names(value: Any) -> bool:
+    several = value if isinstance(value, list | tuple) else [value]
+    return len(several) > 0 and all(isinstance(name, str) and "\0" not in name and name != "" for name in several)
+
+
 def _are_checks(value: Any) -> bool:
     return isinstance(value, list) and all(name in CHECKS for name in value)
 
@@ -229,6 +234,28 @@ RULES: dict[str, dict[str, Rule]] = {
         "output": or_null(PATH),
         "tolerance": or_null(_SHARE),
         "overwrite": SWITCH,
+        "trust": SWITCH,
+    },
+    "serve": {
+        "ckpt": PATHS,
+        "names": or_null(Rule(_are_names, "a name, or several as [a,b]")),
+        "host": Rule(lambda value: isinstance(value, str) and value != "", "an IP address, or localhost"),
+        "port": whole(0, most=65_535),
+        "api_key": or_null(TEXT),
+        "max_batch": whole(1, most=4096),
+        "max_wait_ms": replace(_NOT_NEGATIVE, limit=10_000),
+        "max_queue": whole(1, most=1_000_000),
+        "max_inputs": whole(1, most=100_000),
+        "max_body_mb": replace(POSITIVE, limit=10_000),
+        "max_megapixels": replace(POSITIVE, limit=10_000),
+        "max_seconds": replace(POSITIVE, limit=1_000_000),
+        "max_characters": whole(1, most=1_000_000_000),
+        "max_tokens": whole(1, most=1_000_000),
+        "max_streams": whole(1, most=10_000),
+        "timeout": replace(POSITIVE, limit=86_400),
+        "read_timeout": replace(POSITIVE, limit=86_400),
+        "threads": or_null(whole(1, most=MOST_THREADS)),
+        "accelerator": ACCELERATOR,
         "trust": SWITCH,
     },
     "report": {"runs": PATHS, "output": or_null(PATH), "explain": SWITCH, "overwrite": SWITCH},

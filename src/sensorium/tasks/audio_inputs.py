@@ -18,6 +18,7 @@ from sensorium.audio.read import UnreadableAudio, chunks, decode_pcm, read
 from sensorium.data.base import counted
 from sensorium.errors import RequestError, RunError, missing_extra
 from sensorium.files import not_a_file, opened_once
+from sensorium.tasks.named_bytes import name_of
 from sensorium.tasks.raw_inputs import Piped, audio_files, piped_format
 
 CHUNK = 0.1  # seconds of audio that are processed at once
@@ -33,7 +34,7 @@ Source = Path | BytesIO
 def sources(recordings: Iterable[RawAudio]) -> Iterator[tuple[str, Source | UnreadableAudio]]:
     """Each recording behind its name, as what `audio.read` reads."""
     for number, raw in enumerate(recordings):
-        name = str(raw) if isinstance(raw, str | Path) else f"recording {number}"
+        name = str(raw) if isinstance(raw, str | Path) else name_of(raw, f"recording {number}")
         name = "standard input" if isinstance(raw, Piped) else name
         try:
             yield name, _source(raw)

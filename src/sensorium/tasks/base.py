@@ -20,10 +20,12 @@ from sensorium.errors import RequestError, listing
 from sensorium.inspection.contents import Contents, split_numbers
 from sensorium.output import Record
 from sensorium.specs import Spec
+from sensorium.tasks.artifacts import Artifacts
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.evaluated import Evaluation
 from sensorium.tasks.explanation import Explainable
 from sensorium.tasks.graphs import Exportable
+from sensorium.tasks.live import Live
 from sensorium.tasks.metric import ConstantAnswer, Metric
 from sensorium.tasks.out_of_distribution import OutOfDistribution
 from sensorium.tasks.reported import Reported
@@ -108,6 +110,14 @@ class Prediction(ABC):
     def to_dict(self) -> Record:
         """As a line of JSON: everything."""
 
+    def as_text(self, form: str) -> str:
+        """In one of the formats that its task alone has, such as subtitles. Raises RequestError where there is none."""
+        raise RequestError(f"This task has no format {form}.")
+
+    def tensors(self) -> dict[str, Any]:
+        """What `Task.tensors` names, of this input: a value, or a list of as many as of every other input."""
+        return {}
+
     @abstractmethod
     def rows(self) -> list[Record]:
         """As rows of CSV; every prediction of one call has the same columns."""
@@ -184,6 +194,8 @@ class Task(Explainable, Exportable, Reported, ABC, Generic[S]):
     input_keys: ClassVar[tuple[str, ...]] = ("input",)
     options: ClassVar[tuple[str, ...]] = ()
     formats: ClassVar[tuple[str, ...]] = FORMATS
+    # Of what `Prediction.tensors` gives for several inputs: name, datatype (BYTES, FP32) and shape.
+    tensors: ClassVar[tuple[tuple[str, str, list[int]], ...]] = ()
     smooths_labels: ClassVar[bool] = False  # whether its loss reads label_smoothing
     calibrates: ClassVar[bool] = False  # whether `calibration` works
     streams: ClassVar[bool] = False  # whether stream=true and input=mic work
@@ -320,7 +332,7 @@ class Task(Explainable, Exportable, Reported, ABC, Generic[S]):
         """What writes predictions in a format of `formats`."""
         return standard_writer(kind, output_file=output_file)
 
-    def artifacts(self, options: PredictOptions, inputs: Any, model: LoadedModel) -> "Artifacts | None":
+    def artifacts(self, options: PredictOptions, inputs: Any, model: LoadedModel) -> Artifacts | None:
         """What writes files beside the predictions, such as overlays; None when none were asked for."""
         return None
 
@@ -330,18 +342,6 @@ class Task(Explainable, Exportable, Reported, ABC, Generic[S]):
         """stream=true: results while audio comes in. Only where `streams`."""
         raise RequestError(f"stream=true is for audio, not for {model.spec}.")
 
-
-class Artifacts(ABC):
-    """Writes files that belong to predictions."""
-
-    @abstractmethod
-    def write(self, prediction: Any) -> Any:
-        """Writes those of one prediction; the prediction, naming them where its record does."""
-
-    def targets(self) -> list[Path]:
-        """The files that it may write, as far as they are known before anything is predicted."""
-        return []
-
-    def notes(self) -> list[str]:
-        """Notes for the user on the files, once all are written: a line each."""
-        return []
+    def live(self, model: LoadedModel, options: PredictOptions) -> Live:
+        """The model ready for audio that comes in. Only where `streams`."""
+        raise RequestError(f"Live audio is not for {model.spec}.")

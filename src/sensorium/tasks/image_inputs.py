@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sensorium.specs import ImageInputSpec
 from sensorium.tasks.base import LoadedModel, PredictOptions, Predictor
+from sensorium.tasks.named_bytes import name_of
 from sensorium.tasks.range_notes import RangeNotes
 from sensorium.vision.decode import UnreadableImage, fit_values, measured_image, probe_size, read_bytes
 from sensorium.vision.depth import FULL_RANGE, Extent, PixelRange, check_finite, extent, from_channels, high_bytes
@@ -60,7 +61,10 @@ class ImageReader:
         """So many images at a time as the options say: memory stays flat."""
         remaining = enumerate(images)
         while batch := list(islice(remaining, self._batch_size)):
-            named = [(str(raw) if isinstance(raw, str | Path) else f"image {number}", raw) for number, raw in batch]
+            named = [
+                (str(raw) if isinstance(raw, str | Path) else name_of(raw, f"image {number}"), raw)
+                for number, raw in batch
+            ]
             read = [(name, _read(name, raw, self._shape, self._range)) for name, raw in named]
             for _, one in read:
                 if isinstance(one, DecodedImage):

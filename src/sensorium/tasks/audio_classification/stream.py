@@ -11,8 +11,10 @@ from sensorium import output
 from sensorium.errors import RunError
 from sensorium.output import Record
 from sensorium.specs import AudioClassificationSpec
+from sensorium.tasks.audio_inputs import CHUNK
 from sensorium.tasks.base import LoadedModel, not_finite
 from sensorium.tasks.classification.evaluate import Classifier
+from sensorium.tasks.live import Live
 
 THRESHOLD = 0.9  # probability from which a command is reported, by default
 WINDOW = 1.0  # seconds of audio that are classified
@@ -28,8 +30,16 @@ class Spotted:
     seconds: float
     probability: float
 
+    def to_dict(self) -> Record:
+        """As a line of JSON."""
+        return {
+            "seconds": round(self.seconds, 2),
+            "command": self.command,
+            "probability": round(self.probability, 4),
+        }
 
-class KeywordSpotter:
+
+class KeywordSpotter(Live):
     """Classifies the last second of audio ten times a second.
 
     threshold: probability from which a command is reported. `listen` counts seconds and reports as it goes.
@@ -42,6 +52,7 @@ class KeywordSpotter:
         self.seconds, self.reported = 0.0, 0
         self._classifier = Classifier(spec=model.spec, **model.model_arguments)
         self._quiet_until = dict.fromkeys(model.spec.class_names, 0.0)
+        self._window = np.zeros(0, np.float32)
 
     @property
     def per_hour(self) -> float:
@@ -50,23 +61,34 @@ class KeywordSpotter:
 
     def listen(self, chunks: Iterable[np.ndarray]) -> Iterator[Spotted]:
         """Chunks (n,) float32 of CHUNK seconds -> commands as they are detected."""
-        window = np.zeros(0, np.float32)
-        size = round(WINDOW * self.sample_rate)
         for samples in chunks:
-            window = np.concatenate([window, samples])[-size:]
-            self.seconds += len(samples) / self.sample_rate
-            if not len(window):
-                continue
-            found = self._classifier.probabilities(torch.from_numpy(window)[None], torch.tensor([len(window)]))[0]
-            if not found.isfinite().all():
-                raise RunError(not_finite(f"after {self.seconds:.1f} s of audio"))
-            probability, number = (value.item() for value in found.max(0))
-            command = self.spec.class_names[int(number)]
-            if command in NO_COMMAND or probability < self.threshold or self.seconds < self._quiet_until[command]:
-                continue
-            self._quiet_until[command] = self.seconds + WINDOW + REST
-            self.reported += 1
-            yield Spotted(command, self.seconds, probability)
+            if (found := self._spot(samples)) is not None:
+                yield found
+
+    def push(self, samples: np.ndarray) -> list[Record]:
+        size = round(CHUNK * self.sample_rate)
+        pieces = [samples[start : start + size] for start in range(0, len(samples), size)]
+        return [found.to_dict() for found in self.listen(pieces)]
+
+    def finish(self) -> list[Record]:
+        return []
+
+    def _spot(self, samples: np.ndarray) -> Spotted | None:
+        """What is detected with these samples as the last ones."""
+        self._window = window = np.concatenate([self._window, samples])[-round(WINDOW * self.sample_rate) :]
+        self.seconds += len(samples) / self.sample_rate
+        if not len(window):
+            return None
+        found = self._classifier.probabilities(torch.from_numpy(window)[None], torch.tensor([len(window)]))[0]
+        if not found.isfinite().all():
+            raise RunError(not_finite(f"after {self.seconds:.1f} s of audio"))
+        probability, number = (value.item() for value in found.max(0))
+        command = self.spec.class_names[int(number)]
+        if command in NO_COMMAND or probability < self.threshold or self.seconds < self._quiet_until[command]:
+            return None
+        self._quiet_until[command] = self.seconds + WINDOW + REST
+        self.reported += 1
+        return Spotted(command, self.seconds, probability)
 
 
 def write_commands(
@@ -84,11 +106,7 @@ def write_commands(
 
 
 def _line(found: Spotted, kind: str, *, header: bool) -> str:
-    record: Record = {
-        "seconds": round(found.seconds, 2),
-        "command": found.command,
-        "probability": round(found.probability, 4),
-    }
+    record = found.to_dict()
     if kind == "jsonl":
         return output.as_json(record)
     if kind == "csv":

@@ -26,6 +26,7 @@ from sensorium.tasks.classification.task import ClassificationTask
 from sensorium.tasks.contents import audio_contents
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.graphs import Graph, waveform_inputs
+from sensorium.tasks.live import Live
 from sensorium.tasks.raw_inputs import Piped, audio_files
 from sensorium.tasks.report_looks import audio_looks, audio_of, names_of
 from sensorium.tasks.reported import Seen
@@ -114,3 +115,6 @@ class AudioClassification(ClassificationTask[AudioClassificationSpec]):
             raise RequestError("coverage= and max_error= apply to whole recordings; leave out stream=true.")
         spotter = KeywordSpotter(model, threshold=THRESHOLD if options.threshold is None else options.threshold)
         write_commands(spotter, audio_chunks(source, spotter.sample_rate), kind=kind, output_file=output_file)
+
+    def live(self, model: LoadedModel, options: PredictOptions) -> Live:
+        return KeywordSpotter(model, threshold=THRESHOLD if options.threshold is None else options.threshold)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -32,6 +32,12 @@ class ClassPrediction(Prediction):
         if self.error:
             return record | {"error": self.error}
         return record | (self.certainty.to_dict() if self.certainty else {}) | self.flag()
+
+    def tensors(self) -> dict[str, Any]:
+        return {
+            "classes": [name for name, _ in self.classes],
+            "probabilities": [probability for _, probability in self.classes],
+        }
 
     def rows(self) -> list[Record]:
         row: Record = {"input": self.input}

@@ -36,6 +36,7 @@ class ClassificationTask(Task[C]):
 
     headline = Metric("accuracy")
     options: ClassVar[tuple[str, ...]] = ("top_k", *CERTAINTY)
+    tensors = (("classes", "BYTES", [-1, -1]), ("probabilities", "FP32", [-1, -1]))
     smooths_labels = True
     calibrates = True
     has_vectors = True

@@ -21,7 +21,8 @@ from sensorium.models import protocols
 from sensorium.models.exported import GraphRunner
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import ObjectDetectionSpec
-from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
+from sensorium.tasks.artifacts import Artifacts
+from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.classification.task import class_numbers
 from sensorium.tasks.contents import image_contents, joined

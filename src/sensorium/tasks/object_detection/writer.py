@@ -7,7 +7,7 @@ from typing import Any
 
 from sensorium import output
 from sensorium.metrics.detection import as_coco
-from sensorium.tasks.base import Artifacts
+from sensorium.tasks.artifacts import Artifacts
 from sensorium.tasks.image_writer import ImageWriter
 from sensorium.tasks.object_detection.predict import DetectionPrediction
 from sensorium.tasks.writers import Writer

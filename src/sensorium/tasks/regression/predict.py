@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +46,9 @@ class RegressionPrediction(Prediction):
             return record | {"error": self.error}
         intervals = {"interval": {name: list(ends) for name, ends in self.intervals.items()}} if self.margins else {}
         return record | intervals | self.flag()
+
+    def tensors(self) -> dict[str, Any]:
+        return {"values": list(self.values)}
 
     def rows(self) -> list[Record]:
         return [{"input": self.input, **self._columns(), **self.flag(), "error": self.error or ""}]

@@ -53,6 +53,7 @@ class Regression(Task[R]):
 
     name = "regression"
     headline = HEADLINE
+    tensors = (("values", "FP64", [-1, -1]),)
     calibrates = True
     has_vectors = True
 

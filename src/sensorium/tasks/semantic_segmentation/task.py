@@ -16,7 +16,8 @@ from sensorium.inspection.contents import Contents
 from sensorium.models import protocols
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import SemanticSegmentationSpec
-from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
+from sensorium.tasks.artifacts import Artifacts
+from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.contents import image_contents
 from sensorium.tasks.explanation import Example, ExplainOptions

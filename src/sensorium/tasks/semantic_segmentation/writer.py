@@ -8,7 +8,7 @@ from PIL import Image
 
 from sensorium.errors import RequestError
 from sensorium.files import user_path
-from sensorium.tasks.base import Artifacts
+from sensorium.tasks.artifacts import Artifacts
 from sensorium.tasks.image_writer import ImageWriter
 from sensorium.tasks.semantic_segmentation.predict import MaskPrediction
 from sensorium.tasks.semantic_segmentation.report import indexed, overlay

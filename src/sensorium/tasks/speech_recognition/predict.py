@@ -19,6 +19,7 @@ from sensorium.tasks.audio_inputs import AudioReader, RawAudio, Source, sources
 from sensorium.tasks.base import LoadedModel, Prediction, PredictOptions, Predictor, not_finite
 from sensorium.tasks.decoding_settings import CTCSettings, settings_from
 from sensorium.tasks.speech_recognition.evaluate import Transcriber
+from sensorium.tasks.speech_recognition.subtitles import SUBTITLES
 
 LONG = 30.0  # seconds; a longer recording is processed in windows
 PIECE, OVERLAP = 20.0, 4.0  # seconds of a piece, and what it shares with the one before
@@ -58,6 +59,11 @@ class Transcript(Prediction):
         if len(self.alternatives) > 1:
             record["alternatives"] = [{"text": text, "score": score} for text, score in self.alternatives]
         return record | {"words": [word._asdict() for word in self.words]}
+
+    def as_text(self, form: str) -> str:
+        if form not in SUBTITLES:
+            return super().as_text(form)
+        return SUBTITLES[form](self.words)
 
     def rows(self) -> list[Record]:
         words = "|".join(f"{word.word} {word.confidence:.4f}" for word in self.words)

@@ -15,9 +15,11 @@ from sensorium.audio.stream import FeatureStream
 from sensorium.decoding.ctc import BLANK
 from sensorium.errors import RequestError, RunError
 from sensorium.models.protocols import StreamingCTC
+from sensorium.output import Record
 from sensorium.specs import SpeechRecognitionSpec
 from sensorium.tasks.audio_inputs import CHUNK
 from sensorium.tasks.base import LoadedModel
+from sensorium.tasks.live import Live
 from sensorium.tasks.precision import autocast
 from sensorium.tasks.speech_recognition.predict import frame_seconds
 from sensorium.text.build_tokenizer import tokenizer_from_dict
@@ -37,8 +39,13 @@ class PartialTranscript:
     seconds: float
     latency: float
 
+    def to_dict(self) -> Record:
+        """As a line of JSON."""
+        record: Record = {"seconds": round(self.seconds, 3), "text": self.text, "done": self.done}
+        return record | {"latency": round(self.latency, 5)}
 
-class LiveTranscriber:
+
+class LiveTranscriber(Live):
     """A recognizer that transcribes while audio comes in. Its text is that of greedy search over the whole recording.
 
     Raises RequestError for a model that needs the whole recording.
@@ -60,18 +67,34 @@ class LiveTranscriber:
         self._state: object = None
         self._tokens: list[int] = []
         self._before, self._silent, self._samples = BLANK, 0, 0
+        self._shown = ""  # the text of the last record
 
     def listen(self, chunks: Iterable[np.ndarray]) -> Iterator[PartialTranscript]:
         """Chunks (n,) float32 of any length -> the state after each, and after the end."""
         for samples in chunks:
             yield self._push(samples)
+        yield self._finish()
+
+    def push(self, samples: np.ndarray) -> list[Record]:
+        return self._if_new(self._push(samples))
+
+    def finish(self) -> list[Record]:
+        return self._if_new(self._finish())
+
+    def _if_new(self, partial: PartialTranscript) -> list[Record]:
+        """The transcript as a record when it grew, or when an utterance is over."""
+        changed = partial.text != self._shown or (partial.done and partial.text != "")
+        self._shown = "" if partial.done else partial.text
+        return [partial.to_dict()] if changed else []
+
+    def _finish(self) -> PartialTranscript:
         started = time.perf_counter()
         last = self._log_probs(self._features.finish())
         with torch.inference_mode(), autocast(self._loaded.precision, self._loaded.device):
             flushed = self._model.flush(self._state) if self._state is not None else last
         for log_probs in (last, flushed) if flushed is not last else (last,):
             self._append(log_probs)
-        yield self._result(started, done=True)
+        return self._result(started, done=True)
 
     @torch.inference_mode()
     def _push(self, samples: np.ndarray) -> PartialTranscript:
@@ -122,8 +145,7 @@ def write_partial_transcripts(
 
 def _line(partial: PartialTranscript, kind: str, *, overwrite: bool) -> str:
     if kind == "jsonl":
-        record = {"seconds": round(partial.seconds, 3), "text": partial.text, "done": partial.done}
-        return output.as_json(record | {"latency": round(partial.latency, 5)})
+        return output.as_json(partial.to_dict())
     if overwrite:
         return f"\r\x1b[K{partial.text}" + ("\n" if partial.done else "")
     mark = "." if partial.done else " "

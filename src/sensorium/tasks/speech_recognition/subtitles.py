@@ -4,7 +4,7 @@ A cue holds speech without a pause; it ends at a pause, or when it would be too 
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 PAUSE = 0.7  # seconds between words that begin a new cue
@@ -74,3 +74,6 @@ def _clock(seconds: float, point: str) -> str:
     minutes, milliseconds = divmod(milliseconds, 60_000)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02d}:{minutes:02d}:{milliseconds // 1000:02d}{point}{milliseconds % 1000:03d}"
+
+
+SUBTITLES: dict[str, Callable[[Iterable[Timed]], str]] = {"srt": srt, "vtt": vtt}  # by the names of formats

@@ -29,6 +29,7 @@ from sensorium.tasks.decoding_settings import CTCSettings, settings_from
 from sensorium.tasks.explanation import Example, ExplainOptions
 from sensorium.tasks.fit_calibration import calibrate_scores
 from sensorium.tasks.graphs import Graph
+from sensorium.tasks.live import Live
 from sensorium.tasks.raw_inputs import Piped, audio_files
 from sensorium.tasks.report_looks import audio_looks, audio_of, names_of
 from sensorium.tasks.reported import Seen
@@ -39,7 +40,8 @@ from sensorium.tasks.speech_recognition.predict import SpeechPredictor
 from sensorium.tasks.speech_recognition.report import write_transcripts
 from sensorium.tasks.speech_recognition.sections import recognition_sections
 from sensorium.tasks.speech_recognition.stream import LiveTranscriber, write_partial_transcripts
-from sensorium.tasks.speech_recognition.writer import SUBTITLES, SubtitleFiles, subtitle_line, transcript_line
+from sensorium.tasks.speech_recognition.subtitles import SUBTITLES
+from sensorium.tasks.speech_recognition.writer import SubtitleFiles, subtitle_line, transcript_line
 from sensorium.tasks.token_facts import token_facts
 from sensorium.tasks.worst_rows import ranked_rows, read_predictions
 from sensorium.tasks.writers import FORMATS, LineWriter, Writer
@@ -188,6 +190,9 @@ class SpeechRecognition(Task[SpeechRecognitionSpec]):
         live = LiveTranscriber(model)
         chunks = audio_chunks(source, live.sample_rate)
         write_partial_transcripts(live, chunks, kind=kind, output_file=output_file)
+
+    def live(self, model: LoadedModel, options: PredictOptions) -> Live:
+        return LiveTranscriber(model)
 
 
 def _word_errors(record: Mapping[str, str]) -> float | None:

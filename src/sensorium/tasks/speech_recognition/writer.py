@@ -2,14 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from sensorium import output
 from sensorium.tasks.speech_recognition.predict import Transcript
-from sensorium.tasks.speech_recognition.subtitles import srt, vtt
+from sensorium.tasks.speech_recognition.subtitles import SUBTITLES
 from sensorium.tasks.writers import Writer
-
-SUBTITLES: dict[str, Callable[[Any], str]] = {"srt": srt, "vtt": vtt}
 
 
 def transcript_line(*, alone: bool) -> Callable[[Transcript, bool], str]:

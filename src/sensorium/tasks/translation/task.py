@@ -18,7 +18,8 @@ from sensorium.metrics.translation import bleu, sacrebleu_package
 from sensorium.models.exported import GraphRunner
 from sensorium.report_sections import ExampleScores, ReportExample, Section
 from sensorium.specs import TranslationSpec
-from sensorium.tasks.base import Artifacts, ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
+from sensorium.tasks.artifacts import Artifacts
+from sensorium.tasks.base import ConstantAnswer, LoadedModel, Metric, PredictOptions, SplitFacts, Task
 from sensorium.tasks.contents import joined, text_contents
 from sensorium.tasks.decoding_settings import BeamSettings, settings_from
 from sensorium.tasks.explanation import Example, ExplainOptions

@@ -1,0 +1,187 @@
+"""What every request passes first: who may ask, how much may be sent, how slowly; and a line of the log for it."""
+
+import asyncio
+import hmac
+import json
+import sys
+import time
+from base64 import urlsafe_b64decode
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Any, TextIO
+from urllib.parse import urlsplit
+
+from sensorium.serve.limits import Limits
+from sensorium.serve.messages import RemoteError
+from sensorium.serve.responses import error_body
+
+Scope = Mapping[str, Any]
+Send = Callable[[Any], Any]
+Receive = Callable[[], Any]
+OPEN = ("/", "/health", "/v2/health/live", "/v2/health/ready")  # without a key: what says no more than that it runs
+PAGE = "/page/"  # and the page, which asks for the key
+KEY_PROTOCOL = "sensorium.key."  # of a WebSocket, before the key in base64url: a browser can send no header there
+
+
+class Guard:
+    """An ASGI application around another one.
+
+    api_key: None for none. loopback: whether only this machine is served; then other host names are refused, by which
+    a page on the web could reach it (DNS rebinding). log: JSON lines, one a request, without contents and keys.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        *,
+        limits: Limits,
+        api_key: str | None,
+        loopback: bool,
+        on_request: Callable[[str, int, float], None],
+        log: TextIO | None = None,
+    ) -> None:
+        self._app, self._limits, self._loopback = app, limits, loopback
+        self._key = None if api_key is None else api_key.encode()
+        self._on_request, self._log = on_request, log
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """One request, one WebSocket, or the life of the application."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        seen = _Seen()
+        try:
+            refusal = self._refusal(scope)
+            if refusal is not None:
+                await _refuse(scope, seen.watching(send), refusal)
+            elif scope["type"] == "websocket":
+                await self._app(scope, receive, seen.watching(send))
+            else:
+                await self._answer(scope, receive, seen.watching(send))
+        finally:
+            self._record(scope, seen)
+
+    def _refusal(self, scope: Scope) -> RemoteError | None:
+        headers = {key: value.decode("latin-1") for key, value in scope["headers"]}
+        host = headers.get(b"host", "")
+        if self._loopback and not _is_this_machine(host):
+            return RemoteError(403, "This server is for this machine alone: call it localhost or 127.0.0.1.")
+        origin = headers.get(b"origin")
+        if origin is not None and origin.partition("://")[2] != host:
+            return RemoteError(403, "Pages of other origins may not use this server.")
+        if self._key is not None and not self._is_open(scope) and not self._knows_key(headers):
+            return RemoteError(401, "Send the key: Authorization: Bearer KEY.")
+        if scope["type"] == "http":
+            length = headers.get(b"content-length", "0")
+            if length.isdigit() and int(length[:20]) > self._limits.max_body:
+                return self._too_large()
+        return None
+
+    def _is_open(self, scope: Scope) -> bool:
+        path = scope["path"]
+        return scope["type"] == "http" and (path in OPEN or path.startswith(PAGE))
+
+    def _knows_key(self, headers: Mapping[bytes, str]) -> bool:
+        assert self._key is not None
+        scheme, _, token = headers.get(b"authorization", "").partition(" ")
+        given = token.strip() if scheme.lower() == "bearer" else headers.get(b"x-api-key", "")
+        found = given.encode("latin-1")
+        for protocol in headers.get(b"sec-websocket-protocol", "").split(","):
+            if protocol.strip().startswith(KEY_PROTOCOL):
+                found = _from_base64(protocol.strip().removeprefix(KEY_PROTOCOL))
+        return hmac.compare_digest(found, self._key)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """With a body that is bounded in bytes and in time."""
+        loop, size, complete = asyncio.get_running_loop(), 0, False
+        until = loop.time() + self._limits.read_timeout
+
+        async def bounded_receive() -> Any:
+            nonlocal size, complete
+            if complete:  # whether the client is still there
+                return await receive()
+            try:
+                async with asyncio.timeout_at(until):
+                    message = await receive()
+            except TimeoutError as error:
+                raise RemoteError(408, f"The request did not arrive in {self._limits.read_timeout:g} s.") from error
+            size += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            if size > self._limits.max_body:
+                raise self._too_large()
+            return message
+
+        await self._app(scope, bounded_receive, send)
+
+    def _too_large(self) -> RemoteError:
+        return RemoteError(413, f"The request is larger than {self._limits.max_body:,} bytes.")
+
+    def _record(self, scope: Scope, seen: "_Seen") -> None:
+        route = scope.get("route")
+        path = getattr(route, "path", None) or ("unknown" if scope["path"] not in OPEN else scope["path"])
+        seconds = time.perf_counter() - seen.started
+        self._on_request(path, seen.status, seconds)
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "client": (scope.get("client") or ("unknown",))[0],
+            "method": scope.get("method", "WEBSOCKET"),
+            "path": path,
+            "status": seen.status,
+            "milliseconds": round(1000 * seconds, 2),
+            "bytes": seen.sent,
+            **scope.get("state", {}).get("log", {}),
+        }
+        with suppress(OSError, ValueError):  # a full disk, or a pipe whose reader is gone: the answer counts more
+            print(json.dumps(line), file=self._log or sys.stderr, flush=True)
+
+
+class _Seen:
+    """What went out of one request."""
+
+    def __init__(self) -> None:
+        self.started, self.status, self.sent = time.perf_counter(), 499, 0  # 499: gone before there was an answer
+
+    def watching(self, send: Send) -> Send:
+        """The same, noted."""
+
+        async def watch(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                self.status = message["status"]
+            elif message["type"] == "websocket.accept":
+                self.status = 101
+            elif message["type"] == "websocket.close" and self.status == 499:
+                self.status = 403
+            self.sent += len(message.get("body", b""))
+            await send(message)
+
+        return watch
+
+
+async def _refuse(scope: Scope, send: Send, error: RemoteError) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": error.message[:100]})
+        return
+    body = json.dumps(error_body(scope["path"], error.status, error.message)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers += [(b"connection", b"close")] if error.status == 413 else []
+    headers += [(b"www-authenticate", b"Bearer")] if error.status == 401 else []
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _is_this_machine(host: str) -> bool:
+    """Whether a host, with or without a port, is localhost or an address of this machine's own."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _from_base64(text: str) -> bytes:
+    try:
+        return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        return b""

@@ -1,0 +1,98 @@
+"""What clients of OpenAI's API call: transcriptions of audio, completions of text."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse, StreamingResponse
+from pydantic import ConfigDict, Field
+
+from sensorium.serve.completions import Completion, CompletionRequest
+from sensorium.serve.messages import RemoteError
+from sensorium.serve.predict_routes import described
+from sensorium.serve.request_body import Inputs, json_value, read_body, validated
+from sensorium.serve.responses import ERRORS, json_response
+from sensorium.serve.server import Server, facts_of
+
+_SUBTITLES = ("srt", "vtt")
+
+
+class TranscriptionRequest(Inputs):
+    """POST /v1/audio/transcriptions. language: accepted, and not used: a model knows one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    response_format: Literal["json", "text", "srt", "vtt", "verbose_json"] = "json"
+    language: Annotated[str, Field(max_length=100)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=0)] = 0.0
+    timestamp_granularities: list[Literal["word", "segment"]] = Field(
+        default=["word", "segment"], alias="timestamp_granularities[]"
+    )
+
+
+def openai_routes(server: Server) -> APIRouter:
+    """Everything under /v1."""
+    router = APIRouter(prefix="/v1")
+
+    @router.get("/models", responses={401: ERRORS[401]})
+    async def models() -> Response:
+        """The names of the models."""
+        named = [{"id": name, "object": "model", "created": 0, "owned_by": "sensorium"} for name in server.models]
+        return json_response({"object": "list", "data": named})
+
+    @router.post("/audio/transcriptions", responses=ERRORS, openapi_extra=described(TranscriptionRequest))
+    async def transcriptions(request: Request) -> Response:
+        """The transcript of a recording."""
+        return await _transcribed(server, request)
+
+    @router.post("/completions", responses=ERRORS, openapi_extra=described(CompletionRequest, files=False))
+    async def completions(request: Request) -> Response:
+        """The text after a prompt, at once or as it is made (stream)."""
+        asked = validated(CompletionRequest, json_value(await request.body()))
+        model = server.model(asked.model, request=request)
+        if facts_of(model).kind != "prompt":
+            raise RemoteError(400, f"{model.name} continues no texts.")
+        if asked.max_tokens > server.limits.max_tokens:
+            raise RemoteError(422, f"max_tokens is {asked.max_tokens:,}; at most {server.limits.max_tokens:,}.")
+        pieces = Completion(server, model, asked)
+        await pieces.start()
+        if asked.stream:
+            return StreamingResponse(pieces.events(), media_type="text/event-stream")
+        text = "".join([piece async for piece in pieces])
+        return json_response(pieces.record(text, pieces.reason))
+
+    return router
+
+
+async def _transcribed(server: Server, request: Request) -> Response:
+    body = await read_body(request, TranscriptionRequest, server.limits)
+    asked: Any = body.values
+    model = server.model(asked.model, request=request)
+    if "srt" not in facts_of(model).formats:
+        raise RemoteError(400, f"{model.name} transcribes no speech.")
+    raws = body.raws(facts_of(model), server.limits)
+    if len(raws) != 1:
+        raise RemoteError(422, f"One recording is transcribed at a time; this request has {len(raws)}.")
+    form = asked.response_format
+    (outcome,) = await model.predict(raws, {}, (form,) if form in _SUBTITLES else ())
+    if outcome.record is None:
+        raise RemoteError(outcome.status, outcome.error or "")
+    if form in ("text", *_SUBTITLES):
+        return PlainTextResponse(outcome.texts.get(form, f"{outcome.record['text']}\n"))
+    return json_response(transcript(outcome.record, verbose=form == "verbose_json"))
+
+
+def transcript(record: dict[str, Any], *, verbose: bool) -> dict[str, Any]:
+    """A prediction in OpenAI's form."""
+    if not verbose:
+        return {"text": record["text"]}
+    words = [{"word": one["word"], "start": one["start"], "end": one["end"]} for one in record["words"]]
+    segment = {"id": 0, "seek": 0, "start": 0.0, "end": record["seconds"], "text": record["text"], "tokens": []}
+    zeros = {"temperature": 0.0, "avg_logprob": 0.0, "compression_ratio": 0.0, "no_speech_prob": 0.0}
+    return {
+        "task": "transcribe",
+        "language": "",
+        "duration": record["seconds"],
+        "text": record["text"],
+        "words": words,
+        "segments": [segment | zeros] if words else [],
+    }

@@ -1,0 +1,221 @@
+"""What clients send, as raw inputs and options: JSON or multipart. A string is a text or base64, never a path."""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from sensorium.errors import nearest
+from sensorium.serve.limits import Limits
+from sensorium.serve.messages import Facts, Raw, RemoteError
+
+_MOST_FIELDS = 64  # of a form, beside its files
+_WIDEST_FIELD = 1 << 20  # bytes of a field that is no file
+_Strict = ConfigDict(extra="forbid", allow_inf_nan=False)
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Decoding(BaseModel):
+    """Keys of the section `decoding` of `sensorium predict`, but for those that name files."""
+
+    model_config = _Strict
+
+    beam_size: Annotated[int, Field(ge=1, le=64)] | None = None
+    length_penalty: Annotated[float, Field(ge=0, le=100)] | None = None
+    no_repeat_ngram: Annotated[int, Field(ge=0, le=100)] | None = None
+    copy_unknown: bool | None = None
+    language_model: Literal["own", "none"] | None = None
+    language_weight: Annotated[float, Field(ge=0, le=100)] | None = None
+    word_score: Annotated[float, Field(ge=-100, le=100)] | None = None
+    n_best: Annotated[int, Field(ge=1, le=64)] | None = None
+
+
+class PredictOptions(BaseModel):
+    """Options of `sensorium predict`; those that mean nothing to a model's task are refused."""
+
+    model_config = _Strict
+
+    top_k: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    threshold: _Share | None = None
+    coverage: _Share | None = None
+    max_error: _Share | None = None
+    length: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=100)] | None = None
+    top_p: _Share | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    pixel_range: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    decoding: Decoding | None = None
+
+
+class ExplainOptions(BaseModel):
+    """Options of `sensorium explain`."""
+
+    model_config = _Strict
+
+    method: Annotated[str, Field(max_length=100)] | None = None
+    target: Annotated[str, Field(max_length=10_000)] | list[Annotated[str, Field(max_length=10_000)]] | None = None
+    top_k: Annotated[int, Field(ge=1, le=100)] | None = None
+    pixel: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)] | None = None
+    threshold: _Share | None = None
+    steps: Annotated[int, Field(ge=1, le=500)] | None = None
+    random_maps: Annotated[int, Field(ge=0, le=100)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+
+
+class Inputs(BaseModel):
+    """One or several raw inputs. model: its name, where several are served. text, prompt: one text. inputs: texts, or
+    the contents of image or audio files in base64.
+    """
+
+    model: Annotated[str, Field(max_length=200)] | None = None
+    text: str | None = None
+    prompt: str | None = None
+    inputs: list[str] | None = None
+
+
+class PredictRequest(PredictOptions, Inputs):
+    """POST /predict."""
+
+
+class ExplainRequest(ExplainOptions, Inputs):
+    """POST /explain. format: what comes back, a record (json) or what people look at; null for the latter."""
+
+    format: Literal["json", "png", "html", "wav"] | None = None
+
+
+_NOT_OPTIONS = (*Inputs.model_fields, "format")
+
+
+class Body:
+    """A request that has been read. values: the validated fields. files: what was uploaded."""
+
+    def __init__(self, values: Inputs, files: Sequence[Raw]) -> None:
+        self.values, self._files = values, files
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that were given."""
+        return self.values.model_dump(exclude_none=True, exclude=set(_NOT_OPTIONS))
+
+    def raws(self, facts: Facts, limits: Limits) -> list[Raw]:
+        """The raw inputs, as this kind of model takes them. Raises RemoteError."""
+        values = self.values
+        texts = [one for one in (values.text, values.prompt) if one is not None]
+        found = [*self._files, *(Raw(text, "text") for text in texts)]
+        start = len(found)
+        found += [_decoded(text, number, facts.kind) for number, text in enumerate(values.inputs or (), start=start)]
+        if not found:
+            raise RemoteError(422, f"The request holds no input. Send {example(facts.kind)}.")
+        if len(found) > limits.max_inputs:
+            raise RemoteError(413, f"{len(found):,} inputs in one request; at most {limits.max_inputs:,} are accepted.")
+        return found
+
+
+def example(kind: str) -> str:
+    """What a request to a model of this kind looks like."""
+    files = f'files as multipart/form-data, or {{"inputs": [...]}} with the base64 of {kind} files'
+    return files if kind in ("image", "audio") else f'{{"{kind}": "..."}} or {{"inputs": ["...", ...]}}'
+
+
+def _decoded(text: str, number: int, kind: str) -> Raw:
+    if kind not in ("image", "audio"):
+        return Raw(text, f"text {number}")
+    return file_of_base64(text, f"{'image' if kind == 'image' else 'recording'} {number}", kind)
+
+
+def file_of_base64(text: str, name: str, kind: str) -> Raw:
+    """The content of a file. Raises RemoteError for what is not base64."""
+    try:
+        return Raw(base64.b64decode(text, validate=True), name)
+    except (binascii.Error, ValueError) as error:
+        raise RemoteError(400, f"{name}: not base64. This model takes {example(kind)}.") from error
+
+
+async def read_body(request: Request, form: type[Inputs], limits: Limits) -> Body:
+    """The body of a request, JSON or multipart, as `form` describes it. Raises RemoteError."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type == "multipart/form-data":
+        return await _read_form(request, form, limits)
+    if content_type != "application/json":
+        raise RemoteError(415, "Send application/json or multipart/form-data.")
+    return Body(validated(form, json_value(await request.body())), ())
+
+
+def json_value(body: bytes) -> Any:
+    """What JSON says. Raises RemoteError for what is none."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError; nested too deeply
+        raise RemoteError(400, f"The body is no JSON that can be read ({str(error)[:100]}).") from error
+
+
+def validated(form: type[BaseModel], value: Any) -> Any:
+    """Raises RemoteError for fields that there are not, or that cannot have these values."""
+    try:
+        return form.model_validate(value)
+    except ValidationError as error:
+        raise RemoteError(422, explained(error.errors(), tuple(form.model_fields))) from error
+
+
+def explained(errors: Sequence[Any], known: Sequence[str] = ()) -> str:
+    """The first error of a validation in one line, without what was sent."""
+    first = errors[0]
+    place = ".".join(str(part) for part in first["loc"] if part != "body")[:100]
+    if first["type"] == "extra_forbidden":
+        guess = nearest(place, known)
+        hint = f" Did you mean {guess}?" if guess else ""
+        return f"There is no field {place!r}.{hint}" + (f" Allowed: {', '.join(known)}." if known else "")
+    return f"{place}: {first['msg']}." if place else f"{first['msg']}."
+
+
+class _InMemory(MultiPartParser):
+    """Bodies are bounded, so that no upload need be written to a disk, which may be full."""
+
+    spool_max_size = 1 << 62
+
+
+async def _read_form(request: Request, form: type[Inputs], limits: Limits) -> Body:
+    parser = _InMemory(
+        request.headers,
+        request.stream(),
+        max_files=limits.max_inputs,
+        max_fields=_MOST_FIELDS,
+        max_part_size=_WIDEST_FIELD,
+    )
+    try:
+        parsed = await parser.parse()
+    except (MultiPartException, ValueError, LookupError, KeyError) as error:
+        raise RemoteError(400, f"The form cannot be read ({str(getattr(error, 'message', error))[:100]}).") from error
+    files: list[Raw] = []
+    fields: dict[str, Any] = {}
+    for key, value in parsed.multi_items():
+        if isinstance(value, UploadFile):
+            files.append(Raw(await value.read(), _file_name(value.filename, len(files))))
+            await value.close()
+        elif key in fields:
+            raise RemoteError(422, f"{key}: given twice.")
+        else:
+            fields[key] = _field(key, value)
+    return Body(validated(form, fields), files)
+
+
+def _file_name(given: str | None, number: int) -> str:
+    """The last part of the sender's name for it, on one line."""
+    name = (given or "").replace("\\", "/").rpartition("/")[2]
+    return "".join(one for one in name if one.isprintable())[:200] or f"file {number}"
+
+
+def _field(key: str, value: str) -> Any:
+    """A field of a form: texts as they are, others as JSON says (numbers, lists)."""
+    if key in ("text", "prompt", "model", "format", "method", "target"):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
