@@ -78,6 +78,14 @@ def test_one_bad_input_of_several_has_an_error_and_alone_fails_the_request(clien
     assert (alone.status_code, "image 0: not a readable image" in alone.json()["error"]) == (400, True)
 
 
+def test_an_input_that_ends_a_batch_spoils_no_other(client) -> None:
+    given = {"model": "language", "inputs": ["one", "", "two"], "length": 5}
+    found = client.post("/predict", json=given).json()["predictions"]
+    expected = as_sent(loaded("language").predict(["one", "two"], length=5))
+    assert [found[0], found[2]] == expected
+    assert "no token to continue" in found[1]["error"]
+
+
 @pytest.mark.parametrize("kind", ["image", "sound", "speech", "boxes", "masks"])
 def test_no_request_names_a_file_of_the_host(client, kind: str, tmp_path: Path) -> None:
     secret = tmp_path / "secret.png"
