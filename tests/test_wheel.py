@@ -72,14 +72,15 @@ def test_what_is_inside(wheel):
     yamls = {
         f"sensorium/configs/{path.relative_to(REPOSITORY / 'configs')}" for path in REPOSITORY.glob("configs/**/*.yaml")
     }
-    page = {
-        f"sensorium/reports/{path.name}"
-        for path in (REPOSITORY / "src" / "sensorium" / "reports").iterdir()
-        if path.name.endswith((".html.jinja", ".css", ".js"))
+    pages = {
+        f"sensorium/{folder}/{path.name}"
+        for folder in ("reports", "serve/page")
+        for path in (REPOSITORY / "src" / "sensorium" / folder).iterdir()
+        if path.name.endswith((".html.jinja", ".html", ".css", ".js"))
     }
-    assert len(page) == 6
+    assert len(pages) == 6 + 4
     others = {"sensorium/py.typed", "sensorium/configs/model/_catalog.json", "sensorium/inspection/check.html.jinja"}
-    assert {name for name in names if ".dist-info/" not in name} == source | yamls | page | others
+    assert {name for name in names if ".dist-info/" not in name} == source | yamls | pages | others
     text = ZipFile(wheel).read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
     assert "sensorium = sensorium.cli.main:main" in text
 

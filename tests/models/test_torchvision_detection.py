@@ -69,6 +69,7 @@ class Told(nn.Module):
         super().__init__()
         self.backbone, self.head = nn.Identity(), nn.Identity()
         self.calls: list[Any] = []
+        self.score_thresh, self.detections_per_img = 0.01, 100
 
     def forward(self, images: Any, targets: Any = None) -> Any:
         self.calls.append((self.training, images, targets))

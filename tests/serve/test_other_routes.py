@@ -35,7 +35,7 @@ def test_explanations_are_those_of_the_python_api(client) -> None:
     ("given", "status", "message"),
     [
         ({"text": "one", "method": "occlusoin"}, 400, "Did you mean occlusion?"),
-        ({"text": "one", "format": "png"}, 400, "is saved as .html or .json"),
+        ({"text": "one", "format": "png"}, 400, "can be saved as .html or .json"),
         ({"text": "one", "steps": 10_000}, 422, "less than or equal to 500"),
         ({"text": "one", "target": "nothing"}, 400, "no target 'nothing'"),
         ({"inputs": ["one", "two"]}, 422, "One input is explained at a time"),
