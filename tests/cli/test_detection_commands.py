@@ -133,6 +133,7 @@ def test_resuming_is_exact(tmp_path: Path) -> None:
 
 
 @two_cores
+@pytest.mark.slow
 def test_two_processes_evaluate_as_one_does(tmp_path: Path) -> None:
     two = ("strategy=ddp", "trainer.devices=2", "accelerator=cpu")
     result = run_command(["train", *TINY, *two, "eval_batch_size=3", "trainer.max_epochs=1"], tmp_path)

@@ -167,6 +167,7 @@ def test_requests_that_are_refused(homes: dict[str, Path], arguments: list[str],
     assert message in result.stderr
 
 
+@pytest.mark.slow
 @MODALITIES
 def test_a_killed_run_ends_like_one_that_was_not(tmp_path: Path, modality: str) -> None:
     augment = "augment=mixup" if modality == "image" else "augment=tokens"
@@ -192,6 +193,7 @@ def test_a_killed_run_ends_like_one_that_was_not(tmp_path: Path, modality: str) 
     assert run.metrics.read_text() == run_of(whole).metrics.read_text()
 
 
+@pytest.mark.slow
 @MODALITIES
 def test_a_sweep_goes_by_r2(tmp_path: Path, modality: str) -> None:
     result = run_command(["train", "-m", *SETTINGS[modality], "trainer.max_epochs=1", "seed=1,2"], tmp_path)

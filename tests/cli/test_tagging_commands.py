@@ -163,6 +163,7 @@ def test_requests_that_are_refused(home: Path, arguments: list[str], message: st
     assert message in result.stderr
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_like_one_that_was_not(tmp_path: Path) -> None:
     settings = (*SETTINGS, "augment=mixup", "trainer.max_epochs=2", "callbacks.checkpoints.every_n_steps=2")
     whole, cut = tmp_path / "whole", tmp_path / "cut"
@@ -186,6 +187,7 @@ def test_a_killed_run_ends_like_one_that_was_not(tmp_path: Path) -> None:
     assert run.metrics.read_text() == run_of(whole).metrics.read_text()
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_by_the_mean_average_precision(tmp_path: Path) -> None:
     result = run_command(["train", "-m", *SETTINGS, "trainer.max_epochs=1", "seed=1,2"], tmp_path)
     assert (result.status, result.stderr) == (0, ""), result

@@ -97,7 +97,12 @@ def test_each_checkpoint_leads_to_the_next(
     _by_induction(tmp_path, monkeypatch, *TINY, *variant)
 
 
-@pytest.mark.parametrize("kind", TINY_TEXTS)
+QUICK_TEXT = "classification"  # of the others a killed run is followed to its end by test_kills
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if kind == QUICK_TEXT else [pytest.mark.slow]) for kind in TINY_TEXTS]
+)
 def test_each_checkpoint_of_texts_leads_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     """Batches by length, a state carried from batch to batch, a model's own guesses, samples."""
     _by_induction(tmp_path, monkeypatch, *TINY_TEXTS[kind])

@@ -45,7 +45,9 @@ def closed_terminal(folder: Path, *more: str) -> int:
     return training.wait(timeout=60)
 
 
-@pytest.mark.parametrize("more", [(), pytest.param(("trainer.devices=2", "strategy=ddp"), marks=two_cores)])
+@pytest.mark.parametrize(
+    "more", [(), pytest.param(("trainer.devices=2", "strategy=ddp"), marks=[two_cores, pytest.mark.slow])]
+)
 def test_a_closed_terminal_leaves_a_checkpoint_and_the_status_of_its_signal(tmp_path: Path, more: tuple) -> None:
     assert closed_terminal(tmp_path, *more) == 128 + signal.SIGHUP
     (run,) = (tmp_path / "runs").glob("*/*")
