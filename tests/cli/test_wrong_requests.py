@@ -322,6 +322,15 @@ class Net(torch.nn.Module):
 """
 # Verbs that come before and after a training.
 AROUND = [
+    ("export", ["export needs ckpt="]),
+    ("export good.ckpt", ["'good.ckpt' is not key=value", "sensorium export ckpt="]),
+    ("export ckpt=nowhere.ckpt", ["no checkpoint nowhere.ckpt"]),
+    ("export ckpt=os.ckpt", ["names os.system", "trust=true"]),
+    ("export ckpt=good.ckpt format=onxx", ["format=onxx is not possible", "Did you mean onnx?"]),
+    ("export ckpt=good.ckpt output=new.ckpt", ["format=onnx writes .onnx files", "Name a folder"]),
+    ("export ckpt=good.ckpt output=good.ckpt", ["output=good.ckpt is the checkpoint"]),
+    ("export ckpt=good.ckpt tolerance=2", ["tolerance=2 is not possible"]),
+    ("export ckpt=good.ckpt formt=onnx", ["no key 'formt'", "Did you mean format?"]),
     ("explain", ["explain needs ckpt="]),
     ("explain good.ckpt", ["'good.ckpt' is not key=value", "sensorium explain ckpt="]),
     ("explain ckpt=good.ckpt", ["takes one of input=, text=, row=, worst=", "given: none"]),
