@@ -12,6 +12,8 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from sensorium.models.protocols import Detector, Segmenter
+from sensorium.specs import Spec
+from sensorium.tasks.base import LoadedModel
 
 MODELS = Path(__file__).parents[1] / "configs" / "model"
 
@@ -95,3 +97,9 @@ def assert_only_the_head_depends(build: Callable[..., nn.Module], name: str, *, 
     """Of all that is kept, the layer called head alone has another shape for other data. on: the argument for it."""
     few, many = ({key: value.shape for key, value in build(name, **{on: n}).state_dict().items()} for n in (5, 9))
     assert {key for key in few if few[key] != many[key]} == {"head.weight", "head.bias"}
+
+
+def on_the_cpu(model: nn.Module, spec: Spec, **about: Any) -> LoadedModel:
+    """A model as its task takes it. about: fields of `LoadedModel` that matter to a test."""
+    plain = {"precision": "32-true", "memory_format": "contiguous", "decoding": {}}
+    return LoadedModel(spec=spec, model=model, device=torch.device("cpu"), **plain | about)

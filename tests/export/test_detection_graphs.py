@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torchvision.ops import batched_nms
 
-from model_contract import assert_every_yaml_has_a_row, yamls_naming
+from model_contract import assert_every_yaml_has_a_row, on_the_cpu, yamls_naming
 from sensorium import checkpoint, evaluation
 from sensorium.build import build_model, loaded_model
 from sensorium.cli.eval_data import load_splits
@@ -73,15 +73,8 @@ def loaded(name: str) -> LoadedModel:
     with torch.no_grad():
         model(torch.randn(4, 1, *about.image_size))
     model.eval()
-    return LoadedModel(
-        spec=about,
-        model=model,
-        device=torch.device("cpu"),
-        precision="32-true",
-        memory_format="contiguous",
-        decoding={},
-        calibration=Calibration(method="platt", scaling=Scaling(np.array([0.7]), np.array([-0.4]))),
-    )
+    calibration = Calibration(method="platt", scaling=Scaling(np.array([0.7]), np.array([-0.4])))
+    return on_the_cpu(model, about, calibration=calibration)
 
 
 def rows() -> list[object]:

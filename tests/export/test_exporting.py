@@ -198,6 +198,6 @@ def test_a_checkpoint_keeps_all_but_its_weights(home: Path) -> None:
     original = checkpoint.read(home / "best.ckpt")
     assert read.weights == {}
     assert (read.spec, read.config, read.epoch) == (original.spec, original.config, original.epoch)
-    assert read.calibration is not None
-    assert original.calibration is not None
-    assert np.array_equal(read.calibration.scores, original.calibration.scores)
+    scores = [one.calibration.scores.tolist() for one in (read, original) if one.calibration]
+    assert [len(one) for one in scores] == [143, 143]  # validation examples
+    assert scores[0] == scores[1]

@@ -9,6 +9,7 @@ import onnx
 import pytest
 import torch
 
+from model_contract import on_the_cpu
 from sensorium.build import build_model
 from sensorium.cli import configs
 from sensorium.export import proof
@@ -65,20 +66,12 @@ def loaded(name: str, spec: Spec) -> LoadedModel:
         section["name"] = "shufflenet_v2_x0_5"
     model = build_model(section, spec, seed=0).eval()
     torch.manual_seed(0)
-    for module in model.modules():  # running statistics as after some training, or the last layer sees nothing
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            assert module.running_mean is not None
-            assert module.running_var is not None
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-    return LoadedModel(
-        spec=spec,
-        model=model,
-        device=torch.device("cpu"),
-        precision="32-true",
-        memory_format="contiguous",
-        decoding={},
-    )
+    for key, buffer in model.named_buffers():  # as after some training, or the last layer sees nothing
+        if key.endswith("running_mean"):
+            buffer.normal_(0, 0.1)
+        elif key.endswith("running_var"):
+            buffer.uniform_(0.5, 1.5)
+    return on_the_cpu(model, spec)
 
 
 def prove(name: str, spec: Spec) -> None:

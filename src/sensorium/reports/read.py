@@ -26,7 +26,7 @@ _SAMPLE = 1500  # characters of a sample of generated text
 
 
 @dataclass(frozen=True)
-class Picture:
+class Figure:
     """An image file as a data: URI. name: of the file."""
 
     name: str
@@ -50,8 +50,8 @@ class RunFacts:
     stored: store.Stored | None = None
     sections: Sequence[Section] = ()
     samples: Sequence[tuple[str, str]] = ()
-    plots: Sequence[Picture] = ()
-    explanations: Sequence[Picture] = ()
+    plots: Sequence[Figure] = ()
+    explanations: Sequence[Figure] = ()
     missing: Sequence[str] = ()
 
     @property
@@ -94,8 +94,8 @@ def read_run(run: RunFolder) -> RunFacts:
         stored=stored,
         sections=[*(stored.sections if stored is not None else _tables(run.folder)), *evaluated],
         samples=_samples(run.folder),
-        plots=() if stored is not None else _pictures(_plot_paths(run.folder), _PLOTS_BUDGET),
-        explanations=_pictures(sorted((run.folder / _EXPLANATIONS).glob("*.png")), _EXPLANATIONS_BUDGET),
+        plots=() if stored is not None else _figures(_plot_paths(run.folder), _PLOTS_BUDGET),
+        explanations=_figures(sorted((run.folder / _EXPLANATIONS).glob("*.png")), _EXPLANATIONS_BUDGET),
         missing=missing,
     )
 
@@ -199,7 +199,7 @@ def _plot_paths(folder: Path) -> list[Path]:
     return [path for name in _PLOTS if (path := folder / "plots" / f"{name}.png").is_file()]
 
 
-def _pictures(paths: Sequence[Path], budget: int) -> list[Picture]:
+def _figures(paths: Sequence[Path], budget: int) -> list[Figure]:
     found = []
     for path in paths:
         try:
@@ -208,5 +208,5 @@ def _pictures(paths: Sequence[Path], budget: int) -> list[Picture]:
             continue
         if len(uri) <= budget:
             budget -= len(uri)
-            found.append(Picture(path.name, uri))
+            found.append(Figure(path.name, uri))
     return found

@@ -50,7 +50,7 @@ def corrupted(image: np.ndarray, kind: str, severity: int, *, seed: int) -> np.n
 
 
 def _blurred(values: np.ndarray, deviation: float) -> np.ndarray:
-    """(C, H, W) with a Gaussian of that standard deviation in pixels, cut at three; mirrored at the edges."""
+    """(C, H, W) with a Gaussian of that standard deviation in pixels, cut at three; reflected at the edges."""
     for axis, size in ((1, values.shape[1]), (2, values.shape[2])):
         radius = min(math.ceil(3 * deviation), size - 1)
         weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / deviation) ** 2)
