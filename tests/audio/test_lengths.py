@@ -8,6 +8,7 @@ import pytest
 import soundfile
 
 from sensorium.audio.formats import mp3_frame_bytes
+from sensorium.audio.lengths import _last_sample
 from sensorium.audio.read import UnreadableAudio, chunks, probe, read
 
 RATE = 8000
@@ -248,6 +249,21 @@ def with_flac_length(content, samples):
 def test_flac_of_every_block_size_is_believed_when_it_is_right():
     for samples in (100, 4096, 4097, 8192, 50_001):
         assert len(read(BytesIO(encoded(noise(samples), "FLAC")), sample_rate=RATE)) == samples
+
+
+@pytest.mark.parametrize("reserved", ["0018", "9f18", "99b8", "9916", "9919"])
+def test_compressed_samples_that_look_like_a_frame_are_none(reserved):
+    head = bytes.fromhex("fff8" + reserved) + bytes([0xF7, 0xBF, 0xBF, 0xBF])  # of frame 2,097,151
+    content = encoded(noise(8000), "FLAC") + with_crc8(head) + bytes(16)
+    assert _last_sample(content, 4096) == 8000
+
+
+def with_crc8(head):
+    remainder = int.from_bytes(head + b"\0", "big")
+    for bit in range(8 * len(head) + 7, 7, -1):
+        if remainder >> bit & 1:
+            remainder ^= 0x107 << bit - 8
+    return head + bytes([remainder])
 
 
 def test_a_flac_written_to_a_pipe_states_no_length():

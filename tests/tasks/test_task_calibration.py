@@ -410,3 +410,11 @@ def test_predicted_numbers_with_their_intervals() -> None:
     assert failed.rows()[0].keys() == sure.rows()[0].keys()
     assert "interval" not in failed.to_dict()
     assert "interval" not in RegressionPrediction("x", (1.0, 20.0), ("angle", "size")).to_dict()
+
+
+@pytest.mark.parametrize("what", ["words", "boxes"])
+def test_a_model_that_predicts_nothing_has_nothing_to_calibrate(what):
+    nothing = np.zeros(0)
+    calibration = calibrate_scores(nothing, nothing.astype(bool), what=what, groups=nothing.astype(int))
+    assert calibration.lines() == [f"calibration: left as it is: the model predicts no {what} on the validation split"]
+    assert (calibration.scaling, calibration.metrics(), calibration.sections()) == (None, {}, [])

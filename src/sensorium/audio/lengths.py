@@ -118,11 +118,22 @@ def _last_sample(content: bytes, block: int) -> int:
     place = len(content)
     while (place := content.rfind(b"\xff", max(0, len(content) - _FLAC_TAIL), place)) >= 0:
         head = content[place : place + 16]
-        if len(head) == 16 and head[1] in (0xF8, 0xF9) and (number := _number(head[4:])) is not None:
+        if _may_be_frame(head) and (number := _number(head[4:])) is not None:
             size = 4 + number[1] + {6: 1, 7: 2}.get(head[2] >> 4, 0) + {12: 1, 13: 2, 14: 2}.get(head[2] & 15, 0)
             if _crc8(head[:size]) == head[size]:
                 return number[0] * (block if head[1] == 0xF8 else 1) + _frame_samples(head, 4 + number[1])
     return 0
+
+
+def _may_be_frame(head: bytes) -> bool:
+    """Whether 16 bytes can begin a frame of FLAC: its sync code, and none of the values that RFC 9639 9.1 reserves.
+
+    The compressed samples of a long file hold its sync code by chance, even with a CRC behind it that matches.
+    """
+    if len(head) < 16 or head[0] != 0xFF or head[1] not in (0xF8, 0xF9):
+        return False
+    block, rate, channels, sample = head[2] >> 4, head[2] & 15, head[3] >> 4, head[3] >> 1 & 7
+    return block != 0 and rate != 15 and channels <= 10 and sample != 3 and not head[3] & 1
 
 
 def _frame_samples(head: bytes, place: int) -> int:

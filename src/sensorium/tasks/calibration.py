@@ -139,6 +139,8 @@ class Calibration:
 
     def lines(self) -> list[str]:
         """What a person reads after a training."""
+        if self.unfitted and not self.measured:
+            return [f"calibration: left as it is: {self.unfitted}"]
         if self.before is None or self.after is None:
             return [f"calibration: {counted(len(self.scores), 'validation example')} kept for intervals"]
         before, after = (f"{one.value:.4f} ({one.low:.4f} to {one.high:.4f})" for one in (self.before, self.after))

@@ -108,7 +108,8 @@ class _Scores(_Family):
 
     def losses(self, p: np.ndarray) -> np.ndarray:
         of_truth = np.maximum(np.where(self.y, p, 1 - p), SMALLEST)
-        return -np.log(of_truth).reshape(len(p), -1).mean(axis=1)
+        found: np.ndarray = -np.log(of_truth).mean(axis=tuple(range(1, p.ndim)))
+        return found
 
     def outcomes(self, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return p, self.y
@@ -197,6 +198,8 @@ def _fitted(family: _Family, what: str, groups: np.ndarray | None) -> _Fitted:
 
 def _too_few(size: int, what: str, groups: int | None) -> str:
     """Why nothing can be fitted to so many rows, of so many groups; "" where it can."""
+    if not size:
+        return f"the model predicts no {what} on the validation split"
     if groups is not None and groups < FEWEST_GROUPS:
         found, needed = counted(groups, f"validation {_GROUPS[what]}"), FEWEST_GROUPS
     elif size < FEWEST:
