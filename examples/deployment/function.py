@@ -14,4 +14,6 @@ def answer(content: bytes) -> dict:
     with NamedTemporaryFile() as file:
         file.write(content)
         file.flush()
-        return {**MODEL.record(0, file.name), "input": len(content)}
+        record = MODEL.record(0, file.name)
+    del record["input"]  # the name of the temporary file
+    return record
