@@ -3,6 +3,8 @@
 import itertools
 import json
 import math
+import runpy
+import shutil
 import subprocess
 import sys
 import zlib
@@ -15,6 +17,7 @@ import pytest
 import soundfile
 from PIL import Image, PngImagePlugin
 
+import sensorium
 import tiny_data
 from command import Result, run_command
 from sensorium import checkpoint
@@ -240,6 +243,21 @@ def test_images_are_classified_as_by_predict(
     assert (
         flags <= {True, False} if kind == "gray" else flags == {None}
     )  # the tiny data set is too small for a detector
+
+
+def test_the_function_of_the_manual_answers_as_predict_does(
+    exported: Callable[[str], tuple[Path, Path]], images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best, script = exported("gray")
+    file = Path(__file__).parents[2] / "examples" / "deployment" / "function.py"
+    shutil.copy(file, script.parent)
+    monkeypatch.syspath_prepend(script.parent)
+    answer = runpy.run_path(str(script.parent / "function.py"))["answer"]
+    monkeypatch.delitem(sys.modules, "run")
+    content = (images / "rgb.png").read_bytes()
+    (wanted,) = sensorium.load(best, accelerator="cpu").predict([content], top_k=3)
+    assert_alike(answer(content)["classes"], wanted.to_dict()["classes"])
+    assert answer(content[:900])["error"]
 
 
 def test_texts_are_classified_as_by_predict(exported: Callable[[str], tuple[Path, Path]], tmp_path: Path) -> None:

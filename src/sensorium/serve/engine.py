@@ -4,6 +4,7 @@ import secrets
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import count, islice
 from typing import Any
 
@@ -185,5 +186,6 @@ def remote(error: Exception) -> RemoteError:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
         return RemoteError(503, "Not enough memory for this request; a smaller one may work.")
     # Where, but not the message, which may quote the input.
-    print("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__, file=sys.stderr, flush=True)
+    with suppress(OSError):  # a full disk: this is called for an answer, which counts more
+        print("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__, file=sys.stderr, flush=True)
     return RemoteError(500, f"The model failed ({type(error).__name__}); the server's log says where.")

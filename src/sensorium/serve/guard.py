@@ -28,8 +28,9 @@ KEY_PROTOCOL = "sensorium.key."  # of a WebSocket, before the key in base64url: 
 class Guard:
     """An ASGI application around another one.
 
-    api_key: None for none. loopback: whether only this machine is served; then other host names are refused, by which
-    a page on the web could reach it (DNS rebinding). log: JSON lines, one a request, without contents and keys.
+    api_key: None for none. loopback: whether only this machine is served; then, without a key, other host names are
+    refused, by which a page on the web could reach it (DNS rebinding); a reverse proxy here keeps the name that its
+    clients use. log: JSON lines, one a request, without contents and keys.
     """
 
     def __init__(
@@ -66,8 +67,10 @@ class Guard:
     def _refusal(self, scope: Scope) -> RemoteError | None:
         headers = {key: value.decode("latin-1") for key, value in scope["headers"]}
         host = headers.get(b"host", "")
-        if self._loopback and not _is_this_machine(host):
-            return RemoteError(403, "This server is for this machine alone: call it localhost or 127.0.0.1.")
+        if self._loopback and self._key is None and not _is_this_machine(host):
+            return RemoteError(
+                403, "This server is for this machine alone: call it localhost or 127.0.0.1. Other names need a key."
+            )
         origin = headers.get(b"origin")
         if origin is not None and origin.partition("://")[2] != host:
             return RemoteError(403, "Pages of other origins may not use this server.")

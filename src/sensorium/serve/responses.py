@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from sensorium.files import json_text
 from sensorium.serve.messages import RemoteError
@@ -59,6 +60,10 @@ def install_errors(app: FastAPI) -> None:
     @app.exception_handler(RemoteError)
     async def remote(request: Request, error: RemoteError) -> Response:
         return error_response(request.url.path, error.status, error.message)
+
+    @app.exception_handler(ClientDisconnect)
+    async def gone(request: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=499)  # no fault of ours; for the log, as there is no one to read it
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:

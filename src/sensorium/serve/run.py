@@ -5,6 +5,7 @@ import resource
 import signal
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -108,17 +109,18 @@ async def _serve(
         )
         for name, make in makers.items()
     }
+    host = f"[{address.host}]" if ":" in address.host else address.host
     try:
         for model in models.values():  # one after another: loading takes memory
             await model.start()
-    except BaseException:
+        app = application(Server(models, limits), counts, api_key=api_key, loopback=address.loopback)
+        listener.listen(_BACKLOG)  # who asks from now on waits for the moment that uvicorn takes to start
+        with suppress(OSError):  # a full disk: to serve counts more than to say so
+            say(f"serving {', '.join(models)} on http://{host}:{listener.getsockname()[1]}")
+    except BaseException:  # a worker that is not stopped would be waited for without end
         for model in models.values():
             await model.stop()
         raise
-    app = application(Server(models, limits), counts, api_key=api_key, loopback=address.loopback)
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    listener.listen(_BACKLOG)  # who asks from now on waits for the moment that uvicorn takes to start
-    say(f"serving {', '.join(models)} on http://{host}:{listener.getsockname()[1]}")
     await _Server(configured(app, limits)).serve(sockets=[listener])
 
 

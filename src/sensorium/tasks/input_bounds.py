@@ -8,7 +8,7 @@ from sensorium.audio.read import UnreadableAudio, probe
 from sensorium.errors import RequestError
 from sensorium.specs import ImageInputSpec
 from sensorium.tasks import registry
-from sensorium.vision.decode import UnreadableImage, probe_size
+from sensorium.vision.decode import UnreadableImage, stored_size
 
 Modality = Literal["image", "audio", "text", "prompt"]
 _MOST_VALUES = 2 * 96_000  # samples of all channels in a second of audio, on average; more is no recording
@@ -37,7 +37,7 @@ class InputBounds:
 
     def _check_image(self, raw: bytes, name: str) -> None:
         try:
-            height, width = probe_size(BytesIO(raw))
+            height, width = stored_size(BytesIO(raw))
         except UnreadableImage:
             return
         if height * width > self.pixels:

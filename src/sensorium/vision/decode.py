@@ -140,12 +140,20 @@ def read_values(source: Source) -> np.ndarray | None:
 
 
 def probe_size(source: Source) -> tuple[int, int]:
-    """(height, width) as shown, that is after the EXIF rotation; only the head of the file is read."""
+    """(height, width) as shown, that is after the EXIF rotation. Only the head of the file is read; of a PNG without
+    EXIF there everything, as it may follow the pixels.
+    """
     with opened(source) as image:
         turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
         # A TIFF reports its size as shown already.
         if turned and image.format != "TIFF":
             return image.width, image.height
+        return image.height, image.width
+
+
+def stored_size(source: Source) -> tuple[int, int]:
+    """(height, width) before the EXIF rotation, from the head of the file alone, whatever its format."""
+    with opened(source) as image:
         return image.height, image.width
 
 
