@@ -1,10 +1,7 @@
 """A voice assistant of three models: a wake word, a live recognizer, intents.
 
-    python assistant.py talk.wav          # or mic, or - for raw samples on standard input
-
-prints a line of JSON for each command:
-
-    {"intent": "set_timer", "number": 7, "text": "set a timer for seven minutes", "probability": 0.998, "seconds": 4.2}
+python assistant.py talk.wav          # or mic, or - for raw samples on standard input
+{"intent": "set_timer", "number": 7, "text": "set a timer for seven minutes", "probability": 0.998, "seconds": 4.2}
 """
 
 import argparse
@@ -12,10 +9,11 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
-from phrases import INCOMPLETE, NONE, in_words
+from phrases import INCOMPLETE, NONE, NUMBERED, in_words, vocabulary
 
 import sensorium
 from sensorium.tasks.audio_inputs import audio_chunks
@@ -23,9 +21,10 @@ from sensorium.tasks.audio_inputs import audio_chunks
 CHUNK = 0.05  # seconds of audio that are processed at a time
 BEFORE = 0.2  # seconds before the wake word was detected that the recognizer receives too
 PAUSE = 0.25  # seconds in which the transcript has not changed that end a complete command
-PATIENCE = 1.2  # seconds in which it has not that end any other
+PATIENCE = 0.9  # seconds in which it has not that end any other
 WAIT = 5.0  # seconds for a command to begin
 
+_WORDS = vocabulary()
 _NUMBERS = {in_words(number): number for number in range(100)}
 # The longest first: "twenty five" before "twenty".
 _NUMBER = re.compile(rf"\b({'|'.join(sorted(_NUMBERS, key=len, reverse=True))})\b")
@@ -79,30 +78,34 @@ class _Listener:
 
     def __init__(self, speech: sensorium.Model, intents: sensorium.Model) -> None:
         self._live, self._intents = speech.live(), intents
-        self._text, self._best = "", (NONE, 0.0)
+        self._text, self._intent, self._probability = "", NONE, 0.0
         self._still = 0.0  # seconds since the transcript last changed
 
     def push(self, samples: np.ndarray) -> tuple[bool, tuple[str, int | None, str, float] | None]:
         """Whether the command is over with these samples (n,), and the intent, number, text and probability of it."""
         self._still += len(samples) / self._live.sample_rate
-        for record in self._live.push(samples):
+        self._read(self._live.push(samples))
+        if not self._text:
+            return self._still > WAIT, None
+        number = number_in(self._text) if self._intent in NUMBERED else None
+        unfinished = self._intent in (INCOMPLETE, NONE) or (number is None and self._intent in NUMBERED)
+        if self._still < (PATIENCE if unfinished else PAUSE):
+            return False, None
+        is_command = self._intent not in (INCOMPLETE, NONE)
+        return True, (self._intent, number, self._text, round(self._probability, 4)) if is_command else None
+
+    def _read(self, records: list[dict]) -> None:
+        for record in records:
             if record["text"] != self._text:
                 self._text, self._still = record["text"], 0.0
                 (prediction,) = self._intents.predict([self._text], top_k=1)
-                self._best = prediction.classes[0]
-        intent, probability = self._best
-        if not self._text:
-            return self._still > WAIT, None
-        if self._still < (PATIENCE if intent in (INCOMPLETE, NONE) else PAUSE):
-            return False, None
-        if intent in (INCOMPLETE, NONE):
-            return True, None
-        return True, (intent, number_in(self._text), self._text, round(probability, 4))
+                self._intent, self._probability = prediction.classes[0]
 
 
 def number_in(text: str) -> int | None:
-    """The first number from 0 to 99 in words."""
-    found = _NUMBER.search(text)
+    """The first number from 0 to 99 in words; a word of no command is read as the one that it is most like."""
+    words = [word if word in _WORDS else (get_close_matches(word, _WORDS, 1) or [word])[0] for word in text.split()]
+    found = _NUMBER.search(" ".join(words))
     return _NUMBERS[found[0]] if found else None
 
 

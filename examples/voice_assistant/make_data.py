@@ -22,7 +22,7 @@ from sensorium.audio.noise import COLOURS, generated
 from sensorium.data.audio.voices import drawn_voice, spoken
 
 RATE = 8000  # hertz
-SCENES = {"train": 3000, "val": 300, "test": 300}
+SCENES = {"train": 4000, "val": 300, "test": 300}
 TEST_COMMANDS = 200
 OTHER_SECONDS = 3600
 WINDOW = 1.0  # seconds: what the spotter classifies at a time
@@ -117,7 +117,8 @@ def _wake_windows(scene: Scene, random: np.random.Generator) -> Iterator[tuple[s
     yield _window(start + random.uniform(0.1, 0.65) * (end - start), "unknown")
     yield _window(random.uniform(end + 0.7, scene.seconds), "unknown")
     if len(scene.times) == 3:
-        yield _window(random.uniform(1.3, start), "unknown")
+        for place in range(3):
+            yield _window(random.uniform(1.3 + place * (start - 1.3) / 3, start), "unknown")
     elif random.random() < 0.7 and start > WINDOW:
         yield _window(random.uniform(WINDOW, start), "silence")
 

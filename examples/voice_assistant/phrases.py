@@ -17,6 +17,7 @@ _ONES = _words(
 _TENS = _words("twenty thirty forty fifty sixty seventy eighty ninety")
 _ROOMS = ("kitchen", "bedroom", "bathroom", "living room", "hall", "office", "garden", "garage")
 _DAYS = ("today", "tomorrow", "tonight", "this morning", "this afternoon", "on monday", "on friday", "on sunday")
+_UNITS = ("seconds", "minutes", "hours")
 _MUSIC = ("jazz", "rock", "piano", "classical", "dance", "country", "guitar", "folk")
 
 # {n} is a number from 2 to 99, {hour} one from 1 to 12.
@@ -63,12 +64,15 @@ INTENTS = {
     "time": ("what time is it", "tell me the time", "what is the time now", "how late is it"),
 }
 
+NUMBERED = {intent for intent, said in INTENTS.items() if all("{n}" in one or "{hour}" in one for one in said)}
+
 # Other speech. The words of the test are not those of the training.
 _NOUNS = {
     "train": _words(
         "brother teacher doctor neighbor dog letter river mountain window garden story bridge paper station "
         "sister farmer boat market picture question chair summer forest shoulder village soldier engine bottle "
-        "minister pencil captain lawyer holiday commuter compliment company committee confusion pewter comet newspaper"
+        "minister pencil captain lawyer holiday commuter compliment company committee confusion pewter comet newspaper "
+        "computation component composure deputy companion amputation combination"
     ),
     "test": _words(
         "daughter uncle cousin painter sailor horse mirror castle island blanket basket engineer candle button "
@@ -79,11 +83,12 @@ _NOUNS = {
 _VERBS = {
     "train": _words(
         "found opened carried followed painted remembered forgot visited described bought sold repaired watched "
-        "moved answered commuted completed compared"
+        "moved answered commuted completed compared "
+        "computed disputed"
     ),
     "test": _words(
         "borrowed lifted admired noticed cleaned washed delivered invented photographed missed chased returned "
-        "computed competed collected"
+        "commanded competed collected"
     ),
 }
 _QUALITIES = {
@@ -112,6 +117,13 @@ def in_words(number: int) -> str:
     return _TENS[tens - 2] + (f" {_ONES[ones]}" if ones else "")
 
 
+def vocabulary() -> set[str]:
+    """Every word of a command."""
+    sentences = [sentence for said in INTENTS.values() for sentence in said]
+    choices = [*_ROOMS, *_DAYS, *_MUSIC, *_UNITS, *(in_words(number) for number in range(100))]
+    return {word for text in (*sentences, *choices) for word in text.split() if word[0] != "{"}
+
+
 def command(random: np.random.Generator, intent: str) -> tuple[str, int | None]:
     """A sentence of this intent, and its number where it has one."""
 
@@ -121,8 +133,9 @@ def command(random: np.random.Generator, intent: str) -> tuple[str, int | None]:
     sentence = drawn(INTENTS[intent])
     number = int(random.integers(1, 13) if "{hour}" in sentence else random.integers(2, 100))
     words = in_words(number)
-    unit = drawn(("seconds", "minutes", "hours"))
-    said = sentence.format(n=words, hour=words, unit=unit, room=drawn(_ROOMS), day=drawn(_DAYS), music=drawn(_MUSIC))
+    said = sentence.format(
+        n=words, hour=words, unit=drawn(_UNITS), room=drawn(_ROOMS), day=drawn(_DAYS), music=drawn(_MUSIC)
+    )
     return said, number if "{n}" in sentence or "{hour}" in sentence else None
 
 
