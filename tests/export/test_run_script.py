@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from PIL import Image, PngImagePlugin
 
 import sensorium
@@ -24,6 +25,7 @@ from sensorium import checkpoint
 from sensorium.audio.read import read
 from sensorium.build import load_model
 from sensorium.cli.export import write
+from sensorium.decoding.beam import beam_search
 from sensorium.export import run_exported
 from sensorium.output import as_json
 from sensorium.tasks import registry
@@ -31,7 +33,7 @@ from sensorium.tasks.base import PredictOptions
 from sensorium.text.build_tokenizer import train_tokenizer
 from sensorium.vision.decode import decode_image, probe_size
 from sensorium.vision.normalise import from_pixels
-from trainings import SHORT, TINY, trained
+from trainings import SHORT, TINY, TINY_TEXTS, trained
 
 BLOCKED = ("torch", "torchvision", "torchaudio", "lightning", "hydra", "sensorium", "tokenizers", "onnx")
 BLOCKER = f"""
@@ -180,6 +182,10 @@ def exported(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[
                   "model.embedding_size=8", "model.hidden_size=8", "batch_tokens=200"),
         "audio": (*SHORT, "dataset=speech_folder", f"dataset.root={data / 'tones'}", "dataset.features.num_mels=8",
                   "model=keyword_rnn"),
+        "pairs": (*TINY_TEXTS["translation"], "decoding.beam_size=4", "decoding.no_repeat_ngram=2"),
+        "language": TINY_TEXTS["language"],
+        "context": (*TINY_TEXTS["language"][:-2], "model=transformer_lm", "model.width=8", "model.heads=2",
+                    "model.depth=1", "dataset.context=16"),
     }  # fmt: skip
 
     def make(kind: str) -> tuple[Path, Path]:
@@ -270,6 +276,58 @@ def test_texts_are_classified_as_by_predict(exported: Callable[[str], tuple[Path
     assert_alike(records(ours), [json.loads(one) for one in wanted])
     assert "\x7f" not in ours.stdout
     assert "\u2028" not in ours.stdout
+
+
+def test_texts_are_translated_as_by_predict(exported: Callable[[str], tuple[Path, Path]]) -> None:
+    best, script = exported("pairs")
+    texts = ["two hundred and seven", "nine", "", "zyzzyva 😀 twelve", "one " * 60]
+    ours = run_alone(script, "--text", *texts, without="soundfile,PIL")
+    assert ours.status == 0, ours.stderr
+    wanted = [prediction.to_dict() for prediction in sensorium.load(best, accelerator="cpu").predict(texts)]
+    assert [bool(one["translations"][0]["text"]) for one in wanted] == [True, True, False, True, True]
+    assert_alike(records(ours), wanted)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_search_is_the_one_of_the_checkpoint(seed: int) -> None:
+    """Of a model whose next token depends on the last one and on how many were written."""
+    random = np.random.RandomState(seed)
+    rules = {"beam_size": 1 + seed % 5, "n_best": 1 + seed % 5 // 2, "length_penalty": random.rand() * 1.5,
+             "no_repeat_ngram": seed % 3}  # fmt: skip
+    table = (2 * random.randn(12, 7, 7)).astype(np.float32)
+
+    class Chain:
+        def step(self, tokens: torch.Tensor, memory: object, state: tuple[torch.Tensor]) -> tuple[torch.Tensor, tuple]:
+            return torch.from_numpy(table)[state[0], tokens].clone(), (state[0] + 1,)
+
+    start = torch.zeros(1, dtype=torch.int64)
+    (wanted,) = beam_search(Chain(), (start,), (start,), bos=2, eos=3, pad=0, max_length=9, **rules)
+    ours = run_exported.beam_search(
+        lambda tokens, state: (table[state[0], tokens], [state[0] + 1]), [start.numpy()], rules, limit=9
+    )
+    assert [tokens for _, tokens in ours] == [one.tokens for one in wanted]
+    assert [score for score, _ in ours] == pytest.approx([one.score for one in wanted], abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["language", "context"])
+def test_prompts_are_continued_as_by_predict(exported: Callable[[str], tuple[Path, Path]], kind: str) -> None:
+    best, script = exported(kind)
+    prompts = ["def ", "import numpy as np", "x" * 40]
+    ours = run_alone(script, "--temperature", 0, "--length", 40, "--text", *prompts, without="soundfile,PIL")
+    assert ours.status == 0, ours.stderr
+    model = sensorium.load(best, accelerator="cpu")
+    wanted = [prediction.to_dict() for prediction in model.predict(prompts, temperature=0.0, length=40)]
+    assert {len(one["text"]) for one in wanted} == {40}
+    assert_alike(records(ours), wanted)
+
+
+def test_drawn_tokens_are_those_of_a_seed(exported: Callable[[str], tuple[Path, Path]]) -> None:
+    _, script = exported("language")
+    drawn = [run_alone(script, "--length", 30, "--seed", seed, "--text", "def ", "").stdout for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    first, empty = (json.loads(line) for line in drawn[0].splitlines())
+    assert (first["prompt"], len(first["text"])) == ("def ", 30)
+    assert empty == {"prompt": "", "text": "", "error": "an empty prompt holds no token to continue"}
 
 
 def test_recordings_are_classified_as_by_predict(

@@ -1,7 +1,7 @@
 """Predictions of a model that `sensorium export` wrote, without Sensorium and without PyTorch.
 
     python run.py cat.png dog.jpg          images, or recordings
-    python run.py --text "a lovely film"   texts
+    python run.py --text "a lovely film"   texts to classify, translate or continue
 
 needs onnxruntime and NumPy, and Pillow for images or soundfile for audio. It reads model.onnx beside it, and prints a
 line of JSON for each input, as `sensorium predict format=jsonl` does. Exit status: 0; 1 when an input has an error,
@@ -30,7 +30,7 @@ except ModuleNotFoundError as error:
     sys.stderr.write(f"run.py needs {error.name}: pip install onnxruntime numpy pillow soundfile\n")
     sys.exit(2)
 
-UNK, EOS, VOID, WHITE = 1, 3, 255, 65535
+PAD, UNK, BOS, EOS, VOID, WHITE = 0, 1, 2, 3, 255, 65535
 Found = dict[str, np.ndarray]  # the graph's outputs by name, for a batch of one
 Record = dict[str, Any]
 
@@ -395,20 +395,150 @@ TASKS: dict[str, tuple[Any, Record]] = {  # what answers, and the field that is 
 }
 
 
+# -- models that write a text, a token at a time
+
+
+def translation(model: "Model", text: str) -> Record:
+    """The best translations, by the beam search that the checkpoint asks for."""
+    if not text.strip():
+        return {"translations": [{"text": "", "score": 0.0}]}
+    ids = [*model.tokenizer.encode(text)[: model.spec["max_length"] - 1], EOS]
+    parts = model.session.run(model.outputs, {"source": np.array([ids]), "lengths": np.array([len(ids)])})
+    step = onnxruntime.InferenceSession(str(model.path.with_name(f"{model.path.stem}.step.onnx")))
+    names = [one.name for one in step.get_inputs()]
+    outputs = [one.name for one in step.get_outputs() if one.name != "probabilities"]
+    memory, state = parts[: model.facts["memory"]], parts[model.facts["memory"] :]
+
+    def after(tokens: list[int], state: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+        rows = [np.repeat(part, len(tokens), axis=0) for part in memory]
+        logits, *later = step.run(outputs, dict(zip(names, (np.array(tokens), *rows, *state), strict=True)))
+        return logits, later
+
+    rules = {"beam_size": 5, "length_penalty": 1.0, "no_repeat_ngram": 0, "n_best": 1}
+    rules |= {name: value for name, value in model.facts["decoding"].items() if value is not None}
+    found = beam_search(after, state, rules, limit=2 * len(ids) + 10)
+    if not found:
+        raise Unreadable(f"{text[:100]}: the model's output is not a number (NaN or infinite)")
+    return {"translations": [{"text": model.target.decode(tokens), "score": score} for score, tokens in found]}
+
+
+def beam_search(after: Any, state: list[np.ndarray], rules: Record, *, limit: int) -> list[tuple[float, list[int]]]:
+    """Scores and tokens, the best first. after: tokens (k,) and the state -> logits (k, V) and the state.
+
+    A score is the log probability over ((5 + length) / 6) ** length_penalty (Y. Wu et al. 2016, arXiv 1609.08144).
+    """
+    size, alpha, repeat, best = (rules[name] for name in ("beam_size", "length_penalty", "no_repeat_ngram", "n_best"))
+    finished: list[tuple[float, list[int]]] = []
+    sums, texts, tokens = np.zeros(1, np.float32), [list[int]()], [BOS]
+    while True:
+        logits, state = after(tokens, state)
+        scores = log_softmax(logits)
+        scores[:, [PAD, BOS]] = -math.inf
+        for row, text in enumerate(texts):
+            scores[row, repeated(text, repeat)] = -math.inf
+        length = len(texts[0])
+        if length == limit:
+            scores[:, np.arange(scores.shape[1]) != EOS] = -math.inf
+        totals = (sums[:, None] + scores).ravel()
+        order = np.argsort(-totals, kind="stable")[: 2 * size]
+        texts = [[*texts[place // scores.shape[1]], int(place % scores.shape[1])] for place in order]
+        penalty = ((6 + length) / 6) ** alpha
+        ends = [text[-1] == EOS for text in texts]
+        for place, text, ended in list(zip(order, texts, ends, strict=True))[:size]:
+            if ended and math.isfinite(totals[place]):
+                finished.append((float(totals[place] / penalty), text[:-1]))
+        going = [at for at, end in enumerate(ends) if not end and math.isfinite(totals[order[at]])][:size]
+        finished.sort(key=lambda one: -one[0])
+        worst = finished[best - 1][0] if len(finished) >= best else -math.inf
+        # Log probabilities only fall, so a text can still become as good as it is now at the full length.
+        if not going or len(finished) >= size or totals[order[going[0]]] / ((6 + limit) / 6) ** alpha <= worst:
+            return finished[:best]
+        rows = order[going] // scores.shape[1]
+        sums, texts, state = totals[order[going]], [texts[at] for at in going], [part[rows] for part in state]
+        tokens = [text[-1] for text in texts]
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Over the last axis."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def repeated(text: list[int], size: int) -> list[int]:
+    """Tokens that would write `size` tokens in a row for the second time; none for 0."""
+    last = text[len(text) - size + 1 :]
+    return [text[at + size - 1] for at in range(len(text) - size + 1) if size and text[at : at + size - 1] == last]
+
+
+def continuation(model: "Model", prompt: str) -> Record:
+    """What follows a prompt. At a temperature above 0 tokens are drawn by NumPy: others than `predict` draws."""
+    ids, options = model.tokenizer.encode(prompt), model.options
+    if not ids:
+        raise Unreadable("an empty prompt holds no token to continue")
+    random, written, tokens = np.random.default_rng(options.seed), list[int](), ids
+    inputs = {one.name: one for one in model.session.get_inputs()}
+    empty = [np.zeros([1, *(side if isinstance(side, int) else 0 for side in one.shape[1:])],
+                      np.int64 if one.type == "tensor(int64)" else np.float32)
+             for one in list(inputs.values())[1:]]  # fmt: skip
+    outputs = [one.name for one in model.session.get_outputs() if one.name != "probabilities"]
+    context, state = model.facts["context"], empty
+
+    def read(ids: list[int], state: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+        logits, *later = model.session.run(outputs, dict(zip(inputs, (np.array([ids]), *state), strict=True)))
+        return logits[0, -1].astype(np.float64), later
+
+    while len(written) < options.length:
+        while tokens:
+            if context and state[0].shape[1] == context:  # full: its second half is read again
+                _, state = read(state[0][0, -(context // 2) :].tolist(), empty)
+            room = context - state[0].shape[1] if context else len(tokens)
+            logits, state = read(tokens[:room], state)
+            tokens = tokens[room:]
+        if np.isnan(logits).any():
+            raise Unreadable(f"{prompt[:100]}: the model's output is not a number (NaN)")
+        logits[[PAD, UNK, BOS, EOS]] = -math.inf
+        if options.temperature == 0:
+            written.append(int(logits.argmax()))
+        else:
+            odds = np.exp(log_softmax(logits / options.temperature))
+            written.append(int(random.choice(len(odds), p=odds / odds.sum())))
+        tokens = written[-1:]
+    before = ids[-8:]  # they decide whether a space comes first
+    return {"text": model.tokenizer.decode([*before, *written])[len(model.tokenizer.decode(before)) :]}
+
+
+READS = {"images": "images", "waveform": "audio", "tokens": "texts", "source": "texts"}  # by the first input's name
+WRITERS: dict[
+    str, tuple[Any, str, Record]
+] = {  # what writes, the name of the input, and the field empty after an error
+    "translation": (translation, "input", {"translations": []}),
+    "language_modeling": (continuation, "prompt", {"text": ""}),
+}
+
+
 class Model:
     """An exported model: its graph, and what its metadata says of it."""
 
     def __init__(self, path: Path, options: argparse.Namespace) -> None:
         self.session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         facts = json.loads(self.session.get_modelmeta().custom_metadata_map["sensorium"])
+        self.path, self.facts = path, facts
         self.spec, self.outputs, self.options = facts["spec"], facts["outputs"], options
         self.names, self.detector = self.spec.get("class_names"), facts.get("out_of_distribution")
-        self.reads = facts["inputs"][0]  # images, waveform or tokens
-        self.tokenizer: Any = Tokenizer(self.spec["tokenizer"]) if "tokenizer" in self.spec else None
-        self.beam = (facts["decoding"].get("beam_size") or 1) > 1
+        self.reads = facts["inputs"][0]  # images, waveform, tokens or source
+        one, other = ("source_tokenizer", "target_tokenizer") if self.reads == "source" else ("tokenizer", "")
+        self.tokenizer: Any = Tokenizer(self.spec[one]) if one in self.spec else None
+        self.target: Any = Tokenizer(self.spec[other]) if other in self.spec else None
+        self.greedy = self.reads == "waveform" and (facts["decoding"].get("beam_size") or 1) > 1
 
     def record(self, number: int, given: str) -> Record:
         """The record of an input, the number-th."""
+        if self.spec["task"] in WRITERS:
+            write, name, empty = WRITERS[self.spec["task"]]
+            try:
+                return {name: given, **write(self, given)}
+            except Unreadable as error:
+                return {name: given, **empty, "error": str(error)}
         answer, empty = TASKS[self.spec["task"]]
         self.number = number
         try:
@@ -496,6 +626,9 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--top-k", type=int, default=5, help="classes for each input (5)")
     parser.add_argument("--threshold", type=float, help="lowest score of a box (0.3), or probability of a tag (0.5)")
     parser.add_argument("--masks", metavar="FOLDER", help="segmentation: where masks are written, a PNG for each image")
+    parser.add_argument("--length", type=int, default=200, help="language models: tokens to write (200)")
+    parser.add_argument("--temperature", type=float, default=1.0, help="language models: 0 is greedy (1)")
+    parser.add_argument("--seed", type=int, default=0, help="language models: of the tokens that are drawn (0)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="lines go there instead of to standard output")
     options = parser.parse_args(arguments)
     if not options.inputs and not options.text:
@@ -503,6 +636,8 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
         sys.exit(2)
     if options.top_k < 1:
         parser.error(f"--top-k {options.top_k}: it is a number of classes, 1 or more")
+    if options.length < 0 or not options.temperature >= 0 or options.seed < 0:
+        parser.error("--length, --temperature and --seed are 0 or more")
     if options.masks is not None:
         options.masks = list(mask_paths(options.masks, options.inputs))
     return options
@@ -516,18 +651,17 @@ def opened(options: argparse.Namespace) -> "Model":
         raise SystemExit(f"run.py: {options.model} was not written by sensorium export ({error!r})") from error
     except Exception as error:  # onnxruntime has many
         raise SystemExit(f"run.py: {options.model} does not load: {str(error).splitlines()[0]}") from error
-    if model.spec["task"] not in TASKS or model.reads not in ("images", "waveform", "tokens"):
-        task, known = model.spec["task"], ", ".join(TASKS)
+    if model.spec["task"] not in {**TASKS, **WRITERS} or model.reads not in READS:
+        task, known = model.spec["task"], ", ".join([*TASKS, *WRITERS])
         raise SystemExit(
             f"run.py does not know the task {task}: only {known}. Use: sensorium predict ckpt={options.model}"
         )
-    if options.inputs and model.reads == "tokens":
+    takes = READS[model.reads]
+    if options.inputs and takes == "texts":
         raise SystemExit('run.py: this model takes texts: --text "..."')
-    if options.text and model.reads != "tokens":
-        raise SystemExit(
-            f"run.py: this model takes files of {'images' if model.reads == 'images' else 'audio'}, no --text"
-        )
-    if model.beam:
+    if options.text and takes != "texts":
+        raise SystemExit(f"run.py: this model takes files of {takes}, no --text")
+    if model.greedy:
         sys.stderr.write(
             "run.py: decoded greedily; the checkpoint asks for a beam search, which may find better texts\n"
         )
