@@ -17,7 +17,11 @@ from PIL import Image
 pytest.importorskip("fastapi")
 
 from live_server import running
+from sensorium.serve.completions import CompletionRequest
+from sensorium.serve.messages import RemoteError
+from sensorium.serve.request_body import ExplainRequest, PredictRequest, validated
 from sensorium.serve.run import Address, listening
+from sensorium.serve.tensors import InferRequest
 from served import loaded, served
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -85,6 +89,21 @@ def test_what_is_too_large_is_refused_before_it_is_decoded(client, given, status
     assert good(client) == 200
 
 
+def test_a_request_of_many_faults_is_refused_for_the_first() -> None:
+    for form, given in (
+        (PredictRequest, {"inputs": [1] * 10_000}),
+        (CompletionRequest, {"model": "a", "prompt": "a", "stop": [1] * 10_000}),
+        (ExplainRequest, {"target": [1] * 10_000}),
+        (InferRequest, {"inputs": [{"name": "a", "shape": [1], "datatype": "a"}], "outputs": [1] * 10_000}),
+    ):
+        with pytest.raises(RemoteError) as caught:
+            validated(form, given)
+        assert (caught.value.status, caught.value.__cause__.error_count() <= 66) == (422, True)
+    for given in ({f"field {n}": 1 for n in range(65)}, {"decoding": {f"field {n}": 1 for n in range(65)}}):
+        with pytest.raises(RemoteError, match="An object has 65 fields; at most 64 are accepted"):
+            validated(PredictRequest, given)
+
+
 def test_a_body_is_bounded_however_it_is_sent(client) -> None:
     def pieces():
         for _ in range(100):
@@ -95,7 +114,7 @@ def test_a_body_is_bounded_however_it_is_sent(client) -> None:
     form = client.post("/predict", files={"file": ("a.png", b"x" * 400_000)}, data={"model": "image"})
     assert form.status_code == 413
     many = [("file", (f"{n}.png", b"x", "image/png")) for n in range(6)]
-    assert client.post("/predict", files=many, data={"model": "image"}).status_code == 400
+    assert client.post("/predict", files=many, data={"model": "image"}).status_code == 413
 
 
 def test_bombs_are_refused(client) -> None:

@@ -3,10 +3,10 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi.responses import PlainTextResponse
 from pydantic import ConfigDict, Field
 
-from sensorium.serve.completions import Completion, CompletionRequest
+from sensorium.serve.completions import Completion, CompletionRequest, CompletionStream
 from sensorium.serve.messages import RemoteError
 from sensorium.serve.predict_routes import described
 from sensorium.serve.request_body import Inputs, json_value, read_body, validated
@@ -56,8 +56,8 @@ def openai_routes(server: Server) -> APIRouter:
         pieces = Completion(server, model, asked)
         await pieces.start()
         if asked.stream:
-            return StreamingResponse(pieces.events(), media_type="text/event-stream")
-        text = "".join([piece async for piece in pieces])
+            return CompletionStream(pieces)
+        text = await pieces.whole()
         return json_response(pieces.record(text, pieces.reason))
 
     return router

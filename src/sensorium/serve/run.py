@@ -1,6 +1,7 @@
 """From a request of the command line to a server that runs until it is told to stop."""
 
 import asyncio
+import gc
 import resource
 import signal
 import socket
@@ -111,15 +112,28 @@ async def _serve(
     try:
         for model in models.values():  # one after another: loading takes memory
             await model.start()
-    except BaseException:
+        await _listen(Server(models, limits), counts, address, listener, api_key=api_key, say=say)
+    finally:
         for model in models.values():
             await model.stop()
-        raise
-    app = application(Server(models, limits), counts, api_key=api_key, loopback=address.loopback)
+
+
+async def _listen(
+    server: Server,
+    counts: Counts,
+    address: Address,
+    listener: socket.socket,
+    *,
+    api_key: str | None,
+    say: Callable[[str], None],
+) -> None:
+    app = application(server, counts, api_key=api_key, loopback=address.loopback)
     host = f"[{address.host}]" if ":" in address.host else address.host
     listener.listen(_BACKLOG)  # who asks from now on waits for the moment that uvicorn takes to start
-    say(f"serving {', '.join(models)} on http://{host}:{listener.getsockname()[1]}")
-    await _Server(configured(app, limits)).serve(sockets=[listener])
+    say(f"serving {', '.join(server.models)} on http://{host}:{listener.getsockname()[1]}")
+    gc.collect()
+    gc.freeze()  # what was loaded stays: to walk through it at every collection takes a fifth of the time
+    await _Server(configured(app, server.limits)).serve(sockets=[listener])
 
 
 class _Server(uvicorn.Server):

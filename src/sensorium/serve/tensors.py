@@ -45,7 +45,7 @@ class InferRequest(BaseModel):
 
     id: Annotated[str, Field(max_length=1000)] | None = None
     inputs: Annotated[list[Tensor], Field(min_length=1, max_length=1)]
-    outputs: list[Wanted] = []
+    outputs: Annotated[list[Wanted], Field(max_length=64)] = []
     parameters: dict[str, Any] = {}
 
 
