@@ -196,6 +196,21 @@ def test_a_worker_is_a_process_whose_end_is_noticed() -> None:
     worker.stop()
 
 
+def test_a_model_that_is_stopped_at_once_waits_for_no_call() -> None:
+    worker = Worker(EchoEngine, timeout=600)
+
+    async def use(model: ServedModel) -> int:
+        asked = asyncio.create_task(model.predict(texts("hang"), {}))
+        await asyncio.sleep(0.1)
+        await model.stop(at_once=True)
+        with pytest.raises(RemoteError) as caught:
+            await asked
+        return caught.value.status
+
+    assert with_model(worker, use) == 503
+    assert worker.pid is None
+
+
 def test_a_worker_that_hangs_is_ended() -> None:
     worker = Worker(EchoEngine, timeout=0.3)
     worker.start()

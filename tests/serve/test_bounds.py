@@ -117,6 +117,25 @@ def test_a_body_is_bounded_however_it_is_sent(client) -> None:
     assert client.post("/predict", files=many, data={"model": "image"}).status_code == 413
 
 
+def test_a_length_and_chunks_are_no_request() -> None:
+    body = b'{"model": "text", "text": "one"}'
+    head = HEAD + f"Content-Length: {len(body)}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    with running({"text": loaded("text")}) as port, socket.create_connection(("127.0.0.1", port)) as one:
+        one.sendall(head + f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n")
+        answer = b"".join(iter(lambda: one.recv(1000), b""))  # until the server ends it
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"not both" in answer
+
+
+def test_rows_of_tensors_are_counted_before_they_are_read(client) -> None:
+    for model, kind, shape, size in (("image", "UINT8", [9000, 1, 1, 1], 9000), ("text", "BYTES", [2000], 8000)):
+        tensor = {"name": "a", "datatype": kind, "shape": shape, "parameters": {"binary_data_size": size}}
+        head = json.dumps({"inputs": [tensor]}).encode()
+        headers = {"inference-header-content-length": str(len(head))}
+        answer = client.post(f"/v2/models/{model}/infer", content=head + bytes(size), headers=headers)
+        assert (answer.status_code, f"{shape[0]:,} inputs in one request; at most 5" in answer.text) == (413, True)
+
+
 def test_bombs_are_refused(client) -> None:
     packed = black(999, 999)
     assert len(packed) < 2000

@@ -59,8 +59,8 @@ class ServedModel:
         self.ready = True
         self._loop = asyncio.create_task(self._serve())
 
-    async def stop(self) -> None:
-        """Ends the worker, after what it is at. Nothing when it was stopped before."""
+    async def stop(self, *, at_once: bool = False) -> None:
+        """Ends the worker, after what it is at unless at once. Nothing when it was stopped before."""
         if self._stopped:
             return
         self._stopped, self.ready = True, False
@@ -69,6 +69,8 @@ class ServedModel:
             with suppress(asyncio.CancelledError):
                 await self._loop
         self._refuse_all(_shutting_down())
+        if at_once:
+            self._worker.kill()
         await self._in_thread(self._worker.stop)
         self._thread.shutdown()
 

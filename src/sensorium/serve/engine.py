@@ -52,6 +52,7 @@ class Engine:
 
     def predict(self, raws: Sequence[Raw], options: Mapping[str, Any], forms: Sequence[str] = ()) -> list[Outcome]:
         """Of each input what `model.predict` gives for it, or why there is nothing. forms: of `Outcome.texts`."""
+        raws = [_encoded(raw) for raw in raws]
         refused = [self._refusal(raw) for raw in raws]
         good = [raw for raw, refusal in zip(raws, refused, strict=True) if refusal is None]
         found = iter(self._predicted(good, options, forms))
@@ -98,6 +99,7 @@ class Engine:
         """A text, or bytes: never a str where a str would be the path of a file."""
         if isinstance(raw.content, bytes):
             return NamedBytes(raw.content, raw.name)
+        assert isinstance(raw.content, str)
         assert self._kind in ("text", "prompt")
         return raw.content
 
@@ -159,6 +161,11 @@ class Engine:
         if number not in self._open:
             raise RemoteError(503, "The worker of this model was restarted in between. Start again.")
         return self._open[number]
+
+
+def _encoded(raw: Raw) -> Raw:
+    """Numbers as a file of them."""
+    return raw if isinstance(raw.content, str | bytes) else Raw(raw.content.encoded(), raw.name)
 
 
 def set_threads(threads: int | None) -> None:

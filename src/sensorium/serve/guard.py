@@ -3,17 +3,15 @@
 import asyncio
 import hmac
 import json
-import sys
 import time
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 from sensorium.serve.limits import Limits
+from sensorium.serve.log import now, write_line
 from sensorium.serve.messages import RemoteError
 from sensorium.serve.responses import error_body
 
@@ -74,8 +72,10 @@ class Guard:
         if self._key is not None and not self._is_open(scope) and not self._knows_key(headers):
             return RemoteError(401, "Send the key: Authorization: Bearer KEY.")
         if scope["type"] == "http":
+            if b"content-length" in headers and b"transfer-encoding" in headers:
+                return RemoteError(400, "A request has Content-Length or Transfer-Encoding, not both.")
             length = headers.get(b"content-length", "0")
-            if length.isdigit() and int(length[:20]) > self._limits.max_body:
+            if length.isdecimal() and int(length[:20]) > self._limits.max_body:
                 return self._too_large()
         return None
 
@@ -124,7 +124,7 @@ class Guard:
         seconds = time.perf_counter() - seen.started
         self._on_request(path, seen.status, seconds)
         line = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "time": now(),
             "client": (scope.get("client") or ("unknown",))[0],
             "method": scope.get("method", "WEBSOCKET"),
             "path": path,
@@ -133,8 +133,7 @@ class Guard:
             "bytes": seen.sent,
             **scope.get("state", {}).get("log", {}),
         }
-        with suppress(OSError, ValueError):  # a full disk, or a pipe whose reader is gone: the answer counts more
-            print(json.dumps(line), file=self._log or sys.stderr, flush=True)
+        write_line(line, self._log)
 
 
 class _Seen:
@@ -165,7 +164,7 @@ async def _refuse(scope: Scope, send: Send, error: RemoteError) -> None:
         return
     body = json.dumps(error_body(scope["path"], error.status, error.message)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers += [(b"connection", b"close")] if error.status == 413 else []
+    headers += [(b"connection", b"close")] if error.status in (400, 413) else []  # what follows is no request
     headers += [(b"www-authenticate", b"Bearer")] if error.status == 401 else []
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -109,12 +109,17 @@ class Body:
         texts = [one for one in (values.text, values.prompt) if one is not None]
         found = [*self._files, *(Raw(text, "text") for text in texts)]
         start = len(found)
+        check_count(start + len(values.inputs or ()), limits.max_inputs)
         found += [_decoded(text, number, facts.kind) for number, text in enumerate(values.inputs or (), start=start)]
         if not found:
             raise RemoteError(422, f"The request holds no input. Send {example(facts.kind)}.")
-        if len(found) > limits.max_inputs:
-            raise RemoteError(413, f"{len(found):,} inputs in one request; at most {limits.max_inputs:,} are accepted.")
         return found
+
+
+def check_count(inputs: int, most: int) -> None:
+    """Raises RemoteError."""
+    if inputs > most:
+        raise RemoteError(413, f"{inputs:,} inputs in one request; at most {most:,} are accepted.")
 
 
 def example(kind: str) -> str:

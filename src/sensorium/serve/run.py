@@ -17,6 +17,7 @@ from sensorium.serve.app import application
 from sensorium.serve.batching import ServedModel
 from sensorium.serve.impatient import impatient
 from sensorium.serve.limits import Limits
+from sensorium.serve.log import log_warnings
 from sensorium.serve.metrics import Counts
 from sensorium.serve.server import Server
 from sensorium.serve.worker import Worker
@@ -109,13 +110,14 @@ async def _serve(
         )
         for name, make in makers.items()
     }
+    at_once = True
     try:
         for model in models.values():  # one after another: loading takes memory
             await model.start()
-        await _listen(Server(models, limits), counts, address, listener, api_key=api_key, say=say)
+        at_once = await _listen(Server(models, limits), counts, address, listener, api_key=api_key, say=say)
     finally:
         for model in models.values():
-            await model.stop()
+            await model.stop(at_once=at_once)
 
 
 async def _listen(
@@ -126,14 +128,18 @@ async def _listen(
     *,
     api_key: str | None,
     say: Callable[[str], None],
-) -> None:
+) -> bool:
+    """Whether the person wants it to end at once."""
     app = application(server, counts, api_key=api_key, loopback=address.loopback)
     host = f"[{address.host}]" if ":" in address.host else address.host
     listener.listen(_BACKLOG)  # who asks from now on waits for the moment that uvicorn takes to start
     say(f"serving {', '.join(server.models)} on http://{host}:{listener.getsockname()[1]}")
+    log_warnings()
     gc.collect()
     gc.freeze()  # what was loaded stays: to walk through it at every collection takes a fifth of the time
-    await _Server(configured(app, server.limits)).serve(sockets=[listener])
+    runner = _Server(configured(app, server.limits))
+    await runner.serve(sockets=[listener])
+    return runner.force_exit
 
 
 class _Server(uvicorn.Server):

@@ -69,9 +69,15 @@ class Worker:
             raise value
         return value
 
+    def kill(self) -> None:
+        """Ends the process at once, also while another thread is in a call: that raises WorkerLost."""
+        if (process := self._process) is not None:
+            process.kill()
+
     def stop(self, *, at_once: bool = False) -> None:
         """Ends the process, after the call that it is in unless at once."""
-        connection, process, self._connection = self._connection, self._process, None
+        connection, process = self._connection, self._process
+        self._connection = self._process = None
         if connection is not None:
             connection.close()
         if process is None:
