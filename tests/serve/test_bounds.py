@@ -78,7 +78,7 @@ def client():
             413,
             "1,001 x 1,000 pixels; at most",
         ),
-        ({"model": "image", "inputs": [base64_of(png_head(60_000, 60_000))]}, 400, "more than 178,956,970 pixels"),
+        ({"model": "image", "inputs": [base64_of(png_head(60_000, 60_000))]}, 413, "more than 178,956,970 pixels"),
         ({"model": "sound", "inputs": [base64_of(flat(8000, 2.1))]}, 413, "2.1 s of audio"),
         ({"model": "sound", "inputs": [base64_of(flat(192_000, 1.9, 8))]}, 413, "8 channels at 192,000 Hz"),
     ],

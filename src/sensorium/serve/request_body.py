@@ -190,6 +190,8 @@ def _of_form(content_type: str, content: bytes, form: type[Inputs], limits: Limi
     for name, filename, value in parts_of(content_type, content, most_files=limits.max_inputs):
         if filename is not None:
             files.append(Raw(value, _file_name(filename, len(files))))
+        elif name.endswith("[]"):  # by which a client that means a list says so
+            fields.setdefault(name, []).append(_text(name, value))
         elif name in fields:
             raise RemoteError(422, f"{name[:80]}: given twice.")
         else:
@@ -203,12 +205,16 @@ def _file_name(given: str, number: int) -> str:
     return "".join(one for one in name if one.isprintable())[:200] or f"file {number}"
 
 
-def _field(key: str, content: bytes) -> Any:
-    """A field of a form: texts as they are, others as JSON says (numbers, lists)."""
+def _text(key: str, content: bytes) -> str:
     try:
-        value = content.decode()
+        return content.decode()
     except UnicodeDecodeError as error:
         raise RemoteError(400, f"The field {key[:80]!r} of the form is not UTF-8.") from error
+
+
+def _field(key: str, content: bytes) -> Any:
+    """A field of a form: texts as they are, others as JSON says (numbers, lists)."""
+    value = _text(key, content)
     if key in ("text", "prompt", "model", "format", "method", "target"):
         return value
     try:
