@@ -136,6 +136,24 @@ def test_rows_of_tensors_are_counted_before_they_are_read(client) -> None:
         assert (answer.status_code, f"{shape[0]:,} inputs in one request; at most 5" in answer.text) == (413, True)
 
 
+def test_bodies_of_all_requests_together_are_bounded() -> None:
+    with running({"text": loaded("text")}, max_body=1000) as port:
+        head = HEAD + b"Content-Length: 1000\r\n\r\n"
+        held = [socket.create_connection(("127.0.0.1", port)) for _ in range(17)]
+        for one in held[:16]:
+            one.sendall(head + b" " * 990)
+        time.sleep(0.3)
+        held[16].sendall(head + b" " * 990)
+        held[16].settimeout(20)
+        answer = held[16].recv(1000)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 5" in answer.lower()
+        for one in held:
+            one.close()
+        while not asked(port).endswith(b"200 OK"):
+            pass
+
+
 def test_bombs_are_refused(client) -> None:
     packed = black(999, 999)
     assert len(packed) < 2000

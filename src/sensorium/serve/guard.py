@@ -19,6 +19,7 @@ Scope = Mapping[str, Any]
 Send = Callable[[Any], Any]
 Receive = Callable[[], Any]
 OPEN = ("/", "/health", "/v2/health/live", "/v2/health/ready")  # without a key: what says no more than that it runs
+_MOST_BODIES = 16  # of the largest size that are held at a time, however many requests they are of
 PAGE = "/page/"  # and the page, which asks for the key
 KEY_PROTOCOL = "sensorium.key."  # of a WebSocket, before the key in base64url: a browser can send no header there
 
@@ -43,6 +44,7 @@ class Guard:
         self._app, self._limits, self._loopback = app, limits, loopback
         self._key = None if api_key is None else api_key.encode()
         self._on_request, self._log = on_request, log
+        self._held = 0  # bytes of the bodies of all requests that are not answered yet
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """One request, one WebSocket, or the life of the application."""
@@ -107,13 +109,20 @@ class Guard:
                     message = await receive()
             except TimeoutError as error:
                 raise RemoteError(408, f"The request did not arrive in {self._limits.read_timeout:g} s.") from error
-            size += len(message.get("body", b""))
+            arrived = len(message.get("body", b""))
+            size += arrived
+            self._held += arrived
             complete = not message.get("more_body", False)
             if size > self._limits.max_body:
                 raise self._too_large()
+            if self._held > _MOST_BODIES * self._limits.max_body:
+                raise RemoteError(503, "Other requests fill the server's memory for uploads. Try again later.")
             return message
 
-        await self._app(scope, bounded_receive, send)
+        try:
+            await self._app(scope, bounded_receive, send)
+        finally:
+            self._held -= size
 
     def _too_large(self) -> RemoteError:
         return RemoteError(413, f"The request is larger than {self._limits.max_body:,} bytes.")
