@@ -97,6 +97,23 @@ def test_a_client_alone_never_waits_for_others() -> None:
     assert with_model(InlineWorker(EchoEngine()), use, max_wait=30.0) < 10  # five times 30 s if it waited
 
 
+def test_a_call_waits_for_no_batch() -> None:
+    gate = Gate(EchoEngine())
+
+    async def use(model: ServedModel) -> float:
+        asked = [asyncio.create_task(model.predict(texts("a"), {}))]
+        await asyncio.to_thread(gate.started.wait, 20)
+        asked += [asyncio.create_task(model.predict(texts("b"), {})) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        gate.open.set()
+        await asyncio.gather(*asked)  # of which three came together
+        started = asyncio.get_running_loop().time()
+        await model.call("facts")
+        return asyncio.get_running_loop().time() - started
+
+    assert with_model(gate, use, max_wait=30.0) < 10  # 30 s if it waited for two more
+
+
 def test_a_full_queue_and_a_late_answer_are_refused() -> None:
     found, _ = behind(Gate(EchoEngine()), [(texts(str(n)), {}) for n in range(5)], max_queue=3)
     assert [one.status if isinstance(one, RemoteError) else 200 for one in found] == [200, 200, 200, 429, 429]

@@ -146,8 +146,10 @@ class ServedModel:
 
     async def _others(self) -> None:
         """Waits for as many requests as came together the last time, at most max_wait: clients that have just been
-        answered are about to ask again. Alone, a client never waits.
+        answered are about to ask again. Alone, a client never waits; nor does a call, which is no part of a batch.
         """
+        if self._waiting[0].group is None:
+            return
         until = self._waiting[0].added + self.limits.max_wait
         while len(self._waiting) < self._last_size and (left := until - time.perf_counter()) > 0:
             self._more.clear()
