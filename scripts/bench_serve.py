@@ -2,15 +2,15 @@
 
 Usage: python scripts/bench_serve.py CHECKPOINT [INPUT]      INPUT: a file, or a text
 
-Clients are coroutines of one other process, each with a connection of its own, on which it asks again as soon as it
-has been answered; they share the machine with the server. The two ways are measured in turn.
+The load is that of wrk (https://github.com/wg/wrk; Debian: apt install wrk): connections on each of which a client asks
+again as soon as it has been answered. It shares the machine with the server. The two ways are measured in turn.
 """
 
-import asyncio
 import contextlib
 import json
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -18,10 +18,31 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-CLIENTS, ROUNDS, SECONDS, WARM = (1, 8, 64), 3, 5.0, 1.0
+CLIENTS, ROUNDS, SECONDS, WARM = (1, 8, 64), 5, 3, 1
 WAYS = {"batching": (), "one by one": ("max_batch=1", "max_wait_ms=0")}
 BOUNDARY = "sensorium-benchmark"
+SCRIPT = """
+wrk.method = "POST"
+wrk.body = "{body}"
+wrk.headers["Content-Type"] = "{kind}"
+done = function(summary, latency, requests)
+  local bad = summary.errors
+  print(string.format("found %d %d %d %f %f %f", summary.requests, summary.duration,
+    bad.connect + bad.read + bad.write + bad.status + bad.timeout,
+    latency:percentile(50), latency:percentile(95), latency:percentile(99)))
+end
+"""
+
+
+class Found(NamedTuple):
+    """Of one round: requests a second, and latencies in milliseconds."""
+
+    rate: float
+    p50: float
+    p95: float
+    p99: float
 
 
 @contextlib.contextmanager
@@ -45,62 +66,54 @@ def _port(process: "subprocess.Popen[bytes]", log: int) -> int:
     raise SystemExit(os.pread(log, 10_000, 0).decode())
 
 
-def request(given: str) -> bytes:
-    """A request of HTTP for a file or a text."""
+def script(given: str) -> str:
+    """What wrk sends: a file as a form, or a text as JSON."""
     if Path(given).is_file():
         head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{Path(given).name}"\r\n\r\n'
         body = head.encode() + Path(given).read_bytes() + f"\r\n--{BOUNDARY}--\r\n".encode()
         kind = f"multipart/form-data; boundary={BOUNDARY}"
     else:
         body, kind = json.dumps({"text": given}).encode(), "application/json"
-    head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    return SCRIPT.replace("{body}", "".join(f"\\{byte:03d}" for byte in body)).replace("{kind}", kind)
 
 
-async def _client(port: int, content: bytes, until: float, latencies: list[float]) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    while (started := time.perf_counter()) < until:
-        writer.write(content)
-        head = await reader.readuntil(b"\r\n\r\n")
-        if not head.startswith(b"HTTP/1.1 200 "):
-            raise SystemExit(head.decode())
-        found = re.search(rb"content-length: (\d+)", head)
-        assert found is not None
-        await reader.readexactly(int(found[1]))
-        latencies.append(time.perf_counter() - started)
-    writer.close()
-
-
-async def load(port: int, content: bytes, clients: int, seconds: float) -> list[float]:
-    """The seconds that each request took."""
-    latencies: list[float] = []
-    until = time.perf_counter() + seconds
-    await asyncio.gather(*(_client(port, content, until, latencies) for _ in range(clients)))
-    return latencies
+def load(port: int, file: Path, clients: int, seconds: int) -> Found:
+    """One round."""
+    command = ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "-s", str(file), f"http://127.0.0.1:{port}/predict"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = re.search(r"^found (\d+) (\d+) (\d+) (\S+) (\S+) (\S+)$", text, re.MULTILINE)
+    if found is None or found[3] != "0":
+        raise SystemExit(f"Requests failed:\n{text}")
+    return Found(int(found[1]) / int(found[2]) * 1e6, *(float(found[group]) / 1000 for group in (4, 5, 6)))
 
 
 def main() -> None:
     """Prints a row for each number of clients and each way: medians over the rounds."""
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is not installed: https://github.com/wg/wrk, or apt install wrk")
     checkpoint, given = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "what a film"
-    content = request(given)
-    found: dict[tuple[int, str], list[list[float]]] = {}
+    print(f"{checkpoint}, {os.cpu_count()} cores, {ROUNDS} rounds of {SECONDS} s")
+    print(f"{'clients':>7}  {'way':<11} {'requests/s':>10} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8}")
     with contextlib.ExitStack() as stack:
+        file = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "post.lua"
+        file.write_text(script(given))
         ports = {way: stack.enter_context(serving(checkpoint, *arguments)) for way, arguments in WAYS.items()}
         for clients in CLIENTS:
+            found: dict[str, list[Found]] = {way: [] for way in ports}
             for port in ports.values():
-                asyncio.run(load(port, content, clients, WARM))
+                load(port, file, clients, WARM)
             for _ in range(ROUNDS):
                 for way, port in ports.items():
-                    found.setdefault((clients, way), []).append(asyncio.run(load(port, content, clients, SECONDS)))
-    print(f"{checkpoint}, {os.cpu_count()} cores, {ROUNDS} rounds of {SECONDS:g} s")
-    print(f"{'clients':>7}  {'way':<11} {'requests/s':>10} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8}")
-    for (clients, way), rounds in found.items():
-        rate = statistics.median(len(one) / SECONDS for one in rounds)
-        p50, p95, p99 = (
-            statistics.median(1000 * statistics.quantiles(one, n=100)[share - 1] for one in rounds)
-            for share in (50, 95, 99)
-        )
-        print(f"{clients:>7}  {way:<11} {rate:>10.0f} {p50:>8.1f} {p95:>8.1f} {p99:>8.1f}")
+                    found[way].append(load(port, file, clients, SECONDS))
+            for way, rounds in found.items():
+                rate, p50, p95, p99 = (statistics.median(column) for column in zip(*rounds, strict=True))
+                print(f"{clients:>7}  {way:<11} {rate:>10.0f} {p50:>8.1f} {p95:>8.1f} {p99:>8.1f}", flush=True)
+            pairs = zip(found["batching"], found["one by one"], strict=True)
+            print(
+                f"{clients:>7}  batching / one by one, median of rounds: "
+                f"{statistics.median(one.rate / other.rate for one, other in pairs):.1f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -257,7 +257,10 @@ def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """JSON that is valid everywhere, and safe on a terminal. NaN and infinity, which it does not have, become null."""
-    text = json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    try:
+        text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError):  # a mapping that is no dict, NaN or infinity; most values have neither
+        text = json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
     return _ESCAPED.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 

@@ -97,6 +97,23 @@ def test_a_client_alone_never_waits_for_others() -> None:
     assert with_model(InlineWorker(EchoEngine()), use, max_wait=30.0) < 10  # five times 30 s if it waited
 
 
+def test_a_call_waits_for_no_batch() -> None:
+    gate = Gate(EchoEngine())
+
+    async def use(model: ServedModel) -> float:
+        asked = [asyncio.create_task(model.predict(texts("a"), {}))]
+        await asyncio.to_thread(gate.started.wait, 20)
+        asked += [asyncio.create_task(model.predict(texts("b"), {})) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        gate.open.set()
+        await asyncio.gather(*asked)  # of which three came together
+        started = asyncio.get_running_loop().time()
+        await model.call("facts")
+        return asyncio.get_running_loop().time() - started
+
+    assert with_model(gate, use, max_wait=30.0) < 10  # 30 s if it waited for two more
+
+
 def test_a_full_queue_and_a_late_answer_are_refused() -> None:
     found, _ = behind(Gate(EchoEngine()), [(texts(str(n)), {}) for n in range(5)], max_queue=3)
     assert [one.status if isinstance(one, RemoteError) else 200 for one in found] == [200, 200, 200, 429, 429]
@@ -125,6 +142,46 @@ def test_requests_in_flight_get_503_when_a_worker_is_lost_and_the_next_one_an_an
     assert (statuses, restarts, after[0].record["text"]) == ([503, 503, 503], 1, "b")
 
 
+def test_a_worker_that_the_system_has_no_means_for_is_started_later() -> None:
+    class Scarce(InlineWorker):
+        starts = 0
+
+        def start(self) -> Any:
+            self.starts += 1
+            if self.starts == 2:
+                raise OSError(24, "Too many open files")
+            return super().start()
+
+    worker = Scarce(EchoEngine())
+
+    async def use(model: ServedModel) -> Any:
+        worker.lost = True
+        with pytest.raises(RemoteError):
+            await model.predict(texts("a"), {})
+        while not model.ready:
+            await asyncio.sleep(0.01)
+        return await model.predict(texts("b"), {})
+
+    assert with_model(worker, use)[0].record["text"] == "b"
+    assert worker.starts == 3
+
+
+def test_a_request_under_way_is_answered_when_the_model_is_stopped() -> None:
+    gate = Gate(EchoEngine())
+
+    async def use(model: ServedModel) -> int:
+        asked = asyncio.create_task(model.predict(texts("a"), {}))
+        await asyncio.to_thread(gate.started.wait, 20)
+        stopping = asyncio.create_task(model.stop())
+        with pytest.raises(RemoteError) as caught:
+            await asked
+        gate.open.set()
+        await stopping
+        return caught.value.status
+
+    assert with_model(gate, use) == 503
+
+
 def test_a_batch_of_real_models_differs_from_single_predictions_by_rounding_alone() -> None:
     model = loaded("text")
     lines = ["one two three", "two", "three one one two", "one"] * 8
@@ -147,10 +204,28 @@ def test_a_worker_is_a_process_whose_end_is_noticed() -> None:
     with pytest.raises(WorkerLost):
         worker.call("predict", texts("die"), {})
     worker.start()
+    with pytest.raises(WorkerLost):
+        worker.call("predict", [lambda: None], {})  # which cannot be sent
+    worker.start()
     os.kill(worker.pid, signal.SIGKILL)
     with pytest.raises(WorkerLost):
         worker.call("predict", texts("a"), {})
     worker.stop()
+
+
+def test_a_model_that_is_stopped_at_once_waits_for_no_call() -> None:
+    worker = Worker(EchoEngine, timeout=600)
+
+    async def use(model: ServedModel) -> int:
+        asked = asyncio.create_task(model.predict(texts("hang"), {}))
+        await asyncio.sleep(0.1)
+        await model.stop(at_once=True)
+        with pytest.raises(RemoteError) as caught:
+            await asked
+        return caught.value.status
+
+    assert with_model(worker, use) == 503
+    assert worker.pid is None
 
 
 def test_a_worker_that_hangs_is_ended() -> None:

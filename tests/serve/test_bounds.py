@@ -17,7 +17,11 @@ from PIL import Image
 pytest.importorskip("fastapi")
 
 from live_server import running
+from sensorium.serve.completions import CompletionRequest
+from sensorium.serve.messages import RemoteError
+from sensorium.serve.request_body import ExplainRequest, PredictRequest, validated
 from sensorium.serve.run import Address, listening
+from sensorium.serve.tensors import InferRequest
 from served import loaded, served
 
 HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -74,7 +78,7 @@ def client():
             413,
             "1,001 x 1,000 pixels; at most",
         ),
-        ({"model": "image", "inputs": [base64_of(png_head(60_000, 60_000))]}, 400, "more than 178,956,970 pixels"),
+        ({"model": "image", "inputs": [base64_of(png_head(60_000, 60_000))]}, 413, "more than 178,956,970 pixels"),
         ({"model": "sound", "inputs": [base64_of(flat(8000, 2.1))]}, 413, "2.1 s of audio"),
         ({"model": "sound", "inputs": [base64_of(flat(192_000, 1.9, 8))]}, 413, "8 channels at 192,000 Hz"),
     ],
@@ -83,6 +87,21 @@ def test_what_is_too_large_is_refused_before_it_is_decoded(client, given, status
     answer = client.post("/predict", json=given)
     assert (answer.status_code, message in answer.json()["error"]) == (status, True), answer.text
     assert good(client) == 200
+
+
+def test_a_request_of_many_faults_is_refused_for_the_first() -> None:
+    for form, given in (
+        (PredictRequest, {"inputs": [1] * 10_000}),
+        (CompletionRequest, {"model": "a", "prompt": "a", "stop": [1] * 10_000}),
+        (ExplainRequest, {"target": [1] * 10_000}),
+        (InferRequest, {"inputs": [{"name": "a", "shape": [1], "datatype": "a"}], "outputs": [1] * 10_000}),
+    ):
+        with pytest.raises(RemoteError) as caught:
+            validated(form, given)
+        assert (caught.value.status, caught.value.__cause__.error_count() <= 66) == (422, True)
+    for given in ({f"field {n}": 1 for n in range(65)}, {"decoding": {f"field {n}": 1 for n in range(65)}}):
+        with pytest.raises(RemoteError, match="An object has 65 fields; at most 64 are accepted"):
+            validated(PredictRequest, given)
 
 
 def test_a_body_is_bounded_however_it_is_sent(client) -> None:
@@ -95,7 +114,44 @@ def test_a_body_is_bounded_however_it_is_sent(client) -> None:
     form = client.post("/predict", files={"file": ("a.png", b"x" * 400_000)}, data={"model": "image"})
     assert form.status_code == 413
     many = [("file", (f"{n}.png", b"x", "image/png")) for n in range(6)]
-    assert client.post("/predict", files=many, data={"model": "image"}).status_code == 400
+    assert client.post("/predict", files=many, data={"model": "image"}).status_code == 413
+
+
+def test_a_length_and_chunks_are_no_request() -> None:
+    body = b'{"model": "text", "text": "one"}'
+    head = HEAD + f"Content-Length: {len(body)}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    with running({"text": loaded("text")}) as port, socket.create_connection(("127.0.0.1", port)) as one:
+        one.sendall(head + f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n")
+        answer = b"".join(iter(lambda: one.recv(1000), b""))  # until the server ends it
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"not both" in answer
+
+
+def test_rows_of_tensors_are_counted_before_they_are_read(client) -> None:
+    for model, kind, shape, size in (("image", "UINT8", [9000, 1, 1, 1], 9000), ("text", "BYTES", [2000], 8000)):
+        tensor = {"name": "a", "datatype": kind, "shape": shape, "parameters": {"binary_data_size": size}}
+        head = json.dumps({"inputs": [tensor]}).encode()
+        headers = {"inference-header-content-length": str(len(head))}
+        answer = client.post(f"/v2/models/{model}/infer", content=head + bytes(size), headers=headers)
+        assert (answer.status_code, f"{shape[0]:,} inputs in one request; at most 5" in answer.text) == (413, True)
+
+
+def test_bodies_of_all_requests_together_are_bounded() -> None:
+    with running({"text": loaded("text")}, max_body=1000) as port:
+        head = HEAD + b"Content-Length: 1000\r\n\r\n"
+        held = [socket.create_connection(("127.0.0.1", port)) for _ in range(17)]
+        for one in held[:16]:
+            one.sendall(head + b" " * 990)
+        time.sleep(0.3)
+        held[16].sendall(head + b" " * 990)
+        held[16].settimeout(20)
+        answer = held[16].recv(1000)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 5" in answer.lower()
+        for one in held:
+            one.close()
+        while not asked(port).endswith(b"200 OK"):
+            pass
 
 
 def test_bombs_are_refused(client) -> None:

@@ -14,6 +14,7 @@ import openai
 import tritonclient.http as triton
 
 from live_server import running
+from sensorium.serve.openai_routes import transcript
 from served import loaded, png, wav
 
 KEY = "a-key-of-sixteen-letters"
@@ -114,10 +115,27 @@ def test_openai_transcribes(client) -> None:
     verbose = ask("verbose_json")
     assert (verbose.text, verbose.duration) == (expected.text, round(expected.seconds, 3))
     assert [(one.word, one.start, one.end) for one in verbose.words] == [word[:3] for word in expected.words]
+    for asked in (["word"], ["segment"], ["word", "segment"]):
+        found = client.audio.transcriptions.create(
+            model="speech", file=recording, response_format="verbose_json", timestamp_granularities=asked
+        )
+        assert [name for name in ("word", "segment") if getattr(found, f"{name}s") is not None] == asked
     with pytest.raises(openai.BadRequestError, match="image transcribes no speech"):
         client.audio.transcriptions.create(model="image", file=recording)
     with pytest.raises(openai.BadRequestError, match=r"a\.wav: "):
         client.audio.transcriptions.create(model="speech", file=("a.wav", b"no audio"))
+
+
+def test_a_segment_is_what_is_spoken_without_a_pause() -> None:
+    spoken = [("one", 0.25, 0.5), ("two", 1.0, 1.25), ("three", 2.0, 2.5)]  # pauses of 0.5 s and 0.75 s
+    words = [{"word": word, "start": start, "end": end} for word, start, end in spoken]
+    record = {"text": "one two three", "seconds": 3.0, "words": [word | {"confidence": 0.5} for word in words]}
+    found = transcript(record, ["word", "segment"])
+    assert found["words"] == words
+    assert [[one[key] for key in ("id", "start", "end", "text")] for one in found["segments"]] == [
+        [0, 0.25, 1.25, "one two"], [1, 2.0, 2.5, "three"]
+    ]  # fmt: skip
+    assert transcript(record | {"words": []}, ["segment"])["segments"] == []
 
 
 def test_openai_completes_at_once_and_in_a_stream(client) -> None:

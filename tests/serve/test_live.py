@@ -1,6 +1,7 @@
 """Live audio over a WebSocket: what is recognized while it comes in, and how it ends."""
 
 import base64
+import time
 
 import numpy as np
 import pytest
@@ -60,6 +61,17 @@ def test_what_is_wrong_is_said_before_the_end(client) -> None:
     assert 'or the text "end"' in error(f"{LIVE}?model=ear", "stop")
     assert "At most 20 s of audio" in error(f"{LIVE}?model=ear", bytes(2 * RATE * 21))
     assert client.server.streams == 0
+
+
+def test_a_trickle_of_samples_holds_no_place_without_end() -> None:
+    with served({"ear": ear()}, max_seconds=0.2, read_timeout=0.3) as client:
+        with client.websocket_connect(LIVE) as socket:
+            assert "sample_rate" in socket.receive_json()
+            for _ in range(10):
+                socket.send_bytes(b"")
+                time.sleep(0.1)
+            assert "A live connection lasts at most 0.5 s" in socket.receive_json()["error"]
+        assert client.server.streams == 0
 
 
 def test_connections_are_bounded_and_forgotten(client) -> None:

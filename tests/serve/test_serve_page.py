@@ -66,7 +66,7 @@ def test_images_are_chosen_and_pasted_and_explained(page, tmp_path: Path) -> Non
     page.wait_for_selector(".result .bar")
     (best,) = loaded("image").predict([png(0, (20, 30))])
     assert page.locator(".result .answer").inner_text() == best.classes[0][0]
-    assert page.locator(".bar span:last-child").first.inner_text() == f"{100 * best.classes[0][1]:.1f} %"
+    assert page.locator(".bar span:last-child").first.inner_text() == f"{100 * best.classes[0][1]:.1f}%"
     page.click(".explain")
     page.wait_for_selector(".explanation img")
     page.evaluate(
@@ -111,6 +111,35 @@ def test_the_microphone_is_transcribed_live_and_recorded(page) -> None:
     page.wait_for_timeout(700)
     page.click("#record")
     page.wait_for_selector(".result audio")
+
+
+def test_a_second_press_while_the_microphone_is_opened_starts_no_second_recording(page) -> None:
+    page.evaluate(
+        """() => {
+          window.opened = [];
+          const media = navigator.mediaDevices, open = media.getUserMedia.bind(media);
+          media.getUserMedia = async (what) => {
+            const stream = await open(what);
+            window.opened.push("microphone");
+            window.stream = stream;
+            return stream;
+          };
+          const Real = WebSocket;
+          window.WebSocket = class extends Real {
+            constructor(...given) { super(...given); window.opened.push("socket"); }
+            send(data) { window.opened.push(typeof data === "string" ? data : "samples"); super.send(data); }
+          };
+        }"""
+    )
+    page.select_option("#model", "ear")
+    ended = "window.stream.getTracks().every((track) => track.readyState === 'ended')"
+    for name, expected in (("record", ["microphone"]), ("live", ["microphone", "socket"])):
+        page.evaluate("(name) => { $(name).click(); $(name).click(); }", name)
+        page.wait_for_selector(f"#{name}[aria-pressed=false]")
+        assert page.evaluate(ended)
+        opened = page.evaluate("window.opened")
+        assert [one for one in opened if one != "samples"] == expected + ["end"] * (name == "live")
+        page.evaluate("() => { window.opened = []; window.stream = null; }")
 
 
 def test_the_key_is_asked_for(browser) -> None:

@@ -43,7 +43,7 @@ class ServedModel:
         self.name, self.limits = name, limits
         self.facts: Facts | None = None
         self.restarts = 0
-        self.ready = False
+        self.ready = self._stopped = False
         self._worker, self._on_batch = worker, on_batch
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"worker-{name}")
         self._waiting: deque[_Job] = deque()
@@ -59,14 +59,18 @@ class ServedModel:
         self.ready = True
         self._loop = asyncio.create_task(self._serve())
 
-    async def stop(self) -> None:
-        """Ends the worker, after what it is at."""
-        self.ready = False
+    async def stop(self, *, at_once: bool = False) -> None:
+        """Ends the worker, after what it is at unless at once. Nothing when it was stopped before."""
+        if self._stopped:
+            return
+        self._stopped, self.ready = True, False
         if self._loop is not None:
             self._loop.cancel()
             with suppress(asyncio.CancelledError):
                 await self._loop
-        self._refuse_all(RemoteError(503, "The server is shutting down."))
+        self._refuse_all(_shutting_down())
+        if at_once:
+            self._worker.kill()
         await self._in_thread(self._worker.stop)
         self._thread.shutdown()
 
@@ -93,6 +97,14 @@ class ServedModel:
     async def call(self, method: str, *arguments: Any) -> Any:
         """Another method of the engine, by itself. Raises RemoteError."""
         return await self._wait(method, arguments, (), None)
+
+    def forget(self, number: int) -> None:
+        """Lets the worker drop what was opened under a number, however many requests wait; nobody waits for it."""
+        if self.ready:  # a worker that starts knows no number
+            job = _Job("close", (number,), (), None, asyncio.get_running_loop().create_future())
+            job.result.add_done_callback(lambda result: result.exception())  # or asyncio reports it as never retrieved
+            self._waiting.append(job)
+            self._more.set()
 
     async def _wait(self, method: str, arguments: tuple[Any, ...], raws: Sequence[Raw], group: Hashable) -> Any:
         if not self.ready:
@@ -128,11 +140,16 @@ class ServedModel:
             except WorkerLost:
                 _fail(batch, RemoteError(503, f"The worker of {self.name} ended during this request."))
                 await self._restart()
+            except asyncio.CancelledError:
+                _fail(batch, _shutting_down())
+                raise
 
     async def _others(self) -> None:
         """Waits for as many requests as came together the last time, at most max_wait: clients that have just been
-        answered are about to ask again. Alone, a client never waits.
+        answered are about to ask again. Alone, a client never waits; nor does a call, which is no part of a batch.
         """
+        if self._waiting[0].group is None:
+            return
         until = self._waiting[0].added + self.limits.max_wait
         while len(self._waiting) < self._last_size and (left := until - time.perf_counter()) > 0:
             self._more.clear()
@@ -184,7 +201,7 @@ class ServedModel:
             try:
                 await self._in_thread(self._worker.start)
                 break
-            except SensoriumError:
+            except (SensoriumError, OSError):  # OSError: the system has no process or no file descriptor to give
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
         self.ready = True
@@ -203,6 +220,11 @@ def _answer(job: _Job, value: Any) -> None:
 
 
 def _fail(jobs: Sequence[_Job] | deque[_Job], error: RemoteError) -> None:
+    """Each with an error of its own: one that is raised several times gathers the tracebacks of all."""
     for job in jobs:
         if not job.result.done():
-            job.result.set_exception(error)
+            job.result.set_exception(RemoteError(error.status, error.message))
+
+
+def _shutting_down() -> RemoteError:
+    return RemoteError(503, "The server is shutting down.")

@@ -1,18 +1,23 @@
 """Texts that a language model continues, as clients of OpenAI's API ask for them: at once, or as they are made."""
 
+import asyncio
 import json
 import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Literal
 
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.types import Receive, Scope, Send
 
 from sensorium.serve.batching import ServedModel
 from sensorium.serve.messages import Raw, RemoteError, Step
 from sensorium.serve.server import Server
 
 _PIECES = 8  # of a text that are made before the next request has its turn
+_MOST_STOPS = 64  # texts that end a completion
+_Stop = Annotated[str, Field(max_length=1000)]
 
 
 class CompletionRequest(BaseModel):
@@ -27,7 +32,7 @@ class CompletionRequest(BaseModel):
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
     n: Literal[1] = 1
-    stop: Annotated[str, Field(max_length=1000)] | list[Annotated[str, Field(max_length=1000)]] | None = None
+    stop: _Stop | Annotated[list[_Stop], Field(max_length=_MOST_STOPS)] | None = None
     stream: bool = False
     user: Annotated[str, Field(max_length=1000)] | None = None
 
@@ -43,7 +48,7 @@ class Completion:
 
     def __init__(self, server: Server, model: ServedModel, asked: CompletionRequest) -> None:
         self._server, self._model, self._asked = server, model, asked
-        self._number = -1
+        self._number: int | None = None
         self._first = Step((), done=True)
         self._id, self._created = f"cmpl-{secrets.token_hex(12)}", int(time.time())
         self.reason = "length"
@@ -57,34 +62,43 @@ class Completion:
         }
         if self._asked.top_p is not None:
             options["top_p"] = self._asked.top_p
-        self._server.enter_stream()
+        self._number = self._server.enter_stream()
         try:
-            self._number = await self._model.call("open_text", Raw(self._asked.prompt, "prompt"), options)
+            await self._model.call("open_text", self._number, Raw(self._asked.prompt, "prompt"), options)
             self._first = await self._model.call("next_pieces", self._number, 1)
         except BaseException:
-            self._leave(done=self._number < 0)
+            self.leave()
             raise
 
-    def _leave(self, *, done: bool) -> None:
-        self._server.leave_stream()
-        if not done:
-            self._server.forget(self._model, self._number)
+    def leave(self) -> None:
+        """Has to be called once no more is wanted, however it ended: nobody may have asked for the first piece."""
+        if self._number is not None:
+            self._server.leave_stream(self._model, self._number)
+            self._number = None
+
+    async def whole(self) -> str:
+        """The text at once. Raises RemoteError, also where it takes longer than one request may."""
+        seconds = self._server.limits.timeout
+        try:
+            async with asyncio.timeout(seconds):
+                return "".join([piece async for piece in self])
+        except TimeoutError as error:
+            raise RemoteError(504, f"{self._model.name} took longer than {seconds:g} s.") from error
+        finally:
+            self.leave()
 
     async def __aiter__(self) -> AsyncIterator[str]:
         step, held = self._first, ""
-        try:
-            while True:
-                held += "".join(step.records)
-                text, held, stopped = until(held, self._asked.stops, done=step.done)
-                if text:
-                    yield text
-                if stopped:
-                    self.reason = "stop"
-                if stopped or step.done:
-                    break
-                step = await self._model.call("next_pieces", self._number, _PIECES)
-        finally:
-            self._leave(done=step.done)
+        while True:
+            held += "".join(step.records)
+            text, held, stopped = until(held, self._asked.stops, done=step.done)
+            if text:
+                yield text
+            if stopped:
+                self.reason = "stop"
+            if stopped or step.done:
+                break
+            step = await self._model.call("next_pieces", self._number, _PIECES)
 
     async def events(self) -> AsyncIterator[str]:
         """Server-sent events."""
@@ -106,6 +120,21 @@ class Completion:
             "model": self._model.name,
             "choices": [choice],
         }
+
+
+class CompletionStream(StreamingResponse):
+    """Its events. A client that has left before the first is no reason to keep its place."""
+
+    def __init__(self, completion: Completion) -> None:
+        super().__init__(completion.events(), media_type="text/event-stream")
+        self._completion = completion
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends them."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._completion.leave()
 
 
 def until(held: str, stops: Sequence[str], *, done: bool) -> tuple[str, str, bool]:

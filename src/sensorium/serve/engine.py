@@ -1,11 +1,11 @@
 """One model in a worker's process: batches of raw inputs, explanations, and what comes in pieces."""
 
-import secrets
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import count, islice
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from sensorium.serve.messages import Facts, Outcome, Raw, RemoteError, Step
 from sensorium.tasks import registry
 from sensorium.tasks.input_bounds import InputBounds, InputTooLarge, modality
 from sensorium.tasks.named_bytes import NamedBytes
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Engine:
@@ -30,7 +32,6 @@ class Engine:
             pixels=limits.max_pixels, seconds=limits.max_seconds, characters=limits.max_characters
         )
         self._open: dict[int, Any] = {}
-        self._numbers = count(secrets.randbits(40))  # those of an engine that is gone mean nothing to the next
 
     def facts(self) -> Facts:
         """What clients may know of it."""
@@ -52,6 +53,7 @@ class Engine:
 
     def predict(self, raws: Sequence[Raw], options: Mapping[str, Any], forms: Sequence[str] = ()) -> list[Outcome]:
         """Of each input what `model.predict` gives for it, or why there is nothing. forms: of `Outcome.texts`."""
+        raws = [_encoded(raw) for raw in raws]
         refused = [self._refusal(raw) for raw in raws]
         good = [raw for raw, refusal in zip(raws, refused, strict=True) if refusal is None]
         found = iter(self._predicted(good, options, forms))
@@ -88,17 +90,17 @@ class Engine:
 
     def _checked(self, raw: Raw) -> None:
         """Raises RequestError for what is too large, or no input of this model at all."""
-        if isinstance(raw.content, str):
-            if self._kind in ("image", "audio"):
-                raise RequestError(f"This model takes {self._kind} files, not texts.")
-            if any("\ud800" <= character <= "\udfff" for character in raw.content):
-                raise RequestError("A text holds half a character (a lone surrogate), which is no Unicode.")
+        if isinstance(raw.content, str) and self._kind in ("image", "audio"):
+            raise RequestError(f"This model takes {self._kind} files, not texts.")
         self._bounds.check(raw.content, raw.name, self._kind)
+        if isinstance(raw.content, str) and _SURROGATE.search(raw.content):
+            raise RequestError("A text holds half a character (a lone surrogate), which is no Unicode.")
 
     def _raw_input(self, raw: Raw) -> str | NamedBytes:
         """A text, or bytes: never a str where a str would be the path of a file."""
         if isinstance(raw.content, bytes):
             return NamedBytes(raw.content, raw.name)
+        assert isinstance(raw.content, str)
         assert self._kind in ("text", "prompt")
         return raw.content
 
@@ -117,13 +119,13 @@ class Engine:
 
     # -- what comes in pieces
 
-    def open_text(self, raw: Raw, options: Mapping[str, Any]) -> int:
-        """A number for `next_pieces`. Raises RequestError for options that are not possible."""
+    def open_text(self, number: int, raw: Raw, options: Mapping[str, Any]) -> None:
+        """Begins a text under a number that no other has. Raises RequestError for options that are not possible."""
         self._checked(raw)
         (prediction,) = self._model.predict([self._raw_input(raw)], **options)
         if prediction.error is not None:
             raise RequestError(prediction.error)
-        return self._opened(iter(prediction.pieces))
+        self._open[number] = iter(prediction.pieces)
 
     def next_pieces(self, number: int, most: int) -> Step:
         """Up to so many pieces of text."""
@@ -134,9 +136,9 @@ class Engine:
             self.close(number)
         return Step(found, done)
 
-    def open_live(self, options: Mapping[str, Any]) -> int:
-        """A number for `push`. Raises RequestError for a model that needs the whole recording."""
-        return self._opened(self._model.live(**options))
+    def open_live(self, number: int, options: Mapping[str, Any]) -> None:
+        """Begins a recording under a number. Raises RequestError for a model that needs the whole of it."""
+        self._open[number] = self._model.live(**options)
 
     def push(self, number: int, samples: bytes) -> Step:
         """What is new after these samples, float32 of the model's rate."""
@@ -161,10 +163,10 @@ class Engine:
             raise RemoteError(503, "The worker of this model was restarted in between. Start again.")
         return self._open[number]
 
-    def _opened(self, thing: Any) -> int:
-        number = next(self._numbers)
-        self._open[number] = thing
-        return number
+
+def _encoded(raw: Raw) -> Raw:
+    """Numbers as a file of them."""
+    return raw if isinstance(raw.content, str | bytes) else Raw(raw.content.encoded(), raw.name)
 
 
 def set_threads(threads: int | None) -> None:

@@ -3,17 +3,15 @@
 import asyncio
 import hmac
 import json
-import sys
 import time
 from base64 import urlsafe_b64decode
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any, TextIO
 from urllib.parse import urlsplit
 
 from sensorium.serve.limits import Limits
+from sensorium.serve.log import now, write_line
 from sensorium.serve.messages import RemoteError
 from sensorium.serve.responses import error_body
 
@@ -21,6 +19,7 @@ Scope = Mapping[str, Any]
 Send = Callable[[Any], Any]
 Receive = Callable[[], Any]
 OPEN = ("/", "/health", "/v2/health/live", "/v2/health/ready")  # without a key: what says no more than that it runs
+_MOST_BODIES = 16  # of the largest size that are held at a time, however many requests they are of
 PAGE = "/page/"  # and the page, which asks for the key
 KEY_PROTOCOL = "sensorium.key."  # of a WebSocket, before the key in base64url: a browser can send no header there
 
@@ -46,6 +45,7 @@ class Guard:
         self._app, self._limits, self._loopback = app, limits, loopback
         self._key = None if api_key is None else api_key.encode()
         self._on_request, self._log = on_request, log
+        self._held = 0  # bytes of the bodies of all requests that are not answered yet
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """One request, one WebSocket, or the life of the application."""
@@ -77,8 +77,10 @@ class Guard:
         if self._key is not None and not self._is_open(scope) and not self._knows_key(headers):
             return RemoteError(401, "Send the key: Authorization: Bearer KEY.")
         if scope["type"] == "http":
+            if b"content-length" in headers and b"transfer-encoding" in headers:
+                return RemoteError(400, "A request has Content-Length or Transfer-Encoding, not both.")
             length = headers.get(b"content-length", "0")
-            if length.isdigit() and int(length[:20]) > self._limits.max_body:
+            if length.isdecimal() and int(length[:20]) > self._limits.max_body:
                 return self._too_large()
         return None
 
@@ -110,13 +112,20 @@ class Guard:
                     message = await receive()
             except TimeoutError as error:
                 raise RemoteError(408, f"The request did not arrive in {self._limits.read_timeout:g} s.") from error
-            size += len(message.get("body", b""))
+            arrived = len(message.get("body", b""))
+            size += arrived
+            self._held += arrived
             complete = not message.get("more_body", False)
             if size > self._limits.max_body:
                 raise self._too_large()
+            if self._held > _MOST_BODIES * self._limits.max_body:
+                raise RemoteError(503, "Other requests fill the server's memory for uploads. Try again later.")
             return message
 
-        await self._app(scope, bounded_receive, send)
+        try:
+            await self._app(scope, bounded_receive, send)
+        finally:
+            self._held -= size
 
     def _too_large(self) -> RemoteError:
         return RemoteError(413, f"The request is larger than {self._limits.max_body:,} bytes.")
@@ -127,7 +136,7 @@ class Guard:
         seconds = time.perf_counter() - seen.started
         self._on_request(path, seen.status, seconds)
         line = {
-            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "time": now(),
             "client": (scope.get("client") or ("unknown",))[0],
             "method": scope.get("method", "WEBSOCKET"),
             "path": path,
@@ -136,8 +145,7 @@ class Guard:
             "bytes": seen.sent,
             **scope.get("state", {}).get("log", {}),
         }
-        with suppress(OSError, ValueError):  # a full disk, or a pipe whose reader is gone: the answer counts more
-            print(json.dumps(line), file=self._log or sys.stderr, flush=True)
+        write_line(line, self._log)
 
 
 class _Seen:
@@ -168,7 +176,7 @@ async def _refuse(scope: Scope, send: Send, error: RemoteError) -> None:
         return
     body = json.dumps(error_body(scope["path"], error.status, error.message)).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers += [(b"connection", b"close")] if error.status == 413 else []
+    headers += [(b"connection", b"close")] if error.status in (400, 413) else []  # what follows is no request
     headers += [(b"www-authenticate", b"Bearer")] if error.status == 401 else []
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

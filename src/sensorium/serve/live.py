@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,10 @@ def live_route(server: Server) -> APIRouter:
         try:
             await _Session(server, socket, server.model(model, request=socket)).run()
         except RemoteError as error:
-            await socket.send_text(json.dumps({"error": error.message}))
-            await socket.close(_LATER if error.status in (429, 503) else _REFUSED)
+            with suppress(TimeoutError, WebSocketDisconnect):
+                async with asyncio.timeout(server.limits.read_timeout):
+                    await socket.send_text(json.dumps({"error": error.message}))
+                    await socket.close(_LATER if error.status in (429, 503) else _REFUSED)
         except (WebSocketDisconnect, TimeoutError):
             pass  # the other end is gone, or no longer reads
 
@@ -48,15 +51,17 @@ class _Session:
         self._server, self._socket, self._model = server, socket, model
         self._rate = facts_of(model).sample_rate
         self._left = round(server.limits.max_seconds * self._rate)  # samples that may still come
+        # Speech comes in no slower than it is spoken; a trickle of samples must not hold a place without end.
+        self._seconds = server.limits.max_seconds + server.limits.read_timeout
+        self._until = asyncio.get_running_loop().time() + self._seconds
 
     async def run(self) -> None:
         """Until the end of the recording. Raises RemoteError, and WebSocketDisconnect."""
         if not facts_of(self._model).streams:
             raise RemoteError(400, f"{self._model.name} takes no live audio.")
-        self._server.enter_stream()
-        number = None
+        number = self._server.enter_stream()
         try:
-            number = await self._model.call("open_live", {})
+            await self._model.call("open_live", number, {})
             await self._send({"sample_rate": self._rate})
             while (samples := await self._receive()) is not None:
                 await self._send_all(await self._model.call("push", number, samples))
@@ -64,18 +69,18 @@ class _Session:
             await self._send({"end": True})
             await self._socket.close(_FINISHED)
         finally:
-            self._server.leave_stream()
-            if number is not None:
-                self._server.forget(self._model, number)
+            self._server.leave_stream(self._model, number)
 
     async def _receive(self) -> bytes | None:
         """The next samples, float32; None for the end. Raises RemoteError."""
-        seconds = self._server.limits.read_timeout
+        seconds, now = self._server.limits.read_timeout, asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(min(now + seconds, self._until)):
                 message = await self._socket.receive()
         except TimeoutError as error:
-            raise RemoteError(408, f"No audio came for {seconds:g} s.") from error
+            ended = now + seconds > self._until
+            why = f"A live connection lasts at most {self._seconds:g} s." if ended else f"No audio for {seconds:g} s."
+            raise RemoteError(408, why) from error
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", _FINISHED))
         data = message.get("bytes")

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from sensorium.serve.arrays import Pixels, Waveform
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -27,9 +29,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Raw:
-    """A raw input: a text, or the content of a file under the name that its sender has for it."""
+    """A raw input: a text, or the content of a file under the name that its sender has for it, or numbers."""
 
-    content: str | bytes
+    content: str | bytes | Pixels | Waveform
     name: str
 
 

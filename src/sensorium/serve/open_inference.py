@@ -56,7 +56,7 @@ def open_inference_routes(server: Server) -> APIRouter:
         model = server.model(name, request=request)
         text, binary = split_body(await request.body(), request.headers.get(_HEADER))
         asked: InferRequest = validated(InferRequest, json_value(text))
-        raws = raws_of(asked.inputs[0], binary, facts_of(model).kind)
+        raws = raws_of(asked.inputs[0], binary, facts_of(model).kind, most=server.limits.max_inputs)
         body = Body(validated(PredictRequest, _options(asked)), raws)
         options = bounded_options(body, server)
         outcomes = await model.predict(body.raws(facts_of(model), server.limits), options)

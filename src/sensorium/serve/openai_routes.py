@@ -1,17 +1,19 @@
 """What clients of OpenAI's API call: transcriptions of audio, completions of text."""
 
-from typing import Annotated, Any, Literal
+from collections.abc import Collection, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi.responses import PlainTextResponse
 from pydantic import ConfigDict, Field
 
-from sensorium.serve.completions import Completion, CompletionRequest
+from sensorium.serve.completions import Completion, CompletionRequest, CompletionStream
 from sensorium.serve.messages import RemoteError
 from sensorium.serve.predict_routes import described
 from sensorium.serve.request_body import Inputs, json_value, read_body, validated
 from sensorium.serve.responses import ERRORS, json_response
 from sensorium.serve.server import Server, facts_of
+from sensorium.tasks.speech_recognition.subtitles import Timed, cues
 
 _SUBTITLES = ("srt", "vtt")
 
@@ -24,7 +26,7 @@ class TranscriptionRequest(Inputs):
     response_format: Literal["json", "text", "srt", "vtt", "verbose_json"] = "json"
     language: Annotated[str, Field(max_length=100)] | None = None
     temperature: Annotated[float, Field(ge=0, le=0)] = 0.0
-    timestamp_granularities: list[Literal["word", "segment"]] = Field(
+    timestamp_granularities: Annotated[list[Literal["word", "segment"]], Field(max_length=2)] = Field(
         default=["word", "segment"], alias="timestamp_granularities[]"
     )
 
@@ -56,8 +58,8 @@ def openai_routes(server: Server) -> APIRouter:
         pieces = Completion(server, model, asked)
         await pieces.start()
         if asked.stream:
-            return StreamingResponse(pieces.events(), media_type="text/event-stream")
-        text = "".join([piece async for piece in pieces])
+            return CompletionStream(pieces)
+        text = await pieces.whole()
         return json_response(pieces.record(text, pieces.reason))
 
     return router
@@ -78,21 +80,33 @@ async def _transcribed(server: Server, request: Request) -> Response:
         raise RemoteError(outcome.status, outcome.error or "")
     if form in ("text", *_SUBTITLES):
         return PlainTextResponse(outcome.texts.get(form, f"{outcome.record['text']}\n"))
-    return json_response(transcript(outcome.record, verbose=form == "verbose_json"))
+    if form == "json":
+        return json_response({"text": outcome.record["text"]})
+    return json_response(transcript(outcome.record, asked.timestamp_granularities))
 
 
-def transcript(record: dict[str, Any], *, verbose: bool) -> dict[str, Any]:
-    """A prediction in OpenAI's form."""
-    if not verbose:
-        return {"text": record["text"]}
-    words = [{"word": one["word"], "start": one["start"], "end": one["end"]} for one in record["words"]]
-    segment = {"id": 0, "seek": 0, "start": 0.0, "end": record["seconds"], "text": record["text"], "tokens": []}
-    zeros = {"temperature": 0.0, "avg_logprob": 0.0, "compression_ratio": 0.0, "no_speech_prob": 0.0}
-    return {
-        "task": "transcribe",
-        "language": "",
-        "duration": record["seconds"],
-        "text": record["text"],
-        "words": words,
-        "segments": [segment | zeros] if words else [],
-    }
+def transcript(record: dict[str, Any], granularities: Collection[str]) -> dict[str, Any]:
+    """A prediction as OpenAI's verbose_json, with the times that are asked for: of each word, and of each segment,
+    which is what is spoken without a pause, as a subtitle shows it.
+    """
+    found = {"task": "transcribe", "language": "", "duration": record["seconds"], "text": record["text"]}
+    words = [_Word(one["word"], one["start"], one["end"]) for one in record["words"]]
+    if "word" in granularities:
+        found["words"] = [word._asdict() for word in words]
+    if "segment" in granularities:
+        found["segments"] = [_segment(number, cue) for number, cue in enumerate(cues(words))]
+    return found
+
+
+class _Word(NamedTuple):
+    word: str
+    start: float
+    end: float
+
+
+def _segment(number: int, cue: Sequence[Timed]) -> dict[str, Any]:
+    """With the fields of Whisper's decoding that its clients need to be there, and that mean nothing here."""
+    nothing = {"seek": 0, "tokens": [], "temperature": 0.0, "avg_logprob": 0.0, "compression_ratio": 0.0}
+    text = " ".join(word.word for word in cue)
+    times = {"start": cue[0].start, "end": cue[-1].end}
+    return {"id": number, **times, "text": text, **nothing, "no_speech_prob": 0.0}

@@ -8,16 +8,16 @@ from typing import Annotated, Any, Literal
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 
 from sensorium.errors import nearest
+from sensorium.serve.form import parts_of
 from sensorium.serve.limits import Limits
 from sensorium.serve.messages import Facts, Raw, RemoteError
 
-_MOST_FIELDS = 64  # of a form, beside its files
-_WIDEST_FIELD = 1 << 20  # bytes of a field that is no file
+_MOST_KEYS = 64  # of an object; no request has as many
 _Strict = ConfigDict(extra="forbid", allow_inf_nan=False)
+_MOST_TARGETS = 100  # of one explanation
+_Target = Annotated[str, Field(max_length=10_000)]
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -59,7 +59,7 @@ class ExplainOptions(BaseModel):
     model_config = _Strict
 
     method: Annotated[str, Field(max_length=100)] | None = None
-    target: Annotated[str, Field(max_length=10_000)] | list[Annotated[str, Field(max_length=10_000)]] | None = None
+    target: _Target | Annotated[list[_Target], Field(max_length=_MOST_TARGETS)] | None = None
     top_k: Annotated[int, Field(ge=1, le=100)] | None = None
     pixel: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2)] | None = None
     threshold: _Share | None = None
@@ -76,7 +76,7 @@ class Inputs(BaseModel):
     model: Annotated[str, Field(max_length=200)] | None = None
     text: str | None = None
     prompt: str | None = None
-    inputs: list[str] | None = None
+    inputs: Annotated[list[str], Field(fail_fast=True)] | None = None  # a million errors would take a minute
 
 
 class PredictRequest(PredictOptions, Inputs):
@@ -109,12 +109,17 @@ class Body:
         texts = [one for one in (values.text, values.prompt) if one is not None]
         found = [*self._files, *(Raw(text, "text") for text in texts)]
         start = len(found)
+        check_count(start + len(values.inputs or ()), limits.max_inputs)
         found += [_decoded(text, number, facts.kind) for number, text in enumerate(values.inputs or (), start=start)]
         if not found:
             raise RemoteError(422, f"The request holds no input. Send {example(facts.kind)}.")
-        if len(found) > limits.max_inputs:
-            raise RemoteError(413, f"{len(found):,} inputs in one request; at most {limits.max_inputs:,} are accepted.")
         return found
+
+
+def check_count(inputs: int, most: int) -> None:
+    """Raises RemoteError."""
+    if inputs > most:
+        raise RemoteError(413, f"{inputs:,} inputs in one request; at most {most:,} are accepted.")
 
 
 def example(kind: str) -> str:
@@ -139,9 +144,10 @@ def file_of_base64(text: str, name: str, kind: str) -> Raw:
 
 async def read_body(request: Request, form: type[Inputs], limits: Limits) -> Body:
     """The body of a request, JSON or multipart, as `form` describes it. Raises RemoteError."""
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    given = request.headers.get("content-type", "")
+    content_type = given.partition(";")[0].strip().lower()
     if content_type == "multipart/form-data":
-        return await _read_form(request, form, limits)
+        return _of_form(given, await request.body(), form, limits)
     if content_type != "application/json":
         raise RemoteError(415, "Send application/json or multipart/form-data.")
     return Body(validated(form, json_value(await request.body())), ())
@@ -157,10 +163,14 @@ def json_value(body: bytes) -> Any:
 
 def validated(form: type[BaseModel], value: Any) -> Any:
     """Raises RemoteError for fields that there are not, or that cannot have these values."""
+    objects = [one for one in (value, *value.values()) if isinstance(one, dict)] if isinstance(value, dict) else []
+    if most := max((len(one) for one in objects if len(one) > _MOST_KEYS), default=0):
+        raise RemoteError(422, f"An object has {most:,} fields; at most {_MOST_KEYS} are accepted.")
     try:
         return form.model_validate(value)
     except ValidationError as error:
-        raise RemoteError(422, explained(error.errors(), tuple(form.model_fields))) from error
+        errors = error.errors(include_url=False, include_context=False, include_input=False)
+        raise RemoteError(422, explained(errors, tuple(form.model_fields))) from error
 
 
 def explained(errors: Sequence[Any], known: Sequence[str] = ()) -> str:
@@ -174,45 +184,37 @@ def explained(errors: Sequence[Any], known: Sequence[str] = ()) -> str:
     return f"{place}: {first['msg']}." if place else f"{first['msg']}."
 
 
-class _InMemory(MultiPartParser):
-    """Bodies are bounded, so that no upload need be written to a disk, which may be full."""
-
-    spool_max_size = 1 << 62
-
-
-async def _read_form(request: Request, form: type[Inputs], limits: Limits) -> Body:
-    parser = _InMemory(
-        request.headers,
-        request.stream(),
-        max_files=limits.max_inputs,
-        max_fields=_MOST_FIELDS,
-        max_part_size=_WIDEST_FIELD,
-    )
-    try:
-        parsed = await parser.parse()
-    except (MultiPartException, ValueError, LookupError, KeyError) as error:
-        raise RemoteError(400, f"The form cannot be read ({str(getattr(error, 'message', error))[:100]}).") from error
+def _of_form(content_type: str, content: bytes, form: type[Inputs], limits: Limits) -> Body:
     files: list[Raw] = []
     fields: dict[str, Any] = {}
-    for key, value in parsed.multi_items():
-        if isinstance(value, UploadFile):
-            files.append(Raw(await value.read(), _file_name(value.filename, len(files))))
-            await value.close()
-        elif key in fields:
-            raise RemoteError(422, f"{key}: given twice.")
+    for name, filename, value in parts_of(content_type, content, most_files=limits.max_inputs):
+        if filename is not None:
+            files.append(Raw(value, _file_name(filename, len(files))))
+        elif name.endswith("[]"):  # by which a client that means a list says so
+            fields.setdefault(name, []).append(_text(name, value))
+        elif name in fields:
+            raise RemoteError(422, f"{name[:80]}: given twice.")
         else:
-            fields[key] = _field(key, value)
+            fields[name] = _field(name, value)
     return Body(validated(form, fields), files)
 
 
-def _file_name(given: str | None, number: int) -> str:
+def _file_name(given: str, number: int) -> str:
     """The last part of the sender's name for it, on one line."""
-    name = (given or "").replace("\\", "/").rpartition("/")[2]
+    name = given.replace("\\", "/").rpartition("/")[2]
     return "".join(one for one in name if one.isprintable())[:200] or f"file {number}"
 
 
-def _field(key: str, value: str) -> Any:
+def _text(key: str, content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise RemoteError(400, f"The field {key[:80]!r} of the form is not UTF-8.") from error
+
+
+def _field(key: str, content: bytes) -> Any:
     """A field of a form: texts as they are, others as JSON says (numbers, lists)."""
+    value = _text(key, content)
     if key in ("text", "prompt", "model", "format", "method", "target"):
         return value
     try:

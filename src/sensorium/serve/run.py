@@ -1,6 +1,7 @@
 """From a request of the command line to a server that runs until it is told to stop."""
 
 import asyncio
+import gc
 import resource
 import signal
 import socket
@@ -17,6 +18,7 @@ from sensorium.serve.app import application
 from sensorium.serve.batching import ServedModel
 from sensorium.serve.impatient import impatient
 from sensorium.serve.limits import Limits
+from sensorium.serve.log import log_warnings
 from sensorium.serve.metrics import Counts
 from sensorium.serve.server import Server
 from sensorium.serve.worker import Worker
@@ -109,19 +111,37 @@ async def _serve(
         )
         for name, make in makers.items()
     }
-    host = f"[{address.host}]" if ":" in address.host else address.host
+    at_once = True
     try:
         for model in models.values():  # one after another: loading takes memory
             await model.start()
-        app = application(Server(models, limits), counts, api_key=api_key, loopback=address.loopback)
-        listener.listen(_BACKLOG)  # who asks from now on waits for the moment that uvicorn takes to start
-        with suppress(OSError):  # a full disk: to serve counts more than to say so
-            say(f"serving {', '.join(models)} on http://{host}:{listener.getsockname()[1]}")
-    except BaseException:  # a worker that is not stopped would be waited for without end
+        at_once = await _listen(Server(models, limits), counts, address, listener, api_key=api_key, say=say)
+    finally:
         for model in models.values():
-            await model.stop()
-        raise
-    await _Server(configured(app, limits)).serve(sockets=[listener])
+            await model.stop(at_once=at_once)
+
+
+async def _listen(
+    server: Server,
+    counts: Counts,
+    address: Address,
+    listener: socket.socket,
+    *,
+    api_key: str | None,
+    say: Callable[[str], None],
+) -> bool:
+    """Whether the person wants it to end at once."""
+    app = application(server, counts, api_key=api_key, loopback=address.loopback)
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    listener.listen(_BACKLOG)  # who asks from now on waits for the moment that uvicorn takes to start
+    with suppress(OSError):  # a full disk: to serve counts more than to say so
+        say(f"serving {', '.join(server.models)} on http://{host}:{listener.getsockname()[1]}")
+    log_warnings()
+    gc.collect()
+    gc.freeze()  # what was loaded stays: to walk through it at every collection takes a fifth of the time
+    runner = _Server(configured(app, server.limits))
+    await runner.serve(sockets=[listener])
+    return runner.force_exit
 
 
 class _Server(uvicorn.Server):

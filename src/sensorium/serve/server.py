@@ -1,8 +1,7 @@
 """The models of one server, found by name, and what is counted."""
 
-import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
+from itertools import count
 from typing import Any
 
 from starlette.requests import HTTPConnection
@@ -20,7 +19,7 @@ class Server:
     def __init__(self, models: Mapping[str, ServedModel], limits: Limits) -> None:
         self.models, self.limits = models, limits
         self.streams = 0  # live connections at the moment
-        self._closing: set[asyncio.Task[None]] = set()
+        self._numbers = count()
 
     def model(self, name: str | None, *, request: HTTPConnection | None = None) -> ServedModel:
         """The model of this name; None for the only one. Raises RemoteError. request: whose log names the model."""
@@ -37,26 +36,17 @@ class Server:
             request.state.log = {"model": name}
         return found
 
-    def enter_stream(self) -> None:
-        """Counts a live connection. Raises RemoteError where there are too many."""
+    def enter_stream(self) -> int:
+        """Counts a live connection; its number, by which the worker knows it. Raises RemoteError for too many."""
         if self.streams >= self.limits.max_streams:
             raise RemoteError(429, f"{self.streams} live connections are open. Try again later.")
         self.streams += 1
+        return next(self._numbers)
 
-    def leave_stream(self) -> None:
-        """Counts the end of one."""
+    def leave_stream(self, model: ServedModel, number: int) -> None:
+        """The end of one, which the model's worker drops."""
         self.streams -= 1
-
-    def forget(self, model: ServedModel, number: int) -> None:
-        """Lets a model's worker drop what was opened under a number; nobody waits for it."""
-
-        async def close() -> None:
-            with suppress(RemoteError):
-                await model.call("close", number)
-
-        task = asyncio.get_running_loop().create_task(close())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        model.forget(number)
 
     @property
     def ready(self) -> bool:

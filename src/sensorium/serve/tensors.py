@@ -4,19 +4,17 @@ Source: https://kserve.github.io/website/docs/concepts/architecture/data-plane/v
 binary tensor data.
 """
 
-import io
 import math
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
-import soundfile
-from PIL import Image
 from pydantic import BaseModel, Field
 
+from sensorium.serve.arrays import Pixels, Waveform
 from sensorium.serve.messages import Raw, RemoteError
-from sensorium.serve.request_body import file_of_base64
+from sensorium.serve.request_body import check_count, file_of_base64
 
 _DTYPES = {"UINT8": np.uint8, "FP32": np.float32, "FP64": np.float64, "INT64": np.int64, "BOOL": np.bool_}
 _Dimension = Annotated[int, Field(ge=0, le=2**31)]
@@ -45,23 +43,24 @@ class InferRequest(BaseModel):
 
     id: Annotated[str, Field(max_length=1000)] | None = None
     inputs: Annotated[list[Tensor], Field(min_length=1, max_length=1)]
-    outputs: list[Wanted] = []
+    outputs: Annotated[list[Wanted], Field(max_length=64)] = []
     parameters: dict[str, Any] = {}
 
 
-def raws_of(tensor: Tensor, binary: bytes, kind: str) -> list[Raw]:
-    """The raw inputs in a tensor: BYTES (B) of texts or files; UINT8 (B, H, W) or (B, H, W, C) of pixels; FP32 (B, N)
-    of samples at the rate that its parameter sample_rate says. Raises RemoteError.
+def raws_of(tensor: Tensor, binary: bytes, kind: str, *, most: int) -> list[Raw]:
+    """The raw inputs in a tensor, at most so many: BYTES (B) of texts or files; UINT8 (B, H, W) or (B, H, W, C) of
+    pixels; FP32 (B, N) of samples at the rate that its parameter sample_rate says. Raises RemoteError.
     """
+    check_count(math.prod(tensor.shape[:1] if tensor.datatype in ("UINT8", "FP32") else tensor.shape), most)
     if tensor.datatype == "BYTES":
         return _of_bytes(tensor, binary, kind)
     if kind == "image" and tensor.datatype == "UINT8" and len(tensor.shape) in (3, 4):
-        return [Raw(_png(pixels), f"image {row}") for row, pixels in enumerate(_array(tensor, binary))]
+        return [Raw(_pixels(pixels), f"image {row}") for row, pixels in enumerate(_array(tensor, binary))]
     if kind == "audio" and tensor.datatype == "FP32" and len(tensor.shape) == 2:
         rate = tensor.parameters.get("sample_rate")
         if not isinstance(rate, int) or isinstance(rate, bool) or not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
             raise RemoteError(400, "Samples need the parameter sample_rate, their rate in hertz.")
-        return [Raw(_wav(samples, rate), f"recording {row}") for row, samples in enumerate(_array(tensor, binary))]
+        return [Raw(Waveform(samples, rate), f"recording {row}") for row, samples in enumerate(_array(tensor, binary))]
     raise RemoteError(400, f"{tensor.datatype} of shape {tensor.shape}: this model takes {_taken(kind)}.")
 
 
@@ -124,20 +123,10 @@ def _unlike(tensor: Tensor) -> RemoteError:
     return RemoteError(400, f"The data of {tensor.name} is not {tensor.datatype} of shape {tensor.shape}.")
 
 
-def _png(pixels: np.ndarray) -> bytes:
-    """(H, W) or (H, W, C) uint8 as a file without loss."""
-    if not pixels.size or (pixels.ndim == 3 and pixels.shape[2] not in (1, 3, 4)):
-        raise RemoteError(400, f"An image of shape {list(pixels.shape)}: give [H, W] or [H, W, C] with C 1, 3 or 4.")
-    file = io.BytesIO()
-    plane = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
-    Image.fromarray(np.ascontiguousarray(plane)).save(file, format="png", compress_level=1)
-    return file.getvalue()
-
-
-def _wav(samples: np.ndarray, rate: int) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate, format="WAV", subtype="FLOAT")
-    return file.getvalue()
+def _pixels(array: np.ndarray) -> Pixels:
+    if not array.size or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise RemoteError(400, f"An image of shape {list(array.shape)}: give [H, W] or [H, W, C] with C 1, 3 or 4.")
+    return Pixels(array)
 
 
 def output_tensor(name: str, datatype: str, rows: Sequence[Any], *, binary: bool) -> tuple[dict[str, Any], bytes]:

@@ -37,14 +37,16 @@ class Worker:
     def start(self) -> Facts:
         """Starts the process and waits until the model is loaded. Raises what the loading raised, and RunError."""
         here, there = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(target=_run, args=(there, self._make), name="sensorium-worker", daemon=True)
-        self._process.start()
+        process = _SPAWN.Process(target=_run, args=(there, self._make), name="sensorium-worker", daemon=True)
+        process.start()
         there.close()
-        self._connection = here
+        self._process, self._connection = process, here
         try:
             answer = here.recv()
         except (EOFError, OSError) as error:
-            raise RunError(f"A worker ended while it loaded its model (exit status {self._status()}).") from error
+            status = self._status()
+            self.stop(at_once=True)
+            raise RunError(f"A worker ended while it loaded its model (exit status {status}).") from error
         if isinstance(answer, Facts):
             return answer
         status, text = answer
@@ -58,19 +60,24 @@ class Worker:
         try:
             connection.send((method, arguments))
             if not connection.poll(self._timeout):
-                self.stop(at_once=True)
-                raise WorkerLost
+                raise TimeoutError
             good, value = connection.recv()
-        except (EOFError, OSError) as error:
+        except Exception as error:  # whatever it was, the two ends may no longer agree what comes next
             self.stop(at_once=True)
             raise WorkerLost from error
         if not good:
             raise value
         return value
 
+    def kill(self) -> None:
+        """Ends the process at once, also while another thread is in a call: that raises WorkerLost."""
+        if (process := self._process) is not None:
+            process.kill()
+
     def stop(self, *, at_once: bool = False) -> None:
         """Ends the process, after the call that it is in unless at once."""
-        connection, process, self._connection = self._connection, self._process, None
+        connection, process = self._connection, self._process
+        self._connection = self._process = None
         if connection is not None:
             connection.close()
         if process is None:

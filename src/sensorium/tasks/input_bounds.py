@@ -38,7 +38,9 @@ class InputBounds:
     def _check_image(self, raw: bytes, name: str) -> None:
         try:
             height, width = stored_size(BytesIO(raw))
-        except UnreadableImage:
+        except UnreadableImage as error:
+            if error.too_large:
+                raise InputTooLarge(f"{name}: {error.what}") from error
             return
         if height * width > self.pixels:
             raise InputTooLarge(f"{name} has {width:,} x {height:,} pixels; at most {self.pixels:,} are accepted.")

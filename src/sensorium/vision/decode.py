@@ -75,9 +75,12 @@ accept_large_images()
 
 
 class UnreadableImage(RequestError):
-    """A file that is not an image, or a damaged one. `what` is the message without the file's name."""
+    """A file that is not an image, or a damaged one. `what` is the message without the file's name. too_large: whether
+    it was refused for its size alone.
+    """
 
-    def __init__(self, name: str, reason: str) -> None:
+    def __init__(self, name: str, reason: str, *, too_large: bool = False) -> None:
+        self.too_large = too_large
         self.what = f"not a readable image ({reason})"
         super().__init__(f"{name}: {self.what}")
 
@@ -242,7 +245,8 @@ def opened(source: Source) -> Iterator[ImageFile.ImageFile]:
         with Image.open(data, formats=_FORMATS) as image:
             yield image
     except _DAMAGE as error:
-        raise UnreadableImage(name, _reason(error, data)) from error
+        too_large = isinstance(error, Image.DecompressionBombError)
+        raise UnreadableImage(name, _reason(error, data), too_large=too_large) from error
 
 
 def _reason(error: Exception, data: BinaryIO) -> str:

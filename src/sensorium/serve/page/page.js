@@ -159,7 +159,7 @@ function transcript(found) {
   return line;
 }
 
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
+const percent = (share) => `${(100 * share).toFixed(1)}%`;
 
 function bar(name, score) {
   const row = element("div", undefined, "bar");
@@ -221,19 +221,25 @@ $("text").addEventListener("keydown", (event) => {
 
 // -- the microphone
 
-let stopMicrophone = null;
+let active = null; // what uses the microphone: {stopped, stop}; stop is null while the microphone is being opened
 
 async function microphone(rate, onSamples) {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1 } });
   const context = new AudioContext({ sampleRate: rate });
-  await context.audioWorklet.addModule("/page/recorder.js");
-  const node = new AudioWorkletNode(context, "recorder", { channelCount: 1, channelCountMode: "explicit" });
-  node.port.onmessage = (event) => onSamples(event.data);
-  context.createMediaStreamSource(stream).connect(node);
-  return () => {
+  const stop = () => {
     stream.getTracks().forEach((track) => track.stop());
     if (context.state !== "closed") context.close();
   };
+  try {
+    await context.audioWorklet.addModule("/page/recorder.js");
+    const node = new AudioWorkletNode(context, "recorder", { channelCount: 1, channelCountMode: "explicit" });
+    node.port.onmessage = (event) => onSamples(event.data);
+    context.createMediaStreamSource(stream).connect(node);
+  } catch (error) {
+    stop();
+    throw error;
+  }
+  return stop;
 }
 
 function wav(pieces, rate) {
@@ -247,20 +253,23 @@ function wav(pieces, rate) {
   return new Blob([head, ...pieces], { type: "audio/wav" });
 }
 
+// start: opens the microphone and gives what ends it; it calls finished() when all is done.
 async function toggle(button, start) {
-  if (stopMicrophone) {
-    const stop = stopMicrophone;
-    stopMicrophone = null;
-    stop();
+  if (active) {
+    const again = active.stopped;
+    active.stopped = true; // one that is being opened ends as soon as it is open
+    if (!again) active.stop?.();
     return;
   }
+  const session = active = { stopped: false, stop: null };
   button.setAttribute("aria-pressed", "true");
   const finished = () => {
-    stopMicrophone = null;
+    if (active === session) active = null;
     button.setAttribute("aria-pressed", "false");
   };
   try {
-    await start(finished);
+    session.stop = await start(finished);
+    if (session.stopped) session.stop();
   } catch (error) {
     say(error.message, true);
     finished();
@@ -272,10 +281,11 @@ $("record").addEventListener("click", () => toggle($("record"), async (finished)
   const pieces = [];
   const stop = await microphone(rate, (samples) => pieces.push(samples));
   say("Recording. Press the button again to end.");
-  stopMicrophone = () => {
+  return () => {
     stop();
     finished();
-    predict({ file: wav(pieces, rate), name: "recording.wav" });
+    if (pieces.length) predict({ file: wav(pieces, rate), name: "recording.wav" });
+    else say("Nothing was recorded.");
   };
 }));
 
@@ -284,11 +294,17 @@ $("live").addEventListener("click", () => toggle($("live"), async (finished) => 
   const encoded = btoa(key).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   const address = `${scheme}://${location.host}/live?model=${encodeURIComponent(name)}`;
-  const socket = new WebSocket(address, ["sensorium", ...(key ? [`sensorium.key.${encoded}`] : [])]);
+  // The microphone first: the server does not wait for a person who is asked for permission.
+  const held = []; // samples from before the connection is open
+  let socket = null;
+  const stop = await microphone(rate, (samples) => {
+    if (!socket || socket.readyState === WebSocket.CONNECTING) held.push(samples);
+    else if (socket.readyState === WebSocket.OPEN) socket.send(samples);
+  });
   const [done, now] = [element("p"), element("p")];
   $("live-text").replaceChildren(done, now);
   $("live-text").hidden = false;
-  let stop = () => {};
+  socket = new WebSocket(address, ["sensorium", ...(key ? [`sensorium.key.${encoded}`] : [])]);
   socket.onmessage = (event) => {
     const found = JSON.parse(event.data);
     if (found.error) say(found.error, true);
@@ -299,15 +315,17 @@ $("live").addEventListener("click", () => toggle($("live"), async (finished) => 
   };
   socket.onclose = () => { stop(); finished(); };
   await new Promise((resolve, reject) => {
-    socket.onopen = resolve;
+    socket.onopen = () => {
+      held.forEach((samples) => socket.send(samples));
+      resolve();
+    };
     socket.onerror = () => reject(new Error("The connection for live audio cannot be opened."));
   });
-  stop = await microphone(rate, (samples) => socket.readyState === 1 && socket.send(samples));
   say("Listening. Press the button again to end.");
-  stopMicrophone = () => {
+  return () => {
     stop();
     say("");
-    if (socket.readyState === 1) socket.send("end");
+    if (socket.readyState === WebSocket.OPEN) socket.send("end");
   };
 }));
 
