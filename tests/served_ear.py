@@ -52,6 +52,7 @@ def ear() -> SimpleNamespace:
         spec=spec,
         task=task.name,
         class_names=(),
+        explains=True,
         live=lambda: task.live(model, PredictOptions()),
         predict=lambda raws, **options: task.predictor(model, PredictOptions(**options)).predict(map(content, raws)),
     )

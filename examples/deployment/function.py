@@ -16,4 +16,6 @@ def answer(content: bytes) -> dict:
         file.flush()
         record = MODEL.record(0, file.name)
     del record["input"]  # the name of the temporary file
+    if "error" in record:
+        record["error"] = record["error"].removeprefix(f"{file.name}: ")
     return record

@@ -19,7 +19,7 @@ from sensorium.bounded import check_spec
 from sensorium.errors import RequestError, RunError, cut
 from sensorium.files import exists, is_folder, meant, not_a_file, replacing
 from sensorium.migration import TASK_OF_KIND, migrated_config
-from sensorium.models.exported import is_exported, payload_of
+from sensorium.models.exported import SUFFIX, is_exported, payload_of
 from sensorium.nn.transfer import DAMAGED
 from sensorium.specs import Spec, spec_from_dict
 from sensorium.tasks.calibration import Calibration
@@ -98,7 +98,11 @@ def read_raw(path: Path) -> dict[str, Any]:
             f"There is no checkpoint {cut(path)}.{meant(path)}\nTraining writes RUN/checkpoints/best.ckpt."
         )
     if is_folder(path):
-        raise RequestError(f"{path} is a folder but not a run folder: there is no {path}/checkpoints/best.ckpt.")
+        exported = path / f"model{SUFFIX}"
+        raise RequestError(
+            f"{path} is a folder but not a run folder: there is no {path}/checkpoints/best.ckpt."
+            + (f"\nIt holds an exported model: {exported}" if exists(exported) else "")
+        )
     if wrong := not_a_file(path):
         raise RequestError(f"{path} is {wrong}; a checkpoint is a file, such as RUN/checkpoints/best.ckpt.")
     try:
@@ -108,6 +112,11 @@ def read_raw(path: Path) -> dict[str, Any]:
             payload = torch.load(path, map_location="cpu", weights_only=True)
         _check_tensors(payload)
     except DAMAGED as error:
+        if path.suffix.lower() == ".pt2":
+            raise RequestError(
+                f"{path} is a program for torch.export.load, as format=torch writes it. Give the checkpoint, or a"
+                " model.onnx (format=onnx)."
+            ) from error
         what = "is incomplete" if _starts_like_zip(path) else "is not a checkpoint"
         raise RequestError(f"{path} {what}: it cannot be opened as data ({type(error).__name__}).") from error
     if not isinstance(payload, dict) or KEY not in payload:

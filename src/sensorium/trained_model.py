@@ -17,6 +17,7 @@ from sensorium.cli.explain import neighbors_of
 from sensorium.cli.unknown_key import dotted
 from sensorium.errors import RequestError, unknown
 from sensorium.files import exists, is_folder, user_path
+from sensorium.models.exported import is_exported
 from sensorium.neighbors import index_in
 from sensorium.robustness import examination
 from sensorium.tasks import registry
@@ -49,6 +50,11 @@ class Model:
     @property
     def task(self) -> str:
         return self._task.name
+
+    @property
+    def explains(self) -> bool:
+        """Whether `explain` is possible: an exported model has no gradients and no activations."""
+        return not is_exported(self._checkpoint.path)
 
     @property
     def spec(self) -> Any:

@@ -362,6 +362,13 @@ def test_requests_that_cannot_be_met(
     assert nothing.stderr.startswith("usage:")
     assert text.stderr == "run.py: this model takes files of images, no --text\n"
     image = images / "rgb.png"
+    for arguments, wrong in (
+        (("--masks", tmp_path), "run.py: --masks is for semantic_segmentation, and this is image_classification\n"),
+        (("--output", tmp_path / "no" / "a"), f"there is no folder {tmp_path / 'no'}\n"),
+    ):
+        refused = run_alone(script, image, *arguments)
+        assert refused.status == 2
+        assert refused.stderr.endswith(wrong)
     missing = run_alone(script, image, without="PIL")
     assert (missing.status, missing.stdout) == (2, "")
     assert missing.stderr == "run.py needs pillow for this model: pip install pillow\n"

@@ -176,7 +176,15 @@ def test_without_the_key_there_is_nothing_but_the_page_and_health() -> None:
         assert client.get("/health").status_code == 200
         closed = ("/models", "/openapi.json", "/metrics", "/v2/models/text", "/page/../models")
         assert [client.get(path).status_code for path in closed] == [401] * len(closed)
+        refused = [client.get("/models").json(), client.get("/models", headers={"x-api-key": "wrong"}).json()]
+    assert [one["error"] for one in refused] == [
+        "Send the key: Authorization: Bearer KEY.",
+        "This is not its key. Send the key: Authorization: Bearer KEY.",
+    ]
     assert KEY not in log.getvalue()
+    paths = [json.loads(line)["path"] for line in log.getvalue().splitlines()]
+    assert paths[0] == "/predict"
+    assert paths[-7:] == [*closed[:3], "/v2/models/{name}", "unknown", "/models", "/models"]
 
 
 def test_the_log_has_no_contents() -> None:

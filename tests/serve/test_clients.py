@@ -81,8 +81,11 @@ def test_triton_sends_files_and_waveforms(inference) -> None:
     np.testing.assert_array_equal(found.as_numpy("probabilities"), np.array(expected, "f4"))
     samples = np.random.RandomState(0).uniform(-0.3, 0.3, (2, 4000)).astype(np.float32)
     waves = tensor(samples, "FP32", binary=True)
-    waves._parameters["sample_rate"] = 8000
-    found = inference.infer("sound", [waves], parameters={"top_k": 1})
+    found = inference.infer("sound", [waves], parameters={"top_k": 1, "sample_rate": 8000})
+    of_tensor = tensor(samples, "FP32", binary=True)
+    of_tensor._parameters["sample_rate"] = 8000  # as other clients send it
+    again = inference.infer("sound", [of_tensor], parameters={"top_k": 1, "sample_rate": 16000})
+    np.testing.assert_array_equal(found.as_numpy("probabilities"), again.as_numpy("probabilities"))
     predicted = loaded("sound").predict([(one, 8000) for one in samples], top_k=1)
     expected = [[p for _, p in one.classes] for one in predicted]
     np.testing.assert_array_equal(found.as_numpy("probabilities"), np.array(expected, "f4"))

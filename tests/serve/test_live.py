@@ -46,6 +46,17 @@ def test_the_transcript_grows_while_audio_comes_in(client, size: int) -> None:
     assert client.server.streams == 0
 
 
+def test_a_model_that_needs_the_whole_recording_is_not_offered_for_live_audio() -> None:
+    assert loaded("speech").spec.task == "speech_recognition"
+    with served({"ear": ear(), "whole": loaded("speech")}) as client:
+        assert {one["name"]: one["live"] for one in client.get("/models").json()["models"]} == {
+            "ear": True,
+            "whole": False,
+        }
+        with client.websocket_connect(f"{LIVE}?model=whole") as socket:
+            assert socket.receive_json() == {"error": "whole takes no live audio."}
+
+
 def test_what_is_wrong_is_said_before_the_end(client) -> None:
     def error(path: str, message: bytes | str) -> str:
         with client.websocket_connect(path) as socket:

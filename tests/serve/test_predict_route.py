@@ -73,7 +73,10 @@ def test_one_bad_input_of_several_has_an_error_and_alone_fails_the_request(clien
     bad = base64.b64encode(b"no image").decode()
     found = client.post("/predict", json={"model": "image", "inputs": [as_json([png()])[0], bad]})
     assert found.status_code == 200
-    assert [sorted(one) for one in found.json()["predictions"]] == [["classes", "input"], ["error"]]
+    good, failed = found.json()["predictions"]
+    assert sorted(good) == ["classes", "input"]
+    assert failed["input"] == "image 1"
+    assert failed["error"].startswith("image 1: not a readable image (its content is none of JPEG, PNG")
     alone = client.post("/predict", json={"model": "image", "inputs": [bad]})
     assert (alone.status_code, "image 0: not a readable image" in alone.json()["error"]) == (400, True)
 
@@ -83,6 +86,7 @@ def test_an_input_that_ends_a_batch_spoils_no_other(client) -> None:
     found = client.post("/predict", json=given).json()["predictions"]
     expected = as_sent(loaded("language").predict(["one", "two"], length=5))
     assert [found[0], found[2]] == expected
+    assert found[1]["input"] == ""
     assert "no token to continue" in found[1]["error"]
 
 

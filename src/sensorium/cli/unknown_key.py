@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sensorium.cli import configs
 from sensorium.errors import RequestError, listing, nearest
 
-_VERBS = ("train", "eval", "predict", "explain", "report", "check", "list")  # those with a yaml
+_VERBS = ("train", "eval", "predict", "explain", "export", "serve", "report", "check", "list")  # those with a yaml
 # What other tools call some keys.
 _USUAL = {
     "checkpoint": "ckpt",
@@ -17,6 +17,8 @@ _USUAL = {
     "gpus": "trainer.devices",
     "learning_rate": "lr",
     "max_epochs": "trainer.max_epochs",
+    "max_new_tokens": "length",
+    "max_tokens": "length",
     "num_epochs": "trainer.max_epochs",
     "num_workers": "workers",
     "output_dir": "run_root",

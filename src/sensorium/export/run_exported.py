@@ -318,7 +318,7 @@ def kind_of(sign: str) -> str:
 def classes(found: Found, model: "Model", size: Any) -> Record:
     """The most probable classes."""
     probabilities = found[model.outputs[1]][0]
-    best = np.argsort(-probabilities, kind="stable")[: model.options.top_k]
+    best = np.argsort(-probabilities, kind="stable")[: model.options.top_k or 5]
     return {"classes": [{"class": model.names[k], "probability": float(probabilities[k])} for k in best]}
 
 
@@ -475,7 +475,9 @@ def continuation(model: "Model", prompt: str) -> Record:
     ids, options = model.tokenizer.encode(prompt), model.options
     if not ids:
         raise Unreadable("an empty prompt holds no token to continue")
-    random, written, tokens = np.random.default_rng(options.seed), list[int](), ids
+    random, written, tokens = np.random.default_rng(options.seed or 0), list[int](), ids
+    length = 200 if options.length is None else options.length
+    temperature = 1.0 if options.temperature is None else options.temperature
     inputs = {one.name: one for one in model.session.get_inputs()}
     empty = [np.zeros([1, *(side if isinstance(side, int) else 0 for side in one.shape[1:])],
                       np.int64 if one.type == "tensor(int64)" else np.float32)
@@ -487,7 +489,7 @@ def continuation(model: "Model", prompt: str) -> Record:
         logits, *later = model.session.run(outputs, dict(zip(inputs, (np.array([ids]), *state), strict=True)))
         return logits[0, -1].astype(np.float64), later
 
-    while len(written) < options.length:
+    while len(written) < length:
         while tokens:
             if context and state[0].shape[1] == context:  # full: its second half is read again
                 _, state = read(state[0][0, -(context // 2) :].tolist(), empty)
@@ -497,16 +499,22 @@ def continuation(model: "Model", prompt: str) -> Record:
         if np.isnan(logits).any():
             raise Unreadable(f"{prompt[:100]}: the model's output is not a number (NaN)")
         logits[[PAD, UNK, BOS, EOS]] = -math.inf
-        if options.temperature == 0:
+        if temperature == 0:
             written.append(int(logits.argmax()))
         else:
-            odds = np.exp(log_softmax(logits / options.temperature))
+            odds = np.exp(log_softmax(logits / temperature))
             written.append(int(random.choice(len(odds), p=odds / odds.sum())))
         tokens = written[-1:]
     before = ids[-8:]  # they decide whether a space comes first
     return {"text": model.tokenizer.decode([*before, *written])[len(model.tokenizer.decode(before)) :]}
 
 
+MEANT_FOR = {  # options that other tasks have no use for
+    "top_k": ("image_classification", "text_classification", "audio_classification"),
+    "threshold": ("object_detection", "image_tagging"),
+    "masks": ("semantic_segmentation",),
+    **dict.fromkeys(("length", "temperature", "seed"), ("language_modeling",)),
+}
 READS = {"images": "images", "waveform": "audio", "tokens": "texts", "source": "texts"}  # by the first input's name
 WRITERS: dict[
     str, tuple[Any, str, Record]
@@ -623,21 +631,25 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--model", type=Path, default=Path(__file__).with_name("model.onnx"), help="default: beside this file"
     )
-    parser.add_argument("--top-k", type=int, default=5, help="classes for each input (5)")
+    parser.add_argument("--top-k", type=int, help="classes for each input (5)")
     parser.add_argument("--threshold", type=float, help="lowest score of a box (0.3), or probability of a tag (0.5)")
     parser.add_argument("--masks", metavar="FOLDER", help="segmentation: where masks are written, a PNG for each image")
-    parser.add_argument("--length", type=int, default=200, help="language models: tokens to write (200)")
-    parser.add_argument("--temperature", type=float, default=1.0, help="language models: 0 is greedy (1)")
-    parser.add_argument("--seed", type=int, default=0, help="language models: of the tokens that are drawn (0)")
+    parser.add_argument("--length", type=int, help="language models: tokens to write (200)")
+    parser.add_argument("--temperature", type=float, help="language models: 0 is greedy (1)")
+    parser.add_argument("--seed", type=int, help="language models: of the tokens that are drawn (0)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="lines go there instead of to standard output")
     options = parser.parse_args(arguments)
     if not options.inputs and not options.text:
         parser.print_usage(sys.stderr)
         sys.exit(2)
-    if options.top_k < 1:
+    if options.top_k is not None and options.top_k < 1:
         parser.error(f"--top-k {options.top_k}: it is a number of classes, 1 or more")
-    if options.length < 0 or not options.temperature >= 0 or options.seed < 0:
+    if any(number is not None and not number >= 0 for number in (options.length, options.temperature, options.seed)):
         parser.error("--length, --temperature and --seed are 0 or more")
+    if options.output is not None and not options.output.parent.is_dir():
+        parser.error(f"--output {options.output}: there is no folder {options.output.parent}")
+    if not options.model.is_file():
+        parser.error(f"--model {options.model}: there is no such file")
     if options.masks is not None:
         options.masks = list(mask_paths(options.masks, options.inputs))
     return options
@@ -656,6 +668,11 @@ def opened(options: argparse.Namespace) -> "Model":
         raise SystemExit(
             f"run.py does not know the task {task}: only {known}. Use: sensorium predict ckpt={options.model}"
         )
+    for name, tasks in MEANT_FOR.items():
+        if getattr(options, name) is not None and model.spec["task"] not in tasks:
+            raise SystemExit(
+                f"run.py: --{name.replace('_', '-')} is for {' and '.join(tasks)}, and this is {model.spec['task']}"
+            )
     takes = READS[model.reads]
     if options.inputs and takes == "texts":
         raise SystemExit('run.py: this model takes texts: --text "..."')

@@ -43,11 +43,19 @@ class Engine:
             classes=tuple(self._model.class_names),
             options=tuple(self._task.options),
             formats=tuple(self._task.formats),
-            explains=tuple(self._task.explain_methods),
-            streams=self._task.streams,
+            explains=tuple(self._task.explain_methods) if self._model.explains else (),
+            streams=self._task.streams and self._takes_live_audio(),
             sample_rate=int(features.get("sample_rate", 0)),
             outputs=self._task.tensors,
         )
+
+    def _takes_live_audio(self) -> bool:
+        """Whether this model can: others of its task need the whole recording."""
+        try:
+            self._model.live()
+        except RequestError:
+            return False
+        return True
 
     # -- predictions
 

@@ -10,6 +10,8 @@ from ipaddress import ip_address
 from typing import Any, TextIO
 from urllib.parse import urlsplit
 
+from starlette.routing import Match
+
 from sensorium.serve.limits import Limits
 from sensorium.serve.log import now, write_line
 from sensorium.serve.messages import RemoteError
@@ -75,7 +77,10 @@ class Guard:
         if origin is not None and origin.partition("://")[2] != host:
             return RemoteError(403, "Pages of other origins may not use this server.")
         if self._key is not None and not self._is_open(scope) and not self._knows_key(headers):
-            return RemoteError(401, "Send the key: Authorization: Bearer KEY.")
+            given = any(name in headers for name in (b"authorization", b"x-api-key"))
+            return RemoteError(
+                401, f"{'This is not its key. ' if given else ''}Send the key: Authorization: Bearer KEY."
+            )
         if scope["type"] == "http":
             if b"content-length" in headers and b"transfer-encoding" in headers:
                 return RemoteError(400, "A request has Content-Length or Transfer-Encoding, not both.")
@@ -127,12 +132,16 @@ class Guard:
         finally:
             self._held -= size
 
+    def _route(self, scope: Scope) -> Any:
+        """The route that a refused request was for, None for no route: the path itself may be anything."""
+        found = (route for route in getattr(self._app, "routes", ()) if route.matches(scope)[0] != Match.NONE)
+        return next(found, None)
+
     def _too_large(self) -> RemoteError:
         return RemoteError(413, f"The request is larger than {self._limits.max_body:,} bytes.")
 
     def _record(self, scope: Scope, seen: "_Seen") -> None:
-        route = scope.get("route")
-        path = getattr(route, "path", None) or ("unknown" if scope["path"] not in OPEN else scope["path"])
+        path = getattr(scope.get("route") or self._route(scope), "path", "unknown")
         seconds = time.perf_counter() - seen.started
         self._on_request(path, seen.status, seconds)
         line = {

@@ -12,11 +12,11 @@ from sensorium.serve.predict_routes import bounded_options, described
 from sensorium.serve.request_body import Body, Inputs, PredictRequest, json_value, validated
 from sensorium.serve.responses import ERRORS, json_response
 from sensorium.serve.server import Server, facts_of
-from sensorium.serve.tensors import InferRequest, is_wanted_binary, output_tensor, raws_of, split_body
+from sensorium.serve.tensors import RATE, InferRequest, is_wanted_binary, output_tensor, raws_of, split_body
 
 INPUT, PREDICTION = "input", "prediction"
 _HEADER = "inference-header-content-length"
-_PROTOCOLS_OWN = ("binary_data_output", "sequence_id", "sequence_start", "sequence_end", "priority", "timeout")
+_PROTOCOLS_OWN = ("binary_data_output", "sequence_id", "sequence_start", "sequence_end", "priority", "timeout", RATE)
 
 
 def open_inference_routes(server: Server) -> APIRouter:
@@ -56,7 +56,8 @@ def open_inference_routes(server: Server) -> APIRouter:
         model = server.model(name, request=request)
         text, binary = split_body(await request.body(), request.headers.get(_HEADER))
         asked: InferRequest = validated(InferRequest, json_value(text))
-        raws = raws_of(asked.inputs[0], binary, facts_of(model).kind, most=server.limits.max_inputs)
+        rate, most = asked.parameters.get(RATE), server.limits.max_inputs
+        raws = raws_of(asked.inputs[0], binary, facts_of(model).kind, most=most, rate=rate)
         body = Body(validated(PredictRequest, _options(asked)), raws)
         options = bounded_options(body, server)
         outcomes = await model.predict(body.raws(facts_of(model), server.limits), options)

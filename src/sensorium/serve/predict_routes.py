@@ -1,11 +1,12 @@
 """POST /predict, POST /explain, GET /models, GET /health."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from sensorium.serve.messages import Outcome, RemoteError
+from sensorium.serve.messages import Outcome, Raw, RemoteError
 from sensorium.serve.request_body import Body, ExplainRequest, PredictRequest, read_body
 from sensorium.serve.responses import ERRORS, json_response
 from sensorium.serve.server import Server, facts_of, shown
@@ -56,7 +57,7 @@ def predict_routes(server: Server) -> APIRouter:
         raws = body.raws(facts_of(model), server.limits)
         outcomes = await model.predict(raws, bounded_options(body, server))
         request.state.log |= {"inputs": len(raws)}
-        return predictions(model.name, outcomes)
+        return predictions(model.name, raws, outcomes)
 
     @router.post("/explain", responses=ERRORS, openapi_extra=described(ExplainRequest))
     async def explain(request: Request) -> Response:
@@ -85,12 +86,17 @@ def bounded_options(body: Body, server: Server) -> dict[str, Any]:
     return options
 
 
-def predictions(name: str, outcomes: list[Outcome]) -> Response:
+def predictions(name: str, raws: Sequence[Raw], outcomes: Sequence[Outcome]) -> Response:
     """The records. Of several inputs one that cannot be read has an error among them; where none can, the request has
     failed.
     """
     first = outcomes[0]
     if first.error is not None and all(outcome.error is not None for outcome in outcomes):
         raise RemoteError(first.status, first.error)
-    records = [{"error": one.error} if one.record is None else one.record for one in outcomes]
+    records = [
+        {"input": raw.content if isinstance(raw.content, str) else raw.name, "error": one.error}
+        if one.record is None
+        else one.record
+        for raw, one in zip(raws, outcomes, strict=True)
+    ]
     return json_response({"model": name, "predictions": records})

@@ -113,7 +113,9 @@ async def _serve(
     }
     at_once = True
     try:
-        for model in models.values():  # one after another: loading takes memory
+        for number, (name, model) in enumerate(models.items(), start=1):  # one after another: loading takes memory
+            with suppress(OSError):
+                say(f"loading {name} ({number} of {len(models)})")
             await model.start()
         at_once = await _listen(Server(models, limits), counts, address, listener, api_key=api_key, say=say)
     finally:

@@ -16,6 +16,7 @@ from sensorium.serve.arrays import Pixels, Waveform
 from sensorium.serve.messages import Raw, RemoteError
 from sensorium.serve.request_body import check_count, file_of_base64
 
+RATE = "sample_rate"  # parameter of samples, hertz
 _DTYPES = {"UINT8": np.uint8, "FP32": np.float32, "FP64": np.float64, "INT64": np.int64, "BOOL": np.bool_}
 _Dimension = Annotated[int, Field(ge=0, le=2**31)]
 _LOWEST_RATE, _HIGHEST_RATE = 1000, 1_000_000  # hertz
@@ -47,9 +48,10 @@ class InferRequest(BaseModel):
     parameters: dict[str, Any] = {}
 
 
-def raws_of(tensor: Tensor, binary: bytes, kind: str, *, most: int) -> list[Raw]:
+def raws_of(tensor: Tensor, binary: bytes, kind: str, *, most: int, rate: Any = None) -> list[Raw]:
     """The raw inputs in a tensor, at most so many: BYTES (B) of texts or files; UINT8 (B, H, W) or (B, H, W, C) of
-    pixels; FP32 (B, N) of samples at the rate that its parameter sample_rate says. Raises RemoteError.
+    pixels; FP32 (B, N) of samples. rate: the parameter sample_rate of the request, where the tensor has none. Raises
+    RemoteError.
     """
     check_count(math.prod(tensor.shape[:1] if tensor.datatype in ("UINT8", "FP32") else tensor.shape), most)
     if tensor.datatype == "BYTES":
@@ -57,7 +59,7 @@ def raws_of(tensor: Tensor, binary: bytes, kind: str, *, most: int) -> list[Raw]
     if kind == "image" and tensor.datatype == "UINT8" and len(tensor.shape) in (3, 4):
         return [Raw(_pixels(pixels), f"image {row}") for row, pixels in enumerate(_array(tensor, binary))]
     if kind == "audio" and tensor.datatype == "FP32" and len(tensor.shape) == 2:
-        rate = tensor.parameters.get("sample_rate")
+        rate = tensor.parameters.get(RATE, rate)
         if not isinstance(rate, int) or isinstance(rate, bool) or not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
             raise RemoteError(400, "Samples need the parameter sample_rate, their rate in hertz.")
         return [Raw(Waveform(samples, rate), f"recording {row}") for row, samples in enumerate(_array(tensor, binary))]

@@ -26,6 +26,8 @@ RawImage = str | Path | bytes | np.ndarray | Image.Image | Tensor
 TENSOR_DTYPES = (torch.uint8, torch.uint16, torch.float16, torch.float32, torch.float64)  # bfloat16 has no NumPy form
 RANGED_DTYPES = (*TENSOR_DTYPES, torch.int16, torch.int32, torch.uint32, torch.int64)
 _TIFF_ALONE = ("F", "I", "I;16B")  # modes of Pillow that a PNG cannot hold whole
+# Those that no PNG has, as what Pillow makes of their files.
+_CONVERTED = {"CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB", "RGBX": "RGB", "RGBa": "RGBA", "La": "LA", "PA": "RGBA"}
 
 
 class DecodedImage(NamedTuple):
@@ -128,7 +130,8 @@ def _encoded(name: str, raw: str | Path | bytes | Image.Image) -> bytes:
         if raw.mode in _TIFF_ALONE:
             raw.save(file, format="tiff")
         else:
-            raw.save(file, format="png", compress_level=1)
+            storable = raw.convert(_CONVERTED[raw.mode]) if raw.mode in _CONVERTED else raw
+            storable.save(file, format="png", compress_level=1)
     except (OSError, ValueError) as error:
         raise UnreadableImage(name, f"PIL mode {raw.mode} cannot be read") from error
     return file.getvalue()

@@ -140,3 +140,11 @@ def test_last_predicts_with_the_weights_it_says(trained_run: Path, pictures: lis
     best_model = load_model(trained_run / "checkpoints" / "best.ckpt", accelerator="cpu")
     best = predictor_of(replace(best_model, calibration=None, out_of_distribution=None))
     assert list(last.predict(pictures)) == list(best.predict(pictures))
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "HSV", "RGBX"])
+def test_an_image_of_pillow_in_a_mode_that_no_png_has_is_read_as_rgb(model, mode):
+    raw = Image.fromarray(np.random.RandomState(0).randint(0, 256, (9, 7, 3), np.uint8)).convert(mode)
+    ours, expected = predictor_of(model).predict([raw, raw.convert("RGB")])
+    assert ours.error is None
+    assert ours.classes == expected.classes

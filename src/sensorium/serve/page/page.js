@@ -47,7 +47,8 @@ async function predict(input) {
     say("");
     show(input, answer.predictions[0]);
   } catch (error) {
-    say(error.message, true);
+    say("");
+    show(input, { error: error.message });
   }
 }
 
@@ -78,7 +79,9 @@ async function explain(input, place, button) {
 function show(input, found) {
   const part = $("result").content.cloneNode(true);
   const [shown, place] = [part.querySelector(".shown"), part.querySelector(".found")];
-  if (input.file && current().input === "image") shown.append(picture(input, found));
+  part.querySelector(".about").textContent = [input.name, current().name].filter(Boolean).join(", ");
+  if (found.error && input.file) shown.remove();
+  else if (input.file && current().input === "image") shown.append(picture(input, found));
   else if (input.file) {
     const audio = element("audio");
     audio.controls = true;
@@ -88,7 +91,7 @@ function show(input, found) {
   place.append(...described(found));
   const button = part.querySelector(".explain");
   const explanation = part.querySelector(".explanation");
-  button.hidden = current().explain.length === 0;
+  button.hidden = current().explain.length === 0 || Boolean(found.error);
   const model = current().name;
   button.addEventListener("click", () => {
     if (current().name !== model) $("model").value = model, choose();
@@ -122,6 +125,7 @@ function picture(input, found) {
 }
 
 function described(found) {
+  if (found.error) return [element("p", found.error, "error")];
   const notes = [];
   if (found.out_of_distribution) notes.push(element("p", "Unsure: unlike the training data", "warn"));
   if (found.unsure === true) notes.push(element("p", "Unsure: no class reaches the error rate asked for", "warn"));
@@ -297,6 +301,7 @@ $("live").addEventListener("click", () => toggle($("live"), async (finished) => 
   // The microphone first: the server does not wait for a person who is asked for permission.
   const held = []; // samples from before the connection is open
   let socket = null;
+  let refused = false;
   const stop = await microphone(rate, (samples) => {
     if (!socket || socket.readyState === WebSocket.CONNECTING) held.push(samples);
     else if (socket.readyState === WebSocket.OPEN) socket.send(samples);
@@ -307,7 +312,7 @@ $("live").addEventListener("click", () => toggle($("live"), async (finished) => 
   socket = new WebSocket(address, ["sensorium", ...(key ? [`sensorium.key.${encoded}`] : [])]);
   socket.onmessage = (event) => {
     const found = JSON.parse(event.data);
-    if (found.error) say(found.error, true);
+    if (found.error) refused = true, say(found.error, true);
     const text = found.text ?? found.command;
     if (text === undefined) return;
     now.textContent = text;
@@ -321,10 +326,10 @@ $("live").addEventListener("click", () => toggle($("live"), async (finished) => 
     };
     socket.onerror = () => reject(new Error("The connection for live audio cannot be opened."));
   });
-  say("Listening. Press the button again to end.");
+  if (!refused) say("Listening. Press the button again to end.");
   return () => {
     stop();
-    say("");
+    if (!refused) say("");
     if (socket.readyState === WebSocket.OPEN) socket.send("end");
   };
 }));
@@ -338,6 +343,9 @@ function choose() {
   $("image-input").hidden = model.input !== "image";
   $("audio-input").hidden = model.input !== "audio";
   $("text-input").hidden = !["text", "prompt"].includes(model.input);
+  $("text-label").textContent = model.input === "prompt" ? "Prompt" : "Text";
+  $("text-verb").textContent = model.input === "prompt" ? "Generate" : "Predict";
+  say("");
   $("live").hidden = !model.live;
   $("certainty").hidden = !model.options.includes("max_error");
 }
@@ -347,10 +355,9 @@ async function load() {
     models = (await (await ask("/models")).json()).models;
     $("key-form").hidden = true;
     $("model").replaceChildren(...models.map((model) => element("option", model.name)));
-    say("");
     choose();
   } catch (error) {
-    say(error.message, true);
+    if (key || $("key-form").hidden) say(error.message, true); // the form asks for a first key by itself
   }
 }
 
