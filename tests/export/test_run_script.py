@@ -365,6 +365,9 @@ def test_requests_that_cannot_be_met(
     assert nothing.stderr.startswith("usage:")
     assert text.stderr == "run.py: this model takes files of images, no --text\n"
     image = images / "rgb.png"
+    masks = run_alone(script, image, "--masks", tmp_path)
+    assert (masks.status, masks.stdout) == (2, "")
+    assert masks.stderr == "run.py: --masks is for semantic_segmentation; this model is for image_classification\n"
     missing = run_alone(script, image, without="PIL")
     assert (missing.status, missing.stdout) == (2, "")
     assert missing.stderr == "run.py needs pillow for this model: pip install pillow\n"

@@ -533,6 +533,9 @@ def loaded(path: Path) -> tuple[Any, Record]:
     return session, facts
 
 
+OPTIONS = {"threshold": ("image_tagging", "object_detection"), "masks": ("semantic_segmentation",)}  # of tasks
+
+
 class Model:
     """An exported model: its graph, and what its metadata says of it."""
 
@@ -732,6 +735,9 @@ def opened(options: argparse.Namespace) -> "Model":
         raise SystemExit('run.py: this model takes texts: --text "..."')
     if options.text and takes != "texts":
         raise SystemExit(f"run.py: this model takes files of {takes}, no --text")
+    for name, tasks in OPTIONS.items():
+        if getattr(options, name) is not None and model.spec["task"] not in tasks:
+            raise SystemExit(f"run.py: --{name} is for {' and '.join(tasks)}; this model is for {model.spec['task']}")
     if model.greedy:
         sys.stderr.write(
             "run.py: decoded greedily; the checkpoint asks for a beam search, which may find better texts\n"
