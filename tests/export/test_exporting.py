@@ -79,12 +79,23 @@ def test_its_metadata_is_data_and_names_no_place(home: Path) -> None:
 
 
 def test_from_python_a_file_alone(home: Path, tmp_path: Path) -> None:
-    path = sensorium.load(home / "best.ckpt").export(tmp_path / "m.onnx")
-    assert path == tmp_path / "m.onnx"
-    assert [one.name for one in tmp_path.iterdir()] == ["m.onnx"]
+    path = sensorium.load(home / "best.ckpt").export(tmp_path / "m.ONNX")
+    assert path == tmp_path / "m.ONNX"
+    assert [one.name for one in tmp_path.iterdir()] == ["m.ONNX"]
     assert sensorium.load(path).class_names == tuple("0123456789")
     with pytest.raises(RequestError, match="already exists; overwrite=true"):
         sensorium.load(home / "best.ckpt").export(path)
+
+
+@pytest.mark.parametrize("name", ["run.py", "proof.json"])
+def test_files_of_others_in_the_folder_are_not_replaced(home: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(RequestError, match=f"{name} already exists; overwrite=true"):
+        sensorium.load(home / "best.ckpt").export(tmp_path)
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [(name, "mine")]
+    (tmp_path / "model.onnx").mkdir()
+    with pytest.raises(RequestError, match=r"model\.onnx is a folder"):
+        sensorium.load(home / "best.ckpt").export(tmp_path, overwrite=True)
 
 
 def test_what_needs_the_network_itself_is_refused(home: Path, tmp_path: Path) -> None:
@@ -117,6 +128,17 @@ def test_a_stranger_s_file_is_refused_in_words(home: Path, tmp_path: Path) -> No
     about.value, kept = "bm90IGEgY2hlY2twb2ludA==", about.value
     assert "its metadata cannot be opened" in said("other.onnx", good.SerializeToString())
     about.value = kept
+    (facts,) = [entry for entry in good.metadata_props if entry.key == FACTS]
+    kept = facts.value
+    for value, message in (
+        ("{", "is damaged: its metadata is no JSON"),
+        ("[]", "is damaged: its metadata is of another form"),
+        ('{"format": 2}', "has format 2; this Sensorium reads format 1"),
+        ('{"outputs": ["boxes"]}', "its metadata describes another graph"),
+    ):
+        facts.value = value
+        assert message in said("facts.onnx", good.SerializeToString())
+    facts.value = kept
     tensor = good.graph.initializer[0]
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
@@ -142,6 +164,7 @@ def test_a_metric_that_is_lost_is_a_failure_and_one_that_is_gained_is_none() -> 
     exporting._check_metrics({"accuracy": 0.9}, {"accuracy": 0.95}, accuracy, 0.005)
     exporting._check_metrics({"wer": 0.2}, {"wer": 0.1}, loss, 0.005)
     exporting._check_metrics({}, {}, loss, 0.005)
+    exporting._check_metrics({"wer": float("nan")}, {"wer": float("nan")}, loss, 0.005)
     for before, after, metric in (
         ({"accuracy": 0.9}, {"accuracy": 0.89}, accuracy),
         ({"wer": 0.1}, {"wer": 0.2}, loss),

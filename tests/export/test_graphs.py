@@ -108,3 +108,14 @@ def test_every_task_s_graph(key: str, name: str) -> None:
 def test_every_yaml_and_every_task_is_here() -> None:
     tested = {first_task(name) for name in configs.options("model") if name not in (*DETECTORS, "threshold_unit")}
     assert tested | set(OTHERS) | {"object_detection"} == set(specs())
+
+
+@pytest.mark.parametrize("width", [5, 12, 15])
+def test_the_axes_of_a_translator_do_not_hang_on_its_widths(width: int) -> None:
+    """Widths that are also numbers of sentences and of tokens in the examples that the axes are found with."""
+    section = model_catalog.section_of("rnn_seq2seq") | {"hidden_size": width, "num_layers": 1}
+    spec = specs()["translation"]
+    graph = registry.of(spec).graphs(on_the_cpu(build_model(section, spec, seed=0).eval(), spec))["step"]
+    for (name, axes), one, other in zip(graph.inputs.items(), graph.sample(3, 6), graph.sample(3, 9), strict=True):
+        differ = [axis for axis, (short, long) in enumerate(zip(one.shape, other.shape, strict=True)) if short != long]
+        assert [axis for axis, label in axes.items() if label == "source"] == differ, name

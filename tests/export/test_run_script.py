@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import os
 import runpy
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import soundfile
 import torch
@@ -26,6 +28,7 @@ from sensorium.audio.read import read
 from sensorium.build import load_model
 from sensorium.cli.export import write
 from sensorium.decoding.beam import beam_search
+from sensorium.errors import RequestError
 from sensorium.export import run_exported
 from sensorium.output import as_json
 from sensorium.tasks import registry
@@ -363,7 +366,10 @@ def test_requests_that_cannot_be_met(
     assert text.stderr == "run.py: this model takes files of images, no --text\n"
     image = images / "rgb.png"
     for arguments, wrong in (
-        (("--masks", tmp_path), "run.py: --masks is for semantic_segmentation, and this is image_classification\n"),
+        (
+            ("--masks", tmp_path),
+            "run.py: --masks is for semantic_segmentation; this model is for image_classification\n",
+        ),
         (("--output", tmp_path / "no" / "a"), f"there is no folder {tmp_path / 'no'}\n"),
     ):
         refused = run_alone(script, image, *arguments)
@@ -381,3 +387,66 @@ def test_requests_that_cannot_be_met(
     assert away.status == 2
     assert "other.onnx" in away.stderr
     assert "Traceback" not in away.stderr
+
+
+def test_results_replace_no_input_and_nothing_unasked(
+    images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image, there = str(images / "rgb.png"), tmp_path / "rgb.png"
+    there.write_bytes(b"mine")
+    (tmp_path / "link.jsonl").symlink_to(image)
+    refused = {
+        ("--masks", str(images)): f"{image} is read by this command",
+        ("--masks", str(images), "--overwrite"): f"{image} is read by this command",
+        ("--output", str(tmp_path / "link.jsonl"), "--overwrite"): "link.jsonl is read by this command",
+        ("--masks", str(tmp_path)): f"{there} is already there; --overwrite replaces it",
+        ("--masks", str(there)): f"{there} is a file, no folder",
+        ("--output", str(there)): f"{there} is already there; --overwrite replaces it",
+        ("--output", str(tmp_path)): f"{tmp_path} is a folder",
+        ("--threshold", "nan"): "--threshold nan: it is from 0 to 1",
+    }
+    for arguments, message in refused.items():
+        with pytest.raises(SystemExit) as caught:
+            run_exported.parsed([image, *arguments])
+        assert (caught.value.code, message in capsys.readouterr().err) == (2, True), arguments
+    options = run_exported.parsed([image, "--masks", str(tmp_path), "--overwrite"])
+    assert options.masks == [there]
+    run_exported.write(there, b"a mask")
+    assert there.read_bytes() == b"a mask"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["link.jsonl", "rgb.png"]
+
+
+def test_what_cannot_be_written_is_one_line(exported: Callable[[str], tuple[Path, Path]], images: Path) -> None:
+    _, script = exported("gray")
+    full = run_alone(script, images / "rgb.png", "--output", "/dev/full")
+    assert (full.status, full.stderr) == (1, "run.py: /dev/full cannot be written: No space left on device\n")
+
+
+def test_audio_comes_through_a_pipe_too(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.random.RandomState(0).uniform(-0.3, 0.3, 4000), 8000)
+    there, here = os.pipe()
+    os.write(here, (tmp_path / "a.wav").read_bytes())
+    os.close(here)
+    spec = {"features": {"sample_rate": 8000}}
+    found = run_exported.read_audio(f"/dev/fd/{there}", spec)
+    os.close(there)
+    assert np.array_equal(found, run_exported.read_audio(tmp_path / "a.wav", spec))
+
+
+def test_a_graph_of_another_model_or_format_is_refused(
+    exported: Callable[[str], tuple[Path, Path]], tmp_path: Path
+) -> None:
+    _, script = exported("pairs")
+    shutil.copytree(script.parent, tmp_path / "out")
+    for name, facts, message in (
+        ("model.step.onnx", {"format": 1, "identity": "other"}, "model.step.onnx is of another model than"),
+        ("model.step.onnx", {"format": 2, "identity": "other"}, "format 2"),
+    ):
+        path = tmp_path / "out" / name
+        model = onnx.load(path)
+        model.metadata_props[0].value = json.dumps(facts)
+        onnx.save(model, path)
+        with pytest.raises(RequestError, match=message):
+            sensorium.load(tmp_path / "out" / "model.onnx")
+        alone = run_alone(tmp_path / "out" / "run.py", "--text", "one")
+        assert (alone.status, message in alone.stderr) == (2, True), alone.stderr

@@ -238,6 +238,15 @@ def test_a_worker_that_hangs_is_ended() -> None:
         os.kill(pid, 0)
 
 
+def test_a_worker_that_is_suspended_is_ended_also_where_it_takes_no_more() -> None:
+    worker = Worker(EchoEngine, timeout=0.3)
+    worker.start()
+    os.kill(worker.pid, signal.SIGSTOP)
+    with pytest.raises(WorkerLost):
+        worker.call("predict", texts("a" * 10_000_000), {})  # more than a pipe holds
+    assert worker.pid is None
+
+
 def test_what_keeps_a_worker_from_starting_is_reported() -> None:
     with pytest.raises(RequestError, match="no checkpoint"):
         Worker(refuse, timeout=30).start()

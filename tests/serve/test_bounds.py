@@ -184,7 +184,7 @@ def test_without_the_key_there_is_nothing_but_the_page_and_health() -> None:
     assert KEY not in log.getvalue()
     paths = [json.loads(line)["path"] for line in log.getvalue().splitlines()]
     assert paths[0] == "/predict"
-    assert paths[-7:] == [*closed[:3], "/v2/models/{name}", "unknown", "/models", "/models"]
+    assert paths[-7:] == [*closed[:3], "/v2/models/{name}", "/models", "/models", "/models"]
 
 
 def test_the_log_has_no_contents() -> None:

@@ -139,6 +139,7 @@ def test_models_and_health_say_what_is_served(client) -> None:
         (b'{"model": "text", "text": 3}', "application/json", 422, "valid string"),
         (b'{"model": "text", "text": "a", "threshold": NaN}', "application/json", 422, "threshold"),
         (b'{"model": "text", "text": "a", "seed": ' + b"9" * 5000 + b"}", "application/json", 400, "no JSON"),
+        (b'{"model": "text", "text": "a", "text": "b"}', "application/json", 422, "'text': given twice"),
         (b"text=a", "application/x-www-form-urlencoded", 415, "multipart/form-data"),
         (b"--", "multipart/form-data", 400, "form cannot be read"),
         (b"--x\r\n\r\n", "multipart/form-data; boundary=x", 400, "form cannot be read"),

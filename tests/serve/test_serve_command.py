@@ -18,6 +18,7 @@ import pytest
 
 pytest.importorskip("fastapi")
 
+from sensorium.cli import app as command_line
 from sensorium.cli import main
 from sensorium.cli.serve import api_key, is_loopback, named_checkpoints
 from sensorium.errors import RequestError
@@ -38,6 +39,10 @@ def test_a_key_comes_from_the_request_or_the_environment_and_is_not_short() -> N
     for short in ("k" * 15, "", "k" * 15 + " ", "\u00e4" * 16):
         with pytest.raises(RequestError, match="16 or more characters"):
             api_key(short, {})
+    for other in (12345678901234567, True, ["a" * 20]):
+        command_line.check("serve", command_line.composed("serve", ["ckpt=a"]) | {"api_key": other})
+        with pytest.raises(RequestError, match="api_key is no text: put it in quotes"):
+            api_key(other, {})
 
 
 def test_models_are_named_after_their_runs_or_files_or_as_asked(tmp_path: Path, trained_run: Path) -> None:

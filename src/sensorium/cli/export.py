@@ -13,6 +13,7 @@ from sensorium.export.exporting import SUFFIXES, Data, Exported, export
 from sensorium.export.standalone import run_script
 from sensorium.files import exists, is_folder, json_text, user_path, write_atomically
 from sensorium.output import Record, complain, console, table
+from sensorium.tasks import registry
 
 RUN, PROOF = "run.py", "proof.json"
 
@@ -47,23 +48,22 @@ def write(
     trust: bool,
 ) -> tuple[Exported, Path]:
     """Exports, proves and writes; what was found, and the first file. Raises RequestError before, RunError after."""
-    suffix = SUFFIXES[kind]
     alone, first = _place(loaded.path, kind, output)
-    _check_place(loaded.path, first, overwrite=overwrite)
+    others = registry.of(loaded.spec).graph_names[1:]
+    graphs = [first, *(first.with_name(f"{first.stem}.{name}{SUFFIXES[kind]}") for name in others)]
+    beside = [] if alone else [first.with_name(name) for name in (PROOF, *([] if kind == "torch" else [RUN]))]
+    _check_places([*graphs, *beside], overwrite=overwrite)
     if not trust:
         for section in ("dataset", "model"):
             check_targets(section, loaded.config[section])
     data = _data(loaded)
     found = export(loaded, kind=kind, tolerance=tolerance, data=data, trust=trust, name=first.stem)
-    files: dict[str, bytes | str] = dict(found.files)
-    if not alone:
-        files[PROOF] = json_text(found.to_dict(), indent=2) + "\n"
-        if suffix == ".onnx":
-            files[RUN] = run_script()
+    contents: list[bytes | str] = list(found.files.values())
+    notes = [json_text(found.to_dict(), indent=2) + "\n", run_script()][: len(beside)]
     try:
         first.parent.mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            write_atomically(first.parent / name, content)
+        for path, content in zip([*graphs, *beside], [*contents, *notes], strict=True):
+            write_atomically(path, content)
     except OSError as error:
         raise unwritable(str(first.parent), error, "Choose output=OTHER.") from error
     return found, first
@@ -83,11 +83,16 @@ def _place(ckpt: Path, kind: str, output: str | Path | None) -> tuple[bool, Path
     return False, path / f"model{suffix}"
 
 
-def _check_place(ckpt: Path, first: Path, *, overwrite: bool) -> None:
-    if exists(first.parent) and not is_folder(first.parent):
-        raise RequestError(f"output= needs a folder, and {first.parent} is a file.")
-    if exists(first) and not overwrite:
-        raise RequestError(f"{first} already exists; overwrite=true replaces it, or choose another output=.")
+def _check_places(paths: list[Path], *, overwrite: bool) -> None:
+    """Rejects what cannot be written, and, unless asked to, files that are there already, of an export or not."""
+    folder = paths[0].parent
+    if exists(folder) and not is_folder(folder):
+        raise RequestError(f"output= needs a folder, and {folder} is a file.")
+    for path in filter(exists, paths):
+        if is_folder(path):
+            raise RequestError(f"{path} is a folder; choose another output=.")
+        if not overwrite:
+            raise RequestError(f"{path} already exists; overwrite=true replaces it, or choose another output=.")
 
 
 def _data(loaded: checkpoint.Checkpoint) -> Data | None:

@@ -116,11 +116,15 @@ def is_loopback(host: str) -> bool:
         ) from error
 
 
-def api_key(given: str | None, environment: Mapping[str, str]) -> str | None:
-    """The key of the request or of the environment. Raises RequestError for one that is easily guessed."""
+def api_key(given: Any, environment: Mapping[str, str]) -> str | None:
+    """The key of the request or of the environment. Raises RequestError, which does not repeat it, for one that is
+    easily guessed or no text.
+    """
     key = environment.get(KEY_VARIABLE) if given is None else given
     if key is None:
         return None
+    if not isinstance(key, str):
+        raise RequestError(f"api_key is no text: put it in quotes, or into {KEY_VARIABLE} of the environment.")
     if len(key) < _SHORTEST_KEY or not _KEY.fullmatch(key):
         raise RequestError(
             f"api_key has to be {_SHORTEST_KEY} or more characters of ASCII without spaces.\n"

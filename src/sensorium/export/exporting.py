@@ -1,7 +1,9 @@
 """A checkpoint as files that answer without it: written only once they are shown to answer alike."""
 
+import hashlib
 import io
 import json
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +20,7 @@ from sensorium.checkpoint import Checkpoint
 from sensorium.errors import RequestError, RunError
 from sensorium.export import int8, proof
 from sensorium.export.onnx_file import onnx_of, program_of
-from sensorium.models.exported import ABOUT, FACTS, GraphRunner, beside, is_exported, packed
+from sensorium.models.exported import ABOUT, FACTS, FORMAT, GraphRunner, beside, is_exported, packed
 from sensorium.run_config import RunConfig
 from sensorium.tasks import registry
 from sensorium.tasks.graphs import Graph
@@ -90,8 +92,9 @@ def export(
     programs = {key: program_of(graph) for key, graph in graphs.items()}
     if kind == "torch":
         return _as_torch(loaded, graphs, programs, tolerance=TOLERANCE if tolerance is None else tolerance, name=name)
+    identity = _identity(loaded, kind)
     contents = {
-        key: onnx_of(graph, programs[key], _metadata(loaded, graph) if key == _first(graphs) else {})
+        key: onnx_of(graph, programs[key], _metadata(loaded, graph, identity, whole=key == _first(graphs)))
         for key, graph in graphs.items()
     }
     exact = TOLERANCE if kind == "onnx-int8" or tolerance is None else tolerance
@@ -123,9 +126,21 @@ def _first(graphs: Mapping[str, Graph]) -> str:
     return next(iter(graphs))
 
 
-def _metadata(loaded: Checkpoint, graph: Graph) -> dict[str, str]:
-    facts: dict[str, Any] = {
-        "format": 1,
+def _identity(loaded: Checkpoint, kind: str) -> str:
+    """Of the files that one model becomes, equal for all of them and for no other model's."""
+    digest = hashlib.sha256(kind.encode())
+    for name, weight in sorted(loaded.weights.items()):
+        digest.update(name.encode())
+        digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _metadata(loaded: Checkpoint, graph: Graph, identity: str, *, whole: bool = True) -> dict[str, str]:
+    """identity: tells by which files belong together. whole: of the first graph, which speaks for the others."""
+    facts: dict[str, Any] = {"format": FORMAT, "identity": identity}
+    if not whole:
+        return {FACTS: json.dumps(facts)}
+    facts |= {
         "spec": loaded.spec.to_dict(),
         "inputs": list(graph.inputs),
         "outputs": list(graph.outputs),
@@ -205,6 +220,8 @@ def _check_metrics(before: Mapping[str, float], after: Mapping[str, float], head
     if not before:
         return
     ours, theirs = before[headline.name], after[headline.name]
+    if math.isnan(ours) and math.isnan(theirs):  # undefined on these examples, whatever the model
+        return
     lost = (ours - theirs) * (1 if headline.higher_is_better else -1)
     if not lost <= tolerance * max(1.0, abs(ours)):
         raise RunError(
@@ -222,12 +239,12 @@ def _as_torch(
     name: str,
 ) -> Exported:
     """Programs of torch.export, for `torch.export.load` and for ExecuTorch or AOTInductor."""
-    files, worst = {}, 0.0
+    files, worst, identity = {}, 0.0, _identity(loaded, "torch")
     for key, graph in graphs.items():
         program = programs[key]
         program.example_inputs = None  # nothing but the graph and its weights
         file = io.BytesIO()
-        torch.export.save(program, file, extra_files={"sensorium.json": _metadata(loaded, graph)[FACTS]})
+        torch.export.save(program, file, extra_files={"sensorium.json": _metadata(loaded, graph, identity)[FACTS]})
         files[f"{name}.pt2" if key == _first(graphs) else f"{name}.{key}.pt2"] = file.getvalue()
         worst = max(worst, proof.largest_difference(graph, _runner(program, graph), proof.samples(graph)))
     if worst > tolerance:

@@ -12,6 +12,7 @@ import argparse
 import base64
 import json
 import math
+import os
 import re
 import struct
 import sys
@@ -30,6 +31,7 @@ except ModuleNotFoundError as error:
     sys.stderr.write(f"run.py needs {error.name}: pip install onnxruntime numpy pillow soundfile\n")
     sys.exit(2)
 
+FORMAT = 1  # of the metadata, the latest that this file knows
 PAD, UNK, BOS, EOS, VOID, WHITE = 0, 1, 2, 3, 255, 65535
 Found = dict[str, np.ndarray]  # the graph's outputs by name, for a batch of one
 Record = dict[str, Any]
@@ -37,6 +39,10 @@ Record = dict[str, Any]
 
 class Unreadable(Exception):
     """Why an input has no result."""
+
+
+class Unusable(Exception):
+    """Why a model cannot be used."""
 
 
 # -- images: decoded, turned, made gray or RGB, resized
@@ -52,10 +58,12 @@ def read_image(path: str | Path, spec: dict[str, Any]) -> tuple[np.ndarray, tupl
     """The file's pixels (C, H, W), uint8 or float32 as the model takes them, and (height, width) as displayed."""
     from PIL import Image, UnidentifiedImageError
 
+    data = b""
     try:
-        return decoded(Path(path).read_bytes(), spec)
+        data = Path(path).read_bytes()
+        return decoded(data, spec)
     except UnidentifiedImageError:
-        reason = f"its content is none of {', '.join(FORMATS)}" if Path(path).stat().st_size else "the file is empty"
+        reason = f"its content is none of {', '.join(FORMATS)}" if data else "the file is empty"
     except Image.DecompressionBombError:
         reason = f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels"
     except DAMAGE as error:
@@ -188,15 +196,15 @@ def read_audio(path: str | Path, spec: dict[str, Any]) -> np.ndarray:
     """The file's samples (N,) float32."""
     import soundfile
 
+    data = b""
     try:
-        with Path(path).open("rb") as file:
-            samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
+        data = Path(path).read_bytes()  # also of a pipe, in which soundfile cannot go back
+        samples, rate = soundfile.read(BytesIO(data), dtype="float32", always_2d=True)
     except OSError as error:
         raise Unreadable(f"{path}: {(error.strerror or str(error)).lower()}") from error
     except (soundfile.SoundFileError, TypeError) as error:
         reason = (getattr(error, "error_string", None) or str(error)).removeprefix("Error : ").rstrip(". ").lower()
-        empty = not Path(path).stat().st_size
-        raise Unreadable(f"{path}: {'the file is empty' if empty else f'not readable audio: {reason}'}") from error
+        raise Unreadable(f"{path}: {f'not readable audio: {reason}' if data else 'the file is empty'}") from error
     samples = resampled(samples.mean(axis=1), rate, spec["features"]["sample_rate"])
     if wrong := unusable(samples, spec["features"]["sample_rate"]):
         raise Unreadable(f"{path}: {wrong}")
@@ -404,7 +412,7 @@ def translation(model: "Model", text: str) -> Record:
         return {"translations": [{"text": "", "score": 0.0}]}
     ids = [*model.tokenizer.encode(text)[: model.spec["max_length"] - 1], EOS]
     parts = model.session.run(model.outputs, {"source": np.array([ids]), "lengths": np.array([len(ids)])})
-    step = onnxruntime.InferenceSession(str(model.path.with_name(f"{model.path.stem}.step.onnx")))
+    step = model.step
     names = [one.name for one in step.get_inputs()]
     outputs = [one.name for one in step.get_outputs() if one.name != "probabilities"]
     memory, state = parts[: model.facts["memory"]], parts[model.facts["memory"] :]
@@ -524,13 +532,26 @@ WRITERS: dict[
 }
 
 
+def loaded(path: Path) -> tuple[Any, Record]:
+    """A graph, and what its metadata says."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    facts = json.loads(session.get_modelmeta().custom_metadata_map.get("sensorium", "{}"))
+    if facts.get("format", FORMAT) != FORMAT:
+        raise Unusable(f"{path} has format {facts['format']}; this run.py reads {FORMAT}: take the one beside it")
+    return session, facts
+
+
 class Model:
     """An exported model: its graph, and what its metadata says of it."""
 
     def __init__(self, path: Path, options: argparse.Namespace) -> None:
-        self.session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        facts = json.loads(self.session.get_modelmeta().custom_metadata_map["sensorium"])
-        self.path, self.facts = path, facts
+        self.session, facts = loaded(path)
+        self.facts, self.step = facts, None
+        if facts["spec"]["task"] == "translation":
+            beside = path.with_name(f"{path.stem}.step.onnx")
+            self.step, other = loaded(beside)
+            if other.get("identity") != facts.get("identity"):
+                raise Unusable(f"{beside} is of another model than {path}")
         self.spec, self.outputs, self.options = facts["spec"], facts["outputs"], options
         self.names, self.detector = self.spec.get("class_names"), facts.get("out_of_distribution")
         self.reads = facts["inputs"][0]  # images, waveform, tokens or source
@@ -597,9 +618,9 @@ class Model:
         colors[: len(self.names)] = np.reshape(self.spec["palette"], (-1, 3))
         colors[VOID] = 255
         image.putpalette(colors.tobytes())
-        path = self.options.masks[self.number]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(path)
+        path, file = self.options.masks[self.number], BytesIO()
+        image.save(file, format="png")
+        write(path, file.getvalue())
         return {"masks": str(path)}
 
 
@@ -613,6 +634,49 @@ def mask_paths(folder: str, inputs: list[str]) -> Iterator[Path]:
             name = f"{stem}_{next(names)}"
         taken.add(name.lower())
         yield Path(folder) / f"{name}.png"
+
+
+def write(path: Path, content: bytes) -> None:
+    """A file that is whole or not there; a device or a pipe is written to as it is."""
+    target = Path(os.path.realpath(path))  # of a link the file that it leads to
+    part = target.with_name(f".{target.name[:50]}.{os.getpid()}.part")
+    try:
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(target)
+    except OSError as error:
+        error.filename = str(path)
+        raise
+    finally:
+        if part.exists():
+            part.unlink()
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Whether both are there and are one file."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
+
+
+def unwritable(options: argparse.Namespace) -> str | None:
+    """Why results cannot be written where they are to go; None where they can."""
+    read = [Path(one) for one in (*options.inputs, options.model)]
+    for path in (*(options.masks or ()), *([options.output] if options.output else ())):
+        if path.is_dir():
+            return f"{path} is a folder"
+        if path.parent.is_file():
+            return f"{path.parent} is a file, no folder"
+        if path.is_file():
+            if any(is_same(one, path) for one in read):
+                return f"{path} is read by this command; choose another place"
+            if not options.overwrite:
+                return f"{path} is already there; --overwrite replaces it"
+    return None
 
 
 def line(record: Record) -> str:
@@ -638,6 +702,7 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--temperature", type=float, help="language models: 0 is greedy (1)")
     parser.add_argument("--seed", type=int, help="language models: of the tokens that are drawn (0)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="lines go there instead of to standard output")
+    parser.add_argument("--overwrite", action="store_true", help="replace masks and output that are already there")
     options = parser.parse_args(arguments)
     if not options.inputs and not options.text:
         parser.print_usage(sys.stderr)
@@ -648,17 +713,23 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
         parser.error("--length, --temperature and --seed are 0 or more")
     if options.output is not None and not options.output.parent.is_dir():
         parser.error(f"--output {options.output}: there is no folder {options.output.parent}")
-    if not options.model.is_file():
-        parser.error(f"--model {options.model}: there is no such file")
+    if options.threshold is not None and not 0 <= options.threshold <= 1:
+        parser.error(f"--threshold {options.threshold:g}: it is from 0 to 1")
     if options.masks is not None:
         options.masks = list(mask_paths(options.masks, options.inputs))
+    if wrong := unwritable(options):
+        parser.error(wrong)
     return options
 
 
 def opened(options: argparse.Namespace) -> "Model":
     """The model. Raises SystemExit with what is wrong with it, or with the inputs that it is given."""
+    if not options.model.exists():
+        raise SystemExit(f"run.py: there is no exported model {options.model}")
     try:
         model = Model(options.model, options)
+    except Unusable as error:
+        raise SystemExit(f"run.py: {error}") from error
     except (KeyError, ValueError) as error:
         raise SystemExit(f"run.py: {options.model} was not written by sensorium export ({error!r})") from error
     except Exception as error:  # onnxruntime has many
@@ -670,9 +741,8 @@ def opened(options: argparse.Namespace) -> "Model":
         )
     for name, tasks in MEANT_FOR.items():
         if getattr(options, name) is not None and model.spec["task"] not in tasks:
-            raise SystemExit(
-                f"run.py: --{name.replace('_', '-')} is for {' and '.join(tasks)}, and this is {model.spec['task']}"
-            )
+            option = name.replace("_", "-")
+            raise SystemExit(f"run.py: --{option} is for {' and '.join(tasks)}; this model is for {model.spec['task']}")
     takes = READS[model.reads]
     if options.inputs and takes == "texts":
         raise SystemExit('run.py: this model takes texts: --text "..."')
@@ -687,7 +757,23 @@ def opened(options: argparse.Namespace) -> "Model":
 
 def main() -> int:
     """Exit status."""
-    options = parsed(sys.argv[1:])
+    try:
+        status = predict(parsed(sys.argv[1:]))
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        sys.stderr.write("run.py: stopped\n")
+        return 130
+    except OSError as error:  # inputs that cannot be read have an error in their line: this is of what is written
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python still holds of standard output
+        if isinstance(error, BrokenPipeError):  # run.py ... | head
+            return 0
+        sys.stderr.write(f"run.py: {error.filename or 'the output'} cannot be written: {error.strerror}\n")
+        return 1
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Exit status."""
     try:
         model = opened(options)
     except SystemExit as wrong:
@@ -707,7 +793,7 @@ def main() -> int:
             sys.stdout.write(lines.pop())
             sys.stdout.flush()
     if options.output is not None:
-        options.output.write_text("".join(lines), encoding="utf-8")
+        write(options.output, "".join(lines).encode())
     return 1 if failures else 0
 
 

@@ -22,6 +22,7 @@ from sensorium.nn.transfer import DAMAGED
 SUFFIX = ".onnx"
 ABOUT = "sensorium.checkpoint"  # metadata: the checkpoint without its weights
 FACTS = "sensorium"  # metadata: what a program without PyTorch needs, as JSON
+FORMAT = 1  # of these facts
 _TYPES = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(uint8)": np.uint8, "tensor(bool)": np.bool_}
 
 
@@ -111,8 +112,11 @@ class GraphRunner:
             raise RequestError(f"{name} does not load: {str(error).strip().splitlines()[0]:.200}") from error
         self.inputs = {one.name: _TYPES.get(one.type, np.float32) for one in self._session.get_inputs()}
         self.shapes = {one.name: tuple(one.shape) for one in self._session.get_inputs()}
-        self.facts: dict[str, Any] = json_value(self._session.get_modelmeta().custom_metadata_map.get(FACTS, "{}"))
+        self.facts = _facts(self._session.get_modelmeta().custom_metadata_map.get(FACTS, "{}"), source)
         self._outputs = [one.name for one in self._session.get_outputs()]
+        named = {"inputs": list(self.inputs), "outputs": self._outputs}
+        if any(self.facts.get(key, names) != names for key, names in named.items()):
+            raise RequestError("The exported model is damaged: its metadata describes another graph.")
 
     def __call__(self, *tensors: Tensor) -> dict[str, Tensor]:
         """Outputs by name, on the device of the inputs."""
@@ -126,13 +130,35 @@ class GraphRunner:
         return {name: torch.from_numpy(array).to(device) for name, array in zip(self._outputs, found, strict=True)}
 
 
+def _facts(text: str, source: Path | bytes) -> dict[str, Any]:
+    """Raises RequestError for what is of a later format, or of none."""
+    name = "The exported model" if isinstance(source, bytes) else str(source)
+    try:
+        found = json_value(text)
+    except ValueError as error:
+        raise RequestError(f"{name} is damaged: its metadata is no JSON ({error!s:.100}).") from error
+    if not isinstance(found, dict):
+        raise RequestError(f"{name} is damaged: its metadata is of another form.")
+    if found.get("format", FORMAT) != FORMAT:
+        raise RequestError(
+            f"{name} has format {found['format']!r:.40}; this Sensorium reads format {FORMAT}. Install a newer one."
+        )
+    return found
+
+
 def runners(path: Path, names: Iterable[str]) -> dict[str, GraphRunner]:
-    """The graphs of an exported model by name. Raises RequestError where one of its files is missing."""
+    """The graphs of an exported model by name. Raises RequestError where one of its files is missing or is that of
+    another model, as when only one of them was copied or replaced.
+    """
     files = {name: beside(path, name) for name in names}
     for file in files.values():
         if not exists(file):
             raise RequestError(f"{path} is one of several files of its model, and {file.name} is not beside it.")
-    return {name: GraphRunner(file) for name, file in files.items()}
+    found = {name: GraphRunner(file) for name, file in files.items()}
+    for name, one in found.items():
+        if one.facts.get("identity") != found[next(iter(found))].facts.get("identity"):
+            raise RequestError(f"{files[name]} is of another model than {path}; export the checkpoint again.")
+    return found
 
 
 class ExportedModel(nn.Module):

@@ -41,17 +41,19 @@ def application(
     )
     install_errors(app)
     counts.watch(server)
-    for router in (
+    routers = (
         predict_routes(server),
         open_inference_routes(server),
         openai_routes(server),
         metrics_route(counts),
         live_route(server),
         page_route(),
-    ):
+    )
+    for router in routers:
         app.include_router(router)
     return Guard(
         app,
+        routes=[route for router in (app, *routers) for route in router.routes if hasattr(route, "path")],
         limits=server.limits,
         api_key=api_key,
         loopback=loopback,

@@ -5,7 +5,7 @@ import hmac
 import json
 import time
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any, TextIO
 from urllib.parse import urlsplit
@@ -27,7 +27,7 @@ KEY_PROTOCOL = "sensorium.key."  # of a WebSocket, before the key in base64url: 
 
 
 class Guard:
-    """An ASGI application around another one.
+    """An ASGI application around another one, with these routes.
 
     api_key: None for none. loopback: whether only this machine is served; then, without a key, other host names are
     refused, by which a page on the web could reach it (DNS rebinding); a reverse proxy here keeps the name that its
@@ -38,13 +38,14 @@ class Guard:
         self,
         app: Any,
         *,
+        routes: Sequence[Any],
         limits: Limits,
         api_key: str | None,
         loopback: bool,
         on_request: Callable[[str, int, float], None],
         log: TextIO | None = None,
     ) -> None:
-        self._app, self._limits, self._loopback = app, limits, loopback
+        self._app, self._routes, self._limits, self._loopback = app, routes, limits, loopback
         self._key = None if api_key is None else api_key.encode()
         self._on_request, self._log = on_request, log
         self._held = 0  # bytes of the bodies of all requests that are not answered yet
@@ -134,8 +135,7 @@ class Guard:
 
     def _route(self, scope: Scope) -> Any:
         """The route that a refused request was for, None for no route: the path itself may be anything."""
-        found = (route for route in getattr(self._app, "routes", ()) if route.matches(scope)[0] != Match.NONE)
-        return next(found, None)
+        return next((route for route in self._routes if route.matches(scope)[0] != Match.NONE), None)
 
     def _too_large(self) -> RemoteError:
         return RemoteError(413, f"The request is larger than {self._limits.max_body:,} bytes.")

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -156,9 +157,18 @@ async def read_body(request: Request, form: type[Inputs], limits: Limits) -> Bod
 def json_value(body: bytes) -> Any:
     """What JSON says. Raises RemoteError for what is none."""
     try:
-        return json.loads(body)
+        return json.loads(body, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError; nested too deeply
         raise RemoteError(400, f"The body is no JSON that can be read ({str(error)[:100]}).") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of a field that is there twice, JSON's readers differ in which one they take."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise RemoteError(422, f"{twice[:80]!r}: given twice.")
+    return found
 
 
 def validated(form: type[BaseModel], value: Any) -> Any:

@@ -53,6 +53,8 @@ def raws_of(tensor: Tensor, binary: bytes, kind: str, *, most: int, rate: Any = 
     pixels; FP32 (B, N) of samples. rate: the parameter sample_rate of the request, where the tensor has none. Raises
     RemoteError.
     """
+    if tensor.data is not None and binary:
+        raise RemoteError(400, f"{tensor.name} has data in the JSON and behind it; send one of them.")
     check_count(math.prod(tensor.shape[:1] if tensor.datatype in ("UINT8", "FP32") else tensor.shape), most)
     if tensor.datatype == "BYTES":
         return _of_bytes(tensor, binary, kind)
@@ -101,7 +103,11 @@ def _array(tensor: Tensor, binary: bytes) -> np.ndarray:
     try:
         if tensor.data is None:
             return np.frombuffer(binary, np.dtype(dtype).newbyteorder("<")).reshape(tensor.shape)
-        return np.array(_flat(tensor.data), dtype).reshape(tensor.shape)
+        values = _flat(tensor.data)
+        # NumPy would cut fractions off, read numbers in texts, and take null for NaN.
+        if not {type(value) for value in values} <= ({int} if tensor.datatype == "UINT8" else {int, float}):
+            raise _unlike(tensor)
+        return np.array(values, dtype).reshape(tensor.shape)
     except (ValueError, TypeError, OverflowError) as error:
         raise _unlike(tensor) from error
 
@@ -154,7 +160,8 @@ def split_body(body: bytes, header_length: str | None) -> tuple[bytes, bytes]:
     """The JSON of a request, and the binary data behind it. header_length: Inference-Header-Content-Length."""
     if header_length is None:
         return body, b""
-    if not header_length.isascii() or not header_length.isdigit() or int(header_length[:20]) > len(body):
+    is_number = header_length.isascii() and header_length.isdigit() and len(header_length) <= 20
+    if not is_number or int(header_length) > len(body):
         raise RemoteError(400, "Inference-Header-Content-Length is no length within the body.")
     return body[: int(header_length)], body[int(header_length) :]
 

@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import socket
+import struct
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
@@ -48,6 +50,7 @@ class Worker:
             self.stop(at_once=True)
             raise RunError(f"A worker ended while it loaded its model (exit status {status}).") from error
         if isinstance(answer, Facts):
+            _bound(here, self._timeout)
             return answer
         status, text = answer
         raise RequestError(text) if status == RequestError.exit_status else RunError(text)
@@ -92,6 +95,16 @@ class Worker:
         self._process.join(_LEAVE)
         status: int | None = self._process.exitcode
         return status
+
+
+def _bound(connection: Connection, seconds: float) -> None:
+    """Bounds how long a part of a message is waited for: a process that is suspended neither takes nor gives the rest
+    of one, and `Connection.poll` sees only its beginning. On Unix a pipe of multiprocessing is a pair of sockets.
+    """
+    whole, rest = divmod(seconds, 1)
+    with socket.socket(fileno=os.dup(connection.fileno())) as one:
+        for option in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+            one.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", int(whole), int(rest * 1_000_000)))
 
 
 def _run(connection: Connection, make: Callable[[], Any]) -> None:

@@ -13,7 +13,7 @@ from sensorium.tasks.graphs import Axes, Graph, padded_inputs
 
 STEP = "step"
 Tensors = tuple[Tensor, ...]
-_SIZES = (5, 11)  # sentences and source tokens, and other numbers of the parts of memory and state tell their axes
+_SENTENCES, _LENGTHS = 5, (11, 14)  # what differs between sources of two lengths is an axis of the source
 
 
 class _Encoder(nn.Module):
@@ -47,24 +47,17 @@ def translation_graphs(model: LoadedModel) -> dict[str, Graph]:
     network: Any = model.model
     source = padded_inputs("source", lambda batch, time, generator: _drawn(model, batch, time, generator))
     with torch.no_grad():
-        memory, state = network.encode(*source["sample"](*_SIZES))
-        _, later = network.step(torch.ones(_SIZES[0], dtype=torch.int64), memory, state)
+        (memory, state), longer = (network.encode(*source["sample"](_SENTENCES, length)) for length in _LENGTHS)
+        _, later = network.step(torch.ones(_SENTENCES, dtype=torch.int64), memory, state)
     names = {
         "memory": [f"memory_{number}" for number in range(len(memory))],
         "state": [f"state_{number}" for number in range(len(state))],
     }
     axes: dict[str, Axes] = {"tokens": {0: "rows"}}
-    source_axis = source["sample"](*_SIZES)[0].shape[1]
-    for name, part in zip(names["memory"], memory, strict=True):
-        axes[name] = {0: "rows"} | {
-            axis: "source" for axis, side in enumerate(part.shape) if side == source_axis and axis
-        }
-    for name, part, after in zip(names["state"], state, later, strict=True):
-        grows = {axis: "written" for axis, side in enumerate(part.shape) if side != after.shape[axis]}
-        covers = {
-            axis: "source" for axis, side in enumerate(part.shape) if side == source_axis and axis and part.ndim == 2
-        }
-        axes[name] = {0: "rows"} | grows | covers
+    for name, part, other in zip(names["memory"], memory, longer[0], strict=True):
+        axes[name] = {0: "rows"} | _differing(part, other, "source")
+    for name, part, other, after in zip(names["state"], state, longer[1], later, strict=True):
+        axes[name] = {0: "rows"} | _differing(part, after, "written") | _differing(part, other, "source")
 
     def sample(batch: int, length: int) -> tuple[Tensor, ...]:
         with torch.no_grad():
@@ -91,6 +84,11 @@ def translation_graphs(model: LoadedModel) -> dict[str, Graph]:
         of_batch=None,
     )
     return {"model": encoder, STEP: step}
+
+
+def _differing(one: Tensor, other: Tensor, name: str) -> dict[int, str]:
+    """The axes in which two tensors of the same rank have other sizes."""
+    return {axis: name for axis, side in enumerate(one.shape) if side != other.shape[axis]}
 
 
 def _drawn(model: LoadedModel, batch: int, time: int, generator: torch.Generator) -> Tensor:
