@@ -60,7 +60,7 @@ def search(work: Workplace, settings: SearchSettings, limits: Limits, listener: 
                 ended = work.journal.frozen(one.trial)
                 listener.ended(ended, time.monotonic() - one.begun)
                 if limits.fail_fast and ended.state == TrialState.FAIL:
-                    raise RunError(f"Trial {ended.number + 1} failed, and fail_fast=true. Go on with:\n{go_on}")
+                    raise RunError(f"Trial {ended.number} failed, and fail_fast=true. Go on with:\n{go_on}")
             listener.looked(running)
             time.sleep(_PAUSE)
         raise Interrupted(f"Stopped. Resume with: {go_on}", stop.signal_number)

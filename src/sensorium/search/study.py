@@ -46,11 +46,13 @@ class Journal:
         _cut_unfinished_line(sweep.journal)
         try:
             with quiet():
-                storage = JournalStorage(JournalFileBackend(str(sweep.journal), lock_obj=_OwnFolder(str(sweep.journal))))
-                sampler = optuna.samplers.RandomSampler(seed=0)  # asks for nothing: proposals are made elsewhere
-                study = optuna.create_study(
-                    storage=storage, study_name=_NAME, direction="maximize", sampler=sampler, load_if_exists=True
+                storage = JournalStorage(
+                    JournalFileBackend(str(sweep.journal), lock_obj=_OwnFolder(str(sweep.journal)))
                 )
+                sampler = optuna.samplers.RandomSampler(seed=0)  # asks for nothing: proposals are made elsewhere
+                if storage.get_all_studies():
+                    return cls(optuna.load_study(study_name=_NAME, storage=storage, sampler=sampler))
+                study = optuna.create_study(storage=storage, study_name=_NAME, direction="maximize", sampler=sampler)
         except (ValueError, KeyError) as error:
             raise RequestError(f"{sweep.journal} cannot be read: {str(error).splitlines()[0]}") from error
         return cls(study)
