@@ -136,6 +136,15 @@ def test_a_trial_that_fails_is_recorded_and_the_others_go_on(tmp_path) -> None:
     assert [row.get("failed") for row in rows] == ["lr=0.25 is not possible.", None]
 
 
+def test_a_search_whose_first_three_trials_are_rejected_is_given_up(tmp_path) -> None:
+    space = ["lr=0.25", "x=range(0,9)"]
+    with pytest.raises(RequestError, match=r"The first 3 trials were rejected. Trial 0: lr=0.25 is not possible."):
+        searched(tmp_path / "a", space, trials=9, sampler="grid")
+    assert len(states(tmp_path / "a")) == 3
+    space = ["lr=0.25,0.5", "x=range(0,9)"]
+    searched(tmp_path / "b", space, trials=9, sampler="random")  # some are
+
+
 def test_fail_fast_stops_at_the_first_that_fails(tmp_path) -> None:
     with pytest.raises(RunError, match="Trial 1 failed"):
         searched(tmp_path / "a", ["lr=0.5", "fails=no,yes,maybe"], trials=3, sampler="grid", fail_fast=True)

@@ -69,6 +69,13 @@ def test_proposals_approach_the_best(sampler, space) -> None:
     assert sum(gains) / 3 > 0.3
 
 
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_no_setting_is_proposed_twice_while_there_is_another(sampler) -> None:
+    space = parse(["lr=0.1,0.2", "drop=range(0,0.5,0.1)", "model=a,b"])
+    found = grown(space, settings(sampler), 20)
+    assert len({str(params) for params in found}) == 20 == space.count()
+
+
 def test_a_grid_goes_through_its_points() -> None:
     space = parse(["a=x,y", "b=range(1,3)"])
     found = [propose(space, settings("grid"), [], number) for number in range(4)]

@@ -28,7 +28,11 @@ def run(arguments: Sequence[str]) -> int:
     slots = _slots(request)
     sweep = SweepFolder(runs.create(Path(str(request.config["run_root"])), "sweeps").folder)
     write_request(sweep, request.arguments)
-    return _search(sweep, request, slots)
+    try:
+        return _search(sweep, request, slots)
+    except RequestError:
+        runs.discard(RunFolder(sweep.folder))
+        raise
 
 
 def resume(sweep: SweepFolder, arguments: Sequence[str]) -> int:

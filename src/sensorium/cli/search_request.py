@@ -56,6 +56,7 @@ def search_request(arguments: Sequence[str]) -> SearchRequest:
     options = [one for one in typed if one not in overrides and one not in _MULTIRUN]
     own = [one for one in overrides if _is_own(one)]
     _check_own(own)
+    _check_names(overrides)
     try:
         space = parse([one for one in overrides if one not in own])
     except (HydraException, ValueError) as error:
@@ -63,7 +64,7 @@ def search_request(arguments: Sequence[str]) -> SearchRequest:
     corners = _corners(space)
     config = composed("train", [*options, *space.fixed, *space.overrides(corners[0]), *own])
     schema.check("train", config)
-    _check(config["search"], space)
+    _check(config, space)
     for params in corners:
         for repeat in (space.repeats[0], space.repeats[-1]) if params is corners[0] else (space.repeats[0],):
             composed_training([*space.fixed, *space.overrides(params), *repeat], options)
@@ -105,11 +106,20 @@ def _check_own(own: Sequence[str]) -> None:
             raise unknown("search", str(item.value()), configs.options("search"))
 
 
-def _check(search: Config, space: Space) -> None:
-    names = [text.lstrip("+").partition("=")[0] for text in (*space.fixed, *space.written.values())]
-    for name in names:
-        if name.startswith(("hydra.", "hydra/")):
-            raise RequestError(f"{name} is about -m without a search. In a search, jobs=N runs N trials side by side.")
+def _check_names(overrides: Sequence[str]) -> None:
+    """Rejects what is about Hydra's own sweeps."""
+    for override in overrides:
+        if override.lstrip("+~").startswith(("hydra.", "hydra/")):
+            raise RequestError(
+                f"{override} is about -m without a search. In a search, jobs=N runs N trials side by side."
+            )
+
+
+def _check(config: Config, space: Space) -> None:
+    for key in ("trace", "show_batch"):
+        if config.get(key) is not None:
+            raise RequestError(f"{key} shows how a training begins and trains nothing; leave it out of a search.")
+    search: Config = config["search"]
     if find_spec("optuna") is None:
         raise missing_extra("optuna", "search")
     sampler, metric, mode = search["sampler"], search["metric"], search["mode"]
@@ -130,10 +140,11 @@ def _check(search: Config, space: Space) -> None:
 
 
 def _trials(config: Config, space: Space) -> int:
+    """As many as were asked for, or as the space has settings: none is tried twice."""
     given, count = config["trials"], space.count()
-    if config["search"]["sampler"] == "grid" and count is not None:
-        return count if given is None else min(int(given), count)
-    return _TRIALS if given is None else int(given)
+    if given is None:
+        given = count if config["search"]["sampler"] == "grid" and count is not None else _TRIALS
+    return int(given) if count is None else min(int(given), count)
 
 
 def _corners(space: Space) -> list[Params]:

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from sensorium.errors import RunError
+from sensorium.errors import RequestError, RunError
+from sensorium.search import study as noted
 from sensorium.search.proposals import FINISHED, SearchSettings, distributions, propose
 from sensorium.search.training import Slot
 from sensorium.search.trial import RunningTrial, Workplace
 from sensorium.training.interrupts import Interrupted, StopRequest
 
 _PAUSE = 0.1  # seconds between two looks at the processes
+_REJECTIONS = 3  # trials, after which a search of nothing else is given up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,7 @@ def search(work: Workplace, settings: SearchSettings, limits: Limits, listener: 
                 running.remove(one)
                 ended = work.journal.frozen(one.trial)
                 listener.ended(ended, time.monotonic() - one.begun)
+                _check_rejected(work, limits)
                 if limits.fail_fast and ended.state == TrialState.FAIL:
                     raise RunError(f"Trial {ended.number} failed, and fail_fast=true. Go on with:\n{go_on}")
             listener.looked(running)
@@ -67,6 +70,13 @@ def search(work: Workplace, settings: SearchSettings, limits: Limits, listener: 
     finally:
         _stop_all(running)
         stop.ignore()
+
+
+def _check_rejected(work: Workplace, limits: Limits) -> None:
+    """Raises RequestError when nothing but rejections has come: the request is wrong, and not this or that setting."""
+    ended = [trial for trial in work.journal.trials() if trial.state in FINISHED]
+    if len(ended) >= min(_REJECTIONS, limits.trials) and all(noted.REJECTED in trial.user_attrs for trial in ended):
+        raise RequestError(f"The first {len(ended)} trials were rejected. Trial 0: {ended[0].user_attrs[noted.ERROR]}")
 
 
 def _next(work: Workplace, settings: SearchSettings, limits: Limits) -> Trial | None:

@@ -26,6 +26,7 @@ from sensorium.search.space import Choice, Key, Space, Value
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 _SEED_RANGE = 2**31
+_ATTEMPTS = 20  # draws, of which the first that is new is taken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,14 +58,22 @@ def _distribution(key: Key) -> BaseDistribution:
 
 
 def propose(space: Space, settings: SearchSettings, history: Sequence[FrozenTrial], number: int) -> Mapping[str, Value]:
-    """The setting of trial `number`. history: the trials before it in their order; higher values are better."""
+    """The setting of trial `number`, which no trial before it has, as long as there is one.
+
+    history: the trials before it in their order; higher values are better.
+    """
     if settings.sampler == "grid":
         return space.point(number)
+    tried = [space.overrides(trial.params) for trial in history]
     with quiet():
-        replay = _replayed if settings.sampler == "cma" else _copied
-        study = replay(space, settings, history)
-        study.sampler = _sampler(settings, number)
-        return space.rounded(study.ask(distributions(space)).params)
+        for attempt in range(_ATTEMPTS):
+            study = _replayed(space, settings, history) if settings.sampler == "cma" else in_memory(history)
+            study.sampler = _sampler(settings, number, attempt)
+            found = space.rounded(study.ask(distributions(space)).params)
+            if space.overrides(found) not in tried:
+                return found
+    untried = (space.point(place) for place in range(space.count() or 0))
+    return next((params for params in untried if space.overrides(params) not in tried), found)
 
 
 @contextmanager
@@ -91,10 +100,6 @@ def _running(trial: FrozenTrial) -> FrozenTrial:
     return create_trial(state=TrialState.RUNNING, params=trial.params, distributions=trial.distributions)
 
 
-def _copied(space: Space, settings: SearchSettings, history: Sequence[FrozenTrial]) -> optuna.Study:
-    return in_memory(history)
-
-
 def _replayed(space: Space, settings: SearchSettings, history: Sequence[FrozenTrial]) -> optuna.Study:
     """A study in which each trial was proposed in its turn: CMA-ES keeps its state in what it proposes.
 
@@ -114,8 +119,8 @@ def _replayed(space: Space, settings: SearchSettings, history: Sequence[FrozenTr
     return study
 
 
-def _sampler(settings: SearchSettings, number: int) -> BaseSampler:
-    seed = int(generator(settings.seed, number).integers(_SEED_RANGE))
+def _sampler(settings: SearchSettings, number: int, attempt: int = 0) -> BaseSampler:
+    seed = int(generator(settings.seed, number, attempt).integers(_SEED_RANGE))
     first = max(1, settings.n_startup_trials)
     if settings.sampler == "tpe":
         return TPESampler(seed=seed, n_startup_trials=first)

@@ -21,7 +21,8 @@ from sensorium.search.proposals import quiet
 from sensorium.search.space import Value
 
 _NAME = "sweep"
-ERROR, PRUNED, FINISHED, MONITOR = "error", "pruned", "finished", "monitor"  # what is noted with a trial
+# What is noted with a trial.
+ERROR, REJECTED, PRUNED, FINISHED = "error", "rejected", "pruned", "finished"
 
 
 class _OwnFolder(JournalFileOpenLock):
@@ -105,8 +106,10 @@ class Journal:
         """The trial has been ended early."""
         self.study.tell(trial, state=TrialState.PRUNED)
 
-    def fail(self, trial: Trial, error: str) -> None:
-        """The trial has ended with an error."""
+    def fail(self, trial: Trial, error: str, *, rejected: bool = False) -> None:
+        """The trial has ended with an error. rejected: its setting was a wrong request."""
+        if rejected:
+            self.note(trial, REJECTED, True)
         self.note(trial, ERROR, error)
         self.study.tell(trial, state=TrialState.FAIL)
 

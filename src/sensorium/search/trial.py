@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from optuna.pruners import BasePruner
 from optuna.trial import Trial
 
-from sensorium.errors import SensoriumError
+from sensorium.errors import RequestError, SensoriumError
 from sensorium.run_folder import RunFolder
 from sensorium.search import study as noted
 from sensorium.search.folder import SweepFolder
@@ -64,7 +64,7 @@ class RunningTrial:
             return self._next()
         if status > 128 and not self._is_alone():
             return False
-        return self._fail(self.training.error(status))
+        return self._fail(self.training.error(status), rejected=status == RequestError.exit_status)
 
     def stop(self) -> None:
         """Asks its process to end with a checkpoint; the trial stays in the journal as running."""
@@ -94,7 +94,7 @@ class RunningTrial:
         try:
             self.training = self._start(self.runs[self._place])
         except SensoriumError as error:
-            return self._fail(str(error).splitlines()[0])
+            return self._fail(str(error).splitlines()[0], rejected=error.exit_status == RequestError.exit_status)
         return False
 
     def _start(self, run: RunFolder) -> Training:
@@ -157,6 +157,6 @@ class RunningTrial:
         )
         return True
 
-    def _fail(self, error: str) -> bool:
-        self.work.journal.fail(self.trial, error)
+    def _fail(self, error: str, *, rejected: bool = False) -> bool:
+        self.work.journal.fail(self.trial, error, rejected=rejected)
         return True
