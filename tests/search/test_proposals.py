@@ -76,7 +76,8 @@ def test_proposals_of_tpe_approach_the_best() -> None:
 def test_cma_has_generations_of_its_population() -> None:
     # Three numbers: a population of 4 + floor(3 ln 3) = 7 (Hansen 2016, table 1), after one trial at random.
     chosen = settings("cma", first=1)
-    study = proposals._replayed(SPACE, chosen, history_of(SPACE, chosen, 18))
+    with proposals.quiet():
+        study = proposals._replayed(SPACE, chosen, history_of(SPACE, chosen, 18))
     generations = [trial.system_attrs.get("cma:generation") for trial in study.trials]
     assert generations == [None, *[0] * 7, *[1] * 7, *[2] * 3]
 

@@ -110,6 +110,7 @@ def _replayed(space: Space, settings: SearchSettings, history: Sequence[FrozenTr
         study.sampler = _sampler(settings, old.number)
         study.enqueue_trial(old.params)
         trial = study.ask(distributions(space))
+        _ = trial.relative_params  # computed when it is read; a trial whose values are given would not be
         for step, value in old.intermediate_values.items():
             trial.report(value, step)
         if old.state == TrialState.COMPLETE:
