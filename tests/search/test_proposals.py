@@ -24,7 +24,7 @@ def settings(sampler: str, *, pruner: str = "none", seed: int = 0, first: int = 
 
 def value(params: dict) -> float:
     """Best at lr = 0.01."""
-    return -abs(math.log10(params["lr"]) + 2) - 0.01 * params.get("width", 0)
+    return -abs(math.log10(float(params["lr"])) + 2) - 0.01 * params.get("width", 0)
 
 
 def history_of(space, chosen: SearchSettings, count: int) -> list:
