@@ -11,7 +11,7 @@ from sensorium.search.loop import Limits, Listener, search
 from sensorium.search.progress import Progress
 from sensorium.search.proposals import SearchSettings
 from sensorium.search.pruning import pruner_of
-from sensorium.search.results import finish
+from sensorium.search.results import Results
 from sensorium.search.space import Space
 from sensorium.search.study import Journal
 from sensorium.search.training import Prepare, Slot, starting
@@ -41,4 +41,6 @@ def run(
     with starting() as start, Progress(console, sweep, space, journal, limits) as progress:
         work = Workplace(sweep, space, journal, pruner_of(settings), prepare, start)
         search(work, settings, limits, Listener(progress.ended, progress.looked), go_on=go_on)
-    return finish(sweep, space=space, journal=journal, limits=limits, console=console, go_on=go_on)
+        found = Results.of(work, limits, console)
+        compared = found.compared(settings.compare, slots, go_on=go_on)
+    return found.finish(compared, go_on=go_on)
