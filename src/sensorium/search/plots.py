@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+import optuna
 from matplotlib import pyplot
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from optuna.visualization.matplotlib import plot_parallel_coordinate
 
 from sensorium.search.proposals import in_memory, quiet
@@ -39,10 +40,9 @@ def draw_parallel(journal: Journal, path: Path, *, sign: int, monitor: str) -> b
     pyplot.switch_backend("agg")
     try:
         with quiet():
-            study = in_memory(complete)
-            axes = plot_parallel_coordinate(
-                study, target=lambda trial: sign * float(trial.value or 0.0), target_name=monitor
-            )
+            study = optuna.create_study(direction="maximize" if sign > 0 else "minimize")
+            study.add_trials([_as_measured(trial, sign) for trial in complete])
+            axes = plot_parallel_coordinate(study, target_name=monitor)  # the best is the darkest
         figure = axes.figure
         assert figure is not None
         figure.set_size_inches(*_SIZE)
@@ -52,3 +52,8 @@ def draw_parallel(journal: Journal, path: Path, *, sign: int, monitor: str) -> b
     finally:
         pyplot.switch_backend(before)
     return True
+
+
+def _as_measured(trial: FrozenTrial, sign: int) -> FrozenTrial:
+    value = sign * float(trial.value or 0.0)
+    return create_trial(value=value, params=trial.params, distributions=trial.distributions)
