@@ -45,12 +45,12 @@ def resume(sweep: SweepFolder, arguments: Sequence[str]) -> int:
 
 
 def _search(sweep: SweepFolder, request: SearchRequest, slots: list[Slot]) -> int:
-    from sensorium.search import run as searching  # Optuna, an extra
+    from sensorium.search.run import run as searching  # Optuna, an extra
 
     with ExitStack() as held:
         held.enter_context(locked(RunFolder(sweep.folder)))
         budget = request.config["budget"]
-        return searching.run(
+        return searching(
             sweep,
             space=request.space,
             section=request.search,

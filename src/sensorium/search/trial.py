@@ -22,7 +22,7 @@ _GRACE = 3.0  # seconds in which a signal to a whole group of processes reaches 
 
 @dataclass(frozen=True)
 class Workplace:
-    """What trials share. say: prints a line."""
+    """What trials share."""
 
     sweep: SweepFolder
     space: Space
