@@ -135,6 +135,10 @@ def _check(config: Config, space: Space) -> None:
             f"search.{given} needs search.{other}: a metric, and max or min for what is better of it.\n"
             "For example: search.metric=val/loss search.mode=min"
         )
+    if search["compare"] == 1:
+        raise RequestError(
+            "search.compare=1 is not possible: an interval needs two seeds or more. Allowed: 0 or from 2."
+        )
     if metric is not None and str(metric).startswith("test/"):
         raise RequestError(f"search.metric={metric}: settings are not chosen by test results. Take one of val/.")
 
