@@ -31,6 +31,11 @@ class SweepFolder:
         return self.folder / "sweep.csv"
 
     @property
+    def summary(self) -> Path:
+        """What the search came to: trials, the metric, its best value, seconds of the trainings."""
+        return self.folder / "summary.json"
+
+    @property
     def report(self) -> Path:
         return self.folder / "report.html"
 

@@ -30,6 +30,11 @@ class Outcome:
     ended: int | None
     group: Group
 
+    @property
+    def seconds(self) -> float:
+        """Of its trainings that were not ended early."""
+        return sum(job["summary"]["seconds"] for job in self.group.jobs if "summary" in job)
+
     def record(self) -> output.Record:
         """A row of the table."""
         record: output.Record = {"trial": self.number, **self.group.record()}

@@ -30,11 +30,13 @@ class Progress:
     def __init__(self, console: Console, sweep: SweepFolder, space: Space, journal: Journal, limits: Limits) -> None:
         self._console, self._sweep, self._space, self._journal, self._limits = console, sweep, space, journal, limits
         self._seconds: list[float] = []
+        self._best: Outcome | None = None
         self._held = ExitStack()
         self._live: Live | None = None
 
     def __enter__(self) -> "Progress":
-        done, wanted = len(self._outcomes()), self._limits.trials
+        outcomes = self._outcomes()
+        done, wanted, self._best = len(outcomes), self._limits.trials, best_outcome(outcomes)
         if done:
             self._console.print(f"{done} of {wanted} trials had ended")
         if self._console.is_terminal:
@@ -53,6 +55,7 @@ class Progress:
         self._seconds.append(seconds)
         outcomes = self._outcomes()
         one, best = outcome_of(trial, self._sweep, self._space), best_outcome(outcomes)
+        self._best = best
         parts = [f"{len(outcomes)}/{self._limits.trials} {one.setting}"]
         if one.value is not None:
             parts.append(f"{one.monitor} {output.shown(one.value, one.monitor)}")
@@ -90,7 +93,9 @@ class Progress:
             for one in running
         ]
         line = ", ".join(f"{count} {name}" for name, count in counts.items())
-        return Group(output.table(records), Text(printable(f"{line} of {self._limits.trials}{self._left(counts)}")))
+        best = "" if self._best is None else f"; best {output.shown(self._best.value, self._best.monitor)}"
+        text = f"{line} of {self._limits.trials}{best}{self._left(counts)}"
+        return Group(output.table(records), Text(printable(text)))
 
     def _left(self, counts: dict[str, int]) -> str:
         """The time left, as the trials so far have taken."""

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from sensorium import output
 from sensorium.errors import RunError
-from sensorium.files import write_atomically
+from sensorium.files import json_text, write_atomically
 from sensorium.report_sections import Chart, Section, Series, Table
 from sensorium.reports.page import SweepFacts, write_sweep
 from sensorium.search.compare import Comparison, compare
@@ -66,6 +66,7 @@ class Results:
         sweep, best, say = self.work.sweep, self.best, self.console.print
         records = [one.record() for one in self.outcomes]
         write_atomically(sweep.table, output.as_csv(records))
+        self._write_summary()
         self._print_table(records)
         shares = importances(self.work.journal)
         if best is not None:
@@ -82,6 +83,17 @@ class Results:
         if not self.is_whole:
             say(f"{len(self.outcomes)} of {self.wanted} trials within the budget. Go on with: {go_on}")
         return 1 if any(one.error for one in self.outcomes) else 0
+
+    def _write_summary(self) -> None:
+        """What `sensorium list runs` shows."""
+        best = self.best
+        found = {
+            "trials": len(self.outcomes),
+            "monitor": "" if best is None else best.monitor,
+            "best": None if best is None else best.value,
+            "seconds": round(sum(one.seconds for one in self.outcomes), 1),
+        }
+        write_atomically(self.work.sweep.summary, json_text(found, indent=2) + "\n")
 
     def _print_table(self, records: Sequence[output.Record]) -> None:
         shown = list(records[:_MOST_ROWS])

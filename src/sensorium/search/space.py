@@ -91,7 +91,11 @@ class Space:
 
     def rounded(self, params: Params) -> dict[str, Value]:
         """The setting with numbers of few digits."""
-        return {key.key: key.rounded(float(params[key.key])) if _is_real(key) else params[key.key] for key in self.keys}
+        found = dict(params)
+        for key in self.keys:
+            if isinstance(key, Number):
+                found[key.key] = key.rounded(params[key.key])  # type: ignore[arg-type]  # of a Number it is one
+        return found
 
     def count(self) -> int | None:
         """How many settings there are; None where they cannot be counted."""
@@ -124,7 +128,8 @@ def parse(overrides: Sequence[str]) -> Space:
     varying = [(text, item) for text, item in parsed if item.is_sweep_override()]
     fixed = tuple(text for text, item in parsed if not item.is_sweep_override())
     _check_once(item for _, item in parsed if not item.is_delete())
-    keys, repeats = [], []
+    keys: list[Key] = []
+    repeats: list[Key] = []
     for _, item in varying:
         (repeats if item.key_or_group in REPEATS else keys).append(_key(item))
     if not keys:
