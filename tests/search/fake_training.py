@@ -31,7 +31,8 @@ def main(run: Path, epochs: int, pause: float) -> int:
         print("a line before\nsensorium: the loss is not a number\nand its second line", flush=True)
         return 1
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    write(run / "monitor.json", '{"monitor": "val/accuracy", "mode": "max"}')
+    name, mode = ("val/loss", "min") if given.get("metric") == "loss" else ("val/accuracy", "max")
+    write(run / "monitor.json", json.dumps({"monitor": name, "mode": mode}))
     checkpoint = run / "checkpoint"
     rows = json.loads(checkpoint.read_text()) if checkpoint.exists() else []
     with (run / "begun").open("a") as file:
@@ -40,7 +41,8 @@ def main(run: Path, epochs: int, pause: float) -> int:
         time.sleep(pause)
         if os.getppid() != parent:
             return 143
-        rows.append({"epoch": epoch, "val/accuracy": accuracy(lr, epoch), "lr": lr})
+        value = accuracy(lr, epoch) if mode == "max" else 1 - accuracy(lr, epoch)
+        rows.append({"epoch": epoch, name: value, "lr": lr})
         table = run / f".table.{os.getpid()}"
         with table.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]))
@@ -48,8 +50,8 @@ def main(run: Path, epochs: int, pause: float) -> int:
             writer.writerows(rows)
         table.replace(run / "metrics.csv")
         write(checkpoint, json.dumps(rows))
-    best = max(row["val/accuracy"] for row in rows)
-    facts = {"monitor": "val/accuracy", "mode": "max", "best": best, "best_epoch": epochs, "epochs": epochs}
+    best = (max if mode == "max" else min)(row[name] for row in rows)
+    facts = {"monitor": name, "mode": mode, "best": best, "best_epoch": epochs, "epochs": epochs}
     write(run / "summary.json", json.dumps({**facts, "headline": "test/accuracy", "parameters": 7, "seconds": 0.1}))
     return 0
 

@@ -1,16 +1,20 @@
 """The search itself, with trainings of a few milliseconds: what it records, also when it is killed and goes on."""
 
+import itertools
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import yaml
 from fake_training import accuracy
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from sensorium.errors import RequestError, RunError
@@ -124,6 +128,55 @@ def test_halving_ends_trials_and_the_best_is_one_that_was_trained_to_its_end(tmp
     assert best.value == max(trial.value for trial in journal.trials() if trial.state == TrialState.COMPLETE)
     shown = [one.record() for one in found if one.state == TrialState.PRUNED]
     assert {row["ended at epoch"] for row in shown} == {trial.user_attrs["pruned"] for trial in pruned}
+
+
+def test_of_a_loss_lower_is_better(tmp_path) -> None:
+    space = ["lr=0.1,0.5,0.2,0.9", "metric=loss"]
+    journal = searched(tmp_path / "a", space, trials=4, sampler="grid", pruner="halving")
+    sweep = SweepFolder(tmp_path / "a")
+    found = [outcome_of(trial, sweep, parse(space)) for trial in journal.trials()]
+    # Trained to the end a setting has 1 - 0.9 (1 - |lr - 0.5|), after one epoch 1 - 0.5 (1 - |lr - 0.5|).
+    assert [(one.state.name, pytest.approx(one.value)) for one in found] == [
+        ("COMPLETE", 0.46),
+        ("COMPLETE", 0.1),
+        ("PRUNED", 0.65),
+        ("PRUNED", 0.7),
+    ]
+    assert best_outcome(found).number == 1
+    assert found[1].record()["val/loss"] == "0.1000"
+    assert found[2].record()["val/loss"] == "0.6500"
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL at a moment that a test chooses."""
+
+
+def test_a_search_that_is_killed_between_any_two_writes_ends_as_one_that_is_not(tmp_path, monkeypatch) -> None:
+    space = ["lr=0.5,0.6,0.1"]
+    chosen = {"space": space, "sampler": "grid", "pruner": "halving"}
+    searched(tmp_path / "begun", trials=2, **chosen)
+    shutil.copytree(tmp_path / "begun", tmp_path / "whole")
+    searched(tmp_path / "whole", trials=3, **chosen)
+    assert states(tmp_path / "whole")[2][0] == TrialState.PRUNED
+    write = JournalFileBackend.append_logs
+    for last in itertools.count():
+        folder, left = tmp_path / str(last), [last]
+
+        def append(self, logs, left=left) -> None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+            write(self, logs)
+
+        shutil.copytree(tmp_path / "begun", folder)
+        with monkeypatch.context() as patched, suppress(Killed):
+            patched.setattr(JournalFileBackend, "append_logs", append)
+            searched(folder, trials=3, **chosen)
+        searched(folder, trials=3, **chosen)
+        assert states(folder) == states(tmp_path / "whole"), last
+        if left[0] >= 0:
+            break
+    assert last >= 5  # proposed, begun, an epoch, ended early, a rung, over
 
 
 def test_a_trial_that_fails_is_recorded_and_the_others_go_on(tmp_path) -> None:

@@ -11,7 +11,7 @@ from sensorium.search.folder import SweepFolder
 
 
 def list_runs(root: Path) -> list[Record]:
-    """A record for each run folder, or folder of a search, at root/NAME/DATE_TIME_XXXX. Raises RequestError when there is no such folder."""
+    """A record for each folder of a run or search in root/NAME/. Raises RequestError where there is no such folder."""
     if not root.is_dir():
         raise RequestError(f"run_root={root}: there is no such folder; training creates it in the working directory.")
     found = {path.parent: _record for path in root.glob("*/*/config.yaml")}

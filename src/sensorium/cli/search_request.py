@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
@@ -15,7 +14,7 @@ from sensorium.cli.arguments import check_arguments
 from sensorium.cli.literal import literal
 from sensorium.errors import RequestError, missing_extra, unknown
 from sensorium.search.folder import SweepFolder, read_request
-from sensorium.search.space import Choice, Params, Space, check_cma, check_grid, parse
+from sensorium.search.space import Choice, Params, Space, Value, check_cma, check_grid, parse
 
 LIMITS = tuple(NO_SEARCH)  # keys that a resumed search may be given again
 _TRIALS = 20
@@ -153,12 +152,13 @@ def _trials(config: Config, space: Space) -> int:
 
 def _corners(space: Space) -> list[Params]:
     """Settings by which a wrong name or value is found: all first values, all last ones, and each choice once."""
-    ends: list[dict[str, Any]] = [{}, {}]
+    ends: list[dict[str, Value]] = [{}, {}]
     for key in space.keys:
         first, last = (key.values[0], key.values[-1]) if isinstance(key, Choice) else (key.low, key.high)
         ends[0][key.key], ends[1][key.key] = first, last
     each = [{**ends[0], key.key: value} for key in space.keys if isinstance(key, Choice) for value in key.values[1:-1]]
-    return [*ends, *each][:_MOST_CHECKED]
+    found: list[Params] = [*ends, *each]
+    return found[:_MOST_CHECKED]
 
 
 def sweep_folder(path: Path) -> SweepFolder | None:

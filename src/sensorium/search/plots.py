@@ -4,6 +4,7 @@ from pathlib import Path
 
 import optuna
 from matplotlib import pyplot
+from matplotlib.figure import Figure
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from optuna.visualization.matplotlib import plot_parallel_coordinate
@@ -44,7 +45,7 @@ def draw_parallel(journal: Journal, path: Path, *, sign: int, monitor: str) -> b
             study.add_trials([_as_measured(trial, sign) for trial in complete])
             axes = plot_parallel_coordinate(study, target_name=monitor)  # the best is the darkest
         figure = axes.figure
-        assert figure is not None
+        assert isinstance(figure, Figure)
         figure.set_size_inches(*_SIZE)
         axes.set_title("Settings and their values")
         save_figure(figure, path, tight=True)

@@ -10,7 +10,7 @@ from rich.console import Console
 from sensorium import output
 from sensorium.errors import RunError
 from sensorium.files import json_text, write_atomically
-from sensorium.report_sections import Chart, Section, Series, Table
+from sensorium.report_sections import Cell, Chart, Section, Series, Table
 from sensorium.reports.page import SweepFacts, write_sweep
 from sensorium.search.compare import Comparison, compare
 from sensorium.search.folder import read_request
@@ -169,11 +169,11 @@ def _tables(
     ]
     if shares:
         note = "Share of each key in what sets the best tenth of the trials apart (PED-ANOVA)."
-        rows = [[name, round(share, 4)] for name, share in shares.items()]
+        rows: list[list[Cell]] = [[name, round(share, 4)] for name, share in shares.items()]
         found.append(Table(title="Importance", columns=["key", "importance"], rows=rows, note=note))
     if compared:
         columns = ["metric", "new seeds", "best", "default", "difference", "95% interval"]
-        lines = [
+        lines: list[list[Cell]] = [
             [one.metric, one.seeds, one.best, one.default, one.difference, f"{one.low:.4f} to {one.high:.4f}"]
             for one in compared
         ]

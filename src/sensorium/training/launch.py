@@ -100,9 +100,9 @@ def join() -> None:
     """Makes this process one of its group. Does nothing for a run on one process."""
     if world_size() == 1 or torch.distributed.is_initialized():
         return
-    if torch.cuda.isavailable():
+    if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.isavailable() else "gloo")
+    torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
 
 
 def leave() -> None:
