@@ -26,7 +26,7 @@ def accuracy(lr: float, epoch: int) -> float:
 def main(run: Path, epochs: int, pause: float) -> int:
     parent = os.getppid()
     given = dict(line.split("=", 1) for line in (run / "overrides.txt").read_text().split())
-    lr = float(given["lr"])
+    lr = float(given.get("lr", "0.9"))
     if given.get("fails") == "yes":
         print("a line before\nsensorium: the loss is not a number\nand its second line", flush=True)
         return 1
