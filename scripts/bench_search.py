@@ -2,7 +2,7 @@
 
     python scripts/bench_search.py [REPEATS] [DATASET ...]
 
-Both sides of a repeat try the same settings (search.seed), on one process at a time. Prints, for each data set, mean and
+Both sides of a repeat try the same settings (search.seed), one trial at a time. Prints, for each data set, mean and
 standard deviation over the repeats of the value of the best trial, its difference (asha minus random), and the ratio of
 the seconds. Data sets of three modalities that need no download.
 """
