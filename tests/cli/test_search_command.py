@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 
 import pytest
 
@@ -10,6 +11,7 @@ from sensorium.cli import search_request as requests
 from sensorium.cli.request import answer
 from sensorium.cli.search_request import resumed_request, search_request
 from sensorium.errors import RequestError
+from sensorium.run_folder import RunFolder, locked
 from sensorium.search.folder import SweepFolder, write_request
 
 SEARCH = ("-m", "search=random")
@@ -86,6 +88,15 @@ def test_a_sweep_json_that_is_none(content, tmp_path) -> None:
     sweep.request.write_text(content)
     with pytest.raises(RequestError, match=r"sweep.json (cannot be read|has format 9|has no list)"):
         resumed_request(sweep, [])
+
+
+def test_a_search_that_runs_is_not_gone_on_with(tmp_path) -> None:
+    write_request(SweepFolder(tmp_path), [*SEARCH, TWO])
+    with (
+        locked(RunFolder(tmp_path)),
+        pytest.raises(RequestError, match=f"still being trained, by process {os.getpid()}"),
+    ):
+        answer("train", [f"resume={tmp_path}"])
 
 
 def test_a_sweep_of_plain_multirun_does_not_go_on(tmp_path) -> None:
