@@ -19,11 +19,12 @@ def test_pairs_by_hand() -> None:
     # Differences 1, 2, 3: mean 2, deviation 1. The 97.5% point of Student's t with 2 degrees of freedom is 4.3027.
     half = 4.3026527 / 3**0.5
     assert (found.best, found.default, found.difference) == (5.0, 3.0, 2.0)
-    assert (found.low, found.high) == pytest.approx((2 - half, 2 + half))
-    assert "no difference is within the interval" in found.line()
+    assert found.interval == pytest.approx((2 - half, 2 + half))
+    assert "0 is inside: no difference is shown" in found.line()
     sure = paired("val/accuracy", [0.9, 0.91], [0.5, 0.52])
-    assert "within" not in sure.line()
+    assert "inside" not in sure.line()
     assert "difference 0.3950" in sure.line()
+    assert paired("val/accuracy", [0.9, 0.8], [0.5, 0.4]).interval is None  # a point would claim certainty
 
 
 def test_new_seeds_are_new() -> None:

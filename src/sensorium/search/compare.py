@@ -24,46 +24,54 @@ from sensorium.training.interrupts import Interrupted, StopRequest
 SIDES = ("best", "default")
 _PAUSE = 0.1  # seconds between two looks at the processes
 _DONE = "compared"
+_SAME = 1e-12  # of a deviation: rounding
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Of one metric. difference: the mean of best minus default over the seeds, with the ends of its 95% interval."""
+    """Of one metric. difference: the mean of best minus default over the seeds, with its 95% interval; None
+    where every seed gave the same difference, whose interval would claim certainty.
+    """
 
     metric: str
     seeds: int
     best: float
     default: float
     difference: float
-    low: float
-    high: float
+    interval: tuple[float, float] | None
 
     def line(self) -> str:
         """In words."""
-        best, default, difference, low, high = (
-            output.shown(value, self.metric)
-            for value in (self.best, self.default, self.difference, self.low, self.high)
+        best, default, difference = (
+            output.shown(value, self.metric) for value in (self.best, self.default, self.difference)
         )
-        sure = " no difference is within the interval" if self.low <= 0 <= self.high else ""
         return (
             f"best against default, {self.seeds} new seeds: {self.metric} {best} against {default}, "
-            f"difference {difference} (95% interval {low} to {high}, paired by seed){sure and ':'}{sure}"
+            f"difference {difference} ({self.ends()})"
         )
+
+    def ends(self) -> str:
+        """The interval in words, and whether 0 is in it."""
+        if self.interval is None:
+            return "no interval: the same with every seed"
+        low, high = (output.shown(value, self.metric) for value in self.interval)
+        unsure = "; 0 is inside: no difference is shown" if self.interval[0] <= 0 <= self.interval[1] else ""
+        return f"95% interval {low} to {high}, paired by seed{unsure}"
 
 
 def paired(metric: str, best: Sequence[float], default: Sequence[float]) -> Comparison:
     """The two sides of a metric, pair by pair. The interval is Student's, for two pairs or more."""
     differences = [a - b for a, b in zip(best, default, strict=True)]
     mean = statistics.mean(differences)
-    half = float(stdtrit(len(differences) - 1, 0.975)) * statistics.stdev(differences) / math.sqrt(len(differences))
+    spread = statistics.stdev(differences)
+    half = float(stdtrit(len(differences) - 1, 0.975)) * spread / math.sqrt(len(differences))
     return Comparison(
         metric=metric,
         seeds=len(differences),
         best=statistics.mean(best),
         default=statistics.mean(default),
         difference=mean,
-        low=mean - half,
-        high=mean + half,
+        interval=None if spread <= _SAME else (mean - half, mean + half),
     )
 
 

@@ -174,8 +174,7 @@ def _tables(
     if compared:
         columns = ["metric", "new seeds", "best", "default", "difference", "95% interval"]
         lines: list[list[Cell]] = [
-            [one.metric, one.seeds, one.best, one.default, one.difference, f"{one.low:.4f} to {one.high:.4f}"]
-            for one in compared
+            [one.metric, one.seeds, one.best, one.default, one.difference, one.ends()] for one in compared
         ]
         note = "The best setting and the command without what varies, both with new seeds, paired by seed."
         found.append(Table(title="Best against default", columns=columns, rows=lines, note=note))
