@@ -231,10 +231,11 @@ def test_two_jobs_run_at_the_same_time_each_in_a_place_of_its_own(tmp_path) -> N
     assert outcomes(tmp_path / "a") == outcomes(tmp_path / "b")  # what is drawn at random needs no order
 
 
-def test_a_signal_stops_the_trainings_and_the_search_goes_on_where_they_were(tmp_path) -> None:
-    def slowly(run, slot):
-        return start(run, slot, pause=0.05)
+def slowly(run, slot) -> "subprocess.Popen[bytes]":
+    return start(run, slot, pause=0.03)
 
+
+def test_a_signal_stops_the_trainings_and_the_search_goes_on_where_they_were(tmp_path) -> None:
     def interrupt(running) -> None:
         if running and running[0].number == 1 and running[0].epoch >= 3:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -263,11 +264,12 @@ def test_a_search_that_is_killed_again_and_again_ends_as_one_that_is_not(sampler
         child = os.fork()
         if child == 0:
             try:
-                searched(tmp_path / "killed", **chosen)
+                searched(tmp_path / "killed", starting=slowly, **chosen)
                 os._exit(0)
             except BaseException:  # noqa: BLE001 (a fork of the tests must not become a second one)
                 os._exit(1)
-        time.sleep(moments.uniform(0.02, 0.2))
+        # Three lives are shorter than the trainings; later ones are longer, for a busy machine.
+        time.sleep(moments.uniform(0.02, 0.15 + 0.01 * kills))
         if os.waitpid(child, os.WNOHANG) != (0, 0):
             break
         os.kill(child, signal.SIGKILL)
