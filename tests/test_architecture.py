@@ -25,7 +25,7 @@ ROWS = (
     ("tasks",),
     ("build", "targets", "initial", "runs", "checkpoint", "bounded", "verdict"),
     ("training", "evaluation", "history_plot", "neighbors"),
-    ("robustness", "explain", "export", "serve", "reports"),
+    ("robustness", "explain", "export", "serve", "reports", "search"),
     ("cli",),
     ("trained_model",),
     ("api",),
@@ -48,6 +48,7 @@ BESIDE = {
     ("targets", "annotations"),
     ("evaluation", "history_plot"),
     ("verdict", "runs"),
+    ("search", "reports"),
     ("api", "cli"),
     ("", "api"),  # for type checkers; at run time its names are imported when they are asked for
 }
@@ -74,6 +75,7 @@ OPTIONAL_EXTRAS = {
     ("sensorium/export/int8.py", "onnxruntime"),
     ("sensorium/export/int8.py", "onnxruntime.quantization"),
     ("sensorium/cli/serve.py", "sensorium.serve.run"),  # fastapi and uvicorn, and half a second
+    ("sensorium/cli/search.py", "sensorium.search.run"),  # Optuna, an extra
     ("sensorium/metrics/uncertainty.py", "scipy.stats"),  # always there; a second of CPU that only compare= needs
 }
 # Import by name: the Python API, the map of verbs, what measures a model, the table of tasks, torchmetrics.

@@ -83,7 +83,7 @@ def test_the_tree_is_complete():
     assert configs.groups() == GROUPS
     assert [group for group in GROUPS if group not in {name for name, _ in CHOICES}] == [], "a group without a yaml"
     expected = {f"{verb}.yaml" for verb in VERBS} | {f"{group}/{choice}.yaml" for group, choice in CHOICES}
-    expected |= {f"dataset/{block}.yaml" for block in BLOCKS}
+    expected |= {f"dataset/{block}.yaml" for block in BLOCKS} | {"search/_settings.yaml"}
     strange = {path.relative_to(configs.FOLDER).as_posix() for path in FILES} ^ expected
     assert not strange, f"{sorted(strange)}: a yaml lies in a group's folder, configs/GROUP/NAME.yaml, or is a verb's"
 
@@ -106,6 +106,11 @@ def test_a_choice_composes_and_everything_in_it_is_built(group, choice, tmp_path
         if section:
             section = fit.monitored_by(("val/loss", "min"), section)
             instantiate(f"callbacks.{name}", section, run=run, about={}, stop=StopRequest(), started=0.0)
+    if group == "search" and choice != "none":
+        schema.check("train", config)
+        with pytest.raises(RequestError, match="needs -m and something that varies"):
+            app.check("train", config)
+        return
     app.check("train", config)
 
 

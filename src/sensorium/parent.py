@@ -2,8 +2,15 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import sensorium
 
 # Names, for the process that was started, the end of a pipe that closes when its parent is gone.
 PARENT = "SENSORIUM_PARENT"
@@ -27,3 +34,30 @@ def end_with_parent() -> None:
         os._exit(128 + signal.SIGTERM)
 
     threading.Thread(target=watch, name="end_with_parent", daemon=True).start()
+
+
+def start_child(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    parent: int,
+    kept: Sequence[int] = (),
+    output: Any = None,
+) -> "subprocess.Popen[bytes]":
+    """Starts `sensorium ARGUMENTS` as a process that ends with this one, in a session of its own: what a terminal sends
+    reaches it through this process only.
+
+    parent: the reading end of a pipe that only this process can write to. kept: more open files that it inherits.
+    output: an open file that gets both of its streams; None for this process's own.
+    """
+    # -P: a file types.py in the working directory would run before Sensorium does. Not where Sensorium itself is there.
+    safe = [] if Path(sensorium.__file__).parents[1] == Path.cwd() else ["-P"]
+    return subprocess.Popen(
+        [sys.executable, *safe, "-m", "sensorium", *arguments],
+        env={**environment, PARENT: str(parent)},
+        start_new_session=True,
+        pass_fds=[parent, *kept],
+        stdin=None if output is None else subprocess.DEVNULL,
+        stdout=output,
+        stderr=None if output is None else subprocess.STDOUT,
+    )

@@ -37,6 +37,11 @@ class RunFolder:
         return self.folder / "summary.json"
 
     @property
+    def monitor(self) -> Path:
+        """By which metric the best checkpoint is chosen; there from the beginning of a training."""
+        return self.folder / "monitor.json"
+
+    @property
     def log(self) -> Path:
         """What was printed."""
         return self.folder / "train.log"

@@ -162,6 +162,11 @@ class Summary:
     seconds: float
 
 
+def write_monitor(run: RunFolder, monitor: str, mode: str) -> None:
+    """monitor.json: the validation metric by which the best checkpoint is chosen, and "max" or "min"."""
+    write_atomically(run.monitor, json_text({"monitor": monitor, "mode": mode}) + "\n")
+
+
 def write_summary(run: RunFolder, summary: Summary) -> None:
     """summary.json."""
     write_atomically(run.summary, json_text(asdict(summary), indent=2) + "\n")

@@ -41,6 +41,18 @@ def test_an_undefined_metric_is_not_shown(tmp_path):
     assert (run["validation"], run["test"], run["seconds"]) == ("", "", 12.5)
 
 
+def test_a_search_is_listed_and_its_trials_are_not(tmp_path):
+    search = tmp_path / "sweeps" / "2026-05-01_00-00-00_cccc"
+    write_run(search / "trials" / "0000", summary=SUMMARY)
+    (search / "sweep.json").write_text("{}")
+    (run,) = list_runs(tmp_path)
+    assert (run["run"], run["epochs"], run["seconds"]) == (str(search), "", "not finished")
+    found = {"trials": 20, "monitor": "val/accuracy", "best": 0.9, "seconds": 80.0}
+    (search / "summary.json").write_text(json.dumps(found))
+    (run,) = list_runs(tmp_path)
+    assert (run["epochs"], run["validation"], run["seconds"]) == ("20 trials", "val/accuracy 0.9000", 80.0)
+
+
 def test_other_folders_are_no_runs(tmp_path):
     (tmp_path / "a" / "b").mkdir(parents=True)
     assert list_runs(tmp_path) == []

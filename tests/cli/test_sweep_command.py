@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from command import run_command
-from sensorium.cli.sweep import best, grouped, narrowed
+from sensorium.search.groups import best, grouped, narrowed
 
 TINY = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "threads=1")
 

@@ -22,6 +22,7 @@ from sensorium.cli.composition import (
     as_chosen,
     compose,
     compose_alone,
+    compose_with_choices,
     given_folders,
     load_plugins,
     option_values,
@@ -184,8 +185,25 @@ def composed(verb: str, arguments: list[str]) -> Config:
         return plain(compose(name, overrides, arguments=arguments), verb)
 
 
+def composed_training(overrides: list[str], options: list[str]) -> tuple[Config, Mapping[str, str | None]]:
+    """The config of one training, checked as `run_hydra` and its job check it, and the member of each group in it.
+
+    options: of Hydra, such as --config-dir.
+    """
+    arguments = literal([*options, *overrides])
+    with explained("train", arguments):
+        check_choices(arguments)
+        name = next(iter(option_values(arguments, "--config-name", "-cn")), "train")
+        found, choices = compose_with_choices(name, _overrides(arguments), arguments=arguments)
+        config = plain(found, "train")
+    check("train", config)
+    return config, choices
+
+
 # -- what is rejected of a config
 
+# Keys of a search, and what they are without one.
+NO_SEARCH: dict[str, Any] = {"trials": None, "budget": None, "jobs": 1, "fail_fast": False}
 NEEDED_GROUPS = ("dataset", "model", "augment", "optimizer", "scheduler")
 
 
@@ -210,8 +228,23 @@ def check(verb: str, config: Config) -> None:
     schema.check(verb, config, needed=needed_keys(verb))
     if verb == "train":
         sections.check(config)
+        _check_no_search(config)
     dataset: Config | None = None if verb == "eval" else {}  # eval's is the checkpoint's, not read yet
     overwriting.check(config, dataset=dataset, drawn=verb == "explain")
+
+
+def _check_no_search(config: Config) -> None:
+    """Rejects, of a single training and of plain -m, what only a search reads."""
+    given = [key for key, value in NO_SEARCH.items() if config.get(key, value) != value]
+    if config.get("search", {}).get("sampler", "none") != "none":
+        raise RequestError(
+            "search=NAME needs -m and something that varies, such as:\n"
+            "sensorium train -m search=random model=lenet,resnet8 'lr=tag(log,interval(1e-4,1e-1))'"
+        )
+    if given:
+        raise RequestError(
+            f"{given[0]} is for a search. Add search=NAME and -m; sensorium list what=search has the names."
+        )
 
 
 def needed_keys(verb: str) -> list[str]:

@@ -25,8 +25,15 @@ Choices = Mapping[str, str | None]  # the member of each group, by group
 
 def compose(verb: str, overrides: Sequence[str], *, arguments: Sequence[str] = ()) -> DictConfig:
     """A verb's config with these overrides, beside whatever Hydra is running. arguments: may hold --config-dir."""
+    return compose_with_choices(verb, overrides, arguments=arguments)[0]
+
+
+def compose_with_choices(
+    verb: str, overrides: Sequence[str], *, arguments: Sequence[str] = ()
+) -> tuple[DictConfig, Choices]:
+    """As `compose`, with the member of each group in it."""
     config, choices = _composed(verb, overrides, arguments)
-    return as_chosen(config, choices, verb, overrides, arguments=arguments)[0]
+    return as_chosen(config, choices, verb, overrides, arguments=arguments)[0], choices
 
 
 def compose_alone(verb: str, overrides: Sequence[str]) -> DictConfig:

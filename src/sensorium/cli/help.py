@@ -27,6 +27,7 @@ EXAMPLES = {
         "sensorium train experiment=fashion_mnist_cnn seed=1",
         "sensorium train dataset=image_folder dataset.root=photos model=resnet18 trainer.max_epochs=20",
         "sensorium train -m seed=1,2,3 model=lenet,resnet8",
+        "sensorium train -m search=tpe trials=40 'lr=tag(log,interval(1e-4,1e-1))'",
         "sensorium train resume=runs/digits_small_cnn/2026-01-31_12-00-00_ab12",
         "sensorium train dataset=image_folder --help",
     ),

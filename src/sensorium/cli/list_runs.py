@@ -1,4 +1,4 @@
-"""sensorium list runs: the runs below a folder, the newest first. No torch: it reads the small files of each run."""
+"""sensorium list runs: the runs and searches below a folder, the newest first. No torch: it reads their small files."""
 
 from pathlib import Path
 from typing import Any
@@ -7,17 +7,31 @@ from sensorium.errors import RequestError
 from sensorium.files import json_value
 from sensorium.output import Record
 from sensorium.run_folder import RunFolder
+from sensorium.search.folder import SweepFolder
 
 
 def list_runs(root: Path) -> list[Record]:
-    """A record for each run folder at root/NAME/DATE_TIME_XXXX. Raises RequestError when there is no such folder."""
+    """A record for each folder of a run or search in root/NAME/. Raises RequestError where there is no such folder."""
     if not root.is_dir():
         raise RequestError(f"run_root={root}: there is no such folder; training creates it in the working directory.")
-    found = [RunFolder(path.parent) for path in root.glob("*/*/config.yaml")]
-    return [_record(run) for run in sorted(found, key=lambda run: (run.folder.name, run.folder), reverse=True)]
+    found = {path.parent: _record for path in root.glob("*/*/config.yaml")}
+    found |= {path.parent: _search_record for path in root.glob("*/*/sweep.json")}
+    return [found[folder](folder) for folder in sorted(found, key=lambda folder: (folder.name, folder), reverse=True)]
 
 
-def _record(run: RunFolder) -> Record:
+def _search_record(folder: Path) -> Record:
+    summary = _read(SweepFolder(folder).summary)
+    return {
+        "run": str(folder),
+        "epochs": f"{summary['trials']} trials" if "trials" in summary else "",
+        "validation": _shown(summary.get("monitor", ""), summary.get("best")),
+        "test": "",
+        "seconds": summary.get("seconds", "not finished"),
+    }
+
+
+def _record(folder: Path) -> Record:
+    run = RunFolder(folder)
     summary, metrics = _read(run.summary), _read(run.metrics)
     monitor, headline = summary.get("monitor", ""), summary.get("headline", "")
     return {

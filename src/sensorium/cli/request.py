@@ -16,6 +16,7 @@ from sensorium.cli.app import Config, check, composed, override, run_hydra
 from sensorium.cli.arguments import OPTIONS, check_choices
 from sensorium.cli.composition import load_plugins
 from sensorium.cli.literal import typed_path
+from sensorium.cli.search_request import asks_for_search, resumed_request, search_request, sweep_folder
 from sensorium.errors import RequestError, not_possible
 from sensorium.files import exists
 from sensorium.run_folder import RunFolder, check_unlocked, is_spawned
@@ -43,6 +44,9 @@ def answer(verb: str, arguments: list[str]) -> bool:
     resumed, _, rest = resume_request(typed)
     if verb == "train" and resumed != "null":
         _check_resumed(typed_path(resumed), rest)
+        return False
+    if verb == "train" and asks_for_search(typed):
+        search_request(typed)
         return False
     if verb == "train" and ("-m" in typed or "--multirun" in typed):
         return False  # each job of a sweep is a request of its own: what is wrong with one keeps no other from running
@@ -79,6 +83,9 @@ def _check_resumed(run: Path, arguments: list[str]) -> None:
     """
     if not is_spawned(RunFolder(run)):
         check_unlocked(RunFolder(run))
+    if (sweep := sweep_folder(run)) is not None:
+        resumed_request(sweep, arguments)
+        return
     stored: Any = None
     with suppress(OSError, ValueError, yaml.YAMLError):
         stored = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))

@@ -4,6 +4,7 @@ What a section's own class or function takes (model, dataset, optimizer ...) fol
 constructor: see `sensorium.cli.sections`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -69,6 +70,18 @@ def _are_betas(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(is_number(beta) and 0 <= beta < 1 for beta in value)
 
 
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch(r"\d{1,9}(\.\d{1,9})?[smhd]", value)) and seconds(value) > 0
+
+
+def seconds(time: str) -> float:
+    """Of a time such as 90s, 30m, 2h or 1d."""
+    return float(time[:-1]) * _UNITS[time[-1]]
+
+
 _FORMAT = one_of("table", "csv", "json", "jsonl")
 _ON_BAD = one_of("fail", "skip")
 
@@ -111,6 +124,19 @@ RULES: dict[str, dict[str, Rule]] = {
         "ood": one_of("auto", "none"),
         "explanation": one_of("auto", "none"),
         "dataset.split_seed": whole(0),
+        "trials": or_null(whole(1, most=1_000_000)),
+        "budget": or_null(Rule(_is_time, "a time above 0 such as 90s, 30m, 2h or 1d")),
+        "jobs": whole(1, most=MOST_THREADS),
+        "fail_fast": SWITCH,
+        "search.sampler": one_of("none", "grid", "random", "tpe", "cma"),
+        "search.seed": whole(0),
+        "search.n_startup_trials": whole(0),
+        "search.pruner": one_of("none", "median", "halving"),
+        "search.min_epochs": ONE_UP,
+        "search.reduction_factor": whole(2),
+        "search.metric": or_null(NAME),
+        "search.mode": or_null(one_of("max", "min")),
+        "search.compare": whole(0, most=1000),
         "optimizer.lr": replace(POSITIVE, limit=MOST_RATE),
         "optimizer.weight_decay": replace(_NOT_NEGATIVE, limit=MOST_RATE),
         "optimizer.momentum": _MEMORY,

@@ -18,11 +18,12 @@ from omegaconf import OmegaConf
 
 from sensorium import checkpoint, distributed, evaluation, output, runs, verdict
 from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_classes
-from sensorium.cli import configs, guess, schema, sweep
+from sensorium.cli import configs, guess, schema, search, sweep
 from sensorium.cli.app import Config, check, command_line, override, run_hydra, typed
 from sensorium.cli.composition import load_plugins
 from sensorium.cli.literal import typed_path
 from sensorium.cli.request import resume_request
+from sensorium.cli.search_request import asks_for_search, sweep_folder
 from sensorium.data.base import SPLITS, Data, Problem, counted, refuse
 from sensorium.errors import LAYOUT, RequestError, RunError, SensoriumError, is_full, listing, printable
 from sensorium.migration import migrated_config
@@ -49,9 +50,13 @@ def _run(arguments: list[str]) -> int:
     arguments = _with_data(arguments)
     if "-m" in arguments or "--multirun" in arguments:
         if _resumed(arguments)[0] is not None:
-            raise RequestError("resume continues one run; it cannot be part of a sweep (-m).")
+            raise RequestError("resume continues one run or search; it cannot be part of a sweep (-m).")
+        if asks_for_search(arguments):
+            return search.run(arguments)
         return sweep.run(arguments, _job)
     resume, from_start, rest = _resumed(arguments)
+    if resume is not None and (found := sweep_folder(resume)) is not None:
+        return search.resume(found, rest)
     if resume is not None:
         _resume(resume, rest, from_start=from_start)
     else:

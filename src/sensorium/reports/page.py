@@ -17,7 +17,7 @@ from sensorium.files import write_atomically
 from sensorium.report_sections import Gallery, Matrix, Section
 from sensorium.reports import charts, compare
 from sensorium.reports.curves import history_charts
-from sensorium.reports.read import RunFacts, read_run
+from sensorium.reports.read import RunFacts, figures, read_run
 from sensorium.reports.words import cell, count, duration, ending, named, valued
 from sensorium.run_folder import RunFolder
 
@@ -25,6 +25,7 @@ NAME = "report.html"
 MOST_CLASSES = 40  # of a confusion matrix that is shown whole
 _CONFUSIONS = 25  # pairs of classes that are shown of a larger one
 SHADES = 10
+_PLOT_BYTES = 5_000_000
 
 
 def write_run(run: RunFolder, path: Path) -> Path:
@@ -79,6 +80,27 @@ def render_comparison(runs: Sequence[RunFacts]) -> str:
             **_assets(),
         )
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepFacts:
+    """What the page of a search shows. headline: value, name and a note; {} for none. commands: a title and a line."""
+
+    name: str
+    title: str
+    headline: Mapping[str, str]
+    tiles: Sequence[tuple[str, str]]
+    sections: Sequence[Section]
+    plots: Sequence[Path]
+    commands: Sequence[tuple[str, str]]
+
+
+def write_sweep(facts: SweepFacts, path: Path) -> Path:
+    """The report of a search, written to a path."""
+    template = _environment().get_template("sweep.html.jinja")
+    shown = {"facts": facts, "title": facts.title, "plots": figures(facts.plots, _PLOT_BYTES)}
+    write_atomically(path, template.render(**shown, **_assets()))
+    return path
 
 
 def _environment() -> Environment:

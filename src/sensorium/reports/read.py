@@ -94,8 +94,8 @@ def read_run(run: RunFolder) -> RunFacts:
         stored=stored,
         sections=[*(stored.sections if stored is not None else _tables(run.folder)), *evaluated],
         samples=_samples(run.folder),
-        plots=() if stored is not None else _figures(_plot_paths(run.folder), _PLOTS_BUDGET),
-        explanations=_figures(sorted((run.folder / _EXPLANATIONS).glob("*.png")), _EXPLANATIONS_BUDGET),
+        plots=() if stored is not None else figures(_plot_paths(run.folder), _PLOTS_BUDGET),
+        explanations=figures(sorted((run.folder / _EXPLANATIONS).glob("*.png")), _EXPLANATIONS_BUDGET),
         missing=missing,
     )
 
@@ -199,7 +199,8 @@ def _plot_paths(folder: Path) -> list[Path]:
     return [path for name in _PLOTS if (path := folder / "plots" / f"{name}.png").is_file()]
 
 
-def _figures(paths: Sequence[Path], budget: int) -> list[Figure]:
+def figures(paths: Sequence[Path], budget: int) -> list[Figure]:
+    """Images as a page holds them, as long as they fit into so many bytes together; those that are there."""
     found = []
     for path in paths:
         try:

@@ -22,7 +22,7 @@ from sensorium.errors import RequestError, missing_extra, unknown
 from sensorium.initial import initialise_from_data
 from sensorium.randomness import generator
 from sensorium.run_config import RunConfig, Section
-from sensorium.runs import RunFolder, Summary
+from sensorium.runs import RunFolder, Summary, write_monitor
 from sensorium.specs import Spec
 from sensorium.targets import hints_of
 from sensorium.tasks import registry
@@ -59,6 +59,7 @@ class Training:
         train, val = self.loaders()
         if distributed.rank() == 0:
             self.history.listeners.append(self._report)
+            write_monitor(self.history.run, self._checkpoints().monitor, self._checkpoints().mode)
         if isinstance(train.sampler, LengthOrder) and distributed.rank() == 0:
             unit, share = registry.of(self.data.spec).length_unit, 100 * train.sampler.padding()
             self.progress.console.print(f"padding: {share:.1f}% of the {unit} of a training batch")

@@ -11,7 +11,6 @@ import resource
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,12 +20,11 @@ from typing import Any
 import torch
 import torch.distributed
 
-import sensorium
 from sensorium.build import device_of
 from sensorium.distributed import world_size
 from sensorium.errors import RequestError, as_typed
 from sensorium.output import leave_closed_outputs
-from sensorium.parent import PARENT
+from sensorium.parent import start_child
 from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
 from sensorium.training.interrupts import stop_signals
@@ -59,7 +57,7 @@ def wanted_processes(trainer: Mapping[str, Any], *, force: bool = False) -> int:
         wanted = int(devices) if str(devices).isdecimal() else 0
     if wanted < 1:
         raise RequestError(f"trainer.devices={devices} is not possible. Take auto or a number from 1.")
-    count, what = _available(device)
+    count, what = available(device)
     if wanted > count and not is_launched() and not (force and device == "cpu"):
         allowed = f"a number from 1 to {count}" if count > 1 else "1"
         raise RequestError(
@@ -69,7 +67,7 @@ def wanted_processes(trainer: Mapping[str, Any], *, force: bool = False) -> int:
     return wanted
 
 
-def _available(device: str) -> tuple[int, str]:
+def available(device: str) -> tuple[int, str]:
     """The most processes that a kind of device is good for, and why."""
     count, name = {"cuda": (torch.cuda.device_count(), "GPU"), "mps": (1, "GPU")}.get(device, (cores(), "CPU core"))
     return count, f"is 1 {name}" if count == 1 else f"are {count} {name}s"
@@ -198,16 +196,12 @@ def _start(
         "MASTER_PORT": port,
         "TORCHELASTIC_RUN_ID": run.folder.name,
         "TORCHELASTIC_USE_AGENT_STORE": "False",
-        PARENT: parent,
     }
     # torch's own advice on how it shares gradients is nothing that a user could follow.
     quiet = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
     environment = quiet | dict(os.environ) | {key: str(value) for key, value in place.items()}
-    # -P: a file types.py in the working directory would run before Sensorium does. Not where Sensorium itself is there.
-    safe = [] if Path(sensorium.__file__).parents[1] == Path.cwd() else ["-P"]
-    command = [sys.executable, *safe, "-m", "sensorium", "train", f"resume={run.folder}"]
-    kept = [parent] if lock is None else [parent, lock]
-    return subprocess.Popen(command, env=environment, start_new_session=True, pass_fds=kept)
+    kept = [] if lock is None else [lock]
+    return start_child(["train", f"resume={run.folder}"], environment, parent=parent, kept=kept)
 
 
 def _wait(group: list[subprocess.Popen[bytes]], *, patience: float = 30.0) -> int:

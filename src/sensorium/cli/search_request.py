@@ -1,0 +1,174 @@
+"""What is asked of a search, checked before torch and Optuna are imported: space, settings, limits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from sensorium.cli import configs, schema
+from sensorium.cli.app import NO_SEARCH, Config, composed, composed_training, explain
+from sensorium.cli.arguments import check_arguments
+from sensorium.cli.literal import literal
+from sensorium.errors import RequestError, missing_extra, unknown
+from sensorium.search.folder import SweepFolder, read_request
+from sensorium.search.space import Choice, Params, Space, Value, check_cma, check_grid, parse
+
+LIMITS = tuple(NO_SEARCH)  # keys that a resumed search may be given again
+_TRIALS = 20
+_MOST_CHECKED = 12  # settings composed before the first trial, a third of a second each
+_MULTIRUN = ("-m", "--multirun")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRequest:
+    """arguments: as typed. options: Hydra's, such as --config-dir. config: with the keys of the search. trials: how
+    many, all together.
+    """
+
+    arguments: list[str]
+    options: list[str]
+    space: Space
+    config: Config
+    trials: int
+
+    @property
+    def search(self) -> Config:
+        """The section of the config."""
+        found: Config = self.config["search"]
+        return found
+
+
+def asks_for_search(arguments: Sequence[str]) -> bool:
+    """Whether a training's arguments are a sweep with a search."""
+    several = any(argument in _MULTIRUN for argument in arguments)
+    return several and any(a.lstrip("+").startswith("search=") and a.partition("=")[2] != "none" for a in arguments)
+
+
+def search_request(arguments: Sequence[str]) -> SearchRequest:
+    """The search that a command line asks for. Raises RequestError for one that cannot be."""
+    check_arguments("train", list(arguments))
+    typed = literal(arguments)
+    overrides = [one for one in typed if not one.startswith("-") and ("=" in one or one.startswith("~"))]
+    options = [one for one in typed if one not in overrides and one not in _MULTIRUN]
+    own = [one for one in overrides if _is_own(one)]
+    _check_own(own)
+    _check_names(overrides)
+    try:
+        space = parse([one for one in overrides if one not in own])
+    except (HydraException, ValueError) as error:
+        raise explain(error, "train", list(arguments)) from error
+    corners = _corners(space)
+    config = composed("train", [*options, *space.fixed, *space.overrides(corners[0]), *own])
+    schema.check("train", config)
+    _check(config, space)
+    for params in corners:
+        for repeat in (space.repeats[0], space.repeats[-1]) if params is corners[0] else (space.repeats[0],):
+            composed_training([*space.fixed, *space.overrides(params), *repeat], options)
+    return SearchRequest(
+        arguments=list(arguments), options=options, space=space, config=config, trials=_trials(config, space)
+    )
+
+
+def resumed_request(sweep: SweepFolder, arguments: Sequence[str]) -> SearchRequest:
+    """A search that goes on, with what its command was given; its limits may be given anew."""
+    stored = read_request(sweep)
+    for argument in arguments:
+        key = argument.lstrip("+~").partition("=")[0]
+        if key not in LIMITS:
+            raise RequestError(
+                f"{argument}: a search goes on with the space and settings it began with.\n"
+                f"Allowed with resume: {', '.join(LIMITS)}. For another space, start a new search."
+            )
+    again = {argument.lstrip("+").partition("=")[0] for argument in arguments}
+    kept = [one for one in stored if one.lstrip("+").partition("=")[0] not in again]
+    return search_request([*kept, *arguments])
+
+
+def _is_own(override: str) -> bool:
+    key = override.lstrip("+~").partition("=")[0]
+    return key == "search" or key.startswith("search.") or key in LIMITS
+
+
+def _check_own(own: Sequence[str]) -> None:
+    """Rejects several values for a key of the search, which is one search."""
+    for override in own:
+        try:
+            (item,) = OverridesParser.create().parse_overrides([override])
+        except (HydraException, ValueError) as error:
+            raise explain(error, "train", [override]) from error
+        if item.is_sweep_override():
+            raise RequestError(f"{override} are several values; one search has one. Start a search for each.")
+        if item.key_or_group == "search" and item.value() not in configs.options("search"):
+            raise unknown("search", str(item.value()), configs.options("search"))
+
+
+def _check_names(overrides: Sequence[str]) -> None:
+    """Rejects what is about Hydra's own sweeps."""
+    for override in overrides:
+        if override.lstrip("+~").startswith(("hydra.", "hydra/")):
+            raise RequestError(
+                f"{override} is about -m without a search. In a search, jobs=N runs N trials side by side."
+            )
+
+
+def _check(config: Config, space: Space) -> None:
+    for key in ("trace", "show_batch"):
+        if config.get(key) is not None:
+            raise RequestError(f"{key} shows how a training begins and trains nothing; leave it out of a search.")
+    search: Config = config["search"]
+    if find_spec("optuna") is None:
+        raise missing_extra("optuna", "search")
+    sampler, metric, mode = search["sampler"], search["metric"], search["mode"]
+    if sampler == "grid":
+        check_grid(space)
+    if sampler == "cma":
+        check_cma(space)
+        if find_spec("cmaes") is None:
+            raise missing_extra("cmaes", "search")
+    if (metric is None) != (mode is None):
+        given, other = ("metric", "mode") if mode is None else ("mode", "metric")
+        raise RequestError(
+            f"search.{given} needs search.{other}: a metric, and max or min for what is better of it.\n"
+            "For example: search.metric=val/loss search.mode=min"
+        )
+    if search["compare"] == 1:
+        raise RequestError(
+            "search.compare=1 is not possible: an interval needs two seeds or more. Allowed: 0 or from 2."
+        )
+    if metric is not None and str(metric).startswith("test/"):
+        raise RequestError(f"search.metric={metric}: settings are not chosen by test results. Take one of val/.")
+
+
+def _trials(config: Config, space: Space) -> int:
+    """As many as were asked for, or as the space has settings: none is tried twice."""
+    given, count = config["trials"], space.count()
+    if given is None:
+        given = count if config["search"]["sampler"] == "grid" and count is not None else _TRIALS
+    return int(given) if count is None else min(int(given), count)
+
+
+def _corners(space: Space) -> list[Params]:
+    """Settings by which a wrong name or value is found: all first values, all last ones, and each choice once."""
+    ends: list[dict[str, Value]] = [{}, {}]
+    for key in space.keys:
+        first, last = (key.values[0], key.values[-1]) if isinstance(key, Choice) else (key.low, key.high)
+        ends[0][key.key], ends[1][key.key] = first, last
+    each = [{**ends[0], key.key: value} for key in space.keys if isinstance(key, Choice) for value in key.values[1:-1]]
+    found: list[Params] = [*ends, *each]
+    return found[:_MOST_CHECKED]
+
+
+def sweep_folder(path: Path) -> SweepFolder | None:
+    """The folder of a search at a path that resume= names; None for one that is none, such as a run's."""
+    found = SweepFolder(path)
+    if found.request.is_file():
+        return found
+    if (path / "sweep.csv").is_file() or any(path.glob("job_*.json")):
+        raise RequestError(
+            f"{path} is a sweep of plain -m, which cannot go on; its runs can, one by one.\n"
+            "A sweep that can is one with search=grid."
+        )
+    return None

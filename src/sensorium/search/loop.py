@@ -1,0 +1,110 @@
+"""The search itself: trials side by side until enough are finished, the budget is used up, or someone stops it."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from sensorium.errors import RequestError, RunError
+from sensorium.search import study as noted
+from sensorium.search.proposals import FINISHED, SearchSettings, distributions, propose
+from sensorium.search.training import Slot
+from sensorium.search.trial import RunningTrial, Workplace
+from sensorium.training.interrupts import Interrupted, StopRequest
+
+_PAUSE = 0.1  # seconds between two looks at the processes
+_REJECTIONS = 3  # trials, after which a search of nothing else is given up
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """trials: how many, all together. seconds: in which new ones may begin; None for no limit. slots: one for each
+    trial that runs at the same time.
+    """
+
+    trials: int
+    seconds: float | None
+    slots: Sequence[Slot]
+    fail_fast: bool
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Called as the search goes on: with each trial that has ended, and with those that run at every look."""
+
+    ended: Callable[[FrozenTrial, float], None]
+    looked: Callable[[Sequence[RunningTrial]], None]
+
+
+def search(work: Workplace, settings: SearchSettings, limits: Limits, listener: Listener, *, go_on: str) -> None:
+    """Runs trials until there are enough. go_on: the command that goes on with the search, for messages.
+
+    Raises Interrupted after a signal, with every process stopped, and RunError where fail_fast ends it.
+    """
+    begun = time.monotonic()
+    left = work.journal.running()  # by a process that was killed
+    running: list[RunningTrial] = []
+    stop = StopRequest()
+    stop.listen()
+    try:
+        while not stop.signal_number:
+            while len(running) < len(limits.slots):
+                may_begin = limits.seconds is None or time.monotonic() < begun + limits.seconds
+                trial = left.pop(0) if left else _next(work, settings, limits) if may_begin else None
+                if trial is None:
+                    break
+                running.append(RunningTrial(work, trial, _free(limits.slots, running)))
+            if not running:
+                return
+            for one in [one for one in running if one.step()]:
+                running.remove(one)
+                ended = work.journal.frozen(one.trial)
+                listener.ended(ended, time.monotonic() - one.begun)
+                _check_rejected(work, limits)
+                if limits.fail_fast and ended.state == TrialState.FAIL:
+                    raise RunError(f"Trial {ended.number} failed, and fail_fast=true. Go on with:\n{go_on}")
+            listener.looked(running)
+            time.sleep(_PAUSE)
+        raise Interrupted(f"Stopped. Resume with: {go_on}", stop.signal_number)
+    finally:
+        _stop_all(running)
+        stop.ignore()
+
+
+def _check_rejected(work: Workplace, limits: Limits) -> None:
+    """Raises RequestError when nothing but rejections has come: the request is wrong, and not this or that setting."""
+    ended = [trial for trial in work.journal.trials() if trial.state in FINISHED]
+    if len(ended) >= min(_REJECTIONS, limits.trials) and all(noted.REJECTED in trial.user_attrs for trial in ended):
+        raise RequestError(f"The first {len(ended)} trials were rejected. Trial 0: {ended[0].user_attrs[noted.ERROR]}")
+
+
+def _next(work: Workplace, settings: SearchSettings, limits: Limits) -> Trial | None:
+    """A trial that waits, or a new one; None when there are enough."""
+    waiting = work.journal.next_waiting()
+    if waiting is not None:
+        return waiting
+    trials = work.journal.trials()
+    if len(trials) >= limits.trials:
+        return None
+    params = propose(work.space, settings, trials, len(trials))
+    work.journal.add(params, distributions(work.space))
+    return work.journal.next_waiting()
+
+
+def _free(slots: Sequence[Slot], running: Sequence[RunningTrial]) -> Slot:
+    taken = {one.slot.number for one in running}
+    return next(slot for slot in slots if slot.number not in taken)
+
+
+def _stop_all(running: Sequence[RunningTrial]) -> None:
+    """Each process ends with a checkpoint, or is killed after its time."""
+    for one in running:
+        one.stop()
+    while not all(one.is_over for one in running):
+        time.sleep(_PAUSE)
+
+
+def is_done(journal_trials: Sequence[FrozenTrial], limits: Limits) -> bool:
+    """Whether every trial that was asked for has ended."""
+    return sum(trial.state in FINISHED for trial in journal_trials) >= limits.trials

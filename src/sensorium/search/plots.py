@@ -1,0 +1,60 @@
+"""What a search says about its keys: how much each matters, and how settings and values go together."""
+
+from pathlib import Path
+
+import optuna
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.visualization.matplotlib import plot_parallel_coordinate
+
+from sensorium.search.proposals import in_memory, quiet
+from sensorium.search.study import Journal
+from sensorium.tasks.plots import save_figure
+
+FEWEST = 8  # trials trained to their end, below which an importance would be noise
+_SIZE = (9.0, 5.0)  # inches
+
+
+def importances(journal: Journal) -> dict[str, float]:
+    """The share of each key in what sets the best settings apart (PED-ANOVA, Watanabe 2023), the largest first; {} for
+    fewer than FEWEST trials that were trained to their end, and where all came to the same.
+    """
+    complete = [trial for trial in journal.trials() if trial.state == TrialState.COMPLETE]
+    if len(complete) < FEWEST or len({trial.value for trial in complete}) == 1:
+        return {}
+    with quiet():
+        found = get_param_importances(in_memory(complete), evaluator=PedAnovaImportanceEvaluator())
+    return {name: float(share) for name, share in found.items()}
+
+
+def draw_parallel(journal: Journal, path: Path, *, sign: int, monitor: str) -> bool:
+    """A line for each trial through the values of its keys, colored by its result. Returns whether there was one.
+
+    sign: -1 where lower is better, whose values are stored with their sign changed.
+    """
+    complete = [trial for trial in journal.trials() if trial.state == TrialState.COMPLETE]
+    if len(complete) < 2:
+        return False
+    before = pyplot.get_backend()
+    pyplot.switch_backend("agg")
+    try:
+        with quiet():
+            study = optuna.create_study(direction="maximize" if sign > 0 else "minimize")
+            study.add_trials([_as_measured(trial, sign) for trial in complete])
+            axes = plot_parallel_coordinate(study, target_name=monitor)  # the best is the darkest
+        figure = axes.figure
+        assert isinstance(figure, Figure)
+        figure.set_size_inches(*_SIZE)
+        axes.set_title("Settings and their values")
+        save_figure(figure, path, tight=True)
+        pyplot.close(figure)
+    finally:
+        pyplot.switch_backend(before)
+    return True
+
+
+def _as_measured(trial: FrozenTrial, sign: int) -> FrozenTrial:
+    value = sign * float(trial.value or 0.0)
+    return create_trial(value=value, params=trial.params, distributions=trial.distributions)

@@ -1,0 +1,140 @@
+"""Which setting is tried next: a pure function of what is finished, the space, the seed and the number of the trial.
+
+A sampler of Optuna lives for one proposal, in a study in memory that holds copies of the trials, seeded by
+(search.seed, number). So a search that was killed proposes what one never killed would have (docs/decisions/0044).
+"""
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from sensorium.randomness import generator
+from sensorium.search.space import Choice, Key, Space, Value
+
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+_SEED_RANGE = 2**31
+_ATTEMPTS = 20  # draws, of which the first that is new is taken
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """The section `search` of the config; configs/search/*.yaml explain the keys."""
+
+    sampler: Literal["grid", "random", "tpe", "cma"]
+    seed: int
+    n_startup_trials: int
+    pruner: Literal["none", "median", "halving"]
+    min_epochs: int
+    reduction_factor: int
+    metric: str | None = None
+    mode: Literal["max", "min"] | None = None
+    compare: int = 0
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """The space as Optuna has it."""
+    return {key.key: _distribution(key) for key in space.keys}
+
+
+def _distribution(key: Key) -> BaseDistribution:
+    if isinstance(key, Choice):
+        return CategoricalDistribution(key.values)
+    if key.whole:
+        return IntDistribution(int(key.low), int(key.high), log=key.log, step=int(key.step or 1))
+    return FloatDistribution(key.low, key.high, log=key.log, step=key.step)
+
+
+def propose(space: Space, settings: SearchSettings, history: Sequence[FrozenTrial], number: int) -> Mapping[str, Value]:
+    """The setting of trial `number`, which no trial before it has, as long as there is one.
+
+    history: the trials before it in their order; higher values are better.
+    """
+    if settings.sampler == "grid":
+        return space.point(number)
+    tried = [space.overrides(trial.params) for trial in history]
+    with quiet():
+        for attempt in range(_ATTEMPTS):
+            study = _replayed(space, settings, history) if settings.sampler == "cma" else in_memory(history)
+            study.sampler = _sampler(settings, number, attempt)
+            found = space.rounded(study.ask(distributions(space)).params)
+            if space.overrides(found) not in tried:
+                return found
+    untried = (space.point(place) for place in range(space.count() or 0))
+    return next((params for params in untried if space.overrides(params) not in tried), found)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Inside, Optuna prints nothing: neither what it does nor which of its parts may change one day."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+def in_memory(trials: Sequence[FrozenTrial]) -> optuna.Study:
+    """A study of copies of these trials, which keep their numbers; one that waits counts as running."""
+    study = optuna.create_study(direction="maximize", sampler=RandomSampler(seed=0))
+    study.add_trials([_running(trial) if trial.state == TrialState.WAITING else trial for trial in trials])
+    return study
+
+
+def _running(trial: FrozenTrial) -> FrozenTrial:
+    return create_trial(state=TrialState.RUNNING, params=trial.params, distributions=trial.distributions)
+
+
+def _replayed(space: Space, settings: SearchSettings, history: Sequence[FrozenTrial]) -> optuna.Study:
+    """A study in which each trial was proposed in its turn: CMA-ES keeps its state in what it proposes.
+
+    Optuna stores that state with the trials, as a pickle. Read back from a file it could run code, so it is computed.
+    """
+    study = optuna.create_study(direction="maximize")
+    for old in history:
+        study.sampler = _sampler(settings, old.number)
+        study.enqueue_trial(old.params)
+        trial = study.ask(distributions(space))
+        _ = trial.relative_params  # computed when it is read; a trial whose values are given would not be
+        for step, value in old.intermediate_values.items():
+            trial.report(value, step)
+        if old.state == TrialState.COMPLETE:
+            study.tell(trial, old.value)
+        elif old.state in FINISHED:
+            study.tell(trial, state=old.state)
+    return study
+
+
+def _sampler(settings: SearchSettings, number: int, attempt: int = 0) -> BaseSampler:
+    seed = int(generator(settings.seed, number, attempt).integers(_SEED_RANGE))
+    first = max(1, settings.n_startup_trials)
+    if settings.sampler == "tpe":
+        return TPESampler(seed=seed, n_startup_trials=first)
+    if settings.sampler == "cma":
+        return CmaEsSampler(
+            seed=seed,
+            n_startup_trials=first,
+            independent_sampler=RandomSampler(seed=seed),
+            consider_pruned_trials=settings.pruner != "none",
+        )
+    return RandomSampler(seed=seed)
+
+
+def finite(value: Any) -> bool:
+    """Whether it is a number that a trial can be compared by."""
+    return isinstance(value, int | float) and math.isfinite(value)

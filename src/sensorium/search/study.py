@@ -1,0 +1,138 @@
+"""The sweep folder: the command's arguments, the journal of its trials (Optuna's), and a folder for each trial.
+
+Values in the journal are such that higher is better: those of a metric that is minimized have their sign changed.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+
+from sensorium.errors import RequestError
+from sensorium.run_folder import RunFolder
+from sensorium.search.folder import SweepFolder
+from sensorium.search.proposals import quiet
+from sensorium.search.space import Value
+
+_NAME = "sweep"
+# What is noted with a trial.
+ERROR, REJECTED, PRUNED, FINISHED = "error", "rejected", "pruned", "finished"
+
+
+class _OwnFolder(JournalFileOpenLock):
+    """No lock: the folder is locked as a whole, and a lock of a killed process would stay."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Journal:
+    """The trials of a sweep, on disk after every change; each change is whole or not there."""
+
+    study: optuna.Study
+
+    @classmethod
+    def open(cls, sweep: SweepFolder) -> "Journal":
+        """That of a sweep, whose folder this process has locked; a new one where there is none."""
+        _cut_unfinished_line(sweep.journal)
+        try:
+            with quiet():
+                storage = JournalStorage(
+                    JournalFileBackend(str(sweep.journal), lock_obj=_OwnFolder(str(sweep.journal)))
+                )
+                sampler = optuna.samplers.RandomSampler(seed=0)  # asks for nothing: proposals are made elsewhere
+                if storage.get_all_studies():
+                    return cls(optuna.load_study(study_name=_NAME, storage=storage, sampler=sampler))
+                study = optuna.create_study(storage=storage, study_name=_NAME, direction="maximize", sampler=sampler)
+        except (ValueError, KeyError) as error:
+            raise RequestError(f"{sweep.journal} cannot be read: {str(error).splitlines()[0]}") from error
+        return cls(study)
+
+    def trials(self) -> list[FrozenTrial]:
+        """All, by number."""
+        return self.study.get_trials(deepcopy=False)
+
+    def add(self, params: Mapping[str, Value], distributions: Mapping[str, Any]) -> None:
+        """A trial that waits for its turn."""
+        self.study.add_trial(
+            create_trial(state=TrialState.WAITING, params=dict(params), distributions=dict(distributions))
+        )
+
+    def next_waiting(self) -> Trial | None:
+        """The first trial that waits, which runs from now on."""
+        if not any(trial.state == TrialState.WAITING for trial in self.trials()):
+            return None
+        with quiet():
+            return self.study.ask()
+
+    def running(self) -> list[Trial]:
+        """Trials that were begun and have not ended, by number."""
+        with quiet():
+            return [Trial(self.study, trial._trial_id) for trial in self.trials() if trial.state == TrialState.RUNNING]
+
+    def frozen(self, trial: Trial) -> FrozenTrial:
+        """What is stored of a trial."""
+        return self.trials()[trial.number]
+
+    def report(self, trial: Trial, epoch: int, value: float) -> None:
+        """A value of an epoch, counted from 1."""
+        trial.report(value, epoch)
+
+    def note(self, trial: Trial, key: str, value: Any) -> None:
+        """Something about a trial."""
+        trial.set_user_attr(key, value)
+
+    def note_for_pruner(self, trial: Trial, notes: Mapping[str, Any]) -> None:
+        """What a pruner notes with a trial."""
+        for key, value in notes.items():
+            if self.frozen(trial).system_attrs.get(key) != value:
+                self.study._storage.set_trial_system_attr(trial._trial_id, key, value)
+
+    def complete(self, trial: Trial, value: float) -> None:
+        """The trial has ended with this value."""
+        self.study.tell(trial, value)
+
+    def prune(self, trial: Trial) -> None:
+        """The trial has been ended early."""
+        self.study.tell(trial, state=TrialState.PRUNED)
+
+    def fail(self, trial: Trial, error: str, *, rejected: bool = False) -> None:
+        """The trial has ended with an error. rejected: its setting was a wrong request."""
+        if rejected:
+            self.note(trial, REJECTED, True)
+        self.note(trial, ERROR, error)
+        self.study.tell(trial, state=TrialState.FAIL)
+
+
+def _cut_unfinished_line(path: Path) -> None:
+    """Takes away what a killed process, or a full disk, left of a line."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        content = file.read()
+        end = content.rfind(b"\n") + 1
+        if end < len(content):
+            file.truncate(end)
+
+
+def runs_of(sweep: SweepFolder, number: int, repeats: Sequence[Any]) -> list[RunFolder]:
+    """The run folders of a trial: one for each repeat."""
+    folder = sweep.trial(number)
+    if len(repeats) == 1:
+        return [RunFolder(folder)]
+    return [RunFolder(folder / str(place + 1)) for place in range(len(repeats))]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A small file of a run; {} where the run has not written it."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

@@ -1,0 +1,162 @@
+"""A trial that runs: the trainings of its repeats, one after the other, and what they tell the journal."""
+
+import statistics
+import time
+from dataclasses import dataclass
+
+from optuna.pruners import BasePruner
+from optuna.trial import Trial
+
+from sensorium.errors import RequestError, SensoriumError
+from sensorium.run_folder import RunFolder
+from sensorium.search import study as noted
+from sensorium.search.folder import SweepFolder
+from sensorium.search.proposals import finite
+from sensorium.search.pruning import decide
+from sensorium.search.space import Params, Space
+from sensorium.search.study import Journal, read_json, runs_of
+from sensorium.search.training import Prepare, Slot, Start, Training, best_of, is_prepared, wait_for_orphan
+
+_GRACE = 3.0  # seconds in which a signal to a whole group of processes reaches this one too
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What trials share."""
+
+    sweep: SweepFolder
+    space: Space
+    journal: Journal
+    pruner: BasePruner | None
+    prepare: Prepare
+    start: Start
+
+
+class RunningTrial:
+    """A trial from its beginning, or from where a search that was killed left it, to its end in the journal."""
+
+    def __init__(self, workplace: Workplace, trial: Trial, slot: Slot) -> None:
+        self.work, self.trial, self.slot = workplace, trial, slot
+        self.number: int = trial.number
+        self.params: Params = trial.params
+        self.runs = runs_of(workplace.sweep, self.number, workplace.space.repeats)
+        self.begun = time.monotonic()
+        self.training: Training | None = None
+        self.epoch, self.value = 0, float("nan")  # the last that was read
+        self._place = -1  # of the repeat that runs
+        self._ended_at: float | None = None
+
+    def step(self) -> bool:
+        """Does what there is to do now. Returns whether the trial has ended, which is in the journal then."""
+        pruned = self.work.journal.frozen(self.trial).user_attrs.get(noted.PRUNED)
+        if self.training is None:
+            return self._end_pruned() if pruned is not None else self._next()
+        status = self.training.status()
+        if self._place == 0 and pruned is None:
+            pruned = self._report()
+        if pruned is not None:
+            self.training.stop()
+            return status is not None and self._end_pruned()
+        if status is None:
+            return False
+        if status == 0:
+            self.work.journal.note(self.trial, f"{noted.FINISHED}_{self._place}", True)
+            return self._next()
+        if status > 128 and not self._is_alone():
+            return False
+        return self._fail(self.training.error(status), rejected=status == RequestError.exit_status)
+
+    def stop(self) -> None:
+        """Asks its process to end with a checkpoint; the trial stays in the journal as running."""
+        if self.training is not None:
+            self.training.stop()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no process of it runs any more."""
+        return self.training is None or self.training.status() is not None
+
+    def _is_alone(self) -> bool:
+        """Whether a signal that ended the process was for it alone: what ends this one too ends no trial."""
+        now = time.monotonic()
+        self._ended_at = self._ended_at or now
+        return now > self._ended_at + _GRACE
+
+    def _next(self) -> bool:
+        """Starts the next repeat that has not finished; completes the trial behind the last one."""
+        done = self.work.journal.frozen(self.trial).user_attrs
+        while True:
+            self._place += 1
+            if self._place == len(self.runs):
+                return self._complete()
+            if f"{noted.FINISHED}_{self._place}" not in done:
+                break
+        try:
+            self.training = self._start(self.runs[self._place])
+        except SensoriumError as error:
+            return self._fail(str(error).splitlines()[0], rejected=error.exit_status == RequestError.exit_status)
+        return False
+
+    def _start(self, run: RunFolder) -> Training:
+        wait_for_orphan(run)
+        if not is_prepared(run):
+            space = self.work.space
+            run.folder.mkdir(parents=True, exist_ok=True)
+            overrides = [*space.fixed, *space.overrides(self.params), *space.repeats[self._place]]
+            self.work.prepare(run, overrides)
+        return Training(run, self.work.start(run, self.slot))
+
+    def _report(self) -> int | None:
+        """Stores the epochs that are new; the epoch at which the trial is pruned, None for none."""
+        assert self.training is not None
+        rows = self.training.rows()
+        monitor = read_json(self.training.run.monitor)
+        if not rows or not monitor:
+            return None
+        sign = 1 if monitor["mode"] == "max" else -1
+        stored = self.work.journal.frozen(self.trial).intermediate_values
+        undecided = max(stored, default=0)  # a process that was killed may have stored it without deciding
+        for row in rows:
+            text, epoch = row.get(monitor["monitor"]) or "", int(row["epoch"])
+            if not text or not finite(float(text)):
+                continue
+            self.epoch, self.value = epoch, float(text)
+            if epoch < undecided:
+                continue
+            if epoch not in stored:
+                self.work.journal.report(self.trial, epoch, sign * float(text))
+            if self._is_pruned(epoch):
+                return epoch
+        return None
+
+    def _is_pruned(self, epoch: int) -> bool:
+        """Whether the trial ends at an epoch; one that has just reached its last epoch does not."""
+        pruner, journal = self.work.pruner, self.work.journal
+        if pruner is None or epoch >= int(self.runs[0].read_config()["trainer"]["max_epochs"]):
+            return False
+        ends, notes = decide(pruner, journal.trials(), self.number)
+        if ends:
+            journal.note(self.trial, noted.PRUNED, epoch)
+        journal.note_for_pruner(self.trial, notes)
+        return ends
+
+    def _end_pruned(self) -> bool:
+        if self.work.pruner is not None:
+            trials = self.work.journal.trials()
+            self.work.journal.note_for_pruner(self.trial, decide(self.work.pruner, trials, self.number)[1])
+        self.work.journal.prune(self.trial)
+        return True
+
+    def _complete(self) -> bool:
+        found = [best_of(run) for run in self.runs]
+        undefined = [name for name, _, value in found if not finite(value)]
+        if undefined:
+            return self._fail(f"{undefined[0]} was undefined in every epoch")
+        self.work.journal.complete(
+            self.trial, statistics.mean(value if mode == "max" else -value for _, mode, value in found)
+        )
+        return True
+
+    def _fail(self, error: str, *, rejected: bool = False) -> bool:
+        self.work.journal.fail(self.trial, error, rejected=rejected)
+        return True

@@ -1,0 +1,283 @@
+"""The search itself, with trainings of a few milliseconds: what it records, also when it is killed and goes on."""
+
+import itertools
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import yaml
+from fake_training import accuracy
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from sensorium.errors import RequestError, RunError
+from sensorium.search import loop
+from sensorium.search.folder import SweepFolder
+from sensorium.search.loop import Limits, Listener, search
+from sensorium.search.outcomes import best_outcome, outcome_of
+from sensorium.search.proposals import SearchSettings
+from sensorium.search.pruning import pruner_of
+from sensorium.search.space import parse
+from sensorium.search.study import Journal
+from sensorium.search.training import Slot
+from sensorium.search.trial import Workplace
+from sensorium.training.interrupts import Interrupted
+
+PROGRAM = Path(__file__).with_name("fake_training.py")
+SPACE = ["lr=interval(0,1)"]
+EPOCHS = 9
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch):
+    monkeypatch.setattr(loop, "_PAUSE", 0.005)
+
+
+def prepare(run, overrides) -> None:
+    if "lr=0.25" in overrides:
+        raise RequestError("lr=0.25 is not possible.\nTake another.")
+    run.config.write_text(yaml.safe_dump({"trainer": {"max_epochs": EPOCHS}}))
+    (run.folder / "overrides.txt").write_text("\n".join(overrides))
+    (run.folder / "environment.json").write_text("{}")
+
+
+def start(run, slot, *, pause: float = 0.003) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-I", "-S", str(PROGRAM), str(run.folder), str(EPOCHS), str(pause)]
+    with (run.folder / "output.log").open("ab") as output:
+        return subprocess.Popen(command, stdout=output, stderr=output, env=slot.environment)
+
+
+def searched(
+    folder: Path,
+    space=SPACE,
+    *,
+    trials: int = 6,
+    sampler: str = "random",
+    pruner: str = "none",
+    jobs: int = 1,
+    fail_fast: bool = False,
+    seconds: float | None = None,
+    ended=lambda trial, seconds: None,
+    looked=lambda running: None,
+    starting=start,
+) -> Journal:
+    """A search in a folder, or what is left of it."""
+    settings = SearchSettings(
+        sampler=sampler, seed=0, n_startup_trials=3, pruner=pruner, min_epochs=1, reduction_factor=2
+    )
+    sweep = SweepFolder(folder)
+    folder.mkdir(exist_ok=True)
+    journal = Journal.open(sweep)
+    work = Workplace(sweep, parse(space), journal, pruner_of(settings), prepare, starting)
+    slots = [Slot(place, {}) for place in range(jobs)]
+    limits = Limits(trials=trials, seconds=seconds, slots=slots, fail_fast=fail_fast)
+    search(work, settings, limits, Listener(ended, looked), go_on="go on")
+    return journal
+
+
+def outcomes(folder: Path, space=SPACE) -> list:
+    """What a search came to, without the names of its folders and its seconds."""
+    sweep = SweepFolder(folder)
+    found = [outcome_of(trial, sweep, parse(space)) for trial in Journal.open(sweep).trials()]
+    records = [one.record() for one in found]
+    return [{key: value for key, value in record.items() if key not in ("run", "seconds")} for record in records]
+
+
+def states(folder: Path) -> list:
+    trials = Journal.open(SweepFolder(folder)).trials()
+    return [(one.state, one.value, one.params, one.intermediate_values, one.system_attrs) for one in trials]
+
+
+def test_trials_have_the_best_value_of_their_training(tmp_path) -> None:
+    ended = []
+    journal = searched(tmp_path / "a", trials=3, ended=lambda trial, seconds: ended.append(trial.number))
+    assert ended == [0, 1, 2]
+    for trial in journal.trials():
+        lr = trial.params["lr"]
+        assert trial.state == TrialState.COMPLETE
+        assert trial.value == accuracy(lr, EPOCHS)
+        assert trial.intermediate_values == {epoch: accuracy(lr, epoch) for epoch in range(1, EPOCHS + 1)}
+
+
+def test_repeats_of_a_setting_count_by_their_mean(tmp_path) -> None:
+    searched(tmp_path / "a", ["lr=0.5,0.75", "seed=1,2,3"], trials=2, sampler="grid")
+    rows = outcomes(tmp_path / "a", ["lr=0.5,0.75", "seed=1,2,3"])
+    # 1 - |lr - 0.5|, times 9 / 10.
+    assert [row["val/accuracy"] for row in rows] == ["0.9000 ± 0.0000", "0.6750 ± 0.0000"]
+    assert [row["seed"] for row in rows] == ["1, 2, 3"] * 2
+    assert sorted(path.name for path in (tmp_path / "a" / "trials" / "0001").iterdir()) == ["1", "2", "3"]
+
+
+def test_halving_ends_trials_and_the_best_is_one_that_was_trained_to_its_end(tmp_path) -> None:
+    journal = searched(tmp_path / "a", trials=8, pruner="halving", sampler="random")
+    pruned = [trial for trial in journal.trials() if trial.state == TrialState.PRUNED]
+    assert 2 <= len(pruned) <= 7
+    for trial in pruned:
+        assert trial.user_attrs["pruned"] == max(trial.intermediate_values) < EPOCHS
+    sweep = SweepFolder(tmp_path / "a")
+    found = [outcome_of(trial, sweep, parse(SPACE)) for trial in journal.trials()]
+    best = best_outcome(found)
+    assert best.state == TrialState.COMPLETE
+    assert best.value == max(trial.value for trial in journal.trials() if trial.state == TrialState.COMPLETE)
+    shown = [one.record() for one in found if one.state == TrialState.PRUNED]
+    assert {row["ended at epoch"] for row in shown} == {trial.user_attrs["pruned"] for trial in pruned}
+
+
+def test_of_a_loss_lower_is_better(tmp_path) -> None:
+    space = ["lr=0.1,0.5,0.2,0.9", "metric=loss"]
+    journal = searched(tmp_path / "a", space, trials=4, sampler="grid", pruner="halving")
+    sweep = SweepFolder(tmp_path / "a")
+    found = [outcome_of(trial, sweep, parse(space)) for trial in journal.trials()]
+    # Trained to the end a setting has 1 - 0.9 (1 - |lr - 0.5|), after one epoch 1 - 0.5 (1 - |lr - 0.5|).
+    assert [(one.state.name, pytest.approx(one.value)) for one in found] == [
+        ("COMPLETE", 0.46),
+        ("COMPLETE", 0.1),
+        ("PRUNED", 0.65),
+        ("PRUNED", 0.7),
+    ]
+    assert best_outcome(found).number == 1
+    assert found[1].record()["val/loss"] == "0.1000"
+    assert found[2].record()["val/loss"] == "0.6500"
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL at a moment that a test chooses."""
+
+
+def test_a_search_that_is_killed_between_any_two_writes_ends_as_one_that_is_not(tmp_path, monkeypatch) -> None:
+    space = ["lr=0.5,0.6,0.1"]
+    chosen = {"space": space, "sampler": "grid", "pruner": "halving"}
+    searched(tmp_path / "begun", trials=2, **chosen)
+    shutil.copytree(tmp_path / "begun", tmp_path / "whole")
+    searched(tmp_path / "whole", trials=3, **chosen)
+    assert states(tmp_path / "whole")[2][0] == TrialState.PRUNED
+    write = JournalFileBackend.append_logs
+    for last in itertools.count():
+        folder, left = tmp_path / str(last), [last]
+
+        def append(self, logs, left=left) -> None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+            write(self, logs)
+
+        shutil.copytree(tmp_path / "begun", folder)
+        with monkeypatch.context() as patched, suppress(Killed):
+            patched.setattr(JournalFileBackend, "append_logs", append)
+            searched(folder, trials=3, **chosen)
+        searched(folder, trials=3, **chosen)
+        assert states(folder) == states(tmp_path / "whole"), last
+        if left[0] >= 0:
+            break
+    assert last >= 5  # proposed, begun, an epoch, ended early, a rung, over
+
+
+def test_a_trial_that_fails_is_recorded_and_the_others_go_on(tmp_path) -> None:
+    space = ["lr=0.5", "fails=no,yes,maybe"]
+    searched(tmp_path / "a", space, trials=3, sampler="grid")
+    rows = outcomes(tmp_path / "a", space)
+    assert [row.get("failed") for row in rows] == [None, "the loss is not a number", None]
+    searched(tmp_path / "b", ["lr=0.25,0.5"], trials=2, sampler="grid")
+    rows = outcomes(tmp_path / "b", ["lr=0.25,0.5"])
+    assert [row.get("failed") for row in rows] == ["lr=0.25 is not possible.", None]
+
+
+def test_a_search_whose_first_three_trials_are_rejected_is_given_up(tmp_path) -> None:
+    space = ["lr=0.25", "x=range(0,9)"]
+    with pytest.raises(RequestError, match=r"The first 3 trials were rejected. Trial 0: lr=0.25 is not possible."):
+        searched(tmp_path / "a", space, trials=9, sampler="grid")
+    assert len(states(tmp_path / "a")) == 3
+    space = ["lr=0.25,0.5", "x=range(0,9)"]
+    searched(tmp_path / "b", space, trials=9, sampler="random")  # some are
+
+
+def test_fail_fast_stops_at_the_first_that_fails(tmp_path) -> None:
+    with pytest.raises(RunError, match="Trial 1 failed"):
+        searched(tmp_path / "a", ["lr=0.5", "fails=no,yes,maybe"], trials=3, sampler="grid", fail_fast=True)
+    assert [state for state, *_ in states(tmp_path / "a")] == [TrialState.COMPLETE, TrialState.FAIL]
+
+
+def test_a_killed_training_is_a_failed_trial(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("sensorium.search.trial._GRACE", 0.05)
+    seen = []
+
+    def kill_first(running) -> None:
+        if running and running[0].number == 0 and not seen:
+            seen.append(running[0].training.process.kill())
+
+    searched(tmp_path / "a", trials=2, looked=kill_first)
+    assert [row.get("failed", "")[:18] for row in outcomes(tmp_path / "a")] == ["ended with SIGKILL", ""]
+
+
+def test_no_new_trial_begins_behind_the_budget(tmp_path) -> None:
+    searched(tmp_path / "a", trials=50, seconds=0.3, ended=lambda trial, seconds: time.sleep(0.1))
+    assert 1 <= len(states(tmp_path / "a")) <= 4
+    assert all(state == TrialState.COMPLETE for state, *_ in states(tmp_path / "a"))
+
+
+def test_two_jobs_run_at_the_same_time_each_in_a_place_of_its_own(tmp_path) -> None:
+    together = []
+    searched(tmp_path / "a", jobs=2, looked=lambda running: together.append([one.slot.number for one in running]))
+    assert [0, 1] in [sorted(places) for places in together]
+    assert max(map(len, together)) == 2
+    searched(tmp_path / "b")
+    assert outcomes(tmp_path / "a") == outcomes(tmp_path / "b")  # what is drawn at random needs no order
+
+
+def slowly(run, slot) -> "subprocess.Popen[bytes]":
+    return start(run, slot, pause=0.03)
+
+
+def test_a_signal_stops_the_trainings_and_the_search_goes_on_where_they_were(tmp_path) -> None:
+    def interrupt(running) -> None:
+        if running and running[0].number == 1 and running[0].epoch >= 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted, match="Resume with: go on") as stopped:
+        searched(tmp_path / "a", trials=3, looked=interrupt, starting=slowly)
+    assert stopped.value.exit_status == 143
+    assert [state for state, *_ in states(tmp_path / "a")] == [TrialState.COMPLETE, TrialState.RUNNING]
+    searched(tmp_path / "a", trials=3)
+    begun = (tmp_path / "a" / "trials" / "0001" / "begun").read_text().split()
+    assert begun[0] == "0"
+    assert int(begun[1]) >= 3  # mid-way, not from its start
+    searched(tmp_path / "b", trials=3)
+    assert states(tmp_path / "a") == states(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("sampler", "pruner", "jobs"), [("tpe", "none", 1), ("random", "halving", 1), ("random", "none", 2)]
+)
+def test_a_search_that_is_killed_again_and_again_ends_as_one_that_is_not(sampler, pruner, jobs, tmp_path) -> None:
+    chosen = {"sampler": sampler, "pruner": pruner, "jobs": jobs, "trials": 5}
+    searched(tmp_path / "whole", **chosen)
+    moments = random.Random(0)
+    kills = 0
+    while True:
+        child = os.fork()
+        if child == 0:
+            try:
+                searched(tmp_path / "killed", starting=slowly, **chosen)
+                os._exit(0)
+            except BaseException:  # noqa: BLE001 (a fork of the tests must not become a second one)
+                os._exit(1)
+        # Three lives are shorter than the trainings; later ones are longer, for a busy machine.
+        time.sleep(moments.uniform(0.02, 0.15 + 0.01 * kills))
+        if os.waitpid(child, os.WNOHANG) != (0, 0):
+            break
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        kills += 1
+        assert kills < 100
+    searched(tmp_path / "killed", **chosen)
+    assert kills >= 3
+    assert states(tmp_path / "killed") == states(tmp_path / "whole")
+    assert outcomes(tmp_path / "killed") == outcomes(tmp_path / "whole")
+    assert len(outcomes(tmp_path / "whole")) == 5
