@@ -739,6 +739,16 @@ def opened(options: argparse.Namespace) -> "Model":
         raise SystemExit(
             f"run.py does not know the task {task}: only {known}. Use: sensorium predict ckpt={options.model}"
         )
+    check_meant(options, model)
+    if model.greedy:
+        sys.stderr.write(
+            "run.py: decoded greedily; the checkpoint asks for a beam search, which may find better texts\n"
+        )
+    return model
+
+
+def check_meant(options: argparse.Namespace, model: "Model") -> None:
+    """Raises SystemExit for options and inputs that other models take."""
     for name, tasks in MEANT_FOR.items():
         if getattr(options, name) is not None and model.spec["task"] not in tasks:
             option = name.replace("_", "-")
@@ -748,11 +758,6 @@ def opened(options: argparse.Namespace) -> "Model":
         raise SystemExit('run.py: this model takes texts: --text "..."')
     if options.text and takes != "texts":
         raise SystemExit(f"run.py: this model takes files of {takes}, no --text")
-    if model.greedy:
-        sys.stderr.write(
-            "run.py: decoded greedily; the checkpoint asks for a beam search, which may find better texts\n"
-        )
-    return model
 
 
 def main() -> int:
