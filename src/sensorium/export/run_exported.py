@@ -546,11 +546,12 @@ class Model:
 
     def __init__(self, path: Path, options: argparse.Namespace) -> None:
         self.session, facts = loaded(path)
-        self.facts, self.step = facts, None
+        self.facts = facts
+        self.step: Any = None  # the graph of a translator's next token
         if facts["spec"]["task"] == "translation":
             beside = path.with_name(f"{path.stem}.step.onnx")
-            self.step, other = loaded(beside)
-            if other.get("identity") != facts.get("identity"):
+            self.step, about = loaded(beside)
+            if about.get("identity") != facts.get("identity"):
                 raise Unusable(f"{beside} is of another model than {path}")
         self.spec, self.outputs, self.options = facts["spec"], facts["outputs"], options
         self.names, self.detector = self.spec.get("class_names"), facts.get("out_of_distribution")
