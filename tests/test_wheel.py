@@ -78,7 +78,7 @@ def test_what_is_inside(wheel):
         for path in (REPOSITORY / "src" / "sensorium" / folder).iterdir()
         if path.name.endswith((".html.jinja", ".html", ".css", ".js"))
     }
-    assert len(pages) == 6 + 4
+    assert len(pages) == 7 + 4
     others = {"sensorium/py.typed", "sensorium/configs/model/_catalog.json", "sensorium/inspection/check.html.jinja"}
     assert {name for name in names if ".dist-info/" not in name} == source | yamls | pages | others
     text = ZipFile(wheel).read(next(name for name in names if name.endswith("entry_points.txt"))).decode()

@@ -25,6 +25,7 @@ FILES = {
     "command.txt",
     "environment.json",
     "metrics.csv",
+    "monitor.json",
     "metrics.json",
     "summary.json",
     "report.html",
@@ -163,6 +164,7 @@ def test_debug_shows_where_an_error_comes_from(tmp_path):
     assert traced.stderr.endswith(plain.stderr)
 
 
+@pytest.mark.slow
 def test_a_new_interpreter_trains_alike(tmp_path):
     metrics = []
     for run in (run_command, run_process):

@@ -281,6 +281,7 @@ def test_texts_are_classified_as_by_predict(exported: Callable[[str], tuple[Path
     assert "\u2028" not in ours.stdout
 
 
+@pytest.mark.slow
 def test_texts_are_translated_as_by_predict(exported: Callable[[str], tuple[Path, Path]]) -> None:
     best, script = exported("pairs")
     texts = ["two hundred and seven", "nine", "", "zyzzyva 😀 twelve", "one " * 60]
@@ -312,7 +313,7 @@ def test_the_search_is_the_one_of_the_checkpoint(seed: int) -> None:
     assert [score for score, _ in ours] == pytest.approx([one.score for one in wanted], abs=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["language", "context"])
+@pytest.mark.parametrize("kind", ["language", pytest.param("context", marks=pytest.mark.slow)])
 def test_prompts_are_continued_as_by_predict(exported: Callable[[str], tuple[Path, Path]], kind: str) -> None:
     best, script = exported(kind)
     prompts = ["def ", "import numpy as np", "x" * 40]

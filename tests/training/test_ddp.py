@@ -162,6 +162,7 @@ def test_one_calibration_of_all_that_both_saw(folder: Path) -> None:
     assert differences(both, alone.to_dict()) == []
 
 
+@pytest.mark.slow
 def test_asked_to_stop_both_stop_and_go_on_exactly(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "watcher.py").write_text(WATCHER)
     arguments = ["train", *TWO, *SETTINGS, "batch_size=16", WATCHED, *sent(signal.SIGTERM, step=13, parent=True)]

@@ -147,7 +147,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
         (41,),  # the last of an epoch
         (42,),  # the first of an epoch
         (8, 23, 40, 64, 99),  # one run, ended five times
-        (14, 16, 82, 84, 122),
+        pytest.param((14, 16, 82, 84, 122), marks=pytest.mark.slow),
         (123,),  # the last of all
     ],
     ids=str,
@@ -258,6 +258,7 @@ def test_the_number_of_workers_does_not_matter(tmp_path: Path, whole: RunFolder,
     assert_same_end(run, whole)
 
 
+@pytest.mark.slow
 def test_the_metrics_of_the_test_split_are_the_same_too(tmp_path: Path) -> None:
     settings = (*SETTINGS, "test=true", "trainer.max_epochs=1")
     for name in ("whole", "cut"):

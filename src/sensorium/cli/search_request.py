@@ -73,13 +73,13 @@ def search_request(arguments: Sequence[str]) -> SearchRequest:
 
 
 def resumed_request(sweep: SweepFolder, arguments: Sequence[str]) -> SearchRequest:
-    """A search that goes on, with what its command was given; its limits may be given anew."""
+    """A search that is resumed, with what its command was given; its limits may be given anew."""
     stored = read_request(sweep)
     for argument in arguments:
         key = argument.lstrip("+~").partition("=")[0]
         if key not in LIMITS:
             raise RequestError(
-                f"{argument}: a search goes on with the space and settings it began with.\n"
+                f"{argument}: a search is resumed with the space and settings that it began with.\n"
                 f"Allowed with resume: {', '.join(LIMITS)}. For another space, start a new search."
             )
     again = {argument.lstrip("+").partition("=")[0] for argument in arguments}
