@@ -78,7 +78,7 @@ def test_what_may_change_when_a_search_goes_on(tmp_path, monkeypatch) -> None:
     again = resumed_request(sweep, ["trials=9", "budget=1h"])
     assert (again.trials, again.config["budget"], again.config["jobs"]) == (9, "1h", 2)
     for change in ("lr=0.1,0.3", "search=tpe", "search.seed=3", "model=lenet", "~lr"):
-        with pytest.raises(RequestError, match="goes on with the space and settings it began with"):
+        with pytest.raises(RequestError, match="is resumed with the space and settings that it began with"):
             resumed_request(sweep, [change])
 
 
