@@ -29,7 +29,9 @@ from sensorium.build import load_model
 from sensorium.cli.export import write
 from sensorium.decoding.beam import beam_search
 from sensorium.errors import RequestError
-from sensorium.export import run_exported
+from sensorium.export.program import audio, command, results, writing
+from sensorium.export.program import images as image_files
+from sensorium.export.program import tokenizer as tokenizers
 from sensorium.output import as_json
 from sensorium.tasks import registry
 from sensorium.tasks.base import PredictOptions
@@ -136,7 +138,7 @@ def test_images_are_read_to_the_last_bit(images: Path, resize: str, pixel_range:
     assert len(names) == 29
     for path, channels, size in itertools.product(names, (1, 3), ((16, 16), (40, 11))):
         spec = {"image_size": size, "in_channels": channels, "resize": resize, "pixel_range": pixel_range}
-        found, shown = run_exported.read_image(path, spec)
+        found, shown = image_files.read_image(path, spec)
         wanted = from_pixels(decode_image(path, **spec)[None])[0].numpy()  # type: ignore[arg-type]
         assert found.dtype == wanted.dtype
         assert np.array_equal(found, wanted) or np.abs(found - wanted).max() < 1e-7, path.name
@@ -147,7 +149,7 @@ def test_images_are_read_to_the_last_bit(images: Path, resize: str, pixel_range:
 def test_audio_is_resampled_as_training_does(tmp_path: Path, rate: int) -> None:
     samples = 0.3 * np.random.RandomState(1).randn(5001, 2)
     soundfile.write(tmp_path / "a.wav", samples, rate, subtype="FLOAT")
-    found = run_exported.read_audio(tmp_path / "a.wav", {"features": {"sample_rate": 8000}})
+    found = audio.read_audio(tmp_path / "a.wav", {"features": {"sample_rate": 8000}})
     wanted = read(tmp_path / "a.wav", sample_rate=8000)
     assert len(found) == len(wanted) == math.ceil(5001 * 8000 / rate)
     assert np.abs(found - wanted).max() < 2e-5  # torchaudio's filter is float32
@@ -159,7 +161,7 @@ def test_texts_become_the_same_token_ids(kind: str, lowercase: bool) -> None:
     document = Path(__file__).parents[2] / "README.md"
     learned = [*document.read_text(encoding="utf-8").splitlines(), *TEXTS, "नमस्ते दुनिया", "Ünïcödé İstanbul"]
     tokenizer = train_tokenizer(kind, learned, vocab_size=700, min_count=1, lowercase=lowercase)  # type: ignore[arg-type]
-    ours = run_exported.Tokenizer(json.loads(json.dumps(tokenizer.to_dict())))
+    ours = tokenizers.Tokenizer(json.loads(json.dumps(tokenizer.to_dict())))
     random = np.random.RandomState(2)
     letters = np.array(
         [*map(chr, range(0x250)), *"\u00a0\u2003\u2028\x1c\x1d\x85٣Ⅷ½²中か한e\u0301😀\u200d'''   \t\n\ud83d\ude00"]
@@ -306,7 +308,7 @@ def test_the_search_is_the_one_of_the_checkpoint(seed: int) -> None:
 
     start = torch.zeros(1, dtype=torch.int64)
     (wanted,) = beam_search(Chain(), (start,), (start,), bos=2, eos=3, pad=0, max_length=9, **rules)
-    ours = run_exported.beam_search(
+    ours = writing.beam_search(
         lambda tokens, state: (table[state[0], tokens], [state[0] + 1]), [start.numpy()], rules, limit=9
     )
     assert [tokens for _, tokens in ours] == [one.tokens for one in wanted]
@@ -408,11 +410,11 @@ def test_results_replace_no_input_and_nothing_unasked(
     }
     for arguments, message in refused.items():
         with pytest.raises(SystemExit) as caught:
-            run_exported.parsed([image, *arguments])
+            command.parsed([image, *arguments])
         assert (caught.value.code, message in capsys.readouterr().err) == (2, True), arguments
-    options = run_exported.parsed([image, "--masks", str(tmp_path), "--overwrite"])
+    options = command.parsed([image, "--masks", str(tmp_path), "--overwrite"])
     assert options.masks == [there]
-    run_exported.write(there, b"a mask")
+    results.write(there, b"a mask")
     assert there.read_bytes() == b"a mask"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["link.jsonl", "rgb.png"]
 
@@ -429,9 +431,9 @@ def test_audio_comes_through_a_pipe_too(tmp_path: Path) -> None:
     os.write(here, (tmp_path / "a.wav").read_bytes())
     os.close(here)
     spec = {"features": {"sample_rate": 8000}}
-    found = run_exported.read_audio(f"/dev/fd/{there}", spec)
+    found = audio.read_audio(f"/dev/fd/{there}", spec)
     os.close(there)
-    assert np.array_equal(found, run_exported.read_audio(tmp_path / "a.wav", spec))
+    assert np.array_equal(found, audio.read_audio(tmp_path / "a.wav", spec))
 
 
 def test_a_graph_of_another_model_or_format_is_refused(

@@ -1,30 +1,20 @@
 """report.html in a real browser: Chromium without a window, driven by Playwright."""
 
-import shutil
-from importlib.util import find_spec
-
 import pytest
 
+import browsers
 from report_runs import write_run
 from sensorium.reports import page as report
 from sensorium.reports.read import read_run
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DASH = "\N{EN DASH}"
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
-    pytest.mark.skipif(find_spec("playwright") is None, reason="needs playwright (pip install 'sensorium[dev]')"),
-]
+pytestmark = browsers.NEEDED
 
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with browsers.chromium() as chromium:
         yield chromium
-        chromium.close()
 
 
 def visible(page) -> list[str]:

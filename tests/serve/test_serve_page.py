@@ -1,39 +1,29 @@
 """The page in Chromium: a file, a pasted image, a text, a fake microphone; by keyboard, at the width of a phone."""
 
 import re
-import shutil
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("fastapi")
 
+import browsers
 from live_server import running
 from served import loaded, png
 from served_ear import as_wav, ear, tones
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 KEY = "a-key-of-sixteen-letters"
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
-    pytest.mark.skipif(find_spec("playwright") is None, reason="needs playwright (pip install 'sensorium[dev]')"),
-]
+pytestmark = browsers.NEEDED
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory):
-    from playwright.sync_api import sync_playwright
-
     recording = tmp_path_factory.mktemp("microphone") / "tones.wav"
     recording.write_bytes(as_wav(tones("llhl hh   ")))
     microphone = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
-    arguments = ["--no-sandbox", *microphone, f"--use-file-for-fake-audio-capture={recording}"]
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with browsers.chromium(*microphone, f"--use-file-for-fake-audio-capture={recording}") as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,7 @@ function show(input, found) {
   const [shown, place] = [part.querySelector(".shown"), part.querySelector(".found")];
   part.querySelector(".about").textContent = [input.name, current().name].filter(Boolean).join(", ");
   if (found.error && input.file) shown.remove();
-  else if (input.file && current().input === "image") shown.append(picture(input, found));
+  else if (input.file && current().input === "image") shown.append(withBoxes(input, found));
   else if (input.file) {
     const audio = element("audio");
     audio.controls = true;
@@ -100,7 +100,7 @@ function show(input, found) {
   $("results").prepend(part);
 }
 
-function picture(input, found) {
+function withBoxes(input, found) {
   const frame = element("div", undefined, "frame");
   const image = element("img");
   image.alt = input.name;
