@@ -52,11 +52,6 @@ class SweepFolder:
         return self.folder / "comparison" / name
 
 
-def is_search(folder: Path) -> bool:
-    """Whether a folder is that of a search."""
-    return SweepFolder(folder).request.is_file()
-
-
 def write_request(sweep: SweepFolder, arguments: Sequence[str]) -> None:
     """sweep.json."""
     stored = {"format": _FORMAT, "sensorium": sensorium.__version__, "arguments": list(arguments)}

@@ -103,8 +103,3 @@ def _stop_all(running: Sequence[RunningTrial]) -> None:
         one.stop()
     while not all(one.is_over for one in running):
         time.sleep(_PAUSE)
-
-
-def is_done(journal_trials: Sequence[FrozenTrial], limits: Limits) -> bool:
-    """Whether every trial that was asked for has ended."""
-    return sum(trial.state in FINISHED for trial in journal_trials) >= limits.trials

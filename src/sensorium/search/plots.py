@@ -15,6 +15,7 @@ from sensorium.tasks.plots import save_figure
 
 FEWEST = 8  # trials trained to their end, below which an importance would be noise
 _SIZE = (9.0, 5.0)  # inches
+_MARGIN = 0.05  # of the height of an axis
 
 
 def importances(journal: Journal) -> dict[str, float]:
@@ -48,11 +49,22 @@ def draw_parallel(journal: Journal, path: Path, *, sign: int, monitor: str) -> b
         assert isinstance(figure, Figure)
         figure.set_size_inches(*_SIZE)
         axes.set_title("Settings and their values")
+        _widen(figure)
         save_figure(figure, path, tight=True)
         pyplot.close(figure)
     finally:
         pyplot.switch_backend(before)
     return True
+
+
+def _widen(figure: Figure) -> None:
+    """Room above and below on each axis alike: the best and the worst trial would lie on the frame."""
+    for axes in figure.axes:
+        if axes.get_label() != "<colorbar>":
+            scale = axes.yaxis.get_transform()
+            low, high = scale.transform(axes.get_ylim())
+            margin = _MARGIN * (high - low)
+            axes.set_ylim(*scale.inverted().transform([low - margin, high + margin]))
 
 
 def _as_measured(trial: FrozenTrial, sign: int) -> FrozenTrial:

@@ -109,11 +109,6 @@ class Training:
             self._asked_at = time.monotonic()
             self.process.send_signal(signal.SIGTERM)
 
-    @property
-    def is_stopping(self) -> bool:
-        """Whether it was asked to end."""
-        return self._asked_at is not None
-
     def error(self, status: int) -> str:
         """Why it failed, on one line: what it printed last as the command does, or its exit status."""
         lines = _last_lines(self.run.folder / OUTPUT)
