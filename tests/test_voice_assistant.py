@@ -200,6 +200,26 @@ def test_windows_are_around_the_wake_word_and_voices_are_apart(tmp_path, monkeyp
     }
 
 
+def test_the_wake_word_is_whole_in_its_windows_and_in_no_others():
+    from make_data import RATE, Scene, _wake_windows
+
+    scene = Scene()
+    scene.pause(1.0)
+    for seconds in (2.0, 0.5, 1.5):  # other speech, the wake word, a command
+        scene.say(np.ones(round(seconds * RATE), np.float32))
+        scene.pause(0.5)
+    assert scene.times[1] == (3.5, 4.0)
+    ends = {"computer": [], "unknown": []}
+    for seed in range(200):
+        for start, end, label in _wake_windows(scene, np.random.default_rng(seed)):
+            assert float(end) - float(start) == pytest.approx(1.0, abs=2e-3)
+            ends[label].append(float(end))
+    assert len(ends["computer"]) == 200
+    assert all(4.0 <= end <= 4.3 for end in ends["computer"])
+    # The rest ends before the word is over, or begins after its first part.
+    assert all(end <= 3.5 + 0.65 * 0.5 or end >= 4.7 for end in ends["unknown"])
+
+
 def test_a_scene_puts_parts_at_their_times_in_noise():
     from make_data import RATE, Scene
 

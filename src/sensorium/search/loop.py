@@ -63,7 +63,7 @@ def search(work: Workplace, settings: SearchSettings, limits: Limits, listener: 
                 listener.ended(ended, time.monotonic() - one.begun)
                 _check_rejected(work, limits)
                 if limits.fail_fast and ended.state == TrialState.FAIL:
-                    raise RunError(f"Trial {ended.number} failed, and fail_fast=true. Go on with:\n{go_on}")
+                    raise RunError(f"Trial {ended.number} failed, and fail_fast=true. Resume with:\n{go_on}")
             listener.looked(running)
             time.sleep(_PAUSE)
         raise Interrupted(f"Stopped. Resume with: {go_on}", stop.signal_number)

@@ -81,7 +81,7 @@ class Results:
         self._write_report(records, shares, compared)
         say(f"as CSV: {sweep.table}\nreport: {sweep.report}")
         if not self.is_whole:
-            say(f"{len(self.outcomes)} of {self.wanted} trials within the budget. Go on with: {go_on}")
+            say(f"{len(self.outcomes)} of {self.wanted} trials within the budget. Resume with: {go_on}")
         return 1 if any(one.error for one in self.outcomes) else 0
 
     def _write_summary(self) -> None:
