@@ -52,6 +52,9 @@ def measure_commands(assistant: Assistant, table: Path) -> None:
     print(
         f"commands {count}: woken {woken / count:.1%}, intent {intents / count:.1%}, with its number {both / count:.1%}"
     )
+    if not waited:
+        print("no command was answered, so that there are no times")
+        return
     total = np.array(waited) + np.array(worked)
     middle, most = np.percentile(total, [50, 95])
     print(f"seconds from the end of speech to the answer: median {middle:.2f}, 95% below {most:.2f}")
