@@ -17,7 +17,7 @@ endef
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test test-slow lint format bench results docs clean
+.PHONY: help demo setup test test-slow test-cluster lint format bench results docs clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,11 @@ test: $(STAMPS)/dev  ## run the tests (under ten minutes on two cores, no networ
 	$(PYTEST)
 
 test-slow: $(STAMPS)/dev  ## run the longer proofs as well
-	$(PYTEST) -m "slow or not slow"
+	$(PYTEST) -m "not cluster"
+
+test-cluster: $(STAMPS)/cluster  ## train on a real SLURM and a real Ray, started here (Debian: installs slurm-wlm where root)
+	scripts/install_slurm.sh
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster -rs tests/cluster
 
 lint: $(STAMPS)/dev  ## check style and types
 	$(BIN)/ruff check src tests scripts
@@ -65,6 +69,10 @@ $(STAMPS)/core: pyproject.toml constraints.txt | $(BIN)/python
 $(STAMPS)/dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(call install,--editable '.[dev]')
 	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/core
+
+$(STAMPS)/cluster: pyproject.toml constraints.txt | $(STAMPS)/dev
+	$(call install,--editable '.[slurm,ray]')
+	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/docs: pyproject.toml constraints.txt | $(STAMPS)/dev
 	$(call install,--editable '.[docs]')

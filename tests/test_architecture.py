@@ -24,7 +24,7 @@ ROWS = (
     ("inspection",),
     ("tasks",),
     ("build", "targets", "initial", "runs", "checkpoint", "bounded", "verdict"),
-    ("training", "evaluation", "history_plot", "neighbors"),
+    ("training", "evaluation", "history_plot", "neighbors", "launchers"),
     ("robustness", "explain", "export", "serve", "reports", "search"),
     ("cli",),
     ("trained_model",),
@@ -79,6 +79,10 @@ OPTIONAL_EXTRAS = {
     ("sensorium/export/int8.py", "onnxruntime.quantization"),
     ("sensorium/cli/serve.py", "sensorium.serve.run"),  # fastapi and uvicorn, and half a second
     ("sensorium/cli/search.py", "sensorium.search.run"),  # Optuna, an extra
+    ("sensorium/launchers/slurm.py", "submitit"),
+    ("sensorium/launchers/slurm.py", "submitit.core.utils"),
+    ("sensorium/launchers/slurm.py", "submitit.helpers"),
+    ("sensorium/launchers/ray.py", "ray"),
     ("sensorium/metrics/uncertainty.py", "scipy.stats"),  # always there; a second of CPU that only compare= needs
 }
 # Import by name: the Python API, the map of verbs, what measures a model, the table of tasks, torchmetrics.

@@ -36,6 +36,13 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, name="end_with_parent", daemon=True).start()
 
 
+def import_safely() -> list[str]:
+    """Python's option with which a file types.py in the working directory does not run before Sensorium does. None
+    where Sensorium itself is there.
+    """
+    return [] if Path(sensorium.__file__).parents[1] == Path.cwd() else ["-P"]
+
+
 def start_child(
     arguments: Sequence[str],
     environment: Mapping[str, str],
@@ -50,10 +57,8 @@ def start_child(
     parent: the reading end of a pipe that only this process can write to. kept: more open files that it inherits.
     output: an open file that gets both of its streams; None for this process's own.
     """
-    # -P: a file types.py in the working directory would run before Sensorium does. Not where Sensorium itself is there.
-    safe = [] if Path(sensorium.__file__).parents[1] == Path.cwd() else ["-P"]
     return subprocess.Popen(
-        [sys.executable, *safe, "-m", "sensorium", *arguments],
+        [sys.executable, *import_safely(), "-m", "sensorium", *arguments],
         env={**environment, PARENT: str(parent)},
         start_new_session=True,
         pass_fds=[parent, *kept],

@@ -11,12 +11,12 @@ from typing import Any
 
 import yaml
 
-from sensorium.cli import guess, schema
+from sensorium.cli import engines, guess, schema
 from sensorium.cli.app import Config, check, composed, override, run_hydra
 from sensorium.cli.arguments import OPTIONS, check_choices
 from sensorium.cli.composition import load_plugins
 from sensorium.cli.literal import typed_path
-from sensorium.cli.search_request import asks_for_search, resumed_request, search_request, sweep_folder
+from sensorium.cli.search_request import as_search, asks_for_search, resumed_request, search_request, sweep_folder
 from sensorium.errors import RequestError, not_possible
 from sensorium.files import exists
 from sensorium.run_folder import RunFolder, check_unlocked, is_spawned
@@ -32,6 +32,8 @@ _OTHER_CONFIG = ("--config-path", "-cp")
 def answer(verb: str, arguments: list[str]) -> bool:
     """Raises RequestError for a request that cannot be. Returns whether it was answered: by its config."""
     typed = own_arguments(verb, arguments)
+    if verb == "train":
+        typed = as_search(typed)
     options = [argument.partition("=")[0] for argument in typed]
     if any(option in _ANSWERED for option in options):
         run_hydra(verb, typed, _nothing)
@@ -81,11 +83,15 @@ def _check_resumed(run: Path, arguments: list[str]) -> None:
     """That no process trains in the folder, and the values that a run resumes with. A folder that is no run is
     explained by the caller.
     """
-    if not is_spawned(RunFolder(run)):
-        check_unlocked(RunFolder(run))
+    found = engines.job_folder(run)
     if (sweep := sweep_folder(run)) is not None:
+        check_unlocked(found)
         resumed_request(sweep, arguments)
         return
+    own, arguments = engines.split(arguments)
+    if not is_spawned(found):
+        engines.check_no_job(found, engines.engine_of(engines.section_of(own)) if own else None)
+        check_unlocked(RunFolder(run))
     stored: Any = None
     with suppress(OSError, ValueError, yaml.YAMLError):
         stored = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from sensorium.annotations import is_number, is_whole
+from sensorium.cli.launcher_rules import LAUNCHER, check_launcher_keys
 from sensorium.cli.rules import (
     ACCELERATOR,
     LARGEST,
@@ -167,6 +168,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "model.adamw_lr": POSITIVE,
         "model.layer_lr_decay": or_null(_SHARE),
         **{f"trainer.{key}": rule for key, rule in TRAINER.items()},
+        **{f"launcher.{key}": rule for key, rule in LAUNCHER.items()},
     },
     "eval": {
         **_DECODING,
@@ -315,6 +317,8 @@ def check(verb: str, config: Mapping[str, Any], *, needed: Sequence[str] = ()) -
             raise removed(key)
     if verb == "train":
         check_trainer_keys(config.get("trainer", {}))
+        if "launcher" in config:
+            check_launcher_keys(config["launcher"])
     for key, rule in RULES[verb].items():
         if _has(config, key):
             rule.check(key, _section_of(config, key)[key.rpartition(".")[2]])

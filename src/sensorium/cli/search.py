@@ -12,6 +12,7 @@ from sensorium import distributed, output, runs
 from sensorium.build import device_of
 from sensorium.cli import schema
 from sensorium.cli.app import composed_training
+from sensorium.cli.engines import engine_of
 from sensorium.cli.literal import literal
 from sensorium.cli.search_request import SearchRequest, resumed_request, search_request
 from sensorium.errors import RequestError
@@ -59,6 +60,7 @@ def _search(sweep: SweepFolder, request: SearchRequest, slots: list[Slot]) -> in
             slots=slots,
             fail_fast=request.config["fail_fast"],
             prepare=_preparing(request, side_by_side=len(slots)),
+            engine=engine_of(request.config["launcher"]),
             console=output.console(log=sweep.folder / "search.log"),
         )
 
@@ -68,6 +70,8 @@ def _slots(request: SearchRequest) -> list[Slot]:
     if distributed.world_size() > 1:
         raise RequestError("A search starts its processes itself. Start it once, without torchrun.")
     config, jobs = request.config, int(request.config["jobs"])
+    if engine_of(config["launcher"]) is not None:
+        return [Slot(place, {}) for place in range(jobs)]
     force = bool(config["force"])
     each = launch.wanted_processes(config["trainer"], force=force)
     device = device_of(str(config["trainer"]["accelerator"])).type
@@ -86,19 +90,33 @@ def _slots(request: SearchRequest) -> list[Slot]:
 
 
 def _preparing(request: SearchRequest, *, side_by_side: int) -> Prepare:
-    return partial(_prepare, options=request.options, search=request.search, side_by_side=side_by_side)
+    cores = request.config["launcher"].get("cpus")
+    return partial(
+        _prepare, options=request.options, search=request.search, side_by_side=side_by_side, cores_of_job=cores
+    )
 
 
 def _prepare(
-    run: RunFolder, overrides: Sequence[str], *, options: list[str], search: dict[str, Any], side_by_side: int
+    run: RunFolder,
+    overrides: Sequence[str],
+    *,
+    options: list[str],
+    search: dict[str, Any],
+    side_by_side: int,
+    cores_of_job: int | None,
 ) -> None:
-    """Writes what begins a run. Raises RequestError for a setting that cannot be trained."""
+    """Writes what begins a run. Raises RequestError for a setting that cannot be trained. cores_of_job: None for this
+    machine.
+    """
     chosen = list(overrides)
     if search["metric"] is not None:
         chosen += [f"callbacks.checkpoints.monitor={search['metric']}", f"callbacks.checkpoints.mode={search['mode']}"]
     config, choices = composed_training(chosen, options)
-    launch.check_devices(config["trainer"], force=config["force"])
+    if cores_of_job is None:
+        launch.check_devices(config["trainer"], force=config["force"])
     found = RunConfig.from_dict(config)
-    threads = max(1, launch.cores() // side_by_side) if side_by_side > 1 and found.threads == "auto" else found.threads
+    threads = found.threads
+    if threads == "auto" and (cores_of_job is not None or side_by_side > 1):
+        threads = cores_of_job or max(1, launch.cores() // side_by_side)
     found = replace(found, dataset_name=str(choices["dataset"]), model_name=str(choices["model"]), threads=threads)
     runs.record(run, found.to_dict(), literal(chosen))

@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 from sensorium.cli import configs, schema
 from sensorium.cli.app import NO_SEARCH, Config, composed, composed_training, explain
 from sensorium.cli.arguments import check_arguments
+from sensorium.cli.engines import engine_of
 from sensorium.cli.literal import literal
 from sensorium.errors import RequestError, missing_extra, unknown
 from sensorium.search.folder import SweepFolder, read_request
@@ -47,6 +48,13 @@ def asks_for_search(arguments: Sequence[str]) -> bool:
     return several and any(a.lstrip("+").startswith("search=") and a.partition("=")[2] != "none" for a in arguments)
 
 
+def as_search(arguments: list[str]) -> list[str]:
+    """A plain sweep (-m) on a cluster is a search of every combination: Hydra's own sweeper would wait for each job."""
+    swept = any(argument in _MULTIRUN for argument in arguments) and not asks_for_search(arguments)
+    elsewhere = any(a.lstrip("+").startswith("launcher=") and a.partition("=")[2] != "local" for a in arguments)
+    return ["search=grid", *arguments] if swept and elsewhere else arguments
+
+
 def search_request(arguments: Sequence[str]) -> SearchRequest:
     """The search that a command line asks for. Raises RequestError for one that cannot be."""
     check_arguments("train", list(arguments))
@@ -64,6 +72,8 @@ def search_request(arguments: Sequence[str]) -> SearchRequest:
     config = composed("train", [*options, *space.fixed, *space.overrides(corners[0]), *own])
     schema.check("train", config)
     _check(config, space)
+    if engine_of(config["launcher"]) is not None and not config["launcher"]["wait"]:
+        raise RequestError("launcher.wait=false is for a single training: a search has to wait for what it proposed.")
     for params in corners:
         for repeat in (space.repeats[0], space.repeats[-1]) if params is corners[0] else (space.repeats[0],):
             composed_training([*space.fixed, *space.overrides(params), *repeat], options)
@@ -77,10 +87,10 @@ def resumed_request(sweep: SweepFolder, arguments: Sequence[str]) -> SearchReque
     stored = read_request(sweep)
     for argument in arguments:
         key = argument.lstrip("+~").partition("=")[0]
-        if key not in LIMITS:
+        if key not in LIMITS and not key.startswith("launcher."):
             raise RequestError(
                 f"{argument}: a search is resumed with the space and settings that it began with.\n"
-                f"Allowed with resume: {', '.join(LIMITS)}. For another space, start a new search."
+                f"Allowed with resume: {', '.join(LIMITS)}, launcher.KEY. For another space, start a new search."
             )
     again = {argument.lstrip("+").partition("=")[0] for argument in arguments}
     kept = [one for one in stored if one.lstrip("+").partition("=")[0] not in again]
@@ -89,7 +99,7 @@ def resumed_request(sweep: SweepFolder, arguments: Sequence[str]) -> SearchReque
 
 def _is_own(override: str) -> bool:
     key = override.lstrip("+~").partition("=")[0]
-    return key == "search" or key.startswith("search.") or key in LIMITS
+    return key.partition(".")[0] in ("search", "launcher") or key in LIMITS
 
 
 def _check_own(own: Sequence[str]) -> None:
@@ -101,8 +111,9 @@ def _check_own(own: Sequence[str]) -> None:
             raise explain(error, "train", [override]) from error
         if item.is_sweep_override():
             raise RequestError(f"{override} are several values; one search has one. Start a search for each.")
-        if item.key_or_group == "search" and item.value() not in configs.options("search"):
-            raise unknown("search", str(item.value()), configs.options("search"))
+        group = item.key_or_group
+        if group in ("search", "launcher") and item.value() not in configs.options(group):
+            raise unknown(group, str(item.value()), configs.options(group))
 
 
 def _check_names(overrides: Sequence[str]) -> None:

@@ -1,7 +1,6 @@
 """sensorium train: from a config to a run folder with a checkpoint, test metrics and plots."""
 
 import os
-import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -17,13 +16,14 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from sensorium import checkpoint, distributed, evaluation, output, runs, verdict
-from sensorium.build import Misfit, build_model, fits, is_own, load_data, makes_classes
-from sensorium.cli import configs, guess, schema, search, sweep
+from sensorium.build import Misfit, build_model, fits, load_data, makes_classes
+from sensorium.cli import configs, engines, guess, launched, schema, search, sweep
 from sensorium.cli.app import Config, check, command_line, override, run_hydra, typed
 from sensorium.cli.composition import load_plugins
 from sensorium.cli.literal import typed_path
+from sensorium.cli.next_commands import next_commands
 from sensorium.cli.request import resume_request
-from sensorium.cli.search_request import asks_for_search, sweep_folder
+from sensorium.cli.search_request import as_search, asks_for_search, sweep_folder
 from sensorium.data.base import SPLITS, Data, Problem, counted, refuse
 from sensorium.errors import LAYOUT, RequestError, RunError, SensoriumError, is_full, listing, printable
 from sensorium.migration import migrated_config
@@ -47,7 +47,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    arguments = _with_data(arguments)
+    arguments = as_search(_with_data(arguments))
     if "-m" in arguments or "--multirun" in arguments:
         if _resumed(arguments)[0] is not None:
             raise RequestError("resume continues one run or search; it cannot be part of a sweep (-m).")
@@ -112,16 +112,19 @@ def _job(config: Config) -> None:
 def _train_anew(config: Config) -> RunFolder:
     """A training in a run folder of its own, which is taken away again when the request turns out to be wrong."""
     check("train", config)
-    launch.check_devices(config["trainer"], force=config["force"])
     hydra = HydraConfig.get()
-    chosen = _with_choices(RunConfig.from_dict(config), hydra)
+    engine = launched.engine_for(config, in_sweep=hydra.mode == RunMode.MULTIRUN)
+    chosen = _with_choices(launched.run_config(config), hydra)
     launch.join()
     name = f"{chosen.dataset_name}_{chosen.model_name}"
     run = RunFolder(launch.agree(runs.create(Path(chosen.run_root), name).folder if distributed.rank() == 0 else None))
     if distributed.rank() == 0:
         runs.record(run, chosen.to_dict(), typed(hydra.overrides.task))
     try:
-        train(chosen, run, resume=None)
+        if engine is None:
+            train(chosen, run, resume=None)
+        else:
+            launched.train(engine, run, [], wait=config["launcher"]["wait"])
     except Exception as error:
         if distributed.rank() == 0 and (isinstance(error, RequestError) or _without_room(error)):
             runs.discard(run)
@@ -150,6 +153,9 @@ def _resume(path: Path, overrides: list[str], *, from_start: bool) -> RunFolder:
     from_start: also when there are some that cannot be read; they are kept under another name.
     """
     load_plugins()
+    own, overrides = engines.split(overrides)
+    if own and (elsewhere := launched.resume(path, own, overrides)) is not None:
+        return elsewhere
     run = runs.find(path)
     stored = migrated_config(run.read_config())
     if "batch_tokens" not in stored:
@@ -257,7 +263,7 @@ def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
             if warned:
                 say(f"{counted(len(warned), 'warning')} about the data: see above", style="bold yellow")
             write_report(run, training, evaluation=found, verdict=result, calibration=calibration, say=say)
-        say(f"run folder: {run.folder}\n\n{_next_commands(config, run, data)}")
+        say(f"run folder: {run.folder}\n\n{next_commands(config, run, data)}")
 
 
 def _prepared(
@@ -295,18 +301,6 @@ def _say_verdict(
     result = None if found is None else verdict.verdict(found, data)
     say(verdict.untested(summary, data) if result is None else result.line)
     return result
-
-
-def _next_commands(config: RunConfig, run: RunFolder, data: Data) -> str:
-    """What can be done with the run now, as lines that work when they are pasted."""
-    best = shlex.quote(str(run.best))
-    if not makes_classes(config.learning):
-        return f"sensorium train model.init={best}"
-    trust = "" if is_own(dataset=config.dataset, model=config.model, decoding=config.decoding) else " trust=true"
-    skip = " on_bad=skip" if config.on_bad == "skip" else ""
-    task = registry.of(data.spec)
-    lines = [f"sensorium eval ckpt={best}{trust}{skip}", f"sensorium predict ckpt={best}{trust} {task.example_input}"]
-    return "\n".join(lines)
 
 
 def _spawn(config: RunConfig, run: RunFolder, processes: int, lock: int) -> None:

@@ -17,9 +17,9 @@ from sensorium.errors import RequestError
 from sensorium.run_folder import RunFolder
 from sensorium.search.proposals import finite
 from sensorium.search.space import Params, Space
-from sensorium.search.training import Slot, Training, is_prepared, wait_for_orphan
+from sensorium.search.training import Slot, Training, interrupted, stop_all
 from sensorium.search.trial import Workplace
-from sensorium.training.interrupts import Interrupted, StopRequest
+from sensorium.training.interrupts import StopRequest
 
 SIDES = ("best", "default")
 _PAUSE = 0.1  # seconds between two looks at the processes
@@ -138,7 +138,7 @@ def _train(
             free = [slot for slot in slots if slot not in [taken for _, taken in running.values()]]
             for slot, key in list(zip(free, left, strict=False)):
                 left.remove(key)
-                running[key] = (_start(work, _run(work, *key), wanted[key], slot), slot)
+                running[key] = (work.begin(_run(work, *key), wanted[key], slot), slot)
             for key in [key for key, (training, _) in running.items() if training.status() is not None]:
                 training, _ = running.pop(key)
                 if status := training.status():
@@ -146,19 +146,9 @@ def _train(
                 work.journal.study.set_user_attr(f"{_DONE}_{key[0]}_{key[1]}", True)
             time.sleep(_PAUSE)
         if stop.signal_number:
-            raise Interrupted(f"Stopped. Resume with: {go_on}", stop.signal_number)
+            raise interrupted([training for training, _ in running.values()], stop.signal_number, go_on=go_on)
         return ""
     finally:
-        for training, _ in running.values():
-            training.stop()
-        while any(training.status() is None for training, _ in running.values()):
-            time.sleep(_PAUSE)
+        if work.engine is None or not stop.signal_number:
+            stop_all([training for training, _ in running.values()])
         stop.ignore()
-
-
-def _start(work: Workplace, run: RunFolder, overrides: Sequence[str], slot: Slot) -> Training:
-    wait_for_orphan(run)
-    if not is_prepared(run):
-        run.folder.mkdir(parents=True, exist_ok=True)
-        work.prepare(run, overrides)
-    return Training(run, work.start(run, slot))

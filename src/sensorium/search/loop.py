@@ -9,9 +9,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sensorium.errors import RequestError, RunError
 from sensorium.search import study as noted
 from sensorium.search.proposals import FINISHED, SearchSettings, distributions, propose
-from sensorium.search.training import Slot
+from sensorium.search.training import Slot, Training, interrupted, stop_all
 from sensorium.search.trial import RunningTrial, Workplace
-from sensorium.training.interrupts import Interrupted, StopRequest
+from sensorium.training.interrupts import StopRequest
 
 _PAUSE = 0.1  # seconds between two looks at the processes
 _REJECTIONS = 3  # trials, after which a search of nothing else is given up
@@ -40,11 +40,13 @@ class Listener:
 def search(work: Workplace, settings: SearchSettings, limits: Limits, listener: Listener, *, go_on: str) -> None:
     """Runs trials until there are enough. go_on: the command that goes on with the search, for messages.
 
-    Raises Interrupted after a signal, with every process stopped, and RunError where fail_fast ends it.
+    Raises Interrupted after a signal, with every process stopped, and RunError where fail_fast ends it. Jobs of an
+    engine continue without the search.
     """
     begun = time.monotonic()
     left = work.journal.running()  # by a process that was killed
     running: list[RunningTrial] = []
+    leaves_jobs = work.engine is not None  # which the resumed search finds again
     stop = StopRequest()
     stop.listen()
     try:
@@ -63,12 +65,14 @@ def search(work: Workplace, settings: SearchSettings, limits: Limits, listener: 
                 listener.ended(ended, time.monotonic() - one.begun)
                 _check_rejected(work, limits)
                 if limits.fail_fast and ended.state == TrialState.FAIL:
+                    leaves_jobs = False
                     raise RunError(f"Trial {ended.number} failed, and fail_fast=true. Resume with:\n{go_on}")
             listener.looked(running)
             time.sleep(_PAUSE)
-        raise Interrupted(f"Stopped. Resume with: {go_on}", stop.signal_number)
+        raise interrupted(_trainings(running), stop.signal_number, go_on=go_on)
     finally:
-        _stop_all(running)
+        if not leaves_jobs:
+            stop_all(_trainings(running))
         stop.ignore()
 
 
@@ -97,9 +101,5 @@ def _free(slots: Sequence[Slot], running: Sequence[RunningTrial]) -> Slot:
     return next(slot for slot in slots if slot.number not in taken)
 
 
-def _stop_all(running: Sequence[RunningTrial]) -> None:
-    """Each process ends with a checkpoint, or is killed after its time."""
-    for one in running:
-        one.stop()
-    while not all(one.is_over for one in running):
-        time.sleep(_PAUSE)
+def _trainings(running: Sequence[RunningTrial]) -> list[Training]:
+    return [one.training for one in running if one.training is not None]

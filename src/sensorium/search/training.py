@@ -1,9 +1,7 @@
-"""One training of a search: a process of our own command in its run folder, begun or gone on with."""
+"""One training of a search: a process of our own command in its run folder, here or in a job of a cluster."""
 
 import csv
-import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from sensorium.errors import RequestError, RunError
-from sensorium.parent import start_child
+from sensorium.launchers.base import OUTPUT, Engine, Job
+from sensorium.launchers.local import starting_processes
+from sensorium.launchers.remote import RemoteJob, begin
 from sensorium.run_folder import RunFolder, check_unlocked
 from sensorium.search.study import read_json
+from sensorium.training.interrupts import Interrupted
 
-OUTPUT = "output.log"  # of a run folder: everything that its process prints
 _PATIENCE = 60.0  # seconds that a process has to stop by itself, with a checkpoint
 _ORPHANED = 15.0  # seconds in which a process ends whose parent was killed
+_PAUSE = 0.1
 _LONGEST = 300  # characters of an error
 
 
@@ -30,30 +31,19 @@ class Slot:
     environment: Mapping[str, str]
 
 
-# Makes a run folder with these overrides ready to train; starts its process.
+# Makes a run folder with these overrides ready to train; starts its training.
 Prepare = Callable[[RunFolder, Sequence[str]], None]
-Start = Callable[[RunFolder, Slot], "subprocess.Popen[bytes]"]
+Start = Callable[[RunFolder, Slot], Job]
 
 
 @contextmanager
-def starting() -> Iterator[Start]:
-    """A function that starts processes, all of which end when this one does, even killed."""
-    reader, writer = os.pipe()
-
-    def start(run: RunFolder, slot: Slot) -> "subprocess.Popen[bytes]":
-        with (run.folder / OUTPUT).open("ab") as output:
-            return start_child(
-                ["train", f"resume={run.folder}", "resume_from_start=true"],
-                {**os.environ, **slot.environment},
-                parent=reader,
-                output=output,
-            )
-
-    try:
-        yield start
-    finally:
-        os.close(writer)
-        os.close(reader)
+def starting(engine: Engine | None) -> Iterator[Start]:
+    """A function that starts trainings: as processes that end with this one, or as jobs of an engine that do not."""
+    if engine is not None:
+        yield lambda run, slot: begin(engine, run, [], again=engine.requeue)
+        return
+    with starting_processes() as start:
+        yield lambda run, slot: start(run, slot.environment)
 
 
 def is_prepared(run: RunFolder) -> bool:
@@ -75,12 +65,13 @@ def wait_for_orphan(run: RunFolder) -> None:
 
 @dataclass
 class Training:
-    """A process that trains in a run folder."""
+    """What trains in a run folder."""
 
     run: RunFolder
-    process: "subprocess.Popen[bytes]"
+    job: Job
     started: float = field(default_factory=time.monotonic)
     _asked_at: float | None = None
+    _is_killed: bool = False
     _read: tuple[int, int] = (0, 0)
     _rows: list[dict[str, str]] = field(default_factory=list)
 
@@ -98,16 +89,23 @@ class Training:
 
     def status(self) -> int | None:
         """The exit status once it has ended, as a shell has it; None before."""
-        found = self.process.poll()
-        if found is None and self._asked_at is not None and time.monotonic() > self._asked_at + _PATIENCE:
-            self.process.kill()
+        found = self.job.poll()
+        late = self._asked_at is not None and time.monotonic() > self._asked_at + _PATIENCE
+        if found is None and late and not self._is_killed:
+            self._is_killed = True
+            self.job.kill()
         return found if found is None or found >= 0 else 128 - found
 
     def stop(self) -> None:
         """Asks it to end with a checkpoint; what does not end is killed by a later `status`."""
         if self._asked_at is None:
             self._asked_at = time.monotonic()
-            self.process.send_signal(signal.SIGTERM)
+            self.job.terminate()
+
+    @property
+    def where(self) -> str:
+        """What an engine says of its job; "" for a process."""
+        return f"{self.job.name}: {self.job.where}" if isinstance(self.job, RemoteJob) else ""
 
     def error(self, status: int) -> str:
         """Why it failed, on one line: what it printed last as the command does, or its exit status."""
@@ -117,6 +115,23 @@ class Training:
             return found[-1][:_LONGEST]
         name = signal.Signals(status - 128).name if status > 128 else f"exit status {status}"
         return f"ended with {name}; see {self.run.folder / OUTPUT}"
+
+
+def interrupted(running: Sequence[Training], signal_number: int, *, go_on: str) -> Interrupted:
+    """The error of a search that was asked to stop; it names the jobs that run on without it."""
+    jobs = [one.job for one in running if isinstance(one.job, RemoteJob)]
+    said = "".join(
+        f"{job.name} continues; cancel it with: {job.engine.how_to_cancel(job.record.job)}\n" for job in jobs
+    )
+    return Interrupted(f"Stopped. {said}Resume with: {go_on}", signal_number)
+
+
+def stop_all(running: Sequence[Training]) -> None:
+    """Each ends with a checkpoint, or is killed after its time."""
+    for one in running:
+        one.stop()
+    while any(one.status() is None for one in running):
+        time.sleep(_PAUSE)
 
 
 def _last_lines(path: Path, size: int = 20_000) -> list[str]:

@@ -2,12 +2,15 @@
 
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optuna.pruners import BasePruner
 from optuna.trial import Trial
 
 from sensorium.errors import RequestError, SensoriumError
+from sensorium.launchers.base import Engine
+from sensorium.launchers.remote import found
 from sensorium.run_folder import RunFolder
 from sensorium.search import study as noted
 from sensorium.search.folder import SweepFolder
@@ -22,7 +25,7 @@ _GRACE = 3.0  # seconds in which a signal to a whole group of processes reaches 
 
 @dataclass(frozen=True)
 class Workplace:
-    """What trials share."""
+    """What trials share. engine: where they run; None for this machine."""
 
     sweep: SweepFolder
     space: Space
@@ -30,6 +33,17 @@ class Workplace:
     pruner: BasePruner | None
     prepare: Prepare
     start: Start
+    engine: Engine | None = None
+
+    def begin(self, run: RunFolder, overrides: Sequence[str], slot: Slot) -> Training:
+        """The training of a run folder: begun, resumed, or the job that does so already."""
+        if self.engine is not None and (job := found(self.engine, run, again=self.engine.requeue)) is not None:
+            return Training(run, job)
+        wait_for_orphan(run)
+        if not is_prepared(run):
+            run.folder.mkdir(parents=True, exist_ok=True)
+            self.prepare(run, overrides)
+        return Training(run, self.start(run, slot))
 
 
 class RunningTrial:
@@ -66,16 +80,6 @@ class RunningTrial:
             return False
         return self._fail(self.training.error(status), rejected=status == RequestError.exit_status)
 
-    def stop(self) -> None:
-        """Asks its process to end with a checkpoint; the trial stays in the journal as running."""
-        if self.training is not None:
-            self.training.stop()
-
-    @property
-    def is_over(self) -> bool:
-        """Whether no process of it runs any more."""
-        return self.training is None or self.training.status() is not None
-
     def _is_alone(self) -> bool:
         """Whether a signal that ended the process was for it alone: what ends this one too ends no trial."""
         now = time.monotonic()
@@ -92,19 +96,12 @@ class RunningTrial:
             if f"{noted.FINISHED}_{self._place}" not in done:
                 break
         try:
-            self.training = self._start(self.runs[self._place])
+            space = self.work.space
+            overrides = [*space.fixed, *space.overrides(self.params), *space.repeats[self._place]]
+            self.training = self.work.begin(self.runs[self._place], overrides, self.slot)
         except SensoriumError as error:
             return self._fail(str(error).splitlines()[0], rejected=error.exit_status == RequestError.exit_status)
         return False
-
-    def _start(self, run: RunFolder) -> Training:
-        wait_for_orphan(run)
-        if not is_prepared(run):
-            space = self.work.space
-            run.folder.mkdir(parents=True, exist_ok=True)
-            overrides = [*space.fixed, *space.overrides(self.params), *space.repeats[self._place]]
-            self.work.prepare(run, overrides)
-        return Training(run, self.work.start(run, self.slot))
 
     def _report(self) -> int | None:
         """Stores the epochs that are new; the epoch at which the trial is pruned, None for none."""
