@@ -210,7 +210,7 @@ def test_a_killed_training_is_a_failed_trial(tmp_path, monkeypatch) -> None:
 
     def kill_first(running) -> None:
         if running and running[0].number == 0 and not seen:
-            seen.append(running[0].training.process.kill())
+            seen.append(running[0].training.job.kill())
 
     searched(tmp_path / "a", trials=2, looked=kill_first)
     assert [row.get("failed", "")[:18] for row in outcomes(tmp_path / "a")] == ["ended with SIGKILL", ""]

@@ -250,7 +250,8 @@ def _check_no_search(config: Config) -> None:
 def needed_keys(verb: str) -> list[str]:
     """Keys that a verb's config has to have: those of its yaml, and of the groups that go into its sections."""
     own = _flatten({key: value for key, value in _primary(verb).items() if key not in ("defaults", "hydra")})
-    return [*own, *(("trainer.accelerator", "trainer.devices", "trainer.strategy") if verb == "train" else ())]
+    chosen = ("launcher.engine", "trainer.accelerator", "trainer.devices", "trainer.strategy")
+    return [*own, *(chosen if verb == "train" else ())]
 
 
 # -- errors
@@ -293,8 +294,8 @@ def _unknown_choice(group: str, choice: str, text: str) -> RequestError:
 
 
 def _sentence(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return "\n".join(line for line in lines[:2] if "full_key" not in line and "object_type" not in line)
+    lines = list(filter(None, map(str.strip, text.splitlines())))[:2]
+    return "\n".join(line for line in lines if "full_key" not in line and "object_type" not in line)
 
 
 def keys_of(verb: str, arguments: list[str]) -> list[str]:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sensorium.annotations import is_number
 from sensorium.cli.rules import NAME, POSITIVE, SWITCH, Rule, one_of, or_null, whole
 from sensorium.errors import not_possible, unknown
 
@@ -35,12 +34,7 @@ def _are_lines(value: Any) -> bool:
 
 
 def _are_options(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(key, str)
-        and re.fullmatch(r"[a-z][a-z0-9-]*", key)
-        and (_is_line(given) or is_number(given) or given is True)
-        for key, given in value.items()
-    )
+    return _are_lines(value) and all(re.fullmatch(r"[a-z][a-z0-9-]*(=.+)?", one) for one in value)
 
 
 LAUNCHER = {
@@ -57,13 +51,13 @@ LAUNCHER = {
     "tasks": whole(1, most=_MOST),
     "requeue": whole(0, most=_MOST),
     "setup": Rule(_are_lines, "a list of lines such as ['module load cuda']"),
-    "sbatch": Rule(_are_options, "options by their long names, such as {qos: high, constraint: a100}"),
+    "sbatch": Rule(_are_options, "a list of its long options, such as [qos=high,exclusive]"),
 }
 
 
 def check_launcher_keys(section: Any) -> None:
     """Raises RequestError for a section that is none, and for the first key that there is not."""
-    if not isinstance(section, Mapping) or "engine" not in section:
+    if not isinstance(section, Mapping):
         raise not_possible("launcher", section, f"one of {', '.join(ENGINES)}")
     for key in section:
         if key not in LAUNCHER:

@@ -109,7 +109,7 @@ class Slurm:
     tasks: int
     requeue: int
     setup: list[str]
-    sbatch: dict[str, Any]
+    sbatch: list[str]
     name: str = "slurm"
     address: str | None = None
     _asked: float = -_EVERY
@@ -143,6 +143,7 @@ class Slurm:
             raise RequestError(f"SLURM refuses the job: {one_line(str(error))}") from error
 
     def _parameters(self, run: RunFolder) -> dict[str, Any]:
+        further = {name: value if equals else True for name, equals, value in (one.partition("=") for one in self.sbatch)}
         given = {
             "job_name": name_of(run),
             "time": self.time,
@@ -158,7 +159,7 @@ class Slurm:
             "setup": self.setup or None,
             "teardown": [self._requeued_if_lost(run)],
             "srun_args": ["--kill-on-bad-exit=1"],
-            "additional_parameters": {"requeue": True, **self.sbatch},
+            "additional_parameters": {"requeue": True, **further},
         }
         return {key: value for key, value in given.items() if value is not None}
 
