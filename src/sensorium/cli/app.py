@@ -205,6 +205,7 @@ def composed_training(overrides: list[str], options: list[str]) -> tuple[Config,
 # Keys of a search, and what they are without one.
 NO_SEARCH: dict[str, Any] = {"trials": None, "budget": None, "jobs": 1, "fail_fast": False}
 NEEDED_GROUPS = ("dataset", "model", "augment", "optimizer", "scheduler")
+GROUP_KEYS = ("launcher.engine", "trainer.accelerator", "trainer.devices", "trainer.strategy")  # that all members have
 
 
 def check(verb: str, config: Config) -> None:
@@ -250,8 +251,7 @@ def _check_no_search(config: Config) -> None:
 def needed_keys(verb: str) -> list[str]:
     """Keys that a verb's config has to have: those of its yaml, and of the groups that go into its sections."""
     own = _flatten({key: value for key, value in _primary(verb).items() if key not in ("defaults", "hydra")})
-    chosen = ("launcher.engine", "trainer.accelerator", "trainer.devices", "trainer.strategy")
-    return [*own, *(chosen if verb == "train" else ())]
+    return [*own, *(GROUP_KEYS if verb == "train" else ())]
 
 
 # -- errors
@@ -294,8 +294,8 @@ def _unknown_choice(group: str, choice: str, text: str) -> RequestError:
 
 
 def _sentence(text: str) -> str:
-    lines = list(filter(None, map(str.strip, text.splitlines())))[:2]
-    return "\n".join(line for line in lines if "full_key" not in line and "object_type" not in line)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return "\n".join(line for line in lines[:2] if "full_key" not in line and "object_type" not in line)
 
 
 def keys_of(verb: str, arguments: list[str]) -> list[str]:
