@@ -83,6 +83,7 @@ OPTIONAL_EXTRAS = {
     ("sensorium/launchers/slurm.py", "submitit.core.utils"),
     ("sensorium/launchers/slurm.py", "submitit.helpers"),
     ("sensorium/launchers/ray.py", "ray"),
+    ("sensorium/launchers/ray_actor.py", "ray"),
     ("sensorium/metrics/uncertainty.py", "scipy.stats"),  # always there; a second of CPU that only compare= needs
 }
 # Import by name: the Python API, the map of verbs, what measures a model, the table of tasks, torchmetrics.

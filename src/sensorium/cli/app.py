@@ -214,9 +214,8 @@ def check(verb: str, config: Config) -> None:
     """
     primary = _primary(verb)
     known = [*(key for key in primary if key not in ("defaults", "hydra")), *configs.groups()]
-    for key in config:
-        if key not in known:
-            raise unknown_key(str(key), verb, known)
+    for key in (key for key in config if key not in known):
+        raise unknown_key(str(key), verb, known)
     for item in primary["defaults"]:
         for group in item if isinstance(item, Mapping) else ():
             section = config.get(group)

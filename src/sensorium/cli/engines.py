@@ -68,7 +68,7 @@ def check_no_job(run: RunFolder, engine: Engine | None) -> None:
         cancel = f"; cancel it with: scancel {asked}" if record.launcher == "slurm" else ""
         raise RequestError(
             f"{run.folder} is queued or trained already, by {named}.\n"
-            f"Follow it with: tail -f {run.folder / OUTPUT}{cancel}"
+            f"Follow it with: tail -F {run.folder / OUTPUT}{cancel}"
         )
 
 

@@ -22,7 +22,7 @@ def _is_time(value: Any) -> bool:
 
 
 def _is_address(value: Any) -> bool:
-    return isinstance(value, str) and bool(re.fullmatch(r"auto|(ray://)?[\w.:\[\]-]+:\d{1,5}", value))
+    return isinstance(value, str) and bool(re.fullmatch(r"auto|[\w.:\[\]-]+:\d{1,5}", value))
 
 
 def _is_line(value: Any) -> bool:

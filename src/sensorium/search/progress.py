@@ -30,6 +30,7 @@ class Progress:
     def __init__(self, console: Console, sweep: SweepFolder, space: Space, journal: Journal, limits: Limits) -> None:
         self._console, self._sweep, self._space, self._journal, self._limits = console, sweep, space, journal, limits
         self._seconds: list[float] = []
+        self._where: dict[int, str] = {}  # the last that was printed of the job of a trial
         self._best: Outcome | None = None
         self._held = ExitStack()
         self._live: Live | None = None
@@ -68,9 +69,15 @@ class Progress:
         self._console.print("  ".join([*parts, f"{seconds:.0f} s"]))
 
     def looked(self, running: Sequence[RunningTrial]) -> None:
-        """Draws what runs."""
+        """Draws what runs; where nothing is drawn, prints what has changed about the jobs of a cluster."""
         if self._live is not None:
             self._live.update(self._drawn(running))
+            return
+        for one in running:
+            where = "" if one.training is None else one.training.where
+            if where and self._where.get(one.number) != where:
+                self._where[one.number] = where
+                self._console.print(f"trial {one.number}: {where}")
 
     def _outcomes(self) -> list[Outcome]:
         return [outcome_of(one, self._sweep, self._space) for one in self._journal.trials() if one.state in FINISHED]
@@ -89,6 +96,7 @@ class Progress:
                 "epoch": one.epoch,
                 "value": one.value,
                 "seconds": time.monotonic() - one.begun,
+                **({"job": one.training.where} if one.training is not None and one.training.where else {}),
             }
             for one in running
         ]

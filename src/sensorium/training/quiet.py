@@ -13,6 +13,7 @@ EXPECTED_WARNINGS = (
     r"It is recommended to use `self.log\(.*sync_dist=True",  # trainer.devices=2: sums of all processes are logged
     "GPU available but not used",  # accelerator=cpu is a choice
     r"Detected call of `lr_scheduler.step\(\)` before `optimizer.step\(\)`",  # 16-mixed leaves out steps that overflow
+    r"The `srun` command is available on your system but is not used",  # launcher=slurm uses it
     "Initializing zero-element tensors",  # the error that follows says it
 )
 
