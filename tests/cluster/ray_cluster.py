@@ -40,7 +40,7 @@ def why_not() -> str:
 @contextmanager
 def ray_cluster() -> Iterator[Cluster]:
     """A head and one node, up; gone at the end, with every process."""
-    with TemporaryDirectory(prefix="ray-", dir="/tmp") as name, ExitStack() as held:  # noqa: S108 - short for sockets
+    with TemporaryDirectory(prefix="ray-", dir="/tmp") as name, ExitStack() as held:
         folder = Path(name)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
