@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 QUICK = ["model=perceptron", "calibration=none", "ood=none", "explanation=none", "test=false", "workers=0", "threads=1"]
-TRAINING = ["train", *QUICK, "trainer.max_epochs=50", "callbacks.checkpoints.every_n_steps=3"]
+TRAINING = ["train", *QUICK, "trainer.max_epochs=30", "callbacks.checkpoints.every_n_steps=3"]
 SEARCH = ["train", "-m", "search=grid", *QUICK, "trainer.max_epochs=25", "lr=0.01,0.02,0.03,0.04"]
 _PATIENCE = 240.0  # seconds for anything to happen on a busy machine
 

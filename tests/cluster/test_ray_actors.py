@@ -1,4 +1,4 @@
-"""launcher=ray on a real Ray cluster: what happens to a machine or to whoever submitted leaves no trace in the results."""
+"""launcher=ray on a real Ray cluster: whatever happens to a machine, or to who submitted, the results are the same."""
 
 import os
 import signal
