@@ -1,7 +1,17 @@
 """What the tests of real clusters share: the same trainings on this machine, to compare with."""
 
+import signal
+
 import pytest
 from jobs import SEARCH, TRAINING, finished, only
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clusters_end_with_the_tests():
+    """SIGTERM ends the tests as Ctrl+C does: with the end of every fixture, and so of every daemon."""
+    before = signal.signal(signal.SIGTERM, lambda *_: pytest.exit("SIGTERM", returncode=143))
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from slurm_cluster import ENDS_WITH_US
+
 _PATIENCE = 90.0  # seconds in which a part of the cluster has to be up
 _MARK = "SENSORIUM_TEST_RAY"  # in the environment of all its processes
 _STORE = "80000000"  # bytes of shared memory for objects, of which there are none
@@ -72,7 +74,7 @@ def start_node(cluster: Cluster, name: str, *options: str) -> None:
         more.append(f"--temp-dir={cluster.folder / 'r'}")
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, *more],
+            [*ENDS_WITH_US, *command, *more],
             env={**os.environ, **cluster.environment},
             stdin=subprocess.DEVNULL,
             stdout=output,

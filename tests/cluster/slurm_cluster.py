@@ -20,6 +20,8 @@ from tempfile import TemporaryDirectory
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scontrol", "squeue", "scancel")
 NODES = ("node1", "node2")
 PARTITION = "small"
+# Of util-linux: what is started is told to end when this process is gone, even killed.
+ENDS_WITH_US = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
 _PATIENCE = 60.0  # seconds in which the cluster has to be up
 
 CONFIG = """\
@@ -156,7 +158,7 @@ def _start(cluster: Cluster, name: str, *options: str) -> None:
     assert program is not None
     with (cluster.folder / f"{name}.out").open("ab") as output:
         cluster.daemons[name] = subprocess.Popen(
-            [program, *options],
+            [*ENDS_WITH_US, program, *options],
             env={**os.environ, **cluster.environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
