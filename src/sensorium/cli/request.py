@@ -52,7 +52,10 @@ def answer(verb: str, arguments: list[str]) -> bool:
         return False
     if verb == "train" and ("-m" in typed or "--multirun" in typed):
         return False  # each job of a sweep is a request of its own: what is wrong with one keeps no other from running
-    check(verb, composed(verb, typed))
+    config = composed(verb, typed)
+    check(verb, config)
+    if verb == "train":
+        engines.engine_of(config["launcher"])
     return False
 
 

@@ -128,7 +128,8 @@ class Ray:
                     )
             except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
                 why = (str(error).strip().splitlines() or ["no answer"])[0]
-                raise RequestError(f"launcher.address={self.address}: no Ray cluster can be used there: {why}") from error
+                message = f"launcher.address={self.address}: no Ray cluster can be used there: {why}"
+                raise RequestError(message) from error
             finally:
                 if in_main:
                     signal.signal(signal.SIGTERM, before)  # Ray puts its own in place

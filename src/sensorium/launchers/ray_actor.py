@@ -1,4 +1,4 @@
-"""What a Ray cluster runs: an actor that holds the training of a run folder. Ray imports this module on its machines."""
+"""An actor of Ray that holds the training of a run folder. Ray imports this module on its machines."""
 
 import os
 import socket

@@ -146,7 +146,8 @@ class Slurm:
             raise RequestError(f"SLURM refuses the job: {one_line(str(error))}") from error
 
     def _parameters(self, run: RunFolder) -> dict[str, Any]:
-        further = {name: value if equals else True for name, equals, value in (one.partition("=") for one in self.sbatch)}
+        options = [one.partition("=") for one in self.sbatch]
+        further = {name: value if equals else True for name, equals, value in options}
         given = {
             "job_name": name_of(run),
             "time": self.time,
