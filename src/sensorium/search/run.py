@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
+from sensorium.search.claims import joined
 from sensorium.search.folder import SweepFolder
 from sensorium.search.loop import Limits, Listener, search
 from sensorium.search.progress import Progress
@@ -35,12 +36,15 @@ def run(
     section: `search` of the config. seconds: in which new trials may begin.
     """
     settings = SearchSettings(**section)
-    journal = Journal.open(sweep)
+    several = settings.storage == "sqlite"
     limits = Limits(trials=trials, seconds=seconds, slots=slots, fail_fast=fail_fast)
     go_on = shlex.join(["sensorium", "train", f"resume={sweep.folder}"])
-    with starting() as start, Progress(console, sweep, space, journal, limits) as progress:
-        work = Workplace(sweep, space, journal, pruner_of(settings), prepare, start)
-        search(work, settings, limits, Listener(progress.ended, progress.looked), go_on=go_on)
-        found = Results.of(work, limits, console)
-        compared = found.compared(settings.compare, slots, go_on=go_on)
-    return found.finish(compared, go_on=go_on)
+    with joined(sweep, several=several) as claims, starting() as start:
+        with claims.exclusive():
+            journal = Journal.open(sweep, several=several)
+        work = Workplace(sweep, space, journal, pruner_of(settings), prepare, start, claims)
+        with Progress(console, sweep, space, journal, limits) as progress:
+            search(work, settings, limits, Listener(progress.ended, progress.looked), go_on=go_on)
+        with claims.exclusive("results"):
+            found = Results.of(work, limits, console)
+            return found.finish(found.compared(settings.compare, slots, go_on=go_on), go_on=go_on)

@@ -10,6 +10,7 @@ from optuna.trial import Trial
 from sensorium.errors import RequestError, SensoriumError
 from sensorium.run_folder import RunFolder
 from sensorium.search import study as noted
+from sensorium.search.claims import Claims
 from sensorium.search.folder import SweepFolder
 from sensorium.search.proposals import finite
 from sensorium.search.pruning import decide
@@ -30,6 +31,7 @@ class Workplace:
     pruner: BasePruner | None
     prepare: Prepare
     start: Start
+    claims: Claims
 
 
 class RunningTrial:
