@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from command import run_command
-from sensorium.cli.list_runs import list_runs
+from sensorium.cli.list_runs import Filter, list_runs
 from sensorium.errors import RequestError
 
 SUMMARY = {"monitor": "val/accuracy", "best": 0.9, "epochs": 3, "headline": "test/accuracy", "seconds": 12.5}
@@ -51,6 +51,64 @@ def test_a_search_is_listed_and_its_trials_are_not(tmp_path):
     (search / "summary.json").write_text(json.dumps(found))
     (run,) = list_runs(tmp_path)
     assert (run["epochs"], run["validation"], run["seconds"]) == ("20 trials", "val/accuracy 0.9000", 80.0)
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Two runs of digits, one that has not ended, one of reviews, and a search over two datasets."""
+    write_run(tmp_path / "digits_lenet" / "2026-01-02_00-00-00_aaaa", summary=SUMMARY, metrics={"test/accuracy": 0.875})
+    write_run(tmp_path / "digits_mlp" / "2026-01-31_23-59-59_bbbb")
+    write_run(tmp_path / "reviews_lstm" / "2026-02-01_00-00-00_cccc", summary=SUMMARY | {"monitor": "val/loss"})
+    for folder in tmp_path.glob("*/*"):
+        name = folder.parent.name.partition("_")[0]
+        (folder / "config.yaml").write_text(f"seed: 0\ndataset_name: {name}\nmodel_name: lenet\n")
+    (tmp_path / "digits_mlp" / "2026-01-31_23-59-59_bbbb" / "metrics.csv").write_text(
+        "epoch,val/loss,val/accuracy\n1,2.0,0.5\n2,1.5,0.75\n"
+    )
+    search = tmp_path / "sweeps" / "2026-03-01_00-00-00_dddd"
+    for number, name in enumerate(["digits", "reviews"]):
+        (search / "trials" / str(number)).mkdir(parents=True)
+        (search / "trials" / str(number) / "config.yaml").write_text(f"dataset_name: {name}\n")
+    (search / "sweep.json").write_text("{}")
+    return tmp_path
+
+
+def names(root: Path, **wanted: str) -> list[str]:
+    return [run["run"][-4:] for run in list_runs(root, Filter(**wanted))]
+
+
+def test_runs_of_a_dataset(runs):
+    assert names(runs, dataset="digits") == ["dddd", "bbbb", "aaaa"]
+    assert names(runs, dataset="reviews") == ["dddd", "cccc"]
+    with pytest.raises(RequestError, match=r"'digit'\. Did you mean digits\?\nAllowed: digits, reviews"):
+        names(runs, dataset="digit")
+
+
+def test_runs_with_a_metric_have_its_value_in_a_column(runs):
+    assert [run["test/accuracy"] for run in list_runs(runs, Filter(metric="test/accuracy"))] == [0.875]
+    # The best of the one that chose the checkpoint, the last of a run that has not ended.
+    found = list_runs(runs, Filter(metric="val/accuracy"))
+    assert [(run["run"][-4:], run["val/accuracy"]) for run in found] == [("bbbb", 0.75), ("aaaa", 0.9)]
+    assert [run["val/loss"] for run in list_runs(runs, Filter(metric="val/loss"))] == [0.9, 1.5]
+    with pytest.raises(RequestError, match="no run with metric 'accuracy'"):
+        names(runs, metric="accuracy")
+
+
+def test_runs_of_some_days(runs):
+    assert names(runs, since="2026-01-31") == ["dddd", "cccc", "bbbb"]
+    assert names(runs, until="2026-01-31") == ["bbbb", "aaaa"]
+    assert names(runs, since="2026-01-31", until="2026-02-28", dataset="digits") == ["bbbb"]
+    assert names(runs, since="2027-01-01") == []
+
+
+def test_a_filter_is_for_runs(runs, tmp_path):
+    result = run_command(["list", "models", "metric=val/loss"], tmp_path)
+    assert (result.status, result.stderr.count("\n")) == (2, 1)
+    assert "sensorium list runs metric=val/loss" in result.stderr
+    for day in ("2026-02-30", "yesterday", "20260101"):
+        result = run_command(["list", "runs", f"since={day}"], tmp_path)
+        assert result.status == 2
+        assert "a day as YYYY-MM-DD" in result.stderr
 
 
 def test_other_folders_are_no_runs(tmp_path):

@@ -4,8 +4,9 @@ from io import StringIO
 
 import pytest
 from rich.console import Console
-from test_loop import prepare, start
+from searches import prepare, start
 
+from sensorium.search.claims import Claims
 from sensorium.search.compare import compare, new_seeds, paired
 from sensorium.search.folder import SweepFolder
 from sensorium.search.space import parse
@@ -36,7 +37,7 @@ def test_new_seeds_are_new() -> None:
 def test_both_sides_are_trained_once_with_each_seed(tmp_path) -> None:
     space = parse(["lr=0.5,0.6", "seed=3", "model=a"])
     sweep = SweepFolder(tmp_path)
-    work = Workplace(sweep, space, Journal.open(sweep), None, prepare, start)
+    work = Workplace(sweep, space, Journal.open(sweep), None, prepare, start, Claims(sweep))
     printed = StringIO()
     for _ in range(2):  # the second time nothing is left to train
         (found,) = compare(

@@ -47,7 +47,7 @@ def grown(space, chosen: SearchSettings, count: int, folder=None) -> list[dict]:
         journal = Journal.open(SweepFolder(folder))
         trial = journal.next_waiting()
         journal = Journal.open(SweepFolder(folder))
-        (trial,) = journal.running()
+        trial = journal.begun(journal.running()[0].number)
         journal.complete(trial, value(trial.params))
     return [trial.params for trial in Journal.open(SweepFolder(folder)).trials()]
 

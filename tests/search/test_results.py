@@ -5,8 +5,9 @@ import json
 from io import StringIO
 
 from rich.console import Console
-from test_loop import searched
+from searches import searched
 
+from sensorium.search.claims import Claims
 from sensorium.search.folder import SweepFolder, write_request
 from sensorium.search.loop import Limits
 from sensorium.search.plots import importances
@@ -21,7 +22,7 @@ def test_the_end_of_a_search(tmp_path) -> None:
     journal = searched(tmp_path / "a", SPACE, trials=12)
     sweep = SweepFolder(tmp_path / "a")
     write_request(sweep, ["-m", "search=random", *SPACE])
-    work = Workplace(sweep, parse(SPACE), journal, None, lambda *_: None, lambda *_: None)
+    work = Workplace(sweep, parse(SPACE), journal, None, lambda *_: None, lambda *_: None, Claims(sweep))
     limits, printed = Limits(trials=12, seconds=None, slots=[], fail_fast=False), StringIO()
     status = Results.of(work, limits, Console(file=printed, width=200)).finish([], go_on="again")
     assert status == 0

@@ -3,16 +3,19 @@
 import importlib
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from sensorium import output
 from sensorium.cli import configs
-from sensorium.cli.list_runs import list_runs
+from sensorium.cli.list_runs import Filter, list_runs
 from sensorium.cli.loading import loading
 from sensorium.errors import RequestError, unknown
 
 PLURALS = {"datasets": "dataset", "models": "model", "experiments": "experiment", "optimizers": "optimizer"}
+
+_FILTERS = tuple(field.name for field in fields(Filter))
 
 
 def run(arguments: list[str]) -> int:
@@ -42,9 +45,17 @@ def _plainly(arguments: list[str]) -> dict[str, str] | None:
 
 def _job(config: Mapping[str, Any]) -> None:
     importlib.import_module("sensorium.cli.app").check("list", config)
+    wanted = Filter(**{key: config[key] for key in _FILTERS})
     if config["model"] is None:
         what, root = str(config["what"]), str(config["run_root"])
-        _list(what, task=config["task"], format=config["format"], run_root=root, output_file=config["output"])
+        _list(
+            what,
+            task=config["task"],
+            format=config["format"],
+            run_root=root,
+            output_file=config["output"],
+            wanted=wanted,
+        )
         return
     output.write_records([_cost(str(config["model"]), config)], format=config["format"], output=config["output"])
 
@@ -56,8 +67,9 @@ def _list(
     format: str,  # noqa: A002 (the key)
     run_root: str,
     output_file: str | None = None,
+    wanted: Filter | None = None,
 ) -> None:
-    """Writes the choices of a group or of all; task: only the datasets and models of this one."""
+    """Writes the choices of a group or of all; task: only the datasets and models of this one. wanted: which runs."""
     group = PLURALS.get(what, what)
     groups = configs.groups()
     if group not in ("all", "runs", *groups):
@@ -68,9 +80,12 @@ def _list(
             raise unknown("task", task, configs.tasks())
         if group not in ("all", *facts):
             raise RequestError(f"task= is for datasets and models, not for {group}. Leave it out.")
+    given = [field for field in _FILTERS if getattr(wanted, field, None) is not None]
+    if given and group != "runs":
+        raise RequestError(f"{given[0]}= filters runs. Try: sensorium list runs {given[0]}={getattr(wanted, given[0])}")
     if group == "runs":
         title = f"runs in {run_root} (run_root=FOLDER lists those of another folder)"
-        output.write_records(list_runs(Path(run_root)), format=format, output=output_file, title=title)
+        output.write_records(list_runs(Path(run_root), wanted), format=format, output=output_file, title=title)
         return
     chosen = groups if group == "all" else [group]
     records: list[output.Record] = []

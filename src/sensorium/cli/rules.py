@@ -1,7 +1,9 @@
 """The kinds of value that a key can have: each a rule that says what it allows, and how it is described."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any
 
 from sensorium.annotations import is_number, is_whole
@@ -84,6 +86,16 @@ def _is_paths(value: Any) -> bool:
     return isinstance(value, list) and len(value) > 0 and all(map(_is_path, value))
 
 
+def _is_day(value: Any) -> bool:
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        return False
+    try:
+        return bool(date.fromisoformat(value))
+    except ValueError:
+        return False
+
+
+DAY = Rule(_is_day, "a day as YYYY-MM-DD")
 SWITCH = Rule(lambda value: isinstance(value, bool), "true or false")
 SEED = Rule(lambda value: is_whole(value) and -(2**63) <= value < 2**63, "a whole number of at most 63 bits")
 PATH = Rule(_is_path, "a path; ./5 for a file or folder named 5")

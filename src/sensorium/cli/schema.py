@@ -13,6 +13,7 @@ from sensorium.annotations import is_number, is_whole
 from sensorium.cli.launcher_rules import LAUNCHER, check_launcher_keys
 from sensorium.cli.rules import (
     ACCELERATOR,
+    DAY,
     LARGEST,
     MOST,
     NAME,
@@ -297,6 +298,10 @@ RULES: dict[str, dict[str, Rule]] = {
         "num_classes": whole(1, most=1_000_000),
         "vocab_size": whole(1, most=10_000_000),
         "run_root": PATH,
+        "dataset": or_null(TEXT),
+        "metric": or_null(TEXT),
+        "since": or_null(DAY),
+        "until": or_null(DAY),
         "format": _FORMAT,
         "output": or_null(PATH),
         "overwrite": SWITCH,

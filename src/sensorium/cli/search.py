@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -40,7 +39,7 @@ def resume(sweep: SweepFolder, arguments: Sequence[str]) -> int:
     """A search that was stopped, or one that is to have more trials."""
     request = resumed_request(sweep, arguments)
     slots = _slots(request)
-    with locked(RunFolder(sweep.folder)):
+    with locked(RunFolder(sweep.folder)):  # those of a search in a database have no lock on it as a whole
         write_request(sweep, request.arguments)
     return _search(sweep, request, slots)
 
@@ -48,21 +47,19 @@ def resume(sweep: SweepFolder, arguments: Sequence[str]) -> int:
 def _search(sweep: SweepFolder, request: SearchRequest, slots: list[Slot]) -> int:
     from sensorium.search.run import run as searching  # Optuna, an extra
 
-    with ExitStack() as held:
-        held.enter_context(locked(RunFolder(sweep.folder)))
-        budget = request.config["budget"]
-        return searching(
-            sweep,
-            space=request.space,
-            section=request.search,
-            trials=request.trials,
-            seconds=None if budget is None else schema.seconds(budget),
-            slots=slots,
-            fail_fast=request.config["fail_fast"],
-            prepare=_preparing(request, side_by_side=len(slots)),
-            engine=engine_of(request.config["launcher"]),
-            console=output.console(log=sweep.folder / "search.log"),
-        )
+    budget = request.config["budget"]
+    return searching(
+        sweep,
+        space=request.space,
+        section=request.search,
+        trials=request.trials,
+        seconds=None if budget is None else schema.seconds(budget),
+        slots=slots,
+        fail_fast=request.config["fail_fast"],
+        prepare=_preparing(request, side_by_side=len(slots)),
+        engine=engine_of(request.config["launcher"]),
+        console=output.console(log=sweep.folder / "search.log"),
+    )
 
 
 def _slots(request: SearchRequest) -> list[Slot]:

@@ -71,12 +71,9 @@ _running: list[TrainingProcess] = []  # at most one, of this process
 
 
 def group_environment(given: "os._Environ[str] | dict[str, str]") -> dict[str, str]:
-    """The environment of the training of one task: with its place in the group, where there are several tasks.
-
-    Without the variable by which Lightning knows SLURM: it would requeue jobs itself, from checkpoints of its own.
-    """
+    """The environment of the training of one task: with its place in the group, where there are several tasks."""
     environment = dict(given)
-    tasks = int(environment.pop("SLURM_NTASKS", "1"))
+    tasks = int(environment.get("SLURM_NTASKS", "1"))
     if tasks == 1:
         return environment
     nodes = int(environment["SLURM_JOB_NUM_NODES"])

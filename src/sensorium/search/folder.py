@@ -27,6 +27,16 @@ class SweepFolder:
         return self.folder / "journal.log"
 
     @property
+    def database(self) -> Path:
+        """The journal's place where several processes search (search.storage=sqlite)."""
+        return self.folder / "journal.sqlite"
+
+    @property
+    def workers(self) -> Path:
+        """The folder of a lock for each of those processes."""
+        return self.folder / "workers"
+
+    @property
     def table(self) -> Path:
         return self.folder / "sweep.csv"
 

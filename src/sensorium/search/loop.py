@@ -14,6 +14,7 @@ from sensorium.search.trial import RunningTrial, Workplace
 from sensorium.training.interrupts import StopRequest
 
 _PAUSE = 0.1  # seconds between two looks at the processes
+_LONG_PAUSE = 1.0  # between two looks at those of others
 _REJECTIONS = 3  # trials, after which a search of nothing else is given up
 
 
@@ -44,7 +45,6 @@ def search(work: Workplace, settings: SearchSettings, limits: Limits, listener: 
     engine continue without the search.
     """
     begun = time.monotonic()
-    left = work.journal.running()  # by a process that was killed
     running: list[RunningTrial] = []
     leaves_jobs = work.engine is not None  # which the resumed search finds again
     stop = StopRequest()
@@ -53,12 +53,14 @@ def search(work: Workplace, settings: SearchSettings, limits: Limits, listener: 
         while not stop.signal_number:
             while len(running) < len(limits.slots):
                 may_begin = limits.seconds is None or time.monotonic() < begun + limits.seconds
-                trial = left.pop(0) if left else _next(work, settings, limits) if may_begin else None
+                trial = _claim(work, settings, limits, running, new=may_begin)
                 if trial is None:
                     break
                 running.append(RunningTrial(work, trial, _free(limits.slots, running)))
             if not running:
-                return
+                if not work.journal.running():
+                    return
+                time.sleep(_LONG_PAUSE)  # until the trials of other processes have ended, or are left to this one
             for one in [one for one in running if one.step()]:
                 running.remove(one)
                 ended = work.journal.frozen(one.trial)
@@ -81,6 +83,21 @@ def _check_rejected(work: Workplace, limits: Limits) -> None:
     ended = [trial for trial in work.journal.trials() if trial.state in FINISHED]
     if len(ended) >= min(_REJECTIONS, limits.trials) and all(noted.REJECTED in trial.user_attrs for trial in ended):
         raise RequestError(f"The first {len(ended)} trials were rejected. Trial 0: {ended[0].user_attrs[noted.ERROR]}")
+
+
+def _claim(
+    work: Workplace, settings: SearchSettings, limits: Limits, running: Sequence[RunningTrial], *, new: bool
+) -> Trial | None:
+    """A trial that a process left when it was killed, one that waits, or, where `new` is, one more; None for none."""
+    mine = {one.number for one in running}
+    with work.claims.exclusive():
+        left = (one for one in work.journal.running() if one.number not in mine and work.claims.is_free(one))
+        found = next((work.journal.begun(one.number) for one in left), None)
+        if found is None and new:
+            found = _next(work, settings, limits)
+        if found is not None:
+            work.claims.take(work.journal, found.number)
+    return found
 
 
 def _next(work: Workplace, settings: SearchSettings, limits: Limits) -> Trial | None:

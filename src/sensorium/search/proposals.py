@@ -42,6 +42,7 @@ class SearchSettings:
     metric: str | None = None
     mode: Literal["max", "min"] | None = None
     compare: int = 0
+    storage: Literal["journal", "sqlite"] = "journal"
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:

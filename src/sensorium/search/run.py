@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from sensorium.launchers.base import Engine
+from sensorium.search.claims import joined
 from sensorium.search.folder import SweepFolder
 from sensorium.search.loop import Limits, Listener, search
 from sensorium.search.progress import Progress
@@ -38,12 +39,15 @@ def run(
     machine.
     """
     settings = SearchSettings(**section)
-    journal = Journal.open(sweep)
+    several = settings.storage == "sqlite"
     limits = Limits(trials=trials, seconds=seconds, slots=slots, fail_fast=fail_fast)
     go_on = shlex.join(["sensorium", "train", f"resume={sweep.folder}"])
-    with starting(engine) as start, Progress(console, sweep, space, journal, limits) as progress:
-        work = Workplace(sweep, space, journal, pruner_of(settings), prepare, start, engine)
-        search(work, settings, limits, Listener(progress.ended, progress.looked), go_on=go_on)
-        found = Results.of(work, limits, console)
-        compared = found.compared(settings.compare, slots, go_on=go_on)
-    return found.finish(compared, go_on=go_on)
+    with joined(sweep, several=several) as claims, starting(engine) as start:
+        with claims.exclusive():
+            journal = Journal.open(sweep, several=several)
+        work = Workplace(sweep, space, journal, pruner_of(settings), prepare, start, claims, engine)
+        with Progress(console, sweep, space, journal, limits) as progress:
+            search(work, settings, limits, Listener(progress.ended, progress.looked), go_on=go_on)
+        with claims.exclusive("results"):
+            found = Results.of(work, limits, console)
+            return found.finish(found.compared(settings.compare, slots, go_on=go_on), go_on=go_on)

@@ -1,4 +1,4 @@
-"""The sweep folder: the command's arguments, the journal of its trials (Optuna's), and a folder for each trial.
+"""The journal of a sweep's trials: Optuna's, in a file, or in a database where several processes search at once.
 
 Values in the journal are such that higher is better: those of a metric that is minimized have their sign changed.
 """
@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import JournalStorage
+from optuna.exceptions import StorageInternalError
+from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from sqlalchemy import URL
+from sqlalchemy.exc import SQLAlchemyError
 
 from sensorium.errors import RequestError
 from sensorium.run_folder import RunFolder
@@ -21,6 +24,7 @@ from sensorium.search.proposals import quiet
 from sensorium.search.space import Value
 
 _NAME = "sweep"
+_PATIENCE = 60.0  # seconds that a change waits for those of other processes
 # What is noted with a trial.
 ERROR, REJECTED, PRUNED, FINISHED = "error", "rejected", "pruned", "finished"
 
@@ -42,20 +46,20 @@ class Journal:
     study: optuna.Study
 
     @classmethod
-    def open(cls, sweep: SweepFolder) -> "Journal":
-        """That of a sweep, whose folder this process has locked; a new one where there is none."""
-        _cut_unfinished_line(sweep.journal)
+    def open(cls, sweep: SweepFolder, *, several: bool = False) -> "Journal":
+        """That of a sweep; a new one where there is none. several: other processes may have it open as well; else the
+        folder is locked by this one. Raises RequestError for one that cannot be read.
+        """
+        path = sweep.database if several else sweep.journal
         try:
             with quiet():
-                storage = JournalStorage(
-                    JournalFileBackend(str(sweep.journal), lock_obj=_OwnFolder(str(sweep.journal)))
-                )
+                storage = _database(path) if several else _log(path)
                 sampler = optuna.samplers.RandomSampler(seed=0)  # asks for nothing: proposals are made elsewhere
                 if storage.get_all_studies():
                     return cls(optuna.load_study(study_name=_NAME, storage=storage, sampler=sampler))
                 study = optuna.create_study(storage=storage, study_name=_NAME, direction="maximize", sampler=sampler)
-        except (ValueError, KeyError) as error:
-            raise RequestError(f"{sweep.journal} cannot be read: {str(error).splitlines()[0]}") from error
+        except (ValueError, KeyError, SQLAlchemyError, StorageInternalError) as error:
+            raise RequestError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
         return cls(study)
 
     def trials(self) -> list[FrozenTrial]:
@@ -75,10 +79,14 @@ class Journal:
         with quiet():
             return self.study.ask()
 
-    def running(self) -> list[Trial]:
+    def running(self) -> list[FrozenTrial]:
         """Trials that were begun and have not ended, by number."""
+        return [trial for trial in self.trials() if trial.state == TrialState.RUNNING]
+
+    def begun(self, number: int) -> Trial:
+        """A trial that runs, for what is noted of it."""
         with quiet():
-            return [Trial(self.study, trial._trial_id) for trial in self.trials() if trial.state == TrialState.RUNNING]
+            return Trial(self.study, self.trials()[number]._trial_id)
 
     def frozen(self, trial: Trial) -> FrozenTrial:
         """What is stored of a trial."""
@@ -112,6 +120,18 @@ class Journal:
             self.note(trial, REJECTED, True)
         self.note(trial, ERROR, error)
         self.study.tell(trial, state=TrialState.FAIL)
+
+
+def _log(path: Path) -> JournalStorage:
+    """A file of one line for each change."""
+    _cut_unfinished_line(path)
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=_OwnFolder(str(path))))
+
+
+def _database(path: Path) -> RDBStorage:
+    """A SQLite file, in which a change waits for those of other processes."""
+    url = URL.create("sqlite", database=str(path))
+    return RDBStorage(url.render_as_string(), engine_kwargs={"connect_args": {"timeout": _PATIENCE}})
 
 
 def _cut_unfinished_line(path: Path) -> None:

@@ -13,6 +13,7 @@ from sensorium.launchers.base import Engine
 from sensorium.launchers.remote import found
 from sensorium.run_folder import RunFolder
 from sensorium.search import study as noted
+from sensorium.search.claims import Claims
 from sensorium.search.folder import SweepFolder
 from sensorium.search.proposals import finite
 from sensorium.search.pruning import decide
@@ -33,13 +34,15 @@ class Workplace:
     pruner: BasePruner | None
     prepare: Prepare
     start: Start
+    claims: Claims
     engine: Engine | None = None
 
     def begin(self, run: RunFolder, overrides: Sequence[str], slot: Slot) -> Training:
         """The training of a run folder: begun, resumed, or the job that does so already."""
         if self.engine is not None and (job := found(self.engine, run, again=self.engine.requeue)) is not None:
             return Training(run, job)
-        wait_for_orphan(run)
+        if self.engine is None:  # a job waits by itself
+            wait_for_orphan(run)
         if not is_prepared(run):
             run.folder.mkdir(parents=True, exist_ok=True)
             self.prepare(run, overrides)

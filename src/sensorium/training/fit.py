@@ -8,6 +8,7 @@ from typing import Any, get_args
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
@@ -35,6 +36,7 @@ from sensorium.training.checkpoints import AtomicCheckpointIO, Checkpoints
 from sensorium.training.guard import LossGuard
 from sensorium.training.history import History, Row
 from sensorium.training.interrupts import StopRequest
+from sensorium.training.launch import is_launched
 from sensorium.training.progress import ProgressReport
 from sensorium.training.quiet import quiet
 from sensorium.training.samples import TextSamples
@@ -317,7 +319,8 @@ def _trainer(config: RunConfig, *, callbacks: list[pl.Callback], logger: Any, ru
             **options,
             callbacks=callbacks,
             logger=logger,
-            plugins=[AtomicCheckpointIO(run)],
+            # Named, since Lightning would otherwise read a job's variables (SLURM, LSF) and start processes by them.
+            plugins=[AtomicCheckpointIO(run), TorchElasticEnvironment() if is_launched() else LightningEnvironment()],
             default_root_dir=run.folder,
             enable_progress_bar=False,
             enable_checkpointing=False,
