@@ -17,7 +17,7 @@ endef
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test test-slow lint format bench results docs clean
+.PHONY: help demo setup test test-slow test-cluster lint format bench results docs clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,10 @@ test: $(STAMPS)/dev  ## run the tests (under ten minutes on two cores, no networ
 	$(PYTEST)
 
 test-slow: $(STAMPS)/dev  ## run the longer proofs as well
-	$(PYTEST) -m "slow or not slow"
+	$(PYTEST) -m "not cluster"
+
+test-cluster: $(STAMPS)/dev  ## run the proofs that need several hosts or a scheduler, made on this machine (root)
+	$(PYTEST) -m cluster
 
 lint: $(STAMPS)/dev  ## check style and types
 	$(BIN)/ruff check src tests scripts
