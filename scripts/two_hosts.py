@@ -172,9 +172,7 @@ def torchrun(
         *options,
         *("-m", "sensorium", *arguments),
     ]
-    # gloo takes the device of the host's name otherwise, and may find another.
-    network = {"GLOO_SOCKET_IFNAME": host.name, "OMP_NUM_THREADS": "1"}
-    return host.start(command, env={**os.environ, **network, **(environment or {})}, **more)
+    return host.start(command, env={**os.environ, "OMP_NUM_THREADS": "1", **(environment or {})}, **more)
 
 
 def main() -> int:

@@ -15,6 +15,7 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from sensorium import checkpoint as files
+from sensorium import distributed
 from sensorium.errors import RequestError
 from sensorium.runs import RunFolder
 from sensorium.training.interrupts import Interrupted, StopRequest
@@ -50,7 +51,7 @@ class AtomicCheckpointIO(CheckpointIO):
         fresh.replace(path)
 
     def load_checkpoint(self, path: Any, map_location: Any | None = None, weights_only: bool | None = True) -> Any:
-        return files.read_raw(Path(path))
+        return distributed.from_first(lambda: files.read_raw(Path(path)))  # others need not share the first one's disk
 
     def remove_checkpoint(self, path: Any) -> None:
         Path(path).unlink(missing_ok=True)

@@ -11,6 +11,7 @@ EXPECTED_WARNINGS = (
     "You requested to overfit but enabled (train|val) dataloader shuffling",  # debug=overfit
     r"The number of training batches \(\d+\) is smaller than the logging interval",  # small data with logger=csv
     r"It is recommended to use `self.log\(.*sync_dist=True",  # trainer.devices=2: sums of all processes are logged
+    "The `srun` command is available on your system but is not used",  # a host of a cluster, and a run of its own
     "GPU available but not used",  # accelerator=cpu is a choice
     r"Detected call of `lr_scheduler.step\(\)` before `optimizer.step\(\)`",  # 16-mixed leaves out steps that overflow
     "Initializing zero-element tensors",  # the error that follows says it
