@@ -2,9 +2,9 @@
 
     sudo .venv/bin/python scripts/two_hosts.py train dataset=digits accelerator=cpu trainer.max_epochs=2
 
-Each host is a set of Linux namespaces: a network of its own, a process table of its own, a host name. A virtual cable
-(veth) is all that connects them. `sensorium ARGUMENTS` is started by torchrun on both. Needs Linux, root, and the
-programs ip, unshare and nsenter (Debian: iproute2, util-linux).
+Each host is a set of Linux namespaces: a network of its own, a process table of its own, a host name. Virtual cables
+(veth) to a switch (a bridge in a third set) are all that connects them. `sensorium ARGUMENTS` is started by torchrun on
+both. Needs Linux, root, and the programs ip, unshare and nsenter (Debian: iproute2, util-linux).
 
 Nothing is left behind, however this program ends: the first process of a host reads from a pipe that only this program
 can write to; when the pipe closes, that process ends, and the system then kills every other process of the host
@@ -23,8 +23,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-PORT = 29400
-_PREFIX = 24
+FIRST, SECOND, PORT = "10.77.0.1", "10.77.0.2", 29400
+_DEVICE, _BRIDGE = "net0", "bridge0"
 
 
 def missing() -> str | None:
@@ -41,22 +41,17 @@ def missing() -> str | None:
 _SEPARATE = ("--net", "--pid", "--uts", "--mount", "--mount-proc", "--fork")
 
 
-class Host:
-    """A host as a set of namespaces.
+class Space:
+    """Namespaces with a name, whose processes and network end with them."""
 
-    name: its host name, and that of its network device. address: in a network that the two share.
-    """
-
-    def __init__(self, name: str, address: str) -> None:
-        self.name, self.address = name, address
+    def __init__(self, name: str) -> None:
+        self.name = name
         nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self._first = subprocess.Popen(["unshare", *_SEPARATE, "cat"], stdin=subprocess.PIPE, **nowhere)
         try:
             self.number = _child_of(self._first)
             self.run("hostname", name)
             self.run("ip", "link", "set", "lo", "up")
-            self.run("sh", "-c", f"mount -t tmpfs hosts /mnt && cp -r /etc/hosts /mnt/hosts && "
-                     f"echo '{address} {name}' >> /mnt/hosts && mount --bind /mnt/hosts /etc/hosts")  # fmt: skip
         except BaseException:
             self.kill()
             raise
@@ -74,6 +69,49 @@ class Host:
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, command, output)
         return str(output)
+
+    def kill(self) -> None:
+        """As a power failure: all its processes get SIGKILL, and its network is gone."""
+        if self._first.poll() is None and hasattr(self, "number"):
+            os.kill(self.number, signal.SIGKILL)
+        assert self._first.stdin is not None
+        self._first.stdin.close()
+        self._first.wait()
+
+
+def _child_of(parent: "subprocess.Popen[bytes]", *, patience: float = 10.0) -> int:
+    """The process that `unshare` starts inside the namespaces, once it has become the program asked for."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until and parent.poll() is None:
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
+        if children and Path(f"/proc/{children[0]}/comm").read_text().strip() == "cat":
+            return int(children[0])
+        time.sleep(0.01)
+    raise RuntimeError("unshare did not start")
+
+
+class Host(Space):
+    """A host with a cable to a switch. address: its own, in the network that all have in common."""
+
+    def __init__(self, name: str, address: str, switch: Space) -> None:
+        super().__init__(name)
+        self.address, self.switch = address, switch
+        try:
+            here, there = ((end, "netns", str(space.number)) for end, space in ((_DEVICE, self), (name, switch)))
+            cable = ["ip", "link", "add", *here, "type", "veth", "peer", *there]
+            subprocess.run(cable, check=True, capture_output=True, text=True)
+            switch.run("ip", "link", "set", name, "master", _BRIDGE, "up")
+            self.run("ip", "address", "add", f"{address}/24", "dev", _DEVICE)
+            self.run("ip", "link", "set", _DEVICE, "up")
+        except BaseException:
+            self.kill()
+            raise
+
+    def knows(self, hosts: Sequence["Host"]) -> None:
+        """From now on it finds these by their names."""
+        names = "".join(f"{host.address} {host.name}\\n" for host in hosts)
+        made = f"mount -t tmpfs names /mnt && cp /etc/hosts /mnt/hosts && printf '{names}' >> /mnt/hosts"
+        self.run("sh", "-c", f"{made} && mount --bind /mnt/hosts /etc/hosts && umount -l /mnt")
 
     def unshared(self, folder: Path) -> None:
         """From now on this host has a folder of its own at this path, on a disk that no other host sees."""
@@ -96,61 +134,35 @@ class Host:
         return sorted(found)
 
     def cut(self) -> None:
-        """Pulls the cable out at this host."""
-        self.run("ip", "link", "set", self.name, "down")
+        """Pulls the cable out at the switch."""
+        self.switch.run("ip", "link", "set", self.name, "down")
 
     def mend(self) -> None:
         """Puts the cable back."""
-        self.run("ip", "link", "set", self.name, "up")
+        self.switch.run("ip", "link", "set", self.name, "up")
 
     def limit(self, *, mbit: float, delay_ms: float) -> None:
         """What leaves this host passes at so many megabits a second, and arrives later by so many milliseconds."""
         options = ["rate", f"{mbit}mbit", "delay", f"{delay_ms}ms", "limit", "100000"]
-        self.run("tc", "qdisc", "replace", "dev", self.name, "root", "netem", *options)
-
-    def kill(self) -> None:
-        """As a power failure: all its processes get SIGKILL, and its network is gone."""
-        if self._first.poll() is None and hasattr(self, "number"):
-            os.kill(self.number, signal.SIGKILL)
-        assert self._first.stdin is not None
-        self._first.stdin.close()
-        self._first.wait()
-
-
-def _child_of(parent: "subprocess.Popen[bytes]", *, patience: float = 10.0) -> int:
-    """The process that `unshare` starts inside the namespaces, once it has become the program asked for."""
-    until = time.monotonic() + patience
-    while time.monotonic() < until and parent.poll() is None:
-        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
-        if children and Path(f"/proc/{children[0]}/comm").read_text().strip() == "cat":
-            return int(children[0])
-        time.sleep(0.01)
-    raise RuntimeError("unshare did not start")
-
-
-def connect(first: Host, second: Host) -> None:
-    """Lays the cable."""
-    ends = (first.name, "netns", str(first.number)), (second.name, "netns", str(second.number))
-    command = ["ip", "link", "add", *ends[0], "type", "veth", "peer", *ends[1]]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-    for host, other in ((first, second), (second, first)):
-        host.run("ip", "address", "add", f"{host.address}/{_PREFIX}", "dev", host.name)
-        host.run("ip", "link", "set", host.name, "up")
-        host.run("sh", "-c", f"echo '{other.address} {other.name}' >> /etc/hosts")
+        self.run("tc", "qdisc", "replace", "dev", _DEVICE, "root", "netem", *options)
 
 
 @contextmanager
 def two_hosts() -> Iterator[tuple[Host, Host]]:
     """host-a and host-b, connected; gone at the end."""
+    switch = Space("switch")
     hosts: list[Host] = []
     try:
-        hosts.append(Host("host-a", "10.77.0.1"))
-        hosts.append(Host("host-b", "10.77.0.2"))
-        connect(*hosts)
+        switch.run("ip", "link", "add", _BRIDGE, "type", "bridge")
+        switch.run("ip", "link", "set", _BRIDGE, "up")
+        for name, address in (("host-a", FIRST), ("host-b", SECOND)):
+            hosts.append(Host(name, address, switch))
+        for host in hosts:
+            host.knows(hosts)
         yield hosts[0], hosts[1]
     finally:
-        for host in hosts:
-            host.kill()
+        for space in (*hosts, switch):
+            space.kill()
 
 
 def torchrun(
@@ -167,7 +179,7 @@ def torchrun(
     """
     command = [
         *(sys.executable, "-m", "torch.distributed.run", "--nnodes=2", f"--nproc_per_node={processes}"),
-        *("--rdzv_backend=c10d", f"--rdzv_endpoint=10.77.0.1:{PORT}", f"--local_addr={host.address}"),
+        *("--rdzv_backend=c10d", f"--rdzv_endpoint={FIRST}:{PORT}", f"--local_addr={host.address}"),
         f"--rdzv_conf=is_host={int(host.name == 'host-a')}",
         *options,
         *("-m", "sensorium", *arguments),

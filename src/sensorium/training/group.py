@@ -93,8 +93,8 @@ def _how_to_resume(run: RunFolder) -> str:
     done, most = (int(os.environ.get(f"TORCHELASTIC_{name}", "0")) for name in ("RESTART_COUNT", "MAX_RESTARTS"))
     if done < most:
         return f"torchrun starts the processes again ({done + 1} of {most}), to resume from the last checkpoint."
-    same = " on every host" if distributed.hosts() > 1 else ""
-    return f"Resume with{same}: sensorium train resume={run.folder}"
+    same = ", on every host," if distributed.hosts() > 1 else ""
+    return f"Resume{same} with: sensorium train resume={run.folder}"
 
 
 def remember(run: RunFolder) -> None:
