@@ -46,15 +46,23 @@ class Space:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.boot()
+
+    def boot(self) -> None:
+        """Starts it; once more after `kill`."""
         nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self._first = subprocess.Popen(["unshare", *_SEPARATE, "cat"], stdin=subprocess.PIPE, **nowhere)
         try:
             self.number = _child_of(self._first)
-            self.run("hostname", name)
-            self.run("ip", "link", "set", "lo", "up")
+            self.configure()
         except BaseException:
             self.kill()
             raise
+
+    def configure(self) -> None:
+        """Gives it its name and its network."""
+        self.run("hostname", self.name)
+        self.run("ip", "link", "set", "lo", "up")
 
     def start(self, command: Sequence[str], **options: Any) -> "subprocess.Popen[Any]":
         """A process on this host. options: of subprocess.Popen."""
@@ -94,22 +102,19 @@ class Host(Space):
     """A host with a cable to a switch. address: its own, in the network that all have in common."""
 
     def __init__(self, name: str, address: str, switch: Space) -> None:
-        super().__init__(name)
         self.address, self.switch = address, switch
-        try:
-            here, there = ((end, "netns", str(space.number)) for end, space in ((_DEVICE, self), (name, switch)))
-            cable = ["ip", "link", "add", *here, "type", "veth", "peer", *there]
-            subprocess.run(cable, check=True, capture_output=True, text=True)
-            switch.run("ip", "link", "set", name, "master", _BRIDGE, "up")
-            self.run("ip", "address", "add", f"{address}/24", "dev", _DEVICE)
-            self.run("ip", "link", "set", _DEVICE, "up")
-        except BaseException:
-            self.kill()
-            raise
+        super().__init__(name)
 
-    def knows(self, hosts: Sequence["Host"]) -> None:
-        """From now on it finds these by their names."""
-        names = "".join(f"{host.address} {host.name}\\n" for host in hosts)
+    def configure(self) -> None:
+        super().configure()
+        ends = ((_DEVICE, self), (self.name, self.switch))
+        here, there = ((end, "netns", str(space.number)) for end, space in ends)
+        cable = ["ip", "link", "add", *here, "type", "veth", "peer", *there]
+        subprocess.run(cable, check=True, capture_output=True, text=True)
+        self.switch.run("ip", "link", "set", self.name, "master", _BRIDGE, "up")
+        self.run("ip", "address", "add", f"{self.address}/24", "dev", _DEVICE)
+        self.run("ip", "link", "set", _DEVICE, "up")
+        names = f"{FIRST} host-a\\n{SECOND} host-b\\n"
         made = f"mount -t tmpfs names /mnt && cp /etc/hosts /mnt/hosts && printf '{names}' >> /mnt/hosts"
         self.run("sh", "-c", f"{made} && mount --bind /mnt/hosts /etc/hosts && umount -l /mnt")
 
@@ -157,8 +162,6 @@ def two_hosts() -> Iterator[tuple[Host, Host]]:
         switch.run("ip", "link", "set", _BRIDGE, "up")
         for name, address in (("host-a", FIRST), ("host-b", SECOND)):
             hosts.append(Host(name, address, switch))
-        for host in hosts:
-            host.knows(hosts)
         yield hosts[0], hosts[1]
     finally:
         for space in (*hosts, switch):

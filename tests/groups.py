@@ -49,6 +49,19 @@ class Signal(pl.Callback):
             os.kill(os.getppid() if self.parent else os.getpid(), self.number)
 
 
+class Wait(pl.Callback):
+    """Every process stops at a step until there is a file, and says that it is there."""
+
+    def __init__(self, *, step):
+        self.step = step
+
+    def on_train_batch_end(self, trainer, *rest):
+        if trainer.global_step == self.step:
+            open(f"reached_{trainer.global_rank}", "w").close()
+            while not os.path.exists("go"):
+                time.sleep(0.1)
+
+
 class Hang(pl.Callback):
     """The first process stops at a step and never goes on, so that the other waits for it in a collective."""
 

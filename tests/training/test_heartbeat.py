@@ -118,7 +118,7 @@ def test_a_closed_connection_of_one_that_ended_with_an_error(group: list[Heartbe
 
 
 def test_a_closed_connection_without_a_reason(group: list[Heartbeat], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heartbeat, "_STALE_AFTER", 100.0)
+    monkeypatch.setattr(group[0], "_gone", lambda after: None)
     assert str(group[0].lost()).startswith("The connection to another process was lost.\n")
 
 

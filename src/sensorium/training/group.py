@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -18,6 +19,7 @@ from sensorium.errors import RequestError, RunError
 from sensorium.group_place import LAUNCHED
 from sensorium.runs import RunFolder
 from sensorium.training.heartbeat import GONE_AFTER, LOST, Heartbeat
+from sensorium.training.interrupts import stop_signals
 
 
 def join() -> None:
@@ -74,6 +76,8 @@ def others_watched() -> Iterator[None]:
         lost = isinstance(error, torch.distributed.DistError) or _CONNECTION.search(str(error))
         if not _alive or not lost:
             raise
+        for number in stop_signals():  # torchrun sends one as soon as it sees it too; this ends in some seconds anyway
+            signal.signal(number, signal.SIG_IGN)
         found = _alive[0].lost()
         leave(LOST)
         raise found from error
@@ -81,20 +85,20 @@ def others_watched() -> Iterator[None]:
 
 def resumes(run: RunFolder) -> None:
     """From now on, a process that ends because another is gone says how this run is resumed."""
+    done, most = (int(os.environ.get(f"TORCHELASTIC_{name}", "0")) for name in ("RESTART_COUNT", "MAX_RESTARTS"))
+    same = ", on every host," if distributed.hosts() > 1 else ""
     for life in _alive:
-        life.resume = _how_to_resume(run)
+        life.resume = f"Resume{same} with: sensorium train resume={run.folder}"
+        if done < most:
+            life.resume = (
+                f"torchrun starts the processes again ({done + 1} of {most}), to resume from the last checkpoint."
+            )
+            # For 15 seconds torchrun takes a host that is gone for one that is there, and would begin again with it.
+            life.stale_after = GONE_AFTER
 
 
 # What gloo and NCCL say of a connection in a plain RuntimeError.
 _CONNECTION = re.compile(r"gloo|NCCL|Connection (closed|reset|refused)|Broken pipe|Socket Timeout")
-
-
-def _how_to_resume(run: RunFolder) -> str:
-    done, most = (int(os.environ.get(f"TORCHELASTIC_{name}", "0")) for name in ("RESTART_COUNT", "MAX_RESTARTS"))
-    if done < most:
-        return f"torchrun starts the processes again ({done + 1} of {most}), to resume from the last checkpoint."
-    same = ", on every host," if distributed.hosts() > 1 else ""
-    return f"Resume{same} with: sensorium train resume={run.folder}"
 
 
 def remember(run: RunFolder) -> None:

@@ -16,8 +16,8 @@ from sensorium.errors import RunError, listing
 
 EVERY = 1.0  # seconds between two signs of life
 GONE_AFTER = 20.0  # seconds of silence
-_STALE_AFTER = 4.0  # seconds of silence of one that is looked for, because a connection was closed
-_SEARCH = 8.0  # seconds that a closed connection waits for its reason
+STALE_AFTER = 4.0  # seconds of silence of one that is looked for, because a connection was closed
+_SEARCH = 4.0  # seconds more that a closed connection waits for its reason
 _ASLEEP = 5.0  # seconds without a turn: this process itself was stopped meanwhile
 LOST = "lost another"  # how a process ends that is not the reason
 
@@ -37,12 +37,14 @@ class Heartbeat:
 
     Two, because an exchange with a store that cannot be reached may take for ever.
 
-    store: of this object alone. hosts: of each process, by rank. resume: what to do when another is gone.
+    store: of this object alone. hosts: of each process, by rank. resume: what to do when another is gone. stale_after:
+    seconds of silence that make one the reason for a closed connection.
     """
 
     def __init__(self, store: Store, *, rank: int, hosts: Sequence[str]) -> None:
         self.store, self.rank, self.hosts = store, rank, hosts
         self.resume = "Start the training again."
+        self.stale_after = STALE_AFTER
         now = time.monotonic()
         self._keys = [f"sensorium/alive/{number}" for number in range(len(hosts))]
         self._numbers = [b""] * len(hosts)  # the last sign of life of each
@@ -67,9 +69,9 @@ class Heartbeat:
 
     def lost(self) -> RunError:
         """The error for a connection that was closed: who is gone, which takes some seconds to see."""
-        until = time.monotonic() + _SEARCH
+        until = time.monotonic() + self.stale_after + _SEARCH
         while time.monotonic() < until:
-            if reason := self._failed() or self._gone(_STALE_AFTER):
+            if reason := self._failed() or self._gone(self.stale_after):
                 return RunError(f"{reason}\n{self.resume}")
             time.sleep(0.2)
         return RunError(f"The connection to another process was lost.\n{self.resume}")
@@ -115,7 +117,7 @@ class Heartbeat:
         os._exit(RunError.exit_status)
 
     def _is_there(self, rank: int) -> bool:
-        return time.monotonic() - self._heard[rank] <= _STALE_AFTER
+        return time.monotonic() - self._heard[rank] <= STALE_AFTER
 
     def _failed(self) -> str | None:
         """Who ended with an error of its own, and which."""

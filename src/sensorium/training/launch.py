@@ -79,20 +79,12 @@ def cores() -> int:
 
 
 def check_devices(trainer: Mapping[str, Any], *, force: bool = False) -> None:
-    """Rejects devices that this machine does not have, nodes that are never started, and a strategy that they cannot
-    carry out.
-    """
-    device = device_of(str(trainer["accelerator"]))
+    """Rejects devices that this machine does not have, and nodes that are never started."""
     wanted_processes(trainer, force=force)
     if trainer.get("num_nodes", 1) != 1 and not is_launched():
         raise RequestError(
             f"trainer.num_nodes={trainer['num_nodes']}: several machines are started with torchrun, on each of them:\n"
             "torchrun --nnodes=N --nproc_per_node=P -m sensorium train ..., without trainer.num_nodes."
-        )
-    if trainer["strategy"] == "fsdp" and device.type != "cuda":
-        raise RequestError(
-            "strategy=fsdp needs a GPU (accelerator=gpu): it spreads the parameters of a model over several.\n"
-            "Use strategy=ddp for several processes on the CPU, or strategy=auto."
         )
 
 
