@@ -109,12 +109,10 @@ def _train_anew(config: Config) -> RunFolder:
     chosen = _with_choices(RunConfig.from_dict(config), hydra)
     group.join()
     alike.check_code(chosen.to_dict())
-    alone = hydra.mode == RunMode.RUN
-    if alone and (begun := group.remembered()) is not None:
+    alone, name = hydra.mode == RunMode.RUN, f"{chosen.dataset_name}_{chosen.model_name}"
+    if alone and (begun := group.remembered(Path(chosen.run_root), name)) is not None:
         return _resume(begun.folder, [], from_start=False)
-    run = distributed.from_first(
-        lambda: runs.create(Path(chosen.run_root), f"{chosen.dataset_name}_{chosen.model_name}")
-    )
+    run = distributed.from_first(lambda: runs.create(Path(chosen.run_root), name))
     if distributed.rank() == 0:
         runs.record(run, chosen.to_dict(), typed(hydra.overrides.task))
     if alone:
@@ -166,6 +164,7 @@ def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
         try:
             with group.others_watched():
                 _train(config, run, resume)
+            group.forget(run)
         except RunError as error:  # the log, too, says how it ended; standard error may have no reader
             if distributed.rank() == 0:
                 with run.log.open("a", encoding="utf-8") as log:

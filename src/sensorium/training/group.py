@@ -15,8 +15,8 @@ from torch.distributed import PrefixStore, TCPStore
 
 from sensorium import distributed
 from sensorium.distributed import agree, from_first, gather, host, local_rank, rank, world_size
-from sensorium.errors import RequestError, RunError
-from sensorium.group_place import LAUNCHED
+from sensorium.errors import RunError
+from sensorium.files import write_atomically
 from sensorium.runs import RunFolder
 from sensorium.training.heartbeat import GONE_AFTER, LOST, Heartbeat
 from sensorium.training.interrupts import stop_signals
@@ -102,35 +102,39 @@ _CONNECTION = re.compile(r"gloo|NCCL|Connection (closed|reset|refused)|Broken pi
 
 
 def remember(run: RunFolder) -> None:
-    """Lets the processes that torchrun starts in the place of these find their run."""
-    if rank() == 0 and _keeps_store():
-        _store().set(_run_key(), str(run.folder))
+    """Lets the processes that torchrun starts in the place of these find their run, until it is done."""
+    if rank() == 0 and _restarts():
+        write_atomically(_note(run.folder), _starter())
 
 
-def remembered() -> RunFolder | None:
-    """The run that torchrun had started before it started its processes again; None for a first start."""
+def forget(run: RunFolder) -> None:
+    """The run is done: what is trained next by the same processes is another."""
+    if rank() == 0:
+        _note(run.folder).unlink(missing_ok=True)
+
+
+def remembered(root: Path, name: str) -> RunFolder | None:
+    """The run of this dataset and model that the same torchrun has started before; None for a first start."""
 
     def found() -> RunFolder | None:
-        store = _store()
-        if not store.check([_run_key()]):
-            return None
-        run = RunFolder(Path(store.get(_run_key()).decode()))
-        if run.config.exists():
-            return run
-        if run.folder.parent.exists():  # refused, and taken away again
-            return None
-        raise RequestError(
-            f"torchrun started the processes again, and {host()}, now the first host, has no {run.folder}.\n"
-            "Put run_root on a disk that all hosts share."
-        )
+        notes = (root / name).glob(f"*/{_note(Path()).name}")
+        return next((RunFolder(note.parent) for note in notes if note.read_text() == _starter()), None)
 
-    return from_first(found) if _keeps_store() else None
+    return from_first(found) if _restarts() else None
 
 
-def _run_key() -> str:
-    return f"sensorium/{os.environ[LAUNCHED]}/run"
+def _restarts() -> bool:
+    """Whether torchrun has started this process, and may start another in its place."""
+    return "TORCHELASTIC_RESTART_COUNT" in os.environ
 
 
-def _keeps_store() -> bool:
-    """Whether the store is torchrun's own, and outlives the processes."""
-    return world_size() > 1 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+def _note(folder: Path) -> Path:
+    return folder / ".torchrun"
+
+
+def _starter() -> str:
+    """Which process has started this one: its number, and when that was started, since numbers are used again."""
+    parent = os.getppid()
+    stat = Path(f"/proc/{parent}/stat")  # on Linux; the number alone elsewhere
+    started = stat.read_text().rpartition(")")[2].split()[19] if stat.exists() else ""
+    return f"{host()} {parent} {started}\n"
