@@ -177,7 +177,7 @@ def test_a_cable_that_stays_out(hosts: Any, tmp_path: Path) -> None:
     eventually(says(hosts[0], tmp_path, f"host-b (process 1 of 2) {GONE}"), seconds=WORDS)
     eventually(says(hosts[1], tmp_path, f"host-a, where the processes meet, {GONE}"), seconds=10)
     for host in hosts:
-        eventually(lambda host=host: not host.processes("-m sensorium train"), seconds=WORDS)
+        eventually(lambda host=host: not host.processes("-u -m sensorium"), seconds=WORDS)
 
 
 def test_a_signal_to_one_host_stops_both_with_one_checkpoint(folder: Path, hosts: Any, tmp_path: Path) -> None:
