@@ -68,7 +68,7 @@ class Space:
         """A process on this host. options: of subprocess.Popen."""
         enter = ["nsenter", "--target", str(self.number), "--net", "--pid", "--uts", "--mount"]
         working = Path(options.get("cwd") or Path.cwd())
-        return subprocess.Popen([*enter, f"--wd={working}", "--", *command], **options)
+        return subprocess.Popen([*enter, f"--wdns={working}", "--", *command], **options)
 
     def run(self, *command: str) -> str:
         """What a short program prints. Raises CalledProcessError for one that fails."""

@@ -212,7 +212,7 @@ def refused(hosts: Any, folder: Path, first: Sequence[str], second: Sequence[str
 
 def test_hosts_with_different_settings_are_refused(hosts: Any, tmp_path: Path) -> None:
     said = refused(hosts, tmp_path, ON_CPU, (*ON_CPU, "lr=0.5", "workers=0"))
-    assert said == ["sensorium: host-b and host-a differ in settings: lr is 0.001 on host-a and 0.5 on host-b."] * 2
+    assert said == ["sensorium: host-b and host-a differ in settings: lr is 0.05 on host-a and 0.5 on host-b."] * 2
 
 
 def test_hosts_with_different_code_are_refused(hosts: Any, tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_hosts_with_different_data_are_refused(hosts: Any, tmp_path: Path) -> No
 
 def test_data_that_one_host_lacks(hosts: Any, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    (tmp_path / "data/reviews.csv").write_text("text,label\n" + "fine film,good\ndull film,bad\n" * 30)
+    (tmp_path / "data/reviews.csv").write_text("text,label\n" + "".join(f"film {n},{'ab'[n % 2]}\n" for n in range(60)))
     hosts[1].unshared(tmp_path / "data")
     text = ("dataset=text_csv", "dataset.path=data/reviews.csv", "accelerator=cpu", "trainer.max_epochs=1")
     said = refused(hosts, tmp_path, text, text)
