@@ -34,9 +34,9 @@ test: $(STAMPS)/dev  ## run the tests (under ten minutes on two cores, no networ
 test-slow: $(STAMPS)/dev  ## run the longer proofs as well
 	$(PYTEST) -m "not cluster"
 
-test-cluster: $(STAMPS)/cluster  ## train on a real SLURM and a real Ray, started here (Debian: installs slurm-wlm where root)
+test-cluster: $(STAMPS)/cluster  ## train on a real SLURM, a real Ray and two hosts, made here (root; Debian: installs slurm-wlm)
 	scripts/install_slurm.sh
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster -rs tests/cluster
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster -rs
 
 lint: $(STAMPS)/dev  ## check style and types
 	$(BIN)/ruff check src tests scripts

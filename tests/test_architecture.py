@@ -16,7 +16,7 @@ SOURCE = Path(__file__).parents[1] / "src"
 ROWS = (
     (
         *("errors", "annotations", "batches", "specs", "randomness", "files", "startup", "signals", "import_path"),
-        *("output", "distributed", "run_config", "run_folder", "suffixes", "parent"),
+        *("output", "distributed", "run_config", "run_folder", "suffixes", "parent", "group_place"),
         *("report_sections", "metric_titles", "migration"),
     ),
     ("vision", "text", "audio", "nn", "losses", "optim", "synthetic"),
@@ -35,6 +35,8 @@ ROW = {name: number for number, names in enumerate(ROWS) for name in names}
 # Inside one row, only these: the importer and what it may import.
 BESIDE = {
     ("files", "errors"),
+    ("distributed", "errors"),
+    ("group_place", "errors"),
     ("randomness", "errors"),
     ("build", "bounded"),
     ("build", "checkpoint"),

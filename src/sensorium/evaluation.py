@@ -48,7 +48,7 @@ def evaluate_run(
     config: RunConfig, run: RunFolder, *, data: Data, device: torch.device, say: Callable[[str], None]
 ) -> Evaluation:
     """The best checkpoint of a run on its test split: metrics.json, tables and plots in the run folder."""
-    best = read(run.best)
+    best = _best(run)
     evaluation = evaluate(best, data.test, config=config, device=device, trust=True)
     if distributed.rank() == 0:
         task = registry.of(best.spec)
@@ -70,6 +70,11 @@ def evaluate_run(
     return evaluation
 
 
+def _best(run: RunFolder) -> Checkpoint:
+    """The best checkpoint, which the first process of several reads for all: others need not share its disk."""
+    return distributed.from_first(lambda: read(run.best))
+
+
 def calibrated(loaded: Checkpoint, split: Any, *, config: RunConfig, device: torch.device, trust: bool) -> Calibration:
     """What a split that the model was not trained on says of its confidence. RequestError where a task has none, and
     RunError where the model's outputs are not numbers.
@@ -89,7 +94,7 @@ def calibrate_run(
     """
     if config.calibration == "none" or not makes_classes(config.learning) or not registry.of(data.spec).calibrates:
         return None
-    best = read(run.best)
+    best = _best(run)
     try:
         calibration = calibrated(best, data.val, config=config, device=device, trust=True)
     except RunError as error:  # one example can be the reason: no reason to lose the training

@@ -15,7 +15,7 @@ import torch
 from sensorium import distributed
 from sensorium.errors import RequestError
 from sensorium.run_folder import RunFolder, is_spawned
-from sensorium.training import launch
+from sensorium.training import group, launch
 from trainings import bare_config
 
 
@@ -73,8 +73,8 @@ def test_whoever_started_a_group_chose_its_size(monkeypatch: pytest.MonkeyPatch)
 
 def test_alone_there_is_nothing_to_join_and_nothing_to_agree_on() -> None:
     assert (distributed.rank(), distributed.world_size(), launch.is_launched()) == (0, 1, False)
-    launch.join()
-    assert launch.agree("this") == "this"
+    group.join()
+    assert distributed.agree("this") == "this"
     config = bare_config(trainer={"devices": 1, "strategy": "auto"})
     assert launch.with_world_size(config) is config
 

@@ -9,6 +9,7 @@ from sensorium.cli import help as help_pages
 from sensorium.cli import streams
 from sensorium.cli.loading import loading
 from sensorium.errors import LAYOUT, RequestError, SensoriumError, is_full, printable, unknown
+from sensorium.group_place import take_place
 from sensorium.import_path import leave_working_directory
 from sensorium.parent import end_with_parent
 from sensorium.signals import DEBUG, signals_on_their_own_stack
@@ -45,8 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
     except SensoriumError as error:
         if show_trace:
             traceback.print_exc()
-        # What every process of one run finds alike (a wrong request, a signal), the first one says.
-        if error.exit_status == 1 or os.environ.get("RANK", "0") == "0":
+        # What every process of one run finds alike (a wrong request, a signal), the first one of each host says.
+        if error.exit_status == 1 or os.environ.get("LOCAL_RANK", "0") == "0":
             print(f"sensorium: {_shown(str(error))}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
@@ -125,6 +126,7 @@ def _run(arguments: list[str]) -> int:
         print(help_pages.verb(verb, rest))
         return 0
     if verb == "train":
+        take_place()
         streams.outlive_readers()
     if verb not in LIGHT and "torch" not in sys.modules:
         # Seconds of importing are for requests that can be carried out.

@@ -19,7 +19,7 @@ from sensorium.errors import RequestError, RunError, SensoriumError
 from sensorium.files import json_text, write_atomically
 from sensorium.runs import RunFolder
 from sensorium.search.groups import best, grouped, narrowed, optional_columns
-from sensorium.training import launch
+from sensorium.training import group
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ def run(arguments: list[str], job: Callable[[Config], None]) -> int:
     Exit status 1 when a job failed; the others are run and shown all the same.
     """
     root = typed_path(next((a.partition("=")[2] for a in arguments if a.startswith("run_root=")), "runs"))
-    launch.join()
-    folder = Path(launch.agree(str(runs.create(root, "sweeps").folder) if distributed.rank() == 0 else None))
+    group.join()
+    folder = Path(distributed.agree(str(runs.create(root, "sweeps").folder) if distributed.rank() == 0 else None))
     os.environ["SENSORIUM_SWEEP"] = str(folder.resolve())
     os.environ["SENSORIUM_SWEPT"] = _swept(arguments)
     try:

@@ -15,25 +15,22 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from sensorium import checkpoint, distributed, evaluation, output, runs, verdict
+from sensorium import distributed, evaluation, output, runs, verdict
 from sensorium.build import Misfit, build_model, fits, load_data, makes_classes
-from sensorium.cli import configs, engines, guess, launched, schema, search, sweep
-from sensorium.cli.app import Config, check, command_line, override, run_hydra, typed
+from sensorium.cli import configs, engines, guess, launched, resuming, search, sweep
+from sensorium.cli.app import Config, check, command_line, run_hydra, typed
 from sensorium.cli.composition import load_plugins
-from sensorium.cli.literal import typed_path
 from sensorium.cli.next_commands import next_commands
-from sensorium.cli.request import resume_request
 from sensorium.cli.search_request import as_search, asks_for_search, sweep_folder
 from sensorium.data.base import SPLITS, Data, Problem, counted, refuse
 from sensorium.errors import LAYOUT, RequestError, RunError, SensoriumError, is_full, listing, printable
-from sensorium.migration import migrated_config
 from sensorium.reports.record import write_report
 from sensorium.run_config import RunConfig
 from sensorium.run_folder import RunFolder, is_spawned, locked
 from sensorium.signals import STOPPING, crashes_described_in
 from sensorium.tasks import registry
 from sensorium.tasks.base import Evaluation
-from sensorium.training import advice, first_batch, fit, launch, learning, overview, settings, trace
+from sensorium.training import advice, alike, first_batch, fit, group, launch, learning, overview, settings, trace
 from sensorium.training.interrupts import stopping_at_once
 from sensorium.training.quiet import quiet
 
@@ -41,20 +38,24 @@ from sensorium.training.quiet import quiet
 def run(arguments: list[str]) -> int:
     """Trains; with -m several times, ending with one table."""
     try:
-        return _run(arguments)
-    finally:
-        launch.leave()
+        with group.others_watched():
+            status = _run(arguments)
+    except Exception as error:
+        group.leave(str(error).partition("\n")[0])
+        raise
+    group.leave()
+    return status
 
 
 def _run(arguments: list[str]) -> int:
     arguments = as_search(_with_data(arguments))
     if "-m" in arguments or "--multirun" in arguments:
-        if _resumed(arguments)[0] is not None:
+        if resuming.asked(arguments)[0] is not None:
             raise RequestError("resume continues one run or search; it cannot be part of a sweep (-m).")
         if asks_for_search(arguments):
             return search.run(arguments)
         return sweep.run(arguments, _job)
-    resume, from_start, rest = _resumed(arguments)
+    resume, from_start, rest = resuming.asked(arguments)
     if resume is not None and (found := sweep_folder(resume)) is not None:
         return search.resume(found, rest)
     if resume is not None:
@@ -72,18 +73,10 @@ def _with_data(arguments: list[str]) -> list[str]:
     return arguments
 
 
-def _resumed(arguments: list[str]) -> tuple[Path | None, bool, list[str]]:
-    """As `resume_request`; None for a new run."""
-    given, from_start, rest = resume_request(arguments)
-    if given == "":
-        raise RequestError("resume= names no run. Give a run folder, as printed at the end of its training.")
-    return (None, False, arguments) if given == "null" else (typed_path(given), from_start, rest)
-
-
 def train_once(overrides: list[str]) -> RunFolder:
     """One training, for the Python API; the run it left. Raises what the command would print."""
     overrides = _with_data(overrides)
-    resume, from_start, rest = _resumed(overrides)
+    resume, from_start, rest = resuming.asked(overrides)
     if resume is not None:
         return _resume(resume, rest, from_start=from_start)
     finished: list[RunFolder] = []
@@ -113,13 +106,19 @@ def _train_anew(config: Config) -> RunFolder:
     """A training in a run folder of its own, which is taken away again when the request turns out to be wrong."""
     check("train", config)
     hydra = HydraConfig.get()
-    engine = launched.engine_for(config, in_sweep=hydra.mode == RunMode.MULTIRUN)
+    alone = hydra.mode == RunMode.RUN
+    engine = launched.engine_for(config, in_sweep=not alone)
     chosen = _with_choices(launched.run_config(config), hydra)
-    launch.join()
     name = f"{chosen.dataset_name}_{chosen.model_name}"
-    run = RunFolder(launch.agree(runs.create(Path(chosen.run_root), name).folder if distributed.rank() == 0 else None))
+    group.join()
+    alike.check_code(chosen.to_dict())
+    if alone and (begun := group.remembered(Path(chosen.run_root), name)) is not None:
+        return _resume(begun.folder, [], from_start=False)
+    run = distributed.from_first(lambda: runs.create(Path(chosen.run_root), name))
     if distributed.rank() == 0:
         runs.record(run, chosen.to_dict(), typed(hydra.overrides.task))
+    if alone:
+        group.remember(run)
     try:
         if engine is None:
             train(chosen, run, resume=None)
@@ -148,37 +147,15 @@ def _with_choices(config: RunConfig, hydra: HydraConf) -> RunConfig:
 
 
 def _resume(path: Path, overrides: list[str], *, from_start: bool) -> RunFolder:
-    """Goes on with a run from its last checkpoint that can be read, or from its start when there is none.
-
-    from_start: also when there are some that cannot be read; they are kept under another name.
-    """
+    """Goes on with a run, here or in a job; as `resuming.stored` reads it."""
     load_plugins()
     own, overrides = engines.split(overrides)
     if own and (elsewhere := launched.resume(path, own, overrides)) is not None:
         return elsewhere
-    run = runs.find(path)
-    stored = migrated_config(run.read_config())
-    if "batch_tokens" not in stored:
-        raise RequestError(
-            f"{run.folder} was started with an earlier Sensorium; resume it with that version, or train anew."
-        )
-    if isinstance(given := stored["model"].get("pretrained"), str):  # an earlier config.yaml names a file there
-        stored["model"] |= {"pretrained": False, "init": given}
-    config = override(stored, overrides)
-    schema.check("train", config)
-    for key in ("trace", "show_batch"):
-        if config.get(key) is not None:
-            raise RequestError(f"{key} shows how a training begins and trains nothing; leave it out, or resume=RUN.")
-    launch.check_devices(config["trainer"], force=config.get("force", False))
-    launch.join()
-    found, note = checkpoint.newest_readable([run.last, run.previous], from_start=from_start)
-    if found is None and distributed.rank() == 0:
-        for unreadable in (run.last, run.previous):
-            if unreadable.exists():
-                unreadable.rename(unreadable.with_suffix(".unreadable"))
-    if note and distributed.rank() == 0 and not is_spawned(run):
-        print(note)
-    train(RunConfig.from_dict(config), run, resume=found)
+    group.join()
+    config, run, found = resuming.stored(path, overrides, from_start=from_start)
+    alike.check_code(config.to_dict())
+    train(config, run, resume=found)
     return run
 
 
@@ -190,9 +167,13 @@ def train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
             _spawn(config, run, processes, lock)
         return
     kept = runs.config_restored_if_refused(run) if distributed.rank() == 0 else nullcontext()
-    with _locked_by_the_first(run), crashes_described_in(run.log), kept:
+    group.resumes(run)
+    crashes = run.log if run.folder.exists() else Path(os.devnull)  # another host need not share the first one's disk
+    with _locked_by_the_first(run), crashes_described_in(crashes), kept:
         try:
-            _train(config, run, resume)
+            with group.others_watched():
+                _train(config, run, resume)
+            group.forget(run)
         except RunError as error:  # the log, too, says how it ended; standard error may have no reader
             if distributed.rank() == 0:
                 with run.log.open("a", encoding="utf-8") as log:
@@ -210,7 +191,7 @@ def _locked_by_the_first(run: RunFolder) -> Iterator[None]:
                 held.enter_context(locked(run))
             except RequestError as error:
                 refused = str(error)
-        if refused := launch.agree(refused):
+        if refused := distributed.agree(refused):
             raise RequestError(refused)
         yield
 
@@ -250,7 +231,7 @@ def _train(config: RunConfig, run: RunFolder, resume: Path | None) -> None:
     say(f"trained in {summary.seconds:.1f} s")
     if first:
         runs.write_summary(run, summary)
-    if run.best.exists():
+    if distributed.from_first(run.best.exists):
         say(verdict.chosen(summary, training.history.rows))
         with stopping_at_once(f"Stopped while testing. Resume with: sensorium train resume={run.folder}"):
             calibration = evaluation.calibrate_run(config, run, data=data, device=training.device, say=say)
@@ -270,7 +251,8 @@ def _prepared(
     config: RunConfig, run: RunFolder, *, resumed: bool, say: Callable[[str], None]
 ) -> tuple[RunConfig, Data, torch.nn.Module]:
     """The config with nothing left open in it, its data and its model."""
-    data = learning.with_labels(config, load_data(config.dataset, on_bad=config.on_bad))
+    data = distributed.together(lambda: learning.with_labels(config, load_data(config.dataset, on_bad=config.on_bad)))
+    alike.check_data(data)
     for note in data.notes:
         say(note)
     registry.of(data.spec).check_request(data.spec, config.decoding)

@@ -158,7 +158,9 @@ class TaskModule(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         sums = checkpoint["train_sums"]
-        if len(sums) == self.trainer.world_size and sums[self.global_rank, -1] > 0:
+        if len(sums) != self.trainer.world_size:  # saved by another number of processes: the first takes all
+            sums = torch.cat([sums.sum(0, keepdim=True), sums.new_zeros(self.trainer.world_size - 1, sums.shape[1])])
+        if sums[self.global_rank, -1] > 0:
             self._sums["train"] = sums[self.global_rank].to(self.device)
 
     def amount(self, batch: Any) -> tuple[int, str]:

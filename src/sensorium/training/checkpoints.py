@@ -15,9 +15,11 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from sensorium import checkpoint as files
+from sensorium import distributed
 from sensorium.errors import RequestError
 from sensorium.runs import RunFolder
 from sensorium.training.interrupts import Interrupted, StopRequest
+from sensorium.training.sharding import own_share
 
 ONLY_FOR_RESUMING = (
     "optimizer_states",
@@ -50,7 +52,7 @@ class AtomicCheckpointIO(CheckpointIO):
         fresh.replace(path)
 
     def load_checkpoint(self, path: Any, map_location: Any | None = None, weights_only: bool | None = True) -> Any:
-        return files.read_raw(Path(path))
+        return distributed.from_first(lambda: files.read_raw(Path(path)))  # others need not share the first one's disk
 
     def remove_checkpoint(self, path: Any) -> None:
         Path(path).unlink(missing_ok=True)
@@ -246,7 +248,8 @@ class Checkpoints(pl.Callback):
 
 def _is_sound(trainer: pl.Trainer) -> bool:
     """Whether every weight is a number. What is not would take the place of the last good checkpoint."""
-    values = (value for value in trainer.lightning_module.state_dict().values() if value.is_floating_point())
+    state = map(own_share, trainer.lightning_module.state_dict().values())
+    values = (value for value in state if value.is_floating_point())
     sound = all(bool(torch.isfinite(value).all()) for value in values)
     return trainer.strategy.reduce_boolean_decision(sound) if trainer.world_size > 1 else sound
 

@@ -9,7 +9,6 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.plugins.environments import LightningEnvironment, TorchElasticEnvironment
-from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from torch import nn
@@ -40,6 +39,7 @@ from sensorium.training.launch import is_launched
 from sensorium.training.progress import ProgressReport
 from sensorium.training.quiet import quiet
 from sensorium.training.samples import TextSamples
+from sensorium.training.sharding import strategy_of
 from sensorium.training.unfreeze import Unfreezing
 
 
@@ -277,8 +277,6 @@ def _unfreezing(config: RunConfig, model: nn.Module, console: Console) -> list[p
         return []
     if config.model["freeze"] is not None:
         raise RequestError("model.unfreeze_epochs unfreezes what model.freeze keeps frozen.\nTake one of the two.")
-    if config.trainer["strategy"] == "fsdp":
-        raise RequestError("model.unfreeze_epochs does not work with strategy=fsdp.\nTake strategy=ddp.")
     return [Unfreezing(model=model, epochs=epochs, console=console)]
 
 
@@ -308,12 +306,7 @@ def _check_monitor(name: str, callback: pl.Callback, task: TaskModule) -> None:
 
 
 def _trainer(config: RunConfig, *, callbacks: list[pl.Callback], logger: Any, run: RunFolder) -> pl.Trainer:
-    options = dict(config.trainer)
-    if options["strategy"] == "ddp":
-        # Running means and the like are handed round before they are used (Task.on_validation_start), not at each
-        # batch: validation gives the processes different numbers of batches.
-        frozen_at_times = config.model.get("unfreeze_epochs") is not None
-        options = options | {"strategy": DDPStrategy(broadcast_buffers=False, find_unused_parameters=frozen_at_times)}
+    options = {**config.trainer, "strategy": strategy_of(config)}
     try:
         return pl.Trainer(
             **options,

@@ -18,11 +18,11 @@ from types import FrameType
 from typing import Any
 
 import torch
-import torch.distributed
 
 from sensorium.build import device_of
 from sensorium.distributed import world_size
 from sensorium.errors import RequestError, as_typed
+from sensorium.group_place import LAUNCHED
 from sensorium.output import leave_closed_outputs
 from sensorium.parent import start_child
 from sensorium.run_config import RunConfig
@@ -34,7 +34,7 @@ _MEMORY = Path("/proc/meminfo")
 
 def is_launched() -> bool:
     """Whether this process is one of a group, ours or torchrun's."""
-    return "TORCHELASTIC_RUN_ID" in os.environ
+    return LAUNCHED in os.environ
 
 
 def wanted_processes(trainer: Mapping[str, Any], *, force: bool = False) -> int:
@@ -79,36 +79,13 @@ def cores() -> int:
 
 
 def check_devices(trainer: Mapping[str, Any], *, force: bool = False) -> None:
-    """Rejects devices that this machine does not have, nodes that are never started, and a strategy that they cannot
-    carry out.
-    """
-    device = device_of(str(trainer["accelerator"]))
+    """Rejects devices that this machine does not have, and nodes that are never started."""
     wanted_processes(trainer, force=force)
     if trainer.get("num_nodes", 1) != 1 and not is_launched():
         raise RequestError(
             f"trainer.num_nodes={trainer['num_nodes']}: several machines are started with torchrun, on each of them:\n"
             "torchrun --nnodes=N --nproc_per_node=P -m sensorium train ..., without trainer.num_nodes."
         )
-    if trainer["strategy"] == "fsdp" and device.type != "cuda":
-        raise RequestError(
-            "strategy=fsdp needs a GPU (accelerator=gpu): it spreads the parameters of a model over several.\n"
-            "Use strategy=ddp for several processes on the CPU, or strategy=auto."
-        )
-
-
-def join() -> None:
-    """Makes this process one of its group. Does nothing for a run on one process."""
-    if world_size() == 1 or torch.distributed.is_initialized():
-        return
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
-
-
-def leave() -> None:
-    """Ends this process's part in its group. Left to the interpreter's exit, gloo's threads may abort the process."""
-    if world_size() > 1 and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
 
 
 def with_world_size(config: RunConfig) -> RunConfig:
@@ -123,15 +100,6 @@ def with_world_size(config: RunConfig) -> RunConfig:
         num_nodes=world_size() // devices,
         strategy="ddp" if strategy == "auto" else strategy,
     )
-
-
-def agree(value: Any) -> Any:
-    """The first process's value, in every process."""
-    if world_size() == 1:
-        return value
-    box = [value]
-    torch.distributed.broadcast_object_list(box, src=0)
-    return box[0]
 
 
 def spawn(run: RunFolder, processes: int, *, lock: int | None = None) -> int:
@@ -155,8 +123,8 @@ def spawn(run: RunFolder, processes: int, *, lock: int | None = None) -> int:
     reader, writer = os.pipe()
     before = {}
     try:
-        for rank in range(processes):
-            group.append(_start(run, rank, processes, port=port, parent=reader, lock=lock))
+        for number in range(processes):
+            group.append(_start(run, number, processes, port=port, parent=reader, lock=lock))
         before = {number: signal.signal(number, pass_on) for number in stop_signals()}
         return _wait(group)
     finally:
@@ -183,18 +151,18 @@ def _check_memory(processes: int) -> None:
 
 
 def _start(
-    run: RunFolder, rank: int, processes: int, *, port: int, parent: int, lock: int | None
+    run: RunFolder, number: int, processes: int, *, port: int, parent: int, lock: int | None
 ) -> "subprocess.Popen[bytes]":
     """One process of a group, given its rank. parent: the end of the pipe to read from. lock: as in `spawn`."""
     place = {
-        "RANK": rank,
-        "LOCAL_RANK": rank,
+        "RANK": number,
+        "LOCAL_RANK": number,
         "GROUP_RANK": 0,
         "WORLD_SIZE": processes,
         "LOCAL_WORLD_SIZE": processes,
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": port,
-        "TORCHELASTIC_RUN_ID": run.folder.name,
+        LAUNCHED: run.folder.name,
         "TORCHELASTIC_USE_AGENT_STORE": "False",
     }
     # torch's own advice on how it shares gradients is nothing that a user could follow.

@@ -1,0 +1,104 @@
+"""strategy=fsdp on the CPU: two real processes with half of every tensor each train as strategy=ddp does, and what they
+save is an ordinary checkpoint. On a GPU it is not measured.
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from command import run_process
+from groups import SETTINGS, rows_of, run_of
+from sensorium.errors import RequestError
+from sensorium.runs import RunFolder
+from sensorium.training.sharding import ShardingStrategy, blocks, strategy_of
+from trainings import bare_config, opened, trained, two_cores
+
+TWO = ("trainer.devices=2", "accelerator=cpu", "batch_size=16")
+
+
+def assert_close(run: RunFolder, other: RunFolder) -> None:
+    """Weights, optimizer states and metrics, but for rounding."""
+    a, b = opened(run.last), opened(other.last)
+    assert a["state_dict"].keys() == b["state_dict"].keys()
+    for name, value in a["state_dict"].items():
+        assert torch.allclose(value, b["state_dict"][name], rtol=1e-3, atol=1e-5), name
+    states, others = (kept["optimizer_states"][0] for kept in (a, b))
+    assert states["param_groups"] == others["param_groups"]
+    assert states["state"].keys() == others["state"].keys()
+    for number, kept in states["state"].items():
+        for key, value in kept.items():
+            assert torch.allclose(value, others["state"][number][key], rtol=1e-3, atol=1e-5), (number, key)
+    for mine, theirs in zip(rows_of(run), rows_of(other), strict=True):
+        for name, value in mine.items():
+            assert float(theirs[name]) == pytest.approx(float(value), rel=1e-3), name
+
+
+def train(folder: Path, *arguments: str) -> RunFolder:
+    folder.mkdir(exist_ok=True)
+    result = run_process(["train", *arguments], folder)
+    assert (result.status, result.stderr) == (0, ""), result.stderr
+    return run_of(folder)
+
+
+@two_cores
+@pytest.mark.slow
+def test_shares_end_like_the_whole(tmp_path: Path) -> None:
+    """AdamW has states; 5 validation batches for two processes are 3 and 2, each in need of the whole weights."""
+    settings = (*SETTINGS, "optimizer=adamw", "trainer.gradient_clip_val=0.5", "trainer.accumulate_grad_batches=2")
+    whole = train(tmp_path / "ddp", *settings, *TWO, "strategy=ddp")
+    shares = train(tmp_path / "fsdp", *settings, *TWO, "strategy=fsdp")
+    assert_close(shares, whole)
+    one = trained(tmp_path, *settings, "accelerator=cpu", "batch_size=32")
+    assert_close(shares, one)
+
+
+@two_cores
+@pytest.mark.slow
+def test_checkpoints_go_from_any_strategy_and_number_to_any_other(tmp_path: Path) -> None:
+    """Half of a run as shares of two, as one process, as copies on two; the last half of it as shares again."""
+    settings = (*SETTINGS, "optimizer=adamw", "scheduler=constant", "test=false", "trainer.max_epochs=4")
+    once = train(tmp_path / "one", *settings, "accelerator=cpu", "batch_size=32")
+    part = train(tmp_path / "parts", *settings[:-1], "trainer.max_epochs=1", *TWO, "strategy=fsdp")
+    resume = f"resume={part.folder.relative_to(tmp_path / 'parts')}"
+    for arguments in (
+        ("trainer.max_epochs=2", "trainer.devices=1", "trainer.strategy=auto"),
+        ("trainer.max_epochs=3", "trainer.devices=2", "trainer.strategy=ddp"),
+        ("trainer.max_epochs=4", "trainer.strategy=fsdp"),
+    ):
+        train(tmp_path / "parts", resume, *arguments)
+    assert_close(part, once)
+
+
+class Layered(nn.Module):
+    """A list of layers, one of which has its weights from outside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(4, 4)
+        self.layers = nn.ModuleList([nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 4)), nn.ReLU(), nn.Linear(4, 4)])
+        self.layers[3].weight = self.first.weight
+
+
+def test_the_items_of_lists_are_gathered_one_by_one() -> None:
+    model = Layered()
+    assert blocks(model) == [model.layers[0], model.layers[1]]
+    assert blocks(nn.Linear(2, 2)) == []
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "named"),
+    [
+        ("callbacks", {"ema": {"decay": 0.9}}, "callbacks=ema"),
+        ("optimizer", {"_target_": "sensorium.optim.muon.Muon"}, "optimizer=muon"),
+        ("model", {"unfreeze_epochs": 1}, "model.unfreeze_epochs"),
+        ("learning", {"_target_": "sensorium.tasks.learning.fixmatch.FixMatch"}, "learning"),
+        ("trainer", {"precision": "16-mixed"}, "trainer.precision=16-mixed"),
+    ],
+)
+def test_what_needs_every_tensor_as_a_whole_is_refused(section: str, values: dict[str, object], named: str) -> None:
+    config = bare_config(trainer={"strategy": "fsdp", "precision": "32-true"})
+    assert isinstance(strategy_of(config), ShardingStrategy)
+    with pytest.raises(RequestError, match=f"^{named} does not work with strategy=fsdp"):
+        strategy_of(config.with_values(section, **values))
