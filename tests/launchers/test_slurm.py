@@ -117,8 +117,10 @@ def test_without_slurm(monkeypatch):
 
 def test_the_place_of_a_task_in_its_group():
     given = {
-        "SLURM_NTASKS": "4",
-        "SLURM_JOB_NUM_NODES": "2",
+        "SLURM_STEP_NUM_TASKS": "4",
+        "SLURM_STEP_TASKS_PER_NODE": "2(x2)",
+        "SLURM_STEP_NODELIST": "node[1-2]",
+        "SLURM_STEP_ID": "0",
         "SLURM_JOB_ID": "45678",
         "SLURM_PROCID": "3",
         "SLURM_LOCALID": "1",
@@ -128,8 +130,8 @@ def test_the_place_of_a_task_in_its_group():
     }
     found = group_environment(given)
     assert (found["RANK"], found["LOCAL_RANK"], found["WORLD_SIZE"], found["LOCAL_WORLD_SIZE"]) == ("3", "1", "4", "2")
-    assert (found["MASTER_ADDR"], found["MASTER_PORT"], found["HOME"]) == ("10.0.0.1", "25678", "/home")
-    assert "RANK" not in group_environment({"SLURM_NTASKS": "1"})
+    assert (found["MASTER_ADDR"], found["MASTER_PORT"], found["HOME"]) == ("10.0.0.1", "36018", "/home")
+    assert "RANK" not in group_environment({"SLURM_STEP_NUM_TASKS": "1"})
 
 
 def test_several_lines_of_an_error_are_one():

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from io import StringIO
@@ -15,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 from sensorium.errors import RequestError, RunError, missing_extra
+from sensorium.group_place import of_slurm
 from sensorium.launchers.base import Look, end_file, name_of, submissions
 from sensorium.launchers.inside import TrainingProcess
 from sensorium.parent import import_safely
@@ -27,7 +29,6 @@ _LIVE = (
 _EVERY = 2.0  # seconds between two questions to the controller, for all jobs together
 _SIGNAL_AHEAD = 90  # seconds before its time limit that a job is told
 _SLOWEST = 60  # seconds that a command of SLURM may take
-_MASTER_PORTS = (20_000, 20_000)  # of groups of processes: the first, and how many there are
 
 
 @dataclass(frozen=True)
@@ -70,27 +71,12 @@ class SlurmJob:
 _running: list[TrainingProcess] = []  # at most one, of this process
 
 
-def group_environment(given: "os._Environ[str] | dict[str, str]") -> dict[str, str]:
+def group_environment(given: Mapping[str, str]) -> dict[str, str]:
     """The environment of the training of one task: with its place in the group, where there are several tasks."""
-    environment = dict(given)
-    tasks = int(environment.get("SLURM_NTASKS", "1"))
-    if tasks == 1:
-        return environment
-    nodes = int(environment["SLURM_JOB_NUM_NODES"])
-    job = int(environment["SLURM_JOB_ID"])
-    first, count = _MASTER_PORTS
-    place = {
-        "RANK": environment["SLURM_PROCID"],
-        "LOCAL_RANK": environment["SLURM_LOCALID"],
-        "GROUP_RANK": environment["SLURM_NODEID"],
-        "WORLD_SIZE": str(tasks),
-        "LOCAL_WORLD_SIZE": str(tasks // nodes),
-        "MASTER_ADDR": environment["SLURM_LAUNCH_NODE_IPADDR"],  # the first node, where rank 0 is
-        "MASTER_PORT": str(first + job % count),
-        "TORCHELASTIC_RUN_ID": f"slurm-{job}",
-        "TORCHELASTIC_USE_AGENT_STORE": "False",
-    }
-    return environment | place
+    if int(given.get("SLURM_STEP_NUM_TASKS") or 1) == 1:
+        return dict(given)
+    # The script of a job runs on its first node, whose address is known also where names are not.
+    return {**given, **of_slurm({"MASTER_ADDR": given["SLURM_LAUNCH_NODE_IPADDR"], **given})}
 
 
 @dataclass(kw_only=True)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from sensorium.errors import RequestError, RunError
 from sensorium.launchers.base import OUTPUT, Engine, Job
 from sensorium.launchers.local import starting_processes
@@ -42,7 +44,7 @@ def starting(engine: Engine | None) -> Iterator[Start]:
     if engine is not None:
         yield lambda run, slot: begin(engine, run, [], again=engine.requeue)
         return
-    with starting_processes() as start:
+    with starting_processes(warm=not torch.cuda.is_available()) as start:
         yield lambda run, slot: start(run, slot.environment)
 
 
