@@ -146,10 +146,10 @@ class Host(Space):
         """Puts the cable back."""
         self.switch.run("ip", "link", "set", self.name, "up")
 
-    def limit(self, *, mbit: float, delay_ms: float) -> None:
-        """What leaves this host passes at so many megabits a second, and arrives later by so many milliseconds."""
-        options = ["rate", f"{mbit}mbit", "delay", f"{delay_ms}ms", "limit", "100000"]
-        self.run("tc", "qdisc", "replace", "dev", _DEVICE, "root", "netem", *options)
+    def limit(self, *, mbit: float) -> None:
+        """What leaves this host passes at so many megabits a second."""
+        options = ["rate", f"{mbit}mbit", "burst", "256kb", "latency", "1s"]
+        self.run("tc", "qdisc", "replace", "dev", _DEVICE, "root", "tbf", *options)
 
 
 @contextmanager
@@ -194,8 +194,7 @@ def main() -> int:
     """Trains on two hosts; the exit status of the first of them that fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, default=1, help="on each host")
-    parser.add_argument("--mbit", type=float, help="speed of the cable in megabits a second")
-    parser.add_argument("--delay-ms", type=float, default=0.0, help="how long the cable takes")
+    parser.add_argument("--mbit", type=float, help="speed of the cable in megabits a second; needs tc")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of sensorium: train key=value ...")
     given = parser.parse_args()
     if why := missing():
@@ -204,7 +203,7 @@ def main() -> int:
     with two_hosts() as hosts:
         if given.mbit:
             for host in hosts:
-                host.limit(mbit=given.mbit, delay_ms=given.delay_ms)
+                host.limit(mbit=given.mbit)
         started = [torchrun(host, given.arguments, processes=given.processes) for host in hosts]
         return next((status for status in [process.wait() for process in started] if status), 0)
 

@@ -13,7 +13,10 @@ from sensorium.errors import RequestError
 from trainings import opened, two_cores
 
 # Plain SGD, no dropout: with the same examples at each step the weights differ by rounding alone.
-ON_CPU = (*SETTINGS, "accelerator=cpu", "scheduler=constant", "callbacks.checkpoints.every_n_steps=7")
+ON_CPU = (
+    *(*SETTINGS, "accelerator=cpu", "scheduler=constant", "callbacks.checkpoints.every_n_steps=7"),
+    *("test=false", "calibration=none", "ood=none", "explanation=none"),
+)
 
 
 def resumed(kept: dict[str, Any], now: int, monkeypatch: pytest.MonkeyPatch, **more: Any) -> tuple[Any, str | None]:

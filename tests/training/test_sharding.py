@@ -15,6 +15,8 @@ from sensorium.runs import RunFolder
 from sensorium.training.sharding import ShardingStrategy, blocks, strategy_of
 from trainings import bare_config, opened, trained, two_cores
 
+# Nothing after the training: it is not about shares.
+ALONE = (*SETTINGS, "optimizer=adamw", "test=false", "calibration=none", "ood=none", "explanation=none")
 TWO = ("trainer.devices=2", "accelerator=cpu", "batch_size=16")
 
 
@@ -46,7 +48,7 @@ def train(folder: Path, *arguments: str) -> RunFolder:
 @pytest.mark.slow
 def test_shares_end_like_the_whole(tmp_path: Path) -> None:
     """AdamW has states; 5 validation batches for two processes are 3 and 2, each in need of the whole weights."""
-    settings = (*SETTINGS, "optimizer=adamw", "trainer.gradient_clip_val=0.5", "trainer.accumulate_grad_batches=2")
+    settings = (*ALONE, "trainer.gradient_clip_val=0.5", "trainer.accumulate_grad_batches=2")
     whole = train(tmp_path / "ddp", *settings, *TWO, "strategy=ddp")
     shares = train(tmp_path / "fsdp", *settings, *TWO, "strategy=fsdp")
     assert_close(shares, whole)
@@ -58,7 +60,7 @@ def test_shares_end_like_the_whole(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_checkpoints_go_from_any_strategy_and_number_to_any_other(tmp_path: Path) -> None:
     """Half of a run as shares of two, as one process, as copies on two; the last half of it as shares again."""
-    settings = (*SETTINGS, "optimizer=adamw", "scheduler=constant", "test=false", "trainer.max_epochs=4")
+    settings = (*ALONE, "scheduler=constant", "trainer.max_epochs=4")
     once = train(tmp_path / "one", *settings, "accelerator=cpu", "batch_size=32")
     part = train(tmp_path / "parts", *settings[:-1], "trainer.max_epochs=1", *TWO, "strategy=fsdp")
     resume = f"resume={part.folder.relative_to(tmp_path / 'parts')}"

@@ -124,7 +124,7 @@ def test_the_test_split_counts_once(folder: Path) -> None:
 def test_when_a_host_is_killed_torchrun_and_the_other_continue_exactly(
     folder: Path, hosts: Any, tmp_path: Path
 ) -> None:
-    # Without it a torchrun that is started later is not told where the processes meet (torch 2.11).
+    # Without it a torchrun that is started later does not learn where the processes meet (torch 2.11).
     options = {"options": ["--max-restarts=2"], "environment": {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}}
     first, _ = [started(host, tmp_path, *ON_CPU, WATCHED, *WAITING, **options) for host in hosts]
     waiting(tmp_path)
