@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import MISSING, fields
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from sensorium.launchers.ray import Ray
 from sensorium.launchers.slurm import Slurm
 from sensorium.run_folder import RunFolder
 
+_ENGINES: dict[str, type[Slurm] | type[Ray]] = {"slurm": Slurm, "ray": Ray}
 _PACKAGES = {"slurm": "submitit", "ray": "ray"}  # of the extra that has the engine's name
 
 
@@ -26,6 +28,12 @@ def engine_of(section: dict[str, Any]) -> Engine | None:
         return None
     if find_spec(_PACKAGES[name]) is None:
         raise missing_extra(_PACKAGES[name], name)
+    own = {one.name for one in fields(_ENGINES[name]) if one.default is MISSING and one.name[0] != "_"}
+    keys = {"engine", "wait", *own}
+    if strange := sorted(keys ^ {*section}):
+        raise RequestError(
+            f"launcher.{strange[0]} does not fit launcher.engine={name}. Choose it with launcher={name}."
+        )
     given = {key: value for key, value in section.items() if key not in ("engine", "wait")}
     if name == "slurm":
         given |= {key: None if given[key] is None else str(given[key]) for key in ("partition", "account")}
