@@ -23,7 +23,8 @@ import PIL
 
 from sensorium.data.cache import Cache, Entry, FixedRows, file_sources, key_of, packed_reasons, reasons
 from sensorium.data.prefetch import in_chunks
-from sensorium.data.rows import Source
+from sensorium.data.rows import Source, Window
+from sensorium.data.shards.samples import Members
 from sensorium.data.vision.store import channel_statistics
 from sensorium.specs import Resize
 from sensorium.vision.decode import UnreadableImage, decode_image, read_bytes
@@ -35,6 +36,7 @@ _DIGEST_BYTES = 32
 _CHUNK = 64  # images a thread decodes before it asks for more
 _log = logging.getLogger(__name__)
 
+Files = Sequence[Path] | Members
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]  # mean and standard deviation of each channel
 
 
@@ -66,7 +68,7 @@ class CachedImages:
 
 
 def cached_images(
-    files: Sequence[Path],
+    files: Files,
     *,
     image_size: tuple[int, int],
     in_channels: int,
@@ -110,7 +112,7 @@ class _Decoder:
 
     def __init__(
         self,
-        files: Sequence[Path],
+        files: Files,
         *,
         image_size: tuple[int, int],
         in_channels: int,
@@ -129,7 +131,8 @@ class _Decoder:
 
     def key(self, wanted: int) -> str:
         # Pillow is in it because another version may decode to other pixels.
-        return key_of([_FORMAT, PIL.__version__, wanted, self._settings], file_sources(self.files))
+        sources = self.files.sources() if isinstance(self.files, Members) else file_sources(self.files)
+        return key_of([_FORMAT, PIL.__version__, wanted, self._settings], sources)
 
     def decode(self, row: int) -> np.ndarray:
         return decode_image(self.files[row], **self._settings)
@@ -165,6 +168,10 @@ class _Pixels(Source):
 
     def __len__(self) -> int:
         return len(self._decoder.files)
+
+    @property
+    def window(self) -> Window | None:
+        return self._decoder.files.window if isinstance(self._decoder.files, Members) else None
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         inside = rows < self.cached
