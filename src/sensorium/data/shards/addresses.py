@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -51,9 +52,9 @@ def find_shards(given: str | Sequence[str] | None) -> list[Shard]:
         raise RequestError(f"dataset.root is not set. {_EXPECTED}")
     named = [given] if isinstance(given, str) else [str(one) for one in given]
     addresses = [address for pattern in named for one in _braces(pattern) for address in _found(one)]
-    twice = next((one for one in addresses if addresses.count(one) > 1), None) if len(addresses) < _MOST // 100 else None
-    if twice:
-        raise RequestError(f"dataset.root names {twice} twice. Name each shard once.")
+    if len(set(addresses)) < len(addresses):
+        twice = Counter(addresses).most_common(1)[0][0]
+        raise RequestError(f"dataset.root names {cut(twice)} twice. Name each shard once.")
     with ThreadPoolExecutor(_THREADS) as pool:
         return list(pool.map(_looked_at, addresses))
 
@@ -79,18 +80,18 @@ def reachable(address: str, kind: Callable[[str], Exception] = RequestError) -> 
         yield
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, ImportError, *_client_errors()) as error:
+    except _failures() as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise kind(f"{cut(address)} cannot be reached: {reason[0][:200]}.") from error
 
 
-def _client_errors() -> tuple[type[Exception], ...]:
-    """What HTTP raises beside OSError; nothing where the package is not there, as no such error can then be."""
+def _failures() -> tuple[type[Exception], ...]:
+    """What storages raise: for a protocol that nothing opens, without the package for it, and of HTTP."""
     try:
         import aiohttp
     except ImportError:
-        return ()
-    return (aiohttp.ClientError,)
+        return (OSError, ValueError, ImportError)
+    return (OSError, ValueError, ImportError, aiohttp.ClientError)
 
 
 def _braces(pattern: str) -> Iterator[str]:
@@ -107,7 +108,9 @@ def _choices(inner: str, pattern: str) -> list[str]:
             raise RequestError(f"dataset.root={cut(pattern)}: {{{inner}}} counts from {first} up to {last}. Turn it.")
         return [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
     if "," not in inner:
-        raise RequestError(f"dataset.root={cut(pattern)}: {{{inner}}} is neither a range {{000..099}} nor a list {{a,b}}.")
+        raise RequestError(
+            f"dataset.root={cut(pattern)}: {{{inner}}} is neither a range {{000..099}} nor a list {{a,b}}."
+        )
     return inner.split(",")
 
 

@@ -46,8 +46,8 @@ class ShardFiles:
         largest = max(remote, key=lambda shard: shard.size, default=None)
         if largest is not None and 2 * largest.size > limit:
             raise RequestError(
-                f"dataset.shard_bytes={limit} has no room for two shards of {largest.size:,} bytes, as {largest.address}"
-                f" is. Give {2 * largest.size} or more."
+                f"dataset.shard_bytes={limit} has no room for two shards of {largest.size:,} bytes, as"
+                f" {largest.address} is. Give {2 * largest.size} or more."
             )
         # Half of the room may be in use here; what another process uses, or the next shard, has the other half.
         self._most = max(2, limit // 2 // max(1, largest.size)) if largest is not None else _OPEN

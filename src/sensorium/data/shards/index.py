@@ -20,12 +20,13 @@ from sensorium.data.cache import Cache, key_of, packed_reasons, reasons
 from sensorium.data.shards.addresses import Shard
 from sensorium.data.shards.files import ShardFiles
 
-_INDEX = Cache("shard_index", content="indexes of shards")
+INDEX = Cache("shard_index", content="indexes of shards")
 _FORMAT = 1
-_LIMIT = 1 << 36  # bytes of all entries together
+INDEX_LIMIT = 1 << 36  # bytes of all entries together
 _KEY = re.compile(r"^((?:.*/|)[^.]+)[.]([^/]*)$", re.DOTALL)  # webdataset's own
 _META = re.compile(r"__[^/]*__($|/)")  # members that webdataset passes over
 _ARRAYS = ("shard", "offset", "length", "field", "sample", "name_end", "kept_start")
+_NARROW = ("shard", "field", "sample")
 _log = logging.getLogger(__name__)
 
 
@@ -33,8 +34,10 @@ _log = logging.getLogger(__name__)
 class Index:
     """M members of S samples, in the order of the shards.
 
-    shard, field, sample: (M,) int32. offset, length: (M,) int64, where each lies. fields: what `field` counts in, such as "png".
-    wrong: sample -> what is wrong with it. problems: of whole shards: which, and what. notes: lines worth telling.
+    shard, field, sample: (M,) int32. offset, length: (M,) int64, where each lies. fields: what `field` counts in, such
+    as "png". wrong: sample -> what is wrong with it. problems: of whole shards: which, and what. notes: lines worth
+    telling. rows: uint8, the name of each member, which ends at name_end (M,), and its content from kept_start (M,) on,
+    -1 where it is not kept.
     """
 
     shards: Sequence[Shard]
@@ -77,7 +80,7 @@ def index_of(files: ShardFiles, *, keep: Collection[str]) -> Index:
     """The index, which is made first where the shards are new or changed. keep: fields whose content is kept in it."""
 
     def build(file: BinaryIO, _: int) -> dict[str, np.ndarray]:
-        _log.info("indexing %s shards into %s", f"{len(files.shards):,}", _INDEX.home)
+        _log.info("indexing %s shards into %s", f"{len(files.shards):,}", INDEX.home)
         writer = _Writer(file, frozenset(keep))
         for number, shard in enumerate(files.shards):
             with files.opened(number) as content:
@@ -85,7 +88,7 @@ def index_of(files: ShardFiles, *, keep: Collection[str]) -> Index:
         return writer.facts()
 
     sources = (shard.source for shard in files.shards)
-    entry = _INDEX.entry(key_of([_FORMAT, sorted(keep)], sources), build, limit=_LIMIT)
+    entry = INDEX.entry(key_of([_FORMAT, sorted(keep)], sources), build, limit=INDEX_LIMIT)
     facts = dict(entry.facts)
     fields, problems, notes = json.loads(facts.pop("texts").tobytes())
     wrong = reasons(facts.pop("wrong"))
@@ -105,7 +108,9 @@ class _Writer:
 
     def __init__(self, file: BinaryIO, keep: frozenset[str]) -> None:
         self._file, self._keep, self._written = file, keep, 0
-        self._arrays = {name: array("q" if name in ("offset", "length", "name_end", "kept_start") else "i") for name in _ARRAYS}
+        self._arrays = {
+            name: array("q" if name in ("offset", "length", "name_end", "kept_start") else "i") for name in _ARRAYS
+        }
         self._fields: dict[str, int] = {}
         self._wrong: dict[int, str] = {}
         self._problems: list[tuple[int, str]] = []
@@ -124,14 +129,14 @@ class _Writer:
         try:
             with tarfile.open(fileobj=content, mode="r:") as archive:
                 while (member := archive.next()) is not None:
-                    archive.members = []  # which would grow with the archive
+                    archive.members = []  # type: ignore[attr-defined]  # it would grow with the archive
                     if not member.isreg():
                         if not member.isdir():
-                            others["link or device"] = others.get("link or device", 0) + 1
+                            others["links or devices"] = others.get("links or devices", 0) + 1
                     elif member.offset_data + member.size > shard.size:
                         break
                     elif not _META.match(member.name) and not self._member(number, member, content):
-                        others["file without an extension"] = others.get("file without an extension", 0) + 1
+                        others["files without an extension"] = others.get("files without an extension", 0) + 1
                 whole = _ends(content, archive.offset)
         except tarfile.ReadError as error:
             self._problems.append((number, _not_tar(content, error)))
@@ -141,7 +146,7 @@ class _Writer:
             self._problems.append((number, f"truncated after {count:,} sample{'' if count == 1 else 's'}"))
         elif self._sample == before:
             self._problems.append((number, "a tar archive without a sample"))
-        self._notes += [f"{shard.address}: {count:,} × {what}, not read" for what, count in others.items()]
+        self._notes += [f"{shard.address}: not read: {count:,} {what}" for what, count in others.items()]
 
     def _member(self, number: int, member: tarfile.TarInfo, content: BinaryIO) -> bool:
         """Takes a member; returns whether its name is one of a sample."""
@@ -152,7 +157,9 @@ class _Writer:
         if key != self._key:
             self._sample += 1
             if key in self._seen:
-                self._wrong[self._sample] = "its key is in the shard twice; the members of a sample must follow one another"
+                self._wrong[self._sample] = (
+                    "its key is in the shard twice; the members of a sample must follow one another"
+                )
             self._seen.add(key)
             self._key, self._here = key, set()
         if field in self._here:

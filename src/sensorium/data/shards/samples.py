@@ -154,21 +154,20 @@ def _names(file: str, content: bytes) -> list[str]:
     return names
 
 
-def text_of(data: bytes, encoding: str | None = None) -> str:
+def text_of(data: bytes) -> str:
     """The text of a member, by the rules for text files. Raises ValueError that says what is wrong."""
-    if encoding is None:
-        try:
-            return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-        except UnicodeDecodeError:
-            pass  # UTF-16 with its mark, or what is wrong
     try:
-        with decoded(BytesIO(data), encoding) as text:
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError:
+        pass  # UTF-16 with its mark, or what is wrong
+    try:
+        with decoded(BytesIO(data), None, key=None) as text:
             value, name = text.read(), text.encoding
     except NotText as error:
         raise ValueError(" ".join(str(error).removeprefix("standard input ").splitlines())) from None
     except UnicodeError as error:
         raise ValueError(f"cannot be decoded ({error})") from None
-    if wrong := wrong_bytes(value, encoding=name):
+    if wrong := wrong_bytes(value, encoding=name, key=None):
         raise ValueError(wrong)
     return value
 
@@ -273,12 +272,28 @@ class FromShards(Listing):
 
     def labeled(self, member: int, label: int, labels: Labels) -> None:
         """The next example, of the class that the member `label` says; a problem where it says none."""
-        try:
-            target = labels.of(self.shards.index.kept(label))
-        except ValueError as error:
-            self.refused(self.shards.index.name(label), 0, str(error), split=self.shards.split_of(label))
-        else:
+        target = self.label(label, labels)
+        if target is not None:
             self.take(member, target)
+
+    def label(self, member: int, labels: Labels) -> str | None:
+        """The class that a member says; None, and a problem, where it says none."""
+        try:
+            return labels.of(self.shards.index.kept(member))
+        except ValueError as error:
+            self._refuse(member, error)
+            return None
+
+    def text(self, member: int) -> str | None:
+        """The text in a member that is kept in the index; None, and a problem, where it is none."""
+        try:
+            return text_of(self.shards.index.kept(member))
+        except ValueError as error:
+            self._refuse(member, error)
+            return None
+
+    def _refuse(self, member: int, what: object) -> None:
+        self.refused(self.shards.index.name(member), 0, str(what), split=self.shards.split_of(member))
 
     @cached_property
     def members(self) -> Members:

@@ -24,6 +24,7 @@ import PIL
 from sensorium.data.cache import Cache, Entry, FixedRows, file_sources, key_of, packed_reasons, reasons
 from sensorium.data.prefetch import in_chunks
 from sensorium.data.rows import Source, Window
+from sensorium.data.shards.index import INDEX, INDEX_LIMIT
 from sensorium.data.shards.samples import Members
 from sensorium.data.vision.store import channel_statistics
 from sensorium.specs import Resize
@@ -87,12 +88,12 @@ def cached_images(
     """
     decoder = _Decoder(files, image_size=image_size, in_channels=in_channels, resize=resize, pixel_range=pixel_range)
     wanted = FixedRows(len(files), decoder.row_bytes, _DIGEST_BYTES * len(files)).within(cache_bytes)
-    if not wanted.count:
+    if not wanted.count and not isinstance(files, Members):
         digests, unreadable = decoder.scan(lambda row, pixels: None)
         return CachedImages(_Pixels(decoder, None), digests, unreadable, 0, None)
 
     def build(file: BinaryIO, count: int) -> dict[str, np.ndarray]:
-        _log.info("decoding %s images into %s", f"{len(files):,}", _IMAGES.home)
+        _log.info("decoding %s images into %s", f"{len(files):,}", (_IMAGES if wanted.count else INDEX).home)
 
         def keep(row: int, pixels: np.ndarray) -> None:
             if row < count:
@@ -102,6 +103,10 @@ def cached_images(
         digests, unreadable = decoder.scan(keep)
         return {"digests": digests, "unreadable": packed_reasons(unreadable)}
 
+    if not wanted.count:  # to read all shards takes long: what is known of their images is kept even so
+        entry = INDEX.entry(decoder.key(0), build, limit=INDEX_LIMIT)
+        facts = entry.facts
+        return CachedImages(_Pixels(decoder, None), facts["digests"], reasons(facts["unreadable"]), 0, entry)
     entry = _IMAGES.entry(decoder.key(wanted.count), build, limit=cache_bytes, fixed=wanted)
     pixels = _Pixels(decoder, entry)
     return CachedImages(pixels, entry.facts["digests"], reasons(entry.facts["unreadable"]), pixels.cached, entry)

@@ -29,7 +29,7 @@ from sensorium.vision.masks import MaskCode
 def image_classes(
     found: ImageListing, settings: ImageFileSettings, *, on_bad: OnBad, class_names: Sequence[str] | None = None
 ) -> Data:
-    """Data for image classification; targets are class names. class_names: in their order, where the source knows it."""
+    """Data for image classification; targets are class names. class_names: in their order, where known."""
     return _prepared(
         found,
         ImageInputs(found, settings),
