@@ -115,7 +115,7 @@ def write_split(
         if archive is None or full:
             if archive is not None:
                 archive.close()
-            archive = tarfile.open(folder / f"{split}-{shards:06d}.tar", "w", format=tarfile.USTAR_FORMAT)
+            archive = tarfile.open(folder / f"{split}-{shards:06d}.tar", "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
             shards, inside = shards + 1, 0
         inside += 1
         for extension, content in fields.items():

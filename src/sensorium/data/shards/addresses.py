@@ -201,7 +201,9 @@ def _looked_at(address: str) -> Shard:
     with reachable(address):
         try:
             info = files.info(path)
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if isinstance(error.__cause__, ConnectionError | OSError):  # HTTP calls a server that does not answer so
+                raise error.__cause__ from None
             raise RequestError(f"dataset.root: there is no {cut(address)}.") from None
     if info.get("size") is None:
         raise RequestError(f"{cut(address)}: the server does not say how large it is.")
@@ -210,12 +212,11 @@ def _looked_at(address: str) -> Shard:
 
 
 def _split_of(address: str) -> str:
-    """train-000.tar, imagenet-validation-07.tar and val/000.tar say which split they are of, by a word of the name,
-    else of its folder.
+    """train-000.tar and imagenet-validation-07.tar say which split they are of, by a word of their name; val/000.tar by
+    that of its folder, if it is nothing else.
     """
-    parts = address.replace("\\", "/").rsplit("/", 2)
-    for part in reversed(parts[1:] if len(parts) > 2 else parts[-1:]):
-        words = {SPLIT_NAMES[word] for word in re.split(r"[^a-z]+", part.lower()) if word in SPLIT_NAMES}
-        if len(words) == 1:
-            return words.pop()
-    return ""
+    folders, _, name = address.replace("\\", "/").rpartition("/")
+    words = {SPLIT_NAMES[word] for word in re.split(r"[^a-z]+", name.lower()) if word in SPLIT_NAMES}
+    if len(words) == 1:
+        return words.pop()
+    return SPLIT_NAMES.get(folders.rpartition("/")[2].lower(), "")

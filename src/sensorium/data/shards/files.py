@@ -72,12 +72,11 @@ class ShardFiles:
             if found := self._opened.get(shard):
                 self._opened.move_to_end(shard)
                 return found
+            while len(self._opened) >= self._most:
+                self._opened.popitem(last=False)
         opened = self._open(self.shards[shard])  # a fetch may take long; others read meanwhile
         with self._lock:
-            found = self._opened.setdefault(shard, opened)
-            while len(self._opened) > self._most:
-                self._opened.popitem(last=False)
-        return found
+            return self._opened.setdefault(shard, opened)
 
     def _open(self, shard: Shard) -> _Open:
         if shard.files is None:

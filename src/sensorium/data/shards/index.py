@@ -142,8 +142,8 @@ class _Writer:
             self._problems.append((number, _not_tar(content, error)))
             return
         if not whole:
-            count = self._sample - before
-            self._problems.append((number, f"truncated after {count:,} sample{'' if count == 1 else 's'}"))
+            where = f"in or after sample {self._key!r}" if self._sample > before else "before its first sample"
+            self._problems.append((number, f"truncated {where}"))
         elif self._sample == before:
             self._problems.append((number, "a tar archive without a sample"))
         self._notes += [f"{shard.address}: not read: {count:,} {what}" for what, count in others.items()]
