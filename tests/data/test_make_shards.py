@@ -74,7 +74,7 @@ def test_batches_are_those_of_the_dataset(
 def test_files_are_copied_and_train_is_shuffled(tmp_path: Path) -> None:
     from images import write_picture_folder
 
-    write_picture_folder(tmp_path / "photos", train=12, test=4)
+    write_picture_folder(tmp_path / "photos", per_class=12)
     done = made("out", "dataset=image_folder", "dataset.root=photos", "--mb", "0.01", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     originals = {path.read_bytes() for path in (tmp_path / "photos").rglob("*.*") if path.is_file()}
