@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from sensorium.data.cache import Cache, key_of, packed_reasons, reasons
+from sensorium.data.cache import Cache, Entry, key_of, packed_reasons, reasons
 from sensorium.data.shards.addresses import Shard
 from sensorium.data.shards.files import ShardFiles
 
@@ -36,8 +36,8 @@ class Index:
 
     shard, field, sample: (M,) int32. offset, length: (M,) int64, where each lies. fields: what `field` counts in, such
     as "png". wrong: sample -> what is wrong with it. problems: of whole shards: which, and what. notes: lines worth
-    telling. rows: uint8, the name of each member, which ends at name_end (M,), and its content from kept_start (M,) on,
-    -1 where it is not kept.
+    telling. entry: its rows are the name of each member, which ends at name_end (M,), and its content from kept_start
+    (M,) on, -1 where it is not kept.
     """
 
     shards: Sequence[Shard]
@@ -52,7 +52,7 @@ class Index:
     notes: Sequence[str]
     name_end: np.ndarray
     kept_start: np.ndarray
-    rows: np.ndarray
+    entry: Entry
 
     @property
     def num_samples(self) -> int:
@@ -63,13 +63,15 @@ class Index:
         """SHARD/MEMBER."""
         end = int(self.name_end[member])
         start = self._end_of(member - 1) if member else 0
-        name = self.rows[start:end].tobytes().decode(errors="replace")
+        name = self.entry.rows[start:end].tobytes().decode(errors="replace")
         return f"{self.shards[self.shard[member]].address}/{name}"
 
     def kept(self, member: int) -> bytes:
         """The content of a member of a field that is kept in the index."""
         start = int(self.kept_start[member])
-        return self.rows[start : start + int(self.length[member])].tobytes()
+        content = self.entry.rows[start : start + int(self.length[member])].tobytes()
+        self.entry.touched(1, len(content))
+        return content
 
     def _end_of(self, member: int) -> int:
         start = int(self.kept_start[member])
@@ -94,7 +96,7 @@ def index_of(files: ShardFiles, *, keep: Collection[str]) -> Index:
     wrong = reasons(facts.pop("wrong"))
     return Index(
         shards=files.shards,
-        rows=entry.rows,
+        entry=entry,
         fields=fields,
         wrong=wrong,
         problems=[(number, what) for number, what in problems],
