@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from benchmarking import alternate, compose, show
+from sensorium.audio.features import Features
 from sensorium.build import build_model, load_data, make_loader
 from sensorium.data.base import Data
 
@@ -123,14 +124,22 @@ def batches(data: Data, config: Any, count: int) -> Iterator[Any]:
         epoch += 1
 
 
+def prepared(batch: Any, extract: Features | None) -> tuple[Any, ...]:
+    """What the model is called with: features of recordings, images as floats."""
+    if extract is not None:
+        return tuple(extract(*batch.inputs))
+    return tuple(given.float() / 255 if given.dtype == torch.uint8 else given for given in batch.inputs)
+
+
 def train(data: Data, config: Any, steps: int) -> None:
     """Some steps of a small model, memory in between."""
     torch.manual_seed(0)
     model = build_model(config.model, data.spec, seed=0)
+    extract = Features(**data.spec.features) if hasattr(data.spec, "features") else None
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
     started = time.perf_counter()
     for number, batch in enumerate(batches(data, config, steps)):
-        outputs = model(*(given.float() / 255 if given.dtype == torch.uint8 else given for given in batch.inputs))
+        outputs = model(*prepared(batch, extract))
         loss = (outputs[0] if isinstance(outputs, tuple) else outputs).float().square().mean()
         optimizer.zero_grad()
         loss.backward()
