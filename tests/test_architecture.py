@@ -63,6 +63,8 @@ OPTIONAL_EXTRAS = {
     ("sensorium/synthetic/number_words.py", "num2words"),
     ("sensorium/data/io/tables.py", "pyarrow.parquet"),
     ("sensorium/data/text/hub.py", "datasets"),
+    ("sensorium/data/shards/addresses.py", "fsspec"),
+    ("sensorium/data/shards/addresses.py", "aiohttp"),
     ("sensorium/metrics/recognition.py", "jiwer"),
     ("sensorium/audio/espeak.py", "espeakng_loader"),
     ("sensorium/tasks/audio_inputs.py", "sounddevice"),

@@ -12,7 +12,7 @@ from sensorium.bounded import check_decoding
 from sensorium.build import check_targets, device_of, loaded_model
 from sensorium.cli import export as export_verb
 from sensorium.cli import schema
-from sensorium.cli.eval_data import evaluation_data, settings_for
+from sensorium.cli.eval_data import check_address, evaluation_data, settings_for
 from sensorium.cli.explain import neighbors_of
 from sensorium.cli.unknown_key import dotted
 from sensorium.errors import RequestError, unknown
@@ -259,6 +259,8 @@ class Model:
                 check_targets(section, self._checkpoint.config[section])
             check_decoding(self._checkpoint.config.get("decoding") or {}, chosen, self._checkpoint.path)
         settings = settings_for(self._checkpoint, about_data, on_bad=on_bad, batch_size=batch_size, decoding=chosen)
+        if not self._trust:
+            check_address(settings, about_data)
         data, name, examples = evaluation_data(self._checkpoint, settings, about_data, split)
         asked = examination(
             data, name, examples, self.spec, by=slices, corrupt=corrupt, config=settings, say=output.complain

@@ -7,7 +7,7 @@ from sensorium import checkpoint, output
 from sensorium.build import check_targets, device_of, load_data, loaded_model
 from sensorium.cli import guess, overwriting
 from sensorium.cli.app import Config, check, command_line, run_hydra
-from sensorium.cli.eval_data import settings_for
+from sensorium.cli.eval_data import check_address, settings_for
 from sensorium.cli.predict import checkpoint_path
 from sensorium.cli.request import dataset_section, own_arguments
 from sensorium.data.base import SPLITS, Data, counted
@@ -88,7 +88,10 @@ def _settings(loaded: checkpoint.Checkpoint, arguments: list[str], *, trust: boo
         for section in ("dataset", "model"):
             check_targets(section, loaded.config[section])
     about_data = [one for one in arguments if one.startswith(("dataset=", "dataset."))]
-    return settings_for(loaded, about_data, on_bad="skip", batch_size=None, decoding={}, arguments=arguments)
+    settings = settings_for(loaded, about_data, on_bad="skip", batch_size=None, decoding={}, arguments=arguments)
+    if not trust:
+        check_address(settings, about_data)
+    return settings
 
 
 def _inspected(contents: Contents, data: Data, *, skip: Sequence[str]) -> list[Finding]:

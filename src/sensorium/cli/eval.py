@@ -10,7 +10,7 @@ from sensorium.bounded import check_decoding
 from sensorium.build import check_targets, device_of
 from sensorium.cli import evaluation_folder, overwriting
 from sensorium.cli.app import Config, check, run_hydra
-from sensorium.cli.eval_data import evaluation_data, settings_for
+from sensorium.cli.eval_data import check_address, evaluation_data, settings_for
 from sensorium.cli.predict import checkpoint_path
 from sensorium.cli.request import own_arguments
 from sensorium.data.base import Data, counted
@@ -67,6 +67,8 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
         decoding=config["decoding"],
         arguments=arguments,
     )
+    if not config["trust"]:
+        check_address(settings, about_data)
     overwriting.check(config, dataset=settings.dataset)
     output.file_format(config["format"], config["output"])
     check_indexable(loaded, wanted=config["index"])

@@ -14,7 +14,8 @@ from sensorium.cli.composition import compose
 from sensorium.cli.literal import literal
 from sensorium.data.base import Data
 from sensorium.data.io.tables import open_table
-from sensorium.errors import RequestError, unknown
+from sensorium.data.shards.addresses import find_shards, is_remote
+from sensorium.errors import RequestError, cut, unknown
 from sensorium.files import user_path
 from sensorium.run_config import RunConfig
 from sensorium.tasks import registry
@@ -59,6 +60,19 @@ def settings_for(
     return RunConfig.from_dict(settings)
 
 
+def check_address(settings: RunConfig, about_data: Sequence[str]) -> None:
+    """A RequestError where reading the data would ask an address that only the checkpoint names, whoever made it."""
+    if any(argument.startswith(("dataset=", "dataset.root=")) for argument in about_data):
+        return
+    root = settings.dataset.get("root")
+    remote = [one for one in ([root] if isinstance(root, str) else root or ()) if is_remote(str(one))]
+    if remote:
+        raise RequestError(
+            f"The data is at {cut(remote[0])}, an address that the checkpoint names and you did not.\n"
+            f"If you mean it, give dataset.root={cut(remote[0])}, or trust=true."
+        )
+
+
 def _composed(about_data: list[str], arguments: list[str]) -> dict[str, Any]:
     """The dataset section for dataset=NAME dataset.KEY=..."""
     with explained("train", [*about_data, *arguments]):
@@ -81,6 +95,8 @@ def _has_test(dataset: Mapping[str, Any], *, table: bool) -> bool:
     """
     if "test_fraction" not in dataset:
         return True
+    if "shard_bytes" in dataset:
+        return any(shard.split == "test" for shard in find_shards(dataset["root"]))
     if not table:
         return dataset["root"] is None or (Path(str(dataset["root"])) / "test").is_dir()
     if dataset.get("test_path") is not None or dataset.get("split_column") is not None:

@@ -12,7 +12,7 @@ from sensorium import checkpoint, output
 from sensorium.build import check_targets, device_of, loaded_model
 from sensorium.cli import overwriting
 from sensorium.cli.app import Config, check, run_hydra
-from sensorium.cli.eval_data import evaluation_data, settings_for
+from sensorium.cli.eval_data import check_address, evaluation_data, settings_for
 from sensorium.cli.predict import checkpoint_path
 from sensorium.cli.request import EXPLAIN_WORDS, own_arguments
 from sensorium.data.base import counted
@@ -119,6 +119,8 @@ def split_examples(
         check_targets("dataset", loaded.config["dataset"])
     on_bad = str(loaded.config.get("on_bad", "fail"))  # as in training: the rows are those of its splits
     settings = settings_for(loaded, [], on_bad=on_bad, batch_size=None, decoding={})
+    if not trust:
+        check_address(settings, [])
     _, _, examples = evaluation_data(loaded, settings, [], split)
     if beyond := [row for row in rows if row >= len(examples)]:
         raise RequestError(f"row={beyond[0]}: the split {split} has rows 0 to {len(examples) - 1:,}.")
@@ -143,6 +145,8 @@ def neighbors_of(
         check_targets("dataset", index.dataset)
     settings = settings_for(loaded, [], on_bad="skip", batch_size=None, decoding={})
     settings = replace(settings, dataset=dict(index.dataset))
+    if not trust:
+        check_address(settings, [])
     _, _, train = evaluation_data(loaded, settings, [], "train")
     if len(train) != len(index.features):
         raise RequestError(

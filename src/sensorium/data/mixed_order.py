@@ -38,7 +38,7 @@ def training_order(split: Any, plan: BatchPlan, *, epoch_batches: int | None, un
         raise RequestError(
             "epoch_batches is not for running text, whose epoch is one pass. Set trainer.limit_train_batches=N."
         )
-    if isinstance(order, BatchOrder):
+    if type(order) is BatchOrder:  # one that stays near its blocks is repeated as it is
         rows = np.arange(len(split))
         return MixedOrder(labelled=rows, others=rows[:0], ratio=0, batches=epoch_batches, plan=plan)
     return RepeatedOrder(order, batches=epoch_batches)

@@ -78,18 +78,23 @@ class BatchOrder(Order):
 
     def batches(self, start: int = 0) -> Iterator[np.ndarray]:
         size, rank, world_size = self.plan.size, self.plan.rank, self.plan.world_size
+        rows = self._rows()
         if not self.plan.shuffle:
-            rows = np.arange(self.num_examples)
             for number in range(start, len(self)):
                 first = (rank + number * world_size) * size
                 yield rows[first : first + size]
             return
-        rows = generator(self.plan.seed, self.epoch).permutation(self.num_examples)
         step = size * world_size
         for number in range(start, len(self)):
             together = rows[number * step : (number + 1) * step]
             share = len(together) // world_size
             yield together[rank * share : (rank + 1) * share]
+
+    def _rows(self) -> np.ndarray:
+        """All rows in the order of this epoch, or as they are."""
+        if not self.plan.shuffle:
+            return np.arange(self.num_examples)
+        return generator(self.plan.seed, self.epoch).permutation(self.num_examples)
 
 
 class LengthOrder(Order):

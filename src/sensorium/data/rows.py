@@ -3,9 +3,18 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+
+class Window(NamedTuple):
+    """How far a shuffle may carry a row: size, in rows. blocks: (N,) int32, which block each row is in; rows of a block
+    are best read together.
+    """
+
+    size: int
+    blocks: np.ndarray
 
 
 class Source(ABC):
@@ -22,6 +31,11 @@ class Source(ABC):
     @abstractmethod
     def read(self, rows: np.ndarray) -> Any:
         """These rows (B,) int64: (B, *shape) contiguous where all are identical, else a list of B arrays."""
+
+    @property
+    def window(self) -> Window | None:
+        """How its rows are to be shuffled; None for all together."""
+        return None
 
     def subset(self, rows: np.ndarray) -> "Rows":
         """These rows alone, in this order."""
@@ -54,6 +68,11 @@ class Rows(Source):
 
     def read(self, rows: np.ndarray) -> Any:
         return self.source.read(self.rows[rows])
+
+    @property
+    def window(self) -> Window | None:
+        window = self.source.window
+        return None if window is None else Window(window.size, window.blocks[self.rows])
 
     def subset(self, rows: np.ndarray) -> "Rows":
         return Rows(self.source, self.rows[rows])

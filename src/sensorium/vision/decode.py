@@ -223,8 +223,10 @@ def list_images(folder: Path) -> list[Path]:
     return [path for path in walk(folder)[0] if path.suffix.lower() in IMAGE_SUFFIXES]
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(path: Source) -> bytes:
     """The content of an image file, not yet decoded. Raises UnreadableImage when there is no such file."""
+    if not isinstance(path, Path):
+        return path.read()
     if wrong := not_a_file(path, pipe=True):
         raise UnreadableImage(str(path), f"it is {wrong}")
     try:

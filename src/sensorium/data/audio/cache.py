@@ -5,7 +5,7 @@ what was found while decoding.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -15,11 +15,12 @@ import torch
 import torchaudio
 
 from sensorium.audio.features import Features
-from sensorium.data.audio.listing import AudioListing
+from sensorium.data.audio.listing import AudioListing, ShardAudio
 from sensorium.data.audio.scan import Decoder, Facts
 from sensorium.data.audio.store import AUDIO, Flat, FlatWriter
-from sensorium.data.cache import file_sources, key_of, packed_reasons, reasons
-from sensorium.data.rows import Ragged
+from sensorium.data.cache import key_of, packed_reasons, reasons
+from sensorium.data.rows import Ragged, Window
+from sensorium.data.shards.index import INDEX, INDEX_LIMIT
 
 _FORMAT = 2
 _LIMIT = 1 << 36  # bytes of all entries together
@@ -44,6 +45,10 @@ class _Files(Ragged):
     def __len__(self) -> int:
         return len(self._decoder)
 
+    @property
+    def window(self) -> Window | None:
+        return self._decoder.window
+
     def at(self, row: int) -> np.ndarray:
         return self._decoder.samples(row)
 
@@ -63,24 +68,39 @@ def decode_all(
     in_memory = all(isinstance(recording.audio, int) for recording in recordings.recordings)
     if in_memory and cache != "features":
         return DecodedAudio(recordings.samples, decoder.scan())
-    if cache == "none":
+    if cache == "none" and not isinstance(recordings, ShardAudio):
         return DecodedAudio(_Files(decoder), decoder.scan())
+    if cache == "none":  # to read all shards takes long: what is known of their recordings is kept even so
+
+        def look(file: BinaryIO, _: int) -> dict[str, np.ndarray]:
+            return _packed(decoder.scan())
+
+        entry = INDEX.entry(_key(recordings, features, cache, max_seconds), look, limit=INDEX_LIMIT)
+        return DecodedAudio(_Files(decoder), _unpacked(entry.facts))
     extractor = Features(**features).eval() if cache == "features" else None
 
     def build(file: BinaryIO, _: int) -> dict[str, np.ndarray]:
         _log.info("decoding %s recordings into %s", f"{len(recordings):,}", AUDIO.home)
         writer = FlatWriter(file.write)
-        found = decoder.scan(writer.add, features=extractor)
-        arrays = {name: getattr(found, name) for name in _FACTS}
-        return {**arrays, **writer.where(), "wrong": packed_reasons(found.wrong)}
+        return {**_packed(decoder.scan(writer.add, features=extractor)), **writer.where()}
 
     entry = AUDIO.entry(_key(recordings, features, cache, max_seconds), build, limit=_LIMIT)
     facts = entry.facts
     where = {name: facts[name] for name in ("starts", "lengths", "wide")}
     return DecodedAudio(
         Flat(entry.rows, **where, width=extractor.num_features if extractor else 0),
-        Facts(wrong=reasons(facts["wrong"]), **{name: facts[name] for name in _FACTS}),
+        _unpacked(facts),
     )
+
+
+def _packed(facts: Facts) -> dict[str, np.ndarray]:
+    """As an entry keeps them."""
+    return {**{name: getattr(facts, name) for name in _FACTS}, "wrong": packed_reasons(facts.wrong)}
+
+
+def _unpacked(facts: Mapping[str, np.ndarray]) -> Facts:
+    """What `_packed` was given."""
+    return Facts(wrong=reasons(facts["wrong"]), **{name: facts[name] for name in _FACTS})
 
 
 def _key(recordings: AudioListing, features: Mapping[str, Any], cache: str, max_seconds: float | None) -> str:
@@ -90,13 +110,4 @@ def _key(recordings: AudioListing, features: Mapping[str, Any], cache: str, max_
     if cache == "features":
         settings[-1].pop("normalise", None)  # which comes after
         settings.append(torch.__version__)
-    return key_of(settings, _sources(recordings))
-
-
-def _sources(recordings: AudioListing) -> Iterator[bytes]:
-    files = {recording.audio for recording in recordings.recordings if isinstance(recording.audio, str)}
-    looked_at = dict(zip(files, file_sources(files), strict=True))  # many pieces may be of one file
-    for recording in recordings.recordings:
-        audio = recording.audio
-        yield recordings.samples.at(audio).tobytes() if isinstance(audio, int) else looked_at[audio]
-        yield f" {recording.start} {recording.end}\n".encode()
+    return key_of(settings, recordings.sources())

@@ -14,6 +14,7 @@ from sensorium.data.audio.cache import decode_all
 from sensorium.data.audio.listing import AudioListing
 from sensorium.data.base import counted, first_problem
 from sensorium.data.pipeline import Rows
+from sensorium.data.strings import Picked
 from sensorium.errors import RequestError, listing
 
 _LOOKED_AT = 64  # files that are tried for their rate
@@ -48,23 +49,23 @@ class AudioInputs:
     def _rate(self, settings: AudioSettings) -> int:
         if settings.sample_rate is not None:
             return settings.sample_rate
-        training = [self._found.recordings[row] for row in self._found.rows("train").tolist()]
+        training = self._found.rows("train").tolist()
         if not training:
             raise RequestError(
                 f"{self._found.source} has no recordings to train on.{first_problem(self._found.problems)}"
             )
         last = ""
-        for recording in training[:_LOOKED_AT]:
-            if isinstance(recording.audio, int):
+        for row in training[:_LOOKED_AT]:
+            if isinstance(self._found.recordings[row].audio, int):
                 raise RequestError(
                     "dataset.sample_rate=null: samples in memory have no stated sample rate. Give hertz."
                 )
             try:
-                rate = probe(recording.audio).sample_rate
+                rate = probe(self._found.content(row)).sample_rate
             except UnreadableAudio as error:
-                last = f"{recording.audio}: {error}"
+                last = f"{self._found.file_name(row)}: {error}"
                 continue
-            self.notes.append(f"sample_rate: {rate:,} Hz, that of {recording.audio}")
+            self.notes.append(f"sample_rate: {rate:,} Hz, that of {self._found.file_name(row)}")
             return rate
         looked_at = min(len(training), _LOOKED_AT)
         raise RequestError(f"None of the {looked_at} training files looked at can be read. The last one:\n{last}")
@@ -78,7 +79,7 @@ class AudioInputs:
             "audio": self._decoded.source.subset(rows),
             "frames": self.frames[rows],
             "durations": self.seconds[rows],
-            "names": [self._found.names[row] for row in rows.tolist()],
+            "names": Picked(self._found.names, rows),
             "paths": ["" if isinstance(recording.audio, int) else recording.audio for recording in chosen],
             "speakers": [recording.speaker for recording in chosen],
         }

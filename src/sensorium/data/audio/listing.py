@@ -1,14 +1,18 @@
 """The listing of a source: recordings, or segments of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from sensorium.data.audio.store import AUDIO, Flat, FlatWriter, packed
+from sensorium.data.cache import file_sources
 from sensorium.data.listing import Listing
+from sensorium.data.rows import Window
+from sensorium.data.shards.samples import FromShards
 from sensorium.data.spill import Spill
 from sensorium.data.strings import Strings
 from sensorium.text.tokenizer import stripped
@@ -72,9 +76,58 @@ class AudioListing(Listing):
         """The samples in memory; nothing can be added after."""
         return Flat(self._spill.finish(), **self._writer.where(), width=0)
 
+    def content(self, row: int) -> str | BytesIO:
+        """The file of a recording that is not in memory as samples, or its content."""
+        audio = self.recordings[row].audio
+        assert isinstance(audio, str)
+        return audio
+
+    def file_name(self, row: int) -> str:
+        """The file of a recording, for messages."""
+        return str(self.recordings[row].audio) or self.names[row]
+
+    def sources(self) -> Iterator[bytes]:
+        """What says that all recordings are still the same."""
+        files = {recording.audio for recording in self.recordings if isinstance(recording.audio, str)}
+        looked_at = dict(zip(files, file_sources(files), strict=True))  # many pieces may be of one file
+        for recording in self.recordings:
+            audio = recording.audio
+            yield self.samples.at(audio).tobytes() if isinstance(audio, int) else looked_at[audio]
+            yield f" {recording.start} {recording.end}\n".encode()
+
+    @property
+    def window(self) -> Window | None:
+        """How they are shuffled, where not all together."""
+        return None
+
     @cached_property
     def names(self) -> Sequence[str]:
         return _Names(self.recordings, self.places)
+
+
+_WHOLE = Recording("", "", 0.0, None)
+
+
+class ShardAudio(FromShards, AudioListing):
+    """Recordings in shards."""
+
+    def take(self, member: int, target: str) -> None:
+        super().take(member, stripped(target))
+        self.recordings.append(_WHOLE)
+
+    def content(self, row: int) -> BytesIO:
+        return self.members[row]
+
+    def sources(self) -> Iterator[bytes]:
+        return self.members.sources()
+
+    @property
+    def window(self) -> Window | None:
+        return self.members.window
+
+    @property
+    def names(self) -> Sequence[str]:
+        return self.places
 
 
 class _Names(Strings):

@@ -54,7 +54,8 @@ class Decoder:
     """
 
     def __init__(self, found: AudioListing, *, sample_rate: int, max_seconds: float | None) -> None:
-        self._recordings, self._in_memory = found.recordings, found.samples
+        self._found, self._recordings, self._in_memory = found, found.recordings, found.samples
+        self.window = found.window
         self.sample_rate, self.max_seconds = sample_rate, max_seconds
 
     def __len__(self) -> int:
@@ -65,7 +66,7 @@ class Decoder:
         recording = self._recordings[row]
         if isinstance(recording.audio, int):
             return self._in_memory.at(recording.audio)
-        return read(recording.audio, sample_rate=self.sample_rate, start=recording.start, end=recording.end)
+        return read(self._found.content(row), sample_rate=self.sample_rate, start=recording.start, end=recording.end)
 
     def _one(self, row: int) -> _One:
         recording, rate = self._recordings[row], 0
@@ -73,7 +74,7 @@ class Decoder:
             if isinstance(recording.audio, int):
                 info = Info(self.sample_rate, int(self._in_memory.lengths[recording.audio]), 1)
             else:
-                info = probe(recording.audio)
+                info = probe(self._found.content(row))
                 rate = info.sample_rate
             wrong = _wrong_length(recording, info, self.max_seconds)
             if wrong:

@@ -16,6 +16,7 @@ from sensorium.data.corrupted import Corruption, audio_corruptions
 from sensorium.data.order import BatchPlan, LengthOrder
 from sensorium.data.rows import Source
 from sensorium.data.text.tokens import TokenStore
+from sensorium.data.window_order import WindowOrder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +45,11 @@ class _Recorded(Columns):
         """What can be done to its waveforms. spec: of the model."""
         return audio_corruptions(self.audio, spec.features, lambda audio: self._with({"audio": audio}))
 
-    def order(self, plan: BatchPlan) -> LengthOrder:
+    def order(self, plan: BatchPlan) -> LengthOrder | WindowOrder:
         """Recordings of about one length together; a limit of tokens counts frames."""
+        window = self.audio.window
+        if window is not None:
+            return WindowOrder(window=window, lengths=self.frames, plan=plan)
         return LengthOrder(lengths=self.frames, plan=plan)
 
     def _signal(self, rows: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,6 +10,7 @@ import numpy as np
 from sensorium.data.base import Data, OnBad, counted
 from sensorium.data.listing import Listing
 from sensorium.data.pipeline import Rows, prepare
+from sensorium.data.shards.samples import FromShards
 from sensorium.data.targets.classes import ClassTargets
 from sensorium.data.targets.numbers import NumberTargets
 from sensorium.data.text.splits import TextRegressionSplit, TextSplit
@@ -33,8 +34,8 @@ class TextListing(Listing):
         """A text from this line of a source. target: a class name, or a tuple of numbers. split: train, val, test, or
         "" when unknown. Without a text or a target it is a problem.
         """
-        if not stripped(text) or not target:
-            self.refused(source, line, "no label" if stripped(text) else "no text", split=split)
+        if wrong := _incomplete(text, target):
+            self.refused(source, line, wrong, split=split)
             return
         self._texts.add(text)
         self._append(target, split, source, line)
@@ -47,6 +48,22 @@ class TextListing(Listing):
     @property
     def names(self) -> Sequence[str]:
         return self.places
+
+
+def _incomplete(text: str, target: Any) -> str:
+    return "" if stripped(text) and target else "no label" if stripped(text) else "no text"
+
+
+class ShardTexts(FromShards, TextListing):
+    """Texts in shards."""
+
+    def take_text(self, member: int, text: str, target: str) -> None:
+        """The next one. Without a text or a target it is a problem."""
+        if wrong := _incomplete(text, target):
+            self.refused(self.shards.index.name(member), 0, wrong, split=self.shards.split_of(member))
+            return
+        self._texts.add(text)
+        self.take(member, target)
 
 
 class TextInputs:

@@ -1,7 +1,7 @@
 """From running text to data: three consecutive or separate splits, the tokenizer, the tokens."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class RunningText:
         self.problems: list[Problem] = []
         self.notes: list[str] = []
         self._writer = TextWriter()
-        self._files: dict[bytes, Path] = {}  # digest of the text -> the first file with it
+        self._files: dict[bytes, str] = {}  # digest of the text -> the first file with it
 
     def __len__(self) -> int:
         """How many pieces there are so far."""
@@ -39,8 +39,15 @@ class RunningText:
 
     def add_file(self, path: Path, *, encoding: str | None = None) -> None:
         """All of a file, and a line feed where it ends without one. One that cannot be read is a problem."""
-        pending, before, digest = "", len(self), hashlib.blake2b()
-        for part in read_pieces(path, encoding=encoding):
+        self._add_parts(str(path), read_pieces(path, encoding=encoding))
+
+    def add_document(self, name: str, text: str) -> None:
+        """A text, as if it were a file of that name."""
+        self._add_parts(name, [text])
+
+    def _add_parts(self, name: str, parts: Iterable[str | Problem]) -> None:
+        pending, before, digest = "", len(self), hashlib.blake2b(digest_size=16)
+        for part in parts:
             if isinstance(part, Problem):
                 self.problems.append(part)
                 return
@@ -49,10 +56,10 @@ class RunningText:
         if pending.strip() or (pending and len(self) > before):
             self._writer.add(pending if pending.endswith("\n") else f"{pending}\n")
         elif len(self) == before:
-            self.problems.append(Problem(str(path), "no text"))
+            self.problems.append(Problem(name, "no text"))
             return
-        if (first := self._files.setdefault(digest.digest(), path)) is not path:
-            self.notes.append(f"{path}: the same text as {first}; what is tested may be trained on")
+        if (first := self._files.setdefault(digest.digest(), name)) is not name:
+            self.notes.append(f"{name}: the same text as {first}; what is tested may be trained on")
 
     def finish(self) -> Texts:
         """All pieces; nothing can be added after."""

@@ -13,18 +13,9 @@ from sensorium.files import walk
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextFile(RunningTextSettings):
-    """path: a file, or a folder of which all files that end in `suffix` are read in the order of their names.
+class RunningTextHoldOut(RunningTextSettings):
+    """val_fraction, test_fraction: shares of the characters; the last ones are test, those before them val."""
 
-    val_fraction, test_fraction: shares of the characters; the last ones are test, those before them val. encoding: null
-    takes UTF-8, or UTF-16 when the file begins with its mark.
-    """
-
-    task = "language_modelling"
-
-    path: str | None
-    suffix: str
-    encoding: str | None
     val_fraction: float
     test_fraction: float
 
@@ -37,6 +28,24 @@ class TextFile(RunningTextSettings):
                 " training; together they must be below 1."
             )
 
+    @property
+    def cuts(self) -> tuple[float, float]:
+        """Where val and test begin."""
+        return (1 - self.val_fraction - self.test_fraction, 1 - self.test_fraction)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextFile(RunningTextHoldOut):
+    """path: a file, or a folder of which all files that end in `suffix` are read in the order of their names. encoding:
+    null takes UTF-8, or UTF-16 when the file begins with its mark.
+    """
+
+    task = "language_modelling"
+
+    path: str | None
+    suffix: str
+    encoding: str | None
+
     def load(self, *, on_bad: OnBad) -> Data:
         path = existing("path", self.path, what="file or folder")
         text = RunningText(str(path))
@@ -46,8 +55,7 @@ class TextFile(RunningTextSettings):
             first = f" The first problem: {text.problems[0]}" if text.problems else ""
             raise RequestError(f"{path} holds no text.{first}")
         text.notes.append("val and test: the end of the text, in order")
-        cuts = (1 - self.val_fraction - self.test_fraction, 1 - self.test_fraction)
-        return make_language_data(text, self, cuts=cuts, on_bad=on_bad)
+        return make_language_data(text, self, cuts=self.cuts, on_bad=on_bad)
 
     def _files(self, path: Path, text: RunningText) -> list[Path]:
         """The file, or those of the folder; what else is in the folder is noted."""

@@ -23,7 +23,9 @@ import PIL
 
 from sensorium.data.cache import Cache, Entry, FixedRows, file_sources, key_of, packed_reasons, reasons
 from sensorium.data.prefetch import in_chunks
-from sensorium.data.rows import Source
+from sensorium.data.rows import Source, Window
+from sensorium.data.shards.index import INDEX, INDEX_LIMIT
+from sensorium.data.shards.samples import Members
 from sensorium.data.vision.store import channel_statistics
 from sensorium.specs import Resize
 from sensorium.vision.decode import UnreadableImage, decode_image, read_bytes
@@ -35,6 +37,7 @@ _DIGEST_BYTES = 32
 _CHUNK = 64  # images a thread decodes before it asks for more
 _log = logging.getLogger(__name__)
 
+Files = Sequence[Path] | Members
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]  # mean and standard deviation of each channel
 
 
@@ -66,7 +69,7 @@ class CachedImages:
 
 
 def cached_images(
-    files: Sequence[Path],
+    files: Files,
     *,
     image_size: tuple[int, int],
     in_channels: int,
@@ -85,12 +88,12 @@ def cached_images(
     """
     decoder = _Decoder(files, image_size=image_size, in_channels=in_channels, resize=resize, pixel_range=pixel_range)
     wanted = FixedRows(len(files), decoder.row_bytes, _DIGEST_BYTES * len(files)).within(cache_bytes)
-    if not wanted.count:
+    if not wanted.count and not isinstance(files, Members):
         digests, unreadable = decoder.scan(lambda row, pixels: None)
         return CachedImages(_Pixels(decoder, None), digests, unreadable, 0, None)
 
     def build(file: BinaryIO, count: int) -> dict[str, np.ndarray]:
-        _log.info("decoding %s images into %s", f"{len(files):,}", _IMAGES.home)
+        _log.info("decoding %s images into %s", f"{len(files):,}", (_IMAGES if wanted.count else INDEX).home)
 
         def keep(row: int, pixels: np.ndarray) -> None:
             if row < count:
@@ -100,6 +103,10 @@ def cached_images(
         digests, unreadable = decoder.scan(keep)
         return {"digests": digests, "unreadable": packed_reasons(unreadable)}
 
+    if not wanted.count:  # to read all shards takes long: what is known of their images is kept even so
+        entry = INDEX.entry(decoder.key(0), build, limit=INDEX_LIMIT)
+        facts = entry.facts
+        return CachedImages(_Pixels(decoder, None), facts["digests"], reasons(facts["unreadable"]), 0, entry)
     entry = _IMAGES.entry(decoder.key(wanted.count), build, limit=cache_bytes, fixed=wanted)
     pixels = _Pixels(decoder, entry)
     return CachedImages(pixels, entry.facts["digests"], reasons(entry.facts["unreadable"]), pixels.cached, entry)
@@ -110,7 +117,7 @@ class _Decoder:
 
     def __init__(
         self,
-        files: Sequence[Path],
+        files: Files,
         *,
         image_size: tuple[int, int],
         in_channels: int,
@@ -129,7 +136,8 @@ class _Decoder:
 
     def key(self, wanted: int) -> str:
         # Pillow is in it because another version may decode to other pixels.
-        return key_of([_FORMAT, PIL.__version__, wanted, self._settings], file_sources(self.files))
+        sources = self.files.sources() if isinstance(self.files, Members) else file_sources(self.files)
+        return key_of([_FORMAT, PIL.__version__, wanted, self._settings], sources)
 
     def decode(self, row: int) -> np.ndarray:
         return decode_image(self.files[row], **self._settings)
@@ -165,6 +173,10 @@ class _Pixels(Source):
 
     def __len__(self) -> int:
         return len(self._decoder.files)
+
+    @property
+    def window(self) -> Window | None:
+        return self._decoder.files.window if isinstance(self._decoder.files, Members) else None
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         inside = rows < self.cached

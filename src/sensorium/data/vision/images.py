@@ -26,12 +26,14 @@ from sensorium.specs import (
 from sensorium.vision.masks import MaskCode
 
 
-def image_classes(found: ImageListing, settings: ImageFileSettings, *, on_bad: OnBad) -> Data:
-    """Data for image classification; targets are class names."""
+def image_classes(
+    found: ImageListing, settings: ImageFileSettings, *, on_bad: OnBad, class_names: Sequence[str] | None = None
+) -> Data:
+    """Data for image classification; targets are class names. class_names: in their order, where known."""
     return _prepared(
         found,
         ImageInputs(found, settings),
-        ClassTargets(found),
+        ClassTargets(found, class_names=class_names),
         spec=ImageClassificationSpec,
         split=ImageSplit,
         settings=settings,

@@ -10,6 +10,8 @@ import numpy as np
 
 from sensorium.data.base import first_problem
 from sensorium.data.pipeline import Rows
+from sensorium.data.shards.samples import Members
+from sensorium.data.strings import Picked
 from sensorium.data.vision.cache import cached_images
 from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.listing import ImageListing
@@ -37,10 +39,10 @@ class ImageInputs:
         found.need()
         self._found, self._settings, self.notes = found, settings, []
         self.size, channels = self._choose()
-        self.pixel_range, self.reading = range_of(settings.pixel_range, self._sampled(self._train_paths()))
+        self.pixel_range, self.reading = range_of(settings.pixel_range, self._sampled(found.training()))
         self.notes += self.reading
         self._images = cached_images(
-            found.paths,
+            found.files,
             image_size=self.size,
             in_channels=channels,
             resize=settings.resize,
@@ -60,8 +62,7 @@ class ImageInputs:
         return {}
 
     def columns(self, rows: np.ndarray) -> dict[str, Any]:
-        names = [str(self._found.paths[row]) for row in rows.tolist()]
-        return {"images": self._images.store.subset(rows), "names": names}
+        return {"images": self._images.store.subset(rows), "names": Picked(self._found.names, rows)}
 
     def spec(self) -> dict[str, Any]:
         mean, std = self._statistics
@@ -79,7 +80,7 @@ class ImageInputs:
 
     def _choose(self) -> tuple[Size, int]:
         """Size and channels as given, else from a sample of the training images."""
-        paths = self._train_paths()
+        paths = self._found.training()
         sizes, gray, unreadable = [], [], ""
         for path in self._sampled(paths):
             try:
@@ -100,10 +101,7 @@ class ImageInputs:
             self.notes.append(why)
         return size, self._channels(gray)
 
-    def _train_paths(self) -> list[Path]:
-        return sorted(self._found.paths[row] for row in self._found.rows("train").tolist())
-
-    def _sampled(self, paths: Sequence[Path]) -> list[Path]:
+    def _sampled(self, paths: Sequence[Path] | Members) -> list[Any]:
         drawn = np.sort(generator(self._settings.seed).permutation(len(paths))[:_SAMPLE])
         return [paths[row] for row in drawn.tolist()]
 

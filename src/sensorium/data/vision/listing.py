@@ -6,6 +6,7 @@ from typing import Any
 
 from sensorium.data.io.paths import existing
 from sensorium.data.listing import Listing
+from sensorium.data.shards.samples import FromShards, Members
 from sensorium.data.strings import Strings
 from sensorium.vision.decode import is_turned
 
@@ -27,8 +28,32 @@ class ImageListing(Listing):
         self._append(target, split, source or str(path), line)
 
     @property
+    def files(self) -> Sequence[Path] | Members:
+        """The file of each."""
+        return self.paths
+
+    def training(self) -> Sequence[Path] | Members:
+        """Those of train, by name: the order in which a sample of them is drawn."""
+        return sorted(self.paths[row] for row in self.rows("train").tolist())
+
+    @property
     def names(self) -> Sequence[str]:
         return PathNames(self.paths)
+
+
+class ShardImages(FromShards, ImageListing):
+    """Images in shards."""
+
+    @property
+    def files(self) -> Members:
+        return self.members
+
+    def training(self) -> Members:
+        return self.members.subset(self.rows("train"))
+
+    @property
+    def names(self) -> Sequence[str]:
+        return self.places
 
 
 class PathNames(Strings):

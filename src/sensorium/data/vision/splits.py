@@ -16,6 +16,7 @@ from sensorium.data.corrupted import Corruption, image_corruptions
 from sensorium.data.order import BatchOrder, BatchPlan
 from sensorium.data.rows import Source
 from sensorium.data.targets.numbers import standardized
+from sensorium.data.window_order import WindowOrder
 from sensorium.errors import RequestError
 from sensorium.vision.decode import UnreadableImage, probe_size
 from sensorium.vision.depth import eight_bits
@@ -48,6 +49,9 @@ class ImageColumns(Columns):
     names: Sequence[str]
 
     def order(self, plan: BatchPlan) -> BatchOrder:
+        window = self.images.window
+        if window is not None:
+            return WindowOrder(window=window, lengths=None, plan=plan)
         return BatchOrder(num_examples=len(self), plan=plan)
 
     def attributes(self, class_names: Sequence[str]) -> dict[str, Callable[[], Attribute]]:

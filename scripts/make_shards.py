@@ -1,0 +1,211 @@
+"""Tar shards, as webdataset and dataset=image_shards, text_shards, audio_shards ... read them, from any dataset.
+
+Usage: python scripts/make_shards.py FOLDER [key=value ...] [--mb 100 | --examples 1000] [--keep-order]
+
+    python scripts/make_shards.py shards dataset=image_folder dataset.root=photos --mb 200
+    sensorium train dataset=image_shards dataset.root=shards
+
+Overrides are those of `sensorium train`; the splits of the dataset become shards train-000000.tar, val-000000.tar and
+so on, and the class names classes.txt. Image and audio files are copied as they are; images and recordings that are no
+files of their own become PNG and WAV. FOLDER must not exist; it is there when all of it is written, and not before.
+"""
+
+import argparse
+import io
+import os
+import shutil
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from omegaconf import OmegaConf
+from PIL import Image
+
+from sensorium.build import load_data
+from sensorium.cli import composition
+from sensorium.data.audio.splits import AudioSplit, SpeechSplit
+from sensorium.data.audio.store import packed
+from sensorium.data.base import SPLITS, Data
+from sensorium.data.text.splits import LanguageSplit, TextSplit
+from sensorium.data.vision.splits import ImageSplit
+from sensorium.errors import RequestError, SensoriumError
+from sensorium.randomness import generator
+from sensorium.run_config import RunConfig
+from sensorium.text.build_tokenizer import tokenizer_from_dict
+from sensorium.text.tokenizer import UNK
+
+Fields = dict[str, bytes]  # extension -> content
+_DOCUMENT = 1 << 14  # tokens of running text that make a sample, and on to the end of the line
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where the shards go; it must not exist")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="as for sensorium train; dataset=... at least"
+    )
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--mb", type=float, default=100, help="megabytes of a shard, about (default: 100)")
+    size.add_argument("--examples", type=int, help="examples of a shard, instead")
+    parser.add_argument(
+        "--keep-order",
+        action="store_true",
+        help="examples of train in the order of the dataset; they are shuffled once otherwise, so that a shard of a"
+        " dataset that is sorted by class has all classes",
+    )
+    arguments = parser.parse_args()
+    try:
+        counts = make(
+            arguments.folder,
+            arguments.overrides,
+            shard_bytes=int(arguments.mb * 1e6) if arguments.examples is None else None,
+            examples=arguments.examples,
+            keep_order=arguments.keep_order,
+        )
+    except SensoriumError as error:
+        print(f"make_shards: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    for split, (samples, shards) in counts.items():
+        print(f"{split}: {samples:,} samples in {shards:,} shards")
+    print(f"{arguments.folder}")
+
+
+def make(
+    folder: Path, overrides: list[str], *, shard_bytes: int | None, examples: int | None, keep_order: bool
+) -> dict[str, tuple[int, int]]:
+    """Writes the shards; returns samples and shards of each split. Raises RequestError for what cannot be."""
+    if (shard_bytes if examples is None else examples) < 1:  # type: ignore[operator]
+        raise RequestError("A shard needs a size: give --mb or --examples above 0.")
+    if folder.exists():
+        raise RequestError(f"{folder} is there already; nothing is overwritten. Name another folder.")
+    config = RunConfig.from_dict(OmegaConf.to_container(composition.compose("train", overrides), resolve=True))
+    data = load_data(config.dataset, on_bad=config.on_bad)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        counts = {}
+        for name in SPLITS:
+            split = getattr(data, name)
+            rows = np.arange(len(split))
+            if name == "train" and not keep_order and not isinstance(split, LanguageSplit):
+                rows = generator(0).permutation(len(split))
+            counts[name] = write_split(draft, name, fields_of(split, data)(rows), shard_bytes, examples)
+        if hasattr(data.spec, "class_names"):
+            (draft / "classes.txt").write_text("".join(f"{name}\n" for name in data.spec.class_names))
+        draft.chmod(0o755)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return counts
+
+
+def write_split(
+    folder: Path, split: str, samples: Iterator[Fields], shard_bytes: int | None, examples: int | None
+) -> tuple[int, int]:
+    """The samples in shards, a new one where the last is full; returns how many of both."""
+    shards = count = inside = 0
+    archive: tarfile.TarFile | None = None
+    for count, fields in enumerate(samples, start=1):
+        full = archive is not None and (inside >= examples if examples else archive.offset >= (shard_bytes or 0))
+        if archive is None or full:
+            if archive is not None:
+                archive.close()
+            archive = tarfile.open(folder / f"{split}-{shards:06d}.tar", "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115
+            shards, inside = shards + 1, 0
+        inside += 1
+        for extension, content in fields.items():
+            member = tarfile.TarInfo(f"{count - 1:09d}.{extension}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+        archive.members = []  # it would grow with the archive
+    if archive is not None:
+        archive.close()
+    return count, shards
+
+
+def fields_of(split: Any, data: Data) -> Callable[[np.ndarray], Iterator[Fields]]:
+    """What makes samples of rows of a split. Raises RequestError for a task that shards are not read for."""
+    makers: dict[type, Callable[..., Iterator[Fields]]] = {
+        ImageSplit: images,
+        TextSplit: texts,
+        AudioSplit: recordings,
+        SpeechSplit: recordings,
+        LanguageSplit: documents,
+    }
+    if type(split) not in makers:
+        raise RequestError(
+            "Shards are made of images, texts and recordings with a class, of recordings with a transcript, and of"
+            f" running text; this dataset is for {data.spec.task}."
+        )
+    return lambda rows: makers[type(split)](split, data, rows)
+
+
+def images(split: ImageSplit, data: Data, rows: np.ndarray) -> Iterator[Fields]:
+    """Image files as they are, else PNG."""
+    for row in rows.tolist():
+        found = original(split.names[row])
+        if found is None:
+            buffer = io.BytesIO()
+            pixels = split.displayed(np.array([row]))[0]
+            Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)).save(buffer, "PNG")
+            found = {"png": buffer.getvalue()}
+        yield {**found, "cls": label(split, row)}
+
+
+def texts(split: TextSplit, data: Data, rows: np.ndarray) -> Iterator[Fields]:
+    """Texts as they were written."""
+    for row in rows.tolist():
+        yield {"txt": split.texts[row].encode(), "cls": label(split, row)}
+
+
+def recordings(split: AudioSplit | SpeechSplit, data: Data, rows: np.ndarray) -> Iterator[Fields]:
+    """Audio files as they are, else WAV: of 16 bits where these say all, of 32 otherwise."""
+    if split.audio.shape:
+        raise RequestError("dataset.cache=features keeps no samples to write. Set dataset.cache=samples.")
+    rate = int(data.spec.features["sample_rate"])  # type: ignore[attr-defined]
+    for row in rows.tolist():
+        found = original(split.names[row]) if split.names[row] == split.paths[row] else None
+        if found is None:
+            buffer = io.BytesIO()
+            samples = packed(split.audio.read(np.array([row]))[0])
+            kind = "PCM_16" if samples.dtype == np.int16 else "FLOAT"
+            soundfile.write(buffer, samples, rate, format="WAV", subtype=kind)
+            found = {"wav": buffer.getvalue()}
+        target = {"cls": label(split, row)} if isinstance(split, AudioSplit) else {"txt": split.texts[row].encode()}
+        yield {**found, **target}
+
+
+def documents(split: LanguageSplit, data: Data, rows: np.ndarray) -> Iterator[Fields]:
+    """Running text cut at line ends. Raises RequestError where tokens do not say all of it."""
+    tokenizer = tokenizer_from_dict(data.spec.tokenizer)  # type: ignore[attr-defined]
+    if (split.tokens == UNK).any():
+        raise RequestError("The text has unknown tokens, which would be lost. Set dataset.min_count=1 and vocab_size.")
+    held = ""
+    for start in range(0, len(split.tokens), _DOCUMENT):
+        held += tokenizer.decode(split.tokens[start : start + _DOCUMENT].tolist())
+        whole = held.rfind("\n") + 1
+        if whole:
+            yield {"txt": held[:whole].encode()}
+            held = held[whole:]
+    if held:
+        yield {"txt": held.encode()}
+
+
+def original(name: str) -> Fields | None:
+    """A file as it is; None where the name is none of a file."""
+    path = Path(name)
+    return {path.suffix[1:].lower(): path.read_bytes()} if path.suffix and os.path.isfile(path) else None  # noqa: PTH113
+
+
+def label(split: Any, row: int) -> bytes:
+    """The number of a class."""
+    return str(int(split.labels[row])).encode()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""Which shards a setting names: a folder, files, patterns, or addresses that fsspec opens."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from sensorium.data.listing import SPLIT_NAMES
+from sensorium.errors import RequestError, cut, listing, missing_extra
+from sensorium.files import meant, refuse_whole_system, user_path, visible
+
+_EXPECTED = "Give a folder of .tar files, a pattern such as shards/train-{000000..000099}.tar, or a list of these."
+_RANGE = re.compile(r"(\d+)\.\.(\d+)")
+_BRACES = re.compile(r"\{([^{}]*)\}")
+_PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
+_MOST = 1_000_000  # shards of a pattern
+# What storages call the things that change with a file.
+_STAMPS = ("ETag", "etag", "mtime", "LastModified", "Last-Modified", "last_modified", "updated", "created", "md5Hash")
+_THREADS = 16  # that ask a storage for sizes
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A tar file. address: as it was named. size: bytes. stamp: what changes when the file does. split: train, val,
+    test, or "" where its name does not say. files: fsspec's file system, None for the local disk.
+    """
+
+    address: str
+    size: int
+    stamp: str
+    split: str
+    files: Any = None
+
+    @property
+    def source(self) -> bytes:
+        """What says that it is still the same."""
+        return f"\n{self.address}\n{self.size} {self.stamp}".encode(errors="surrogateescape")
+
+
+def find_shards(given: str | Sequence[str] | None) -> list[Shard]:
+    """The shards that dataset.root names, in the order of their addresses where a folder or a pattern names several.
+
+    Raises RequestError for none, for one that is not there, and for compressed ones.
+    """
+    if given is None or not given:
+        raise RequestError(f"dataset.root is not set. {_EXPECTED}")
+    named = [given] if isinstance(given, str) else [str(one) for one in given]
+    addresses = [address for pattern in named for one in _braces(pattern) for address in _found(one)]
+    if len(set(addresses)) < len(addresses):
+        twice = Counter(addresses).most_common(1)[0][0]
+        raise RequestError(f"dataset.root names {cut(twice)} twice. Name each shard once.")
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return list(pool.map(_looked_at, addresses))
+
+
+def beside(shard: Shard, name: str) -> bytes | None:
+    """The content of a file in the folder of a shard; None when there is none."""
+    address = shard.address.rpartition("/")[0]
+    if shard.files is None:
+        path = Path(shard.address).parent / name
+        return path.read_bytes() if path.is_file() else None
+    with reachable(f"{address}/{name}"):
+        try:
+            content: bytes = shard.files.cat_file(shard.files._strip_protocol(f"{address}/{name}"))
+        except FileNotFoundError:
+            return None
+        return content
+
+
+@contextmanager
+def reachable(address: str, kind: Callable[[str], Exception] = RequestError) -> Iterator[None]:
+    """Around what a storage is asked: its errors as one of `kind` that names the address."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except _failures() as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise kind(f"{cut(address)} cannot be reached: {reason[0][:200]}.") from error
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What storages raise: for a protocol that nothing opens, without the package for it, and of HTTP."""
+    try:
+        import aiohttp
+    except ImportError:
+        return (OSError, ValueError, ImportError)
+    return (OSError, ValueError, ImportError, aiohttp.ClientError)
+
+
+def _braces(pattern: str) -> Iterator[str]:
+    """train-{00..02}.tar and {a,b}.tar written out, as shells and webdataset do."""
+    parts = _BRACES.split(pattern)
+    choices = [_choices(part, pattern) if number % 2 else [part] for number, part in enumerate(parts)]
+    yield from map("".join, product(*choices))
+
+
+def _choices(inner: str, pattern: str) -> list[str]:
+    if found := _RANGE.fullmatch(inner):
+        first, last = found.groups()
+        if not 0 <= int(last) - int(first) < _MOST:
+            raise RequestError(f"dataset.root={cut(pattern)}: {{{inner}}} counts from {first} up to {last}. Turn it.")
+        return [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
+    if "," not in inner:
+        raise RequestError(
+            f"dataset.root={cut(pattern)}: {{{inner}}} is neither a range {{000..099}} nor a list {{a,b}}."
+        )
+    return inner.split(",")
+
+
+def is_remote(address: str) -> bool:
+    """Whether fsspec has to open it; file:// is the local disk."""
+    return "://" in address and not address.startswith("file://")
+
+
+def _found(pattern: str) -> list[str]:
+    """The addresses that a name without braces stands for."""
+    return _found_remote(pattern) if is_remote(pattern) else _found_local(pattern.removeprefix("file://"))
+
+
+def _found_local(pattern: str) -> list[str]:
+    path = user_path(pattern)
+    if path.is_dir():
+        refuse_whole_system(path)
+        return _of_folder(pattern, [str(file) for file in sorted(path.iterdir()) if visible(file.name)])
+    if re.search(r"[*?\[]", pattern) and not path.is_file():
+        there = [str(file) for file in sorted(path.parent.glob(path.name)) if visible(file.name)]
+        return _of_folder(pattern, there)
+    _refuse_packed(pattern, [pattern])
+    if not path.is_file():
+        others = sorted(file.name for file in path.parent.glob("*.tar")) if path.parent.is_dir() else []
+        there_are = f"\nIn {path.parent}: {listing(others, limit=5)}." if others else meant(path)
+        raise RequestError(f"dataset.root={cut(pattern)}: there is no such shard.{there_are}")
+    return [str(path)]
+
+
+def _found_remote(pattern: str) -> list[str]:
+    if "::" in pattern:
+        raise RequestError(f"dataset.root={cut(pattern)}: chained addresses (::) are not read. {_EXPECTED}")
+    files, path = file_system(pattern)
+    with reachable(pattern):
+        if re.search(r"[*?\[]", path):
+            return _of_folder(pattern, [_full(files, one) for one in sorted(files.glob(path))])
+        if path.endswith((".tar", *_PACKED)):
+            _refuse_packed(pattern, [pattern])
+            return [pattern]
+        try:
+            return _of_folder(pattern, [_full(files, one) for one in sorted(files.ls(path, detail=False))])
+        except FileNotFoundError:
+            raise RequestError(f"dataset.root={cut(pattern)}: there is no such folder. {_EXPECTED}") from None
+
+
+def _full(files: Any, path: str) -> str:
+    """An address with its protocol, which some file systems take off."""
+    return path if "://" in path else str(files.unstrip_protocol(path))
+
+
+def file_system(address: str) -> tuple[Any, str]:
+    """fsspec's file system for an address, and the address as that system writes it."""
+    try:
+        import fsspec
+    except ImportError:
+        raise missing_extra("fsspec", "shards") from None
+    with reachable(address):
+        files, path = fsspec.core.url_to_fs(address)
+        return files, str(path)
+
+
+def _of_folder(pattern: str, there: list[str]) -> list[str]:
+    found = [address for address in there if address.lower().endswith(".tar")]
+    if not found:
+        _refuse_packed(pattern, there)
+        names = [address.rstrip("/").rpartition("/")[2] for address in there]
+        what = f"it holds {listing(names, limit=5)}" if names else "nothing is there"
+        raise RequestError(f"dataset.root={cut(pattern)} matches no .tar file; {what}.\n{_EXPECTED}")
+    return found
+
+
+def _refuse_packed(pattern: str, there: list[str]) -> None:
+    packed = next((address for address in there if address.lower().endswith(_PACKED)), None)
+    if packed:
+        raise RequestError(
+            f"dataset.root={cut(pattern)}: {packed} is compressed, and examples inside cannot be read one by one."
+            "\nUnpack it to a plain .tar first (images and FLAC are compressed already)."
+        )
+
+
+def _looked_at(address: str) -> Shard:
+    """Its size, and what changes with it."""
+    split = _split_of(address)
+    if not is_remote(address):
+        found = Path(address).stat()
+        return Shard(address, found.st_size, str(found.st_mtime_ns), split)
+    files, path = file_system(address)
+    with reachable(address):
+        try:
+            info = files.info(path)
+        except FileNotFoundError as error:
+            if isinstance(error.__cause__, ConnectionError | OSError):  # HTTP calls a server that does not answer so
+                raise error.__cause__ from None
+            raise RequestError(f"dataset.root: there is no {cut(address)}.") from None
+    if info.get("size") is None:
+        raise RequestError(f"{cut(address)}: the server does not say how large it is.")
+    stamp = json.dumps({key: str(info[key]) for key in _STAMPS if info.get(key)}, sort_keys=True)
+    return Shard(address, int(info["size"]), stamp, split, files)
+
+
+def _split_of(address: str) -> str:
+    """train-000.tar and imagenet-validation-07.tar say which split they are of, by a word of their name; val/000.tar by
+    that of its folder, if it is nothing else.
+    """
+    folders, _, name = address.replace("\\", "/").rpartition("/")
+    words = {SPLIT_NAMES[word] for word in re.split(r"[^a-z]+", name.lower()) if word in SPLIT_NAMES}
+    if len(words) == 1:
+        return words.pop()
+    return SPLIT_NAMES.get(folders.rpartition("/")[2].lower(), "")

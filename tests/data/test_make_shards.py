@@ -1,0 +1,100 @@
+"""scripts/make_shards.py: what it writes is what webdataset reads, and what a training on the dataset itself reads."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import webdataset
+
+from sensorium.build import load_data
+from sensorium.cli import composition
+from sensorium.data.base import SPLITS, Data
+from sensorium.run_config import RunConfig
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+def data_of(*overrides: str) -> Data:
+    from omegaconf import OmegaConf
+
+    composed = OmegaConf.to_container(composition.compose("train", overrides), resolve=True)
+    return load_data(RunConfig.from_dict(composed).dataset, on_bad="fail")
+
+
+def made(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPTS / "make_shards.py"), *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def read_by_webdataset(folder: Path, split: str) -> list[dict[str, bytes]]:
+    shards = sorted(map(str, folder.glob(f"{split}-*.tar")))
+    return list(webdataset.WebDataset(shards, shardshuffle=False))
+
+
+def columns(split: object, count: int) -> list[np.ndarray]:
+    return [tensor.numpy() for tensor in split.read(np.arange(count))]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "shards", "more", "split_shards"),
+    [
+        ("digits", "image_shards", (), {"train": 13, "val": 2, "test": 4}),
+        ("contrast_reviews", "text_shards", ("dataset.train=200", "dataset.val=40", "dataset.test=40"), {"train": 2}),
+        (
+            "spoken_commands",
+            "audio_shards",
+            ("dataset.train_size=40", "dataset.val_size=20", "dataset.test_size=20"),
+            {"train": 1},
+        ),
+    ],
+)
+def test_batches_are_those_of_the_dataset(
+    dataset: str, shards: str, more: tuple[str, ...], split_shards: dict[str, int], tmp_path: Path
+) -> None:
+    done = made("out", f"dataset={dataset}", *more, "--examples", "100", "--keep-order", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    out = tmp_path / "out"
+    for split, count in split_shards.items():
+        assert len(list(out.glob(f"{split}-*.tar"))) == count
+    itself, ours = data_of(f"dataset={dataset}", *more), data_of(f"dataset={shards}", f"dataset.root={out}")
+    assert ours.spec.class_names == itself.spec.class_names  # type: ignore[attr-defined]
+    for split in SPLITS:
+        expected = getattr(itself, split)
+        for mine, other in zip(
+            columns(getattr(ours, split), len(expected)), columns(expected, len(expected)), strict=True
+        ):
+            assert np.array_equal(mine, other)
+        theirs = read_by_webdataset(out, split)
+        assert [int(sample["cls"]) for sample in theirs] == expected.labels.tolist()
+        assert len({sample["__key__"] for sample in theirs}) == len(expected)
+
+
+def test_files_are_copied_and_train_is_shuffled(tmp_path: Path) -> None:
+    from images import write_picture_folder
+
+    write_picture_folder(tmp_path / "photos", per_class=12)
+    done = made("out", "dataset=image_folder", "dataset.root=photos", "--mb", "0.01", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    originals = {path.read_bytes() for path in (tmp_path / "photos").rglob("*.*") if path.is_file()}
+    samples = [sample for split in SPLITS for sample in read_by_webdataset(tmp_path / "out", split)]
+    contents = [next(value for key, value in sample.items() if key in ("png", "jpg")) for sample in samples]
+    assert set(contents) <= originals
+    assert len(contents) == len(set(contents))
+    labels = [int(sample["cls"]) for sample in read_by_webdataset(tmp_path / "out", "train")]
+    assert labels != sorted(labels)
+
+
+def test_nothing_is_overwritten_or_half_written(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    done = made("out", "dataset=digits", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        2, "make_shards: out is there already; nothing is overwritten. Name another folder.\n"
+    )  # fmt: skip
+    done = made("new", "dataset=digit_pose", "dataset.num_train=20", "dataset.num_val=5", "dataset.num_test=5",
+                cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 2
+    assert "this dataset is for regression." in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "cache") == ["out"]
+    assert made("new", "dataset=digits", "--examples", "0", cwd=tmp_path).returncode == 2
