@@ -3,7 +3,7 @@
 import pytest
 
 from sensorium.errors import RequestError
-from sensorium.group_place import first_host, of_slurm, take_place
+from sensorium.group_place import first_host, of_slurm, refuse_group, take_place
 
 TORCHRUN = {
     "RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
@@ -83,3 +83,11 @@ def test_hosts_with_different_numbers_of_processes() -> None:
 )  # fmt: skip
 def test_the_first_host_of_a_list(hosts: str, first: str) -> None:
     assert first_host(hosts) == first
+
+
+def test_only_a_training_is_shared() -> None:
+    for size in ("", "0", "1"):
+        refuse_group("eval", {"WORLD_SIZE": size})
+    refuse_group("eval", {})
+    with pytest.raises(RequestError, match="WORLD_SIZE=2 makes .*, but sensorium eval runs in one process"):
+        refuse_group("eval", {"WORLD_SIZE": "2"})

@@ -45,6 +45,15 @@ def take_place(environment: MutableMapping[str, str] = os.environ) -> None:
         environment.update({} if device is None else {"GLOO_SOCKET_IFNAME": device})
 
 
+def refuse_group(verb: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Raises RequestError for a process of a group where only a training is shared."""
+    if environment.get("WORLD_SIZE", "1") not in ("", "0", "1"):
+        raise RequestError(
+            f"WORLD_SIZE={environment['WORLD_SIZE']} makes this process one of a group, but sensorium {verb} runs in"
+            " one process.\nStart it once, without torchrun, or unset WORLD_SIZE."
+        )
+
+
 _HOW = (
     "Start a group with torchrun --nnodes=N --nproc_per_node=P -m sensorium train ..., which sets all of them; "
     "for one process unset RANK and WORLD_SIZE."

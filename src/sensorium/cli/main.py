@@ -9,7 +9,7 @@ from sensorium.cli import help as help_pages
 from sensorium.cli import streams
 from sensorium.cli.loading import loading
 from sensorium.errors import LAYOUT, RequestError, SensoriumError, is_full, printable, unknown
-from sensorium.group_place import take_place
+from sensorium.group_place import refuse_group, take_place
 from sensorium.import_path import leave_working_directory
 from sensorium.parent import end_with_parent
 from sensorium.signals import DEBUG, signals_on_their_own_stack
@@ -104,6 +104,15 @@ def _is_out_of_memory(error: Exception) -> bool:
     return named or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
+def _take_place(verb: str) -> None:
+    """Only a training is shared by several processes, and only that runs on when its reader has gone."""
+    if verb == "train":
+        take_place()
+        streams.outlive_readers()
+    elif verb not in LIGHT:
+        refuse_group(verb)
+
+
 def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(help_pages.overview(VERBS))
@@ -125,9 +134,7 @@ def _run(arguments: list[str]) -> int:
     if any(argument in ("-h", "--help") for argument in rest):
         print(help_pages.verb(verb, rest))
         return 0
-    if verb == "train":
-        take_place()
-        streams.outlive_readers()
+    _take_place(verb)
     if verb not in LIGHT and "torch" not in sys.modules:
         # Seconds of importing are for requests that can be carried out.
         if importlib.import_module("sensorium.cli.request").answer(verb, rest):
