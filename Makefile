@@ -47,8 +47,10 @@ format: $(STAMPS)/dev  ## put code into the house's format
 	$(BIN)/ruff check --fix src tests scripts
 	$(BIN)/ruff format src tests scripts
 
+# Those that take hours, or gigabytes of disk, are started by hand.
+BY_HAND := scripts/bench_small_data.py scripts/bench_search.py scripts/bench_shards.py
 bench: $(STAMPS)/dev  ## measure speed against plain PyTorch, as ratios
-	for script in $(filter-out scripts/bench_small_data.py,$(wildcard scripts/bench_*.py)); do $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out $(BY_HAND),$(wildcard scripts/bench_*.py)); do $(BIN)/python $$script || exit 1; done
 
 results: $(STAMPS)/dev  ## train what the table of results in the README shows (hours)
 	$(BIN)/python scripts/results.py

@@ -89,5 +89,5 @@ def test_only_a_training_is_shared() -> None:
     for size in ("", "0", "1"):
         refuse_group("eval", {"WORLD_SIZE": size})
     refuse_group("eval", {})
-    with pytest.raises(RequestError, match="WORLD_SIZE=2 makes .*, but sensorium eval runs in one process"):
+    with pytest.raises(RequestError, match=r"WORLD_SIZE=2 makes .*, but sensorium eval runs in one process"):
         refuse_group("eval", {"WORLD_SIZE": "2"})
