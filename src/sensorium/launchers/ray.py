@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import threading
 import time
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from sensorium.run_folder import RunFolder
 from sensorium.signals import kept_from_new_threads
 
 NAMESPACE = "sensorium"
+_SLOWEST = 10.0  # seconds in which a cluster has to accept a connection
 _EVERY = 1.0  # seconds between two questions about a job
 _QUEUED = Look(is_gone=False, said="QUEUED (no machine has what it asks for yet)")
 _AGAIN = Look(is_gone=False, said="STARTING AGAIN")
@@ -113,12 +115,24 @@ class Ray:
         except ValueError:
             return None
 
+    def _check_address(self) -> None:
+        """Raises RequestError where nothing listens: Ray would ask for minutes."""
+        if self.address in (None, "auto"):
+            return
+        host, _, port = str(self.address).rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=_SLOWEST).close()
+        except (OSError, OverflowError) as error:
+            message = f"launcher.address={self.address}: no Ray cluster can be used there: {error}"
+            raise RequestError(message) from error
+
     def _ray(self) -> Any:
         """Ray, connected to the cluster. Raises RequestError where there is none."""
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         import ray
 
         if not ray.is_initialized():
+            self._check_address()
             in_main = threading.current_thread() is threading.main_thread()
             before = signal.getsignal(signal.SIGTERM)
             try:
