@@ -125,7 +125,7 @@ def test_a_search_whose_process_is_killed_finds_its_jobs_again(cluster, sweep_al
 
 
 def test_a_job_that_waits_is_shown_and_not_started_twice(cluster, tmp_path) -> None:
-    waiting = begin([*TRAINING, "launcher=slurm", "launcher.sbatch=[begin=now+3600]"], tmp_path, cluster.environment)
+    waiting = begin([*TRAINING, "launcher=slurm", "launcher.sbatch=['begin=now+3600']"], tmp_path, cluster.environment)
     wait_for(lambda: "PENDING (BeginTime)" in printed(tmp_path), "its reason")
     run = only(tmp_path.glob("runs/*/*"))
     waiting.send_signal(signal.SIGINT)

@@ -51,7 +51,7 @@ LAUNCHER = {
     "tasks": whole(1, most=_MOST),
     "requeue": whole(0, most=_MOST),
     "setup": Rule(_are_lines, "a list of lines such as ['module load cuda']"),
-    "sbatch": Rule(_are_options, "a list of its long options, such as [qos=high,exclusive]"),
+    "sbatch": Rule(_are_options, "a list of its long options, such as ['qos=high',exclusive]"),
 }
 
 
