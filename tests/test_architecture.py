@@ -98,6 +98,7 @@ LAZY = (
     "sensorium/cli/report.py",
     "sensorium/tasks/registry.py",
     "sensorium/startup.py",
+    "sensorium/launchers/warm.py",  # becomes the command, as a new interpreter would
     "sensorium/serve/loader.py",  # torch is for the processes of the models
 )
 # What may differ by task is here and nowhere else; the program beside an exported model has no registry to ask.
