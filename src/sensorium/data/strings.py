@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import chain
-from typing import overload
+from typing import Any, cast, overload
 
 import numpy as np
 
@@ -17,6 +17,13 @@ class Strings(Sequence[str]):
     def __getitem__(self, row: slice) -> Sequence[str]: ...
     def __getitem__(self, row: int | slice) -> str | Sequence[str]:
         return self.subset(np.arange(len(self))[row]) if isinstance(row, slice) else self.at(row)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is a list, or the like, of the same strings."""
+        alike = isinstance(other, Sequence) and not isinstance(other, str) and len(other) == len(self)
+        return alike and all(one == another for one, another in zip(self, cast(Sequence[Any], other), strict=True))
+
+    __hash__ = None  # type: ignore[assignment]  # as of a list
 
     @abstractmethod
     def at(self, row: int) -> str:
