@@ -7,6 +7,8 @@ source pixel), first along rows, rounded to whole values, then along columns. Im
 import torch
 from torch import Tensor
 
+_HALF = 1e-4  # by so much less than a half counts as one: the rounding of float32 sums up to 255 is below 1e-4
+
 
 def fit(images: Tensor, height: int, width: int, resize: str) -> Tensor:
     """images: (B, C, H, W) uint8, or float in [0, 1]; returns float32 (B, C, height, width), in the same range.
@@ -17,8 +19,13 @@ def fit(images: Tensor, height: int, width: int, resize: str) -> Tensor:
     pixels = images.float()
     whole = images.dtype == torch.uint8
     along = pixels @ columns.T
-    fitted = rows @ (along.round() if whole else along)
-    return fitted.round().clamp(0, 255) if whole else fitted
+    fitted = rows @ (_rounded(along) if whole else along)
+    return _rounded(fitted).clamp(0, 255) if whole else fitted
+
+
+def _rounded(values: Tensor) -> Tensor:
+    """Halves go up, as Pillow's do, and so do those that a sum in another order has made a little less."""
+    return (values + (0.5 + _HALF)).floor()
 
 
 def _filters(images: Tensor, size: tuple[int, int], resize: str) -> tuple[Tensor, Tensor]:
