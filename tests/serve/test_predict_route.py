@@ -49,9 +49,10 @@ def test_predictions_are_those_of_the_python_api_to_the_last_bit(client, kind: s
 def test_a_form_with_files_names_them(client, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("cat.png").write_bytes(png(3))
+    Path("dog.png").write_bytes(png(4))
     files = [("file", ("folder/cat.png", png(3), "image/png")), ("image", ("dog.png", png(4), "image/png"))]
     found = client.post("/predict", data={"model": "image", "top_k": "1"}, files=files).json()["predictions"]
-    assert [found[0]] == as_sent(loaded("image").predict(["cat.png"], top_k=1))
+    assert found == as_sent(loaded("image").predict(["cat.png", "dog.png"], top_k=1))  # a batch of two, as there
     assert [one["input"] for one in found] == ["cat.png", "dog.png"]
     assert [len(one["classes"]) for one in found] == [1, 1]
 
