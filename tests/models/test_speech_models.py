@@ -140,8 +140,6 @@ def test_no_stored_number_changes_by_listening(name: str) -> None:
 
 @names
 def test_log_probabilities_are_of_single_precision_in_low_precision_too(name: str) -> None:
-    if name in ("deep_rnn", "streaming_rnn") and torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2"):
-        pytest.skip("oneDNN has no LSTM in bfloat16 without AVX-512")
     model, (features, lengths) = tiny(name).eval(), sounds()
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         log_probs, _ = model(features, lengths)

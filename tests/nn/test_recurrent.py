@@ -100,10 +100,6 @@ def test_two_chunks_with_carried_state_are_one(kind: str) -> None:
     torch.testing.assert_close(end[0][:, -1], whole[:, -1])
 
 
-@pytest.mark.skipif(
-    torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2"),
-    reason="oneDNN has no LSTM in bfloat16 without AVX-512",
-)
 def test_cell_state_survives_a_long_padding_unchanged_in_low_precision() -> None:
     ours, _ = pair("lstm", bidirectional=True)
     x = torch.randn(2, 400, INPUT)

@@ -27,6 +27,9 @@ from sensorium.nn.pooling import last_steps, valid_steps
 CELLS: dict[str, type[nn.LSTM] | type[nn.GRU]] = {"lstm": nn.LSTM, "gru": nn.GRU}
 SHUT = 1e4  # added to a gate: the sigmoid is exactly 1 (or 0 when subtracted), in half precision too
 
+# oneDNN, which PyTorch has on a CPU, refuses an LSTM in bfloat16 without AVX-512; it is computed in float32 there.
+_WITHOUT_LOW_PRECISION = torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2")
+
 State = tuple[Tensor, ...]
 
 
@@ -130,6 +133,10 @@ class Recurrent(nn.Module):
             weights[0] = torch.cat([weights[0], _carry(weights[0])], dim=1)
         if torch.compiler.is_exporting():
             outputs, *end = recurrent_op.lstm(x, *begin, weights)
+        elif _WITHOUT_LOW_PRECISION and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            with torch.autocast("cpu", enabled=False):
+                begin = tuple(part.float() for part in begin)
+                outputs, *end = torch.lstm(x.float(), begin, weights, *options)
         else:
             outputs, *end = torch.lstm(x, begin, weights, *options)
         return outputs, tuple(part[0] for part in end)
