@@ -4,7 +4,11 @@ import csv
 import json
 from pathlib import Path
 
+import pytest
+import torch
+
 from sensorium.runs import RunFolder
+from trainings import opened, trained
 
 # No norms, no dropout, plain SGD: two processes of 16 must do what one of 32 does.
 SETTINGS = (
@@ -95,3 +99,15 @@ def seen(folder: Path, stage: str) -> tuple[list[list[int]], list[list[int]]]:
     both = [json.loads((folder / f"seen_{rank}.json").read_text())[stage] for rank in (0, 1)]
     first, second = ([rows for epoch, rows in batches if epoch == 1] for batches in both)
     return first, second
+
+
+def assert_like_one_process(two: RunFolder, folder: Path) -> None:
+    """That two processes with SETTINGS and 16 examples each ended with the weights and metrics of one with 32."""
+    one = trained(folder, *SETTINGS, "accelerator=cpu", "batch_size=32")
+    weights = opened(two.last)["state_dict"]
+    for name, value in opened(one.last)["state_dict"].items():
+        assert torch.allclose(weights[name], value, rtol=1e-4, atol=1e-6), name
+    for mine, theirs in zip(rows_of(one), rows_of(two), strict=True):
+        assert mine.keys() == theirs.keys()
+        for name, value in mine.items():
+            assert float(theirs[name]) == pytest.approx(float(value), rel=1e-4), name

@@ -21,7 +21,7 @@ _SIOCGIFADDR = 0x8915  # Linux: the address of a network device
 def take_place(environment: MutableMapping[str, str] = os.environ) -> None:
     """Completes the variables of a process of a group; leaves those of a process on its own alone.
 
-    Raises RequestError for a process that is told to be one of a group, and not where the others are.
+    Raises RequestError where the variables make it one of a group without saying where the others are.
     """
     if "RANK" not in environment and int(environment.get("SLURM_STEP_NUM_TASKS") or 1) > 1:
         environment.update(of_slurm(environment))

@@ -155,7 +155,7 @@ def _munged(folder: Path) -> list[str]:
 
 def _start(cluster: Cluster, name: str, *options: str) -> None:
     program = shutil.which(name.partition(".")[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    assert program is not None
+    assert program is not None, f"{name} is not installed"
     with (cluster.folder / f"{name}.out").open("ab") as output:
         cluster.daemons[name] = subprocess.Popen(
             [*ENDS_WITH_US, program, *options],

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from command import run_command, run_process, stored_metrics
-from groups import SETTINGS, WATCHED, WATCHER, rows_of, run_of, seen, sent
+from groups import SETTINGS, WATCHED, WATCHER, assert_like_one_process, rows_of, run_of, seen, sent
 from sensorium import checkpoint, evaluation
 from sensorium.runs import RunFolder
-from trainings import config_in, data_of, differences, opened, stored_calibration, trained, two_cores
+from trainings import config_in, data_of, differences, opened, stored_calibration, two_cores
 
 pytestmark = two_cores
 
@@ -34,14 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_ends_like_one_process_with_both_their_batches(folder: Path, tmp_path: Path) -> None:
-    two = run_of(folder)
-    one = trained(tmp_path, *SETTINGS, "accelerator=cpu", "batch_size=32")
-    for name, value in opened(one.last)["state_dict"].items():
-        assert torch.allclose(opened(two.last)["state_dict"][name], value, rtol=1e-4, atol=1e-6), name
-    for mine, theirs in zip(rows_of(one), rows_of(two), strict=True):
-        assert mine.keys() == theirs.keys()
-        for name, value in mine.items():
-            assert float(theirs[name]) == pytest.approx(float(value), rel=1e-4), name
+    assert_like_one_process(run_of(folder), tmp_path)
 
 
 def test_both_end_with_the_same_weights(folder: Path) -> None:

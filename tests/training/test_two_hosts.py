@@ -12,12 +12,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import torch
 
 import sensorium
-from groups import SETTINGS, WATCHED, WATCHER, rows_of, run_of, seen
+from groups import SETTINGS, WATCHED, WATCHER, assert_like_one_process, run_of, seen
 from sensorium.runs import RunFolder
-from trainings import config_in, data_of, differences, opened, trained
+from trainings import config_in, data_of, differences, opened
 
 machines = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "two_hosts.py")))
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(machines.missing() is not None, reason=str(machines.missing()))]
@@ -96,14 +95,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_ends_like_one_process_with_both_their_batches(folder: Path, tmp_path: Path) -> None:
-    two = run_of(folder)
-    one = trained(tmp_path, *SETTINGS, "accelerator=cpu", "batch_size=32")
-    for name, value in opened(one.last)["state_dict"].items():
-        assert torch.allclose(opened(two.last)["state_dict"][name], value, rtol=1e-4, atol=1e-6), name
-    for mine, theirs in zip(rows_of(one), rows_of(two), strict=True):
-        assert mine.keys() == theirs.keys()
-        for name, value in mine.items():
-            assert float(theirs[name]) == pytest.approx(float(value), rel=1e-4), name
+    assert_like_one_process(run_of(folder), tmp_path)
 
 
 def test_every_example_once_in_training_and_validation(folder: Path) -> None:

@@ -19,7 +19,7 @@ from sensorium.cli.literal import typed_path
 from sensorium.cli.search_request import as_search, asks_for_search, resumed_request, search_request, sweep_folder
 from sensorium.errors import RequestError, not_possible
 from sensorium.files import exists
-from sensorium.run_folder import RunFolder, check_unlocked, is_spawned
+from sensorium.run_folder import check_unlocked, is_spawned
 
 WORDS = ("text", "prompt")  # of predict: taken as they are, without Hydra
 EXPLAIN_WORDS = ("text", "target")
@@ -94,7 +94,7 @@ def _check_resumed(run: Path, arguments: list[str]) -> None:
     own, arguments = engines.split(arguments)
     if not is_spawned(found):
         engines.check_no_job(found, engines.engine_of(engines.section_of(own)) if own else None)
-        check_unlocked(RunFolder(run))
+        check_unlocked(found)
     stored: Any = None
     with suppress(OSError, ValueError, yaml.YAMLError):
         stored = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))

@@ -147,7 +147,7 @@ def _with_choices(config: RunConfig, hydra: HydraConf) -> RunConfig:
 
 
 def _resume(path: Path, overrides: list[str], *, from_start: bool) -> RunFolder:
-    """Goes on with a run, here or in a job; as `resuming.stored` reads it."""
+    """Resumes a run, here or in a job; as `resuming.stored` reads it."""
     load_plugins()
     own, overrides = engines.split(overrides)
     if own and (elsewhere := launched.resume(path, own, overrides)) is not None:

@@ -48,7 +48,7 @@ class Heartbeat:
         now = time.monotonic()
         self._keys = [f"sensorium/alive/{number}" for number in range(len(hosts))]
         self._numbers = [b""] * len(hosts)  # the last sign of life of each
-        self._heard = [now] * len(hosts)  # when it came
+        self._seen = [now] * len(hosts)  # when it came
         self._left = [""] * len(hosts)  # how it ended
         self._answered = now  # when the store last did
         self._mine = ""
@@ -96,7 +96,7 @@ class Heartbeat:
         self._answered = now = time.monotonic()
         for rank, value in enumerate(found):
             if value != self._numbers[rank]:
-                self._numbers[rank], self._heard[rank] = value, now
+                self._numbers[rank], self._seen[rank] = value, now
                 self._left[rank] = value.decode(errors="replace").partition("\n")[2]
 
     def _watch(self) -> None:
@@ -104,7 +104,7 @@ class Heartbeat:
         while not self._ended.wait(EVERY / 2):
             now = time.monotonic()
             if now - turn > _ASLEEP:
-                self._answered, self._heard = now, [now] * len(self._heard)
+                self._answered, self._seen = now, [now] * len(self._seen)
             turn = now
             if reason := self._gone(GONE_AFTER):
                 self._end(reason)
@@ -117,7 +117,7 @@ class Heartbeat:
         os._exit(RunError.exit_status)
 
     def _is_there(self, rank: int) -> bool:
-        return time.monotonic() - self._heard[rank] <= STALE_AFTER
+        return time.monotonic() - self._seen[rank] <= STALE_AFTER
 
     def _failed(self) -> str | None:
         """Who ended with an error of its own, and which."""
@@ -134,12 +134,12 @@ class Heartbeat:
                 f"{self.hosts[0]}, where the processes meet, has not answered for {now - self._answered:.0f} seconds: "
                 "the host or the network to it is down, or what ran there was killed."
             )
-        gone = [rank for rank, heard in enumerate(self._heard) if now - heard > after and not self._left[rank]]
+        gone = [rank for rank, seen in enumerate(self._seen) if now - seen > after and not self._left[rank]]
         if not gone:
             return None
         silent = listing(sorted({self.hosts[rank] for rank in gone}), limit=8)
         numbers = listing([str(rank) for rank in gone], limit=8)
-        seconds = max(now - self._heard[rank] for rank in gone)
+        seconds = max(now - self._seen[rank] for rank in gone)
         return (
             f"{silent} (process{'es' if len(gone) > 1 else ''} {numbers} of {len(self.hosts)}) has not answered for "
             f"{seconds:.0f} seconds: the host or the network to it is down, or what ran there was killed."
