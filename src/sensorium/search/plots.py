@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import optuna
 from matplotlib import pyplot
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -15,6 +18,7 @@ from sensorium.tasks.plots import save_figure
 
 FEWEST = 8  # trials trained to their end, below which an importance would be noise
 _SIZE = (9.0, 5.0)  # inches
+_SHADES = 256  # of the lines
 _MARGIN = 0.05  # of the height of an axis
 
 
@@ -50,6 +54,7 @@ def draw_parallel(journal: Journal, path: Path, *, sign: int, monitor: str) -> b
         figure.set_size_inches(*_SIZE)
         axes.set_title("Settings and their values")
         _widen(figure)
+        _darken(axes)
         save_figure(figure, path, tight=True)
         pyplot.close(figure)
     finally:
@@ -65,6 +70,17 @@ def _widen(figure: Figure) -> None:
             low, high = scale.transform(axes.get_ylim())
             margin = _MARGIN * (high - low)
             axes.set_ylim(*scale.inverted().transform([low - margin, high + margin]))
+
+
+def _darken(axes: Axes) -> None:
+    """Colors of lines without the lightest quarter: the worst trial would be white on white."""
+    for lines in axes.collections:
+        colors = lines.get_cmap()(np.linspace(0, 1, _SHADES))
+        if colors[0, :3].sum() > colors[-1, :3].sum():
+            kept = colors[_SHADES // 4 :]
+        else:
+            kept = colors[: -_SHADES // 4]
+        lines.set_cmap(ListedColormap(kept))
 
 
 def _as_measured(trial: FrozenTrial, sign: int) -> FrozenTrial:
