@@ -8,6 +8,8 @@ STAMPS := .stamps
 UV := $(shell command -v uv 2>/dev/null)
 # An absolute file, so that uv and pip agree on it from anywhere.
 CONSTRAINTS := $(CURDIR)/constraints.txt
+# In an argument of `call` a comma would begin the next one.
+comma := ,
 define install
 	$(if $(UV),$(UV) pip install --quiet --python $(BIN)/python --constraint $(CONSTRAINTS) $(1),\
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(CONSTRAINTS) $(1))
@@ -73,7 +75,7 @@ $(STAMPS)/dev: pyproject.toml constraints.txt | $(BIN)/python
 	@mkdir -p $(STAMPS) && touch $@ $(STAMPS)/core
 
 $(STAMPS)/cluster: pyproject.toml constraints.txt | $(STAMPS)/dev
-	$(call install,--editable '.[slurm,ray]')
+	$(call install,--editable '.[slurm$(comma)ray]')
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/docs: pyproject.toml constraints.txt | $(STAMPS)/dev
