@@ -11,7 +11,7 @@ from sensorium.data import spill
 from sensorium.data.strings import Picked, Places
 from sensorium.data.text import tokens as tokens_module
 from sensorium.data.text.texts import Texts, TextWriter
-from sensorium.data.text.tokens import TokenStore, encode_texts
+from sensorium.data.text.tokens import TokenStore, encode_texts, learn_tokenizer
 from sensorium.errors import RunError
 from sensorium.text.characters import CharTokenizer
 from sensorium.text.tokenizer import UNK
@@ -138,6 +138,25 @@ def test_large_stores_are_built_once_and_mapped(monkeypatch, cache_home) -> None
     encode_texts(texts_of("abc" * 20, "", "j" * 71), tokenizer, max_length=50, never_empty=True)
     assert tokenizer.asked == 3  # other settings and other texts are other entries
     assert len(list((cache_home / "text").glob("*/rows"))) == 3
+
+
+def test_what_was_learned_from_many_texts_is_kept(monkeypatch, cache_home) -> None:
+    settings = {"vocab_size": 300, "min_count": 1, "lowercase": True}
+    texts = [texts_of("the Film is good", "the end"), texts_of("good\ud800 film")]
+    small = {kind: learn_tokenizer(kind, texts, **settings).to_dict() for kind in ("word", "char", "bpe")}
+    assert not (cache_home / "text").exists()
+    monkeypatch.setattr(spill, "IN_MEMORY", 10)
+    assert {kind: learn_tokenizer(kind, texts, **settings).to_dict() for kind in small} == small
+    monkeypatch.setattr(tokens_module, "train_tokenizer", lambda *_, **__: pytest.fail("learned again"))
+    assert {kind: learn_tokenizer(kind, texts, **settings).to_dict() for kind in small} == small
+    learned = []
+    monkeypatch.setattr(tokens_module, "train_tokenizer", lambda *_, **given: learned.append(given) or Letters())
+    learn_tokenizer("char", texts, **{**settings, "lowercase": False})
+    learn_tokenizer("char", [texts_of("another text")], **settings)
+    assert [given["lowercase"] for given in learned] == [
+        False,
+        True,
+    ]  # other settings and other texts are other entries
 
 
 def test_of_two_that_start_together_one_builds(monkeypatch) -> None:

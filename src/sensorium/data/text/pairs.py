@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +72,7 @@ class PairInputs:
 
     def fit(self, rows: Rows) -> dict[int, str]:
         train = [side.subset(rows["train"]) for side in self._found.texts]
-        self.tokenizers = self._settings.build_tokenizers(train[0], train[1], both=chain(*train))
+        self.tokenizers = self._settings.build_tokenizers(*train)
         self.tokens = [
             encode_texts(side, tokenizer, max_length=self._settings.max_length)
             for side, tokenizer in zip(self._found.texts, self.tokenizers, strict=True)

@@ -1,13 +1,14 @@
 """Settings of datasets of texts: how tokens are made, and how many of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast, get_args
 
 from sensorium.data.settings import Settings, check_counts
-from sensorium.data.text.tokens import TokenStore
+from sensorium.data.text.texts import Texts
+from sensorium.data.text.tokens import TokenStore, learn_tokenizer
 from sensorium.errors import RequestError, unknown
-from sensorium.text.build_tokenizer import tokenizer_from_dict, train_tokenizer
+from sensorium.text.build_tokenizer import tokenizer_from_dict
 from sensorium.text.tokenizer import Tokenizer, TokenizerKind
 
 _UNITS = {"word": "words", "char": "characters", "bpe": "subword tokens"}
@@ -34,14 +35,14 @@ class TokenizerSettings(Settings):
         """Whether the tokenizer comes ready, from an earlier training."""
         return not isinstance(self.tokenizer, str)
 
-    def build_tokenizer(self, texts: Iterable[str]) -> Tokenizer:
+    def build_tokenizer(self, texts: Texts) -> Tokenizer:
         """The ready one, or one trained on these texts, which are those of train."""
         return self._build(self.tokenizer, texts)
 
-    def _build(self, tokenizer: str | Mapping[str, Any], texts: Iterable[str]) -> Tokenizer:
+    def _build(self, tokenizer: str | Mapping[str, Any], *texts: Texts) -> Tokenizer:
         if not isinstance(tokenizer, str):
             return tokenizer_from_dict(tokenizer)
-        return train_tokenizer(
+        return learn_tokenizer(
             cast(TokenizerKind, tokenizer),  # checked when the settings were made
             texts,
             vocab_size=self.vocab_size,
@@ -80,11 +81,11 @@ class PairSettings(TextSettings):
                 "Give one kind for both sides, or dataset.shared_vocabulary=false."
             )
 
-    def build_tokenizers(self, source: Iterable[str], target: Iterable[str], *, both: Iterable[str]) -> list[Tokenizer]:
+    def build_tokenizers(self, source: Texts, target: Texts) -> list[Tokenizer]:
         """One for each side, the same object where the vocabulary is shared; trained on these texts."""
         pair = self._pair()
         if self.shared_vocabulary:
-            return [self._build(pair["source"], both)] * 2
+            return [self._build(pair["source"], source, target)] * 2
         return [self._build(pair[side], texts) for side, texts in zip(_SIDES, (source, target), strict=True)]
 
     def side_trained(self, side: str) -> bool:

@@ -1,7 +1,9 @@
 """Texts as token numbers in one flat array, in memory when small, else memory-mapped from SENSORIUM_CACHE/text."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import BinaryIO, Self
 
 import numpy as np
@@ -10,7 +12,8 @@ from sensorium.data import spill
 from sensorium.data.cache import key_of
 from sensorium.data.columns import Columns
 from sensorium.data.text.texts import TEXTS, Texts
-from sensorium.text.tokenizer import PAD, UNK, Tokenizer
+from sensorium.text.build_tokenizer import tokenizer_from_dict, train_tokenizer
+from sensorium.text.tokenizer import PAD, UNK, Tokenizer, TokenizerKind
 
 _FORMAT = 2
 _LIMIT = 1 << 34  # bytes of all entries together
@@ -105,3 +108,26 @@ def encode_texts(
         flat, full_lengths = entry.rows.view(dtype), entry.facts["full"]
     lengths_kept = np.clip(full_lengths, int(never_empty), max_length)
     return TokenStore(flat, np.cumsum(lengths_kept) - lengths_kept, lengths_kept, full_lengths)
+
+
+def learn_tokenizer(
+    kind: TokenizerKind, texts: Sequence[Texts], *, vocab_size: int, min_count: int, lowercase: bool
+) -> Tokenizer:
+    """`train_tokenizer` of all these texts. What many of them gave is kept for later runs, since it takes minutes.
+
+    Raises RunError when the cache cannot be written, and RequestError as `train_tokenizer` does.
+    """
+
+    def train() -> Tokenizer:
+        every = chain.from_iterable(texts)
+        return train_tokenizer(kind, every, vocab_size=vocab_size, min_count=min_count, lowercase=lowercase)
+
+    def build(file: BinaryIO, _: int) -> dict[str, np.ndarray]:
+        file.write(json.dumps(train().to_dict()).encode())
+        return {}
+
+    if sum(int(part.sizes.sum()) for part in texts) < spill.IN_MEMORY:
+        return train()
+    settings = [kind, vocab_size, min_count, lowercase]
+    key = key_of([_FORMAT, "tokenizer", settings, *(part.digest() for part in texts)])
+    return tokenizer_from_dict(json.loads(TEXTS.entry(key, build, limit=_LIMIT).rows.tobytes()))
