@@ -13,6 +13,7 @@ from sensorium.cli.search_request import resumed_request, search_request
 from sensorium.errors import RequestError
 from sensorium.run_folder import RunFolder, locked
 from sensorium.search.folder import SweepFolder, write_request
+from sensorium.training import run_length
 
 SEARCH = ("-m", "search=random")
 TWO = "lr=0.1,0.2"
@@ -61,6 +62,27 @@ def test_how_many_trials(monkeypatch) -> None:
     grid = ("-m", "search=grid", TWO, "batch_size=range(1,41)")
     assert search_request(grid).trials == 80
     assert search_request([*grid, "trials=7"]).trials == 7
+
+
+@pytest.mark.parametrize(
+    ("max_epochs", "further", "first"),
+    [
+        ("auto", [], 2),
+        (1, [], 1),
+        (9, [], 1),
+        (10, [], 2),
+        (27, [], 3),
+        (100, [], 12),
+        (-1, ["trainer.max_steps=10"], 1),
+    ]
+    + [(32, ["search.reduction_factor=4"], 2), (27, ["search.min_epochs=5"], 5)],
+)
+def test_when_trials_are_first_compared(max_epochs, further, first, monkeypatch) -> None:
+    """With a factor of 3 after max_epochs / 9, then after max_epochs / 3."""
+    monkeypatch.setattr(requests, "composed_training", lambda overrides, options: None)
+    typed = ["-m", "search=asha", "lr=interval(0.1,0.2)", f"trainer.max_epochs={max_epochs}", *further]
+    assert search_request(typed).search["min_epochs"] == first
+    assert requests._FEWEST_EPOCHS == run_length.FEWEST_EPOCHS
 
 
 @pytest.mark.parametrize(("package", "search"), [("optuna", "grid"), ("cmaes", "cma")])

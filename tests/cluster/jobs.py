@@ -48,11 +48,11 @@ def only(found: Iterable[Path]) -> Path:
     return one
 
 
-def wait_for(done: Callable[[], object], what: str) -> None:
-    """Until something is true."""
+def wait_for(done: Callable[[], object], what: str, story: Callable[[], str] = str) -> None:
+    """Until something is true. story: what has happened so far, for the message of a wait in vain."""
     until = time.monotonic() + _PATIENCE
     while not done():
-        assert time.monotonic() < until, f"in vain: {what}"
+        assert time.monotonic() < until, f"in vain: {what} {story()}"
         time.sleep(0.1)
 
 

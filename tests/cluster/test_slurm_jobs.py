@@ -55,7 +55,12 @@ def wait_for_end(cluster, run: Path) -> None:
             hurry(cluster, run)
         return ended(run) is not None
 
-    wait_for(has_ended, f"the end of job {job_of(run)}, {(run / 'output.log').read_text()[-2000:]}")
+    def story() -> str:
+        written = [run / "output.log", *sorted((run / "launcher").glob("*_log.*"))]
+        job = cluster.tell("scontrol", "show", "job", job_of(run))
+        return "\n".join([job, *(f"{path}: {path.read_text()[-2000:]}" for path in written)])
+
+    wait_for(has_ended, f"the end of job {job_of(run)}", story)
     assert ended(run) == 0
 
 

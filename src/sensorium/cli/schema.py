@@ -134,7 +134,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "search.seed": whole(0),
         "search.n_startup_trials": whole(0),
         "search.pruner": one_of("none", "median", "halving"),
-        "search.min_epochs": ONE_UP,
+        "search.min_epochs": or_null(ONE_UP),
         "search.reduction_factor": whole(2),
         "search.metric": or_null(NAME),
         "search.mode": or_null(one_of("max", "min")),

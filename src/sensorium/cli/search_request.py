@@ -20,6 +20,7 @@ from sensorium.search.space import Choice, Params, Space, Value, check_cma, chec
 LIMITS = tuple(NO_SEARCH)  # keys that a resumed search may be given again
 _TRIALS = 20
 _MOST_CHECKED = 12  # settings composed before the first trial, a third of a second each
+_FEWEST_EPOCHS = 10  # of trainer.max_epochs=auto, which is known when the data is
 _MULTIRUN = ("-m", "--multirun")
 
 
@@ -37,9 +38,11 @@ class SearchRequest:
 
     @property
     def search(self) -> Config:
-        """The section of the config."""
+        """The section of the config, with the epochs that it leaves to the length of a training."""
         found: Config = self.config["search"]
-        return found
+        if found["min_epochs"] is not None:
+            return found
+        return {**found, "min_epochs": _first_rung(self.config["trainer"]["max_epochs"], found["reduction_factor"])}
 
 
 def asks_for_search(arguments: Sequence[str]) -> bool:
@@ -159,6 +162,14 @@ def _trials(config: Config, space: Space) -> int:
     if given is None:
         given = count if config["search"]["sampler"] == "grid" and count is not None else _TRIALS
     return int(given) if count is None else min(int(given), count)
+
+
+def _first_rung(max_epochs: int | str | None, factor: int) -> int:
+    """After how many epochs trials are first compared: so late that they are compared only twice. After a single epoch
+    of many, mostly those with the largest learning rate are ahead.
+    """
+    epochs = _FEWEST_EPOCHS if max_epochs == "auto" else int(max_epochs or 1)
+    return max(1, -(-epochs // factor**2))
 
 
 def _corners(space: Space) -> list[Params]:
