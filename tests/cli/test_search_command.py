@@ -74,8 +74,9 @@ def test_how_many_trials(monkeypatch) -> None:
         (27, [], 3),
         (100, [], 12),
         (-1, ["trainer.max_steps=10"], 1),
-    ]
-    + [(32, ["search.reduction_factor=4"], 2), (27, ["search.min_epochs=5"], 5)],
+        (32, ["search.reduction_factor=4"], 2),
+        (27, ["search.min_epochs=5"], 5),
+    ],
 )
 def test_when_trials_are_first_compared(max_epochs, further, first, monkeypatch) -> None:
     """With a factor of 3 after max_epochs / 9, then after max_epochs / 3."""
