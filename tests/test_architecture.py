@@ -88,6 +88,8 @@ OPTIONAL_EXTRAS = {
     ("sensorium/launchers/slurm.py", "submitit.helpers"),
     ("sensorium/launchers/ray.py", "ray"),
     ("sensorium/launchers/ray_actor.py", "ray"),
+    ("sensorium/inspection/texts.py", "sklearn.feature_extraction.text"),  # a second that only `check` needs
+    ("sensorium/inspection/texts.py", "sklearn.pipeline"),
     ("sensorium/metrics/uncertainty.py", "scipy.stats"),  # always there; a second of CPU that only compare= needs
 }
 # Import by name: the Python API, the map of verbs, what measures a model, the table of tasks, torchmetrics.

@@ -160,7 +160,7 @@ VALUES = [
     ("train model=perceptron model._target_=sensorium.build.load_data", ["a class of torch.nn.Module"]),
     ("train model._target_=nets.Nett", ["model._target_=nets.Nett", "Did you mean Net?"]),
     ("train model._target_=3", ["model._target_=3 is not possible", "package.Class"]),
-    ("train dataset._target_=sensorium.data.vision.digits.load_digits", ["dataset", "load_digits"]),
+    ("train dataset._target_=sensorium.data.vision.digits.scanned_digits", ["dataset", "scanned_digits"]),
     ("train +model._partial_=true", ["model._partial_ has to be omitted"]),
     ("train model.width=-3", ["model: ", "negative", "It was given width=-3, dropout=0.1"]),
     ("train model.width=0", ["sizes start at 1. Look at model.width=0"]),

@@ -6,6 +6,7 @@ import pickle
 import struct
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,10 +14,12 @@ from sklearn.datasets import load_digits
 from torchvision import datasets
 from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
 
+from sensorium.data.vision import scanned_digits as module
 from sensorium.data.vision.cifar import Cifar
 from sensorium.data.vision.digits import Digits
 from sensorium.data.vision.mnist import Mnist, read_idx
-from sensorium.errors import RequestError
+from sensorium.data.vision.scanned_digits import scanned_digits
+from sensorium.errors import RequestError, RunError
 
 COMMON = {"image_size": None, "resize": "crop", "channels": "auto", "val_fraction": 0.1, "split_seed": 0}
 
@@ -35,6 +38,22 @@ def cifar(root=None, name="cifar10", download=False):
 
 def everything(split):
     return split.images.read(np.arange(len(split)))
+
+
+def test_scanned_digits_are_those_of_scikit_learn():
+    ours, theirs = scanned_digits(), load_digits()
+    np.testing.assert_array_equal(ours.images, theirs.images)
+    np.testing.assert_array_equal(ours.labels, theirs.target)
+    assert (ours.images.dtype, ours.labels.dtype) == (theirs.images.dtype, np.int64)
+
+
+def test_scanned_digits_that_are_missing(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(RunError, match="pip install scikit-learn"):
+        scanned_digits()
+    monkeypatch.setattr(module, "find_spec", lambda name: SimpleNamespace(submodule_search_locations=[str(tmp_path)]))
+    with pytest.raises(RunError, match="pip install scikit-learn"):
+        scanned_digits()
 
 
 def test_digits():

@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.pipeline import make_union
 
 from sensorium.inspection.contents import NO_PAIRS
 
@@ -50,6 +48,9 @@ class TextInputs:
 
     def features(self, rows: np.ndarray) -> Any:
         """TF-IDF of words, pairs of words, and runs of two to five characters inside words; sparse."""
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.pipeline import make_union
+
         chosen = [self._texts[row] for row in rows.tolist()]
         few = 1 if len(chosen) < 1000 else 2
         words = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=few, token_pattern=r"(?u)\b\w+\b|[^\w\s]")

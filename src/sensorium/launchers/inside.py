@@ -6,7 +6,6 @@ It imports nothing heavy, and all that an engine has to store of it are strings 
 import os
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -29,7 +28,7 @@ class TrainingProcess:
     def __init__(self, run: str, arguments: list[str], *, restarts: int) -> None:
         self.run, self.arguments, self.restarts = RunFolder(Path(run)), arguments, restarts
         self._process: subprocess.Popen[bytes] | None = None
-        self._stopping = threading.Event()
+        self._stopping = False  # a plain flag, since a signal handler sets it, which must not wait for a lock
 
     def train(self, job: str, environment: Mapping[str, str], *, in_group: bool = False, first: bool = True) -> int:
         """Runs it to its end; the exit status, which is noted in the folder unless the job itself was asked to stop.
@@ -42,7 +41,7 @@ class TrainingProcess:
         left = 0 if in_group else self.restarts
         while True:
             status = self._once(environment, wait=first)
-            if self._stopping.wait(_GRACE if status > 128 else 0):
+            if self._asked_within(_GRACE if status > 128 else 0.0):
                 return status
             if status > 128 and in_group:
                 return status
@@ -55,7 +54,7 @@ class TrainingProcess:
 
     def stop(self) -> None:
         """Asks the process to end with a checkpoint, after which the job ends without a note."""
-        self._stopping.set()
+        self._stopping = True
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGTERM)
@@ -78,7 +77,7 @@ class TrainingProcess:
                     parent=reader,
                     output=output,
                 )
-            if self._stopping.is_set():  # asked between the two
+            if self._stopping:  # asked between the two
                 self._process.terminate()
             while (status := self._process.poll()) is None:  # not wait(): a signal handler may look meanwhile
                 time.sleep(_PAUSE)
@@ -87,10 +86,16 @@ class TrainingProcess:
             os.close(reader)
         return status if status >= 0 else 128 - status
 
+    def _asked_within(self, seconds: float) -> bool:
+        until = time.monotonic() + seconds
+        while not self._stopping and time.monotonic() < until:
+            time.sleep(_PAUSE)
+        return self._stopping
+
     def _wait_for_orphan(self) -> None:
         """What is still there after its time is named by the training itself, which then rejects the request."""
         until = time.monotonic() + _ORPHANED
-        while time.monotonic() < until and not self._stopping.is_set():
+        while time.monotonic() < until and not self._stopping:
             try:
                 check_unlocked(self.run)
             except RequestError:

@@ -1,8 +1,10 @@
 """Paths inside the folder of a search, and the arguments that it was started with. No Optuna."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import sensorium
 from sensorium.errors import RequestError
@@ -80,3 +82,8 @@ def read_request(sweep: SweepFolder) -> list[str]:
     if not isinstance(arguments, list) or not all(isinstance(one, str) for one in arguments):
         raise RequestError(f"{sweep.request} has no list of arguments.")
     return arguments
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A small file of a run; {} where the run has not written it."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

@@ -8,10 +8,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sensorium import output, runs
 from sensorium.search import study as noted
-from sensorium.search.folder import SweepFolder
+from sensorium.search.folder import SweepFolder, read_json
 from sensorium.search.groups import Group
 from sensorium.search.space import Space
-from sensorium.search.study import read_json, runs_of
+from sensorium.search.study import runs_of
 
 
 @dataclass(frozen=True, kw_only=True)

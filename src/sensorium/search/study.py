@@ -3,7 +3,6 @@
 Values in the journal are such that higher is better: those of a metric that is minimized have their sign changed.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,8 +150,3 @@ def runs_of(sweep: SweepFolder, number: int, repeats: Sequence[Any]) -> list[Run
     if len(repeats) == 1:
         return [RunFolder(folder)]
     return [RunFolder(folder / str(place + 1)) for place in range(len(repeats))]
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A small file of a run; {} where the run has not written it."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}

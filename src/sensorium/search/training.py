@@ -16,7 +16,7 @@ from sensorium.launchers.base import OUTPUT, Engine, Job
 from sensorium.launchers.local import starting_processes
 from sensorium.launchers.remote import RemoteJob, begin
 from sensorium.run_folder import RunFolder, check_unlocked
-from sensorium.search.study import read_json
+from sensorium.search.folder import read_json
 from sensorium.training.interrupts import Interrupted
 
 _PATIENCE = 60.0  # seconds that a process has to stop by itself, with a checkpoint

@@ -14,11 +14,11 @@ from sensorium.launchers.remote import found
 from sensorium.run_folder import RunFolder
 from sensorium.search import study as noted
 from sensorium.search.claims import Claims
-from sensorium.search.folder import SweepFolder
+from sensorium.search.folder import SweepFolder, read_json
 from sensorium.search.proposals import finite
 from sensorium.search.pruning import decide
 from sensorium.search.space import Params, Space
-from sensorium.search.study import Journal, read_json, runs_of
+from sensorium.search.study import Journal, runs_of
 from sensorium.search.training import Prepare, Slot, Start, Training, best_of, is_prepared, wait_for_orphan
 
 _GRACE = 3.0  # seconds in which a signal to a whole group of processes reaches this one too

@@ -12,7 +12,8 @@ import numpy as np
 
 from sensorium.data.base import Data, OnBad, check_on_bad
 from sensorium.data.settings import check_counts
-from sensorium.data.vision.drawn import CLASSES, DrawnImages
+from sensorium.data.vision.drawn import DrawnImages
+from sensorium.data.vision.scanned_digits import CLASSES
 from sensorium.data.vision.scenes import ArrayMasks, DetectionSplit, MaskSplit
 from sensorium.data.vision.store import ArrayStore, image_fields
 from sensorium.randomness import generator

@@ -11,7 +11,8 @@ import numpy as np
 
 from sensorium.data.base import Data, OnBad, check_on_bad
 from sensorium.data.settings import check_counts
-from sensorium.data.vision.drawn import CLASSES, DrawnImages, ScannedDigits
+from sensorium.data.vision.drawn import DrawnImages
+from sensorium.data.vision.scanned_digits import CLASSES, ScannedDigits
 from sensorium.data.vision.splits import TagSplit
 from sensorium.data.vision.store import ArrayStore, image_fields
 from sensorium.errors import RequestError

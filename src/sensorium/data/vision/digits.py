@@ -1,17 +1,13 @@
-"""Handwritten digits of 8 x 8 pixels included in scikit-learn: 1,797 images, nothing to download.
-
-E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998 (its test
-set).
-"""
+"""Handwritten digits of 8 x 8 pixels included in scikit-learn: 1,797 images, nothing to download."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from sensorium.data.base import Data, OnBad
 from sensorium.data.settings import HoldOut
 from sensorium.data.vision.arrays import ArraySettings, LabeledArray, array_classes
+from sensorium.data.vision.scanned_digits import CLASSES, scanned_digits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +17,7 @@ class Digits(ArraySettings, HoldOut):
     task = "classification"
 
     def load(self, *, on_bad: OnBad) -> Data:
-        digits = load_digits()
+        digits = scanned_digits()
         pixels = np.rint(digits.images[:, None] * (255 / 16)).astype(np.uint8)
-        examples = LabeledArray("digits", pixels, digits.target.astype(np.int64))
-        return array_classes(examples, None, [str(name) for name in digits.target_names], self, on_bad=on_bad)
+        examples = LabeledArray("digits", pixels, digits.labels)
+        return array_classes(examples, None, list(CLASSES), self, on_bad=on_bad)

@@ -2,25 +2,14 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import NamedTuple
-
-import numpy as np
-from sklearn.datasets import load_digits
 
 from sensorium.data.base import SPLITS
 from sensorium.data.hold_out import hold_out
 from sensorium.data.settings import check_counts
 from sensorium.data.vision.image_settings import ImageSettings
+from sensorium.data.vision.scanned_digits import CLASSES, ScannedDigits, scanned_digits
 
-CLASSES = tuple("0123456789")
 _HELD_OUT = {"test": 0.2, "val": 0.1}  # of the digits of every class
-
-
-class ScannedDigits(NamedTuple):
-    """images: (N, 8, 8) from 0 to 16. labels: (N,) int64, which digit each is."""
-
-    images: np.ndarray
-    labels: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +35,12 @@ class DrawnImages(ImageSettings):
 
     def scanned_digits(self) -> dict[str, ScannedDigits]:
         """The digits that the images of each split are drawn from."""
-        digits = load_digits()
-        labels = digits.target.astype(np.int64)
+        digits = scanned_digits()
         rows = hold_out(
-            labels=labels,
+            labels=digits.labels,
             keys=[hashlib.sha256(image.tobytes()).hexdigest() for image in digits.images],
             fractions=_HELD_OUT,
             seed=self.split_seed,
             class_names=CLASSES,
         )
-        return {split: ScannedDigits(digits.images[rows[split]], labels[rows[split]]) for split in SPLITS}
+        return {split: ScannedDigits(digits.images[rows[split]], digits.labels[rows[split]]) for split in SPLITS}
