@@ -7,6 +7,7 @@ import os
 import pytest
 
 from command import run_command
+from sensorium.cli import search as search_command
 from sensorium.cli import search_request as requests
 from sensorium.cli.request import answer
 from sensorium.cli.search_request import resumed_request, search_request
@@ -128,6 +129,20 @@ def test_a_sweep_of_plain_multirun_does_not_go_on(tmp_path) -> None:
     (tmp_path / "sweep.csv").write_text("a\n")
     with pytest.raises(RequestError, match="is a sweep of plain -m, which cannot go on"):
         answer("train", [f"resume={tmp_path}"])
+
+
+def test_an_error_behind_the_first_training_leaves_the_search(tmp_path, monkeypatch) -> None:
+    def fails(sweep, request, slots):
+        (sweep.folder / "trials" / "0000").mkdir(parents=True)
+        if trained:
+            (sweep.folder / "trials" / "0000" / "metrics.csv").write_text("epoch\n1\n")
+        raise RequestError("too late")
+
+    monkeypatch.setattr(search_command, "_search", fails)
+    for trained, left in ((True, 1), (False, 0)):
+        with pytest.raises(RequestError, match="too late"):
+            search_command.run([*SEARCH, TWO, f"run_root={tmp_path / str(trained)}"])
+        assert len(list(tmp_path.glob(f"{trained}/sweeps/*"))) == left
 
 
 def test_a_search_from_end_to_end(tmp_path) -> None:

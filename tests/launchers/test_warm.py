@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from sensorium.errors import RunError
+from sensorium.launchers import warm
 from sensorium.launchers.warm import Nursery
 
 
@@ -90,12 +92,41 @@ def test_a_module_of_the_working_directory_does_not_run(tmp_path, monkeypatch) -
     assert not (tmp_path / "owned").exists()
 
 
-def test_a_nursery_that_is_gone_is_named(tmp_path) -> None:
+@pytest.mark.parametrize("importing", [False, True])
+def test_a_nursery_that_is_gone_is_replaced(tmp_path, importing) -> None:
     nursery = Nursery()
+    if importing:  # killed behind the request, before it answers
+        os.kill(nursery._process.pid, signal.SIGSTOP)
+        threading.Timer(0.5, os.kill, (nursery._process.pid, signal.SIGKILL)).start()
+    else:
+        os.kill(nursery._process.pid, signal.SIGKILL)
+        nursery._process.wait()
+    process, writer = started(nursery, tmp_path, "train", "model=lenett")
+    assert ended(process) == 2
+    os.close(writer)
+    nursery.close()
+
+
+def test_one_that_ends_again_is_named(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(warm, "import_safely", lambda: ["-c", "raise SystemExit"])
+    with pytest.raises(RunError, match="has ended twice"):
+        started(Nursery(), tmp_path, "train")
+
+
+def test_a_training_whose_nursery_is_gone_is_killed_and_that_is_said(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    nursery = Nursery()
+    process, writer = started(nursery, tmp_path, "train", "trainer.max_epochs=1000", "model=perceptron", "threads=1")
     os.kill(nursery._process.pid, signal.SIGKILL)
-    nursery._process.wait()
-    with pytest.raises(RunError, match="which starts the trainings, has ended"):
-        started(nursery, tmp_path, "train")
+    with pytest.raises(RunError, match="could not say how it went"):
+        ended(process)
+    until = time.monotonic() + 60
+    while Path(f"/proc/{process.pid}").exists() and "Z" not in Path(f"/proc/{process.pid}/stat").read_text():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert process.poll() == -signal.SIGKILL
+    os.close(writer)
+    nursery.close()
 
 
 def test_a_nursery_ends_with_its_parent(tmp_path) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from fake_training import accuracy
@@ -17,6 +18,7 @@ from searches import EPOCHS, SPACE, outcomes, searched, start, states
 
 from sensorium.errors import RequestError, RunError
 from sensorium.search import loop
+from sensorium.search import trial as trial_module
 from sensorium.search.folder import SweepFolder
 from sensorium.search.outcomes import best_outcome, outcome_of
 from sensorium.search.space import parse
@@ -147,6 +149,95 @@ def test_a_killed_training_is_a_failed_trial(tmp_path, monkeypatch) -> None:
 
     searched(tmp_path / "a", trials=2, looked=kill_first)
     assert [row.get("failed", "")[:18] for row in outcomes(tmp_path / "a")] == ["ended with SIGKILL", ""]
+
+
+@pytest.mark.parametrize("damage", [shutil.rmtree, lambda run: (run / "summary.json").write_text("{")])
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_finished_trial_whose_folder_is_lost_has_the_value_of_the_journal(number, damage, tmp_path) -> None:
+    space = [*SPACE, "metric=loss"]
+    journal = searched(tmp_path / "a", space, trials=3)
+    damage(tmp_path / "a" / "trials" / f"{number:04d}")
+    assert [one.state for one in searched(tmp_path / "a", space, trials=3).trials()] == [TrialState.COMPLETE] * 3
+    found = [outcome_of(trial, SweepFolder(tmp_path / "a"), parse(space)) for trial in journal.trials()]
+    losses = [1 - accuracy(trial.params["lr"], EPOCHS) for trial in journal.trials()]
+    assert [one.value for one in found] == losses
+    best = best_outcome(found)
+    assert best.number == losses.index(min(losses))
+    assert [one.record()["val/loss"] for one in found] == [f"{loss:.4f}" for loss in losses]
+    assert ("is missing or damaged" in found[number].described()) is True
+    assert f"lr={best.group.varied['lr']}  {min(losses):.4f}" in best.described()
+
+
+def test_a_training_that_cannot_begin_yet_is_begun_later(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(trial_module, "_AGAIN", 0.01)
+    tries = []
+
+    def hindered(run, slot):
+        tries.append(run.folder.name)
+        if len(tries) in (1, 2, 5):
+            raise RunError("the cluster does not answer")
+        return start(run, slot)
+
+    journal = searched(tmp_path / "a", trials=3, starting=hindered)
+    assert tries == ["0000", "0000", "0000", "0001", "0002", "0002"]
+    assert [trial.state for trial in journal.trials()] == [TrialState.COMPLETE] * 3
+
+
+def test_a_training_that_cannot_begin_at_all_ends_the_search_and_no_trial(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(trial_module, "_AGAIN", 0.01)
+    monkeypatch.setattr(trial_module, "_HINDERED", 0.05)
+
+    def hindered(run, slot):
+        raise RunError("the cluster does not answer")
+
+    with pytest.raises(RunError, match="the cluster does not answer"):
+        searched(tmp_path / "a", trials=2, starting=hindered)
+    searched(tmp_path / "a", trials=2)
+    searched(tmp_path / "b", trials=2)
+    assert outcomes(tmp_path / "a") == outcomes(tmp_path / "b")
+
+
+def test_a_training_whose_end_nobody_could_tell_is_resumed(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(trial_module, "_AGAIN", 0.01)
+    lost = []
+
+    class Lost:
+        def __init__(self, process) -> None:
+            self.process = process
+
+        def poll(self):
+            if not lost and self.process.poll() is None and (tmp_path / "a/trials/0000/metrics.csv").exists():
+                lost.append(self.process.pid)
+                self.process.kill()
+                self.process.wait()
+                raise RunError("the process that started it is gone")
+            return self.process.poll()
+
+    searched(tmp_path / "a", trials=2, starting=lambda run, slot: Lost(start(run, slot, pause=0.05)))
+    searched(tmp_path / "b", trials=2)
+    assert lost
+    assert outcomes(tmp_path / "a") == outcomes(tmp_path / "b")
+    assert len((tmp_path / "a/trials/0000/begun").read_text().split()) == 2
+
+
+@pytest.mark.parametrize("line", ["null", "[]", "{}", '{"op_code": 99}', "garbled"])
+def test_a_damaged_journal_is_refused(line, tmp_path) -> None:
+    searched(tmp_path / "a", trials=2)
+    journal = tmp_path / "a" / "journal.log"
+    journal.write_text(f"{journal.read_text()}{line}\n")
+    kept = journal.read_text()
+    with pytest.raises(RequestError, match=r"journal\.log cannot be read"):
+        searched(tmp_path / "a", trials=2)
+    assert journal.read_text() == kept
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda journal: journal.write_text("")])
+def test_a_lost_journal_does_not_begin_a_new_search(damage, tmp_path) -> None:
+    searched(tmp_path / "a", trials=2)
+    damage(tmp_path / "a" / "journal.log")
+    with pytest.raises(RequestError, match=r"is missing or empty, and .* has 2 trials"):
+        searched(tmp_path / "a", trials=2)
+    assert len(list((tmp_path / "a" / "trials").iterdir())) == 2
 
 
 def test_no_new_trial_begins_behind_the_budget(tmp_path) -> None:

@@ -31,7 +31,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         return _search(sweep, request, slots)
     except RequestError:
-        runs.discard(RunFolder(sweep.folder))
+        if not any(sweep.folder.rglob("metrics.csv")):  # nothing has been trained
+            runs.discard(RunFolder(sweep.folder))
         raise
 
 

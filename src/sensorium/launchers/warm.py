@@ -33,13 +33,17 @@ class ForkedProcess:
     status: int | None = None
 
     def poll(self) -> int | None:
-        """The exit status once it has ended, below 0 for a signal; None before."""
+        """The exit status once it has ended, below 0 for a signal; None before. Raises RunError, once, where the
+        process that forked it is gone; it is killed then.
+        """
         if self.status is None and select.select([self.answers], [], [], 0)[0]:
             told = self.answers.recv(64)
-            if not told:  # the process that would tell is gone
-                self._send(signal.SIGKILL)
-            self.status = int(told) if told else _LOST
             self.answers.close()
+            if not told:
+                self._send(signal.SIGKILL)
+                self.status = _LOST
+                raise RunError("The process that started the training has ended, and could not say how it went on.")
+            self.status = int(told)
         return self.status
 
     def terminate(self) -> None:
@@ -62,6 +66,9 @@ class Nursery:
     """A process that has imported what a training needs, and forks. It ends with this object, and with this process."""
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self._requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # What it prints while it imports is of no one training.
         self._process = subprocess.Popen(
@@ -76,18 +83,34 @@ class Nursery:
     def start(
         self, arguments: Sequence[str], environment: Mapping[str, str], *, parent: int, output: Any
     ) -> ForkedProcess:
-        """As `sensorium.parent.start_child`. Raises RunError where the nursery is gone."""
+        """As `sensorium.parent.start_child`. A nursery that is gone, such as for want of memory, is replaced. Raises
+        RunError where that one is gone as well.
+        """
+        for _ in range(2):
+            if (found := self._fork(arguments, environment, parent=parent, output=output)) is not None:
+                return found
+            self.close()
+            self._begin()
+        raise RunError("The process that starts the trainings has ended twice, perhaps for want of memory.")
+
+    def _fork(
+        self, arguments: Sequence[str], environment: Mapping[str, str], *, parent: int, output: Any
+    ) -> ForkedProcess | None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         request = {"arguments": list(arguments), "environment": dict(environment), "cwd": os.getcwd()}  # noqa: PTH109
         text = json.dumps(request).encode()
         with theirs, os.fdopen(os.memfd_create("request"), "w+b") as file:  # longer than a message may be
             file.write(text)
             file.flush()
-            with suppress(BrokenPipeError):
+            with suppress(BrokenPipeError, ConnectionResetError):
                 socket.send_fds(self._requests, [b"r"], [file.fileno(), theirs.fileno(), parent, output.fileno()])
-        pid = ours.recv(64)
+        try:
+            pid = ours.recv(64)
+        except ConnectionResetError:
+            pid = b""
         if not pid:
-            raise RunError(f"The process {self._process.pid}, which starts the trainings, has ended.")
+            ours.close()
+            return None
         return ForkedProcess(ours, int(pid))
 
     def close(self) -> None:

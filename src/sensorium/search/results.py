@@ -70,7 +70,7 @@ class Results:
         self._print_table(records)
         shares = importances(self.work.journal)
         if best is not None:
-            say(f"\nbest by {best.monitor}: trial {best.number}  {best.group.described()}")
+            say(f"\nbest by {best.monitor}: trial {best.number}  {best.described()}")
             say(f"repeat it: {best.group.command()}")
             if shares:
                 say("importance: " + ", ".join(f"{name} {share:.2f}" for name, share in shares.items()))

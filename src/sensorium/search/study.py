@@ -3,18 +3,17 @@
 Values in the journal are such that higher is better: those of a metric that is minimized have their sign changed.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import StorageInternalError
 from optuna.storages import JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy import URL
-from sqlalchemy.exc import SQLAlchemyError
 
 from sensorium.errors import RequestError
 from sensorium.run_folder import RunFolder
@@ -25,7 +24,7 @@ from sensorium.search.space import Value
 _NAME = "sweep"
 _PATIENCE = 60.0  # seconds that a change waits for those of other processes
 # What is noted with a trial.
-ERROR, REJECTED, PRUNED, FINISHED = "error", "rejected", "pruned", "finished"
+ERROR, REJECTED, PRUNED, FINISHED, MONITOR = "error", "rejected", "pruned", "finished", "monitor"
 
 
 class _OwnFolder(JournalFileOpenLock):
@@ -56,9 +55,13 @@ class Journal:
                 sampler = optuna.samplers.RandomSampler(seed=0)  # asks for nothing: proposals are made elsewhere
                 if storage.get_all_studies():
                     return cls(optuna.load_study(study_name=_NAME, storage=storage, sampler=sampler))
+                _check_new(sweep, path)
                 study = optuna.create_study(storage=storage, study_name=_NAME, direction="maximize", sampler=sampler)
-        except (ValueError, KeyError, SQLAlchemyError, StorageInternalError) as error:
-            raise RequestError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        except RequestError:
+            raise
+        except Exception as error:  # Optuna reads a damaged file to wherever that leads
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise RequestError(f"{path} cannot be read: {reason}") from error
         return cls(study)
 
     def trials(self) -> list[FrozenTrial]:
@@ -121,6 +124,16 @@ class Journal:
         self.study.tell(trial, state=TrialState.FAIL)
 
 
+def _check_new(sweep: SweepFolder, path: Path) -> None:
+    """Rejects a journal that is lost: trials are in it before they have a folder."""
+    count = sum(1 for _ in sweep.trial(0).parent.glob("[0-9]*"))
+    if count:
+        raise RequestError(
+            f"{path} is missing or empty, and {sweep.trial(0).parent} has {count} trials. Put it back from a"
+            " copy; without it the search cannot be resumed."
+        )
+
+
 def _log(path: Path) -> JournalStorage:
     """A file of one line for each change."""
     _cut_unfinished_line(path)
@@ -134,12 +147,16 @@ def _database(path: Path) -> RDBStorage:
 
 
 def _cut_unfinished_line(path: Path) -> None:
-    """Takes away what a killed process, or a full disk, left of a line."""
+    """Takes away what a killed process, or a full disk, left of a line. Raises ValueError where the last whole one is
+    none of a journal: Optuna would pass over it, until there are more.
+    """
     if not path.exists():
         return
     with path.open("r+b") as file:
         content = file.read()
         end = content.rfind(b"\n") + 1
+        for line in content[:end].splitlines()[-1:]:
+            json.loads(line)
         if end < len(content):
             file.truncate(end)
 

@@ -54,15 +54,15 @@ def is_prepared(run: RunFolder) -> bool:
 
 
 def wait_for_orphan(run: RunFolder) -> None:
-    """Waits for the process of a parent that was killed, which stops by itself. Raises RequestError if it does not."""
+    """Waits for the process of a parent that was killed, which stops by itself. Raises RunError if it does not."""
     until = time.monotonic() + _ORPHANED
     while True:
         try:
             return check_unlocked(run)
-        except RequestError:
+        except RequestError as error:
             if time.monotonic() > until:
-                raise
-        time.sleep(0.1)
+                raise RunError(str(error)) from error
+        time.sleep(_PAUSE)
 
 
 @dataclass

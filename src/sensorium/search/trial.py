@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from optuna.pruners import BasePruner
 from optuna.trial import Trial
 
-from sensorium.errors import RequestError, SensoriumError
+from sensorium.errors import RequestError, RunError
 from sensorium.launchers.base import Engine
 from sensorium.launchers.remote import found
 from sensorium.run_folder import RunFolder
@@ -21,6 +21,8 @@ from sensorium.search.space import Params, Space
 from sensorium.search.study import Journal, runs_of
 from sensorium.search.training import Prepare, Slot, Start, Training, best_of, is_prepared, wait_for_orphan
 
+_HINDERED = 60.0  # seconds in which what keeps a training from beginning may pass
+_AGAIN = 1.0  # seconds between two tries
 _GRACE = 3.0  # seconds in which a signal to a whole group of processes reaches this one too
 
 
@@ -38,7 +40,11 @@ class Workplace:
     engine: Engine | None = None
 
     def begin(self, run: RunFolder, overrides: Sequence[str], slot: Slot) -> Training:
-        """The training of a run folder: begun, resumed, or the job that does so already."""
+        """The training of a run folder: begun, resumed, or the job that does so already.
+
+        Raises RequestError for a setting that cannot be trained, and RunError where it cannot begin yet: a cluster
+        does not answer, or the process of a parent that was killed still trains, and stops by itself.
+        """
         if self.engine is not None and (job := found(self.engine, run, again=self.engine.requeue)) is not None:
             return Training(run, job)
         if self.engine is None:  # a job waits by itself
@@ -62,13 +68,19 @@ class RunningTrial:
         self.epoch, self.value = 0, float("nan")  # the last that was read
         self._place = -1  # of the repeat that runs
         self._ended_at: float | None = None
+        self._hindered_at: float | None = None  # since when its training could not begin
+        self._again_at = 0.0
 
     def step(self) -> bool:
         """Does what there is to do now. Returns whether the trial has ended, which is in the journal then."""
         pruned = self.work.journal.frozen(self.trial).user_attrs.get(noted.PRUNED)
         if self.training is None:
             return self._end_pruned() if pruned is not None else self._next()
-        status = self.training.status()
+        try:
+            status = self.training.status()
+        except RunError:  # who started it is gone
+            self._begin_again()
+            return False
         if self._place == 0 and pruned is None:
             pruned = self._report()
         if pruned is not None:
@@ -90,7 +102,12 @@ class RunningTrial:
         return now > self._ended_at + _GRACE
 
     def _next(self) -> bool:
-        """Starts the next repeat that has not finished; completes the trial behind the last one."""
+        """Starts the next repeat that has not finished; completes the trial behind the last one. Raises RunError where
+        it could not begin for a minute: the trial is left for who resumes the search.
+        """
+        now = time.monotonic()
+        if now < self._again_at:
+            return False
         done = self.work.journal.frozen(self.trial).user_attrs
         while True:
             self._place += 1
@@ -102,9 +119,21 @@ class RunningTrial:
             space = self.work.space
             overrides = [*space.fixed, *space.overrides(self.params), *space.repeats[self._place]]
             self.training = self.work.begin(self.runs[self._place], overrides, self.slot)
-        except SensoriumError as error:
-            return self._fail(str(error).splitlines()[0], rejected=error.exit_status == RequestError.exit_status)
+        except RequestError as error:
+            return self._fail(str(error).splitlines()[0], rejected=True)
+        except RunError:
+            self._hindered_at = self._hindered_at or now
+            if now > self._hindered_at + _HINDERED:
+                raise
+            self._begin_again()
+        else:
+            self._hindered_at = None
         return False
+
+    def _begin_again(self) -> None:
+        """The repeat that was to run, in a moment."""
+        self.training, self._again_at = None, time.monotonic() + _AGAIN
+        self._place -= 1
 
     def _report(self) -> int | None:
         """Stores the epochs that are new; the epoch at which the trial is pruned, None for none."""
@@ -114,7 +143,10 @@ class RunningTrial:
         if not rows or not monitor:
             return None
         sign = 1 if monitor["mode"] == "max" else -1
-        stored = self.work.journal.frozen(self.trial).intermediate_values
+        frozen = self.work.journal.frozen(self.trial)
+        if noted.MONITOR not in frozen.user_attrs:
+            self.work.journal.note(self.trial, noted.MONITOR, [monitor["monitor"], monitor["mode"]])
+        stored = frozen.intermediate_values
         undecided = max(stored, default=0)  # a process that was killed may have stored it without deciding
         for row in rows:
             text, epoch = row.get(monitor["monitor"]) or "", int(row["epoch"])
