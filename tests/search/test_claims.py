@@ -60,7 +60,7 @@ def test_three_processes_share_the_trials_of_one_search(tmp_path) -> None:
 def test_the_trial_of_a_killed_process_is_continued_by_another(tmp_path) -> None:
     searched(tmp_path / "alone", trials=4)
     folder = tmp_path / "shared"
-    victim = searching(folder, trials=4, pause=0.2)
+    victim = searching(folder, trials=4, pause=1.0)
     until = time.monotonic() + 60
     while not list(folder.glob("trials/*/checkpoint")):
         assert time.monotonic() < until
