@@ -1,5 +1,6 @@
 """sensorium train resume=RUN: from the arguments to the config and the checkpoint that a run is resumed with."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ def stored(path: Path, overrides: list[str], *, from_start: bool) -> tuple[RunCo
     for key in ("trace", "show_batch"):
         if config.get(key) is not None:
             raise RequestError(f"{key} shows how a training begins and trains nothing; leave it out, or resume=RUN.")
-    launch.check_devices(config["trainer"], force=config.get("force", False))
+    _check_epochs(run, config["trainer"]["max_epochs"])
+    _check_devices(kept, config)
     given = any(item.partition("=")[0] == "batch_size" for item in overrides)
     config, change = _shared_out_anew(kept, config, batch_given=given)
     found, note = distributed.from_first(
@@ -64,6 +66,38 @@ def _check_hosts(run: RunFolder, config: dict[str, Any]) -> None:
             f" every host: torchrun --nnodes={hosts} --nproc_per_node={each} -m sensorium train resume={run.folder}\n"
             "To resume on this host alone, add trainer.num_nodes=1 and trainer.devices=1, or as many as it has."
         )
+
+
+def _check_epochs(run: RunFolder, asked: int | str) -> None:
+    """Rejects fewer epochs than a run has been trained for, which Lightning would do in its own words."""
+    done = _last_epoch(run)
+    if isinstance(asked, int) and 0 <= asked < done:
+        raise RequestError(
+            f"trainer.max_epochs={asked} is fewer than the {done} epochs that {run.folder} has been trained for. Give"
+            f" more; best.ckpt is from the best of them: sensorium eval ckpt={run.best}"
+        )
+
+
+def _last_epoch(run: RunFolder) -> int:
+    if not run.history.exists():
+        return 0
+    with run.history.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return int(rows[-1]["epoch"]) if rows else 0
+
+
+def _check_devices(kept: dict[str, Any], config: dict[str, Any]) -> None:
+    """Rejects devices that are not here, and says how a run that was trained on more is resumed."""
+    try:
+        launch.check_devices(config["trainer"], force=config.get("force", False))
+    except RequestError as error:
+        if config["trainer"]["devices"] != kept["trainer"]["devices"]:
+            raise
+        was = _counted(_processes(kept["trainer"]))
+        raise RequestError(
+            f"{error}\nThe run was trained on {was}; trainer.devices=1 resumes it on one, with the same examples a"
+            " step."
+        ) from error
 
 
 def _shared_out_anew(

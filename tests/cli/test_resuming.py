@@ -1,0 +1,44 @@
+"""What a run is not resumed with, found before anything is read."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sensorium.cli import resuming
+from sensorium.cli.app import composed_training
+from sensorium.errors import RequestError
+from sensorium.run_folder import RunFolder
+from sensorium.training import launch
+
+
+def run_of(folder: Path, *overrides: str, epochs: int) -> RunFolder:
+    """A run folder of digits whose training has come so far."""
+    config, _ = composed_training(["dataset=digits", "model=perceptron", "batch_size=32", *overrides], [])
+    run = RunFolder(folder)
+    run.config.write_text(yaml.safe_dump(json.loads(json.dumps(config))))
+    run.history.write_text("epoch,step\n" + "".join(f"{epoch},{10 * epoch}\n" for epoch in range(1, epochs + 1)))
+    return run
+
+
+def test_fewer_epochs_than_it_has_been_trained_for(tmp_path) -> None:
+    run = run_of(tmp_path, "trainer.max_epochs=60", epochs=22)
+    with pytest.raises(RequestError, match=r"max_epochs=21 is fewer than the 22 epochs .* sensorium eval ckpt="):
+        resuming.stored(run.folder, ["trainer.max_epochs=21"], from_start=True)
+    assert resuming.stored(run.folder, ["trainer.max_epochs=22"], from_start=True)[0].trainer["max_epochs"] == 22
+    assert resuming.stored(run.folder, ["trainer.max_epochs=-1"], from_start=True)[0].trainer["max_epochs"] == -1
+
+
+def test_more_processes_than_there_are_cores_now(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(launch, "cores", lambda: 1)
+    run = run_of(tmp_path, "trainer.devices=2", "accelerator=cpu", "force=true", epochs=1)
+    text = run.config.read_text().replace("force: true", "force: false")
+    run.config.write_text(text)
+    with pytest.raises(RequestError, match=r"there is 1 CPU core(.|\n)*trained on 2 processes; trainer.devices=1"):
+        resuming.stored(run.folder, [], from_start=True)
+    with pytest.raises(RequestError) as raised:
+        resuming.stored(run.folder, ["trainer.devices=3"], from_start=True)
+    assert "The run was trained on" not in str(raised.value)
+    config, _, _ = resuming.stored(run.folder, ["trainer.devices=1"], from_start=True)
+    assert config.batch_size == 64  # the same examples a step
