@@ -62,6 +62,16 @@ def test_everything_is_recorded(tmp_path: Path) -> None:
     assert {"sensorium", "python", "git_commit", "platform", "processor", "gpus", "threads"} <= environment.keys()
 
 
+@pytest.mark.parametrize(("hosts", "start"), [(1, ""), (2, " --nnodes=2")])
+def test_the_command_of_a_run_that_torchrun_started(tmp_path, monkeypatch, hosts, start) -> None:
+    for name, value in {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": str(3 * hosts), "LOCAL_WORLD_SIZE": "3"}.items():
+        monkeypatch.setenv(name, value)
+    run = RunFolder(tmp_path)
+    runs.record(run, {}, ["dataset=digits"])
+    text = (tmp_path / "command.txt").read_text()
+    assert text == f"torchrun{start} --nproc-per-node=3 -m sensorium train dataset=digits\n"
+
+
 def test_the_commit_is_that_of_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert runs.environment()["git_commit"] is None

@@ -70,7 +70,7 @@ def record(run: RunFolder, config: dict[str, Any], overrides: list[str]) -> None
     """Writes config.yaml (resolved), overrides.txt, command.txt and environment.json."""
     write_config(run, config)
     write_atomically(run.folder / "overrides.txt", "".join(f"{item}\n" for item in overrides))
-    write_atomically(run.folder / "command.txt", command("train", overrides) + "\n")
+    write_atomically(run.folder / "command.txt", _under_torchrun(command("train", overrides)) + "\n")
     write_atomically(run.folder / "environment.json", json_text(environment(), indent=2) + "\n")
 
 
@@ -94,6 +94,15 @@ def config_restored_if_refused(run: RunFolder) -> Iterator[None]:
 def command(verb: str, overrides: list[str]) -> str:
     """The line to type, quoted for a shell."""
     return shlex.join(["sensorium", verb, *overrides])
+
+
+def _under_torchrun(line: str) -> str:
+    """The command that repeats a run, which torchrun started where it says so."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ or not (each := int(os.environ.get("LOCAL_WORLD_SIZE", "0"))):
+        return line
+    hosts = int(os.environ.get("WORLD_SIZE", "1")) // each
+    nodes = f" --nnodes={hosts}" if hosts > 1 else ""
+    return f"torchrun{nodes} --nproc-per-node={each} -m {line}"
 
 
 def environment() -> dict[str, Any]:
