@@ -44,6 +44,11 @@ WRONG = [
     (["search=random"], "search=NAME needs -m and something that varies"),
     (["trials=3"], "trials is for a search. Add search=NAME and -m"),
     (["budget=2h"], "budget is for a search"),
+    (["search.metric=val/loss", "lr=0.1"], "search.metric is for a search. Add search=NAME and -m"),
+    (["search.seed=3"], "search.seed is for a search"),
+    (["search.storage=foo"], "search.storage=foo is not possible. Allowed: journal, sqlite."),
+    ([*SEARCH, TWO, "search.storage=sqlit"], "search.storage=sqlit is not possible. Did you mean sqlite?"),
+    ([*SEARCH, TWO, "search.storage=sqlite:///x.db"], "search.storage=sqlite:///x.db is not possible"),
 ]
 
 

@@ -30,6 +30,7 @@ from sensorium.cli.composition import (
     sweep_folder,
 )
 from sensorium.cli.literal import literal
+from sensorium.cli.no_search import check_no_search
 from sensorium.cli.unknown_key import unknown_key
 from sensorium.errors import RequestError, SensoriumError, listing, missing_extra, unknown
 
@@ -202,8 +203,6 @@ def composed_training(overrides: list[str], options: list[str]) -> tuple[Config,
 
 # -- what is rejected of a config
 
-# Keys of a search, and what they are without one.
-NO_SEARCH: dict[str, Any] = {"trials": None, "budget": None, "jobs": 1, "fail_fast": False}
 NEEDED_GROUPS = ("dataset", "model", "augment", "optimizer", "scheduler")
 GROUP_KEYS = ("launcher.engine", "trainer.accelerator", "trainer.devices", "trainer.strategy")  # that all members have
 
@@ -228,23 +227,9 @@ def check(verb: str, config: Config) -> None:
     schema.check(verb, config, needed=needed_keys(verb))
     if verb == "train":
         sections.check(config)
-        _check_no_search(config)
+        check_no_search(config)
     dataset: Config | None = None if verb == "eval" else {}  # eval's is the checkpoint's, not read yet
     overwriting.check(config, dataset=dataset, drawn=verb == "explain")
-
-
-def _check_no_search(config: Config) -> None:
-    """Rejects, of a single training and of plain -m, what only a search reads."""
-    given = [key for key, value in NO_SEARCH.items() if config.get(key, value) != value]
-    if config.get("search", {}).get("sampler", "none") != "none":
-        raise RequestError(
-            "search=NAME needs -m and something that varies, such as:\n"
-            "sensorium train -m search=random model=lenet,resnet8 'lr=tag(log,interval(1e-4,1e-1))'"
-        )
-    if given:
-        raise RequestError(
-            f"{given[0]} is for a search. Add search=NAME and -m; sensorium list what=search has the names."
-        )
 
 
 def needed_keys(verb: str) -> list[str]:

@@ -139,6 +139,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "search.metric": or_null(NAME),
         "search.mode": or_null(one_of("max", "min")),
         "search.compare": whole(0, most=1000),
+        "search.storage": one_of("journal", "sqlite"),
         "optimizer.lr": replace(POSITIVE, limit=MOST_RATE),
         "optimizer.weight_decay": replace(_NOT_NEGATIVE, limit=MOST_RATE),
         "optimizer.momentum": _MEMORY,
