@@ -61,7 +61,7 @@ def test_the_best_is_chosen_by_validation_and_its_command_repeats_all_seeds(swep
     said = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
     means = {
         row["model"]: statistics.mean(
-            json.loads((folder / run / "summary.json").read_text())["best"] for run in row["run"].split()
+            json.loads((folder / run / "summary.json").read_text())["best"] for run in row["run"].split(";")
         )
         for row in table_of(folder)
     }
@@ -69,7 +69,7 @@ def test_the_best_is_chosen_by_validation_and_its_command_repeats_all_seeds(swep
     assert said["best by val/accuracy"].startswith(f"model={chosen}  {means[chosen]:.4f}")
     result = run_command([*shlex.split(said["repeat it"])[1:], "run_root=again"], folder)
     assert result.status == 0
-    runs = next(row["run"].split() for row in table_of(folder) if row["model"] == chosen)
+    runs = next(row["run"].split(";") for row in table_of(folder) if row["model"] == chosen)
     again = sorted((folder / "again" / f"digits_{chosen}").rglob("metrics.json"))
     assert sorted(path.read_text() for path in again) == sorted(
         (folder / run / "metrics.json").read_text() for run in runs

@@ -29,10 +29,10 @@ def test_numbers_stand_in_their_own_scale():
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_plot_has_a_line_for_each_trial_that_was_trained_to_its_end(tmp_path, sign):
-    space = ["lr=interval(0,1)", "model=a,b", "+$x_1$=1,2"]
-    journal = searched(tmp_path / "a", space, trials=6, pruner="halving")
-    ended = [trial.state.name for trial in journal.trials()]
-    assert draw_parallel(journal, tmp_path / "plot.png", sign=sign, monitor="val/loss") == ended.count("COMPLETE") < 6
+    space = ["lr=0.1,0.5,0.2,0.9", "x=$1$"]
+    journal = searched(tmp_path / "a", space, trials=4, sampler="grid", pruner="halving")
+    assert [trial.state.name for trial in journal.trials()] == ["COMPLETE"] * 2 + ["PRUNED"] * 2
+    assert draw_parallel(journal, tmp_path / "plot.png", sign=sign, monitor="val/$loss$ $") == 2
     image = matplotlib.image.imread(tmp_path / "plot.png")
     blue = (image[..., 2] - image[..., 0] > 0.15).mean()  # lines and colors
     assert blue > 0.005
