@@ -242,3 +242,35 @@ def test_a_drawn_batch_is_no_unfinished_training(tmp_path):
     write_run(tmp_path / "a" / "b")
     (tmp_path / "a" / "b" / "batch.png").touch()
     assert list_runs(tmp_path)[0]["seconds"] == "batch preview"
+
+
+def test_a_search_is_no_run_and_no_checkpoint_but_names_its_best_trial(tmp_path):
+    search = tmp_path / "runs" / "sweeps" / "2026-05-01_00-00-00_cccc"
+    write_run(search / "trials" / "0001")
+    (search / "sweep.json").write_text("{}")
+    for arguments in (["report", str(search)], ["predict", f"ckpt={search}", "text=a"], ["export", f"ckpt={search}"]):
+        result = run_command(arguments, tmp_path)
+        assert (result.status, len(result.stderr.splitlines())) == (2, 2), result
+        assert "No trial of it was trained to its end" in result.stderr
+    (search / "summary.json").write_text(json.dumps({"best_trial": 1}))
+    best = search / "trials" / "0001"
+    result = run_command(["report", str(search)], tmp_path)
+    assert f"its report is {search}/report.html, made again by sensorium train resume={search}\n" in result.stderr
+    assert f"Its best trial: {best}\n" in result.stderr
+    result = run_command(["eval", f"ckpt={search}"], tmp_path)
+    assert f"Its best trial: ckpt={best}/checkpoints/best.ckpt\n" in result.stderr
+
+
+def test_what_belongs_to_a_search_is_no_key_of_a_single_run(tmp_path):
+    write_run(tmp_path / "runs" / "a" / "b")
+    for given in ("trials=3", "budget=1h", "jobs=2", "fail_fast=true", "search.seed=2"):
+        result = run_command(["train", "resume=runs/a/b", given], tmp_path)
+        assert (result.status, result.stderr.count("\n")) == (2, 1)
+        assert "belongs to a search, and runs/a/b is a single run" in result.stderr
+
+
+def test_several_days_are_no_sweep(tmp_path):
+    result = run_command(["list", "runs", "since=2026-01-01,2026-01-02"], tmp_path)
+    assert result.status == 2
+    assert "since has one" in result.stderr
+    assert "-m" not in result.stderr

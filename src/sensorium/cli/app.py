@@ -257,6 +257,8 @@ def explain(error: Exception, verb: str, arguments: list[str]) -> SensoriumError
     if match := re.search(r"Could not (?:find|load) '(.+)/([^/']*)'", text):
         return _unknown_choice(match[1], match[2], text)
     if match := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
+        if verb == "list":
+            raise RequestError(f"{match[1]}={match[2]} are several values; {match[1]} has one.") from error
         return RequestError(
             f"{match[1]}={match[2]} are several values. With -m each is trained: "
             f"sensorium {verb} -m {match[1]}={match[2]}\nA list is written in brackets: '{match[1]}=[{match[2]}]'."

@@ -1,6 +1,7 @@
 """What only a search reads, which a single training and plain -m refuse."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -26,6 +27,14 @@ def check_no_search(config: Mapping[str, Any]) -> None:
         raise RequestError(
             f"{given[0]} is for a search. Add search=NAME and -m; sensorium list what=search has the names."
         )
+
+
+def check_no_search_keys(run: Path, arguments: Sequence[str]) -> None:
+    """Rejects what only a search is resumed with, of a single run."""
+    for argument in arguments:
+        key = argument.lstrip("+~").partition("=")[0]
+        if key in NO_SEARCH or key.partition(".")[0] == "search":
+            raise RequestError(f"{argument}: {key} belongs to a search, and {run} is a single run. Leave it out.")
 
 
 def _settings() -> dict[str, Any]:
