@@ -255,7 +255,7 @@ def test_a_search_is_no_run_and_no_checkpoint_but_names_its_best_trial(tmp_path)
     (search / "summary.json").write_text(json.dumps({"best_trial": 1}))
     best = search / "trials" / "0001"
     result = run_command(["report", str(search)], tmp_path)
-    assert f"its report is {search}/report.html, made again by sensorium train resume={search}\n" in result.stderr
+    assert f"its report is {search}/report.html, made again by sensorium train resume={search}.\n" in result.stderr
     assert f"Its best trial: {best}\n" in result.stderr
     result = run_command(["eval", f"ckpt={search}"], tmp_path)
     assert f"Its best trial: ckpt={best}/checkpoints/best.ckpt\n" in result.stderr

@@ -18,6 +18,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from sensorium.cli import configs, overwriting, schema, sections
 from sensorium.cli.arguments import check_arguments, check_choices
+from sensorium.cli.best_trial import check_checkpoints
 from sensorium.cli.composition import (
     as_chosen,
     compose,
@@ -225,6 +226,7 @@ def check(verb: str, config: Config) -> None:
                     f"Set {group}=NAME; sensorium list what={group} has the names."
                 )
     schema.check(verb, config, needed=needed_keys(verb))
+    check_checkpoints(config.get("ckpt"))
     if verb == "train":
         sections.check(config)
         check_no_search(config)

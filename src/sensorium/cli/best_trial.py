@@ -1,9 +1,11 @@
 """What to say where a run or checkpoint is wanted and the folder of a search is given. No torch."""
 
 from pathlib import Path
+from typing import Any
 
 from sensorium.cli.listed_run import Listed
 from sensorium.errors import RequestError
+from sensorium.files import user_path
 from sensorium.run_folder import RunFolder
 from sensorium.search.folder import SweepFolder
 
@@ -27,3 +29,10 @@ def search_error(path: Path, *, checkpoint: bool = False) -> RequestError | None
         choose = f"Its best trial: {f'ckpt={best.best}' if checkpoint else best.folder}"
     about = "" if checkpoint else f"; its report is {sweep.report}, made again by sensorium train resume={path}"
     return RequestError(f"{path} is the folder of a search{about}.\n{choose}")
+
+
+def check_checkpoints(given: Any) -> None:
+    """Rejects the folder of a search among the values of ckpt=, with the checkpoint of its best trial."""
+    for path in given if isinstance(given, list) else [given]:
+        if isinstance(path, str) and (search := search_error(user_path(path), checkpoint=True)) is not None:
+            raise search

@@ -14,13 +14,12 @@ import yaml
 from sensorium.cli import engines, guess, schema
 from sensorium.cli.app import Config, check, composed, override, run_hydra
 from sensorium.cli.arguments import OPTIONS, check_choices
-from sensorium.cli.best_trial import search_error
 from sensorium.cli.composition import load_plugins
 from sensorium.cli.literal import typed_path
 from sensorium.cli.no_search import check_no_search_keys
 from sensorium.cli.search_request import as_search, asks_for_search, resumed_request, search_request, sweep_folder
 from sensorium.errors import RequestError, not_possible
-from sensorium.files import exists, user_path
+from sensorium.files import exists
 from sensorium.run_folder import check_unlocked, is_spawned
 
 WORDS = ("text", "prompt")  # of predict: taken as they are, without Hydra
@@ -56,17 +55,9 @@ def answer(verb: str, arguments: list[str]) -> bool:
         return False  # each job of a sweep is a request of its own: what is wrong with one keeps no other from running
     config = composed(verb, typed)
     check(verb, config)
-    _check_no_search(config.get("ckpt"))
     if verb == "train":
         engines.engine_of(config["launcher"])
     return False
-
-
-def _check_no_search(given: Any) -> None:
-    """Rejects the folder of a search among the checkpoints, which names its best one."""
-    for path in given if isinstance(given, list) else [given] if isinstance(given, str) else []:
-        if (search := search_error(user_path(path), checkpoint=True)) is not None:
-            raise search
 
 
 def _nothing(config: Config) -> None:
