@@ -7,6 +7,7 @@ import os
 import pytest
 
 from command import run_command
+from sensorium.cli import schema
 from sensorium.cli import search_request as requests
 from sensorium.cli.request import answer
 from sensorium.cli.search_request import resumed_request, search_request
@@ -41,6 +42,15 @@ WRONG = [
     ([*SEARCH, TWO, "seed=1,x"], "seed=x is not possible"),
     ([*SEARCH, TWO, "hydra/launcher=joblib"], "jobs=N runs N trials side by side"),
     ([*SEARCH, TWO, "debug=trace"], "trace shows how a training begins"),
+    ([*SEARCH, "lr=loguniform(1e-4,1e-1)"], "lr=loguniform(1e-4,1e-1) is no list of values"),
+    ([*SEARCH, "lr=log(interval(1e-4,1e-1))"], "lr=log(interval(1e-4,1e-1)) is no list of values"),
+    ([*SEARCH, "lr=uniform(0,1)"], "Write lr=interval(0.1,0.9)"),
+    ([*SEARCH, "lr=interval(a,b)"], "Write lr=interval(0.1,0.9)"),
+    ([*SEARCH, "lr=choice()"], "Write lr=interval(0.1,0.9)"),
+    ([*SEARCH, "lr=range(0,inf)"], "needs finite ends"),
+    ([*SEARCH, "lr=range(0,1e300)"], "has 1e+300 values; a range has at most 10,000"),
+    ([*SEARCH, "run_root=a,b"], "run_root changes no result"),
+    ([*SEARCH, "force=true,false"], "force changes no result"),
     (["search=random"], "search=NAME needs -m and something that varies"),
     (["trials=3"], "trials is for a search. Add search=NAME and -m"),
     (["budget=2h"], "budget is for a search"),
@@ -153,3 +163,12 @@ def test_a_search_from_end_to_end(tmp_path) -> None:
     assert float(row["val/loss"]) == json.loads((run / "summary.json").read_text())["best"]
     assert f"best by val/loss: trial 0  lr=0.01  {float(row['val/loss']):.4f}" in result.stdout
     assert "Search over lr" in (folder / "report.html").read_text()
+
+
+def test_a_budget_of_several_units() -> None:
+    assert schema.seconds("1h30m") == 5400
+    assert schema.seconds("1.5h") == 5400
+    schema.RULES["train"]["budget"].check("budget", "1h30m")
+    for wrong in ("1h30", "h", "0h0m", "1h 30m"):
+        with pytest.raises(RequestError, match="budget="):
+            schema.RULES["train"]["budget"].check("budget", wrong)
