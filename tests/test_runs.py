@@ -88,6 +88,16 @@ def test_metrics_are_whole_or_said_to_be_missing(tmp_path: Path) -> None:
     assert runs.read_metrics(run) == metrics
 
 
+@pytest.mark.parametrize("content", ["{", "[1]", "[" * 100_000])
+def test_a_damaged_file_is_named(tmp_path: Path, content: str) -> None:
+    run = runs.create(tmp_path, "digits")
+    assert runs.read_summary(run) == {}
+    for path, read in ((run.summary, runs.read_summary), (run.metrics, runs.read_metrics)):
+        path.write_text(content)
+        with pytest.raises(RunError, match=f"{path.name} cannot be read"):
+            read(run)
+
+
 def test_a_run_is_found_by_its_folder_or_a_checkpoint_in_it(tmp_path: Path) -> None:
     run = runs.create(tmp_path, "digits")
     runs.record(run, {}, [])

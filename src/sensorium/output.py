@@ -154,10 +154,10 @@ def complain(line: str) -> None:
 
 
 def as_csv(records: Sequence[Record], *, header: bool = True) -> str:
-    """A line for each record, with the columns in the order in which they first appear."""
+    """A line for each record, with the columns in the order in which they first appear; nothing for no record."""
     columns = list(dict.fromkeys(key for record in records for key in record))
     rows = [[record.get(column, "") for column in columns] for record in records]
-    return csv_text([columns, *rows] if header else rows)
+    return csv_text([columns, *rows] if header and columns else rows)
 
 
 def formula_notes(paths: Iterable[Path]) -> list[str]:

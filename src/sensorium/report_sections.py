@@ -24,11 +24,13 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One line, set of points or row of bars of a chart. points: (x, y); of bars, x is the middle of each."""
+    """One line, set of points or row of bars of a chart. points: (x, y); of bars, x is the middle of each; of steps, y
+    holds from x to the next.
+    """
 
     name: str
     points: Sequence[Sequence[float]]
-    kind: Literal["line", "points", "bars", "dashed"] = "line"
+    kind: Literal["line", "points", "bars", "dashed", "steps"] = "line"
 
 
 @dataclass(frozen=True, kw_only=True)

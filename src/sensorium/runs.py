@@ -1,7 +1,6 @@
 """The run folder: everything one training leaves behind."""
 
 import contextlib
-import json
 import math
 import os
 import platform
@@ -23,7 +22,7 @@ import yaml
 
 import sensorium
 from sensorium.errors import RequestError, RunError
-from sensorium.files import json_text, meant, write_atomically
+from sensorium.files import json_text, json_value, meant, write_atomically
 from sensorium.run_folder import RunFolder
 
 PACKAGES = ("torch", "torchvision", "torchaudio", "lightning", "hydra-core", "numpy", "pillow", "soundfile")
@@ -143,10 +142,10 @@ def write_metrics(run: RunFolder, metrics: dict[str, float]) -> None:
 
 
 def read_metrics(run: RunFolder) -> dict[str, float]:
-    """What `write_metrics` wrote. Raises RunError when the run did not get that far."""
+    """What `write_metrics` wrote. Raises RunError when the run did not get that far, and for a damaged file."""
     if not run.metrics.exists():
         raise RunError(f"{run.folder} has no metrics.json: the training did not end.")
-    found = json.loads(run.metrics.read_text())
+    found = _read_object(run.metrics)
     return {name: math.nan if value is None else value for name, value in found.items()}
 
 
@@ -182,5 +181,15 @@ def write_summary(run: RunFolder, summary: Summary) -> None:
 
 
 def read_summary(run: RunFolder) -> dict[str, Any]:
-    """What `write_summary` wrote; {} when the run did not get that far."""
-    return json.loads(run.summary.read_text()) if run.summary.exists() else {}
+    """What `write_summary` wrote; {} when the run did not get that far. Raises RunError for a damaged file."""
+    return _read_object(run.summary) if run.summary.exists() else {}
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        found = json_value(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(found, dict):
+        raise RunError(f"{path} cannot be read: it has no names with values.")
+    return found

@@ -29,10 +29,58 @@ def test_the_newest_run_comes_first_with_its_metrics(tmp_path):
     assert (older["epochs"], older["seconds"]) == (3, 12.5)
 
 
-def test_a_damaged_file_counts_as_not_written(tmp_path):
-    write_run(tmp_path / "a" / "b", summary='{"monitor": "val/lo', metrics="[1]")
-    (run,) = list_runs(tmp_path)
-    assert (run["validation"], run["test"], run["seconds"]) == ("", "", "not finished")
+@pytest.mark.parametrize(
+    "summary",
+    [
+        '{"monitor": "val/lo',
+        "[1]",
+        '{"monitor": ["a"]}',
+        '{"monitor": 5}',
+        '{"headline": []}',
+        f'{{"monitor": "val/loss", "best": {"9" * 400}}}',
+        f'{{"epochs": {"9" * 400}}}',
+        f'{{"best": {"9" * 5000}}}',
+        '{"seconds": "long"}',
+        "[" * 100_000,
+        b"\xff",
+    ],
+)
+@pytest.mark.parametrize("is_search", [False, True])
+def test_a_damaged_summary_is_named_and_breaks_no_list(tmp_path, summary, is_search):
+    write_run(tmp_path / "a" / "b", summary="")
+    (tmp_path / "a" / "b" / "summary.json").write_bytes(summary if isinstance(summary, bytes) else summary.encode())
+    if is_search:
+        (tmp_path / "a" / "b" / "sweep.json").write_text("{}")
+    write_run(tmp_path / "a" / "c", summary=SUMMARY, metrics={"test/accuracy": 0.5})
+    whole, run = list_runs(tmp_path)
+    assert (run["epochs"], run["validation"], run["test"]) == ("", "", "")
+    assert run["seconds"] == "summary.json cannot be read"
+    assert whole["seconds"] == 12.5
+    # Whether it has the metric is not known; the others have it.
+    values = [run["test/accuracy"] for run in list_runs(tmp_path, Filter(metric="test/accuracy"))]
+    assert values == [0.5, "summary.json cannot be read"]
+
+
+@pytest.mark.parametrize("metrics", ["[1]", '{"test/accuracy": "a"}', f'{{"test/accuracy": {"9" * 400}}}', "{"])
+def test_damaged_metrics_are_named(tmp_path, metrics):
+    write_run(tmp_path / "a" / "b", summary=SUMMARY, metrics=metrics)
+    (run,) = list_runs(tmp_path, Filter(metric="val/accuracy"))
+    assert (run["test"], run["validation"], run["seconds"]) == (
+        "metrics.json cannot be read",
+        "val/accuracy 0.9000",
+        12.5,
+    )
+    assert run["val/accuracy"] == 0.9
+
+
+def test_a_damaged_history_is_named(tmp_path):
+    for name in ("a", "b"):
+        write_run(tmp_path / "runs" / name)
+    (tmp_path / "runs" / "a" / "metrics.csv").write_text("epoch,val/loss\n1,2.5\n")
+    (tmp_path / "runs" / "b" / "metrics.csv").write_text(f"epoch,val/loss\n1,{'9' * 200_000}\n")
+    assert len(list_runs(tmp_path)) == 2
+    values = [run["val/loss"] for run in list_runs(tmp_path, Filter(metric="val/loss"))]
+    assert values == ["metrics.csv cannot be read", 2.5]
 
 
 def test_an_undefined_metric_is_not_shown(tmp_path):
@@ -101,6 +149,67 @@ def test_runs_of_some_days(runs):
     assert names(runs, since="2027-01-01") == []
 
 
+def test_runs_of_a_model(runs):
+    assert names(runs, model="lenet") == ["cccc", "bbbb", "aaaa"]
+    assert names(runs, model="lenet", dataset="reviews") == ["cccc"]
+    with pytest.raises(RequestError, match=r"no run with model 'lenett'\. Did you mean lenet\?"):
+        names(runs, model="lenett")
+
+
+def test_trials_of_a_search_are_listed_on_request(runs):
+    search = runs / "sweeps" / "2026-03-01_00-00-00_dddd"
+    (search / "trials" / "2" / "1").mkdir(parents=True)  # with repeats
+    (search / "trials" / "2" / "1" / "config.yaml").touch()
+    for root in (search, search / "trials"):
+        assert [run["run"] for run in list_runs(root)] == [str(search / "trials" / one) for one in ("2/1", "1", "0")]
+    assert len(list_runs(search, Filter(since="2026-03-01"))) == 3
+    assert list_runs(search, Filter(since="2026-03-02")) == []
+    assert [run["run"][-4:] for run in list_runs(runs / "digits_mlp")] == ["bbbb"]
+
+
+def test_a_search_has_the_metrics_of_its_best_trial(tmp_path):
+    search = tmp_path / "sweeps" / "2026-05-01_00-00-00_cccc"
+    for trial, values in ((0, (0.25, 0.5)), (1, (0.5, 1.0))):
+        for repeat, value in enumerate(values):
+            write_run(search / "trials" / f"{trial:04d}" / str(repeat + 1), metrics={"test/accuracy": value})
+    (search / "sweep.json").write_text("{}")
+    assert [run["test/accuracy"] for run in list_runs(tmp_path, Filter(metric="test/accuracy"))] == [None]
+    (search / "summary.json").write_text(json.dumps({"best_trial": 1, "trials": 2, "wanted": 5}))
+    (run,) = list_runs(tmp_path, Filter(metric="test/accuracy"))
+    assert (run["test/accuracy"], run["epochs"]) == (0.75, "2 of 5 trials")
+
+
+def test_a_run_that_has_not_ended_says_how_far_it_came(tmp_path):
+    write_run(tmp_path / "a" / "b")
+    assert list_runs(tmp_path)[0]["epochs"] == ""
+    (tmp_path / "a" / "b" / "metrics.csv").write_text("epoch,val/loss\n1,2.5\n22,2.5\n")
+    (tmp_path / "a" / "b" / "config.yaml").write_text("trainer:\n  max_epochs: 60\n")
+    (run,) = list_runs(tmp_path)
+    assert (run["epochs"], run["seconds"]) == ("22 of 60", "not finished")
+
+
+def test_nothing_found_is_said(runs, tmp_path):
+    result = run_command(["list", "runs", f"run_root={runs}", "since=2026-12-01"], tmp_path)
+    assert (result.status, result.stdout) == (0, f"No run begun since 2026-12-01 in {runs}.\n")
+    result = run_command(["list", "runs", f"run_root={runs}", "since=2026-12-01", "format=csv"], tmp_path)
+    assert (result.status, result.stdout) == (0, "")
+    found = Filter(dataset="digits", model="lenet", until="2026-01-01").described()
+    assert found == " with dataset=digits model=lenet, begun until 2026-01-01"
+    result = run_command(["list", "runs", f"run_root={runs}", "since=2026-12-01", "until=2026-11-30"], tmp_path)
+    assert (result.status, result.stderr.count("\n")) == (2, 1)
+    assert "since=2026-12-01 is later than until=2026-11-30" in result.stderr
+
+
+def test_the_model_of_runs_is_no_cost(runs, tmp_path):
+    result = run_command(
+        ["list", "runs", f"run_root={runs}", "model=lenet", "dataset=reviews", "format=jsonl"], tmp_path
+    )
+    assert json.loads(result.stdout)["run"].endswith("cccc")
+    result = run_command(["list", "model=lenet", "dataset=reviews"], tmp_path)
+    assert (result.status, result.stdout) == (2, "")
+    assert "sensorium list runs dataset=reviews" in result.stderr
+
+
 def test_a_filter_is_for_runs(runs, tmp_path):
     result = run_command(["list", "models", "metric=val/loss"], tmp_path)
     assert (result.status, result.stderr.count("\n")) == (2, 1)
@@ -133,3 +242,35 @@ def test_a_drawn_batch_is_no_unfinished_training(tmp_path):
     write_run(tmp_path / "a" / "b")
     (tmp_path / "a" / "b" / "batch.png").touch()
     assert list_runs(tmp_path)[0]["seconds"] == "batch preview"
+
+
+def test_a_search_is_no_run_and_no_checkpoint_but_names_its_best_trial(tmp_path):
+    search = tmp_path / "runs" / "sweeps" / "2026-05-01_00-00-00_cccc"
+    write_run(search / "trials" / "0001")
+    (search / "sweep.json").write_text("{}")
+    for arguments in (["report", str(search)], ["predict", f"ckpt={search}", "text=a"], ["export", f"ckpt={search}"]):
+        result = run_command(arguments, tmp_path)
+        assert (result.status, len(result.stderr.splitlines())) == (2, 2), result
+        assert "No trial of it was trained to its end" in result.stderr
+    (search / "summary.json").write_text(json.dumps({"best_trial": 1}))
+    best = search / "trials" / "0001"
+    result = run_command(["report", str(search)], tmp_path)
+    assert f"its report is {search}/report.html, made again by sensorium train resume={search}.\n" in result.stderr
+    assert f"Its best trial: {best}\n" in result.stderr
+    result = run_command(["eval", f"ckpt={search}"], tmp_path)
+    assert f"Its best trial: ckpt={best}/checkpoints/best.ckpt\n" in result.stderr
+
+
+def test_what_belongs_to_a_search_is_no_key_of_a_single_run(tmp_path):
+    write_run(tmp_path / "runs" / "a" / "b")
+    for given in ("trials=3", "budget=1h", "jobs=2", "fail_fast=true", "search.seed=2"):
+        result = run_command(["train", "resume=runs/a/b", given], tmp_path)
+        assert (result.status, result.stderr.count("\n")) == (2, 1)
+        assert "belongs to a search, and runs/a/b is a single run" in result.stderr
+
+
+def test_several_days_are_no_sweep(tmp_path):
+    result = run_command(["list", "runs", "since=2026-01-01,2026-01-02"], tmp_path)
+    assert result.status == 2
+    assert "since has one" in result.stderr
+    assert "-m" not in result.stderr

@@ -8,6 +8,9 @@ import pytest
 
 from command import run_command
 from sensorium.cli import search as search_command
+
+
+from sensorium.cli import schema
 from sensorium.cli import search_request as requests
 from sensorium.cli.request import answer
 from sensorium.cli.search_request import resumed_request, search_request
@@ -42,9 +45,23 @@ WRONG = [
     ([*SEARCH, TWO, "seed=1,x"], "seed=x is not possible"),
     ([*SEARCH, TWO, "hydra/launcher=joblib"], "jobs=N runs N trials side by side"),
     ([*SEARCH, TWO, "debug=trace"], "trace shows how a training begins"),
+    ([*SEARCH, "lr=loguniform(1e-4,1e-1)"], "lr=loguniform(1e-4,1e-1) is no list of values"),
+    ([*SEARCH, "lr=log(interval(1e-4,1e-1))"], "lr=log(interval(1e-4,1e-1)) is no list of values"),
+    ([*SEARCH, "lr=uniform(0,1)"], "Write lr=interval(0.1,0.9)"),
+    ([*SEARCH, "lr=interval(a,b)"], "Write lr=interval(0.1,0.9)"),
+    ([*SEARCH, "lr=choice()"], "Write lr=interval(0.1,0.9)"),
+    ([*SEARCH, "lr=range(0,inf)"], "needs finite ends"),
+    ([*SEARCH, "lr=range(0,1e300)"], "has 1e+300 values; a range has at most 10,000"),
+    ([*SEARCH, "run_root=a,b"], "run_root changes no result"),
+    ([*SEARCH, "force=true,false"], "force changes no result"),
     (["search=random"], "search=NAME needs -m and something that varies"),
     (["trials=3"], "trials is for a search. Add search=NAME and -m"),
     (["budget=2h"], "budget is for a search"),
+    (["search.metric=val/loss", "lr=0.1"], "search.metric is for a search. Add search=NAME and -m"),
+    (["search.seed=3"], "search.seed is for a search"),
+    (["search.storage=foo"], "search.storage=foo is not possible. Allowed: journal, sqlite."),
+    ([*SEARCH, TWO, "search.storage=sqlit"], "search.storage=sqlit is not possible. Did you mean sqlite?"),
+    ([*SEARCH, TWO, "search.storage=sqlite:///x.db"], "search.storage=sqlite:///x.db is not possible"),
 ]
 
 
@@ -158,8 +175,17 @@ def test_a_search_from_end_to_end(tmp_path) -> None:
     (row,) = csv.DictReader((folder / "sweep.csv").open())
     run = folder / "trials" / "0000"
     metrics = json.loads((run / "metrics.json").read_text())
-    assert row["test/accuracy"] == f"{metrics['test/accuracy']:.4f}"
+    assert (float(row["test/accuracy"]), row["state"], row["n"]) == (metrics["test/accuracy"], "complete", "1")
     assert json.loads((run / "monitor.json").read_text()) == {"monitor": "val/loss", "mode": "min"}
-    assert row["val/loss"] == f"{json.loads((run / 'summary.json').read_text())['best']:.4f}"
-    assert f"best by val/loss: trial 0  lr=0.01  {row['val/loss']}" in result.stdout
+    assert float(row["val/loss"]) == json.loads((run / "summary.json").read_text())["best"]
+    assert f"best by val/loss: trial 0  lr=0.01  {float(row['val/loss']):.4f}" in result.stdout
     assert "Search over lr" in (folder / "report.html").read_text()
+
+
+def test_a_budget_of_several_units() -> None:
+    assert schema.seconds("1h30m") == 5400
+    assert schema.seconds("1.5h") == 5400
+    schema.RULES["train"]["budget"].check("budget", "1h30m")
+    for wrong in ("1h30", "h", "0h0m", "1h 30m"):
+        with pytest.raises(RequestError, match="budget="):
+            schema.RULES["train"]["budget"].check("budget", wrong)

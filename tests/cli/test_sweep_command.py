@@ -31,16 +31,18 @@ def table_of(folder: Path) -> list[dict[str, str]]:
 def test_one_row_for_the_jobs_that_differ_in_seed_only(swept):
     rows = table_of(swept[0])
     assert [(row["model"], row["seed"]) for row in rows] == [("lenet", "1, 2"), ("perceptron", "1, 2")]
-    runs = [run for row in rows for run in row["run"].split()]
+    runs = [run for row in rows for run in row["run"].split(";")]
     assert len(set(runs)) == 4
     for row in rows:
-        metrics = [json.loads((swept[0] / run / "metrics.json").read_text()) for run in row["run"].split()]
+        metrics = [json.loads((swept[0] / run / "metrics.json").read_text()) for run in row["run"].split(";")]
         for name in metrics[0]:
             a, b = (values[name] for values in metrics)
             # Two values: half their distance, times the square root of two, is what divides by N - 1 = 1.
             deviation = abs(a - b) / 2 * 2**0.5
             assert deviation == pytest.approx(statistics.stdev([a, b]), abs=1e-12)
-            assert row[name] == f"{(a + b) / 2:.4f} ± {deviation:.4f}"
+            assert float(row[name]) == pytest.approx((a + b) / 2, abs=1e-15)
+            assert float(row[f"{name}_std"]) == pytest.approx(deviation, abs=1e-12)
+            assert row["n"] == "2"
 
 
 def test_the_table_and_the_command_that_repeats_the_best_are_printed(swept):
@@ -50,8 +52,8 @@ def test_the_table_and_the_command_that_repeats_the_best_are_printed(swept):
     assert header[:3] == ["model", "seed", "val/accuracy"]
     for line, row in zip(shown[3:5], table_of(folder), strict=True):
         assert line.startswith(row["model"])
-        assert row["val/accuracy"] in line
-        assert row["test/accuracy"] in line
+        for name in ("val/accuracy", "test/accuracy"):
+            assert f"{float(row[name]):.4f} ± {float(row[f'{name}_std']):.4f}" in line
 
 
 def test_the_best_is_chosen_by_validation_and_its_command_repeats_all_seeds(swept):
@@ -59,7 +61,7 @@ def test_the_best_is_chosen_by_validation_and_its_command_repeats_all_seeds(swep
     said = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
     means = {
         row["model"]: statistics.mean(
-            json.loads((folder / run / "summary.json").read_text())["best"] for run in row["run"].split()
+            json.loads((folder / run / "summary.json").read_text())["best"] for run in row["run"].split(";")
         )
         for row in table_of(folder)
     }
@@ -67,7 +69,7 @@ def test_the_best_is_chosen_by_validation_and_its_command_repeats_all_seeds(swep
     assert said["best by val/accuracy"].startswith(f"model={chosen}  {means[chosen]:.4f}")
     result = run_command([*shlex.split(said["repeat it"])[1:], "run_root=again"], folder)
     assert result.status == 0
-    runs = next(row["run"].split() for row in table_of(folder) if row["model"] == chosen)
+    runs = next(row["run"].split(";") for row in table_of(folder) if row["model"] == chosen)
     again = sorted((folder / "again" / f"digits_{chosen}").rglob("metrics.json"))
     assert sorted(path.read_text() for path in again) == sorted(
         (folder / run / "metrics.json").read_text() for run in runs
@@ -99,7 +101,7 @@ def test_a_range_and_one_choice(tmp_path):
     (row,) = table_of(tmp_path)
     assert row["seed"] == "0, 1, 2"
     assert "model" not in row
-    assert len(set(row["run"].split())) == 3
+    assert len(set(row["run"].split(";"))) == 3
 
 
 def job(
@@ -133,6 +135,20 @@ def test_records_by_hand():
     }
     assert second["val/accuracy"] == "0.9000"
     assert second["failed"] == "bad"
+    first, second = (group.numbers() for group in grouped([*jobs, job("lr=2 seed=2", None)]))
+    assert first == {
+        "lr": "1",
+        "seed": "1, 2",
+        "n": 2,
+        "val/accuracy": pytest.approx(0.6),
+        "val/accuracy_std": pytest.approx(0.02**0.5),
+        "test/accuracy": 0.4,
+        "test/accuracy_std": 0,
+        "parameters": 7,
+        "seconds": 2.0,
+        "run": "lr=1 seed=1;lr=1 seed=2",
+    }
+    assert (second["n"], second["val/accuracy"], "val/accuracy_std" in second) == (1, 0.9, False)
 
 
 def test_the_headline_stands_before_the_other_test_metrics() -> None:

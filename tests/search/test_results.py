@@ -32,11 +32,58 @@ def test_the_end_of_a_search(tmp_path) -> None:
     assert f"best by val/accuracy: trial {best.number}  lr={best.params['lr']}" in text
     assert f"repeat it: sensorium train model=a lr={best.params['lr']} width={best.params['width']}\n" in text
     assert [int(row["trial"]) for row in rows] == list(range(12))
-    assert rows[best.number]["val/accuracy"] == f"{best.value:.4f}"
+    assert float(rows[best.number]["val/accuracy"]) == best.value
+    assert {row["state"] for row in rows} == {"complete"}
     shares = importances(journal)
     assert next(iter(shares)) == "lr"
     assert f"importance: lr {shares['lr']:.2f}" in text
     assert json.loads(sweep.summary.read_text())["best"] == best.value
     page = sweep.report.read_text()
+    assert "Resume" not in page
     for shown in ("Search over lr, width", "Importance", "data:image/png", "search=random", "best so far"):
         assert shown in page
+
+
+def ended(folder, space, *, trials: int, wanted: int, **settings):
+    """A search that has ended: its journal, its folder, and what it printed."""
+    journal = searched(folder, space, trials=trials, **settings)
+    sweep = SweepFolder(folder)
+    write_request(sweep, ["-m", "search=random", *space])
+    work = Workplace(sweep, parse(space), journal, None, lambda *_: None, lambda *_: None, Claims(sweep))
+    limits, printed = Limits(trials=wanted, seconds=None, slots=[], fail_fast=False), StringIO()
+    Results.of(work, limits, Console(file=printed, width=200)).finish([], go_on="sensorium train resume=THIS")
+    return journal, sweep, printed.getvalue()
+
+
+def test_a_search_that_ended_early_says_so_with_the_command_that_resumes_it(tmp_path) -> None:
+    space = ["lr=0.1,0.5,0.2,0.9,0.25,0.8"]  # of which the first two are trained to their end, and 0.25 is refused
+    settings = {"sampler": "grid", "pruner": "halving"}
+    journal, sweep, _ = ended(tmp_path / "a", space, trials=5, wanted=10, **settings)
+    states = [trial.state.name for trial in journal.trials()]
+    page, rows = sweep.report.read_text(), list(csv.DictReader(sweep.table.open()))
+    assert "<dd>5 of 10</dd>" in page
+    assert "sensorium train resume=THIS" in page
+    assert f"the {states.count('COMPLETE')} of 5 trials that were trained to their end" in page
+    assert [row["state"] for row in rows] == ["complete"] * 2 + ["ended early"] * 2 + ["failed"]
+    summary = json.loads(sweep.summary.read_text())
+    assert (summary["trials"], summary["wanted"]) == (5, 10)
+    # Those that were trained to their end took 0.1 s, as fake_training.py says; the others from beginning to end.
+    took = [0.1 if one.state.name == "COMPLETE" else one.duration.total_seconds() for one in journal.trials()]
+    assert summary["seconds"] == round(sum(took), 1)
+    assert [float(row["seconds"]) for row in rows] == [round(seconds, 1) for seconds in took]
+
+
+def test_repeats_have_columns_of_numbers_and_trials_lead_to_their_reports(tmp_path) -> None:
+    (tmp_path / "a" / "trials" / "0000" / "1").mkdir(parents=True)
+    (tmp_path / "a" / "trials" / "0000" / "1" / "report.html").touch()
+    _, sweep, _ = ended(tmp_path / "a", ["lr=0.5,0.75", "seed=1,2"], trials=2, wanted=2, sampler="grid")
+    rows = list(csv.DictReader(sweep.table.open()))
+    # 1 - |lr - 0.5|, times 9 / 10, with every seed.
+    assert [float(row["val/accuracy"]) for row in rows] == [0.9, 0.675]
+    assert [(float(row["val/accuracy_std"]), row["n"]) for row in rows] == [(0, "2")] * 2
+    assert rows[1]["run"] == ";".join(str(sweep.trial(1) / repeat) for repeat in ("1", "2"))
+    page = sweep.report.read_text()
+    assert page.count('<a href="trials/0000/1/report.html">0</a>') == 1
+    assert 'href="trials/0001' not in page
+    assert page.count('<tr class="best">') == 1
+    assert '<th scope="col" class="number">lr</th>' in page

@@ -18,6 +18,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from sensorium.cli import configs, overwriting, schema, sections
 from sensorium.cli.arguments import check_arguments, check_choices
+from sensorium.cli.best_trial import check_checkpoints
 from sensorium.cli.composition import (
     as_chosen,
     compose,
@@ -30,6 +31,7 @@ from sensorium.cli.composition import (
     sweep_folder,
 )
 from sensorium.cli.literal import literal
+from sensorium.cli.no_search import check_no_search
 from sensorium.cli.unknown_key import unknown_key
 from sensorium.errors import RequestError, SensoriumError, listing, missing_extra, unknown
 
@@ -202,8 +204,6 @@ def composed_training(overrides: list[str], options: list[str]) -> tuple[Config,
 
 # -- what is rejected of a config
 
-# Keys of a search, and what they are without one.
-NO_SEARCH: dict[str, Any] = {"trials": None, "budget": None, "jobs": 1, "fail_fast": False}
 NEEDED_GROUPS = ("dataset", "model", "augment", "optimizer", "scheduler")
 GROUP_KEYS = ("launcher.engine", "trainer.accelerator", "trainer.devices", "trainer.strategy")  # that all members have
 
@@ -226,25 +226,12 @@ def check(verb: str, config: Config) -> None:
                     f"Set {group}=NAME; sensorium list what={group} has the names."
                 )
     schema.check(verb, config, needed=needed_keys(verb))
+    check_checkpoints(config.get("ckpt"))
     if verb == "train":
         sections.check(config)
-        _check_no_search(config)
+        check_no_search(config)
     dataset: Config | None = None if verb == "eval" else {}  # eval's is the checkpoint's, not read yet
     overwriting.check(config, dataset=dataset, drawn=verb == "explain")
-
-
-def _check_no_search(config: Config) -> None:
-    """Rejects, of a single training and of plain -m, what only a search reads."""
-    given = [key for key, value in NO_SEARCH.items() if config.get(key, value) != value]
-    if config.get("search", {}).get("sampler", "none") != "none":
-        raise RequestError(
-            "search=NAME needs -m and something that varies, such as:\n"
-            "sensorium train -m search=random model=lenet,resnet8 'lr=tag(log,interval(1e-4,1e-1))'"
-        )
-    if given:
-        raise RequestError(
-            f"{given[0]} is for a search. Add search=NAME and -m; sensorium list what=search has the names."
-        )
 
 
 def needed_keys(verb: str) -> list[str]:
@@ -272,6 +259,8 @@ def explain(error: Exception, verb: str, arguments: list[str]) -> SensoriumError
     if match := re.search(r"Could not (?:find|load) '(.+)/([^/']*)'", text):
         return _unknown_choice(match[1], match[2], text)
     if match := re.search(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
+        if verb == "list":
+            raise RequestError(f"{match[1]}={match[2]} are several values; {match[1]} has one.") from error
         return RequestError(
             f"{match[1]}={match[2]} are several values. With -m each is trained: "
             f"sensorium {verb} -m {match[1]}={match[2]}\nA list is written in brackets: '{match[1]}=[{match[2]}]'."

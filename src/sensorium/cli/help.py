@@ -110,7 +110,7 @@ COMMON = {
         "trust",
     ),
     "check": ("dataset", "ckpt", "skip", "folder", "output", "overwrite"),
-    "list": ("what", "task", "model", "run_root", "format", "output"),
+    "list": ("what", "task", "model", "run_root", "dataset", "metric", "since", "until", "format", "output"),
     "explain": (
         *("ckpt", "input", "text", "row", "worst", "method", "target", "top_k", "folder", "format", "output", "trust"),
     ),
@@ -118,6 +118,7 @@ COMMON = {
     "serve": ("ckpt", "names", "host", "port", "api_key", "max_batch", "max_wait_ms", "timeout", "threads", "trust"),
     "report": ("runs", "output", "overwrite"),
 }
+SEARCH = ("trials", "budget", "jobs", "fail_fast")  # that stand outside of the section
 _WIDTH = 80
 
 
@@ -164,7 +165,8 @@ def verb(name: str, arguments: Iterable[str] = ()) -> str:
         lines += [f"Keys that are set most often (all of them: sensorium {name} --help all):"]
         lines += _explained(COMMON[name], documented(body))
     lines += ["", *_of_choices(name, chosen, arguments), "Examples:", *(f"  {example}" for example in EXAMPLES[name])]
-    lines += ["", "-m runs a sweep, --cfg job prints the config, --config-dir DIR adds your configs,"]
+    sweep = "" if name == "list" else "-m runs a sweep, "
+    lines += ["", f"{sweep}--cfg job prints the config, --config-dir DIR adds your configs,"]
     lines += ["--hydra-help shows Hydra's options, debug=true shows where an error comes from."]
     return "\n".join(lines)
 
@@ -215,6 +217,10 @@ def _of_choices(name: str, groups: Iterable[str], arguments: Iterable[str]) -> I
         yield f"Keys of {group}={choice}, each written {group}.KEY=VALUE:"
         yield from (f"  {line}" for line in commented.lines_of(group, choice) or ["(none)"])
         yield ""
+        if group == "search":
+            yield "Keys of every search, each written KEY=VALUE:"
+            yield from _explained(SEARCH, documented(_primary("train")[0]))
+            yield ""
 
 
 def _primary(name: str) -> tuple[list[str], dict[str, str]]:

@@ -46,7 +46,7 @@ def _plainly(arguments: list[str]) -> dict[str, str] | None:
 def _job(config: Mapping[str, Any]) -> None:
     importlib.import_module("sensorium.cli.app").check("list", config)
     wanted = Filter(**{key: config[key] for key in _FILTERS})
-    if config["model"] is None:
+    if config["model"] is None or config["what"] == "runs":
         what, root = str(config["what"]), str(config["run_root"])
         _list(
             what,
@@ -57,6 +57,7 @@ def _job(config: Mapping[str, Any]) -> None:
             wanted=wanted,
         )
         return
+    _check_filters("model", wanted)
     output.write_records([_cost(str(config["model"]), config)], format=config["format"], output=config["output"])
 
 
@@ -80,12 +81,14 @@ def _list(
             raise unknown("task", task, configs.tasks())
         if group not in ("all", *facts):
             raise RequestError(f"task= is for datasets and models, not for {group}. Leave it out.")
-    given = [field for field in _FILTERS if getattr(wanted, field, None) is not None]
-    if given and group != "runs":
-        raise RequestError(f"{given[0]}= filters runs. Try: sensorium list runs {given[0]}={getattr(wanted, given[0])}")
+    _check_filters(group, wanted)
     if group == "runs":
-        title = f"runs in {run_root} (run_root=FOLDER lists those of another folder)"
-        output.write_records(list_runs(Path(run_root), wanted), format=format, output=output_file, title=title)
+        wanted, title = wanted or Filter(), f"runs in {run_root} (run_root=FOLDER lists those of another folder)"
+        found = list_runs(Path(run_root), wanted)
+        if found or format != "table" or output_file is not None:
+            output.write_records(found, format=format, output=output_file, title=title)
+        else:
+            output.console().print(f"No run{wanted.described()} in {run_root}.")
         return
     chosen = groups if group == "all" else [group]
     records: list[output.Record] = []
@@ -95,6 +98,13 @@ def _list(
             if task is None or task in known["task"].split():
                 records.append({"group": name, "name": choice, **(known if name == group else {}), "what": line})
     output.write_records(records, format=format, output=output_file)
+
+
+def _check_filters(what: str, wanted: Filter | None) -> None:
+    """Rejects filters where no runs are listed. what: a group, "runs", or "model" for the cost of one."""
+    given = [key for key in _FILTERS if getattr(wanted, key, None) is not None and (what, key) != ("model", "model")]
+    if given and what != "runs":
+        raise RequestError(f"{given[0]}= filters runs. Try: sensorium list runs {given[0]}={getattr(wanted, given[0])}")
 
 
 def _cost(name: str, config: Mapping[str, Any]) -> output.Record:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sensorium.cli import overwriting
 from sensorium.cli.app import Config, check, run_hydra
+from sensorium.cli.best_trial import search_error
 from sensorium.errors import RequestError, unwritable
 from sensorium.files import exists, is_folder, meant, user_path
 from sensorium.output import check_ending
@@ -77,6 +78,8 @@ def _found(given: str | Path) -> RunFolder:
             return RunFolder(place)
     if not exists(path):
         raise RequestError(f"There is no run {path}.{meant(path)}\n{_LISTED}")
+    if (search := search_error(path)) is not None:
+        raise search
     raise RequestError(
         f"{path} is no run folder: there is no {path / 'config.yaml'}.\nsensorium list runs lists existing runs."
     )

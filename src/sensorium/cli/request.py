@@ -16,6 +16,7 @@ from sensorium.cli.app import Config, check, composed, override, run_hydra
 from sensorium.cli.arguments import OPTIONS, check_choices
 from sensorium.cli.composition import load_plugins
 from sensorium.cli.literal import typed_path
+from sensorium.cli.no_search import check_no_search_keys
 from sensorium.cli.search_request import as_search, asks_for_search, resumed_request, search_request, sweep_folder
 from sensorium.errors import RequestError, not_possible
 from sensorium.files import exists
@@ -91,6 +92,7 @@ def _check_resumed(run: Path, arguments: list[str]) -> None:
         check_unlocked(found)
         resumed_request(sweep, arguments)
         return
+    check_no_search_keys(run, arguments)
     own, arguments = engines.split(arguments)
     if not is_spawned(found):
         engines.check_no_job(found, engines.engine_of(engines.section_of(own)) if own else None)

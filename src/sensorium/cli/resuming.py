@@ -9,6 +9,7 @@ from sensorium.cli import schema
 from sensorium.cli.app import override
 from sensorium.cli.composition import load_plugins
 from sensorium.cli.literal import typed_path
+from sensorium.cli.no_search import check_no_search_keys
 from sensorium.cli.request import resume_request
 from sensorium.errors import RequestError
 from sensorium.migration import migrated_config
@@ -32,6 +33,7 @@ def stored(path: Path, overrides: list[str], *, from_start: bool) -> tuple[RunCo
     kept under another name.
     """
     load_plugins()
+    check_no_search_keys(path, overrides)
     run, kept = distributed.from_first(lambda: _read(path))
     config = override(kept, overrides)
     schema.check("train", config)

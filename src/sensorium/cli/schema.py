@@ -73,15 +73,16 @@ def _are_betas(value: Any) -> bool:
 
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SPAN = re.compile(r"\d{1,9}(?:\.\d{1,9})?[smhd]")
 
 
 def _is_time(value: Any) -> bool:
-    return isinstance(value, str) and bool(re.fullmatch(r"\d{1,9}(\.\d{1,9})?[smhd]", value)) and seconds(value) > 0
+    return isinstance(value, str) and bool(re.fullmatch(rf"(?:{_SPAN.pattern})+", value)) and seconds(value) > 0
 
 
 def seconds(time: str) -> float:
-    """Of a time such as 90s, 30m, 2h or 1d."""
-    return float(time[:-1]) * _UNITS[time[-1]]
+    """Of a time such as 90s, 30m, 1h30m or 1d."""
+    return sum(float(one[:-1]) * _UNITS[one[-1]] for one in _SPAN.findall(time))
 
 
 _FORMAT = one_of("table", "csv", "json", "jsonl")
@@ -139,6 +140,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "search.metric": or_null(NAME),
         "search.mode": or_null(one_of("max", "min")),
         "search.compare": whole(0, most=1000),
+        "search.storage": one_of("journal", "sqlite"),
         "optimizer.lr": replace(POSITIVE, limit=MOST_RATE),
         "optimizer.weight_decay": replace(_NOT_NEGATIVE, limit=MOST_RATE),
         "optimizer.momentum": _MEMORY,

@@ -9,10 +9,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
 from sensorium.cli import configs, schema
-from sensorium.cli.app import NO_SEARCH, Config, composed, composed_training, explain
+from sensorium.cli.app import Config, composed, composed_training, explain
 from sensorium.cli.arguments import check_arguments
 from sensorium.cli.engines import engine_of
 from sensorium.cli.literal import literal
+from sensorium.cli.no_search import NO_SEARCH
 from sensorium.errors import RequestError, missing_extra, unknown
 from sensorium.search.folder import SweepFolder, read_request
 from sensorium.search.space import Choice, Params, Space, Value, check_cma, check_grid, parse

@@ -100,7 +100,7 @@ def _swept(arguments: list[str]) -> str:
 def _show(jobs: list[dict[str, Any]], folder: Path) -> int:
     groups = grouped(jobs)
     records = [group.record() for group in groups]
-    write_atomically(folder / "sweep.csv", output.as_csv(records))
+    write_atomically(folder / "sweep.csv", output.as_csv([group.numbers() for group in groups]))
     console = output.console()
     console.print()
     console.print(output.table(narrowed(records, optional=optional_columns(groups)), title="sweep"))

@@ -70,7 +70,7 @@ def draw(chart: Chart) -> Drawing | None:
     shapes = []
     for place, one in enumerate(series):
         places = [(x_of(x), y_of(y)) for x, y in one.points]
-        path = "M" + "L".join(f"{x} {y}" for x, y in places) if places and one.kind in ("line", "dashed") else ""
+        path = _path(places, one.kind) if one.kind in ("line", "dashed", "steps") else ""
         few = one.kind == "line" and len(places) <= 30
         drawn = [(x, y, *_bar(x, y, places, y_of(max(low_y, 0.0)))) for x, y in places] if one.kind == "bars" else []
         rectangles = [(x - width / 2, y, width, height) for x, y, width, height in drawn]
@@ -84,6 +84,13 @@ def draw(chart: Chart) -> Drawing | None:
         None if chart.marked is None else x_of(chart.marked),
         _described(chart, series),
     )
+
+
+def _path(places: Sequence[tuple[float, float]], kind: str) -> str:
+    if kind == "steps":
+        first, *later = places or [(0.0, 0.0)]
+        return f"M{first[0]} {first[1]}" + "".join(f"H{x}V{y}" for x, y in later) if places else ""
+    return "M" + "L".join(f"{x} {y}" for x, y in places) if places else ""
 
 
 def ticks(low: float, high: float, *, whole: bool = False) -> list[tuple[float, str]]:

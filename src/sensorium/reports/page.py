@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 import sensorium
 from sensorium.files import write_atomically
-from sensorium.report_sections import Gallery, Matrix, Section
+from sensorium.report_sections import Gallery, Matrix, Section, Table
 from sensorium.reports import charts, compare
 from sensorium.reports.curves import history_charts
 from sensorium.reports.read import RunFacts, figures, read_run
@@ -84,21 +84,29 @@ def render_comparison(runs: Sequence[RunFacts]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepFacts:
-    """What the page of a search shows. headline: value, name and a note; {} for none. commands: a title and a line."""
+    """What the page of a search shows. headline: value, name and a note; {} for none. settings: a row for each trial,
+    pages: the page that each leads to, from the folder of this one, or ""; best: the row of the best one. plots: with
+    their captions. commands: a title and a line.
+    """
 
     name: str
     title: str
     headline: Mapping[str, str]
     tiles: Sequence[tuple[str, str]]
+    settings: Table
+    pages: Sequence[str]
+    best: int | None
     sections: Sequence[Section]
-    plots: Sequence[Path]
+    plots: Mapping[Path, str]
     commands: Sequence[tuple[str, str]]
 
 
 def write_sweep(facts: SweepFacts, path: Path) -> Path:
     """The report of a search, written to a path."""
     template = _environment().get_template("sweep.html.jinja")
-    shown = {"facts": facts, "title": facts.title, "plots": figures(facts.plots, _PLOT_BYTES)}
+    captions = {plot.name: caption for plot, caption in facts.plots.items()}
+    plots = [(plot, captions[plot.name]) for plot in figures(list(facts.plots), _PLOT_BYTES)]
+    shown = {"facts": facts, "title": facts.title, "plots": plots}
     write_atomically(path, template.render(**shown, **_assets()))
     return path
 

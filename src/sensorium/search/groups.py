@@ -76,28 +76,49 @@ class Group:
         return len(self._validations()) == len(self.jobs)
 
     def record(self) -> output.Record:
-        """A row of the table: validation, test, parameters, seconds and run folders, means with deviations."""
+        """A row of the table on a screen: validation and test as means with deviations, parameters, seconds, runs."""
+        found = {name: _mean(values, name) for name, values in self._measured().items()}
+        return {**self._repeats(), **found, **self._costs(" ")}
+
+    def numbers(self) -> output.Record:
+        """A row of sweep.csv: the same in full precision. METRIC is the mean over n trainings, METRIC_std the sample
+        standard deviation of several; run has a path for each repeat, with a semicolon between them.
+        """
+        record = {**self._repeats(), "n": len(self._validations())}
+        for name, values in self._measured().items():
+            record[name] = statistics.mean(values)
+            if len(values) > 1:
+                record[f"{name}_std"] = statistics.stdev(values)
+        return {**record, **self._costs(";")}
+
+    def _repeats(self) -> output.Record:
         overrides = [_keys(job) for job in self.jobs]
         record: output.Record = dict(self.varied)
         record["seed"] = ", ".join(dict.fromkeys(item.get("seed", "0") for item in overrides))
         if folds := [item["dataset.fold"] for item in overrides if "dataset.fold" in item]:
             record["fold"] = ", ".join(dict.fromkeys(folds))
-        if values := self._validations():
-            record[self.monitor] = _mean(values, self.monitor)
+        return record
+
+    def _measured(self) -> dict[str, list[float]]:
+        """The values of each metric that is defined: that of validation, the headline, the others as they come."""
+        found = {self.monitor: values} if (values := self._validations()) else {}
         tested = [
             {name: value for name, value in job["metrics"].items() if value is not None}  # null: not finite
             for job in self.jobs
             if job.get("metrics")
         ]
         names = dict.fromkeys(name for metrics in tested for name in metrics)
-        for name in sorted(
-            names, key=lambda name: name != self.headline
-        ):  # the headline first, the others as they come
-            record[name] = _mean([metrics[name] for metrics in tested if name in metrics], name)
+        for name in sorted(names, key=lambda name: name != self.headline):
+            found[name] = [metrics[name] for metrics in tested if name in metrics]
+        return found
+
+    def _costs(self, separator: str) -> output.Record:
+        """What stands behind the metrics; of seconds the mean, one decimal."""
+        record: output.Record = {}
         if self._finished:
             record["parameters"] = self._finished[0]["parameters"]
             record["seconds"] = round(statistics.mean(summary["seconds"] for summary in self._finished), 1)
-        record["run"] = " ".join(job["run"] for job in self.jobs if "run" in job)
+        record["run"] = separator.join(job["run"] for job in self.jobs if "run" in job)
         if errors := [job["error"] for job in self.jobs if "error" in job]:
             record["failed"] = errors[0].splitlines()[0]
         return record

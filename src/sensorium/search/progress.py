@@ -19,6 +19,7 @@ from sensorium.search.outcomes import Outcome, best_outcome, outcome_of
 from sensorium.search.proposals import FINISHED
 from sensorium.search.space import Space
 from sensorium.search.study import Journal
+from sensorium.search.summary import SearchSummary
 from sensorium.search.trial import RunningTrial
 
 _REFRESH = 2  # times a second
@@ -36,7 +37,7 @@ class Progress:
         self._live: Live | None = None
 
     def __enter__(self) -> "Progress":
-        outcomes = self._outcomes()
+        outcomes = self._noted()
         done, wanted, self._best = len(outcomes), self._limits.trials, best_outcome(outcomes)
         if done:
             self._console.print(f"{done} of {wanted} trials had ended")
@@ -54,10 +55,10 @@ class Progress:
     def ended(self, trial: FrozenTrial, seconds: float) -> None:
         """Prints the line of a trial. seconds: that it took this process."""
         self._seconds.append(seconds)
-        outcomes = self._outcomes()
+        outcomes = self._noted()
         one, best = outcome_of(trial, self._sweep, self._space), best_outcome(outcomes)
         self._best = best
-        parts = [f"{len(outcomes)}/{self._limits.trials} {one.setting}"]
+        parts = [f"{len(outcomes)}/{self._limits.trials} trial {trial.number} {one.setting}"]
         if one.value is not None:
             parts.append(f"{one.monitor} {output.shown(one.value, one.monitor)}")
         if trial.state == TrialState.PRUNED:
@@ -79,8 +80,12 @@ class Progress:
                 self._where[one.number] = where
                 self._console.print(f"trial {one.number}: {where}")
 
-    def _outcomes(self) -> list[Outcome]:
-        return [outcome_of(one, self._sweep, self._space) for one in self._journal.trials() if one.state in FINISHED]
+    def _noted(self) -> list[Outcome]:
+        """What the trials that have ended came to, which is in summary.json then."""
+        ended = [one for one in self._journal.trials() if one.state in FINISHED]
+        outcomes = [outcome_of(one, self._sweep, self._space) for one in ended]
+        SearchSummary.of(ended, outcomes, self._limits.trials).write(self._sweep)
+        return outcomes
 
     def _drawn(self, running: Sequence[RunningTrial]) -> RenderableType:
         states = [one.state for one in self._journal.trials()]

@@ -5,6 +5,7 @@ No Optuna: a wrong request is answered before it is imported.
 
 import itertools
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ REPEATS = ("seed", "dataset.fold")  # what differs between repeats of the same s
 _LOG = "log"
 _MOST_REPEATS = 100
 _MOST_CHOICES = 10_000
+_FUNCTION = re.compile(r"(log|loguniform|uniform|quniform|randint|normal|interval|range|choice)\(.*\)")
+_UNVARYING = ("run_root", "force", "resume", "resume_from_start")  # keys that change no result
 _DIGITS = (4, 6, 9, 12, 17)
 
 
@@ -132,6 +135,8 @@ def parse(overrides: Sequence[str]) -> Space:
     repeats: list[Key] = []
     for _, item in varying:
         (repeats if item.key_or_group in REPEATS else keys).append(_key(item))
+    for text in fixed:
+        _check_meant_to_vary(text)
     if not keys:
         raise RequestError(
             "A search needs something that varies: a key with several values, such as model=lenet,resnet8 or\n"
@@ -139,6 +144,16 @@ def parse(overrides: Sequence[str]) -> Space:
         )
     written = {item.key_or_group: text.partition("=")[0] for text, item in varying}
     return Space(tuple(keys), fixed, tuple(_combined(repeats)), written)
+
+
+def _check_meant_to_vary(text: str) -> None:
+    """Rejects what is written as several values and is none in Hydra's grammar."""
+    key, _, value = text.partition("=")
+    if found := _FUNCTION.fullmatch(re.sub(r"[\\'\"]", "", value)):  # what is no function of Hydra's comes quoted
+        raise RequestError(
+            f"{key}={found[0]} is no list of values. Write {key}=interval(0.1,0.9), {key}=range(1,9), {key}=a,b,c,\n"
+            f"or on a logarithmic scale '{key}=tag(log,interval(1e-4,1e-1))'."
+        )
 
 
 def _check_once(items: Iterator[Override]) -> None:
@@ -165,6 +180,8 @@ def _combined(repeats: Sequence[Key]) -> list[tuple[str, ...]]:
 def _key(item: Override) -> Key:
     value, key = item.value(), item.key_or_group
     line = item.input_line or key
+    if key in _UNVARYING:
+        raise RequestError(f"{line}: {key} changes no result, so it is not searched. Give it one value.")
     if isinstance(value, Glob) or not isinstance(value, ChoiceSweep | RangeSweep | IntervalSweep):
         raise RequestError(f"{line} cannot be searched. Write the names: {key}=a,b,c.")
     for tag in value.tags:
@@ -193,9 +210,13 @@ def _range(line: str, key: str, value: RangeSweep) -> Number | Choice:
     start, stop, step = value.start, value.stop, value.step
     if start is None or stop is None or not step:
         raise RequestError(f"{line} is no range: range(START,STOP,STEP), STOP excluded.")
-    count = math.ceil(round((stop - start) / step, 9))
+    if not all(map(math.isfinite, (start, stop, step))):
+        raise RequestError(f"{line} needs finite ends: range(START,STOP,STEP), STOP excluded.")
+    size = (stop - start) / step
+    count = math.ceil(round(size, 9)) if abs(size) < 1e15 else _MOST_CHOICES + 1
     if count > _MOST_CHOICES:
-        raise RequestError(f"{line} has {count:,} values; a range has at most {_MOST_CHOICES:,}. Take an interval.")
+        shown = f"{count:,}" if abs(size) < 1e15 else f"{size:.0e}"
+        raise RequestError(f"{line} has {shown} values; a range has at most {_MOST_CHOICES:,}. Take an interval.")
     if count < 2:
         what = "no value" if count < 1 else "one value"
         raise RequestError(f"{line} has {what}, and a search needs several: range(START,STOP,STEP), STOP excluded.")
