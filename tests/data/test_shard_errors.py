@@ -123,6 +123,33 @@ def test_a_truncated_shard_gives_the_samples_before_the_end(root: Path) -> None:
     assert "train-001.tar: not a readable tar archive (" in refused(str(root))
 
 
+@pytest.mark.parametrize("kind", ["joined", "hole", "in front", "one block"])
+def test_members_behind_the_end_mark_are_a_problem_and_not_lost_silently(root: Path, kind: str) -> None:
+    path = root / "train-001.tar"
+    whole = path.read_bytes()
+    content, samples, where = {
+        "joined": (whole + write_tar(root.parent / "b.tar", image_members(range(60, 80))).read_bytes(), 20, "0039"),
+        "hole": (whole[: 5 * 2048] + bytes(4096) + whole[7 * 2048 :], 5, "0024"),
+        "one block": (whole[: 5 * 2048] + bytes(512) + whole[5 * 2048 :], 5, "0024"),
+        "in front": (bytes(512) + whole, 0, ""),
+    }[kind]
+    path.write_bytes(content)
+    place = f"in or after sample '{where}'" if where else "before its first sample"
+    told = f"train-001.tar: data after the mark that ends the archive (two archives joined, or a hole) {place}"
+    assert told in refused(str(root))
+    assert len(loaded(str(root), on_bad="skip").train) == 20 + samples
+    path.write_bytes(whole + bytes(1 << 21))  # padding is none
+    assert len(loaded(str(root)).train) == 40
+
+
+def test_a_damaged_head_is_called_so(root: Path) -> None:
+    path = root / "train-001.tar"
+    content = bytearray(path.read_bytes())
+    content[5 * 2048 + 5] ^= 0xFF  # its checksum no longer fits
+    path.write_bytes(content)
+    assert "train-001.tar: damaged in or after sample '0024'" in refused(str(root))
+
+
 def test_links_are_not_followed(root: Path) -> None:
     with tarfile.open(root / "train-000.tar", "a") as archive:
         link = tarfile.TarInfo("secret.png")

@@ -21,12 +21,13 @@ from sensorium.data.shards.addresses import Shard
 from sensorium.data.shards.files import ShardFiles
 
 INDEX = Cache("shard_index", content="indexes of shards")
-_FORMAT = 1
+_FORMAT = 2  # changes with what is taken for a sample, so that an index of before is made again
 INDEX_LIMIT = 1 << 36  # bytes of all entries together
 _KEY = re.compile(r"^((?:.*/|)[^.]+)[.]([^/]*)$", re.DOTALL)  # webdataset's own
 _META = re.compile(r"__[^/]*__($|/)")  # members that webdataset passes over
 _ARRAYS = ("shard", "offset", "length", "field", "sample", "name_end", "kept_start")
 _NARROW = ("shard", "field", "sample")
+_CHUNK = 1 << 20  # bytes read at once
 _log = logging.getLogger(__name__)
 
 
@@ -139,13 +140,13 @@ class _Writer:
                         break
                     elif not _META.match(member.name) and not self._member(number, member, content):
                         others["files without an extension"] = others.get("files without an extension", 0) + 1
-                whole = _ends(content, archive.offset)
+                wrong = _after(content, archive.offset)
         except tarfile.ReadError as error:
             self._problems.append((number, _not_tar(content, error)))
             return
-        if not whole:
+        if wrong:
             where = f"in or after sample {self._key!r}" if self._sample > before else "before its first sample"
-            self._problems.append((number, f"truncated {where}"))
+            self._problems.append((number, f"{wrong} {where}"))
         elif self._sample == before:
             self._problems.append((number, "a tar archive without a sample"))
         self._notes += [f"{shard.address}: not read: {count:,} {what}" for what, count in others.items()]
@@ -197,11 +198,21 @@ class _Writer:
         }
 
 
-def _ends(content: BinaryIO, place: int) -> bool:
-    """Whether there is the mark that ends an archive, a block of zeros: without it the rest is missing."""
+def _after(content: BinaryIO, place: int) -> str:
+    """What is wrong behind the last member; "" for a whole archive.
+
+    A block of zeros ends it, and nothing but zeros follows: a reader stops there, so that more members are lost.
+    """
     content.seek(place)
     block = content.read(tarfile.BLOCKSIZE)
-    return len(block) == tarfile.BLOCKSIZE and not block.strip(b"\0")
+    if len(block) < tarfile.BLOCKSIZE:
+        return "truncated"
+    if block.strip(b"\0"):
+        return "damaged"
+    while block := content.read(_CHUNK):
+        if block.count(0) < len(block):
+            return "data after the mark that ends the archive (two archives joined, or a hole)"
+    return ""
 
 
 def _not_tar(content: BinaryIO, error: tarfile.ReadError) -> str:
