@@ -47,7 +47,26 @@ def test_no_root_and_no_match_say_what_was_given_and_what_is_there(root: Path, t
     assert "test-000.tar, train-000.tar, train-001.tar, val-000.tar." in wrong
     assert "counts from 9 up to 3. Turn it." in refused(f"{root}/train-{{9..3}}.tar")
     assert "{a} is neither a range {000..099} nor a list {a,b}." in refused(f"{root}/train-{{a}}.tar")
-    assert "names " in refused([f"{root}/train-000.tar"] * 2)
+
+
+def test_one_shard_under_two_names_is_counted_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root.parent)
+    (root.parent / "link.tar").symlink_to(root / "train-000.tar")
+    (root.parent / "copy").symlink_to(root)
+    name = "images/train-000.tar"
+    assert f"dataset.root names {name} twice. Name each shard once." in refused([name, name])
+    assert f"dataset.root names {name} twice." in refused([name, "images/train-{000..001}.tar"])
+    for other in (
+        f"{root}/train-000.tar",
+        "images/../images/train-000.tar",
+        "link.tar",
+        f"file://{root}/train-000.tar",
+    ):
+        shown = other.removeprefix("file://")
+        assert f"dataset.root names one shard twice: {name} is {shown}. Name each" in refused([name, other])
+    assert "names one shard twice: images/test-000.tar is copy/test-000.tar." in refused(["images", "copy"])
+    data = loaded([name, "images/train-001.tar"])
+    assert len(data.train) + len(data.val) + len(data.test) == 40
 
 
 def test_compressed_shards_are_refused(root: Path, tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Which shards a setting names: a folder, files, patterns, or addresses that fsspec opens."""
 
 import json
+import os
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,13 +28,15 @@ _THREADS = 16  # that ask a storage for sizes
 @dataclass(frozen=True)
 class Shard:
     """A tar file. address: as it was named. size: bytes. stamp: what changes when the file does. split: train, val,
-    test, or "" where its name does not say. files: fsspec's file system, None for the local disk.
+    test, or "" where its name does not say. place: the same for one file under two names. files: fsspec's file
+    system, None for the local disk.
     """
 
     address: str
     size: int
     stamp: str
     split: str
+    place: object
     files: Any = None
 
     @property
@@ -52,11 +54,20 @@ def find_shards(given: str | Sequence[str] | None) -> list[Shard]:
         raise RequestError(f"dataset.root is not set. {_EXPECTED}")
     named = [given] if isinstance(given, str) else [str(one) for one in given]
     addresses = [address for pattern in named for one in _braces(pattern) for address in _found(one)]
-    if len(set(addresses)) < len(addresses):
-        twice = Counter(addresses).most_common(1)[0][0]
-        raise RequestError(f"dataset.root names {cut(twice)} twice. Name each shard once.")
     with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(_looked_at, addresses))
+        shards = list(pool.map(_looked_at, addresses))
+    _refuse_twice(shards)
+    return shards
+
+
+def _refuse_twice(shards: Sequence[Shard]) -> None:
+    seen: dict[object, str] = {}
+    for shard in shards:
+        if shard.place in seen:
+            first, second = cut(seen[shard.place]), cut(shard.address)
+            names = f"{first} twice" if first == second else f"one shard twice: {first} is {second}"
+            raise RequestError(f"dataset.root names {names}. Name each shard once.")
+        seen[shard.place] = shard.address
 
 
 def beside(shard: Shard, name: str) -> bytes | None:
@@ -196,7 +207,9 @@ def _looked_at(address: str) -> Shard:
     split = _split_of(address)
     if not is_remote(address):
         found = Path(address).stat()
-        return Shard(address, found.st_size, str(found.st_mtime_ns), split)
+        # A file system without such numbers has 0.
+        place = (found.st_dev, found.st_ino) if found.st_ino else os.path.realpath(address)
+        return Shard(address, found.st_size, str(found.st_mtime_ns), split, place)
     files, path = file_system(address)
     with reachable(address):
         try:
@@ -208,7 +221,7 @@ def _looked_at(address: str) -> Shard:
     if info.get("size") is None:
         raise RequestError(f"{cut(address)}: the server does not say how large it is.")
     stamp = json.dumps({key: str(info[key]) for key in _STAMPS if info.get(key)}, sort_keys=True)
-    return Shard(address, int(info["size"]), stamp, split, files)
+    return Shard(address, int(info["size"]), stamp, split, _full(files, path), files)
 
 
 def _split_of(address: str) -> str:
