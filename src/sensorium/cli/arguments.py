@@ -96,7 +96,7 @@ def _meant_once(verb: str, key: str, values: Sequence[str]) -> str:
 
 def _before_the_shell(values: Sequence[str]) -> str:
     """The pattern with braces that a shell makes these values of; "" for values that share no part."""
-    common = os.path.commonprefix  # noqa: RUF071 (of texts; digits may be cut off)
+    common = os.path.commonprefix  # of texts, letter by letter
     start = common(values).rstrip("0123456789")
     end = common([value[len(start) :][::-1] for value in values])[::-1].lstrip("0123456789")
     inner = [value[len(start) : len(value) - len(end)] for value in values]
