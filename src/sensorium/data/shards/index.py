@@ -12,7 +12,10 @@ import sys
 import tarfile
 from array import array
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -32,6 +35,7 @@ _NARROW = ("shard", "field", "sample")
 _LONGEST_HEAD = 1 << 18  # bytes of one header
 # What tarfile raises for heads that are none; a number that is none is a ValueError.
 _DAMAGED = (tarfile.TarError, ValueError, IndexError, OverflowError, RecursionError)
+_LOOKED_AT = 1000  # members, where the kind of a shard is guessed
 _CHUNK = 1 << 20  # bytes read at once
 _log = logging.getLogger(__name__)
 
@@ -109,6 +113,18 @@ def index_of(files: ShardFiles, *, keep: Collection[str]) -> Index:
         notes=notes,
         **{name: facts[name] for name in _ARRAYS},
     )
+
+
+def first_samples(path: Path) -> list[set[str]]:
+    """The fields of each of the first samples of a local shard; none of a file that is no archive."""
+    found: dict[str, set[str]] = {}
+    with path.open("rb") as content, suppress(*_DAMAGED):
+        archive = tarfile.open(fileobj=_Heads(content, str(path)), mode="r:")  # type: ignore[call-overload]  # noqa: SIM115
+        for member in islice(_members(archive, path.stat().st_size), _LOOKED_AT):
+            name = _KEY.match(member.name)
+            if name and member.isreg() and not _META.match(member.name):
+                found.setdefault(name[1], set()).add(name[2].lower())
+    return list(found.values())
 
 
 class _Writer:
