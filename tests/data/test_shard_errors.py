@@ -43,10 +43,34 @@ def test_no_root_and_no_match_say_what_was_given_and_what_is_there(root: Path, t
     assert "matches no .tar file; it holds notes.txt." in refused(str(tmp_path / "other"))
     assert "matches no .tar file; nothing is there." in refused(f"{root}/traim-*.tar")
     wrong = refused(f"{root}/train-{{000..002}}.tar")
-    assert "train-002.tar: there is no such shard.\nIn " in wrong
+    assert f"dataset.root={root}/train-{{000..002}}.tar: there is no shard {root}/train-002.tar.\nIn " in wrong
     assert "test-000.tar, train-000.tar, train-001.tar, val-000.tar." in wrong
     assert "counts from 9 up to 3. Turn it." in refused(f"{root}/train-{{9..3}}.tar")
     assert "{a} is neither a range {000..099} nor a list {a,b}." in refused(f"{root}/train-{{a}}.tar")
+
+
+def test_names_that_cannot_be(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    for given in (True, {"a": 1}, [["a.tar"]], [None], [""], 1.5):
+        assert " is not possible. Give a folder of .tar files, a pattern" in refused(given)
+    assert "dataset.root=5: there is no such shard.\nIn " in refused(5)
+    assert "train-002.tar: there is no such shard." in refused("train-002.tar")
+    assert ": there is no such shard." in refused(f"{'x' * 300}.tar")
+    assert "matches no .tar file; nothing is there." in refused("**/traim-*.tar")
+    data = loaded("trai**.tar")
+    assert len(data.train) + len(data.val) + len(data.test) == 40
+    assert "dataset.root=/dev/null is a device. Give a folder" in refused("/dev/null")
+    assert "memory://nowhere: nothing is there. Give a folder" in refused("memory://nowhere")
+    for pattern in ("http://127.0.0.1:1/{0..9999}-{0..9999}.tar", "{0..1000000}.tar"):
+        assert f"dataset.root={pattern} stands for more than 1,000,000 shards." in refused(pattern)
+    (root / "a[1]").mkdir()
+    write_tar(root / "a[1]" / "train-0.tar", image_members(range(20)))
+    assert loaded("a[1]/*.tar").train
+
+
+def test_class_names_end_at_line_feeds_alone(root: Path) -> None:
+    (root / "classes.txt").write_bytes("a\u2028b\r\n c\x0cd \r\n".encode())
+    assert list(loaded(str(root)).spec.class_names) == ["a\u2028b", "c\x0cd"]  # type: ignore[attr-defined]
 
 
 def test_one_shard_under_two_names_is_counted_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,6 +212,7 @@ def test_links_are_not_followed(root: Path) -> None:
         ("classes.txt", "night\nnight\n", "classes.txt beside the shards has the class 'night' twice"),
         ("classes.txt", "night\n\nday\n", "must list class names, one for each number from 0 on"),
         ("classes.json", json.dumps({"night": 0}), "must list class names, one for each number from 0 on"),
+        ("classes.json", "[" * 100_000, "classes.json beside the shards is not read: JSON that is nested too deeply"),
         ("classes.json", "[", "classes.json beside the shards is not read: "),
     ],
 )
