@@ -12,6 +12,7 @@ from sensorium.cli.app import composed
 from sensorium.cli.guess import expanded, guessed
 from sensorium.cli.guess.columns import read_rows
 from sensorium.errors import RequestError
+from shards import write_tar
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -48,6 +49,46 @@ FOLDERS = [
 def test_a_folder(tmp_path: Path, names: tuple[str, ...], dataset: str) -> None:
     root = touch(tmp_path / "data", *names)
     assert guessed(root).overrides == (f"dataset={dataset}", f"dataset.root={root}")
+
+
+SHARDS = [
+    (("a.png", "a.cls"), "image_shards"),
+    (("a.JPG", "a.CLS", "a.txt"), "image_shards"),
+    (("a.txt", "a.cls", "a.json"), "text_shards"),
+    (("a.txt",), "document_shards"),
+    (("a.flac", "a.cls"), "audio_shards"),
+    (("a.wav", "a.transcript"), "speech_shards"),
+]
+
+
+@pytest.mark.parametrize(("names", "dataset"), SHARDS, ids=[dataset for _, dataset in SHARDS])
+def test_a_folder_of_shards_and_a_shard(tmp_path: Path, names: tuple[str, ...], dataset: str) -> None:
+    root = touch(tmp_path / "data", "classes.txt", "classes.json", ".hidden.tar", "z.tar")  # the first tells
+    shard = write_tar(root / "train-0.tar", [(name, b"x") for name in names])
+    for path in (root, shard):
+        assert guessed(path).overrides == (f"dataset={dataset}", f"dataset.root={path}")
+    (root / "z.tar").unlink()
+    for split in ("train", "val"):
+        write_tar(tmp_path / "split" / split / "0.tar", [(name, b"x") for name in names])
+    parts = f"dataset.root=[{tmp_path}/split/train,{tmp_path}/split/val]"
+    assert guessed(tmp_path / "split").overrides == (f"dataset={dataset}", parts)
+
+
+def test_shards_that_do_not_tell_or_are_two(tmp_path: Path) -> None:
+    shard = write_tar(tmp_path / "data" / "a.tar", [("a.json", b"{}"), ("a.npy", b"x")])
+    (tmp_path / "data" / "classes.txt").write_text("cat\n")
+    told = r"its samples have json, npy\. Choose one of image_shards, .*\nsensorium train dataset="
+    for path in (shard, shard.parent):
+        with pytest.raises(RequestError, match=told):
+            guessed(path)
+    shard.write_bytes(b"x" * 2000)
+    with pytest.raises(RequestError, match=r"a\.tar does not tell what it is a shard of: no sample is found in it\."):
+        guessed(shard.parent)
+    write_tar(shard, [("a.wav", b"x"), ("a.cls", b"0"), ("a.txt", b"yes")])
+    with pytest.raises(RequestError, match=r"dataset=audio_shards dataset\.root=.*\nor .* dataset=speech_shards"):
+        guessed(shard)
+    write_tar(tmp_path / "photos" / "photos.tar", [("a.png", b"x"), ("a.cls", b"0")])  # a download beside its files
+    assert guessed(touch(tmp_path / "photos", "cat/a.jpg", "dog/b.jpg")).overrides[0] == "dataset=image_folder"
 
 
 TABLES = [

@@ -7,10 +7,8 @@ import os
 import pytest
 
 from command import run_command
-from sensorium.cli import search as search_command
-
-
 from sensorium.cli import schema
+from sensorium.cli import search as search_command
 from sensorium.cli import search_request as requests
 from sensorium.cli.request import answer
 from sensorium.cli.search_request import resumed_request, search_request

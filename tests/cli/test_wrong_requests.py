@@ -45,6 +45,23 @@ OPTIONS = [
     ("check phtos", ["no file or folder. Did you mean photos?"]),
     ("predict cat.jpg", ["'cat.jpg' is not key=value", "For example: sensorium predict"]),
     ("train 'callbacks=[a'", ["'callbacks=[a' cannot be read", "key=value"]),
+    # What a shell makes of braces without quotes: one key several times in a row.
+    (
+        "train dataset=image_shards dataset.root=s/t-08.tar dataset.root=s/t-09.tar dataset.root=s/t-10.tar",
+        [
+            "dataset.root= is given 3 times in a row, and one value counts: s/t-08.tar, s/t-09.tar, s/t-10.",
+            "Quote the braces, ",
+            """: 'dataset.root="s/t-{08..10}.tar"'""",
+        ],
+    ),
+    ("eval ckpt=x dataset.root=s/a.tar dataset.root=s/bb.tar", ["twice in a row", """'dataset.root="s/{a,bb}.tar"'"""]),
+    (
+        "train +seed=1 seed=2",
+        ["seed= is given twice in a row", "Give it once; for a training with each value: sensorium train -m seed=1,2"],
+    ),
+    ("predict ckpt=x input=a.png input=b.png", ["input= is given twice in a row", "Give it once. Braces that are not"]),
+    # A later value counts elsewhere: what follows a command that is stored changes it.
+    ("train seed=1 model=mlp seed=2 dataset=digitz", ["There is no dataset 'digitz'"]),
     ("train seed=1,2", ["seed=1,2 are several values", "sensorium train -m seed=1,2", "'seed=[1,2]'"]),
 ]
 GROUPS = [

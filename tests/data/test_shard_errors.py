@@ -43,11 +43,54 @@ def test_no_root_and_no_match_say_what_was_given_and_what_is_there(root: Path, t
     assert "matches no .tar file; it holds notes.txt." in refused(str(tmp_path / "other"))
     assert "matches no .tar file; nothing is there." in refused(f"{root}/traim-*.tar")
     wrong = refused(f"{root}/train-{{000..002}}.tar")
-    assert "train-002.tar: there is no such shard.\nIn " in wrong
+    assert f"dataset.root={root}/train-{{000..002}}.tar: there is no shard {root}/train-002.tar.\nIn " in wrong
     assert "test-000.tar, train-000.tar, train-001.tar, val-000.tar." in wrong
     assert "counts from 9 up to 3. Turn it." in refused(f"{root}/train-{{9..3}}.tar")
     assert "{a} is neither a range {000..099} nor a list {a,b}." in refused(f"{root}/train-{{a}}.tar")
-    assert "names " in refused([f"{root}/train-000.tar"] * 2)
+
+
+def test_names_that_cannot_be(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    for given in (True, {"a": 1}, [["a.tar"]], [None], [""], 1.5):
+        assert " is not possible. Give a folder of .tar files, a pattern" in refused(given)
+    assert "dataset.root=5: there is no such shard.\nIn " in refused(5)
+    assert "train-002.tar: there is no such shard." in refused("train-002.tar")
+    assert ": there is no such shard." in refused(f"{'x' * 300}.tar")
+    assert "matches no .tar file; nothing is there." in refused("**/traim-*.tar")
+    data = loaded("trai**.tar")
+    assert len(data.train) + len(data.val) + len(data.test) == 40
+    assert "dataset.root=/dev/null is a device. Give a folder" in refused("/dev/null")
+    assert "memory://nowhere: nothing is there. Give a folder" in refused("memory://nowhere")
+    for pattern in ("http://127.0.0.1:1/{0..9999}-{0..9999}.tar", "{0..1000000}.tar"):
+        assert f"dataset.root={pattern} stands for more than 1,000,000 shards." in refused(pattern)
+    (root / "a[1]").mkdir()
+    write_tar(root / "a[1]" / "train-0.tar", image_members(range(20)))
+    assert loaded("a[1]/*.tar").train
+
+
+def test_class_names_end_at_line_feeds_alone(root: Path) -> None:
+    (root / "classes.txt").write_bytes("a\u2028b\r\n c\x0cd \r\n".encode())
+    assert list(loaded(str(root)).spec.class_names) == ["a\u2028b", "c\x0cd"]  # type: ignore[attr-defined]
+
+
+def test_one_shard_under_two_names_is_counted_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root.parent)
+    (root.parent / "link.tar").symlink_to(root / "train-000.tar")
+    (root.parent / "copy").symlink_to(root)
+    name = "images/train-000.tar"
+    assert f"dataset.root names {name} twice. Name each shard once." in refused([name, name])
+    assert f"dataset.root names {name} twice." in refused([name, "images/train-{000..001}.tar"])
+    for other in (
+        f"{root}/train-000.tar",
+        "images/../images/train-000.tar",
+        "link.tar",
+        f"file://{root}/train-000.tar",
+    ):
+        shown = other.removeprefix("file://")
+        assert f"dataset.root names one shard twice: {name} is {shown}. Name each" in refused([name, other])
+    assert "names one shard twice: images/test-000.tar is copy/test-000.tar." in refused(["images", "copy"])
+    data = loaded([name, "images/train-001.tar"])
+    assert len(data.train) + len(data.val) + len(data.test) == 40
 
 
 def test_compressed_shards_are_refused(root: Path, tmp_path: Path) -> None:
@@ -123,6 +166,33 @@ def test_a_truncated_shard_gives_the_samples_before_the_end(root: Path) -> None:
     assert "train-001.tar: not a readable tar archive (" in refused(str(root))
 
 
+@pytest.mark.parametrize("kind", ["joined", "hole", "in front", "one block"])
+def test_members_behind_the_end_mark_are_a_problem_and_not_lost_silently(root: Path, kind: str) -> None:
+    path = root / "train-001.tar"
+    whole = path.read_bytes()
+    content, samples, where = {
+        "joined": (whole + write_tar(root.parent / "b.tar", image_members(range(60, 80))).read_bytes(), 20, "0039"),
+        "hole": (whole[: 5 * 2048] + bytes(4096) + whole[7 * 2048 :], 5, "0024"),
+        "one block": (whole[: 5 * 2048] + bytes(512) + whole[5 * 2048 :], 5, "0024"),
+        "in front": (bytes(512) + whole, 0, ""),
+    }[kind]
+    path.write_bytes(content)
+    place = f"in or after sample '{where}'" if where else "before its first sample"
+    told = f"train-001.tar: data after the mark that ends the archive (two archives joined, or a hole) {place}"
+    assert told in refused(str(root))
+    assert len(loaded(str(root), on_bad="skip").train) == 20 + samples
+    path.write_bytes(whole + bytes(1 << 21))  # padding is none
+    assert len(loaded(str(root)).train) == 40
+
+
+def test_a_damaged_head_is_called_so(root: Path) -> None:
+    path = root / "train-001.tar"
+    content = bytearray(path.read_bytes())
+    content[5 * 2048 + 5] ^= 0xFF  # its checksum no longer fits
+    path.write_bytes(content)
+    assert "train-001.tar: damaged in or after sample '0024'" in refused(str(root))
+
+
 def test_links_are_not_followed(root: Path) -> None:
     with tarfile.open(root / "train-000.tar", "a") as archive:
         link = tarfile.TarInfo("secret.png")
@@ -142,6 +212,7 @@ def test_links_are_not_followed(root: Path) -> None:
         ("classes.txt", "night\nnight\n", "classes.txt beside the shards has the class 'night' twice"),
         ("classes.txt", "night\n\nday\n", "must list class names, one for each number from 0 on"),
         ("classes.json", json.dumps({"night": 0}), "must list class names, one for each number from 0 on"),
+        ("classes.json", "[" * 100_000, "classes.json beside the shards is not read: JSON that is nested too deeply"),
         ("classes.json", "[", "classes.json beside the shards is not read: "),
     ],
 )

@@ -134,6 +134,7 @@ def _run(arguments: list[str]) -> int:
     if any(argument in ("-h", "--help") for argument in rest):
         print(help_pages.verb(verb, rest))
         return 0
+    importlib.import_module("sensorium.cli.arguments").check_once(verb, rest)
     _take_place(verb)
     if verb not in LIGHT and "torch" not in sys.modules:
         # Seconds of importing are for requests that can be carried out.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sensorium.cli.arguments import OPTIONS
-from sensorium.cli.guess import coco, folders, tables, texts
+from sensorium.cli.guess import coco, folders, shards, tables, texts
 from sensorium.cli.guess.base import Guess, command, of_verb, one_of, override, shown
 from sensorium.cli.guess.columns import is_json_lines
 from sensorium.errors import RequestError
@@ -70,6 +70,8 @@ def guessed(path: Path, rest: Sequence[str] = (), *, verb: str = "train") -> Gue
         return one_of(path, tables.guesses(path), rest, otherwise=tables.expected(path), verb=verb)
     if suffix == ".txt":
         return texts.of_file(path)
+    if suffix == ".tar":
+        return one_of(path, shards.of_shards(path, path), rest, otherwise="", verb=verb)
     if suffix == ".json" and coco.is_coco(path):
         return coco.of_files({"train": path}, root=path.parent)
     if suffix in _MEMORIES:
@@ -80,6 +82,6 @@ def guessed(path: Path, rest: Sequence[str] = (), *, verb: str = "train") -> Gue
     if suffix in _YAMLS and folders.is_yolo(path.parent):
         return Guess(folders.YOLO, ("dataset=yolo", override("root", path.parent)))
     raise RequestError(
-        f"The kind of data in {path} is not recognized. Known are folders, {', '.join(tables.SUFFIXES)}, .txt, "
+        f"The kind of data in {path} is not recognized. Known are folders, {', '.join(tables.SUFFIXES)}, .txt, .tar, "
         "COCO's .json and\nYOLO's data.yaml. For others name the dataset: sensorium list what=datasets"
     )

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from sensorium.cli.guess import coco, published, tables, texts
+from sensorium.cli.guess import coco, published, shards, tables, texts
 from sensorium.cli.guess.base import Guess, override
 from sensorium.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
 SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
 EXPECTED = (
     "known are a folder per class (images,\nrecordings, .txt), the layouts of VOC, YOLO, COCO, Kaldi and LJ Speech, "
-    "images beside masks, two parallel files, a table. See: sensorium list what=datasets"
+    "images beside masks, two parallel files, a table, tar shards. See: sensorium list what=datasets"
 )
 YOLO = "images with bounding boxes in YOLO's layout"
 _LOOKED_AT = 2000  # files of a folder
@@ -27,9 +27,11 @@ def guesses(root: Path) -> list[Guess]:
     layouts = _layouts(root) or coco.in_folder(root)
     if layouts:
         return layouts
-    by_class = _by_class(root)
     return (
-        [*by_class, *_by_table(root)] or texts.parallel_files(root) or ([] if _names(root) else texts.of_folder(root))
+        [*_by_class(root), *_by_table(root)]
+        or shards.of_folder(root, [folder for name, folder in _names(root).items() if name in SPLITS])
+        or texts.parallel_files(root)
+        or ([] if _names(root) else texts.of_folder(root))
     )
 
 

@@ -1,22 +1,24 @@
 """Which shards a setting names: a folder, files, patterns, or addresses that fsspec opens."""
 
 import json
+import os
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from glob import glob
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from sensorium.data.listing import SPLIT_NAMES
-from sensorium.errors import RequestError, cut, listing, missing_extra
-from sensorium.files import meant, refuse_whole_system, user_path, visible
+from sensorium.errors import RequestError, as_typed, cut, listing, missing_extra
+from sensorium.files import is_file, is_folder, meant, not_a_file, refuse_whole_system, user_path, visible
 
 _EXPECTED = "Give a folder of .tar files, a pattern such as shards/train-{000000..000099}.tar, or a list of these."
-_RANGE = re.compile(r"(\d+)\.\.(\d+)")
+_RANGE = re.compile(r"([0-9]{1,18})\.\.([0-9]{1,18})")
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 _MOST = 1_000_000  # shards of a pattern
@@ -28,13 +30,15 @@ _THREADS = 16  # that ask a storage for sizes
 @dataclass(frozen=True)
 class Shard:
     """A tar file. address: as it was named. size: bytes. stamp: what changes when the file does. split: train, val,
-    test, or "" where its name does not say. files: fsspec's file system, None for the local disk.
+    test, or "" where its name does not say. place: the same for one file under two names. files: fsspec's file
+    system, None for the local disk.
     """
 
     address: str
     size: int
     stamp: str
     split: str
+    place: object
     files: Any = None
 
     @property
@@ -50,13 +54,29 @@ def find_shards(given: str | Sequence[str] | None) -> list[Shard]:
     """
     if given is None or not given:
         raise RequestError(f"dataset.root is not set. {_EXPECTED}")
-    named = [given] if isinstance(given, str) else [str(one) for one in given]
-    addresses = [address for pattern in named for one in _braces(pattern) for address in _found(one)]
-    if len(set(addresses)) < len(addresses):
-        twice = Counter(addresses).most_common(1)[0][0]
-        raise RequestError(f"dataset.root names {cut(twice)} twice. Name each shard once.")
+    addresses = [address for pattern in _named(given) for one in _braces(pattern) for address in _found(one, pattern)]
     with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(_looked_at, addresses))
+        shards = list(pool.map(_looked_at, addresses))
+    _refuse_twice(shards)
+    return shards
+
+
+def _named(given: object) -> list[str]:
+    """One name or several; a number may be one."""
+    named = list(given) if isinstance(given, list | tuple) else [given]
+    if not all(isinstance(one, str | int) and not isinstance(one, bool) and one != "" for one in named):
+        raise RequestError(f"dataset.root={as_typed(given)} is not possible. {_EXPECTED}")
+    return [str(one) for one in named]
+
+
+def _refuse_twice(shards: Sequence[Shard]) -> None:
+    seen: dict[object, str] = {}
+    for shard in shards:
+        if shard.place in seen:
+            first, second = cut(seen[shard.place]), cut(shard.address)
+            names = f"{first} twice" if first == second else f"one shard twice: {first} is {second}"
+            raise RequestError(f"dataset.root names {names}. Name each shard once.")
+        seen[shard.place] = shard.address
 
 
 def beside(shard: Shard, name: str) -> bytes | None:
@@ -98,13 +118,17 @@ def _braces(pattern: str) -> Iterator[str]:
     """train-{00..02}.tar and {a,b}.tar written out, as shells and webdataset do."""
     parts = _BRACES.split(pattern)
     choices = [_choices(part, pattern) if number % 2 else [part] for number, part in enumerate(parts)]
+    if prod(map(len, choices)) > _MOST:
+        raise RequestError(f"dataset.root={cut(pattern)} stands for more than {_MOST:,} shards.")
     yield from map("".join, product(*choices))
 
 
 def _choices(inner: str, pattern: str) -> list[str]:
     if found := _RANGE.fullmatch(inner):
         first, last = found.groups()
-        if not 0 <= int(last) - int(first) < _MOST:
+        if int(last) - int(first) >= _MOST:
+            raise RequestError(f"dataset.root={cut(pattern)} stands for more than {_MOST:,} shards.")
+        if int(last) < int(first):
             raise RequestError(f"dataset.root={cut(pattern)}: {{{inner}}} counts from {first} up to {last}. Turn it.")
         return [str(number).zfill(len(first)) for number in range(int(first), int(last) + 1)]
     if "," not in inner:
@@ -119,24 +143,29 @@ def is_remote(address: str) -> bool:
     return "://" in address and not address.startswith("file://")
 
 
-def _found(pattern: str) -> list[str]:
-    """The addresses that a name without braces stands for."""
-    return _found_remote(pattern) if is_remote(pattern) else _found_local(pattern.removeprefix("file://"))
+def _found(name: str, pattern: str) -> list[str]:
+    """The addresses that a name without braces stands for. pattern: as it was given."""
+    return _found_remote(name) if is_remote(name) else _found_local(name.removeprefix("file://"), pattern)
 
 
-def _found_local(pattern: str) -> list[str]:
-    path = user_path(pattern)
-    if path.is_dir():
+def _found_local(name: str, pattern: str) -> list[str]:
+    path = user_path(name)
+    if is_folder(path):
         refuse_whole_system(path)
-        return _of_folder(pattern, [str(file) for file in sorted(path.iterdir()) if visible(file.name)])
-    if re.search(r"[*?\[]", pattern) and not path.is_file():
-        there = [str(file) for file in sorted(path.parent.glob(path.name)) if visible(file.name)]
-        return _of_folder(pattern, there)
-    _refuse_packed(pattern, [pattern])
-    if not path.is_file():
-        others = sorted(file.name for file in path.parent.glob("*.tar")) if path.parent.is_dir() else []
+        return _of_folder(name, [str(file) for file in sorted(path.iterdir()) if visible(file.name)])
+    if re.search(r"[*?\[]", name) and not is_file(path):
+        # Brackets of a folder that is there are its own.
+        inner, outer = (path.name, path.parent) if is_folder(path.parent) else (str(path), Path())
+        there = sorted(str(outer / one) for one in glob(inner, root_dir=outer))  # noqa: PTH207 (Path's refuses **.tar)
+        return _of_folder(name, [file for file in there if visible(Path(file).name)])
+    _refuse_packed(name, [name])
+    if wrong := not_a_file(path):
+        raise RequestError(f"dataset.root={cut(name)} is {wrong}. {_EXPECTED}")
+    if not is_file(path):
+        others = sorted(file.name for file in path.parent.glob("*.tar")) if is_folder(path.parent) else []
         there_are = f"\nIn {path.parent}: {listing(others, limit=5)}." if others else meant(path)
-        raise RequestError(f"dataset.root={cut(pattern)}: there is no such shard.{there_are}")
+        what = "there is no such shard" if name == pattern.removeprefix("file://") else f"there is no shard {cut(name)}"
+        raise RequestError(f"dataset.root={cut(pattern)}: {what}.{there_are}")
     return [str(path)]
 
 
@@ -153,7 +182,7 @@ def _found_remote(pattern: str) -> list[str]:
         try:
             return _of_folder(pattern, [_full(files, one) for one in sorted(files.ls(path, detail=False))])
         except FileNotFoundError:
-            raise RequestError(f"dataset.root={cut(pattern)}: there is no such folder. {_EXPECTED}") from None
+            raise RequestError(f"dataset.root={cut(pattern)}: nothing is there. {_EXPECTED}") from None
 
 
 def _full(files: Any, path: str) -> str:
@@ -196,7 +225,9 @@ def _looked_at(address: str) -> Shard:
     split = _split_of(address)
     if not is_remote(address):
         found = Path(address).stat()
-        return Shard(address, found.st_size, str(found.st_mtime_ns), split)
+        # A file system without such numbers has 0.
+        place = (found.st_dev, found.st_ino) if found.st_ino else os.path.realpath(address)
+        return Shard(address, found.st_size, str(found.st_mtime_ns), split, place)
     files, path = file_system(address)
     with reachable(address):
         try:
@@ -208,7 +239,7 @@ def _looked_at(address: str) -> Shard:
     if info.get("size") is None:
         raise RequestError(f"{cut(address)}: the server does not say how large it is.")
     stamp = json.dumps({key: str(info[key]) for key in _STAMPS if info.get(key)}, sort_keys=True)
-    return Shard(address, int(info["size"]), stamp, split, files)
+    return Shard(address, int(info["size"]), stamp, split, _full(files, path), files)
 
 
 def _split_of(address: str) -> str:

@@ -1,6 +1,5 @@
 """Samples of shards as examples: the member that a model is given, its label, and how messages name it."""
 
-import json
 from array import array
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from sensorium.data.shards.files import ShardFiles
 from sensorium.data.shards.index import Index, index_of
 from sensorium.data.strings import Places
 from sensorium.errors import RequestError, cut, listing, nearest
+from sensorium.files import json_value
 from sensorium.text.tokenizer import stripped
 
 CLASS_FIELDS = ("cls",)
@@ -128,7 +128,7 @@ class Shards:
         for name in _CLASS_FILES:
             content = beside(self.files.shards[0], name)
             if content is not None:
-                return _names(name, content)
+                return class_names_of(name, content)
         return None
 
 
@@ -138,10 +138,12 @@ def _without_fields(name: str) -> str:
     return f"{folder}/{file.partition('.')[0]}"
 
 
-def _names(file: str, content: bytes) -> list[str]:
+def class_names_of(file: str, content: bytes) -> list[str]:
+    """What classes.txt or classes.json says. Raises RequestError."""
     try:
         text = content.decode("utf-8-sig")
-        names = json.loads(text) if file.endswith(".json") else [line.strip() for line in text.splitlines()]
+        # At line feeds alone: other separators of lines may be part of a name.
+        names = json_value(text) if file.endswith(".json") else [line.strip() for line in text.split("\n")]
     except ValueError as error:
         raise RequestError(f"{file} beside the shards is not read: {error}.") from error
     while isinstance(names, list) and names and names[-1] == "":

@@ -1,0 +1,62 @@
+"""Tar shards, by the extensions of the first samples of the first of them."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from sensorium.cli.guess.base import Guess, command, override
+from sensorium.data.shards.index import first_samples
+from sensorium.data.shards.samples import CLASS_FIELDS, TEXT_FIELDS
+from sensorium.errors import RequestError, listing
+from sensorium.files import visible
+from sensorium.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES
+
+_KINDS = {
+    "image": {suffix[1:] for suffix in IMAGE_SUFFIXES},
+    "recording": {suffix[1:] for suffix in AUDIO_SUFFIXES},
+    "text": set(TEXT_FIELDS),
+    "class": set(CLASS_FIELDS),
+}
+# What samples have: what they are called, and their dataset. The first that fits; recordings may fit two.
+_DATASETS = (
+    ({"image", "class"}, "images with a class each", "image_shards"),
+    ({"recording", "class"}, "recordings with a class each", "audio_shards"),
+    ({"recording", "text"}, "recordings with transcripts", "speech_shards"),
+    ({"text", "class"}, "texts with a class each", "text_shards"),
+    ({"text"}, "documents, for a language model", "document_shards"),
+)
+
+
+def of_folder(root: Path, splits: Iterable[Path]) -> list[Guess]:
+    """A folder with .tar files in it, or in the folders of its splits; nothing for another. Raises RequestError where
+    their members do not tell what they are.
+    """
+    if found := _tars(root):
+        return of_shards(found[0], root)
+    places = [folder for folder in splits if _tars(folder)]
+    return of_shards(_tars(places[0])[0], places) if places else []
+
+
+def of_shards(first: Path, root: Path | Sequence[Path]) -> list[Guess]:
+    """What shards hold. first: the one that is looked at. Raises RequestError where it does not tell."""
+    where = override("root", root if isinstance(root, Path) else [str(folder) for folder in root])
+    samples = first_samples(first)
+    fields = Counter(field for sample in samples for field in sample)
+    usual = {field for field, count in fields.items() if 2 * count > len(samples)}
+    kinds = {kind for kind, names in _KINDS.items() if usual & names}
+    fits = [(needs, what, dataset) for needs, what, dataset in _DATASETS if needs <= kinds]
+    if "recording" in kinds or "image" in kinds:
+        fits = [fit for fit in fits if fit[0] & {"recording", "image"}]
+    chosen = fits if "recording" in kinds else fits[:1]
+    if chosen:
+        return [Guess(f"shards of {what}", (f"dataset={dataset}", where)) for _, what, dataset in chosen]
+    has = f"its samples have {listing(sorted(fields), limit=5)}" if fields else "no sample is found in it"
+    raise RequestError(
+        f"{first} does not tell what it is a shard of: {has}. Choose one of"
+        f" {listing(one for *_, one in _DATASETS)}:\n{command(('dataset=..._shards', where))}"
+    )
+
+
+def _tars(folder: Path) -> list[Path]:
+    there = (path for path in folder.iterdir() if path.suffix.lower() == ".tar" and visible(path.name))
+    return sorted(path for path in there if path.is_file())
