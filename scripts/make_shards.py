@@ -7,7 +7,8 @@ Usage: python scripts/make_shards.py FOLDER [key=value ...] [--mb 100 | --exampl
 
 Overrides are those of `sensorium train`; the splits of the dataset become shards train-000000.tar, val-000000.tar and
 so on, and the class names classes.txt (classes.json where a line cannot hold one). Image and audio files are copied as
-they are; images and recordings that are no files of their own become PNG and WAV. FOLDER must not exist; it is there when all of it is written, and not before.
+they are; images and recordings that are no files of their own become PNG and WAV. FOLDER must not exist; it is
+there when all of it is written, and not before.
 """
 
 import argparse
