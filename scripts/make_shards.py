@@ -6,12 +6,15 @@ Usage: python scripts/make_shards.py FOLDER [key=value ...] [--mb 100 | --exampl
     sensorium train dataset=image_shards dataset.root=shards
 
 Overrides are those of `sensorium train`; the splits of the dataset become shards train-000000.tar, val-000000.tar and
-so on, and the class names classes.txt. Image and audio files are copied as they are; images and recordings that are no
-files of their own become PNG and WAV. FOLDER must not exist; it is there when all of it is written, and not before.
+so on, and the class names classes.txt (classes.json where a line cannot hold one). Image and audio files are copied as
+they are; images and recordings that are no files of their own become PNG and WAV. FOLDER must not exist; it is
+there when all of it is written, and not before.
 """
 
 import argparse
 import io
+import json
+import math
 import os
 import shutil
 import sys
@@ -23,17 +26,17 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from omegaconf import OmegaConf
 from PIL import Image
 
 from sensorium.build import load_data
-from sensorium.cli import composition
+from sensorium.cli import app
 from sensorium.data.audio.splits import AudioSplit, SpeechSplit
 from sensorium.data.audio.store import packed
-from sensorium.data.base import SPLITS, Data
+from sensorium.data.base import SPLITS, Data, counted
+from sensorium.data.shards.samples import class_names_of
 from sensorium.data.text.splits import LanguageSplit, TextSplit
 from sensorium.data.vision.splits import ImageSplit
-from sensorium.errors import RequestError, SensoriumError
+from sensorium.errors import LAYOUT, RequestError, RunError, SensoriumError, cut, printable, unwritable
 from sensorium.randomness import generator
 from sensorium.run_config import RunConfig
 from sensorium.text.build_tokenizer import tokenizer_from_dict
@@ -63,28 +66,44 @@ def main() -> None:
         counts = make(
             arguments.folder,
             arguments.overrides,
-            shard_bytes=int(arguments.mb * 1e6) if arguments.examples is None else None,
+            shard_bytes=arguments.mb * 1e6 if arguments.examples is None else None,
             examples=arguments.examples,
             keep_order=arguments.keep_order,
         )
     except SensoriumError as error:
-        print(f"make_shards: {error}", file=sys.stderr)
+        print(f"make_shards: {printable(str(error), keep=LAYOUT)}", file=sys.stderr)
         sys.exit(error.exit_status)
     for split, (samples, shards) in counts.items():
-        print(f"{split}: {samples:,} samples in {shards:,} shards")
+        print(f"{split}: {counted(samples, 'sample')} in {counted(shards, 'shard')}")
     print(f"{arguments.folder}")
 
 
 def make(
-    folder: Path, overrides: list[str], *, shard_bytes: int | None, examples: int | None, keep_order: bool
+    folder: Path, overrides: list[str], *, shard_bytes: float | None, examples: int | None, keep_order: bool
 ) -> dict[str, tuple[int, int]]:
     """Writes the shards; returns samples and shards of each split. Raises RequestError for what cannot be."""
-    if (shard_bytes if examples is None else examples) < 1:  # type: ignore[operator]
+    if str(folder).startswith("dataset="):
+        raise RequestError(f"The folder comes first: python scripts/make_shards.py FOLDER {cut(folder)}")
+    size = shard_bytes if examples is None else examples
+    if size is None or not 1 <= size < math.inf:
         raise RequestError("A shard needs a size: give --mb or --examples above 0.")
-    if folder.exists():
+    if os.path.lexists(folder):  # a link that leads nowhere too
         raise RequestError(f"{folder} is there already; nothing is overwritten. Name another folder.")
-    config = RunConfig.from_dict(OmegaConf.to_container(composition.compose("train", overrides), resolve=True))
-    data = load_data(config.dataset, on_bad=config.on_bad)
+    if not any(override.startswith("dataset=") for override in overrides):
+        raise RequestError("Shards of which dataset? Give dataset=NAME and its keys, as for sensorium train.")
+    config = app.composed("train", overrides)
+    app.check("train", config)
+    settings = RunConfig.from_dict(config)
+    data = load_data(settings.dataset, on_bad=settings.on_bad)
+    try:
+        return _written(folder, data, shard_bytes, examples, keep_order=keep_order)
+    except OSError as error:
+        raise unwritable(str(cut(folder)), error) from error
+
+
+def _written(
+    folder: Path, data: Data, shard_bytes: float | None, examples: int | None, *, keep_order: bool
+) -> dict[str, tuple[int, int]]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
@@ -96,7 +115,7 @@ def make(
                 rows = generator(0).permutation(len(split))
             counts[name] = write_split(draft, name, fields_of(split, data)(rows), shard_bytes, examples)
         if hasattr(data.spec, "class_names"):
-            (draft / "classes.txt").write_text("".join(f"{name}\n" for name in data.spec.class_names))
+            write_class_names(draft, list(data.spec.class_names))
         draft.chmod(0o755)
         draft.rename(folder)
     finally:
@@ -104,8 +123,21 @@ def make(
     return counts
 
 
+def write_class_names(folder: Path, names: list[str]) -> None:
+    """As classes.txt, a name a line; as classes.json where that would be read as other names."""
+    content = "".join(f"{name}\n" for name in names).encode(errors="surrogateescape")
+    try:
+        plain = class_names_of("classes.txt", content) == names
+    except RequestError:
+        plain = False
+    if plain:
+        (folder / "classes.txt").write_bytes(content)
+    else:
+        (folder / "classes.json").write_text(json.dumps(names) + "\n", encoding="ascii")
+
+
 def write_split(
-    folder: Path, split: str, samples: Iterator[Fields], shard_bytes: int | None, examples: int | None
+    folder: Path, split: str, samples: Iterator[Fields], shard_bytes: float | None, examples: int | None
 ) -> tuple[int, int]:
     """The samples in shards, a new one where the last is full; returns how many of both."""
     shards = count = inside = 0
@@ -199,7 +231,12 @@ def documents(split: LanguageSplit, data: Data, rows: np.ndarray) -> Iterator[Fi
 def original(name: str) -> Fields | None:
     """A file as it is; None where the name is none of a file."""
     path = Path(name)
-    return {path.suffix[1:].lower(): path.read_bytes()} if path.suffix and os.path.isfile(path) else None  # noqa: PTH113
+    if not path.suffix or not os.path.isfile(path):  # noqa: PTH113
+        return None
+    try:
+        return {path.suffix[1:].lower(): path.read_bytes()}
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def label(split: Any, row: int) -> bytes:

@@ -1,5 +1,7 @@
 """scripts/make_shards.py: what it writes is what webdataset reads, and what a training on the dataset itself reads."""
 
+import errno
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,8 @@ import webdataset
 from sensorium.build import load_data
 from sensorium.cli import composition
 from sensorium.data.base import SPLITS, Data
+from sensorium.data.shards.samples import class_names_of
+from sensorium.errors import RunError
 from sensorium.run_config import RunConfig
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
@@ -98,3 +102,70 @@ def test_nothing_is_overwritten_or_half_written(tmp_path: Path) -> None:
     assert "this dataset is for regression." in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "cache") == ["out"]
     assert made("new", "dataset=digits", "--examples", "0", cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("out",), "Shards of which dataset? Give dataset=NAME and its keys, as for sensorium train."),
+        (("out", "dataset=digts"), "There is no dataset 'digts'. Did you mean digits?\nAllowed: "),
+        (("out", "dataset=digits", "nonsense=1"), "nonsense"),
+        (("out", "dataset=digits", "a=["), "'a=[' cannot be read"),
+        (("out", "dataset=digits,logic"), "dataset=digits,logic are several values"),
+        (("dataset=digits", "out"), "The folder comes first: python scripts/make_shards.py FOLDER dataset=digits"),
+        (("out", "dataset=digits", "--mb", "nan"), "A shard needs a size: give --mb or --examples above 0."),
+        (("out", "dataset=digits", "--mb", "inf"), "A shard needs a size"),
+        (("file/out", "dataset=digits"), "file/out cannot be written: "),
+        (("x" * 300, "dataset=digits"), " cannot be written: File name too long."),
+        (("link", "dataset=digits"), "link is there already; nothing is overwritten. Name another folder."),
+    ],
+)
+def test_wrong_requests_are_answered_in_words(
+    arguments: tuple[str, ...], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    monkeypatch.setattr(sys, "argv", ["make_shards.py", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(SCRIPTS / "make_shards.py"), run_name="__main__")
+    assert ended.value.code == 2
+    answer = capsys.readouterr().err
+    assert answer.startswith("make_shards: ")
+    assert told in answer
+    assert answer.count("\n") <= 2
+    assert {path.name for path in tmp_path.iterdir()} <= {"file", "link", "cache"}
+
+
+def test_a_full_disk_is_a_failed_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = runpy.run_path(str(SCRIPTS / "make_shards.py"))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setitem(script["make"].__globals__, "write_split", full)
+    with pytest.raises(RunError, match=r"out cannot be written: No space left on device\."):
+        script["make"](tmp_path / "out", ["dataset=digits"], shard_bytes=1e6, examples=None, keep_order=False)
+    assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == []
+
+
+@pytest.mark.parametrize(
+    ("names", "file"),
+    [
+        (["cat", "dög", "a b"], "classes.txt"),
+        (["0", "1"], "classes.txt"),
+        (["a\u2028b", "c\x0cd"], "classes.txt"),
+        (["a\nb", "c"], "classes.json"),
+        ([" g", "g"], "classes.json"),
+        (["c ", "d"], "classes.json"),
+        (["\x0cf", "d"], "classes.json"),
+        (["\ufeffa", "d"], "classes.json"),
+        (["\udcff\udcfe", "d"], "classes.json"),
+    ],
+)
+def test_class_names_are_read_back_as_they_were(names: list[str], file: str, tmp_path: Path) -> None:
+    runpy.run_path(str(SCRIPTS / "make_shards.py"))["write_class_names"](tmp_path, names)
+    (written,) = tmp_path.iterdir()
+    assert written.name == file
+    assert class_names_of(file, written.read_bytes()) == names
