@@ -8,6 +8,7 @@ import traceback
 from sensorium.cli import help as help_pages
 from sensorium.cli import streams
 from sensorium.cli.loading import loading
+from sensorium.cli.repeated import check_once
 from sensorium.errors import LAYOUT, RequestError, SensoriumError, is_full, printable, unknown
 from sensorium.group_place import refuse_group, take_place
 from sensorium.import_path import leave_working_directory
@@ -134,7 +135,7 @@ def _run(arguments: list[str]) -> int:
     if any(argument in ("-h", "--help") for argument in rest):
         print(help_pages.verb(verb, rest))
         return 0
-    importlib.import_module("sensorium.cli.arguments").check_once(verb, rest)
+    check_once(verb, rest)
     _take_place(verb)
     if verb not in LIGHT and "torch" not in sys.modules:
         # Seconds of importing are for requests that can be carried out.

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sensorium.cli.guess.base import Guess, command, override
-from sensorium.data.shards.index import first_samples
-from sensorium.data.shards.samples import CLASS_FIELDS, TEXT_FIELDS
+from sensorium.data.shards.heads import CLASS_FIELDS, TEXT_FIELDS, first_samples
 from sensorium.errors import RequestError, listing
 from sensorium.files import visible
 from sensorium.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES

@@ -7,7 +7,8 @@ from sensorium.data.audio.listing import ShardAudio
 from sensorium.data.audio.recordings import audio_classes, transcribed
 from sensorium.data.base import Data, OnBad
 from sensorium.data.settings import ConflictSettings, HoldOut
-from sensorium.data.shards.samples import CLASS_FIELDS, TEXT_FIELDS, Labels, ShardSettings
+from sensorium.data.shards.heads import CLASS_FIELDS, TEXT_FIELDS
+from sensorium.data.shards.samples import Labels, ShardSettings
 from sensorium.suffixes import AUDIO_SUFFIXES
 
 _AUDIO = tuple(suffix[1:] for suffix in AUDIO_SUFFIXES)

@@ -7,15 +7,10 @@ path up to the first dot of the file's name; what is behind the dot is the field
 
 import json
 import logging
-import re
-import sys
 import tarfile
 from array import array
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -23,20 +18,13 @@ import numpy as np
 from sensorium.data.cache import Cache, Entry, key_of, packed_reasons, reasons
 from sensorium.data.shards.addresses import Shard
 from sensorium.data.shards.files import ShardFiles
-from sensorium.errors import RunError
+from sensorium.data.shards.heads import DAMAGED, KEY, META, Heads, after, is_sparse, members, not_tar
 
 INDEX = Cache("shard_index", content="indexes of shards")
 _FORMAT = 2  # changes with what is taken for a sample, so that an index of before is made again
 INDEX_LIMIT = 1 << 36  # bytes of all entries together
-_KEY = re.compile(r"^((?:.*/|)[^.]+)[.]([^/]*)$", re.DOTALL)  # webdataset's own
-_META = re.compile(r"__[^/]*__($|/)")  # members that webdataset passes over
 _ARRAYS = ("shard", "offset", "length", "field", "sample", "name_end", "kept_start")
 _NARROW = ("shard", "field", "sample")
-_LONGEST_HEAD = 1 << 18  # bytes of one header
-# What tarfile raises for heads that are none; a number that is none is a ValueError.
-_DAMAGED = (tarfile.TarError, ValueError, IndexError, OverflowError, RecursionError)
-_LOOKED_AT = 1000  # members, where the kind of a shard is guessed
-_CHUNK = 1 << 20  # bytes read at once
 _log = logging.getLogger(__name__)
 
 
@@ -115,18 +103,6 @@ def index_of(files: ShardFiles, *, keep: Collection[str]) -> Index:
     )
 
 
-def first_samples(path: Path) -> list[set[str]]:
-    """The fields of each of the first samples of a local shard; none of a file that is no archive."""
-    found: dict[str, set[str]] = {}
-    with path.open("rb") as content, suppress(*_DAMAGED):
-        archive = tarfile.open(fileobj=_Heads(content, str(path)), mode="r:")  # type: ignore[call-overload]  # noqa: SIM115
-        for member in islice(_members(archive, path.stat().st_size), _LOOKED_AT):
-            name = _KEY.match(member.name)
-            if name and member.isreg() and not _META.match(member.name):
-                found.setdefault(name[1], set()).add(name[2].lower())
-    return list(found.values())
-
-
 class _Writer:
     """Takes the shards one by one. file: gets of each member its name, and its content where that is kept."""
 
@@ -151,16 +127,16 @@ class _Writer:
         self._here: set[str] = set()
         others: dict[str, int] = {}
         try:
-            with tarfile.open(fileobj=_Heads(content, shard.address), mode="r:") as archive:  # type: ignore[call-overload]
-                for member in _members(archive, shard.size):
+            with tarfile.open(fileobj=Heads(content, shard.address), mode="r:") as archive:  # type: ignore[call-overload]
+                for member in members(archive, shard.size):
                     if not member.isreg():
                         if not member.isdir():
                             others["links or devices"] = others.get("links or devices", 0) + 1
-                    elif not _META.match(member.name) and not self._member(number, member, content):
+                    elif not META.match(member.name) and not self._member(number, member, content):
                         others["files without an extension"] = others.get("files without an extension", 0) + 1
-                wrong = _after(content, archive.offset, shard.size)
-        except _DAMAGED as error:
-            wrong = _not_tar(error)
+                wrong = after(content, archive.offset, shard.size)
+        except DAMAGED as error:
+            wrong = not_tar(error)
         if wrong:
             where = f"in or after sample {self._key!r}" if self._sample > before else "before its first sample"
             self._problems.append((number, f"{wrong} {where}"))
@@ -170,7 +146,7 @@ class _Writer:
 
     def _member(self, number: int, member: tarfile.TarInfo, content: BinaryIO) -> bool:
         """Takes a member; returns whether its name is one of a sample."""
-        found = _KEY.match(member.name)
+        found = KEY.match(member.name)
         if not found:
             return False
         key, field = found[1], found[2].lower()
@@ -186,7 +162,7 @@ class _Writer:
             self._wrong[self._sample] = f"two members with the extension {field!r}"
         if key.startswith("/") or ".." in key.split("/"):
             self._wrong[self._sample] = "its name leads out of the archive"
-        sparse = _is_sparse(member)
+        sparse = is_sparse(member)
         if sparse:
             self._wrong[self._sample] = f"its {field} is a sparse member; pack it without tar --sparse (-S)"
         size = 0 if sparse else member.size
@@ -219,65 +195,6 @@ class _Writer:
         }
 
 
-class _Heads:
-    """A shard as tarfile is given it, which believes what a head says: numbers that cannot be raise ReadError."""
-
-    def __init__(self, content: BinaryIO, address: str) -> None:
-        self._content, self._address, self.tell = content, address, content.tell
-
-    def read(self, size: int) -> bytes:
-        """So many bytes of a head. Raises RunError for a disk that fails."""
-        if not 0 <= size <= _LONGEST_HEAD:
-            raise tarfile.ReadError(f"a header of {size:,} bytes")
-        try:
-            return self._content.read(size)
-        except OSError as error:
-            raise RunError(f"{self._address} cannot be read: {error.strerror or error}.") from error
-
-    def seek(self, place: int) -> None:
-        """Where the next head is."""
-        if not 0 <= place <= sys.maxsize:
-            raise tarfile.ReadError("a member of impossible size")
-        self._content.seek(place)
-
-
-def _members(archive: tarfile.TarFile, size: int) -> Iterator[tarfile.TarInfo]:
-    """The members up to the end, or to the first of which a part is missing. Raises ReadError for one that leads back.
-
-    size: of the archive, in bytes.
-    """
-    place = 0
-    while (member := archive.next()) is not None:
-        archive.members = []  # type: ignore[attr-defined]  # it would grow with the archive
-        if member.size < 0 or archive.offset <= place:
-            raise tarfile.ReadError("a member of impossible size")
-        place = archive.offset
-        if member.isreg() and not _is_sparse(member) and member.offset_data + member.size > size:
-            return
-        yield member
-
-
-def _is_sparse(member: tarfile.TarInfo) -> bool:
-    """Whether holes are left out of what is stored, so that the content does not lie there in one piece."""
-    return member.issparse() or any(key.startswith("GNU.sparse.") for key in member.pax_headers)
-
-
-def _after(content: BinaryIO, place: int, size: int) -> str:
-    """What is wrong behind the last member of an archive of so many bytes; "" for a whole one.
-
-    A block of zeros ends it, and nothing but zeros follows: a reader stops there, so that more members are lost.
-    """
-    if place + tarfile.BLOCKSIZE > size:
-        return "truncated"
-    content.seek(place)
-    if content.read(tarfile.BLOCKSIZE).strip(b"\0"):
-        return "damaged"
-    while block := content.read(_CHUNK):
-        if block.count(0) < len(block):
-            return "data after the mark that ends the archive (two archives joined, or a hole)"
-    return ""
-
-
 def _no_archive(shard: Shard, content: BinaryIO) -> str:
     """What a file without one member is instead of an archive; "" for one that may be one."""
     if not shard.size:
@@ -285,13 +202,3 @@ def _no_archive(shard: Shard, content: BinaryIO) -> str:
     packed = content.read(2) == b"\x1f\x8b"
     content.seek(0)
     return "a compressed archive, whatever it is called; unpack it to a plain .tar first" if packed else ""
-
-
-def _not_tar(error: Exception) -> str:
-    if str(error) == "unexpected end of data":
-        return "truncated"
-    if isinstance(error, RecursionError):
-        what = "more headers in a row than are read"
-    else:
-        what = str(error) if isinstance(error, tarfile.ReadError) else f"a damaged header: {error}"
-    return f"not a readable tar archive ({what})"

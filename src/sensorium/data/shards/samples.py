@@ -21,8 +21,6 @@ from sensorium.errors import RequestError, cut, listing, nearest
 from sensorium.files import json_value
 from sensorium.text.tokenizer import stripped
 
-CLASS_FIELDS = ("cls",)
-TEXT_FIELDS = ("txt", "text", "transcript")
 _CLASS_FILES = ("classes.txt", "classes.json")
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from sensorium.data.base import Data, OnBad
 from sensorium.data.settings import ConflictSettings
-from sensorium.data.shards.samples import CLASS_FIELDS, Labels, ShardSettings
+from sensorium.data.shards.heads import CLASS_FIELDS
+from sensorium.data.shards.samples import Labels, ShardSettings
 from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_classes
 from sensorium.data.vision.listing import ShardImages
