@@ -166,8 +166,9 @@ def test_a_cable_that_stays_out(hosts: Any, tmp_path: Path) -> None:
     waiting(tmp_path)
     hosts[1].cut()
     (tmp_path / "go").touch()
-    eventually(says(hosts[0], tmp_path, f"host-b (process 1 of 2) {GONE}"), seconds=WORDS)
-    eventually(says(hosts[1], tmp_path, f"host-a, where the processes meet, {GONE}"), seconds=10)
+    one = says(hosts[0], tmp_path, f"host-b (process 1 of 2) {GONE}")
+    other = says(hosts[1], tmp_path, f"host-a, where the processes meet, {GONE}")
+    eventually(lambda: one() and other(), seconds=WORDS)
     for host in hosts:
         eventually(lambda host=host: not host.processes("-u -m sensorium"), seconds=WORDS)
 
