@@ -5,7 +5,7 @@ import json
 from io import StringIO
 
 from rich.console import Console
-from searches import searched
+from searches import searched, start
 
 from sensorium.search.claims import Claims
 from sensorium.search.folder import SweepFolder, write_request
@@ -74,9 +74,13 @@ def test_a_search_that_ended_early_says_so_with_the_command_that_resumes_it(tmp_
 
 
 def test_repeats_have_columns_of_numbers_and_trials_lead_to_their_reports(tmp_path) -> None:
-    (tmp_path / "a" / "trials" / "0000" / "1").mkdir(parents=True)
-    (tmp_path / "a" / "trials" / "0000" / "1" / "report.html").touch()
-    _, sweep, _ = ended(tmp_path / "a", ["lr=0.5,0.75", "seed=1,2"], trials=2, wanted=2, sampler="grid")
+    def reporting(run, slot):
+        if run.folder.parts[-2:] == ("0000", "1"):
+            (run.folder / "report.html").touch()
+        return start(run, slot)
+
+    space, settings = ["lr=0.5,0.75", "seed=1,2"], {"sampler": "grid", "starting": reporting}
+    _, sweep, _ = ended(tmp_path / "a", space, trials=2, wanted=2, **settings)
     rows = list(csv.DictReader(sweep.table.open()))
     # 1 - |lr - 0.5|, times 9 / 10, with every seed.
     assert [float(row["val/accuracy"]) for row in rows] == [0.9, 0.675]

@@ -24,7 +24,7 @@ class ScannedDigits(NamedTuple):
 
 
 def scanned_digits() -> ScannedDigits:
-    """All 1,797, as `sklearn.datasets.load_digits` has them. Raises RunError where they are not."""
+    """All 1,797, as scikit-learn loads them. Raises RunError where they are not."""
     package = find_spec("sklearn")
     folders = (package.submodule_search_locations if package else None) or []
     for folder in folders:
