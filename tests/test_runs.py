@@ -69,7 +69,7 @@ def test_the_command_of_a_run_that_torchrun_started(tmp_path, monkeypatch, hosts
     run = RunFolder(tmp_path)
     runs.record(run, {}, ["dataset=digits"])
     text = (tmp_path / "command.txt").read_text()
-    assert text == f"torchrun{start} --nproc-per-node=3 -m sensorium train dataset=digits\n"
+    assert text == f"torchrun{start} --nproc_per_node=3 -m sensorium train dataset=digits\n"
 
 
 def test_the_commit_is_that_of_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from sensorium.errors import RequestError, nearest
+from sensorium.errors import RequestError, RunError, nearest
 
 _WAIT = 10  # seconds to wait for a writer of a pipe
 STORED = "sensorium-stored"  # for `errors=` when text is written: nothing that a string can hold fails
@@ -270,6 +270,17 @@ def json_value(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError as error:
         raise ValueError("JSON that is nested too deeply") from error
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """The names and values in a JSON file. Raises RunError for one that cannot be read."""
+    try:
+        found = json_value(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(found, dict):
+        raise RunError(f"{path} cannot be read: it has no names with values.")
+    return found
 
 
 def _finite(value: Any) -> Any:

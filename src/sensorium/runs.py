@@ -22,7 +22,7 @@ import yaml
 
 import sensorium
 from sensorium.errors import RequestError, RunError
-from sensorium.files import json_text, json_value, meant, write_atomically
+from sensorium.files import json_object, json_text, meant, write_atomically
 from sensorium.run_folder import RunFolder
 
 PACKAGES = ("torch", "torchvision", "torchaudio", "lightning", "hydra-core", "numpy", "pillow", "soundfile")
@@ -69,7 +69,7 @@ def record(run: RunFolder, config: dict[str, Any], overrides: list[str]) -> None
     """Writes config.yaml (resolved), overrides.txt, command.txt and environment.json."""
     write_config(run, config)
     write_atomically(run.folder / "overrides.txt", "".join(f"{item}\n" for item in overrides))
-    write_atomically(run.folder / "command.txt", _under_torchrun(command("train", overrides)) + "\n")
+    write_atomically(run.folder / "command.txt", _as_started(command("train", overrides)) + "\n")
     write_atomically(run.folder / "environment.json", json_text(environment(), indent=2) + "\n")
 
 
@@ -95,13 +95,17 @@ def command(verb: str, overrides: list[str]) -> str:
     return shlex.join(["sensorium", verb, *overrides])
 
 
-def _under_torchrun(line: str) -> str:
-    """The command that repeats a run, which torchrun started where it says so."""
+def under_torchrun(line: str, *, hosts: int, each: int) -> str:
+    """A command as a group of processes, to be typed on every host. each: processes of a host."""
+    nodes = f" --nnodes={hosts}" if hosts > 1 else ""
+    return f"torchrun{nodes} --nproc_per_node={each} -m {line}"
+
+
+def _as_started(line: str) -> str:
+    """The command that repeats this run: with torchrun, where that started it."""
     if "TORCHELASTIC_RUN_ID" not in os.environ or not (each := int(os.environ.get("LOCAL_WORLD_SIZE", "0"))):
         return line
-    hosts = int(os.environ.get("WORLD_SIZE", "1")) // each
-    nodes = f" --nnodes={hosts}" if hosts > 1 else ""
-    return f"torchrun{nodes} --nproc-per-node={each} -m {line}"
+    return under_torchrun(line, hosts=int(os.environ.get("WORLD_SIZE", "1")) // each, each=each)
 
 
 def environment() -> dict[str, Any]:
@@ -145,7 +149,7 @@ def read_metrics(run: RunFolder) -> dict[str, float]:
     """What `write_metrics` wrote. Raises RunError when the run did not get that far, and for a damaged file."""
     if not run.metrics.exists():
         raise RunError(f"{run.folder} has no metrics.json: the training did not end.")
-    found = _read_object(run.metrics)
+    found = json_object(run.metrics)
     return {name: math.nan if value is None else value for name, value in found.items()}
 
 
@@ -182,14 +186,4 @@ def write_summary(run: RunFolder, summary: Summary) -> None:
 
 def read_summary(run: RunFolder) -> dict[str, Any]:
     """What `write_summary` wrote; {} when the run did not get that far. Raises RunError for a damaged file."""
-    return _read_object(run.summary) if run.summary.exists() else {}
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        found = json_value(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read: {error}.") from error
-    if not isinstance(found, dict):
-        raise RunError(f"{path} cannot be read: it has no names with values.")
-    return found
+    return json_object(run.summary) if run.summary.exists() else {}

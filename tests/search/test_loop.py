@@ -22,6 +22,7 @@ from sensorium.search import trial as trial_module
 from sensorium.search.folder import SweepFolder
 from sensorium.search.outcomes import best_outcome, outcome_of
 from sensorium.search.space import parse
+from sensorium.search.training import stop_all
 from sensorium.training.interrupts import Interrupted
 
 
@@ -220,6 +221,29 @@ def test_a_training_whose_end_nobody_could_tell_is_resumed(tmp_path, monkeypatch
     assert len((tmp_path / "a/trials/0000/begun").read_text().split()) == 2
 
 
+def test_trainings_that_are_lost_again_and_again_end_the_search_and_no_trial(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(trial_module, "_AGAIN", 0.01)
+    begun = []
+
+    class Lost:
+        def __init__(self, process) -> None:
+            begun.append(process)
+
+        def poll(self):
+            begun[-1].kill()
+            begun[-1].wait()
+            raise RunError("the process that started it is gone")
+
+        def terminate(self) -> None:
+            pass
+
+    with pytest.raises(RunError, match="that started it is gone"):
+        searched(tmp_path / "a", trials=1, starting=lambda run, slot: Lost(start(run, slot)))
+    assert len(begun) == 4
+    (trial,) = searched(tmp_path / "a", trials=1).trials()
+    assert trial.state == TrialState.COMPLETE
+
+
 @pytest.mark.parametrize("line", ["null", "[]", "{}", '{"op_code": 99}', "garbled"])
 def test_a_damaged_journal_is_refused(line, tmp_path) -> None:
     searched(tmp_path / "a", trials=2)
@@ -238,6 +262,25 @@ def test_a_lost_journal_does_not_begin_a_new_search(damage, tmp_path) -> None:
     with pytest.raises(RequestError, match=r"is missing or empty, and .* has 2 trials"):
         searched(tmp_path / "a", trials=2)
     assert len(list((tmp_path / "a" / "trials").iterdir())) == 2
+
+
+def test_of_several_trainings_one_that_is_lost_does_not_keep_the_others_from_stopping(tmp_path) -> None:
+    class Training:
+        def __init__(self, statuses) -> None:
+            self.statuses, self.asked = list(statuses), 0
+
+        def stop(self) -> None:
+            self.asked += 1
+
+        def status(self):
+            status = self.statuses.pop(0)
+            if isinstance(status, RunError):
+                raise status
+            return status
+
+    lost, other = Training([RunError("gone"), 137, 137]), Training([None, 143])
+    stop_all([lost, other])
+    assert (lost.asked, other.asked, other.statuses) == (1, 1, [])
 
 
 def test_no_new_trial_begins_behind_the_budget(tmp_path) -> None:

@@ -64,15 +64,15 @@ def _check_hosts(run: RunFolder, config: dict[str, Any]) -> None:
     if trainer.get("num_nodes", 1) != 1 and not launch.is_launched():
         hosts, each = trainer["num_nodes"], trainer["devices"]
         raise RequestError(
-            f"{run.folder} was trained on {hosts} hosts, {each} process{'' if each == 1 else 'es'} each. Resume it on"
-            f" every host: torchrun --nnodes={hosts} --nproc_per_node={each} -m sensorium train resume={run.folder}\n"
+            f"{run.folder} was trained on {hosts} hosts, {_counted(each)} each. Resume it on every host: "
+            f"{runs.under_torchrun(f'sensorium train resume={run.folder}', hosts=hosts, each=each)}\n"
             "To resume on this host alone, add trainer.num_nodes=1 and trainer.devices=1, or as many as it has."
         )
 
 
 def _check_epochs(run: RunFolder, asked: int | str) -> None:
     """Rejects fewer epochs than a run has been trained for, which Lightning would do in its own words."""
-    done = _last_epoch(run)
+    done = distributed.from_first(lambda: _last_epoch(run))  # the folder need not be on every host
     if isinstance(asked, int) and 0 <= asked < done:
         raise RequestError(
             f"trainer.max_epochs={asked} is fewer than the {done} epochs that {run.folder} has been trained for. Give"

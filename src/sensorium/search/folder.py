@@ -1,6 +1,5 @@
 """Paths inside the folder of a search, and the arguments that it was started with. No Optuna."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import sensorium
 from sensorium.errors import RequestError
-from sensorium.files import json_text, json_value, write_atomically
+from sensorium.files import json_object, json_text, json_value, write_atomically
 
 _FORMAT = 1
 
@@ -85,5 +84,5 @@ def read_request(sweep: SweepFolder) -> list[str]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A small file of a run; {} where the run has not written it."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    """A small file of a run; {} where the run has not written it. Raises RunError for a damaged one."""
+    return json_object(path) if path.exists() else {}

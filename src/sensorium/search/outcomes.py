@@ -8,7 +8,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from sensorium import output, runs
-from sensorium.errors import SensoriumError
+from sensorium.errors import RunError
 from sensorium.run_folder import RunFolder
 from sensorium.search import study as noted
 from sensorium.search.folder import SweepFolder, read_json
@@ -75,7 +75,7 @@ def outcome_of(trial: FrozenTrial, sweep: SweepFolder, space: Space) -> Outcome:
         if run.config.exists():
             job["run"] = str(run.folder)
         if trial.state != TrialState.PRUNED and run.summary.exists():
-            with suppress(ValueError, SensoriumError):  # a damaged file: the journal has the value too
+            with suppress(RunError):  # a damaged file: the journal has the value too
                 job["metrics"] = runs.read_metrics(run) if run.metrics.exists() else {}
                 job["summary"] = runs.read_summary(run)
         if error and "summary" not in job:

@@ -15,7 +15,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy import URL
 
-from sensorium.errors import RequestError
+from sensorium.errors import RequestError, is_full
 from sensorium.run_folder import RunFolder
 from sensorium.search.folder import SweepFolder
 from sensorium.search.proposals import quiet
@@ -60,6 +60,8 @@ class Journal:
         except RequestError:
             raise
         except Exception as error:  # Optuna reads a damaged file to wherever that leads
+            if isinstance(error, OSError) and is_full(error):
+                raise
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise RequestError(f"{path} cannot be read: {reason}") from error
         return cls(study)

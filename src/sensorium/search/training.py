@@ -132,8 +132,16 @@ def stop_all(running: Sequence[Training]) -> None:
     """Each ends with a checkpoint, or is killed after its time."""
     for one in running:
         one.stop()
-    while any(one.status() is None for one in running):
+    while not all(_has_ended(one) for one in running):
         time.sleep(_PAUSE)
+
+
+def _has_ended(one: Training) -> bool:
+    """Also of one whose end nobody can tell, which does not keep the others from being stopped."""
+    try:
+        return one.status() is not None
+    except RunError:
+        return True
 
 
 def _last_lines(path: Path, size: int = 20_000) -> list[str]:

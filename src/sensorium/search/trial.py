@@ -23,6 +23,7 @@ from sensorium.search.training import Prepare, Slot, Start, Training, best_of, i
 
 _HINDERED = 60.0  # seconds in which what keeps a training from beginning may pass
 _AGAIN = 1.0  # seconds between two tries
+_MOST_LOST = 3  # times that the process which starts trainings may be gone, as for want of memory
 _GRACE = 3.0  # seconds in which a signal to a whole group of processes reaches this one too
 
 
@@ -69,7 +70,7 @@ class RunningTrial:
         self._place = -1  # of the repeat that runs
         self._ended_at: float | None = None
         self._hindered_at: float | None = None  # since when its training could not begin
-        self._again_at = 0.0
+        self._again_at, self._lost = 0.0, 0
 
     def step(self) -> bool:
         """Does what there is to do now. Returns whether the trial has ended, which is in the journal then."""
@@ -79,6 +80,9 @@ class RunningTrial:
         try:
             status = self.training.status()
         except RunError:  # who started it is gone
+            self._lost += 1
+            if self._lost > _MOST_LOST:
+                raise
             self._begin_again()
             return False
         if self._place == 0 and pruned is None:
