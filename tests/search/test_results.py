@@ -91,3 +91,4 @@ def test_repeats_have_columns_of_numbers_and_trials_lead_to_their_reports(tmp_pa
     assert 'href="trials/0001' not in page
     assert page.count('<tr class="best">') == 1
     assert '<th scope="col" class="number">lr</th>' in page
+    assert page.count('<td class="number" data-value="0.75">0.75</td>') == 1  # as it was written, and a number

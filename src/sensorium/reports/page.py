@@ -18,7 +18,7 @@ from sensorium.report_sections import Gallery, Matrix, Section, Table
 from sensorium.reports import charts, compare
 from sensorium.reports.curves import history_charts
 from sensorium.reports.read import RunFacts, figures, read_run
-from sensorium.reports.words import cell, count, duration, ending, named, valued
+from sensorium.reports.words import cell, count, duration, ending, named, valued, written_number
 from sensorium.run_folder import RunFolder
 
 NAME = "report.html"
@@ -121,7 +121,12 @@ def _environment() -> Environment:
     )
     environment.globals.update(kind=_kind, matrix=_matrix, draw=charts.draw, count=count)
     environment.filters.update(
-        cell=cell, named=named, duration=duration, ending=ending, percent=lambda value: f"{100 * value:.0f}%"
+        cell=cell,
+        named=named,
+        duration=duration,
+        ending=ending,
+        percent=lambda value: f"{100 * value:.0f}%",
+        written_number=written_number,
     )
     return environment
 

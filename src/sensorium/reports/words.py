@@ -27,6 +27,15 @@ def cell(value: Any) -> str:
     return f"{value:.4f}" if value == 0 or 0.001 <= abs(value) <= 1 else f"{value:.4g}"
 
 
+def written_number(value: Any) -> float | None:
+    """A number, or what a text that is one stands for; None for anything else, and for what is not finite."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) else None
+
+
 def named(metric: str) -> str:
     """A metric as people write it: test/macro_f1 -> macro F1."""
     name = metric.rpartition("/")[2]

@@ -104,18 +104,7 @@ def _charts(outcomes: Sequence[Outcome]) -> list[Section]:
 
 def _settings(rows: Sequence[output.Record]) -> Table:
     columns = list(dict.fromkeys(name for row in rows for name in row if name not in _HIDDEN))
-    cells = [_numeric([row.get(name) for row in rows]) for name in columns]
-    return Table(title="Settings", columns=columns, rows=list(zip(*cells, strict=True)))
-
-
-def _numeric(cells: Sequence[Cell]) -> list[Cell]:
-    """A column of written numbers, as choices are, as numbers; any other as it is."""
-    if not all(isinstance(cell, str) for cell in cells):
-        return list(cells)
-    try:
-        return [int(cell) if cell.lstrip("-").isdecimal() else float(cell) for cell in map(str, cells)]
-    except ValueError:
-        return list(cells)
+    return Table(title="Settings", columns=columns, rows=[[row.get(name) for name in columns] for row in rows])
 
 
 def _tables(shares: Mapping[str, float], compared: Sequence[Comparison]) -> list[Section]:
