@@ -62,6 +62,11 @@ def test_everything_is_recorded(tmp_path: Path) -> None:
     assert {"sensorium", "python", "git_commit", "platform", "processor", "gpus", "threads"} <= environment.keys()
 
 
+def test_the_command_has_paths_as_they_were_typed() -> None:
+    overrides = ["dataset.root='photos/new'", "model.name='null'", "note='a b'", "lr=0.1"]
+    assert shlex.split(runs.command("train", overrides))[2:] == ["dataset.root=photos/new", *overrides[1:]]
+
+
 @pytest.mark.parametrize(("hosts", "start"), [(1, ""), (2, " --nnodes=2")])
 def test_the_command_of_a_run_that_torchrun_started(tmp_path, monkeypatch, hosts, start) -> None:
     for name, value in {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": str(3 * hosts), "LOCAL_WORLD_SIZE": "3"}.items():

@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import platform
+import re
 import secrets
 import shlex
 import shutil
@@ -25,6 +26,7 @@ from sensorium.errors import RequestError, RunError
 from sensorium.files import json_object, json_text, meant, write_atomically
 from sensorium.run_folder import RunFolder
 
+_VALUES = ("true", "false", "null", "yes", "no", "on", "off", "nan", "inf")  # what is no text without quotes
 PACKAGES = ("torch", "torchvision", "torchaudio", "lightning", "hydra-core", "numpy", "pillow", "soundfile")
 
 
@@ -92,7 +94,14 @@ def config_restored_if_refused(run: RunFolder) -> Iterator[None]:
 
 def command(verb: str, overrides: list[str]) -> str:
     """The line to type, quoted for a shell."""
-    return shlex.join(["sensorium", verb, *overrides])
+    return shlex.join(["sensorium", verb, *map(unquoted, overrides)])
+
+
+def unquoted(override: str) -> str:
+    """An override with a path as it was typed: without the quotes that it was given for Hydra (`cli.literal`)."""
+    key, _, value = override.partition("=")
+    found = re.fullmatch(r"'((?:[a-zA-Z_]|[\w.-]*/)[\w./-]*)'", value)
+    return f"{key}={found[1]}" if found and found[1].lower() not in _VALUES else override
 
 
 def under_torchrun(line: str, *, hosts: int, each: int) -> str:

@@ -1,7 +1,6 @@
 """The settings of a sweep, each with its repeats, as rows of its table; and the best of them."""
 
 import math
-import re
 import shlex
 import statistics
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 from sensorium import output
 from sensorium.data.base import counted
+from sensorium.runs import unquoted
 from sensorium.search.space import REPEATS
 
 WIDTH = 100  # columns that the table takes where it can
@@ -31,9 +31,6 @@ def narrowed(records: list[output.Record], *, optional: list[str], width: int = 
         if sum(max(map(len, texts)) + 2 for texts in cells.values()) - 2 <= width:
             break
     return shown
-
-
-_VALUES = ("true", "false", "null", "yes", "no", "on", "off", "nan", "inf")  # what is no text without quotes
 
 
 @dataclass(frozen=True)
@@ -133,7 +130,7 @@ class Group:
         """The line that trains it again, all repeats of it."""
         overrides = [_keys(job) for job in self.jobs]
         changing = {key for key in REPEATS if len({item.get(key) for item in overrides}) > 1}
-        fixed = [f"{key}={_unquoted(value)}" for key, value in overrides[0].items() if key not in changing]
+        fixed = [unquoted(f"{key}={value}") for key, value in overrides[0].items() if key not in changing]
         swept = [
             f"{key}={','.join(dict.fromkeys(item[key] for item in overrides))}" for key in REPEATS if key in changing
         ]
@@ -163,12 +160,6 @@ def best(groups: list[Group]) -> Group | None:
         return None
     sign = 1 if comparable[0].higher_is_better else -1
     return max(comparable, key=lambda group: sign * (group.validation() or 0.0))
-
-
-def _unquoted(value: str) -> str:
-    """A path as it was typed: without the quotes that it was given for Hydra (`cli.literal`)."""
-    found = re.fullmatch(r"'((?:[a-zA-Z_]|[\w.-]*/)[\w./-]*)'", value)
-    return found[1] if found and found[1].lower() not in _VALUES else value
 
 
 def _keys(job: dict[str, Any]) -> dict[str, str]:
