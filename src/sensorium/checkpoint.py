@@ -5,16 +5,15 @@ It is opened with `weights_only=True`, so nothing in it is executed. Beside Ligh
 (the averaged ones when an average is kept).
 """
 
-import warnings
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 import sensorium
+from sensorium import checkpoint_shards
 from sensorium.bounded import check_spec
 from sensorium.errors import RequestError, RunError, cut
 from sensorium.files import exists, is_folder, meant, not_a_file, replacing
@@ -25,6 +24,7 @@ from sensorium.specs import Spec, spec_from_dict
 from sensorium.tasks.calibration import Calibration
 from sensorium.tasks.explanation_choice import ExplanationChoice
 from sensorium.tasks.out_of_distribution import OutOfDistribution
+from sensorium.torch_file import check_tensors, open_as_data, save, starts_like_zip
 
 Part = TypeVar("Part", OutOfDistribution, ExplanationChoice)
 FORMAT = 4
@@ -71,25 +71,16 @@ def save_atomically(payload: dict[str, Any], path: Path) -> None:
     """Writes beside the target, syncs, renames: the file at `path` is the old one or the new one, never half of one."""
     try:
         with replacing(path) as file:
-            _save(payload, file)
+            save(payload, file)
     except OSError as error:
         raise RunError(f"{path}: could not be written ({error.strerror}). The previous file is unchanged.") from error
 
 
-def _save(payload: dict[str, Any], file: BinaryIO) -> None:
-    """torch.save. Raises the OSError (a full disk) that it hides behind a RuntimeError about a position in the file."""
-    try:
-        torch.save(payload, file)
-    except RuntimeError as error:
-        if isinstance(error.__context__, OSError):
-            raise error.__context__ from error
-        raise
-
-
-def read_raw(path: Path) -> dict[str, Any]:
+def read_raw(path: Path, *, whole: bool = True) -> dict[str, Any]:
     """The whole payload on the CPU, that of an exported model without weights.
 
-    Raises RequestError when the file is missing, truncated or not a checkpoint.
+    whole: False leaves the states of optimizers in shards, where they were saved so. Raises RequestError when the file
+    is missing, truncated or not a checkpoint.
     """
     if is_exported(path):
         return _migrate(payload_of(path), path)
@@ -106,40 +97,19 @@ def read_raw(path: Path) -> dict[str, Any]:
     if wrong := not_a_file(path):
         raise RequestError(f"{path} is {wrong}; a checkpoint is a file, such as RUN/checkpoints/best.ckpt.")
     try:
-        _check_entries(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # guesses about the pickle protocol of other files
-            payload = torch.load(path, map_location="cpu", weights_only=True)
-        _check_tensors(payload)
+        payload = open_as_data(path)
+        check_tensors(payload)
     except DAMAGED as error:
         if path.suffix.lower() == ".pt2":
             raise RequestError(
                 f"{path} is a program for torch.export.load, as format=torch writes it. Give the checkpoint, or a"
                 " model.onnx (format=onnx)."
             ) from error
-        what = "is incomplete" if _starts_like_zip(path) else "is not a checkpoint"
+        what = "is incomplete" if starts_like_zip(path) else "is not a checkpoint"
         raise RequestError(f"{path} {what}: it cannot be opened as data ({type(error).__name__}).") from error
     if not isinstance(payload, dict) or KEY not in payload:
         raise RequestError(f"{path} is not a Sensorium checkpoint: it has no config and no class names.")
-    return _migrate(payload, path)
-
-
-def _check_entries(path: Path) -> None:
-    """Refuses an archive that is larger once it is unpacked than as a file: torch stores tensors as they are."""
-    if _starts_like_zip(path):
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
-                raise ValueError("its entries are larger than the file")
-
-
-def _check_tensors(value: Any) -> None:
-    """Refuses a tensor of more elements than are stored for it: what is made from it would be as large."""
-    if isinstance(value, torch.Tensor):
-        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
-            raise ValueError("a tensor has more elements than are stored")
-    elif isinstance(value, dict | list | tuple):
-        for inner in value.values() if isinstance(value, dict) else value:
-            _check_tensors(inner)
+    return _migrate(checkpoint_shards.join(payload, path, whole=whole), path)
 
 
 def _check_whole(about: dict[str, Any], path: Path) -> None:
@@ -159,11 +129,6 @@ def _check_whole(about: dict[str, Any], path: Path) -> None:
         wrong += [name for name, word in words.items() if not isinstance(word, str)]
     if wrong:
         raise RequestError(f"{path} is not a complete Sensorium checkpoint: {wrong[0]} is missing or wrong.")
-
-
-def _starts_like_zip(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(2) == b"PK"
 
 
 def _migrate(payload: dict[str, Any], path: Path) -> dict[str, Any]:

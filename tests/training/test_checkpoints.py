@@ -16,7 +16,8 @@ from sensorium.cli.train import train
 from sensorium.errors import RequestError, RunError
 from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder, read_summary
-from sensorium.training.checkpoints import AtomicCheckpointIO, Checkpoints
+from sensorium.training.checkpoint_io import AtomicCheckpointIO
+from sensorium.training.checkpoints import Checkpoints
 from sensorium.training.interrupts import Interrupted
 from trainings import TINY, TINY_TEXTS, config_of, differences, opened, trained
 

@@ -10,6 +10,8 @@ from torch import nn
 
 from command import run_process
 from groups import SETTINGS, rows_of, run_of
+from sensorium.checkpoint import read_raw
+from sensorium.checkpoint_shards import SHARDS
 from sensorium.errors import RequestError
 from sensorium.runs import RunFolder
 from sensorium.training.sharding import ShardingStrategy, blocks, strategy_of
@@ -22,7 +24,7 @@ TWO = ("trainer.devices=2", "accelerator=cpu", "batch_size=16")
 
 def assert_close(run: RunFolder, other: RunFolder) -> None:
     """Weights, optimizer states and metrics, but for rounding."""
-    a, b = opened(run.last), opened(other.last)
+    a, b = read_raw(run.last), read_raw(other.last)
     assert a["state_dict"].keys() == b["state_dict"].keys()
     for name, value in a["state_dict"].items():
         assert torch.allclose(value, b["state_dict"][name], rtol=1e-3, atol=1e-5), name
@@ -54,6 +56,31 @@ def test_shares_end_like_the_whole(tmp_path: Path) -> None:
     assert_close(shares, whole)
     one = trained(tmp_path, *settings, "accelerator=cpu", "batch_size=32")
     assert_close(shares, one)
+    # best.ckpt is one file, last.ckpt in two shards of half the rows, and those of previous.ckpt are there still.
+    assert opened(shares.best)["state_dict"].keys() == opened(one.best)["state_dict"].keys()
+    assert SHARDS not in opened(shares.best)
+    folder = shares.checkpoints / opened(shares.last)[SHARDS]["folder"]
+    assert len(list(shares.checkpoints.glob("*.shards"))) == 2
+    held = [opened(folder / f"0000{rank}-of-00002.pt")[SHARDS] for rank in range(2)]
+    weights = opened(one.last)["state_dict"].values()
+    for mine, theirs, whole in zip(*held, [value for value in weights if value.ndim], strict=False):
+        assert torch.allclose(torch.cat([mine, theirs]), whole, rtol=1e-3, atol=1e-5)
+        assert len(mine) == -(-len(whole) // 2)
+
+
+@two_cores
+@pytest.mark.slow
+def test_a_damaged_shard_costs_one_checkpoint(tmp_path: Path) -> None:
+    """Resuming takes the one before, which has shards of its own, and ends as an uninterrupted run."""
+    settings = (*ALONE, "scheduler=constant", *TWO, "strategy=fsdp")
+    once = train(tmp_path / "once", *settings, "trainer.max_epochs=3")
+    cut = train(tmp_path / "cut", *settings, "trainer.max_epochs=2")
+    (cut.checkpoints / opened(cut.last)[SHARDS]["folder"] / "00001-of-00002.pt").unlink()
+    arguments = ["train", f"resume={cut.folder.relative_to(tmp_path / 'cut')}", "trainer.max_epochs=3"]
+    result = run_process(arguments, tmp_path / "cut")
+    assert result.status == 0, result.stderr
+    assert "last.ckpt is incomplete; resuming from previous.ckpt, the previous one." in result.stdout
+    assert_close(cut, once)
 
 
 @two_cores
@@ -99,8 +126,10 @@ def test_the_items_of_lists_are_gathered_one_by_one() -> None:
         ("trainer", {"precision": "16-mixed"}, "trainer.precision=16-mixed"),
     ],
 )
-def test_what_needs_every_tensor_as_a_whole_is_refused(section: str, values: dict[str, object], named: str) -> None:
+def test_what_needs_every_tensor_as_a_whole_is_refused(
+    section: str, values: dict[str, object], named: str, tmp_path: Path
+) -> None:
     config = bare_config(trainer={"strategy": "fsdp", "precision": "32-true"})
-    assert isinstance(strategy_of(config), ShardingStrategy)
+    assert isinstance(strategy_of(config, RunFolder(tmp_path)), ShardingStrategy)
     with pytest.raises(RequestError, match=f"^{named} does not work with strategy=fsdp"):
-        strategy_of(config.with_values(section, **values))
+        strategy_of(config.with_values(section, **values), RunFolder(tmp_path))

@@ -12,10 +12,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.plugins.io import CheckpointIO
 
 from sensorium import checkpoint as files
-from sensorium import distributed
 from sensorium.errors import RequestError
 from sensorium.runs import RunFolder
 from sensorium.training.interrupts import Interrupted, StopRequest
@@ -32,30 +30,6 @@ ONLY_FOR_RESUMING = (
     "training_weights",
     "average",
 )
-
-
-class AtomicCheckpointIO(CheckpointIO):
-    """Writes atomically, keeps the one before `last.ckpt`, opens as data only."""
-
-    def __init__(self, run: RunFolder) -> None:
-        self.run = run
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        path = Path(path)
-        if path != self.run.last:
-            files.save_atomically(checkpoint, path)
-            return
-        fresh = path.with_name(".next.ckpt")
-        files.save_atomically(checkpoint, fresh)
-        if path.exists():
-            path.replace(self.run.previous)
-        fresh.replace(path)
-
-    def load_checkpoint(self, path: Any, map_location: Any | None = None, weights_only: bool | None = True) -> Any:
-        return distributed.from_first(lambda: files.read_raw(Path(path)))  # others need not share the first one's disk
-
-    def remove_checkpoint(self, path: Any) -> None:
-        Path(path).unlink(missing_ok=True)
 
 
 class Checkpoints(pl.Callback):

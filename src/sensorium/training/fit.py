@@ -31,7 +31,8 @@ from sensorium.tasks.preprocessing import Preparation
 from sensorium.tasks.training_module import OptimizationConfig, TaskModule
 from sensorium.training import learning
 from sensorium.training.backbone import backbone_lr_scale
-from sensorium.training.checkpoints import AtomicCheckpointIO, Checkpoints
+from sensorium.training.checkpoint_io import AtomicCheckpointIO
+from sensorium.training.checkpoints import Checkpoints
 from sensorium.training.guard import LossGuard
 from sensorium.training.history import History, Row
 from sensorium.training.interrupts import StopRequest
@@ -306,7 +307,7 @@ def _check_monitor(name: str, callback: pl.Callback, task: TaskModule) -> None:
 
 
 def _trainer(config: RunConfig, *, callbacks: list[pl.Callback], logger: Any, run: RunFolder) -> pl.Trainer:
-    options = {**config.trainer, "strategy": strategy_of(config)}
+    options = {**config.trainer, "strategy": strategy_of(config, run)}
     try:
         return pl.Trainer(
             **options,

@@ -1,11 +1,13 @@
 """strategy=fsdp: parameters, gradients and optimizer states are shared out among the processes (PyTorch's FSDP2).
 
 Lightning's own strategies for it need a GPU; this one works wherever torch.distributed does, so that it can be tested
-on a CPU. Its checkpoints are those of one process: whatever the number of processes and the strategy, they open alike.
+on a CPU. What a model is predicted with is saved whole; of what a run resumes from, each process saves and loads its
+rows (`checkpoint_shards`). Whatever the number of processes and the strategy, both open alike.
 """
 
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,19 +15,25 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor
+from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 from torch.optim import Optimizer
 
+from sensorium import checkpoint as files
+from sensorium import checkpoint_shards, distributed
+from sensorium.checkpoint_shards import ShardedTensor
 from sensorium.errors import RequestError
 from sensorium.run_config import RunConfig
+from sensorium.runs import RunFolder
+from sensorium.training.checkpoint_io import is_one_folder
 
 
-def strategy_of(config: RunConfig) -> Any:
+def strategy_of(config: RunConfig, run: RunFolder) -> Any:
     """What Lightning's Trainer takes as its strategy. Raises RequestError for what sharding cannot do."""
     strategy = config.trainer["strategy"]
     if strategy == "fsdp":
         _check_sharding(config)
-        return ShardingStrategy()
+        return ShardingStrategy(run)
     if strategy == "ddp":
         # Running means and the like are handed round before they are used (Task.on_validation_start), not at each
         # batch: validation gives the processes different numbers of batches.
@@ -49,7 +57,12 @@ def _check_sharding(config: RunConfig) -> None:
 
 
 class ShardingStrategy(DDPStrategy):
-    """Shares out a task's network before its optimizer is made."""
+    """Shares out a task's network before its optimizer is made. run: the run whose checkpoints it saves."""
+
+    def __init__(self, run: RunFolder) -> None:
+        super().__init__()
+        self.run = run
+        self._one_folder: bool | None = None
 
     def configure_ddp(self) -> None:
         """In the place of DDP's wrapper: the network itself gathers its weights and distributes its gradients."""
@@ -78,20 +91,42 @@ class ShardingStrategy(DDPStrategy):
                 module.set_reshard_after_forward(not whole, recurse=False)
                 module.unshard() if whole else module.reshard()
 
-    def lightning_module_state_dict(self) -> dict[str, Any]:
-        """Of the whole module; every process takes part, and the first one keeps it."""
-        assert self.lightning_module is not None
-        state = {name: gathered(value) for name, value in self.lightning_module.state_dict().items()}
-        return state if self.is_global_zero else {}
-
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
-        """As of one process, with the whole of every tensor; of the first process alone."""
-        state = optimizer.state_dict()
-        whole = {number: {key: gathered(one) for key, one in kept.items()} for number, kept in state["state"].items()}
-        return state | {"state": whole} if self.is_global_zero else {}
+        """With this process's rows of every tensor."""
+        return optimizer.state_dict()
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any | None = None) -> None:
+        """`last.ckpt` in shards, where all processes write to one folder; all else whole, gathered by the first."""
+        path, first = Path(filepath), distributed.rank() == 0
+        if path == self.run.last and self._to_one_folder():
+            checkpoint = self._save_shards(checkpoint, path.parent)
+        else:
+            checkpoint = checkpoint_shards.mapped(checkpoint, lambda one: gathered(one, keep=first))
+        if first:
+            self.checkpoint_io.save_checkpoint(checkpoint, path)
+
+    def _save_shards(self, checkpoint: dict[str, Any], folder: Path) -> dict[str, Any]:
+        """What is left for `last.ckpt` itself, once every process has written its rows."""
+        name = distributed.agree(checkpoint_shards.new_folder())
+        left, rows = checkpoint_shards.take_out(checkpoint, lambda one: own_share(one) if _is_shared(one) else None)
+        rank, processes = distributed.rank(), distributed.world_size()
+        distributed.together(lambda: checkpoint_shards.write(folder / name, rows, rank=rank, processes=processes))
+        return left | {checkpoint_shards.SHARDS: {"folder": name, "processes": processes}}
+
+    def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
+        """Each process reads its rows of the optimizer's states from shards, if there are and it sees them."""
+        path = Path(checkpoint_path)
+        if self._to_one_folder():
+            return distributed.together(lambda: files.read_raw(path, whole=False))
+        return super().load_checkpoint(path, weights_only)
+
+    def _to_one_folder(self) -> bool:
+        if self._one_folder is None:
+            self._one_folder = is_one_folder(self.run.checkpoints)
+        return self._one_folder
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
-        """Each process takes its share of what one process or another number of them saved."""
+        """Each process takes its share of what any strategy and number of processes saved."""
         for optimizer, state in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
             parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
             numbers = [number for group in state["param_groups"] for number in group["params"]]
@@ -127,9 +162,18 @@ def blocks(model: nn.Module) -> list[nn.Module]:
     return [block for block in found if id(block) not in nested]
 
 
-def gathered(value: Any) -> Any:
-    """A tensor as a whole, on the CPU, of the shares that the processes have; anything else as it is."""
-    return value.full_tensor().cpu() if isinstance(value, DTensor) else value
+def gathered(value: Any, *, keep: bool) -> Any:
+    """A tensor as a whole, on the CPU, of the rows that the processes have; anything else as it is. Every process takes
+    part; None for those that do not keep it.
+    """
+    if not _is_shared(value):
+        return value
+    whole = value.full_tensor()
+    return whole.cpu() if keep else None
+
+
+def _is_shared(value: Any) -> bool:
+    return isinstance(value, DTensor)
 
 
 def own_share(value: Tensor) -> Tensor:
@@ -138,7 +182,17 @@ def own_share(value: Tensor) -> Tensor:
 
 
 def _share(value: Any, parameter: Any) -> Any:
-    """This process's share of a tensor that belongs to a parameter element by element."""
-    if not isinstance(parameter, DTensor) or not isinstance(value, Tensor) or value.shape != parameter.shape:
-        return value
-    return distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)
+    """This process's rows of a tensor that belongs to a parameter element by element."""
+    if not isinstance(parameter, DTensor) or getattr(value, "shape", None) != parameter.shape:
+        return value.whole() if isinstance(value, ShardedTensor) else value
+    shape, offset = compute_local_shape_and_global_offset(parameter.shape, parameter.device_mesh, parameter.placements)
+    whole = value if isinstance(value, ShardedTensor) else ShardedTensor((value,))
+    own = whole.rows(offset[0], shape[0])
+    return DTensor.from_local(
+        own.to(parameter.device),
+        parameter.device_mesh,
+        parameter.placements,
+        run_check=False,
+        shape=parameter.shape,
+        stride=parameter.stride(),
+    )
