@@ -8,20 +8,26 @@ bandwidth that fit them, and seconds of writing a checkpoint; then what docs/sca
 
 import multiprocessing
 import os
+import resource
 import socket
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed
 import torchvision
 from PIL import Image
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 
+from sensorium import checkpoint_shards
 from sensorium.checkpoint import save_atomically
+from sensorium.training.sharding import gathered
 from sensorium.vision.decode import decode_image
 
 ROUNDS = 5
@@ -79,19 +85,25 @@ def _reduce(rank: int, port: int, answer: "multiprocessing.Queue[list[float]]") 
     torch.distributed.destroy_process_group()
 
 
-def reducing() -> None:
-    """Seconds by size, and the line through them."""
+def by_two(work: Callable[..., None], *arguments: object) -> Any:
+    """What the first of two processes answers, each of which is called with its rank and a port to meet at."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     context = multiprocessing.get_context("spawn")
     answer = context.Queue()
-    members = [context.Process(target=_reduce, args=(rank, port, answer)) for rank in range(2)]
+    members = [context.Process(target=work, args=(rank, port, *arguments, answer)) for rank in range(2)]
     for member in members:
         member.start()
-    found = answer.get(timeout=300)
+    found = answer.get(timeout=600)
     for member in members:
         member.join()
+    return found
+
+
+def reducing() -> None:
+    """Seconds by size, and the line through them."""
+    found = by_two(_reduce)
     print("all-reduce of two processes, gloo on the loopback: ", end="")
     print(
         ", ".join(
@@ -122,6 +134,49 @@ def writing(folder: Path) -> None:
             )
 
 
+def _save_together(rank: int, port: int, folder: Path, answer: "multiprocessing.Queue[tuple[float, ...]]") -> None:
+    """A model of two processes: seconds of gathering last.ckpt in the first one, and of writing it in shards."""
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank), "WORLD_SIZE": "2"}
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", rank=rank, world_size=2)
+    model = torchvision.models.vit_b_16(weights=None)
+    fully_shard(model, mesh=init_device_mesh("cpu", (2,)))
+    weights = model.state_dict()
+    moments = {f"{kind}.{key}": value.clone() for kind in ("m", "v") for key, value in weights.items()}
+    payload, path = {"state_dict": weights | moments}, folder / "last.ckpt"
+
+    def gather() -> None:
+        whole = checkpoint_shards.mapped(payload, lambda one: gathered(one, keep=rank == 0))
+        if rank == 0:
+            save_atomically(whole, path)
+        torch.distributed.barrier()
+
+    def write() -> None:
+        rest, rows = checkpoint_shards.take_out(payload, lambda one: one.to_local())
+        checkpoint_shards.write(folder / "last.shards", rows, rank=rank, processes=2)
+        torch.distributed.barrier()
+        if rank == 0:
+            save_atomically(rest, path)
+
+    in_shards, before = median(write), _peak()
+    whole, after = median(gather), _peak()
+    if rank == 0:
+        answer.put((in_shards, whole, after - before))
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def saving_together(folder: Path) -> None:
+    """With strategy=fsdp, where no process holds the whole model."""
+    in_shards, whole, more = by_two(_save_together, folder)
+    print(f"vit_b_16 on two processes, last.ckpt: in shards {in_shards:.2f} s; ", end="")
+    print(f"gathered by the first one {whole:.2f} s, with {more:,.0f} MB more of its memory")
+
+
 def ring(parameters: float, devices: int, *, gigabits: float, latency: float) -> float:
     """Seconds of a ring all-reduce of float32 gradients."""
     steps = 2 * (devices - 1)
@@ -147,6 +202,7 @@ def main() -> None:
         reading(Path(name))
         reducing()
         writing(Path(name))
+        saving_together(Path(name))
     expected()
 
 
