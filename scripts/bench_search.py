@@ -2,12 +2,14 @@
 
     python scripts/bench_search.py [REPEATS] [DATASET ...]
 
-All sides of a repeat begin with the same settings (search.seed), one trial at a time. Prints, for each data set, mean
-and standard deviation over the repeats of the value of the best trial, its difference to random, and the ratio of the
-seconds. Data sets of three modalities that need no download, so small that a trial takes half a minute.
+Both sides of a repeat begin with the same settings (search.seed), one trial at a time on a core. Prints, for each data
+set, mean and standard deviation over the repeats of the value of the best trial, its difference to random, and asha's
+share of random's seconds: of the clock, and of the processor, which other work on the machine does not count into.
+Data sets of three modalities that need no download, so small that a trial takes half a minute.
 """
 
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -26,19 +28,25 @@ DATA = {
     "contrast_reviews": ("dataset.train=1500", "model=cnn_text", "model.embedding_size=64", "model.filters=32"),
     "spoken_commands": ("dataset.train_size=200", "dataset.val_size=120", "model=keyword_cnn", "model.width=1"),
 }
-SIDES = {"random": (), "asha": (), "asha of random settings": ("search.sampler=random",)}
+SIDES = ("random", "asha")
 
 
-def searched(side: str, dataset: str, seed: int) -> tuple[float, float]:
-    """The value of the best trial, and the seconds of the whole search."""
+def searched(side: str, dataset: str, seed: int) -> tuple[float, float, float]:
+    """The value of the best trial, and the seconds of the whole search: of the clock, and of the processor."""
     with tempfile.TemporaryDirectory() as root:
-        search = (f"search={side.split()[0]}", *SIDES[side], f"trials={TRIALS}", f"search.seed={seed}")
+        search = (f"search={side}", f"trials={TRIALS}", f"search.seed={seed}")
         arguments = ["-m", *search, f"dataset={dataset}", *DATA[dataset], *SPACE, *QUICK, f"run_root={root}"]
-        begun = time.perf_counter()
+        begun, before = time.perf_counter(), processor()
         subprocess.run([sys.executable, "-m", "sensorium", "train", *arguments], check=True, stdout=subprocess.DEVNULL)
         seconds = time.perf_counter() - begun
         (summary,) = Path(root).glob("sweeps/*/summary.json")
-        return json.loads(summary.read_text())["best"], seconds
+        return json.loads(summary.read_text())["best"], seconds, processor() - before
+
+
+def processor() -> float:
+    """Seconds of the processes that this one has waited for, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def spread(values: list[float]) -> str:
@@ -50,19 +58,20 @@ def spread(values: list[float]) -> str:
 def main(repeats: int, datasets: list[str]) -> None:
     """Runs and prints everything."""
     for dataset in datasets:
-        print(f"{dataset}: {repeats} repeats of {TRIALS} trials; loss on validation, lower is better")
-        values: dict[str, list[float]] = {side: [] for side in SIDES}
-        seconds: dict[str, list[float]] = {side: [] for side in SIDES}
+        print(f"{dataset}: {repeats} repeats of {TRIALS} trials; loss on validation, lower is better", flush=True)
+        values, clock, core = ({side: [] for side in SIDES} for _ in range(3))
         for seed in range(repeats):
             for side in SIDES:
-                value, took = searched(side, dataset, seed)
-                print(f"  repeat {seed}, {side}: {value:.4f} in {took:.0f} s", flush=True)
+                value, seconds, used = searched(side, dataset, seed)
+                print(f"  repeat {seed}, {side}: {value:.4f} in {seconds:.0f} s, {used:.0f} s of a core", flush=True)
                 values[side].append(value)
-                seconds[side].append(took)
-        for side in SIDES:
-            differences = [ours - theirs for ours, theirs in zip(values[side], values["random"], strict=True)]
-            ratios = [ours / theirs for ours, theirs in zip(seconds[side], seconds["random"], strict=True)]
-            print(f"  {side}: {spread(values[side])}, minus random {spread(differences)}, of its time {spread(ratios)}")
+                clock[side].append(seconds)
+                core[side].append(used)
+        differences = [asha - random for asha, random in zip(values["asha"], values["random"], strict=True)]
+        print(f"  random {spread(values['random'])}, asha {spread(values['asha'])}, difference {spread(differences)}")
+        for name, taken in (("clock", clock), ("processor", core)):
+            shares = [asha / random for asha, random in zip(taken["asha"], taken["random"], strict=True)]
+            print(f"  asha's share of random's seconds by the {name}: {spread(shares)}", flush=True)
 
 
 if __name__ == "__main__":
