@@ -109,7 +109,9 @@ class Host(Space):
         super().configure()
         ends = ((_DEVICE, self), (self.name, self.switch))
         here, there = ((end, "netns", str(space.number)) for end, space in ends)
-        cable = ["ip", "link", "add", *here, "type", "veth", "peer", *there]
+        # A hardware address of its own, also after `boot`: the other host remembers it for half a minute.
+        hardware = "02:00:" + ":".join(f"{int(part):02x}" for part in self.address.split("."))
+        cable = ["ip", "link", "add", *here, "address", hardware, "type", "veth", "peer", *there]
         subprocess.run(cable, check=True, capture_output=True, text=True)
         self.switch.run("ip", "link", "set", self.name, "master", _BRIDGE, "up")
         self.run("ip", "address", "add", f"{self.address}/24", "dev", _DEVICE)

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 import sensorium
-from groups import SETTINGS, WATCHED, WATCHER, assert_like_one_process, run_of, seen
+from groups import SETTINGS, WATCHED, WATCHER, assert_like_one_process, rows_of, run_of, seen
+from sensorium.checkpoint_shards import SHARDS
 from sensorium.runs import RunFolder
 from trainings import config_in, data_of, differences, opened
 
@@ -105,6 +106,21 @@ def test_every_example_once_in_training_and_validation(folder: Path) -> None:
     first, second = seen(folder, "val")
     both = sorted(row for batches in (first, second) for rows in batches for row in rows)
     assert both == list(range(len(data_of(config_in(run_of(folder))).val)))
+
+
+@pytest.mark.parametrize("common", [True, False])
+def test_what_hosts_share_out_is_saved_in_shards_on_a_common_disk_alone(
+    common: bool, hosts: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "runs").mkdir()
+    if not common:
+        hosts[1].unshared(tmp_path / "runs")
+    both_end(hosts, tmp_path, *ON_CPU, "optimizer=adamw", "strategy=fsdp")
+    run = run_of(tmp_path)
+    assert (SHARDS in opened(run.last)) == common
+    assert len(list(run.checkpoints.glob("*/*-of-00002.pt"))) == (4 if common else 0)  # of last.ckpt and previous.ckpt
+    both_end(hosts, tmp_path, f"resume={run.folder.relative_to(tmp_path)}", "trainer.max_epochs=3")
+    assert [row["epoch"] for row in rows_of(run)] == ["1", "2", "3"]
 
 
 def test_the_test_split_counts_once(folder: Path) -> None:
