@@ -149,7 +149,9 @@ def train(data: Data, config: Any, steps: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("kind", choices=tuple(MAKERS), help="what the shards hold")
     parser.add_argument("folder", type=Path, help="where shards and caches go")
     parser.add_argument("--count", type=int, help="samples (default: those above)")

@@ -47,7 +47,9 @@ _DOCUMENT = 1 << 14  # tokens of running text that make a sample, and on to the 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("folder", type=Path, help="where the shards go; it must not exist")
     parser.add_argument(
         "overrides", nargs="*", metavar="key=value", help="as for sensorium train; dataset=... at least"

@@ -194,7 +194,9 @@ def torchrun(
 
 def main() -> int:
     """Trains on two hosts; the exit status of the first of them that fails."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("--processes", type=int, default=1, help="on each host")
     parser.add_argument("--mbit", type=float, help="speed of the cable in megabits a second; needs tc")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of sensorium: train key=value ...")

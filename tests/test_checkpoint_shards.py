@@ -27,6 +27,7 @@ def payload() -> dict[str, Any]:
 def saved(folder: Path) -> Path:
     """A checkpoint of four processes, each with its rows."""
     name = shards.new_folder()
+    folder.mkdir(exist_ok=True)
     for rank, (first, last) in enumerate(ROWS):
 
         def rows(value: Any, first: int = first, last: int = last) -> torch.Tensor | None:
@@ -64,7 +65,7 @@ def test_the_whole_is_as_it_was(tmp_path: Path) -> None:
 def test_a_shard_holds_its_rows_alone(tmp_path: Path) -> None:
     files = sorted(folder_of(saved(tmp_path)).iterdir())
     assert [file.name for file in files] == [f"{rank:05d}-of-00004.pt" for rank in range(4)]
-    assert [[len(one) for one in raw(file)[shards.SHARDS]] for file in files] == [[2, 2], [2, 2], [1, 1], [0, 0]]
+    assert [[len(one) for one in raw(file)["tensors"]] for file in files] == [[2, 2], [2, 2], [1, 1], [0, 0]]
 
 
 @pytest.mark.parametrize(("first", "count"), [(0, 5), (1, 3), (0, 1), (4, 1), (3, 2), (5, 0), (2, 0)])
@@ -94,15 +95,55 @@ def test_a_shard_that_was_cut_short_is_named(tmp_path: Path, size: int) -> None:
     path = saved(tmp_path)
     shard = folder_of(path) / "00001-of-00004.pt"
     shard.write_bytes(shard.read_bytes()[:size])
-    with pytest.raises(RequestError, match=r"is incomplete: .*00001-of-00004\.pt cannot be opened as data"):
+    with pytest.raises(RequestError, match=r"is incomplete: .*00001-of-00004\.pt is damaged, or of another checkpoint"):
         shards.join(raw(path), path)
 
 
-def test_a_shard_of_another_training_does_not_fit(tmp_path: Path) -> None:
+def test_a_changed_byte_is_found(tmp_path: Path) -> None:
+    """By the checksums of the file: the tensors would be of the right shapes."""
     path = saved(tmp_path)
-    torch.save({shards.SHARDS: [torch.zeros(1, 3), torch.zeros(2, 3)]}, folder_of(path) / "00001-of-00004.pt")
+    shard = folder_of(path) / "00001-of-00004.pt"
+    content = bytearray(shard.read_bytes())
+    place = content.index(torch.tensor([6.0, 7.0, 8.0]).numpy().tobytes())  # in the third row of WEIGHT
+    content[place] ^= 1
+    shard.write_bytes(bytes(content))
+    with pytest.raises(RequestError, match=r"00001-of-00004\.pt is damaged"):
+        shards.join(raw(path), path)
+
+
+@pytest.mark.parametrize("taken", ["00000-of-00004.pt", "other"])
+def test_a_shard_of_another_process_or_checkpoint_is_refused(tmp_path: Path, taken: str) -> None:
+    path, folder = saved(tmp_path / "one"), saved(tmp_path / "two")
+    source = folder_of(folder) / "00001-of-00004.pt" if taken == "other" else folder_of(path) / taken
+    shutil.copy(source, folder_of(path) / "00001-of-00004.pt")
+    with pytest.raises(RequestError, match=r"00001-of-00004\.pt is damaged, or of another checkpoint"):
+        shards.join(raw(path), path)
+
+
+def altered(path: Path, tensors: list[torch.Tensor]) -> None:
+    """Gives the second shard of a checkpoint other rows."""
+    shard = folder_of(path) / "00001-of-00004.pt"
+    torch.save(raw(shard) | {"tensors": tensors}, shard)
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [[torch.zeros(1, 3), torch.zeros(2, 3)], [torch.zeros(2, 3, dtype=torch.int64)] * 2, [torch.zeros(2, 3)], []],
+)
+def test_rows_that_do_not_fit_are_refused(tmp_path: Path, tensors: list[torch.Tensor]) -> None:
+    path = saved(tmp_path)
+    altered(path, tensors)
     with pytest.raises(RequestError, match="its shards do not fit it"):
         shards.join(raw(path), path)
+
+
+@pytest.mark.parametrize("processes", [float("inf"), float("nan"), "many", None, 0])
+def test_a_number_of_processes_that_is_none_is_refused(tmp_path: Path, processes: Any) -> None:
+    path = saved(tmp_path)
+    content = raw(path)
+    content[shards.SHARDS]["processes"] = processes
+    with pytest.raises(RequestError, match="its shards do not fit it"):
+        shards.join(content, path)
 
 
 @pytest.mark.parametrize("folder", ["..", "/tmp", "last-00000000.shards/../..", "", None, 3])
@@ -131,7 +172,10 @@ def test_shards_go_when_no_checkpoint_names_them(tmp_path: Path) -> None:
     shards.remove_unnamed(tmp_path)
     first = folder_of(tmp_path / "previous.ckpt")
     assert {one for one in tmp_path.iterdir() if one.is_dir()} == {first, second, other}
-    (tmp_path / "previous.ckpt").unlink()
+    (tmp_path / "previous.ckpt").rename(tmp_path / "keep.ckpt")
+    shards.remove_unnamed(tmp_path)
+    assert first.exists()
+    (tmp_path / "keep.ckpt").unlink()
     shards.remove_unnamed(tmp_path)
     assert {one for one in tmp_path.iterdir() if one.is_dir()} == {second, other}
 

@@ -155,7 +155,10 @@ def test_a_lock_is_that_of_the_longest_living_process(tmp_path: Path) -> None:
     with locked(run) as file:
         member = subprocess.Popen(["sleep", "100"], pass_fds=[file])
     try:
-        with pytest.raises(RequestError, match="is still being trained"):
+        with pytest.raises(RequestError, match=f"is still being trained, by process {os.getpid()}"):
+            check_unlocked(run)
+        run.lock.write_text(f"{2**22}\n")  # beyond what Linux counts to: one that has ended
+        with pytest.raises(RequestError, match=f"process {2**22} has ended, those that it started have not"):
             check_unlocked(run)
     finally:
         member.kill()

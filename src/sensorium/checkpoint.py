@@ -109,7 +109,11 @@ def read_raw(path: Path, *, whole: bool = True) -> dict[str, Any]:
         raise RequestError(f"{path} {what}: it cannot be opened as data ({type(error).__name__}).") from error
     if not isinstance(payload, dict) or KEY not in payload:
         raise RequestError(f"{path} is not a Sensorium checkpoint: it has no config and no class names.")
-    return _migrate(checkpoint_shards.join(payload, path, whole=whole), path)
+    payload = checkpoint_shards.join(payload, path, whole=whole)
+    state = payload.get("state_dict")
+    if isinstance(state, dict) and not all(isinstance(value, Tensor) for value in state.values()):
+        raise RequestError(f"{path} is not a complete Sensorium checkpoint: a tensor of state_dict is missing.")
+    return _migrate(payload, path)
 
 
 def _check_whole(about: dict[str, Any], path: Path) -> None:

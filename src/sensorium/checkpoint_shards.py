@@ -24,6 +24,7 @@ from sensorium.nn.transfer import DAMAGED
 from sensorium.torch_file import check_tensors, open_as_data, save
 
 SHARDS = "shards"  # in a checkpoint: {"folder": name, "processes": number}
+_OF, _TENSORS = "of", "tensors"  # in a shard: where it belongs, [folder, rank, processes], and its rows
 _FOLDER = re.compile(r"last-[0-9a-f]{8}\.shards")
 _NUMBER, _SHAPE = "sensorium.sharded", "shape"  # what stands in the place of a tensor
 
@@ -91,9 +92,11 @@ def write(folder: Path, tensors: list[Tensor], *, rank: int, processes: int) -> 
     path = folder / _name(rank, processes)
     try:
         with replacing(path) as file:
-            save({SHARDS: tensors}, file)
+            save({_OF: [folder.name, rank, processes], _TENSORS: tensors}, file)
     except OSError as error:
-        raise RunError(f"{path}: could not be written ({error.strerror}). The previous file is unchanged.") from error
+        raise RunError(
+            f"{path}: could not be written ({error.strerror}). The checkpoint before it is unchanged."
+        ) from error
 
 
 def join(payload: dict[str, Any], path: Path, *, whole: bool = True) -> dict[str, Any]:
@@ -102,21 +105,21 @@ def join(payload: dict[str, Any], path: Path, *, whole: bool = True) -> dict[str
     whole: False leaves the states of optimizers as `ShardedTensor`. Raises RequestError when a shard is missing or
     damaged.
     """
-    about = payload.get(SHARDS)
-    if about is None:
+    if SHARDS not in payload:
         return payload
+    about = payload[SHARDS]
     try:
         if not _FOLDER.fullmatch(about["folder"]):
             raise ValueError("its shards are elsewhere")
         folder, processes = path.parent / about["folder"], int(about["processes"])
-        held = [_read(folder / _name(rank, processes), path, processes) for rank in range(processes)]
+        held = [_read(folder, rank, processes, path, intact=whole) for rank in range(processes)]
         joined = {}
         for key, value in payload.items():
             kept = not whole and key == "optimizer_states"
             joined[key] = mapped(value, partial(_put_in, held=held, kept=kept))
         del joined[SHARDS]
         return joined
-    except DAMAGED as error:
+    except (OverflowError, *DAMAGED) as error:
         raise RequestError(f"{path} is incomplete: its shards do not fit it ({type(error).__name__}).") from error
 
 
@@ -125,31 +128,35 @@ def _put_in(value: Any, *, held: list[dict[int, Tensor]], kept: bool) -> Any:
         return value
     # Taken out, since a tensor that is put in twice would make more than is stored.
     tensor = ShardedTensor(tuple(shard.pop(value[_NUMBER]) for shard in held))
-    if list(tensor.shape) != value[_SHAPE]:
+    if list(tensor.shape) != value[_SHAPE] or len({part.dtype for part in tensor.parts}) > 1:
         raise ValueError("a tensor lacks rows")
     return tensor if kept else tensor.whole()
 
 
-def _read(shard: Path, path: Path, processes: int) -> dict[int, Tensor]:
+def _read(folder: Path, rank: int, processes: int, path: Path, *, intact: bool) -> dict[int, Tensor]:
+    """The rows of one process, by the numbers of the tensors. path: of the checkpoint."""
+    shard = folder / _name(rank, processes)
     if not is_file(shard):
         raise RequestError(
             f"{path} is incomplete: {shard} is missing, one of the {processes} files that its processes wrote.\n"
             "Keep the folder of shards beside it, or take best.ckpt, which is one file."
         )
     try:
-        found = open_as_data(shard, mmap=True)[SHARDS]
-        check_tensors(found)
-        return dict(enumerate(found))
+        found = open_as_data(shard, mmap=True, intact=intact)
+        if found[_OF] != [folder.name, rank, processes]:
+            raise ValueError("it is of another checkpoint or process")
+        check_tensors(found[_TENSORS])
+        return dict(enumerate(found[_TENSORS]))
     except DAMAGED as error:
         raise RequestError(
-            f"{path} is incomplete: {shard} cannot be opened as data ({type(error).__name__})."
+            f"{path} is incomplete: {shard} is damaged, or of another checkpoint ({type(error).__name__})."
         ) from error
 
 
 def named(path: Path) -> str | None:
     """The folder of shards that a checkpoint names; None for one without, or that cannot be opened."""
     with suppress(*DAMAGED):
-        payload = open_as_data(path, mmap=True)
+        payload = open_as_data(path, mmap=True, intact=False)
         return str(payload[SHARDS]["folder"])
     return None
 
@@ -157,7 +164,7 @@ def named(path: Path) -> str | None:
 def remove_unnamed(folder: Path) -> None:
     """Removes the folders of shards that no checkpoint in `folder` names any more, or never came to name."""
     found = [one for one in folder.iterdir() if _FOLDER.fullmatch(one.name)]
-    kept = {named(path) for name in ("last.*", "previous.*") for path in folder.glob(name)} if found else set()
+    kept = {named(path) for path in folder.iterdir() if path.is_file()} if found else set()
     for one in found:
         if one.name not in kept:
             shutil.rmtree(one, ignore_errors=True)

@@ -38,6 +38,11 @@ def host() -> str:
     return socket.gethostname()
 
 
+def own_rows(value: torch.Tensor) -> torch.Tensor:
+    """What this process has of a tensor that the processes share out (strategy=fsdp); any other as it is."""
+    return value.to_local() if hasattr(value, "to_local") else value
+
+
 def gather(mine: list[Part], *, processes: int) -> list[Part]:
     """The results of this process and of the others, in the order of the processes; every process gets all."""
     if processes == 1:

@@ -114,6 +114,11 @@ def _take(file: int, run: RunFolder) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         number = os.pread(file, 20, 0).decode().strip() or "unknown"
+        if number.isdecimal() and not Path(f"/proc/{number}").exists() and Path("/proc/self").exists():
+            raise RequestError(
+                f"{run.folder} is still being trained: process {number} has ended, those that it started have not.\n"
+                "They end by themselves within half a minute. Try again then."
+            ) from error
         raise RequestError(
             f"{run.folder} is still being trained, by process {number}.\n"
             f"Wait for its end, or stop it with: kill {number}"

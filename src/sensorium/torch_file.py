@@ -18,20 +18,27 @@ def save(payload: dict[str, Any], file: BinaryIO) -> None:
         raise
 
 
-def open_as_data(path: Path, *, mmap: bool = False) -> Any:
-    """What was saved, on the CPU. mmap: tensors are read when they are used. Raises `nn.transfer.DAMAGED`."""
-    _check_entries(path)
+def open_as_data(path: Path, *, mmap: bool = False, intact: bool = True) -> Any:
+    """What was saved, on the CPU. Raises `nn.transfer.DAMAGED`.
+
+    mmap: tensors are read when they are used. intact: whether checksums are compared, for which everything is read.
+    """
+    _check_entries(path, intact=intact)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # guesses about the pickle protocol of other files
         return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
 
 
-def _check_entries(path: Path) -> None:
-    """Refuses an archive that is larger once it is unpacked than as a file: torch stores tensors as they are."""
+def _check_entries(path: Path, *, intact: bool) -> None:
+    """Refuses an archive that is larger once it is unpacked than as a file (torch stores tensors as they are), or of
+    which a byte has changed since.
+    """
     if starts_like_zip(path):
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
                 raise ValueError("its entries are larger than the file")
+            if intact and (changed := archive.testzip()) is not None:
+                raise ValueError(f"the checksum of {changed} is wrong")
 
 
 def check_tensors(value: Any) -> None:

@@ -78,6 +78,14 @@ def test_other_parts_of_the_data(trained_run, best, tmp_path):
     assert len({json.loads(line)["name"] for line in lines}) == len(lines) == 1797
 
 
+def test_the_evaluation_of_another_checkpoint_is_not_replaced_silently(best: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copy(best, tmp_path / "other.ckpt"))
+    assert "replacing" not in run_command(["eval", f"ckpt={best}", "folder=results"], tmp_path).stderr
+    assert "replacing" not in run_command(["eval", f"ckpt={best}", "folder=results"], tmp_path).stderr
+    said = run_command(["eval", f"ckpt={other}", "folder=results"], tmp_path).stderr
+    assert f"results: replacing the evaluation of {best}; folder=OTHER keeps both." in said
+
+
 def test_formats_and_output(best, tmp_path):
     expected = evaluated(tmp_path, "ckpt=best.ckpt")
     table = run_command(["eval", "ckpt=best.ckpt"], tmp_path).stdout

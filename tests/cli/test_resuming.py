@@ -42,3 +42,20 @@ def test_more_processes_than_there_are_cores_now(tmp_path, monkeypatch) -> None:
     assert "The run was trained on" not in str(raised.value)
     config, _, _ = resuming.stored(run.folder, ["trainer.devices=1"], from_start=True)
     assert config.batch_size == 64  # the same examples a step
+
+
+def test_what_groups_chose_of_the_trainer_is_chosen_again_by_their_names(tmp_path) -> None:
+    run = run_of(tmp_path, "accelerator=cpu", epochs=1)
+    config, _, _ = resuming.stored(run.folder, ["strategy=ddp", "accelerator=auto"], from_start=True)
+    assert (config.trainer["strategy"], config.trainer["accelerator"]) == ("ddp", "auto")
+    with pytest.raises(RequestError, match="strategy=dpd is not possible"):
+        resuming.stored(run.folder, ["strategy=dpd"], from_start=True)
+
+
+def test_a_run_that_never_began_is_not_said_to_begin_anew(tmp_path, capsys) -> None:
+    run = run_of(tmp_path, epochs=0)
+    resuming.stored(run.folder, [], from_start=False)
+    assert capsys.readouterr().out == ""
+    run.log.write_text("epoch\n")
+    resuming.stored(run.folder, [], from_start=False)
+    assert "No checkpoint had been written yet" in capsys.readouterr().out

@@ -36,7 +36,10 @@ WRONG = [
     ([*SEARCH, TWO, "search.metric=val/f1"], "search.metric needs search.mode"),
     ([*SEARCH, TWO, "search.mode=min"], "search.mode needs search.metric"),
     ([*SEARCH, TWO, "search.metric=test/loss", "search.mode=min"], "settings are not chosen by test results"),
+    ([*SEARCH, TWO, "search.metric=test/loss"], "settings are not chosen by test results"),
     ([*SEARCH, TWO, "search.compare=1"], "two seeds or more"),
+    ([*SEARCH, "lr=intervall(1e-3,1e-1)"], "lr=intervall(1e-3,1e-1) is no list of values. Write lr=interval("),
+    (["lr=interval(0.1,0.2)"], "lr=interval(0.1,0.2) stands for several values. With -m each of them is tried"),
     ([*SEARCH, "modle=lenet,resnet8"], "Did you mean model?"),
     ([*SEARCH, "model=lenet,resnet88,mlp"], "There is no model 'resnet88'. Did you mean resnet8?"),
     ([*SEARCH, "lr=0.1,2e9"], "lr=2000000000.0 is not possible"),
@@ -187,3 +190,11 @@ def test_a_budget_of_several_units() -> None:
     for wrong in ("1h30", "h", "0h0m", "1h 30m"):
         with pytest.raises(RequestError, match="budget="):
             schema.RULES["train"]["budget"].check("budget", wrong)
+
+
+def test_the_metric_of_a_search_belongs_to_what_every_training_is_given() -> None:
+    """The line that repeats a trial would else choose another checkpoint of it."""
+    found = search_request([*SEARCH, TWO, "search.metric=val/loss", "search.mode=min", "model=lenet"])
+    by_loss = ("callbacks.checkpoints.monitor=val/loss", "callbacks.checkpoints.mode=min")
+    assert found.space.fixed == ("model=lenet", *by_loss)
+    assert search_request([*SEARCH, TWO, "model=lenet"]).space.fixed == ("model=lenet",)

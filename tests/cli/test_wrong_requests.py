@@ -568,6 +568,7 @@ MEANINGLESS = [
         "train callbacks=early_stopping callbacks.early_stopping.patience=-1",
         ["early_stopping.patience=-1 is not possible"],
     ),
+    ("train -m lr=interval(0.1,0.2)", ["lr=interval(0.1,0.2): -m alone tries every value", "search=random"]),
     ("train ~decoding.beam_size", ["decoding.beam_size was removed but is required"]),
     ("train ~seed", ["seed was removed but is required"]),
     ("train ~optimizer.lr", ["optimizer.lr was removed but is required"]),

@@ -4,6 +4,8 @@ import functools
 import http.server
 import io
 import json
+import os
+import re
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -53,9 +55,9 @@ def test_names_that_cannot_be(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(root)
     for given in (True, {"a": 1}, [["a.tar"]], [None], [""], 1.5):
         assert " is not possible. Give a folder of .tar files, a pattern" in refused(given)
-    assert "dataset.root=5: there is no such shard.\nIn " in refused(5)
-    assert "train-002.tar: there is no such shard." in refused("train-002.tar")
-    assert ": there is no such shard." in refused(f"{'x' * 300}.tar")
+    assert "dataset.root=5: there is no such file or folder.\nIn " in refused(5)
+    assert "train-002.tar: there is no such file or folder." in refused("train-002.tar")
+    assert ": there is no such file or folder." in refused(f"{'x' * 300}.tar")
     assert "matches no .tar file; nothing is there." in refused("**/traim-*.tar")
     data = loaded("trai**.tar")
     assert len(data.train) + len(data.val) + len(data.test) == 40
@@ -66,6 +68,24 @@ def test_names_that_cannot_be(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
     (root / "a[1]").mkdir()
     write_tar(root / "a[1]" / "train-0.tar", image_members(range(20)))
     assert loaded("a[1]/*.tar").train
+
+
+def test_what_is_no_file_is_no_shard(root: Path) -> None:
+    odd = root / "train-009.tar"
+    os.mkfifo(odd)  # to open it would wait for ever
+    assert "train-009.tar is a pipe" in refused(str(root))
+    odd.unlink()
+    odd.symlink_to("nowhere")
+    assert "train-009.tar is a link to nothing; a shard is a .tar file." in refused(str(root))
+    odd.unlink()
+    odd.mkdir()
+    assert "train-009.tar is a folder; a shard is a .tar file." in refused(f"{root}/train-*.tar")
+
+
+def test_a_label_of_thousands_of_digits(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("a\nb\n")
+    write_tar(tmp_path / "train-0.tar", [("0.png", png(0)), ("0.cls", b"1" * 5000), ("1.png", png(1)), ("1.cls", b"1")])
+    assert re.search(r"label 1{50,300}\.\.\., but there are 2 classes", refused(str(tmp_path)))
 
 
 def test_class_names_end_at_line_feeds_alone(root: Path) -> None:

@@ -90,7 +90,7 @@ def test_numbers_are_rounded_as_far_as_the_interval_allows(override, drawn, roun
         (["lr=interval(2,1)"], "ends below its beginning"),
         (["lr=interval(1,inf)"], "needs two finite ends"),
         (["lr=tag(log,interval(0,1))"], "a log scale has no 0"),
-        (["lr=tag(lgo,interval(1,2))"], "no tag for lr 'lgo'. Did you mean log?"),
+        (["lr=tag(lgo,interval(1,2))"], "there is no tag 'lgo'. Did you mean log?"),
         (["lr=tag(log,range(1,9))"], "log is the scale of an interval"),
         (["lr=1,2,1"], "has 1 twice"),
         (["lr=1,2", "lr=3"], "lr is given twice"),

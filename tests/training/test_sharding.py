@@ -2,19 +2,25 @@
 save is an ordinary checkpoint. On a GPU it is not measured.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
+from torch.distributed.fsdp import fully_shard
 
 from command import run_process
 from groups import SETTINGS, rows_of, run_of
 from sensorium.checkpoint import read_raw
 from sensorium.checkpoint_shards import SHARDS
 from sensorium.errors import RequestError
+from sensorium.models.text.transformer_seq2seq import TransformerSeq2Seq
+from sensorium.nn.recurrent import Recurrent
+from sensorium.optim.lion import Lion
 from sensorium.runs import RunFolder
-from sensorium.training.sharding import ShardingStrategy, blocks, strategy_of
+from sensorium.training.sharding import ShardingStrategy, blocks, gathered, strategy_of
 from trainings import bare_config, opened, trained, two_cores
 
 # Nothing after the training: it is not about shares.
@@ -61,7 +67,7 @@ def test_shares_end_like_the_whole(tmp_path: Path) -> None:
     assert SHARDS not in opened(shares.best)
     folder = shares.checkpoints / opened(shares.last)[SHARDS]["folder"]
     assert len(list(shares.checkpoints.glob("*.shards"))) == 2
-    held = [opened(folder / f"0000{rank}-of-00002.pt")[SHARDS] for rank in range(2)]
+    held = [opened(folder / f"0000{rank}-of-00002.pt")["tensors"] for rank in range(2)]
     weights = opened(one.last)["state_dict"].values()
     for mine, theirs, whole in zip(*held, [value for value in weights if value.ndim], strict=False):
         assert torch.allclose(torch.cat([mine, theirs]), whole, rtol=1e-3, atol=1e-5)
@@ -106,13 +112,15 @@ class Layered(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.first = nn.Linear(4, 4)
-        self.layers = nn.ModuleList([nn.Linear(4, 4), nn.Sequential(nn.Linear(4, 4)), nn.ReLU(), nn.Linear(4, 4)])
+        stack = (nn.Sequential(nn.Linear(4, 4)), nn.Sequential(nn.Linear(4, 4)))
+        self.layers = nn.ModuleList([nn.Linear(4, 4), stack[0], nn.ReLU(), nn.Linear(4, 4), stack[1]])
         self.layers[3].weight = self.first.weight
 
 
 def test_the_items_of_lists_are_gathered_one_by_one() -> None:
+    """But a single layer, whose owner may use its weights without calling it, and one with a weight from outside."""
     model = Layered()
-    assert blocks(model) == [model.layers[0], model.layers[1]]
+    assert blocks(model) == [model.layers[1], model.layers[4]]
     assert blocks(nn.Linear(2, 2)) == []
 
 
@@ -133,3 +141,37 @@ def test_what_needs_every_tensor_as_a_whole_is_refused(
     assert isinstance(strategy_of(config, RunFolder(tmp_path)), ShardingStrategy)
     with pytest.raises(RequestError, match=f"^{named} does not work with strategy=fsdp"):
         strategy_of(config.with_values(section, **values), RunFolder(tmp_path))
+
+
+@pytest.fixture
+def alone() -> Iterator[DeviceMesh]:
+    """A group of one process, which is enough for tensors that are shared out."""
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,))
+    torch.distributed.destroy_process_group()
+
+
+def test_lion_moves_the_rows_of_a_process(alone: DeviceMesh) -> None:
+    """Its operations on lists of tensors know nothing of shares."""
+    torch.manual_seed(0)
+    models = [nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)) for _ in range(2)]
+    models[1].load_state_dict(models[0].state_dict())
+    fully_shard(models[1], mesh=alone)
+    inputs = torch.randn(5, 3)
+    for model in models:
+        optimizer = Lion(model.parameters(), lr=0.01, weight_decay=0.1, betas=(0.9, 0.99))
+        for _ in range(3):
+            optimizer.zero_grad()
+            model(inputs).square().sum().backward()
+            optimizer.step()
+    for plain, shared in zip(*(model.parameters() for model in models), strict=True):
+        assert torch.equal(plain, gathered(shared.data, keep=True))
+
+
+def test_weights_that_are_used_in_parts_are_no_blocks() -> None:
+    """A decoder's keys and values are read by its model, the weights of an LSTM by `nn.recurrent`."""
+    translator = TransformerSeq2Seq(
+        source_vocab_size=7, target_vocab_size=7, pad_id=0, width=8, heads=2, hidden=8, depth=2
+    )
+    assert blocks(translator) == list(translator.encoder)
+    assert blocks(Recurrent(input_size=3, hidden_size=4, bidirectional=True)) == []

@@ -31,7 +31,7 @@ from sensorium.cli.composition import (
     sweep_folder,
 )
 from sensorium.cli.literal import literal
-from sensorium.cli.no_search import check_no_search
+from sensorium.cli.no_search import check_no_search, wrong_sweep
 from sensorium.cli.unknown_key import unknown_key
 from sensorium.errors import RequestError, SensoriumError, listing, missing_extra, unknown
 
@@ -265,6 +265,8 @@ def explain(error: Exception, verb: str, arguments: list[str]) -> SensoriumError
             f"{match[1]}={match[2]} are several values. With -m each is trained: "
             f"sensorium {verb} -m {match[1]}={match[2]}\nA list is written in brackets: '{match[1]}=[{match[2]}]'."
         )
+    if said := wrong_sweep(text, verb, arguments):
+        return RequestError(said)
     for pattern in (r"Could not (?:override|delete from config.) '([^']+)'", r"full_key: (\S+)"):
         if match := re.search(pattern, text):
             known = keys_of(verb, arguments)

@@ -76,6 +76,8 @@ def _job(config: Config, about_data: list[str], arguments: list[str]) -> None:
     data, name, split = evaluation_data(loaded, settings, about_data, config["split"])
     folder = Path(str(config["folder"])) if config["folder"] else _beside(loaded.path) / f"eval_{name}"
     evaluation_folder.check(folder, overwrite=config["overwrite"])
+    if note := evaluation_folder.replaced(folder, loaded.path):
+        output.complain(note)
     for note in data.reading:
         output.complain(note)
     for note in task.truncation_notes(split, loaded.spec):

@@ -78,6 +78,15 @@ def _move(source: Path, folder: Path, *, overwrite: bool, about: Mapping[str, An
         (source / name).replace(folder / name)
 
 
+def replaced(folder: Path, checkpoint: Path) -> str | None:
+    """What to say where the evaluation of another checkpoint will be replaced."""
+    with suppress(OSError, ValueError, AttributeError):
+        earlier = json_value((folder / MARKER).read_text(encoding="utf-8")).get("checkpoint")
+        if isinstance(earlier, str) and Path(earlier).name != checkpoint.name:
+            return f"{folder}: replacing the evaluation of {earlier}; folder=OTHER keeps both."
+    return None
+
+
 def _written(folder: Path) -> list[str]:
     """The files that an evaluation has written to a folder; [] for a folder of another kind."""
     found: Any = None

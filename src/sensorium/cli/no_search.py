@@ -1,5 +1,6 @@
 """What only a search reads, which a single training and plain -m refuse."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from sensorium.cli import configs
-from sensorium.errors import RequestError
+from sensorium.errors import RequestError, listing
 
 # Keys of a search, and what they are without one.
 NO_SEARCH: dict[str, Any] = {"trials": None, "budget": None, "jobs": 1, "fail_fast": False}
@@ -42,3 +43,16 @@ def _settings() -> dict[str, Any]:
     found = OmegaConf.to_container(OmegaConf.load(configs.FOLDER / "search" / "_settings.yaml"))
     assert isinstance(found, dict)
     return {str(key): value for key, value in found.items() if key != "sampler"}  # which is ??? there
+
+
+def wrong_sweep(text: str, verb: str, arguments: Sequence[str]) -> str | None:
+    """What to say to Hydra's message about several values where one is wanted, or values that cannot be counted."""
+    if match := re.search(r"Sweep parameters '(.+)' requires --multirun", text):
+        return f"{match[1]} stands for several values. With -m each of them is tried: sensorium {verb} -m ..."
+    if "does not support sweep type" in text:
+        intervals = [argument for argument in arguments if "interval(" in argument]
+        return (
+            f"{listing(intervals)}: -m alone tries every value, and an interval has no end of them.\n"
+            "Add search=random or another search (sensorium list what=search), or give values: KEY=a,b,c."
+        )
+    return None

@@ -34,6 +34,7 @@ def stored(path: Path, overrides: list[str], *, from_start: bool) -> tuple[RunCo
     """
     load_plugins()
     check_no_search_keys(path, overrides)
+    overrides = [_of_trainer(item) for item in overrides]
     run, kept = distributed.from_first(lambda: _read(path))
     config = override(kept, overrides)
     schema.check("train", config)
@@ -52,10 +53,17 @@ def stored(path: Path, overrides: list[str], *, from_start: bool) -> tuple[RunCo
         for unreadable in (run.last, run.previous):
             if unreadable.exists():
                 unreadable.rename(unreadable.with_suffix(".unreadable"))
+    if found is None and not run.log.exists():  # prepared, and never begun: a trial or a job
+        note = None
     for line in (note, change if found is not None else None):
         if line and distributed.rank() == 0 and not is_spawned(run):
             print(line)
     return RunConfig.from_dict(config), run, found
+
+
+def _of_trainer(override: str) -> str:
+    """accelerator=NAME and strategy=NAME, which choose what a stored config has as a key of the trainer."""
+    return f"trainer.{override}" if override.partition("=")[0] in ("accelerator", "strategy") else override
 
 
 def _check_hosts(run: RunFolder, config: dict[str, Any]) -> None:
@@ -120,8 +128,9 @@ def _shared_out_anew(
     if not batch_given:
         if together % now:
             raise RequestError(
-                f"This run takes {together} examples a step, {size} on each of {before} processes; {now} cannot share "
-                f"them equally.\nGive batch_size={max(1, round(together / now))}, or another number of processes."
+                f"This run takes {together} examples a step, {size} on each of {_counted(before)}; {now} cannot share "
+                f"them equally.\nGive batch_size={(near := max(1, round(together / now)))} for {near * now} a step, or "
+                "another number of processes."
             )
         config = config | {"batch_size": together // now}
     size, same = config["batch_size"], "the same" if config["batch_size"] * now == together else "other"

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from sensorium import distributed, output, runs
 from sensorium.build import device_of
@@ -77,7 +76,7 @@ def _slots(request: SearchRequest) -> list[Slot]:
     if jobs > 1 and jobs * each > count and not force:
         several = "" if each == 1 else f", each of {each} processes"
         raise RequestError(
-            f"jobs={jobs} is not possible{several}: there {what}. Allowed: a number from 1 to {max(1, count // each)}."
+            f"jobs={jobs} is not possible{several}: there {what}. Allowed: {_up_to(max(1, count // each))}."
             " More are slower; force=true starts them all the same."
         )
     if device != "cuda" or jobs == 1:
@@ -87,11 +86,13 @@ def _slots(request: SearchRequest) -> list[Slot]:
     return [Slot(place, {"CUDA_VISIBLE_DEVICES": ",".join(share)}) for place, share in enumerate(shares)]
 
 
+def _up_to(most: int) -> str:
+    return "1" if most == 1 else f"a number from 1 to {most}"
+
+
 def _preparing(request: SearchRequest, *, side_by_side: int) -> Prepare:
     cores = request.config["launcher"].get("cpus")
-    return partial(
-        _prepare, options=request.options, search=request.search, side_by_side=side_by_side, cores_of_job=cores
-    )
+    return partial(_prepare, options=request.options, side_by_side=side_by_side, cores_of_job=cores)
 
 
 def _prepare(
@@ -99,17 +100,13 @@ def _prepare(
     overrides: Sequence[str],
     *,
     options: list[str],
-    search: dict[str, Any],
     side_by_side: int,
     cores_of_job: int | None,
 ) -> None:
     """Writes what begins a run. Raises RequestError for a setting that cannot be trained. cores_of_job: None for this
     machine.
     """
-    chosen = list(overrides)
-    if search["metric"] is not None:
-        chosen += [f"callbacks.checkpoints.monitor={search['metric']}", f"callbacks.checkpoints.mode={search['mode']}"]
-    config, choices = composed_training(chosen, options)
+    config, choices = composed_training(list(overrides), options)
     if cores_of_job is None:
         launch.check_devices(config["trainer"], force=config["force"])
     found = RunConfig.from_dict(config)
@@ -117,4 +114,4 @@ def _prepare(
     if threads == "auto" and (cores_of_job is not None or side_by_side > 1):
         threads = cores_of_job or max(1, launch.cores() // side_by_side)
     found = replace(found, dataset_name=str(choices["dataset"]), model_name=str(choices["model"]), threads=threads)
-    runs.record(run, found.to_dict(), literal(chosen))
+    runs.record(run, found.to_dict(), literal(list(overrides)))

@@ -1,7 +1,7 @@
 """What is asked of a search, checked before torch and Optuna are imported: space, settings, limits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from sensorium.errors import RequestError, missing_extra, unknown
 from sensorium.search.folder import SweepFolder, read_request
 from sensorium.search.space import Choice, Params, Space, Value, check_cma, check_grid, parse
 
-LIMITS = tuple(NO_SEARCH)  # keys that a resumed search may be given again
+LIMITS = tuple(NO_SEARCH)
+AGAIN = (*LIMITS, "search.compare")  # keys that a resumed search may be given again
 _TRIALS = 20
 _MOST_CHECKED = 12  # settings composed before the first trial, a third of a second each
 _FEWEST_EPOCHS = 10  # of trainer.max_epochs=auto, which is known when the data is
@@ -81,6 +82,10 @@ def search_request(arguments: Sequence[str]) -> SearchRequest:
     for params in corners:
         for repeat in (space.repeats[0], space.repeats[-1]) if params is corners[0] else (space.repeats[0],):
             composed_training([*space.fixed, *space.overrides(params), *repeat], options)
+    metric, mode = config["search"]["metric"], config["search"]["mode"]
+    if metric is not None:  # each training chooses its best checkpoint by it
+        chosen_by = (f"callbacks.checkpoints.monitor={metric}", f"callbacks.checkpoints.mode={mode}")
+        space = replace(space, fixed=(*space.fixed, *chosen_by))
     return SearchRequest(
         arguments=list(arguments), options=options, space=space, config=config, trials=_trials(config, space)
     )
@@ -91,10 +96,10 @@ def resumed_request(sweep: SweepFolder, arguments: Sequence[str]) -> SearchReque
     stored = read_request(sweep)
     for argument in arguments:
         key = argument.lstrip("+~").partition("=")[0]
-        if key not in LIMITS and not key.startswith("launcher."):
+        if key not in AGAIN and not key.startswith("launcher."):
             raise RequestError(
                 f"{argument}: a search is resumed with the space and settings that it began with.\n"
-                f"Allowed with resume: {', '.join(LIMITS)}, launcher.KEY. For another space, start a new search."
+                f"Allowed with resume: {', '.join(AGAIN)}, launcher.KEY. For another space, start a new search."
             )
     again = {argument.lstrip("+").partition("=")[0] for argument in arguments}
     kept = [one for one in stored if one.lstrip("+").partition("=")[0] not in again]
@@ -143,6 +148,8 @@ def _check(config: Config, space: Space) -> None:
         check_cma(space)
         if find_spec("cmaes") is None:
             raise missing_extra("cmaes", "search")
+    if metric is not None and str(metric).startswith("test/"):
+        raise RequestError(f"search.metric={metric}: settings are not chosen by test results. Take one of val/.")
     if (metric is None) != (mode is None):
         given, other = ("metric", "mode") if mode is None else ("mode", "metric")
         raise RequestError(
@@ -153,8 +160,6 @@ def _check(config: Config, space: Space) -> None:
         raise RequestError(
             "search.compare=1 is not possible: an interval needs two seeds or more. Allowed: 0 or from 2."
         )
-    if metric is not None and str(metric).startswith("test/"):
-        raise RequestError(f"search.metric={metric}: settings are not chosen by test results. Take one of val/.")
 
 
 def _trials(config: Config, space: Space) -> int:

@@ -38,6 +38,7 @@ class TransformerBlock(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.attention = MultiHeadAttention(width=width, heads=heads, dropout=attention_dropout, positions=positions)
+        self.used_in_parts = cross  # models read a memory's keys and values by `cross_attention` alone
         if cross:
             self.cross_norm = nn.LayerNorm(width)
             self.cross_attention = MultiHeadAttention(width=width, heads=heads, dropout=attention_dropout)

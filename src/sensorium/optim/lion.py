@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from sensorium.distributed import own_rows
 from sensorium.optim.groups import check_number
 
 
@@ -51,6 +52,9 @@ class Lion(Optimizer):
             if "momentum" not in self.state[param]:
                 self.state[param]["momentum"] = torch.zeros_like(param)
         momenta = [self.state[param]["momentum"] for param in params]
+        # Every element moves by itself, so of what processes share out each updates its rows.
+        params, grads = [own_rows(param) for param in params], [own_rows(grad) for grad in grads]
+        momenta = [own_rows(momentum) for momentum in momenta]
         updates = torch._foreach_lerp(momenta, grads, 1 - betas[0])
         torch._foreach_sign_(updates)
         torch._foreach_mul_(params, 1 - lr * weight_decay)

@@ -130,7 +130,8 @@ class Group:
         """The line that trains it again, all repeats of it."""
         overrides = [_keys(job) for job in self.jobs]
         changing = {key for key in REPEATS if len({item.get(key) for item in overrides}) > 1}
-        fixed = [unquoted(f"{key}={value}") for key, value in overrides[0].items() if key not in changing]
+        written = dict(zip(overrides[0], _written(self.jobs[0]), strict=True))
+        fixed = [unquoted(item) for key, item in written.items() if key not in changing]
         swept = [
             f"{key}={','.join(dict.fromkeys(item[key] for item in overrides))}" for key in REPEATS if key in changing
         ]
@@ -164,6 +165,11 @@ def best(groups: list[Group]) -> Group | None:
 
 def _keys(job: dict[str, Any]) -> dict[str, str]:
     return dict(item.lstrip("+").partition("=")[::2] for item in job["overrides"])
+
+
+def _written(job: dict[str, Any]) -> list[str]:
+    """The overrides as they were given, of each key the last."""
+    return list({item.lstrip("+").partition("=")[0]: item for item in job["overrides"]}.values())
 
 
 def _mean(values: list[float], name: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Glob, IntervalSweep, Override, RangeSweep
 
-from sensorium.errors import RequestError, listing, unknown
+from sensorium.errors import RequestError, listing, nearest
 
 Value = str | int | float  # a choice as it is written in an override, or a number
 Params = Mapping[str, Value]
@@ -20,7 +20,8 @@ REPEATS = ("seed", "dataset.fold")  # what differs between repeats of the same s
 _LOG = "log"
 _MOST_REPEATS = 100
 _MOST_CHOICES = 10_000
-_FUNCTION = re.compile(r"(log|loguniform|uniform|quniform|randint|normal|interval|range|choice)\(.*\)")
+_FUNCTIONS = ("log", "loguniform", "uniform", "quniform", "randint", "normal", "interval", "range", "choice", "tag")
+_CALL = re.compile(r"(\w+)\(.*\)")
 _UNVARYING = ("run_root", "force", "resume", "resume_from_start")  # keys that change no result
 _DIGITS = (4, 6, 9, 12, 17)
 
@@ -149,7 +150,8 @@ def parse(overrides: Sequence[str]) -> Space:
 def _check_meant_to_vary(text: str) -> None:
     """Rejects what is written as several values and is none in Hydra's grammar."""
     key, _, value = text.partition("=")
-    if found := _FUNCTION.fullmatch(re.sub(r"[\\'\"]", "", value)):  # what is no function of Hydra's comes quoted
+    found = _CALL.fullmatch(re.sub(r"[\\'\"]", "", value))  # what is no function of Hydra's comes quoted
+    if found and (found[1] in _FUNCTIONS or nearest(found[1], _FUNCTIONS)):
         raise RequestError(
             f"{key}={found[0]} is no list of values. Write {key}=interval(0.1,0.9), {key}=range(1,9), {key}=a,b,c,\n"
             f"or on a logarithmic scale '{key}=tag(log,interval(1e-4,1e-1))'."
@@ -186,7 +188,8 @@ def _key(item: Override) -> Key:
         raise RequestError(f"{line} cannot be searched. Write the names: {key}=a,b,c.")
     for tag in value.tags:
         if tag != _LOG:
-            raise unknown(f"tag for {key}", tag, [_LOG])
+            hint = f" Did you mean {_LOG}?" if nearest(tag, [_LOG]) else ""
+            raise RequestError(f"{line}: there is no tag {tag!r}.{hint} Allowed: {_LOG}.")
     if isinstance(value, IntervalSweep):
         return _interval(line, key, value)
     if value.tags:

@@ -14,10 +14,10 @@ import lightning.pytorch as pl
 import torch
 
 from sensorium import checkpoint as files
+from sensorium.distributed import own_rows
 from sensorium.errors import RequestError
 from sensorium.runs import RunFolder
 from sensorium.training.interrupts import Interrupted, StopRequest
-from sensorium.training.sharding import own_share
 
 ONLY_FOR_RESUMING = (
     "optimizer_states",
@@ -222,7 +222,7 @@ class Checkpoints(pl.Callback):
 
 def _is_sound(trainer: pl.Trainer) -> bool:
     """Whether every weight is a number. What is not would take the place of the last good checkpoint."""
-    state = map(own_share, trainer.lightning_module.state_dict().values())
+    state = map(own_rows, trainer.lightning_module.state_dict().values())
     values = (value for value in state if value.is_floating_point())
     sound = all(bool(torch.isfinite(value).all()) for value in values)
     return trainer.strategy.reduce_boolean_decision(sound) if trainer.world_size > 1 else sound

@@ -40,7 +40,7 @@ from sensorium.training.launch import is_launched
 from sensorium.training.progress import ProgressReport
 from sensorium.training.quiet import quiet
 from sensorium.training.samples import TextSamples
-from sensorium.training.sharding import strategy_of
+from sensorium.training.sharding import NOT_GATHERED, strategy_of
 from sensorium.training.unfreeze import Unfreezing
 
 
@@ -74,6 +74,11 @@ class Training:
         except MisconfigurationException as error:  # what Lightning finds out once it sees the data
             raise RequestError(f"trainer: {str(error).splitlines()[0]}") from error
         except RuntimeError as error:
+            if NOT_GATHERED in str(error):
+                raise RequestError(
+                    "strategy=fsdp does not work with this model: it uses the weights of a layer in a list without"
+                    " calling the layer.\nTake strategy=ddp, or give that layer's class used_in_parts = True."
+                ) from error
             if "Error(s) in loading state_dict" not in str(error):
                 raise
             raise RequestError(
@@ -299,7 +304,8 @@ def _check_monitor(name: str, callback: pl.Callback, task: TaskModule) -> None:
     stages = ("val",) if name == "checkpoints" else ("val", "train")  # best is evaluated when validation is over
     known = [name for stage in stages for name in task.logged(stage)]
     if monitor is not None and monitor not in known:
-        raise unknown(f"metric for callbacks.{name}.monitor", str(monitor), known)
+        of_search = " (of a search: search.metric)" if name == "checkpoints" else ""
+        raise unknown(f"metric for callbacks.{name}.monitor{of_search}", str(monitor), known)
     if getattr(callback, "patience", 0) < 0:
         raise RequestError(f"callbacks.{name}.patience is {callback.patience}; it counts validations, from 0.")  # type: ignore[attr-defined]
     if mode not in ("max", "min"):

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch.strategies import DDPStrategy
-from torch import Tensor, nn
+from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
@@ -22,10 +22,13 @@ from torch.optim import Optimizer
 from sensorium import checkpoint as files
 from sensorium import checkpoint_shards, distributed
 from sensorium.checkpoint_shards import ShardedTensor
-from sensorium.errors import RequestError
+from sensorium.errors import RequestError, SensoriumError
 from sensorium.run_config import RunConfig
 from sensorium.runs import RunFolder
 from sensorium.training.checkpoint_io import is_one_folder
+
+# PyTorch's words where weights that were not gathered meet an input.
+NOT_GATHERED = "mixed torch.Tensor and DTensor"
 
 
 def strategy_of(config: RunConfig, run: RunFolder) -> Any:
@@ -107,10 +110,19 @@ class ShardingStrategy(DDPStrategy):
 
     def _save_shards(self, checkpoint: dict[str, Any], folder: Path) -> dict[str, Any]:
         """What is left for `last.ckpt` itself, once every process has written its rows."""
-        name = distributed.agree(checkpoint_shards.new_folder())
-        left, rows = checkpoint_shards.take_out(checkpoint, lambda one: own_share(one) if _is_shared(one) else None)
+        if distributed.rank() == 0:  # of saves that were killed
+            checkpoint_shards.remove_unnamed(folder)
+        name = distributed.agree(checkpoint_shards.new_folder())  # from here on all write
+        left, rows = checkpoint_shards.take_out(
+            checkpoint, lambda one: distributed.own_rows(one) if _is_shared(one) else None
+        )
         rank, processes = distributed.rank(), distributed.world_size()
-        distributed.together(lambda: checkpoint_shards.write(folder / name, rows, rank=rank, processes=processes))
+        try:
+            distributed.together(lambda: checkpoint_shards.write(folder / name, rows, rank=rank, processes=processes))
+        except SensoriumError:  # such as a full disk
+            if rank == 0:
+                checkpoint_shards.remove_unnamed(folder)
+            raise
         return left | {checkpoint_shards.SHARDS: {"folder": name, "processes": processes}}
 
     def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
@@ -137,6 +149,12 @@ class ShardingStrategy(DDPStrategy):
             }
             optimizer.load_state_dict({**state, "state": shares})
 
+    def teardown(self) -> None:
+        """Also after an error in the middle of a step, when whole weights are there, which cannot be moved."""
+        if self.lightning_module is not None:
+            self._keep_whole(False)
+        super().teardown()
+
     def _network(self) -> nn.Module:
         assert self.lightning_module is not None
         model = self.lightning_module.model
@@ -146,7 +164,9 @@ class ShardingStrategy(DDPStrategy):
 
 def blocks(model: nn.Module) -> list[nn.Module]:
     """Parts that are gathered one after the other, so that the whole weights are never there in a step: the items of
-    lists of modules, as the layers of a transformer are. Not those that have a parameter in common with another part.
+    lists of modules, as the layers of a transformer are. Not those that have a parameter in common with another part,
+    and not what its owner uses without calling it: a single layer, as `nn.recurrent` does, and what says so by
+    `used_in_parts`.
     """
     counts = Counter(
         parameter for module in model.modules() for parameter in module.parameters(recurse=False) if parameter.ndim
@@ -156,7 +176,9 @@ def blocks(model: nn.Module) -> list[nn.Module]:
         if isinstance(module, nn.ModuleList):
             for item in module:
                 own = list(item.parameters())
-                if own and type(item).forward is not nn.Module.forward and all(counts[one] == 1 for one in own):
+                called = type(item).forward is not nn.Module.forward and any(True for _ in item.children())
+                called = called and not getattr(item, "used_in_parts", False)
+                if own and called and all(counts[one] == 1 for one in own):
                     found.append(item)
     nested = {id(inner) for block in found for inner in block.modules() if inner is not block}
     return [block for block in found if id(block) not in nested]
@@ -174,11 +196,6 @@ def gathered(value: Any, *, keep: bool) -> Any:
 
 def _is_shared(value: Any) -> bool:
     return isinstance(value, DTensor)
-
-
-def own_share(value: Tensor) -> Tensor:
-    """The part of a tensor that this process has."""
-    return value.to_local() if isinstance(value, DTensor) else value
 
 
 def _share(value: Any, parameter: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sensorium.data.listing import SPLIT_NAMES
 from sensorium.errors import RequestError, as_typed, cut, listing, missing_extra
-from sensorium.files import is_file, is_folder, meant, not_a_file, refuse_whole_system, user_path, visible
+from sensorium.files import exists, is_file, is_folder, meant, not_a_file, refuse_whole_system, user_path, visible
 
 _EXPECTED = "Give a folder of .tar files, a pattern such as shards/train-{000000..000099}.tar, or a list of these."
 _RANGE = re.compile(r"([0-9]{1,18})\.\.([0-9]{1,18})")
@@ -164,7 +164,11 @@ def _found_local(name: str, pattern: str) -> list[str]:
     if not is_file(path):
         others = sorted(file.name for file in path.parent.glob("*.tar")) if is_folder(path.parent) else []
         there_are = f"\nIn {path.parent}: {listing(others, limit=5)}." if others else meant(path)
-        what = "there is no such shard" if name == pattern.removeprefix("file://") else f"there is no shard {cut(name)}"
+        what = (
+            "there is no such file or folder"
+            if name == pattern.removeprefix("file://")
+            else f"there is no shard {cut(name)}"
+        )
         raise RequestError(f"dataset.root={cut(pattern)}: {what}.{there_are}")
     return [str(path)]
 
@@ -224,14 +228,17 @@ def _looked_at(address: str) -> Shard:
     """Its size, and what changes with it."""
     split = _split_of(address)
     if not is_remote(address):
-        found = Path(address).stat()
+        path = Path(address)
+        if wrong := "a folder" if is_folder(path) else not_a_file(path) if exists(path) else "a link to nothing":
+            raise RequestError(f"dataset.root: {cut(address)} is {wrong}; a shard is a .tar file.")
+        found = path.stat()
         # A file system without such numbers has 0.
         place = (found.st_dev, found.st_ino) if found.st_ino else os.path.realpath(address)
         return Shard(address, found.st_size, str(found.st_mtime_ns), split, place)
-    files, path = file_system(address)
+    files, remote = file_system(address)
     with reachable(address):
         try:
-            info = files.info(path)
+            info = files.info(remote)
         except FileNotFoundError as error:
             if isinstance(error.__cause__, ConnectionError | OSError):  # HTTP calls a server that does not answer so
                 raise error.__cause__ from None
@@ -239,7 +246,7 @@ def _looked_at(address: str) -> Shard:
     if info.get("size") is None:
         raise RequestError(f"{cut(address)}: the server does not say how large it is.")
     stamp = json.dumps({key: str(info[key]) for key in _STAMPS if info.get(key)}, sort_keys=True)
-    return Shard(address, int(info["size"]), stamp, split, _full(files, path), files)
+    return Shard(address, int(info["size"]), stamp, split, _full(files, remote), files)
 
 
 def _split_of(address: str) -> str:

@@ -21,6 +21,7 @@ from sensorium.errors import RequestError, cut, listing, nearest
 from sensorium.files import json_value
 from sensorium.text.tokenizer import stripped
 
+_DIGITS = 12  # of the number of a class
 _CLASS_FILES = ("classes.txt", "classes.json")
 
 
@@ -191,12 +192,15 @@ class Labels:
             raise ValueError("no label")
         if self._names is None or (label in self._names and not label.isdecimal()):
             return label
+        count = len(self._names)
         if label.isdecimal() and label.isascii():
-            if int(label) < len(self._names):
+            if len(label.lstrip("0")) < _DIGITS and int(label) < count:
                 return self._names[int(label)]
-            raise ValueError(f"label {label}, but there are {len(self._names)} classes, 0 to {len(self._names) - 1}")
+            raise ValueError(
+                f"label {cut(label)}, but there are {len(self._names)} classes, 0 to {len(self._names) - 1}"
+            )
         guess = nearest(label, self._names)
-        raise ValueError(f"label {label!r} is none of the classes{f'; the nearest is {guess!r}' if guess else ''}")
+        raise ValueError(f"label {cut(label)!r} is none of the classes{f'; the nearest is {guess!r}' if guess else ''}")
 
 
 class Member(BytesIO):
