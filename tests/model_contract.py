@@ -10,10 +10,12 @@ import torch
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
 
 from sensorium.models.protocols import Detector, Segmenter
 from sensorium.specs import Spec
 from sensorium.tasks.base import LoadedModel
+from sensorium.training.sharding import shard
 
 MODELS = Path(__file__).parents[1] / "configs" / "model"
 
@@ -75,6 +77,22 @@ def assert_weights_are_all(model: nn.Module, copy: nn.Module, *inputs: Tensor) -
     with torch.no_grad():
         mine, its = (found.eval()(*inputs) for found in (model, copy))
     assert torch.equal(*(found[0] if isinstance(found, tuple) else found for found in (mine, its)))
+
+
+def assert_shards_answer_alike(model: nn.Module, *inputs: Tensor) -> None:
+    """With strategy=fsdp, in a group of one process: no part is used whose weights have not been gathered."""
+    answers = []
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        with torch.no_grad():
+            for sharded in (False, True):
+                if sharded:
+                    shard(model, init_device_mesh("cpu", (1,)))
+                found = model.eval()(*inputs)
+                answers.append(found[0] if isinstance(found, tuple) else found)
+    finally:
+        torch.distributed.destroy_process_group()
+    assert torch.allclose(*answers, rtol=1e-5, atol=1e-6)
 
 
 def assert_defaults_agree(name: str, data: dict[str, Any], *, differing: tuple[str, ...] = ()) -> None:

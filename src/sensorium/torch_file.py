@@ -35,8 +35,11 @@ def _check_entries(path: Path, *, intact: bool) -> None:
     """
     if starts_like_zip(path):
         with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+            entries = archive.infolist()
+            if sum(entry.file_size for entry in entries) > path.stat().st_size:
                 raise ValueError("its entries are larger than the file")
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+                raise ValueError("its entries are compressed")
             if intact and (changed := archive.testzip()) is not None:
                 raise ValueError(f"the checksum of {changed} is wrong")
 

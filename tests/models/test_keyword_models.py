@@ -13,6 +13,7 @@ from model_contract import (
     assert_every_yaml_has_a_row,
     assert_everything_learns,
     assert_only_the_head_depends,
+    assert_shards_answer_alike,
     assert_weights_are_all,
     yamls_of,
 )
@@ -91,6 +92,7 @@ def test_contract(name: str, overrides: dict[str, object]) -> None:
     assert logits.isfinite().all()
 
     assert_weights_are_all(model, build(name, **overrides), features, lengths)
+    assert_shards_answer_alike(model, features, lengths)
 
 
 @variants

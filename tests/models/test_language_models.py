@@ -13,6 +13,7 @@ from model_contract import (
     assert_defaults_agree,
     assert_every_yaml_has_a_row,
     assert_everything_learns,
+    assert_shards_answer_alike,
     assert_weights_are_all,
     yamls_of,
 )
@@ -80,6 +81,7 @@ def test_contract(name: str, overrides: dict[str, object]) -> None:
     assert all(part.shape[0] == 3 for part in state)
 
     assert_weights_are_all(model, build(name, **overrides), tokens)
+    assert_shards_answer_alike(model, tokens)
 
 
 @variants

@@ -15,6 +15,7 @@ from model_contract import (
     assert_defaults_agree,
     assert_every_yaml_has_a_row,
     assert_everything_learns,
+    assert_shards_answer_alike,
     assert_weights_are_all,
     yamls_naming,
 )
@@ -68,6 +69,7 @@ def test_contract(name: str) -> None:
     assert build(name, in_channels=1)(torch.randn(1, 1, 32, 32)).shape == (1, 5, 32, 32)  # learns from one image too
     freeze_backbone(model)
     assert [key for key, value in model.named_parameters() if value.requires_grad] == ["head.weight", "head.bias"]
+    assert_shards_answer_alike(model, images)
 
 
 @pytest.mark.parametrize("name", sorted(PARAMETERS))

@@ -16,6 +16,7 @@ from model_contract import (
     assert_every_yaml_has_a_row,
     assert_everything_learns,
     assert_only_the_head_depends,
+    assert_shards_answer_alike,
     assert_weights_are_all,
     yamls_of,
 )
@@ -107,6 +108,7 @@ def test_contract(name: str, overrides: dict[str, object]) -> None:
     torch.testing.assert_close(log_probs.exp().sum(2), torch.ones(log_probs.shape[:2]))
 
     assert_weights_are_all(model, tiny(name, **overrides), features, lengths)
+    assert_shards_answer_alike(model, features, lengths)
 
 
 @variants

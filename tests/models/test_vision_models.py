@@ -10,7 +10,13 @@ from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from model_contract import MODELS, assert_every_yaml_has_a_row, assert_weights_are_all, yamls_naming
+from model_contract import (
+    MODELS,
+    assert_every_yaml_has_a_row,
+    assert_shards_answer_alike,
+    assert_weights_are_all,
+    yamls_naming,
+)
 from sensorium.nn.flops import count_parameters
 
 
@@ -109,6 +115,7 @@ def test_contract(name: str) -> None:
         torch.testing.assert_close(model(images[2:3]), logits[2:3], atol=1e-5, rtol=1e-4)
 
     assert_weights_are_all(model, build(name), images)
+    assert_shards_answer_alike(model, images)
 
 
 def _wake(model: nn.Module) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
-from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
@@ -69,16 +69,7 @@ class ShardingStrategy(DDPStrategy):
 
     def configure_ddp(self) -> None:
         """In the place of DDP's wrapper: the network itself gathers its weights and distributes its gradients."""
-        model = self._network()
-        for parameter in model.parameters():  # channels_last is no order that can be cut
-            parameter.data = parameter.data.contiguous()
-        mesh = init_device_mesh(self.root_device.type, (self.world_size,))
-        # What every process begins with is the first one's.
-        for value in (*model.parameters(), *model.buffers()):
-            torch.distributed.broadcast(value.data, src=0)
-        for block in blocks(model):
-            fully_shard(block, mesh=mesh)
-        fully_shard(model, mesh=mesh)
+        shard(self._network(), init_device_mesh(self.root_device.type, (self.world_size,)))
 
     def on_validation_start(self) -> None:
         """The whole weights stay with every process while the processes see different numbers of batches."""
@@ -160,6 +151,17 @@ class ShardingStrategy(DDPStrategy):
         model = self.lightning_module.model
         assert isinstance(model, nn.Module)
         return model
+
+
+def shard(model: nn.Module, mesh: DeviceMesh) -> None:
+    """Leaves each process of the mesh its rows of every parameter, of what the first one has."""
+    for parameter in model.parameters():  # channels_last is no order that can be cut
+        parameter.data = parameter.data.contiguous()
+    for value in (*model.parameters(), *model.buffers()):
+        torch.distributed.broadcast(value.data, src=0)
+    for block in blocks(model):
+        fully_shard(block, mesh=mesh)
+    fully_shard(model, mesh=mesh)
 
 
 def blocks(model: nn.Module) -> list[nn.Module]:
