@@ -190,11 +190,11 @@ def test_a_run_that_has_not_ended_says_how_far_it_came(tmp_path):
 
 def test_nothing_found_is_said(runs, tmp_path):
     result = run_command(["list", "runs", f"run_root={runs}", "since=2026-12-01"], tmp_path)
-    assert (result.status, result.stdout) == (0, f"No run begun since 2026-12-01 in {runs}.\n")
+    assert (result.status, result.stdout) == (0, f"No run started on or after 2026-12-01 in {runs}.\n")
     result = run_command(["list", "runs", f"run_root={runs}", "since=2026-12-01", "format=csv"], tmp_path)
     assert (result.status, result.stdout) == (0, "")
     found = Filter(dataset="digits", model="lenet", until="2026-01-01").described()
-    assert found == " with dataset=digits model=lenet, begun until 2026-01-01"
+    assert found == " with dataset=digits model=lenet, started on or before 2026-01-01"
     result = run_command(["list", "runs", f"run_root={runs}", "since=2026-12-01", "until=2026-11-30"], tmp_path)
     assert (result.status, result.stderr.count("\n")) == (2, 1)
     assert "since=2026-12-01 is later than until=2026-11-30" in result.stderr

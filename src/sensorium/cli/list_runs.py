@@ -26,11 +26,13 @@ class Filter:
     until: str | None = None
 
     def described(self) -> str:
-        """What is wanted, behind "run": " with dataset=digits, begun since 2026-01-31"."""
+        """What is wanted, behind "run": " with dataset=digits, started on or after 2026-01-31"."""
         names = [f"{key}={name}" for key in ("dataset", "model", "metric") if (name := getattr(self, key)) is not None]
-        days = [f"{word} {day}" for word, day in (("since", self.since), ("until", self.until)) if day is not None]
+        days = [
+            f"on or {word} {day}" for word, day in (("after", self.since), ("before", self.until)) if day is not None
+        ]
         named = f" with {' '.join(names)}" if names else ""
-        return f"{named}{',' * bool(names and days)}{' begun ' if days else ''}{' '.join(days)}"
+        return f"{named}{',' * bool(names and days)}{' started ' if days else ''}{' and '.join(days)}"
 
 
 def list_runs(root: Path, wanted: Filter | None = None) -> list[Record]:
