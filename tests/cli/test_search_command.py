@@ -88,17 +88,17 @@ def test_how_many_trials(monkeypatch) -> None:
     [
         ("auto", [], 2),
         (1, [], 1),
-        (9, [], 1),
-        (10, [], 2),
-        (27, [], 3),
-        (100, [], 12),
+        (6, [], 1),
+        (7, [], 2),
+        (27, [], 5),
+        (100, [], 17),
         (-1, ["trainer.max_steps=10"], 1),
-        (32, ["search.reduction_factor=4"], 2),
-        (27, ["search.min_epochs=5"], 5),
+        (32, ["search.reduction_factor=4"], 6),
+        (27, ["search.min_epochs=4"], 4),
     ],
 )
 def test_when_trials_are_first_compared(max_epochs, further, first, monkeypatch) -> None:
-    """With a factor of 3 after max_epochs / 9, then after max_epochs / 3."""
+    """After a sixth of the epochs, or where it is given."""
     monkeypatch.setattr(requests, "composed_training", lambda overrides, options: None)
     typed = ["-m", "search=asha", "lr=interval(0.1,0.2)", f"trainer.max_epochs={max_epochs}", *further]
     assert search_request(typed).search["min_epochs"] == first

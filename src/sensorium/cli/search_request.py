@@ -23,6 +23,7 @@ AGAIN = (*LIMITS, "search.compare")  # keys that a resumed search may be given a
 _TRIALS = 20
 _MOST_CHECKED = 12  # settings composed before the first trial, a third of a second each
 _FEWEST_EPOCHS = 10  # of trainer.max_epochs=auto, which is known when the data is
+_SIXTH = 6
 _MULTIRUN = ("-m", "--multirun")
 
 
@@ -44,7 +45,7 @@ class SearchRequest:
         found: Config = self.config["search"]
         if found["min_epochs"] is not None:
             return found
-        return {**found, "min_epochs": _first_rung(self.config["trainer"]["max_epochs"], found["reduction_factor"])}
+        return {**found, "min_epochs": _first_rung(self.config["trainer"]["max_epochs"])}
 
 
 def asks_for_search(arguments: Sequence[str]) -> bool:
@@ -170,12 +171,12 @@ def _trials(config: Config, space: Space) -> int:
     return int(given) if count is None else min(int(given), count)
 
 
-def _first_rung(max_epochs: int | str | None, factor: int) -> int:
-    """After how many epochs trials are first compared: so late that they are compared only twice. After a single epoch
-    of many, mostly those with the largest learning rate are ahead.
+def _first_rung(max_epochs: int | str | None) -> int:
+    """After how many epochs trials are first compared: a sixth of all. Earlier, mostly those with the largest learning
+    rate are ahead; scripts/replay_halving.py shows what that costs (docs/search.md).
     """
     epochs = _FEWEST_EPOCHS if max_epochs == "auto" else int(max_epochs or 1)
-    return max(1, -(-epochs // factor**2))
+    return max(1, -(-epochs // _SIXTH))
 
 
 def _corners(space: Space) -> list[Params]:
