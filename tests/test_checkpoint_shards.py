@@ -186,3 +186,20 @@ def test_a_copy_without_its_folder_is_refused(tmp_path: Path) -> None:
     shutil.move(folder_of(path), tmp_path / "gone")
     with pytest.raises(RequestError, match=r"elsewhere\.ckpt is incomplete: .*00000-of-00004\.pt is missing"):
         shards.join(raw(copy), copy)
+
+
+def test_shards_stay_while_a_checkpoint_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a file system that does not answer for a moment; of a damaged one nothing would be left to open."""
+    path = saved(tmp_path)
+    folder = folder_of(path)
+
+    def failing(*given: Any, **options: Any) -> None:
+        raise OSError("no answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shards, "open_as_data", failing)
+        shards.remove_unnamed(tmp_path)
+    assert folder.exists()
+    path.write_bytes(b"PK damaged")
+    shards.remove_unnamed(tmp_path)
+    assert not folder.exists()

@@ -154,20 +154,23 @@ def _read(folder: Path, rank: int, processes: int, path: Path, *, intact: bool) 
 
 
 def named(path: Path) -> str | None:
-    """The folder of shards that a checkpoint names; None for one without, or that cannot be opened."""
-    with suppress(*DAMAGED):
-        payload = open_as_data(path, mmap=True, intact=False)
-        return str(payload[SHARDS]["folder"])
-    return None
+    """The folder of shards that a checkpoint names; None for one without, or that is damaged. Raises OSError."""
+    try:
+        return str(open_as_data(path, mmap=True, intact=False)[SHARDS]["folder"])
+    except OSError:
+        raise
+    except DAMAGED:
+        return None
 
 
 def remove_unnamed(folder: Path) -> None:
     """Removes the folders of shards that no checkpoint in `folder` names any more, or never came to name."""
     found = [one for one in folder.iterdir() if _FOLDER.fullmatch(one.name)]
-    kept = {named(path) for path in folder.iterdir() if path.is_file()} if found else set()
-    for one in found:
-        if one.name not in kept:
-            shutil.rmtree(one, ignore_errors=True)
+    with suppress(OSError):  # what cannot be read at the moment may name any of them: they stay until the next save
+        kept = {named(path) for path in folder.iterdir() if path.is_file()} if found else set()
+        for one in found:
+            if one.name not in kept:
+                shutil.rmtree(one, ignore_errors=True)
 
 
 def _name(rank: int, processes: int) -> str:

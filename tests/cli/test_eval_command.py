@@ -79,7 +79,8 @@ def test_other_parts_of_the_data(trained_run, best, tmp_path):
 
 
 def test_the_evaluation_of_another_checkpoint_is_not_replaced_silently(best: Path, tmp_path: Path) -> None:
-    other = Path(shutil.copy(best, tmp_path / "other.ckpt"))
+    (tmp_path / "elsewhere").mkdir()
+    other = Path(shutil.copy(best, tmp_path / "elsewhere" / best.name))  # of the same name, as those of two runs
     assert "replacing" not in run_command(["eval", f"ckpt={best}", "folder=results"], tmp_path).stderr
     assert "replacing" not in run_command(["eval", f"ckpt={best}", "folder=results"], tmp_path).stderr
     said = run_command(["eval", f"ckpt={other}", "folder=results"], tmp_path).stderr

@@ -85,7 +85,11 @@ def test_what_is_no_file_is_no_shard(root: Path) -> None:
 def test_a_label_of_thousands_of_digits(tmp_path: Path) -> None:
     (tmp_path / "classes.txt").write_text("a\nb\n")
     write_tar(tmp_path / "train-0.tar", [("0.png", png(0)), ("0.cls", b"1" * 5000), ("1.png", png(1)), ("1.cls", b"1")])
-    assert re.search(r"label 1{50,300}\.\.\., but there are 2 classes", refused(str(tmp_path)))
+    # Zeros in front say nothing, however many they are.
+    write_tar(tmp_path / "val-0.tar", [("2.png", png(0)), ("2.cls", b"0" * 5000), ("3.png", png(1)), ("3.cls", b"01")])
+    said = refused(str(tmp_path))
+    assert "The data has 1 problem;" in said
+    assert re.search(r"label 1{50,300}\.\.\., but there are 2 classes", said)
 
 
 def test_class_names_end_at_line_feeds_alone(root: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sensorium.errors import RequestError, listing
-from sensorium.files import is_folder, json_text, json_value, visible, write_atomically
+from sensorium.files import exists, is_folder, json_text, json_value, same_file, visible, write_atomically
 from sensorium.run_folder import RunFolder
 
 MARKER = "evaluation.json"
@@ -80,17 +80,23 @@ def _move(source: Path, folder: Path, *, overwrite: bool, about: Mapping[str, An
 
 def replaced(folder: Path, checkpoint: Path) -> str | None:
     """What to say where the evaluation of another checkpoint will be replaced."""
-    with suppress(OSError, ValueError, AttributeError):
-        earlier = json_value((folder / MARKER).read_text(encoding="utf-8")).get("checkpoint")
-        if isinstance(earlier, str) and Path(earlier).name != checkpoint.name:
-            return f"{folder}: replacing the evaluation of {earlier}; folder=OTHER keeps both."
-    return None
+    earlier = _marker(folder).get("checkpoint")
+    if not isinstance(earlier, str):
+        return None
+    # One that is not there may have been moved since, with its run.
+    same = same_file(earlier, checkpoint) if exists(Path(earlier)) else Path(earlier).name == checkpoint.name
+    return None if same else f"{folder}: replacing the evaluation of {earlier}; folder=OTHER keeps both."
 
 
 def _written(folder: Path) -> list[str]:
     """The files that an evaluation has written to a folder; [] for a folder of another kind."""
+    files = _marker(folder).get("files")
+    return [MARKER, *map(str, files)] if isinstance(files, list) else []
+
+
+def _marker(folder: Path) -> Mapping[str, Any]:
+    """What evaluation.json says; {} without one."""
     found: Any = None
     with suppress(OSError, ValueError):
         found = json_value((folder / MARKER).read_text(encoding="utf-8"))
-    files = found.get("files") if isinstance(found, dict) else None
-    return [MARKER, *map(str, files)] if isinstance(files, list) else []
+    return found if isinstance(found, dict) else {}

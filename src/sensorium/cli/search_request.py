@@ -23,7 +23,7 @@ AGAIN = (*LIMITS, "search.compare")  # keys that a resumed search may be given a
 _TRIALS = 20
 _MOST_CHECKED = 12  # settings composed before the first trial, a third of a second each
 _FEWEST_EPOCHS = 10  # of trainer.max_epochs=auto, which is known when the data is
-_SIXTH = 6
+_FIRST_RUNG = 6  # trials are first compared after the so manyth part of their epochs
 _MULTIRUN = ("-m", "--multirun")
 
 
@@ -176,7 +176,7 @@ def _first_rung(max_epochs: int | str | None) -> int:
     rate are ahead; scripts/replay_halving.py shows what that costs (docs/search.md).
     """
     epochs = _FEWEST_EPOCHS if max_epochs == "auto" else int(max_epochs or 1)
-    return max(1, -(-epochs // _SIXTH))
+    return max(1, -(-epochs // _FIRST_RUNG))
 
 
 def _corners(space: Space) -> list[Params]:

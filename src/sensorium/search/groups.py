@@ -130,8 +130,7 @@ class Group:
         """The line that trains it again, all repeats of it."""
         overrides = [_keys(job) for job in self.jobs]
         changing = {key for key in REPEATS if len({item.get(key) for item in overrides}) > 1}
-        written = dict(zip(overrides[0], _written(self.jobs[0]), strict=True))
-        fixed = [unquoted(item) for key, item in written.items() if key not in changing]
+        fixed = [unquoted(item) for key, item in _written(self.jobs[0]).items() if key not in changing]
         swept = [
             f"{key}={','.join(dict.fromkeys(item[key] for item in overrides))}" for key in REPEATS if key in changing
         ]
@@ -167,9 +166,9 @@ def _keys(job: dict[str, Any]) -> dict[str, str]:
     return dict(item.lstrip("+").partition("=")[::2] for item in job["overrides"])
 
 
-def _written(job: dict[str, Any]) -> list[str]:
-    """The overrides as they were given, of each key the last."""
-    return list({item.lstrip("+").partition("=")[0]: item for item in job["overrides"]}.values())
+def _written(job: dict[str, Any]) -> dict[str, str]:
+    """By key, the last override of it as it was given."""
+    return {item.lstrip("+").partition("=")[0]: item for item in job["overrides"]}
 
 
 def _mean(values: list[float], name: str) -> str:

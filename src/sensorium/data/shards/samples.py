@@ -194,11 +194,10 @@ class Labels:
             return label
         count = len(self._names)
         if label.isdecimal() and label.isascii():
-            if len(label.lstrip("0")) < _DIGITS and int(label) < count:
-                return self._names[int(label)]
-            raise ValueError(
-                f"label {cut(label)}, but there are {len(self._names)} classes, 0 to {len(self._names) - 1}"
-            )
+            digits = label.lstrip("0") or "0"
+            if len(digits) < _DIGITS and int(digits) < count:
+                return self._names[int(digits)]
+            raise ValueError(f"label {cut(label)}, but there are {count} classes, 0 to {count - 1}")
         guess = nearest(label, self._names)
         raise ValueError(f"label {cut(label)!r} is none of the classes{f'; the nearest is {guess!r}' if guess else ''}")
 
