@@ -8,6 +8,7 @@ import yaml
 
 from sensorium.cli import resuming
 from sensorium.cli.app import composed_training
+from sensorium.cli.request import answer
 from sensorium.errors import RequestError
 from sensorium.run_folder import RunFolder
 from sensorium.training import launch
@@ -46,10 +47,15 @@ def test_more_processes_than_there_are_cores_now(tmp_path, monkeypatch) -> None:
 
 def test_what_groups_chose_of_the_trainer_is_chosen_again_by_their_names(tmp_path) -> None:
     run = run_of(tmp_path, "accelerator=cpu", epochs=1)
-    config, _, _ = resuming.stored(run.folder, ["strategy=ddp", "accelerator=auto"], from_start=True)
+    arguments = [f"resume={run.folder}", "strategy=ddp", "accelerator=auto"]
+    path, from_start, rest = resuming.asked(arguments)
+    assert (path, from_start, rest) == (run.folder, False, ["trainer.strategy=ddp", "trainer.accelerator=auto"])
+    assert not answer("train", arguments)  # is checked before torch is imported too
+    config, _, _ = resuming.stored(run.folder, rest, from_start=True)
     assert (config.trainer["strategy"], config.trainer["accelerator"]) == ("ddp", "auto")
     with pytest.raises(RequestError, match="strategy=dpd is not possible"):
-        resuming.stored(run.folder, ["strategy=dpd"], from_start=True)
+        answer("train", [f"resume={run.folder}", "strategy=dpd"])
+    assert resuming.asked(["strategy=ddp"]) == (None, False, ["strategy=ddp"])
 
 
 def test_a_run_that_never_began_is_not_said_to_begin_anew(tmp_path, capsys) -> None:

@@ -84,9 +84,19 @@ def test_what_is_no_file_is_no_shard(root: Path) -> None:
 
 def test_a_label_of_thousands_of_digits(tmp_path: Path) -> None:
     (tmp_path / "classes.txt").write_text("a\nb\n")
-    write_tar(tmp_path / "train-0.tar", [("0.png", png(0)), ("0.cls", b"1" * 5000), ("1.png", png(1)), ("1.cls", b"1")])
+    write_tar(
+        tmp_path / "train-0.tar",
+        [
+            ("0.png", png(0)),
+            ("0.cls", b"1" * 5000),
+            ("1.png", png(1)),
+            ("1.cls", b"1"),
+            ("4.png", png(4)),
+            ("4.cls", b"0"),
+        ],
+    )
     # Zeros in front say nothing, however many they are.
-    write_tar(tmp_path / "val-0.tar", [("2.png", png(0)), ("2.cls", b"0" * 5000), ("3.png", png(1)), ("3.cls", b"01")])
+    write_tar(tmp_path / "val-0.tar", [("2.png", png(2)), ("2.cls", b"0" * 5000), ("3.png", png(3)), ("3.cls", b"01")])
     said = refused(str(tmp_path))
     assert "The data has 1 problem;" in said
     assert re.search(r"label 1{50,300}\.\.\., but there are 2 classes", said)

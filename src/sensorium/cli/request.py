@@ -80,7 +80,14 @@ def resume_request(arguments: list[str]) -> tuple[str, bool, list[str]]:
         raise not_possible(_FROM_START, given[_FROM_START], "true or false")
     if given[_FROM_START] == "true" and given["resume"] == "null":
         raise RequestError(f"{_FROM_START}=true is about a run that is gone on with: name it with resume=RUN.")
+    if given["resume"] != "null":
+        rest = [_of_trainer(argument) for argument in rest]
     return given["resume"], given[_FROM_START] == "true", rest
+
+
+def _of_trainer(argument: str) -> str:
+    """accelerator=NAME and strategy=NAME choose what the config of a run has as a key of the trainer."""
+    return f"trainer.{argument}" if argument.partition("=")[0] in ("accelerator", "strategy") else argument
 
 
 def _check_resumed(run: Path, arguments: list[str]) -> None:

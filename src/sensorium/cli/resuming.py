@@ -34,7 +34,6 @@ def stored(path: Path, overrides: list[str], *, from_start: bool) -> tuple[RunCo
     """
     load_plugins()
     check_no_search_keys(path, overrides)
-    overrides = [_of_trainer(item) for item in overrides]
     run, kept = distributed.from_first(lambda: _read(path))
     config = override(kept, overrides)
     schema.check("train", config)
@@ -59,11 +58,6 @@ def stored(path: Path, overrides: list[str], *, from_start: bool) -> tuple[RunCo
         if line and distributed.rank() == 0 and not is_spawned(run):
             print(line)
     return RunConfig.from_dict(config), run, found
-
-
-def _of_trainer(override: str) -> str:
-    """accelerator=NAME and strategy=NAME, which choose what a stored config has as a key of the trainer."""
-    return f"trainer.{override}" if override.partition("=")[0] in ("accelerator", "strategy") else override
 
 
 def _check_hosts(run: RunFolder, config: dict[str, Any]) -> None:
