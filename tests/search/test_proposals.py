@@ -16,9 +16,11 @@ SPACE = parse(["lr=tag(log,interval(1e-4,1))", "width=int(interval(1,64))", "dro
 MIXED = parse(["lr=tag(log,interval(1e-4,1))", "model=a,b,c"])
 
 
-def settings(sampler: str, *, pruner: str = "none", seed: int = 0, first: int = 5) -> SearchSettings:
+def settings(
+    sampler: str, *, pruner: str = "none", seed: int = 0, first: int = 5, min_epochs: int = 1
+) -> SearchSettings:
     return SearchSettings(
-        sampler=sampler, seed=seed, n_startup_trials=first, pruner=pruner, min_epochs=1, reduction_factor=3
+        sampler=sampler, seed=seed, n_startup_trials=first, pruner=pruner, min_epochs=min_epochs, reduction_factor=3
     )
 
 
@@ -135,6 +137,22 @@ def test_halving_keeps_the_best_third_of_each_rung() -> None:
     assert decide(pruner, trials, 2)[0]
     trials[2].intermediate_values[1] = 0.7
     assert not decide(pruner, trials, 2)[0]
+
+
+@pytest.mark.parametrize("name", ["halving", "median"])
+def test_trials_are_compared_by_their_best_epoch_so_far(name) -> None:
+    """After three epochs the third trial's last value is the lowest, and its best the highest."""
+    pruner = pruner_of(settings("random", pruner=name, first=2, min_epochs=3))
+    trials = reported([0.5, 0.5, 0.5], [0.5, 0.6, 0.6], [0.4, 0.8, 0.3])
+    for number, rung in enumerate((0.5, 0.6)):
+        curve = trials[number].intermediate_values
+        trials[number] = create_trial(state=TrialState.COMPLETE, value=rung, intermediate_values=curve)
+        trials[number].number, trials[number].system_attrs = number, {"completed_rung_0": rung}
+    ends, _ = decide(pruner, trials, 2)
+    assert not ends
+    assert trials[2].intermediate_values == {1: 0.4, 2: 0.8, 3: 0.3}, "the journal keeps what was measured"
+    trials[2].intermediate_values[2] = 0.4
+    assert decide(pruner, trials, 2)[0]
 
 
 def test_a_decision_is_the_same_when_it_is_made_again() -> None:

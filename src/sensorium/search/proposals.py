@@ -8,7 +8,9 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Literal
 
 import optuna
@@ -91,10 +93,28 @@ def quiet() -> Iterator[None]:
 
 
 def in_memory(trials: Sequence[FrozenTrial]) -> optuna.Study:
-    """A study of copies of these trials, which keep their numbers; one that waits counts as running."""
+    """A study of copies of these trials, which keep their numbers; one that waits counts as running.
+
+    At each epoch they have the best value so far: a trial counts by its best epoch, so one that has begun to overfit,
+    or whose last epoch was an unlucky one, is not worse than it was.
+    """
     study = optuna.create_study(direction="maximize", sampler=RandomSampler(seed=0))
-    study.add_trials([_running(trial) if trial.state == TrialState.WAITING else trial for trial in trials])
+    study.add_trials(
+        [_running(trial) if trial.state == TrialState.WAITING else _with_best_so_far(trial) for trial in trials]
+    )
     return study
+
+
+def _with_best_so_far(trial: FrozenTrial) -> FrozenTrial:
+    found = copy(trial)
+    found.intermediate_values = best_so_far(trial.intermediate_values)
+    return found
+
+
+def best_so_far(values: Mapping[int, float]) -> dict[int, float]:
+    """By epoch the highest value up to it."""
+    epochs = sorted(values)
+    return dict(zip(epochs, accumulate((values[epoch] for epoch in epochs), max), strict=True))
 
 
 def _running(trial: FrozenTrial) -> FrozenTrial:
@@ -112,7 +132,7 @@ def _replayed(space: Space, settings: SearchSettings, history: Sequence[FrozenTr
         study.enqueue_trial(old.params)
         trial = study.ask(distributions(space))
         _ = trial.relative_params  # computed when it is read; a trial whose values are given would not be
-        for step, value in old.intermediate_values.items():
+        for step, value in best_so_far(old.intermediate_values).items():
             trial.report(value, step)
         if old.state == TrialState.COMPLETE:
             study.tell(trial, old.value)
