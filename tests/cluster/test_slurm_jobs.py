@@ -80,9 +80,9 @@ def warn_of_the_time_limit(cluster, run: Path) -> None:
     cluster.tell("scancel", "--signal=USR2", job_of(run))
 
 
-def kill_the_step(cluster, run: Path) -> None:
-    """Everything that runs in the job, but for its batch script."""
-    marks = {f"SLURM_CONF={cluster.folder / 'slurm.conf'}".encode(), b"SLURM_STEP_ID=0"}
+def kill_the_step(cluster, run: Path, *more: bytes) -> None:
+    """Everything that runs in the job, but for its batch script. more: what its environment has to say as well."""
+    marks = {f"SLURM_CONF={cluster.folder / 'slurm.conf'}".encode(), b"SLURM_STEP_ID=0", *more}
     for place in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if marks <= set((place / "environ").read_bytes().split(b"\0")):
@@ -176,11 +176,62 @@ def test_what_is_wrong_with_the_data_is_a_wrong_request(cluster, tmp_path) -> No
     assert "nowhere" in printed(tmp_path)
 
 
-def test_two_machines_train_one_model(cluster, tmp_path) -> None:
-    several = [*TRAINING, "launcher=slurm", "launcher.nodes=2", "trainer.max_epochs=2"]
-    assert finished(several, tmp_path, cluster.environment) == 0, printed(tmp_path)
-    run = only(tmp_path.glob("runs/*/*"))
-    assert len(history(run)) == 2
-    trainer = (run / "config.yaml").read_text().partition("\ntrainer:")[2]
+def test_a_job_that_reaches_its_time_limit_continues_in_the_next(cluster, tmp_path) -> None:
+    """SLURM itself ends the job after its minute; the training takes longer than that."""
+    longer = "trainer.max_epochs=250"
+    (tmp_path / "alone").mkdir()
+    assert finished([*TRAINING, longer], tmp_path / "alone") == 0, printed(tmp_path / "alone")
+    run = submitted(tmp_path, cluster, longer, "launcher.time=1m")
+    wait_for_end(cluster, run)
+    assert (run / "output.log").read_text().count("epoch  train/loss") >= 2, "it ended within its limit"
+    assert_same(run, only((tmp_path / "alone").glob("runs/*/*")))
+
+
+# -- two nodes in one training
+
+PAIR = ["launcher.nodes=2", "trainer.max_epochs=20"]
+
+
+@pytest.fixture(scope="module")
+def pair_alone(cluster, tmp_path_factory):
+    """The run folder of a training on both nodes that nothing happened to."""
+    run = submitted(tmp_path_factory.mktemp("pair"), cluster, *PAIR)
+    wait_for_end(cluster, run)
+    return run
+
+
+def test_two_nodes_train_one_model(pair_alone) -> None:
+    assert [row["epoch"] for row in history(pair_alone)] == [str(epoch) for epoch in range(1, 21)]
+    trainer = (pair_alone / "config.yaml").read_text().partition("\ntrainer:")[2]
     assert "num_nodes: 2" in trainer
-    assert (run / "summary.json").exists()
+    assert (pair_alone / "summary.json").exists()
+
+
+def lose_the_second_node(cluster, run: Path) -> None:
+    cluster.tell("scontrol", "update", "nodename=node2", "state=down", "reason=test")
+
+
+def kill_the_second_process(cluster, run: Path) -> None:
+    kill_the_step(cluster, run, b"SLURM_PROCID=1")
+
+
+PAIR_DISTURBANCES = [
+    requeue,
+    lose_the_second_node,
+    warn_of_the_time_limit,
+    kill_the_training,
+    kill_the_second_process,
+]
+
+
+@pytest.mark.parametrize("disturb", PAIR_DISTURBANCES, ids=lambda what: what.__name__)
+def test_two_nodes_that_are_disturbed_end_as_two_that_are_not(disturb, cluster, pair_alone, tmp_path) -> None:
+    run = submitted(tmp_path, cluster, *PAIR)
+    wait_for(lambda: epochs(run) >= 3, "three epochs")
+    disturb(cluster, run)
+    if disturb is lose_the_second_node:
+        wait_for(lambda: cluster.state(job_of(run)) == "PENDING", "the requeue")
+        cluster.tell("scontrol", "update", "nodename=node[1-2]", "state=resume")
+    wait_for_end(cluster, run)
+    assert (run / "output.log").read_text().count("epoch  train/loss") == 2, "it was not disturbed"
+    assert_same(run, pair_alone)

@@ -37,7 +37,9 @@ def test_the_end_of_a_search(tmp_path) -> None:
     shares = importances(journal)
     assert next(iter(shares)) == "lr"
     assert f"importance: lr {shares['lr']:.2f}" in text
-    assert json.loads(sweep.summary.read_text())["best"] == best.value
+    summary = json.loads(sweep.summary.read_text())
+    assert (summary["best"], summary["best_trial"]) == (best.value, best.number)
+    assert summary["best_setting"] == best.params
     page = sweep.report.read_text()
     assert "Resume" not in page
     for shown in ("Search over lr, width", "Importance", "data:image/png", "search=random", "best so far"):

@@ -1,7 +1,8 @@
 """summary.json of a search: how far it came, its best value so far, and the seconds that it took."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -22,7 +23,7 @@ def seconds_of(trial: FrozenTrial, outcome: Outcome) -> float:
 @dataclass(frozen=True, kw_only=True)
 class SearchSummary:
     """trials: that have ended, of those that are wanted. best: the value of the best one that was trained to its end,
-    best_trial its number; None where there is none. seconds: of all trials together.
+    best_trial its number, best_setting what it overrides; None where there is none. seconds: of all trials together.
     """
 
     trials: int
@@ -30,18 +31,21 @@ class SearchSummary:
     monitor: str
     best: float | None
     best_trial: int | None
+    best_setting: Mapping[str, Any] | None
     seconds: float
 
     @classmethod
     def of(cls, trials: Sequence[FrozenTrial], outcomes: Sequence[Outcome], wanted: int) -> "SearchSummary":
         """Of trials that have ended, and what they came to."""
         best = best_outcome(outcomes)
+        by_number = {trial.number: trial for trial in trials}
         return cls(
             trials=len(outcomes),
             wanted=wanted,
             monitor="" if best is None else best.monitor,
             best=None if best is None else best.value,
             best_trial=None if best is None else best.number,
+            best_setting=None if best is None else by_number[best.number].params,
             seconds=round(sum(map(seconds_of, trials, outcomes)), 1),
         )
 
