@@ -113,6 +113,25 @@ def test_failed_ended_and_running_trials_are_no_obstacle(sampler) -> None:
     assert propose(SPACE, chosen, history, 12) != propose(SPACE, settings("random"), history, 12)
 
 
+def test_tpe_learns_from_trials_that_failed() -> None:
+    """lr above 0.5 diverges. Of 40 proposals it makes fewer there than when it is not told of those."""
+    space = parse(["lr=interval(0,1)"])
+    history = []
+    for number in range(16):
+        lr = (number + 0.5) / 16
+        failed = {"state": TrialState.FAIL} if lr > 0.5 else {"value": lr}  # the nearer to 0.5, the better
+        trial = create_trial(params={"lr": lr}, distributions=distributions(space), **failed)
+        trial.number = number
+        history.append(trial)
+
+    def above(trials: list) -> int:
+        chosen = [settings("tpe", seed=seed, first=5) for seed in range(40)]
+        return sum(propose(space, one, trials, 16)["lr"] > 0.5 for one in chosen)
+
+    untold = [trial for trial in history if trial.state == TrialState.COMPLETE]
+    assert above(history) < above(untold) / 2
+
+
 # -- pruning
 
 

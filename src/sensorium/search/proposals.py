@@ -93,19 +93,22 @@ def quiet() -> Iterator[None]:
 
 
 def in_memory(trials: Sequence[FrozenTrial]) -> optuna.Study:
-    """A study of copies of these trials, which keep their numbers; one that waits counts as running.
+    """A study of copies of these trials, which keep their numbers, as they are compared.
 
     At each epoch they have the best value so far: a trial counts by its best epoch, so one that has begun to overfit,
-    or whose last epoch was an unlucky one, is not worse than it was.
+    or whose last epoch was an unlucky one, is not worse than it was. One that failed is the worst of all, as if it was
+    ended before its first epoch: Optuna takes no notice of it, and would propose what diverges again and again. One
+    that waits counts as running.
     """
     study = optuna.create_study(direction="maximize", sampler=RandomSampler(seed=0))
-    study.add_trials(
-        [_running(trial) if trial.state == TrialState.WAITING else _with_best_so_far(trial) for trial in trials]
-    )
+    study.add_trials([_compared(trial) for trial in trials])
     return study
 
 
-def _with_best_so_far(trial: FrozenTrial) -> FrozenTrial:
+def _compared(trial: FrozenTrial) -> FrozenTrial:
+    if trial.state in (TrialState.WAITING, TrialState.FAIL):
+        state = TrialState.RUNNING if trial.state == TrialState.WAITING else TrialState.PRUNED
+        return create_trial(state=state, params=trial.params, distributions=trial.distributions)
     found = copy(trial)
     found.intermediate_values = best_so_far(trial.intermediate_values)
     return found
@@ -115,10 +118,6 @@ def best_so_far(values: Mapping[int, float]) -> dict[int, float]:
     """By epoch the highest value up to it."""
     epochs = sorted(values)
     return dict(zip(epochs, accumulate((values[epoch] for epoch in epochs), max), strict=True))
-
-
-def _running(trial: FrozenTrial) -> FrozenTrial:
-    return create_trial(state=TrialState.RUNNING, params=trial.params, distributions=trial.distributions)
 
 
 def _replayed(space: Space, settings: SearchSettings, history: Sequence[FrozenTrial]) -> optuna.Study:
