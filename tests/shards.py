@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+from omegaconf import OmegaConf
 from PIL import Image
+
+from sensorium.build import load_data
+from sensorium.cli import composition
+from sensorium.errors import RequestError
+from sensorium.run_config import RunConfig
 
 Member = tuple[str, bytes]
 
@@ -18,6 +25,24 @@ def png(number: int, side: int = 8) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def loaded(dataset: str, root: Path, *overrides: str, on_bad: str = "fail") -> Any:
+    """The data of `sensorium train dataset=DATASET dataset.root=ROOT OVERRIDES`."""
+    return data_of(f"dataset={dataset}", f"dataset.root={root}", *overrides, on_bad=on_bad)
+
+
+def data_of(*overrides: str, on_bad: str = "fail") -> Any:
+    """The data of `sensorium train OVERRIDES`."""
+    composed = OmegaConf.to_container(composition.compose("train", overrides), resolve=True)
+    return load_data(RunConfig.from_dict(composed).dataset, on_bad=on_bad)  # type: ignore[arg-type]
+
+
+def refused(dataset: str, root: Path, *overrides: str) -> str:
+    """What is said instead."""
+    with pytest.raises(RequestError) as raised:
+        loaded(dataset, root, *overrides)
+    return str(raised.value)
 
 
 def write_tar(path: Path, members: Iterable[Member]) -> Path:

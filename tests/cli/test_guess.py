@@ -53,6 +53,7 @@ def test_a_folder(tmp_path: Path, names: tuple[str, ...], dataset: str) -> None:
 
 SHARDS = [
     (("a.png", "a.cls"), "image_shards"),
+    (("a.jpg", "a.mask.png"), "segmentation_shards"),
     (("a.JPG", "a.CLS", "a.txt"), "image_shards"),
     (("a.txt", "a.cls", "a.json"), "text_shards"),
     (("a.txt",), "document_shards"),
@@ -86,6 +87,9 @@ def test_shards_that_do_not_tell_or_are_two(tmp_path: Path) -> None:
         guessed(shard.parent)
     write_tar(shard, [("a.wav", b"x"), ("a.cls", b"0"), ("a.txt", b"yes")])
     with pytest.raises(RequestError, match=r"dataset=audio_shards dataset\.root=.*\nor .* dataset=speech_shards"):
+        guessed(shard)
+    write_tar(shard, [("a.png", b"x"), ("a.cls", b"0"), ("a.mask.png", b"x")])
+    with pytest.raises(RequestError, match=r"dataset=image_shards dataset\.root=.*\nor .* dataset=segmentation_shards"):
         guessed(shard)
     write_tar(tmp_path / "photos" / "photos.tar", [("a.png", b"x"), ("a.cls", b"0")])  # a download beside its files
     assert guessed(touch(tmp_path / "photos", "cat/a.jpg", "dog/b.jpg")).overrides[0] == "dataset=image_folder"

@@ -1,30 +1,25 @@
 """scripts/make_shards.py: what it writes is what webdataset reads, and what a training on the dataset itself reads."""
 
 import errno
+import io
 import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import webdataset
+from PIL import Image
 
-from sensorium.build import load_data
-from sensorium.cli import composition
-from sensorium.data.base import SPLITS, Data
+from sensorium.data.base import SPLITS
 from sensorium.data.shards.samples import class_names_of
 from sensorium.errors import RunError
-from sensorium.run_config import RunConfig
+from shards import data_of
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-
-
-def data_of(*overrides: str) -> Data:
-    from omegaconf import OmegaConf
-
-    composed = OmegaConf.to_container(composition.compose("train", overrides), resolve=True)
-    return load_data(RunConfig.from_dict(composed).dataset, on_bad="fail")
 
 
 def made(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -37,6 +32,21 @@ def read_by_webdataset(folder: Path, split: str) -> list[dict[str, bytes]]:
     return list(webdataset.WebDataset(shards, shardshuffle=False))
 
 
+# What webdataset finds in a sample, and the same of the dataset itself.
+TARGETS: dict[str, Callable[[dict[str, bytes]], Any]] = {
+    **dict.fromkeys(("image_shards", "text_shards", "audio_shards"), lambda sample: int(sample["cls"])),
+    "segmentation_shards": lambda sample: np.asarray(Image.open(io.BytesIO(sample["mask.png"]))).tolist(),
+}
+FEW_IMAGES = ("dataset.num_train=120", "dataset.num_val=20", "dataset.num_test=20")
+FEW_TEXTS = ("dataset.train=200", "dataset.val=40", "dataset.test=40")
+
+
+def expected_targets(split: Any) -> list[Any]:
+    if hasattr(split, "masks"):
+        return [mask.tolist() for mask in split.read_masks(np.arange(len(split)))]
+    return split.labels.tolist()  # type: ignore[no-any-return]
+
+
 def columns(split: object, count: int) -> list[np.ndarray]:
     return [tensor.numpy() for tensor in split.read(np.arange(count))]  # type: ignore[attr-defined]
 
@@ -45,13 +55,14 @@ def columns(split: object, count: int) -> list[np.ndarray]:
     ("dataset", "shards", "more", "split_shards"),
     [
         ("digits", "image_shards", (), {"train": 13, "val": 2, "test": 4}),
-        ("contrast_reviews", "text_shards", ("dataset.train=200", "dataset.val=40", "dataset.test=40"), {"train": 2}),
+        ("contrast_reviews", "text_shards", (*FEW_TEXTS, "dataset.max_length=400"), {"train": 2}),
         (
             "spoken_commands",
             "audio_shards",
             ("dataset.train_size=40", "dataset.val_size=20", "dataset.test_size=20"),
             {"train": 1},
         ),
+        ("digit_scenes_masks", "segmentation_shards", FEW_IMAGES, {"train": 2, "val": 1}),
     ],
 )
 def test_batches_are_those_of_the_dataset(
@@ -63,7 +74,7 @@ def test_batches_are_those_of_the_dataset(
     for split, count in split_shards.items():
         assert len(list(out.glob(f"{split}-*.tar"))) == count
     itself, ours = data_of(f"dataset={dataset}", *more), data_of(f"dataset={shards}", f"dataset.root={out}")
-    assert ours.spec.class_names == itself.spec.class_names  # type: ignore[attr-defined]
+    assert ours.spec == itself.spec
     for split in SPLITS:
         expected = getattr(itself, split)
         for mine, other in zip(
@@ -71,7 +82,7 @@ def test_batches_are_those_of_the_dataset(
         ):
             assert np.array_equal(mine, other)
         theirs = read_by_webdataset(out, split)
-        assert [int(sample["cls"]) for sample in theirs] == expected.labels.tolist()
+        assert [TARGETS[shards](sample) for sample in theirs] == expected_targets(expected)
         assert len({sample["__key__"] for sample in theirs}) == len(expected)
 
 

@@ -5,20 +5,22 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sensorium.cli.guess.base import Guess, command, override
-from sensorium.data.shards.heads import CLASS_FIELDS, TEXT_FIELDS, first_samples
+from sensorium.data.shards.fields import AUDIO_FIELDS, CLASS_FIELDS, IMAGE_FIELDS, MASK_FIELDS, TEXT_FIELDS
+from sensorium.data.shards.heads import first_samples
 from sensorium.errors import RequestError, listing
 from sensorium.files import visible
-from sensorium.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
 _KINDS = {
-    "image": {suffix[1:] for suffix in IMAGE_SUFFIXES},
-    "recording": {suffix[1:] for suffix in AUDIO_SUFFIXES},
+    "image": set(IMAGE_FIELDS),
+    "mask": set(MASK_FIELDS),
+    "recording": set(AUDIO_FIELDS),
     "text": set(TEXT_FIELDS),
     "class": set(CLASS_FIELDS),
 }
-# What samples have: what they are called, and their dataset. The first that fits; recordings may fit two.
+# What samples have: what they are called, and their dataset.
 _DATASETS = (
     ({"image", "class"}, "images with a class each", "image_shards"),
+    ({"image", "mask"}, "images with a mask each", "segmentation_shards"),
     ({"recording", "class"}, "recordings with a class each", "audio_shards"),
     ({"recording", "text"}, "recordings with transcripts", "speech_shards"),
     ({"text", "class"}, "texts with a class each", "text_shards"),
@@ -43,10 +45,11 @@ def of_shards(first: Path, root: Path | Sequence[Path]) -> list[Guess]:
     fields = Counter(field for sample in samples for field in sample)
     usual = {field for field, count in fields.items() if 2 * count > len(samples)}
     kinds = {kind for kind, names in _KINDS.items() if usual & names}
-    fits = [(needs, what, dataset) for needs, what, dataset in _DATASETS if needs <= kinds]
+    fits = [one for one in _DATASETS if one[0] <= kinds]
     if "recording" in kinds or "image" in kinds:
-        fits = [fit for fit in fits if fit[0] & {"recording", "image"}]
-    chosen = fits if "recording" in kinds else fits[:1]
+        fits = [one for one in fits if one[0] & {"recording", "image"}]
+    # Two that fit are two guesses, but for one that leaves out what the other one reads.
+    chosen = [one for one in fits if not any(one[0] < other[0] for other in fits)]
     if chosen:
         return [Guess(f"shards of {what}", (f"dataset={dataset}", where)) for _, what, dataset in chosen]
     has = f"its samples have {listing(sorted(fields), limit=5)}" if fields else "no sample is found in it"

@@ -11,8 +11,6 @@ from typing import BinaryIO
 
 from sensorium.errors import RunError
 
-CLASS_FIELDS = ("cls",)
-TEXT_FIELDS = ("txt", "text", "transcript")
 KEY = re.compile(r"^((?:.*/|)[^.]+)[.]([^/]*)$", re.DOTALL)  # webdataset's own
 META = re.compile(r"__[^/]*__($|/)")  # members that webdataset passes over
 _LONGEST_HEAD = 1 << 18  # bytes of one header

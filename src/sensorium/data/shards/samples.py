@@ -1,21 +1,23 @@
 """Samples of shards as examples: the member that a model is given, its label, and how messages name it."""
 
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 
 from sensorium.data.base import Problem
+from sensorium.data.cache import key_of
 from sensorium.data.io.text_files import NotText, decoded, wrong_bytes
 from sensorium.data.listing import Listing
 from sensorium.data.rows import Window
 from sensorium.data.settings import Settings
 from sensorium.data.shards.addresses import beside, find_shards
 from sensorium.data.shards.files import ShardFiles
-from sensorium.data.shards.index import Index, index_of
+from sensorium.data.shards.index import INDEX, INDEX_LIMIT, Index, index_of
 from sensorium.data.strings import Places
 from sensorium.errors import RequestError, cut, listing, nearest
 from sensorium.files import json_value
@@ -232,6 +234,12 @@ class Members(Sequence[Member]):
         yield from (shard.source for shard in self._shards.files.shards)
         yield self.members.tobytes()
 
+    def worked_out(self, settings: Any, work: Callable[[], dict[str, np.ndarray]]) -> Mapping[str, np.ndarray]:
+        """What `work` finds in their content, kept with the indexes: to read all shards takes long. settings: all that
+        it depends on besides, as JSON can hold it.
+        """
+        return INDEX.entry(key_of(settings, self.sources()), lambda *_: work(), limit=INDEX_LIMIT).facts
+
     @property
     def window(self) -> Window | None:
         """How they are shuffled, where not all together."""
@@ -268,7 +276,7 @@ class FromShards(Listing):
         self.shards = shards
         self._members = array("q")
 
-    def take(self, member: int, target: str) -> None:
+    def take(self, member: int, target: Any) -> None:
         """The next example: the member that a model is given, and what is to be predicted for it."""
         self._members.append(member)
         self._append(target, self.shards.split_of(member), "", 0)
@@ -284,7 +292,7 @@ class FromShards(Listing):
         try:
             return labels.of(self.shards.index.kept(member))
         except ValueError as error:
-            self._refuse(member, error)
+            self.refuse(member, error)
             return None
 
     def text(self, member: int) -> str | None:
@@ -292,10 +300,11 @@ class FromShards(Listing):
         try:
             return text_of(self.shards.index.kept(member))
         except ValueError as error:
-            self._refuse(member, error)
+            self.refuse(member, error)
             return None
 
-    def _refuse(self, member: int, what: object) -> None:
+    def refuse(self, member: int, what: object) -> None:
+        """Notes what is wrong with a member, whose sample is not listed."""
         self.refused(self.shards.index.name(member), 0, str(what), split=self.shards.split_of(member))
 
     @cached_property

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sensorium.data.base import SPLITS, Data, OnBad
 from sensorium.data.settings import ConflictSettings, HoldOut
-from sensorium.data.shards.heads import CLASS_FIELDS, TEXT_FIELDS
+from sensorium.data.shards.fields import CLASS_FIELDS, TEXT_FIELDS
 from sensorium.data.shards.samples import Labels, Shards, ShardSettings
 from sensorium.data.text.labeled import ShardTexts, text_classes
 from sensorium.data.text.running import RunningText, make_language_data

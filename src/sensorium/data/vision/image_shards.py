@@ -4,14 +4,11 @@ from dataclasses import dataclass
 
 from sensorium.data.base import Data, OnBad
 from sensorium.data.settings import ConflictSettings
-from sensorium.data.shards.heads import CLASS_FIELDS
+from sensorium.data.shards.fields import CLASS_FIELDS, IMAGE_FIELDS
 from sensorium.data.shards.samples import Labels, ShardSettings
 from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_classes
 from sensorium.data.vision.listing import ShardImages
-from sensorium.suffixes import IMAGE_SUFFIXES
-
-_IMAGES = tuple(suffix[1:] for suffix in IMAGE_SUFFIXES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +23,7 @@ class ImageShards(ShardSettings, ImageFileSettings, ConflictSettings):
         shards = self.shards(keep=CLASS_FIELDS)
         names = shards.class_names()
         found, labels = ShardImages(shards), Labels(names)
-        for image, label in shards.samples(found, ("image", _IMAGES), ("label", CLASS_FIELDS)):
+        for image, label in shards.samples(found, ("image", IMAGE_FIELDS), ("label", CLASS_FIELDS)):
             found.labeled(image, label, labels)
         found.need("Expected: samples of KEY.png (or .jpg ...) and KEY.cls in each shard.")
         return image_classes(found, self, on_bad=on_bad, class_names=names)
