@@ -6,9 +6,9 @@ Usage: python scripts/make_shards.py FOLDER [key=value ...] [--mb 100 | --exampl
     sensorium train dataset=image_shards dataset.root=shards
 
 Overrides are those of `sensorium train`; the splits of the dataset become shards train-000000.tar, val-000000.tar and
-so on, and the class names classes.txt (classes.json where a line cannot hold one). Image and audio files are copied as
-they are; images and recordings that are no files of their own become PNG and WAV, masks PNG. FOLDER must not exist;
-it is there when all of it is written, and not before.
+so on, the class names classes.txt and the names of numbers targets.txt (.json where a line cannot hold one). Image and
+audio files are copied as they are; images and recordings that are no files of their own become PNG and WAV, masks PNG.
+FOLDER must not exist; it is there when all of it is written, and not before.
 """
 
 import argparse
@@ -34,10 +34,11 @@ from sensorium.cli import app
 from sensorium.data.audio.splits import AudioSplit, SpeechSplit
 from sensorium.data.audio.store import packed
 from sensorium.data.base import SPLITS, Data, counted
-from sensorium.data.shards.samples import class_names_of
-from sensorium.data.text.splits import LanguageSplit, TextSplit
+from sensorium.data.shards.fields import CLASSES, TAGS, TARGETS
+from sensorium.data.shards.samples import names_of
+from sensorium.data.text.splits import LanguageSplit, TextRegressionSplit, TextSplit
 from sensorium.data.vision.scenes import MaskSplit
-from sensorium.data.vision.splits import ImageColumns, ImageSplit
+from sensorium.data.vision.splits import ImageColumns, ImageRegressionSplit, ImageSplit, TagSplit
 from sensorium.errors import LAYOUT, RequestError, RunError, SensoriumError, cut, printable, unwritable
 from sensorium.randomness import generator
 from sensorium.run_config import RunConfig
@@ -121,8 +122,9 @@ def _written(
             if name == "train" and not keep_order and not isinstance(split, LanguageSplit):
                 rows = generator(0).permutation(len(split))
             counts[name] = write_split(draft, name, fields_of(split, data)(rows), shard_bytes, examples)
-        if hasattr(data.spec, "class_names"):
-            write_class_names(draft, list(data.spec.class_names))
+        for of, key in ((CLASSES, "class_names"), (TARGETS, "target_names")):
+            if hasattr(data.spec, key):
+                write_names(draft, of, list(getattr(data.spec, key)))
         draft.chmod(0o755)
         draft.rename(folder)
     finally:
@@ -130,17 +132,17 @@ def _written(
     return counts
 
 
-def write_class_names(folder: Path, names: list[str]) -> None:
-    """As classes.txt, a name a line; as classes.json where that would be read as other names."""
+def write_names(folder: Path, of: str, names: list[str]) -> None:
+    """As OF.txt, a name a line; as OF.json where that would be read as other names. of: classes or targets."""
     content = "".join(f"{name}\n" for name in names).encode(errors="surrogateescape")
     try:
-        plain = class_names_of("classes.txt", content) == names
+        plain = names_of(f"{of}.txt", content) == names
     except RequestError:
         plain = False
     if plain:
-        (folder / "classes.txt").write_bytes(content)
+        (folder / f"{of}.txt").write_bytes(content)
     else:
-        (folder / "classes.json").write_text(json.dumps(names) + "\n", encoding="ascii")
+        (folder / f"{of}.json").write_text(json.dumps(names) + "\n", encoding="ascii")
 
 
 def write_split(
@@ -171,16 +173,20 @@ def fields_of(split: Any, data: Data) -> Samples:
     """What makes samples of rows of a split. Raises RequestError for a task that shards are not read for."""
     makers: dict[type, Callable[..., Samples]] = {
         ImageSplit: partial(each, image, label),
+        TagSplit: partial(each, image, tags),
+        ImageRegressionSplit: partial(each, image, numbers),
         MaskSplit: partial(each, scene, mask),
         TextSplit: partial(each, text, label),
+        TextRegressionSplit: partial(each, text, numbers),
         AudioSplit: partial(each, recording, label),
         SpeechSplit: partial(each, recording, transcript),
         LanguageSplit: documents,
     }
     if type(split) not in makers:
         raise RequestError(
-            "Shards are made of images with a class or a mask, of texts and recordings with a class, of recordings with"
-            f" a transcript, and of running text; this dataset is for {data.spec.task}."
+            "Shards are made of images with a class, tags, numbers or a mask, of texts with a class or numbers, of"
+            " recordings with a class or a transcript, and of running text; this dataset is for"
+            f" {data.spec.task}."
         )
     return makers[type(split)](split, data)
 
@@ -212,6 +218,22 @@ def mask(split: MaskSplit, data: Data, row: int) -> Fields:
     colors = list(data.spec.palette)  # type: ignore[attr-defined]
     found.putpalette([*colors, *voc_palette(256)[len(colors) :]])
     return {"mask.png": png(found)}
+
+
+def tags(split: TagSplit, data: Data, row: int) -> Fields:
+    """The names of the tags of an image."""
+    names = data.spec.class_names  # type: ignore[attr-defined]
+    return record({TAGS: [names[tag] for tag in np.flatnonzero(split.targets[row]).tolist()]})
+
+
+def numbers(split: ImageRegressionSplit | TextRegressionSplit, data: Data, row: int) -> Fields:
+    """The numbers of an example by name."""
+    return record(dict(zip(data.spec.target_names, split.targets[row].tolist(), strict=True)))  # type: ignore[attr-defined]
+
+
+def record(content: dict[str, Any]) -> Fields:
+    """An object in JSON."""
+    return {"json": json.dumps(content).encode()}
 
 
 def png(picture: Image.Image) -> bytes:

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import runpy
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import webdataset
 from PIL import Image
 
 from sensorium.data.base import SPLITS
-from sensorium.data.shards.samples import class_names_of
+from sensorium.data.shards.samples import names_of
 from sensorium.errors import RunError
 from shards import data_of
 
@@ -35,13 +36,20 @@ def read_by_webdataset(folder: Path, split: str) -> list[dict[str, bytes]]:
 # What webdataset finds in a sample, and the same of the dataset itself.
 TARGETS: dict[str, Callable[[dict[str, bytes]], Any]] = {
     **dict.fromkeys(("image_shards", "text_shards", "audio_shards"), lambda sample: int(sample["cls"])),
+    "image_tagging_shards": lambda sample: json.loads(sample["json"]),
+    "image_regression_shards": lambda sample: json.loads(sample["json"]),
+    "text_regression_shards": lambda sample: json.loads(sample["json"]),
     "segmentation_shards": lambda sample: np.asarray(Image.open(io.BytesIO(sample["mask.png"]))).tolist(),
 }
 FEW_IMAGES = ("dataset.num_train=120", "dataset.num_val=20", "dataset.num_test=20")
 FEW_TEXTS = ("dataset.train=200", "dataset.val=40", "dataset.test=40")
 
 
-def expected_targets(split: Any) -> list[Any]:
+def expected_targets(split: Any, spec: Any) -> list[Any]:
+    if hasattr(spec, "target_names"):
+        return [dict(zip(spec.target_names, numbers, strict=True)) for numbers in split.targets.tolist()]
+    if hasattr(split, "targets"):
+        return [{"tags": [spec.class_names[tag] for tag in np.flatnonzero(row)]} for row in split.targets]
     if hasattr(split, "masks"):
         return [mask.tolist() for mask in split.read_masks(np.arange(len(split)))]
     return split.labels.tolist()  # type: ignore[no-any-return]
@@ -62,6 +70,9 @@ def columns(split: object, count: int) -> list[np.ndarray]:
             ("dataset.train_size=40", "dataset.val_size=20", "dataset.test_size=20"),
             {"train": 1},
         ),
+        ("digit_tags", "image_tagging_shards", FEW_IMAGES, {"train": 2, "val": 1}),
+        ("digit_pose", "image_regression_shards", FEW_IMAGES, {"train": 2, "val": 1}),
+        ("price_texts", "text_regression_shards", (*FEW_TEXTS, "dataset.max_length=400"), {"train": 2}),
         ("digit_scenes_masks", "segmentation_shards", FEW_IMAGES, {"train": 2, "val": 1}),
     ],
 )
@@ -82,7 +93,7 @@ def test_batches_are_those_of_the_dataset(
         ):
             assert np.array_equal(mine, other)
         theirs = read_by_webdataset(out, split)
-        assert [TARGETS[shards](sample) for sample in theirs] == expected_targets(expected)
+        assert [TARGETS[shards](sample) for sample in theirs] == expected_targets(expected, itself.spec)
         assert len({sample["__key__"] for sample in theirs}) == len(expected)
 
 
@@ -107,10 +118,10 @@ def test_nothing_is_overwritten_or_half_written(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (
         2, "make_shards: out is there already; nothing is overwritten. Name another folder.\n"
     )  # fmt: skip
-    done = made("new", "dataset=digit_pose", "dataset.num_train=20", "dataset.num_val=5", "dataset.num_test=5",
+    done = made("new", "dataset=number_words", "dataset.train=20", "dataset.val=5", "dataset.test=5",
                 cwd=tmp_path)  # fmt: skip
     assert done.returncode == 2
-    assert "this dataset is for regression." in done.stderr
+    assert "this dataset is for translation." in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "cache") == ["out"]
     assert made("new", "dataset=digits", "--examples", "0", cwd=tmp_path).returncode == 2
 
@@ -176,7 +187,7 @@ def test_a_full_disk_is_a_failed_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ],
 )
 def test_class_names_are_read_back_as_they_were(names: list[str], file: str, tmp_path: Path) -> None:
-    runpy.run_path(str(SCRIPTS / "make_shards.py"))["write_class_names"](tmp_path, names)
+    runpy.run_path(str(SCRIPTS / "make_shards.py"))["write_names"](tmp_path, "classes", names)
     (written,) = tmp_path.iterdir()
     assert written.name == file
-    assert class_names_of(file, written.read_bytes()) == names
+    assert names_of(file, written.read_bytes()) == names

@@ -21,7 +21,7 @@ class AudioShards(ShardSettings, AudioSettings, HoldOut, ConflictSettings):
 
     def load(self, *, on_bad: OnBad) -> Data:
         shards = self.shards(keep=CLASS_FIELDS)
-        names = shards.class_names()
+        names = shards.names()
         found, labels = ShardAudio(shards), Labels(names)
         for audio, label in shards.samples(found, ("recording", AUDIO_FIELDS), ("label", CLASS_FIELDS)):
             found.labeled(audio, label, labels)

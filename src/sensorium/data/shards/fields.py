@@ -1,4 +1,7 @@
-"""What the members of a sample are, by their extensions: all that follows the first dot. No NumPy, no torch."""
+"""What the members of a sample are, by their extensions: all that follows the first dot; and what is beside the shards.
+
+No NumPy, no torch.
+"""
 
 from sensorium.suffixes import AUDIO_SUFFIXES, IMAGE_SUFFIXES
 
@@ -7,3 +10,6 @@ AUDIO_FIELDS = tuple(suffix[1:] for suffix in AUDIO_SUFFIXES)
 TEXT_FIELDS = ("txt", "text", "transcript")
 CLASS_FIELDS = ("cls",)
 MASK_FIELDS = ("mask.png", *(f"mask.{field}" for field in IMAGE_FIELDS if field != "png"))
+RECORD_FIELDS = ("json",)  # an object with one of the keys below, or with numbers
+TAGS = "tags"  # a list of the names of tags
+CLASSES, TARGETS = "classes", "targets"  # .txt or .json beside the first shard: names of classes, and of numbers

@@ -16,6 +16,7 @@ from sensorium.data.listing import Listing
 from sensorium.data.rows import Window
 from sensorium.data.settings import Settings
 from sensorium.data.shards.addresses import beside, find_shards
+from sensorium.data.shards.fields import CLASSES, TARGETS
 from sensorium.data.shards.files import ShardFiles
 from sensorium.data.shards.index import INDEX, INDEX_LIMIT, Index, index_of
 from sensorium.data.strings import Places
@@ -24,7 +25,7 @@ from sensorium.files import json_value
 from sensorium.text.tokenizer import stripped
 
 _DIGITS = 12  # of the number of a class
-_CLASS_FILES = ("classes.txt", "classes.json")
+_LISTED = {CLASSES: ("class", "number from 0 on"), TARGETS: ("target", "number in KEY.json")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,12 +125,15 @@ class Shards:
                 return f"more than one {what}: {there}"
         return ""
 
-    def class_names(self) -> list[str] | None:
-        """Of classes.txt, a name a line, or classes.json, a list, beside the first shard; None without either."""
-        for name in _CLASS_FILES:
-            content = beside(self.files.shards[0], name)
+    def names(self, of: str = CLASSES) -> list[str] | None:
+        """Those of classes.txt, a name a line, or classes.json, a list, beside the first shard; None without either.
+
+        of: classes or targets.
+        """
+        for file in (f"{of}.txt", f"{of}.json"):
+            content = beside(self.files.shards[0], file)
             if content is not None:
-                return class_names_of(name, content)
+                return names_of(file, content)
         return None
 
 
@@ -139,8 +143,9 @@ def _without_fields(name: str) -> str:
     return f"{folder}/{file.partition('.')[0]}"
 
 
-def class_names_of(file: str, content: bytes) -> list[str]:
-    """What classes.txt or classes.json says. Raises RequestError."""
+def names_of(file: str, content: bytes) -> list[str]:
+    """What classes.txt or classes.json says, or targets.txt or targets.json. Raises RequestError."""
+    what, of = _LISTED[file.partition(".")[0]]
     try:
         text = content.decode("utf-8-sig")
         # At line feeds alone: other separators of lines may be part of a name.
@@ -150,10 +155,10 @@ def class_names_of(file: str, content: bytes) -> list[str]:
     while isinstance(names, list) and names and names[-1] == "":
         names.pop()
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
-        raise RequestError(f"{file} beside the shards must list class names, one for each number from 0 on.")
+        raise RequestError(f"{file} beside the shards must list {what} names, one for each {of}.")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise RequestError(f"{file} beside the shards has the class {twice!r} twice.")
+        raise RequestError(f"{file} beside the shards has the {what} {twice!r} twice.")
     return names
 
 
@@ -200,8 +205,13 @@ class Labels:
             if len(digits) < _DIGITS and int(digits) < count:
                 return self._names[int(digits)]
             raise ValueError(f"label {cut(label)}, but there are {count} classes, 0 to {count - 1}")
-        guess = nearest(label, self._names)
-        raise ValueError(f"label {cut(label)!r} is none of the classes{f'; the nearest is {guess!r}' if guess else ''}")
+        raise ValueError(f"label {not_listed(label, self._names)}")
+
+
+def not_listed(name: str, names: Sequence[str]) -> str:
+    """What is wrong with a name that is not among those of the classes."""
+    guess = nearest(name, names)
+    return f"{cut(name)!r} is none of the classes{f'; the nearest is {guess!r}' if guess else ''}"
 
 
 class Member(BytesIO):

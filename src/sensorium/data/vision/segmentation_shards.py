@@ -30,5 +30,5 @@ class SegmentationShards(ShardSettings, ImageFileSettings, MaskSettings):
             else:
                 found.take(image, mask)
         found.need("Expected: samples of KEY.png (or .jpg ...) and KEY.mask.png in each shard.")
-        names = self.class_names or shards.class_names()
+        names = self.class_names or shards.names()
         return image_masks(found, self, self.mask_code(), on_bad=on_bad, class_names=names)
