@@ -36,7 +36,7 @@ from sensorium.data.audio.store import packed
 from sensorium.data.base import SPLITS, Data, counted
 from sensorium.data.shards.fields import CLASSES, TAGS, TARGETS
 from sensorium.data.shards.samples import names_of
-from sensorium.data.text.splits import LanguageSplit, TextRegressionSplit, TextSplit
+from sensorium.data.text.splits import LanguageSplit, TextRegressionSplit, TextSplit, TranslationSplit
 from sensorium.data.vision.scenes import MaskSplit
 from sensorium.data.vision.splits import ImageColumns, ImageRegressionSplit, ImageSplit, TagSplit
 from sensorium.errors import LAYOUT, RequestError, RunError, SensoriumError, cut, printable, unwritable
@@ -178,15 +178,15 @@ def fields_of(split: Any, data: Data) -> Samples:
         MaskSplit: partial(each, scene, mask),
         TextSplit: partial(each, text, label),
         TextRegressionSplit: partial(each, text, numbers),
+        TranslationSplit: partial(each, source, translation),
         AudioSplit: partial(each, recording, label),
         SpeechSplit: partial(each, recording, transcript),
         LanguageSplit: documents,
     }
     if type(split) not in makers:
         raise RequestError(
-            "Shards are made of images with a class, tags, numbers or a mask, of texts with a class or numbers, of"
-            " recordings with a class or a transcript, and of running text; this dataset is for"
-            f" {data.spec.task}."
+            "Shards are made of images with a class, tags, numbers or a mask, of texts with a class, numbers or a"
+            f" translation, of recordings with a class or a transcript, and of running text; not of {data.spec.task}."
         )
     return makers[type(split)](split, data)
 
@@ -246,6 +246,16 @@ def png(picture: Image.Image) -> bytes:
 def text(split: TextSplit, data: Data, row: int) -> Fields:
     """A text as it was written."""
     return {"txt": split.texts[row].encode()}
+
+
+def source(split: TranslationSplit, data: Data, row: int) -> Fields:
+    """A sentence as it was written."""
+    return {"source.txt": split.source_texts[row].encode()}
+
+
+def translation(split: TranslationSplit, data: Data, row: int) -> Fields:
+    """Its translation."""
+    return {"target.txt": split.references[row].encode()}
 
 
 def recording(split: AudioSplit | SpeechSplit, data: Data, row: int) -> Fields:

@@ -59,6 +59,7 @@ SHARDS = [
     (("a.txt", 'a.json {"age": 7}', "targets.txt"), "text_regression_shards"),
     (("a.JPG", "a.CLS", "a.txt"), "image_shards"),
     (("a.txt", "a.cls", "a.json"), "text_shards"),
+    (("a.source.txt", "a.target.txt"), "parallel_shards"),
     (("a.txt",), "document_shards"),
     (("a.flac", "a.cls"), "audio_shards"),
     (("a.wav", "a.transcript"), "speech_shards"),

@@ -39,13 +39,17 @@ TARGETS: dict[str, Callable[[dict[str, bytes]], Any]] = {
     "image_tagging_shards": lambda sample: json.loads(sample["json"]),
     "image_regression_shards": lambda sample: json.loads(sample["json"]),
     "text_regression_shards": lambda sample: json.loads(sample["json"]),
+    "parallel_shards": lambda sample: (sample["source.txt"].decode(), sample["target.txt"].decode()),
     "segmentation_shards": lambda sample: np.asarray(Image.open(io.BytesIO(sample["mask.png"]))).tolist(),
 }
 FEW_IMAGES = ("dataset.num_train=120", "dataset.num_val=20", "dataset.num_test=20")
+BPE = ("dataset.tokenizer=bpe", "dataset.vocab_size=8000", "dataset.min_count=2")
 FEW_TEXTS = ("dataset.train=200", "dataset.val=40", "dataset.test=40")
 
 
 def expected_targets(split: Any, spec: Any) -> list[Any]:
+    if hasattr(split, "references"):
+        return list(zip(split.source_texts, split.references, strict=True))
     if hasattr(spec, "target_names"):
         return [dict(zip(spec.target_names, numbers, strict=True)) for numbers in split.targets.tolist()]
     if hasattr(split, "targets"):
@@ -73,6 +77,7 @@ def columns(split: object, count: int) -> list[np.ndarray]:
         ("digit_tags", "image_tagging_shards", FEW_IMAGES, {"train": 2, "val": 1}),
         ("digit_pose", "image_regression_shards", FEW_IMAGES, {"train": 2, "val": 1}),
         ("price_texts", "text_regression_shards", (*FEW_TEXTS, "dataset.max_length=400"), {"train": 2}),
+        ("number_words", "parallel_shards", (*FEW_TEXTS, *BPE), {"train": 2}),
         ("digit_scenes_masks", "segmentation_shards", FEW_IMAGES, {"train": 2, "val": 1}),
     ],
 )
@@ -118,10 +123,11 @@ def test_nothing_is_overwritten_or_half_written(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (
         2, "make_shards: out is there already; nothing is overwritten. Name another folder.\n"
     )  # fmt: skip
-    done = made("new", "dataset=number_words", "dataset.train=20", "dataset.val=5", "dataset.test=5",
-                cwd=tmp_path)  # fmt: skip
-    assert done.returncode == 2
-    assert "this dataset is for translation." in done.stderr
+    few = ("dataset.train_size=40", "dataset.val_size=20", "dataset.test_size=20")
+    done = made("new", "dataset=spoken_commands", *few, "dataset.cache=features", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (
+        2, "make_shards: dataset.cache=features keeps no samples to write. Set dataset.cache=samples.\n"
+    )  # fmt: skip
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "cache") == ["out"]
     assert made("new", "dataset=digits", "--examples", "0", cwd=tmp_path).returncode == 2
 

@@ -12,11 +12,21 @@ from trainings import SHORT, differences, opened, trained
 MAKE = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "make_shards.py"))["make"]
 FEW_IMAGES = ("dataset.num_train=48", "dataset.num_val=12", "dataset.num_test=12")
 FEW_TEXTS = ("dataset.train=48", "dataset.val=12", "dataset.test=12")
-NARROW = ("model.embedding_size=8", "model.hidden_size=8", "dataset.min_count=1", "dataset.max_length=40")
+NARROW = (
+    "model.embedding_size=8",
+    "model.hidden_size=8",
+    "dataset.min_count=1",
+    "dataset.max_length=40",
+    "dataset.vocab_size=400",
+)
 KINDS = {
     "image_tagging_shards": (("dataset=digit_tags", *FEW_IMAGES), ("model.width=4",)),
     "image_regression_shards": (("dataset=digit_pose", *FEW_IMAGES), ("model.width=4",)),
     "text_regression_shards": (("dataset=price_texts", *FEW_TEXTS), NARROW),
+    "parallel_shards": (
+        ("dataset=number_words", *FEW_TEXTS),
+        (*NARROW, "dataset.tokenizer=word", "dataset.vocab_size=400"),
+    ),
     "segmentation_shards": (("dataset=digit_scenes_masks", *FEW_IMAGES), ("model.width=4", "model.depth=1")),
 }
 

@@ -12,7 +12,9 @@ from sensorium.data.shards.fields import (
     IMAGE_FIELDS,
     MASK_FIELDS,
     RECORD_FIELDS,
+    SOURCE_FIELDS,
     TAGS,
+    TARGET_FIELDS,
     TARGETS,
     TEXT_FIELDS,
 )
@@ -26,6 +28,8 @@ _KINDS = {
     "recording": set(AUDIO_FIELDS),
     "text": set(TEXT_FIELDS),
     "class": set(CLASS_FIELDS),
+    "source": set(SOURCE_FIELDS),
+    "target": set(TARGET_FIELDS),
 }
 _RECORDS = {TAGS: "tags"}  # a list in their JSON
 # What samples have: what they are called, and their dataset.
@@ -38,6 +42,7 @@ _DATASETS = (
     ({"recording", "text"}, "recordings with transcripts", "speech_shards"),
     ({"text", "class"}, "texts with a class each", "text_shards"),
     ({"text", "numbers"}, "texts with numbers", "text_regression_shards"),
+    ({"source", "target"}, "sentences with translations", "parallel_shards"),
     ({"text"}, "documents, for a language model", "document_shards"),
 )
 

@@ -10,6 +10,7 @@ AUDIO_FIELDS = tuple(suffix[1:] for suffix in AUDIO_SUFFIXES)
 TEXT_FIELDS = ("txt", "text", "transcript")
 CLASS_FIELDS = ("cls",)
 MASK_FIELDS = ("mask.png", *(f"mask.{field}" for field in IMAGE_FIELDS if field != "png"))
+SOURCE_FIELDS, TARGET_FIELDS = ("source.txt",), ("target.txt",)
 RECORD_FIELDS = ("json",)  # an object with one of the keys below, or with numbers
 TAGS = "tags"  # a list of the names of tags
 CLASSES, TARGETS = "classes", "targets"  # .txt or .json beside the first shard: names of classes, and of numbers
