@@ -34,10 +34,10 @@ from sensorium.cli import app
 from sensorium.data.audio.splits import AudioSplit, SpeechSplit
 from sensorium.data.audio.store import packed
 from sensorium.data.base import SPLITS, Data, counted
-from sensorium.data.shards.fields import CLASSES, TAGS, TARGETS
+from sensorium.data.shards.fields import ANNOTATIONS, CLASSES, TAGS, TARGETS
 from sensorium.data.shards.samples import names_of
 from sensorium.data.text.splits import LanguageSplit, TextRegressionSplit, TextSplit, TranslationSplit
-from sensorium.data.vision.scenes import MaskSplit
+from sensorium.data.vision.scenes import DetectionSplit, MaskSplit
 from sensorium.data.vision.splits import ImageColumns, ImageRegressionSplit, ImageSplit, TagSplit
 from sensorium.errors import LAYOUT, RequestError, RunError, SensoriumError, cut, printable, unwritable
 from sensorium.randomness import generator
@@ -170,11 +170,12 @@ def write_split(
 
 
 def fields_of(split: Any, data: Data) -> Samples:
-    """What makes samples of rows of a split. Raises RequestError for a task that shards are not read for."""
+    """What makes samples of rows of a split. Raises RequestError for one that shards are not read for."""
     makers: dict[type, Callable[..., Samples]] = {
         ImageSplit: partial(each, image, label),
         TagSplit: partial(each, image, tags),
         ImageRegressionSplit: partial(each, image, numbers),
+        DetectionSplit: partial(each, scene, boxes),
         MaskSplit: partial(each, scene, mask),
         TextSplit: partial(each, text, label),
         TextRegressionSplit: partial(each, text, numbers),
@@ -185,8 +186,7 @@ def fields_of(split: Any, data: Data) -> Samples:
     }
     if type(split) not in makers:
         raise RequestError(
-            "Shards are made of images with a class, tags, numbers or a mask, of texts with a class, numbers or a"
-            f" translation, of recordings with a class or a transcript, and of running text; not of {data.spec.task}."
+            f"Shards are made of what Sensorium's own datasets give; this one has a {type(split).__name__}."
         )
     return makers[type(split)](split, data)
 
@@ -205,11 +205,27 @@ def image(split: ImageColumns, data: Data, row: int) -> Fields:
     return {"png": png(Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)))}
 
 
-def scene(split: MaskSplit, data: Data, row: int) -> Fields:
-    """An image of the size that its mask is for. Raises RequestError where there is none."""
+def scene(split: DetectionSplit | MaskSplit, data: Data, row: int) -> Fields:
+    """An image of the size that its boxes or its mask are for. Raises RequestError where there is none."""
     if original(split.names[row]) is None and tuple(split.sizes[row].tolist()) != split.image_size:
-        raise RequestError("dataset.image_size brings these images to another size than their masks. Leave it at null.")
+        raise RequestError(
+            "The images are no files, and dataset.image_size brings them to another size than their boxes or masks.\n"
+            "Leave it at null here; a training on the shards may set it."
+        )
     return image(split, data, row)
+
+
+def boxes(split: DetectionSplit, data: Data, row: int) -> Fields:
+    """The boxes of an image in COCO's format, and the size of the image that they are for."""
+    height, width = split.sizes[row].tolist()
+    names = data.spec.class_names  # type: ignore[attr-defined]
+    found = [
+        {"bbox": [left, top, right - left, bottom - top], "category": names[label], "iscrowd": int(difficult)}
+        for (left, top, right, bottom), label, difficult in zip(
+            split.boxes[row].tolist(), split.labels[row].tolist(), split.difficult[row].tolist(), strict=True
+        )
+    ]
+    return record({"width": width, "height": height, ANNOTATIONS: found})
 
 
 def mask(split: MaskSplit, data: Data, row: int) -> Fields:

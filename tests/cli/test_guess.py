@@ -55,6 +55,7 @@ SHARDS = [
     (("a.png", "a.cls"), "image_shards"),
     (("a.jpg", "a.mask.png"), "segmentation_shards"),
     (("a.jpg", 'a.json {"tags": ["cat"], "id": 7}'), "image_tagging_shards"),
+    (("a.jpg", 'a.json {"annotations": []}'), "detection_shards"),
     (("a.jpg", 'a.json {"age": 7}', "targets.txt"), "image_regression_shards"),
     (("a.txt", 'a.json {"age": 7}', "targets.txt"), "text_regression_shards"),
     (("a.JPG", "a.CLS", "a.txt"), "image_shards"),

@@ -27,6 +27,7 @@ KINDS = {
         ("dataset=number_words", *FEW_TEXTS),
         (*NARROW, "dataset.tokenizer=word", "dataset.vocab_size=400"),
     ),
+    "detection_shards": (("dataset=digit_scenes", *FEW_IMAGES), ("model.width=2", "model.blocks=1")),
     "segmentation_shards": (("dataset=digit_scenes_masks", *FEW_IMAGES), ("model.width=4", "model.depth=1")),
 }
 

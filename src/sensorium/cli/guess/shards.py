@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sensorium.cli.guess.base import Guess, command, override
 from sensorium.data.shards.fields import (
+    ANNOTATIONS,
     AUDIO_FIELDS,
     CLASS_FIELDS,
     IMAGE_FIELDS,
@@ -31,13 +32,14 @@ _KINDS = {
     "source": set(SOURCE_FIELDS),
     "target": set(TARGET_FIELDS),
 }
-_RECORDS = {TAGS: "tags"}  # a list in their JSON
+_RECORDS = {TAGS: "tags", ANNOTATIONS: "boxes"}  # a list in their JSON
 # What samples have: what they are called, and their dataset.
 _DATASETS = (
     ({"image", "class"}, "images with a class each", "image_shards"),
     ({"image", "mask"}, "images with a mask each", "segmentation_shards"),
     ({"image", "tags"}, "images with tags", "image_tagging_shards"),
     ({"image", "numbers"}, "images with numbers", "image_regression_shards"),
+    ({"image", "boxes"}, "images with boxes", "detection_shards"),
     ({"recording", "class"}, "recordings with a class each", "audio_shards"),
     ({"recording", "text"}, "recordings with transcripts", "speech_shards"),
     ({"text", "class"}, "texts with a class each", "text_shards"),

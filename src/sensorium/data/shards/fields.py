@@ -13,4 +13,5 @@ MASK_FIELDS = ("mask.png", *(f"mask.{field}" for field in IMAGE_FIELDS if field 
 SOURCE_FIELDS, TARGET_FIELDS = ("source.txt",), ("target.txt",)
 RECORD_FIELDS = ("json",)  # an object with one of the keys below, or with numbers
 TAGS = "tags"  # a list of the names of tags
+ANNOTATIONS = "annotations"  # a list of boxes, as COCO has them
 CLASSES, TARGETS = "classes", "targets"  # .txt or .json beside the first shard: names of classes, and of numbers
