@@ -65,6 +65,18 @@ def image_members(numbers: Iterable[int]) -> list[Member]:
     ]
 
 
+def mask_members(numbers: Iterable[int]) -> list[Member]:
+    """Samples of an image and a mask of two classes, that is 1 where the image is bright."""
+    members = []
+    for number in numbers:
+        with Image.open(io.BytesIO(png(number))) as image:
+            pixels = np.asarray(image)
+        buffer = io.BytesIO()
+        Image.fromarray((pixels > pixels.mean()).astype(np.uint8)).save(buffer, "PNG")
+        members += [(f"{number:04d}.png", png(number)), (f"{number:04d}.mask.png", buffer.getvalue())]
+    return members
+
+
 def image_shards(folder: Path, *, shards: int = 4, each: int = 20, **held: int) -> Path:
     """Shards of `each` samples; held: val=10 and test=10 write a shard of so many for these splits."""
     for number in range(shards):

@@ -12,6 +12,7 @@ from scenes import COMMON, write_mask, write_picture
 from sensorium.batches import VOID
 from sensorium.data.base import SPLITS
 from sensorium.data.order import BatchPlan
+from sensorium.data.shards.samples import Shards
 from sensorium.data.vision.segmentation_folder import SegmentationFolder
 from sensorium.data.window_order import WindowOrder
 from shards import Member, loaded, png, refused, write_tar
@@ -60,6 +61,25 @@ def test_images_and_masks(root: Path, cache_bytes: int) -> None:
         assert isinstance(data.train.order(BatchPlan(size=2, shuffle=True, seed=0)), WindowOrder)
 
 
+def test_later_starts_read_no_mask(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = loaded("segmentation_shards", root, "dataset.cache_bytes=0")
+    read: list[str] = []
+    before = Shards.read
+
+    def noted(shards: Shards, member: int) -> bytes:
+        read.append(shards.index.name(member))
+        return before(shards, member)
+
+    monkeypatch.setattr(Shards, "read", noted)
+    again = loaded("segmentation_shards", root, "dataset.cache_bytes=0")
+    assert again.spec == first.spec
+    assert len({name for name in read if name.endswith(".mask.png")}) == 1  # for its palette
+    write_tar(root / "val-0.tar", samples(8, 9, values=[[1, 0, 1, 2]] * 4))  # a changed one is read anew
+    changed = loaded("segmentation_shards", root, "dataset.cache_bytes=0")
+    assert changed.val.read(np.array([0])).masks[0].tolist() == [[1, 0, 1, 2]] * 4
+    assert len({name for name in read if name.endswith(".mask.png")}) == 12
+
+
 def test_colors_and_ignored_ones_are_those_of_the_folder(tmp_path: Path) -> None:
     for number, split in enumerate(SPLITS):
         for i in range(3):
@@ -72,6 +92,13 @@ def test_colors_and_ignored_ones_are_those_of_the_folder(tmp_path: Path) -> None
             )
     given: dict[str, Any] = {"class_names": None, "colours": COLORS, "ignore_index": "void"}
     folder = SegmentationFolder(root=str(tmp_path / "folder"), **given, **COMMON).load(on_bad="fail")
+    assert "its pixels are colors, not class numbers" in refused("segmentation_shards", tmp_path / "shards")
+    turned = loaded(
+        "segmentation_shards",
+        tmp_path / "shards",
+        "dataset.colours={car: [0,0,142], void: [0,0,0], road: [128,64,128]}",
+        "dataset.ignore_index=void",
+    )
     data = loaded(
         "segmentation_shards",
         tmp_path / "shards",
@@ -83,6 +110,8 @@ def test_colors_and_ignored_ones_are_those_of_the_folder(tmp_path: Path) -> None
         mine, other = (getattr(one, split).read(np.arange(3)) for one in (data, folder))
         assert np.array_equal(mine.masks, other.masks)
         assert np.array_equal(mine.images, other.images)
+    assert turned.spec.class_names == ("car", "road")
+    assert turned.train.class_counts(2).tolist() == data.train.class_counts(2).tolist()[::-1]
 
 
 def test_what_is_wrong_is_said_and_skipped(root: Path) -> None:
