@@ -146,6 +146,12 @@ def test_what_is_wrong_is_said_and_skipped(root: Path) -> None:
     assert (len(data.train), len(data.problems)) == (8, 8)
 
 
+def test_a_mask_of_another_size_names_no_class(root: Path) -> None:
+    write_tar(root / "train-1.tar", [("a.png", png(100, side=4)), ("a.mask.png", mask([[0, 1, 7]] * 4))])
+    assert "The data has 1 problem;" in refused("segmentation_shards", root)
+    assert loaded("segmentation_shards", root, on_bad="skip").spec.class_names == ("0", "1", "2")
+
+
 def test_splits_that_no_shard_is_of_are_held_out(tmp_path: Path) -> None:
     write_tar(tmp_path / "all.tar", samples(*range(20)))
     data = loaded("segmentation_shards", tmp_path)
