@@ -1,4 +1,4 @@
-"""Tar shards, as webdataset and dataset=image_shards, text_shards, audio_shards ... read them, from any dataset.
+"""Tar shards, as webdataset and dataset=image_shards, text_shards, segmentation_shards ... read them, from any dataset.
 
 Usage: python scripts/make_shards.py FOLDER [key=value ...] [--mb 100 | --examples 1000] [--keep-order]
 
@@ -6,9 +6,9 @@ Usage: python scripts/make_shards.py FOLDER [key=value ...] [--mb 100 | --exampl
     sensorium train dataset=image_shards dataset.root=shards
 
 Overrides are those of `sensorium train`; the splits of the dataset become shards train-000000.tar, val-000000.tar and
-so on, and the class names classes.txt (classes.json where a line cannot hold one). Image and audio files are copied as
-they are; images and recordings that are no files of their own become PNG and WAV. FOLDER must not exist; it is
-there when all of it is written, and not before.
+so on, the class names classes.txt and the names of numbers targets.txt (.json where a line cannot hold one). Image and
+audio files are copied as they are; images and recordings that are no files of their own become PNG and WAV, masks PNG.
+FOLDER must not exist; it is there when all of it is written, and not before.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,21 @@ from sensorium.cli import app
 from sensorium.data.audio.splits import AudioSplit, SpeechSplit
 from sensorium.data.audio.store import packed
 from sensorium.data.base import SPLITS, Data, counted
-from sensorium.data.shards.samples import class_names_of
-from sensorium.data.text.splits import LanguageSplit, TextSplit
-from sensorium.data.vision.splits import ImageSplit
+from sensorium.data.shards.fields import ANNOTATIONS, CLASSES, TAGS, TARGETS
+from sensorium.data.shards.samples import names_of
+from sensorium.data.text.splits import LanguageSplit, TextRegressionSplit, TextSplit, TranslationSplit
+from sensorium.data.vision.scenes import DetectionSplit, MaskSplit
+from sensorium.data.vision.splits import ImageColumns, ImageRegressionSplit, ImageSplit, TagSplit
 from sensorium.errors import LAYOUT, RequestError, RunError, SensoriumError, cut, printable, unwritable
 from sensorium.randomness import generator
 from sensorium.run_config import RunConfig
 from sensorium.text.build_tokenizer import tokenizer_from_dict
 from sensorium.text.tokenizer import UNK
+from sensorium.vision.palette import voc_palette
 
 Fields = dict[str, bytes]  # extension -> content
+Part = Callable[[Any, Data, int], Fields]  # of a row of a split
+Samples = Callable[[np.ndarray], Iterator[Fields]]  # of rows
 _DOCUMENT = 1 << 14  # tokens of running text that make a sample, and on to the end of the line
 
 
@@ -116,8 +122,9 @@ def _written(
             if name == "train" and not keep_order and not isinstance(split, LanguageSplit):
                 rows = generator(0).permutation(len(split))
             counts[name] = write_split(draft, name, fields_of(split, data)(rows), shard_bytes, examples)
-        if hasattr(data.spec, "class_names"):
-            write_class_names(draft, list(data.spec.class_names))
+        for of, key in ((CLASSES, "class_names"), (TARGETS, "target_names")):
+            if hasattr(data.spec, key):
+                write_names(draft, of, list(getattr(data.spec, key)))
         draft.chmod(0o755)
         draft.rename(folder)
     finally:
@@ -125,17 +132,17 @@ def _written(
     return counts
 
 
-def write_class_names(folder: Path, names: list[str]) -> None:
-    """As classes.txt, a name a line; as classes.json where that would be read as other names."""
+def write_names(folder: Path, of: str, names: list[str]) -> None:
+    """As OF.txt, a name a line; as OF.json where that would be read as other names. of: classes or targets."""
     content = "".join(f"{name}\n" for name in names).encode(errors="surrogateescape")
     try:
-        plain = class_names_of("classes.txt", content) == names
+        plain = names_of(f"{of}.txt", content) == names
     except RequestError:
         plain = False
     if plain:
-        (folder / "classes.txt").write_bytes(content)
+        (folder / f"{of}.txt").write_bytes(content)
     else:
-        (folder / "classes.json").write_text(json.dumps(names) + "\n", encoding="ascii")
+        (folder / f"{of}.json").write_text(json.dumps(names) + "\n", encoding="ascii")
 
 
 def write_split(
@@ -162,72 +169,154 @@ def write_split(
     return count, shards
 
 
-def fields_of(split: Any, data: Data) -> Callable[[np.ndarray], Iterator[Fields]]:
-    """What makes samples of rows of a split. Raises RequestError for a task that shards are not read for."""
-    makers: dict[type, Callable[..., Iterator[Fields]]] = {
-        ImageSplit: images,
-        TextSplit: texts,
-        AudioSplit: recordings,
-        SpeechSplit: recordings,
+def fields_of(split: Any, data: Data) -> Samples:
+    """What makes samples of rows of a split. Raises RequestError for one that shards are not read for."""
+    makers: dict[type, Callable[..., Samples]] = {
+        ImageSplit: partial(each, image, label),
+        TagSplit: partial(each, image, tags),
+        ImageRegressionSplit: partial(each, image, numbers),
+        DetectionSplit: partial(each, scene, boxes),
+        MaskSplit: partial(each, scene, mask),
+        TextSplit: partial(each, text, label),
+        TextRegressionSplit: partial(each, text, numbers),
+        TranslationSplit: partial(each, source, translation),
+        AudioSplit: partial(each, recording, label),
+        SpeechSplit: partial(each, recording, transcript),
         LanguageSplit: documents,
     }
     if type(split) not in makers:
         raise RequestError(
-            "Shards are made of images, texts and recordings with a class, of recordings with a transcript, and of"
-            f" running text; this dataset is for {data.spec.task}."
+            f"Shards are made of what Sensorium's own datasets give; this one has a {type(split).__name__}."
         )
-    return lambda rows: makers[type(split)](split, data, rows)
+    return makers[type(split)](split, data)
 
 
-def images(split: ImageSplit, data: Data, rows: np.ndarray) -> Iterator[Fields]:
-    """Image files as they are, else PNG."""
-    for row in rows.tolist():
-        found = original(split.names[row])
-        if found is None:
-            buffer = io.BytesIO()
-            pixels = split.displayed(np.array([row]))[0]
-            Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)).save(buffer, "PNG")
-            found = {"png": buffer.getvalue()}
-        yield {**found, "cls": label(split, row)}
+def each(given: Part, target: Part, split: Any, data: Data) -> Samples:
+    """Samples of what a model is given, and of what it is to predict."""
+    return lambda rows: ({**given(split, data, row), **target(split, data, row)} for row in rows.tolist())
 
 
-def texts(split: TextSplit, data: Data, rows: np.ndarray) -> Iterator[Fields]:
-    """Texts as they were written."""
-    for row in rows.tolist():
-        yield {"txt": split.texts[row].encode(), "cls": label(split, row)}
+def image(split: ImageColumns, data: Data, row: int) -> Fields:
+    """An image file as it is, else PNG."""
+    found = original(split.names[row])
+    if found is not None:
+        return found
+    pixels = split.displayed(np.array([row]))[0]
+    return {"png": png(Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)))}
 
 
-def recordings(split: AudioSplit | SpeechSplit, data: Data, rows: np.ndarray) -> Iterator[Fields]:
-    """Audio files as they are, else WAV: of 16 bits where these say all, of 32 otherwise."""
+def scene(split: DetectionSplit | MaskSplit, data: Data, row: int) -> Fields:
+    """An image of the size that its boxes or its mask are for. Raises RequestError where there is none."""
+    if original(split.names[row]) is None and tuple(split.sizes[row].tolist()) != split.image_size:
+        raise RequestError(
+            "The images are no files, and dataset.image_size brings them to another size than their boxes or masks.\n"
+            "Leave it at null here; a training on the shards may set it."
+        )
+    return image(split, data, row)
+
+
+def boxes(split: DetectionSplit, data: Data, row: int) -> Fields:
+    """The boxes of an image in COCO's format, and the size of the image that they are for."""
+    height, width = split.sizes[row].tolist()
+    names = data.spec.class_names  # type: ignore[attr-defined]
+    found = [
+        {"bbox": [left, top, right - left, bottom - top], "category": names[label], "iscrowd": int(difficult)}
+        for (left, top, right, bottom), label, difficult in zip(
+            split.boxes[row].tolist(), split.labels[row].tolist(), split.difficult[row].tolist(), strict=True
+        )
+    ]
+    return record({"width": width, "height": height, ANNOTATIONS: found})
+
+
+def mask(split: MaskSplit, data: Data, row: int) -> Fields:
+    """The numbers of the classes, with their colors; 255 for void."""
+    found = Image.fromarray(split.read_masks(np.array([row]))[0])
+    colors = list(data.spec.palette)  # type: ignore[attr-defined]
+    found.putpalette([*colors, *voc_palette(256)[len(colors) :]])
+    return {"mask.png": png(found)}
+
+
+def tags(split: TagSplit, data: Data, row: int) -> Fields:
+    """The names of the tags of an image."""
+    names = data.spec.class_names  # type: ignore[attr-defined]
+    return record({TAGS: [names[tag] for tag in np.flatnonzero(split.targets[row]).tolist()]})
+
+
+def numbers(split: ImageRegressionSplit | TextRegressionSplit, data: Data, row: int) -> Fields:
+    """The numbers of an example by name."""
+    return record(dict(zip(data.spec.target_names, split.targets[row].tolist(), strict=True)))  # type: ignore[attr-defined]
+
+
+def record(content: dict[str, Any]) -> Fields:
+    """An object in JSON."""
+    return {"json": json.dumps(content).encode()}
+
+
+def png(picture: Image.Image) -> bytes:
+    """The content of an image file."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def text(split: TextSplit, data: Data, row: int) -> Fields:
+    """A text as it was written."""
+    return {"txt": split.texts[row].encode()}
+
+
+def source(split: TranslationSplit, data: Data, row: int) -> Fields:
+    """A sentence as it was written."""
+    return {"source.txt": split.source_texts[row].encode()}
+
+
+def translation(split: TranslationSplit, data: Data, row: int) -> Fields:
+    """Its translation."""
+    return {"target.txt": split.references[row].encode()}
+
+
+def recording(split: AudioSplit | SpeechSplit, data: Data, row: int) -> Fields:
+    """An audio file as it is, else WAV: of 16 bits where these say all, of 32 otherwise."""
     if split.audio.shape:
         raise RequestError("dataset.cache=features keeps no samples to write. Set dataset.cache=samples.")
+    found = original(split.names[row]) if split.names[row] == split.paths[row] else None
+    if found is not None:
+        return found
+    buffer = io.BytesIO()
+    samples = packed(split.audio.read(np.array([row]))[0])
+    kind = "PCM_16" if samples.dtype == np.int16 else "FLOAT"
     rate = int(data.spec.features["sample_rate"])  # type: ignore[attr-defined]
-    for row in rows.tolist():
-        found = original(split.names[row]) if split.names[row] == split.paths[row] else None
-        if found is None:
-            buffer = io.BytesIO()
-            samples = packed(split.audio.read(np.array([row]))[0])
-            kind = "PCM_16" if samples.dtype == np.int16 else "FLOAT"
-            soundfile.write(buffer, samples, rate, format="WAV", subtype=kind)
-            found = {"wav": buffer.getvalue()}
-        target = {"cls": label(split, row)} if isinstance(split, AudioSplit) else {"txt": split.texts[row].encode()}
-        yield {**found, **target}
+    soundfile.write(buffer, samples, rate, format="WAV", subtype=kind)
+    return {"wav": buffer.getvalue()}
 
 
-def documents(split: LanguageSplit, data: Data, rows: np.ndarray) -> Iterator[Fields]:
+def transcript(split: SpeechSplit, data: Data, row: int) -> Fields:
+    """What is said in a recording."""
+    return {"txt": split.texts[row].encode()}
+
+
+def label(split: Any, data: Data, row: int) -> Fields:
+    """The number of a class."""
+    return {"cls": str(int(split.labels[row])).encode()}
+
+
+def documents(split: LanguageSplit, data: Data) -> Samples:
     """Running text cut at line ends. Raises RequestError where tokens do not say all of it."""
     tokenizer = tokenizer_from_dict(data.spec.tokenizer)  # type: ignore[attr-defined]
     if (split.tokens == UNK).any():
         raise RequestError("The text has unknown tokens, which would be lost. Set dataset.min_count=1 and vocab_size.")
-    held = ""
-    for start in range(0, len(split.tokens), _DOCUMENT):
-        held += tokenizer.decode(split.tokens[start : start + _DOCUMENT].tolist())
-        whole = held.rfind("\n") + 1
-        if whole:
-            yield {"txt": held[:whole].encode()}
-            held = held[whole:]
-    if held:
-        yield {"txt": held.encode()}
+
+    def samples(_: np.ndarray) -> Iterator[Fields]:
+        held = ""
+        for start in range(0, len(split.tokens), _DOCUMENT):
+            held += tokenizer.decode(split.tokens[start : start + _DOCUMENT].tolist())
+            whole = held.rfind("\n") + 1
+            if whole:
+                yield {"txt": held[:whole].encode()}
+                held = held[whole:]
+        if held:
+            yield {"txt": held.encode()}
+
+    return samples
 
 
 def original(name: str) -> Fields | None:
@@ -239,11 +328,6 @@ def original(name: str) -> Fields | None:
         return {path.suffix[1:].lower(): path.read_bytes()}
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}.") from error
-
-
-def label(split: Any, row: int) -> bytes:
-    """The number of a class."""
-    return str(int(split.labels[row])).encode()
 
 
 if __name__ == "__main__":

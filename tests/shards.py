@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+from omegaconf import OmegaConf
 from PIL import Image
+
+from sensorium.build import load_data
+from sensorium.cli import composition
+from sensorium.errors import RequestError
+from sensorium.run_config import RunConfig
 
 Member = tuple[str, bytes]
 
@@ -18,6 +25,24 @@ def png(number: int, side: int = 8) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def loaded(dataset: str, root: Path, *overrides: str, on_bad: str = "fail") -> Any:
+    """The data of `sensorium train dataset=DATASET dataset.root=ROOT OVERRIDES`."""
+    return data_of(f"dataset={dataset}", f"dataset.root={root}", *overrides, on_bad=on_bad)
+
+
+def data_of(*overrides: str, on_bad: str = "fail") -> Any:
+    """The data of `sensorium train OVERRIDES`."""
+    composed = OmegaConf.to_container(composition.compose("train", overrides), resolve=True)
+    return load_data(RunConfig.from_dict(composed).dataset, on_bad=on_bad)  # type: ignore[arg-type]
+
+
+def refused(dataset: str, root: Path, *overrides: str) -> str:
+    """What is said instead."""
+    with pytest.raises(RequestError) as raised:
+        loaded(dataset, root, *overrides)
+    return str(raised.value)
 
 
 def write_tar(path: Path, members: Iterable[Member]) -> Path:
@@ -38,6 +63,18 @@ def image_members(numbers: Iterable[int]) -> list[Member]:
         for number in numbers
         for member in ((f"{number:04d}.png", png(number)), (f"{number:04d}.cls", b"%d" % (number % 2)))
     ]
+
+
+def mask_members(numbers: Iterable[int]) -> list[Member]:
+    """Samples of an image and a mask of two classes, that is 1 where the image is bright."""
+    members = []
+    for number in numbers:
+        with Image.open(io.BytesIO(png(number))) as image:
+            pixels = np.asarray(image)
+        buffer = io.BytesIO()
+        Image.fromarray((pixels > pixels.mean()).astype(np.uint8)).save(buffer, "PNG")
+        members += [(f"{number:04d}.png", png(number)), (f"{number:04d}.mask.png", buffer.getvalue())]
+    return members
 
 
 def image_shards(folder: Path, *, shards: int = 4, each: int = 20, **held: int) -> Path:

@@ -53,8 +53,14 @@ def test_a_folder(tmp_path: Path, names: tuple[str, ...], dataset: str) -> None:
 
 SHARDS = [
     (("a.png", "a.cls"), "image_shards"),
+    (("a.jpg", "a.mask.png"), "segmentation_shards"),
+    (("a.jpg", 'a.json {"tags": ["cat"], "id": 7}'), "image_tagging_shards"),
+    (("a.jpg", 'a.json {"annotations": []}'), "detection_shards"),
+    (("a.jpg", 'a.json {"age": 7}', "targets.txt"), "image_regression_shards"),
+    (("a.txt", 'a.json {"age": 7}', "targets.txt"), "text_regression_shards"),
     (("a.JPG", "a.CLS", "a.txt"), "image_shards"),
     (("a.txt", "a.cls", "a.json"), "text_shards"),
+    (("a.source.txt", "a.target.txt"), "parallel_shards"),
     (("a.txt",), "document_shards"),
     (("a.flac", "a.cls"), "audio_shards"),
     (("a.wav", "a.transcript"), "speech_shards"),
@@ -64,12 +70,16 @@ SHARDS = [
 @pytest.mark.parametrize(("names", "dataset"), SHARDS, ids=[dataset for _, dataset in SHARDS])
 def test_a_folder_of_shards_and_a_shard(tmp_path: Path, names: tuple[str, ...], dataset: str) -> None:
     root = touch(tmp_path / "data", "classes.txt", "classes.json", ".hidden.tar", "z.tar")  # the first tells
-    shard = write_tar(root / "train-0.tar", [(name, b"x") for name in names])
+    beside = [name for name in names if name == "targets.txt"]
+    touch(root, *beside)
+    pairs = [name.partition(" ") for name in names if name not in beside]
+    members = [(name, content.encode() or b"x") for name, _, content in pairs]
+    shard = write_tar(root / "train-0.tar", members)
     for path in (root, shard):
         assert guessed(path).overrides == (f"dataset={dataset}", f"dataset.root={path}")
     (root / "z.tar").unlink()
     for split in ("train", "val"):
-        write_tar(tmp_path / "split" / split / "0.tar", [(name, b"x") for name in names])
+        write_tar(touch(tmp_path / "split" / split, *beside) / "0.tar", members)
     parts = f"dataset.root=[{tmp_path}/split/train,{tmp_path}/split/val]"
     assert guessed(tmp_path / "split").overrides == (f"dataset={dataset}", parts)
 
@@ -86,6 +96,9 @@ def test_shards_that_do_not_tell_or_are_two(tmp_path: Path) -> None:
         guessed(shard.parent)
     write_tar(shard, [("a.wav", b"x"), ("a.cls", b"0"), ("a.txt", b"yes")])
     with pytest.raises(RequestError, match=r"dataset=audio_shards dataset\.root=.*\nor .* dataset=speech_shards"):
+        guessed(shard)
+    write_tar(shard, [("a.png", b"x"), ("a.cls", b"0"), ("a.mask.png", b"x")])
+    with pytest.raises(RequestError, match=r"dataset=image_shards dataset\.root=.*\nor .* dataset=segmentation_shards"):
         guessed(shard)
     write_tar(tmp_path / "photos" / "photos.tar", [("a.png", b"x"), ("a.cls", b"0")])  # a download beside its files
     assert guessed(touch(tmp_path / "photos", "cat/a.jpg", "dog/b.jpg")).overrides[0] == "dataset=image_folder"

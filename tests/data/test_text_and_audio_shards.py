@@ -2,34 +2,15 @@
 
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
-from sensorium.build import load_data
-from sensorium.cli import composition
 from sensorium.data.base import Data
 from sensorium.data.order import BatchPlan, LengthOrder
 from sensorium.data.window_order import WindowOrder
-from sensorium.errors import RequestError
-from sensorium.run_config import RunConfig
-from shards import write_tar
-
-
-def loaded(dataset: str, root: Path, *overrides: str, on_bad: str = "fail") -> Any:
-    from omegaconf import OmegaConf
-
-    given = (f"dataset={dataset}", f"dataset.root={root}", *overrides)
-    composed = OmegaConf.to_container(composition.compose("train", given), resolve=True)
-    return load_data(RunConfig.from_dict(composed).dataset, on_bad=on_bad)
-
-
-def refused(dataset: str, root: Path, *overrides: str) -> str:
-    with pytest.raises(RequestError) as raised:
-        loaded(dataset, root, *overrides)
-    return str(raised.value)
+from shards import loaded, refused, write_tar
 
 
 def wav(number: int, seconds: float = 0.5, rate: int = 8000, kind: str = "WAV") -> bytes:

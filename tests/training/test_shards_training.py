@@ -9,7 +9,7 @@ from test_ddp import TWO, WATCHED, WATCHER
 from test_resume import assert_same_end, finished, killed, killed_at, run_of
 
 from command import run_command
-from shards import image_shards
+from shards import image_shards, mask_members, write_tar
 from trainings import opened, two_cores
 
 # 10 steps an epoch from 8 shards, two of which are open at a time, with no image kept decoded.
@@ -21,6 +21,35 @@ SETTINGS = (
 
 def settings(folder: Path) -> tuple[str, ...]:
     return (*SETTINGS, f"dataset.root={folder}", "batch_size=16")
+
+
+# The same of images with masks, which are read from the shards at each batch.
+MASKS = (
+    "dataset=segmentation_shards", "dataset.cache_bytes=0", "dataset.shuffle_window=30", "model.width=4",
+    "model.depth=1", "workers=2", "trainer.max_epochs=3", "callbacks.checkpoints.every_n_steps=3", "test=false",
+    "run_root=runs",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def masks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("masks")
+    for name, numbers in (*((f"train-{n}", range(10 * n, 10 * n + 10)) for n in range(4)), ("val", range(40, 50))):
+        write_tar(folder / f"{name}.tar", mask_members(numbers))
+    write_tar(folder / "test.tar", mask_members(range(50, 60)))
+    return folder
+
+
+def test_a_killed_run_on_masks_ends_like_one_that_was_not(masks: Path, tmp_path: Path) -> None:
+    settings = (*MASKS, f"dataset.root={masks}", "batch_size=8")  # 5 steps an epoch
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    whole.mkdir()
+    torn.mkdir()
+    assert run_command(["train", *settings], whole).status == 0
+    run = killed(torn, *killed_at(8), settings=settings)
+    finished(torn)
+    assert opened(run.last)["global_step"] == 15
+    assert_same_end(run, run_of(whole))
 
 
 @pytest.fixture(scope="module")

@@ -238,10 +238,15 @@ def read_bytes(path: Source) -> bytes:
         raise UnreadableImage(str(path), str(error)) from error
 
 
+def source_name(source: Source) -> str:
+    """How messages call it."""
+    return str(source) if isinstance(source, Path) else str(getattr(source, "name", "image"))
+
+
 @contextmanager
 def opened(source: Source) -> Iterator[ImageFile.ImageFile]:
     """The image, not yet decoded. Whatever goes wrong with it inside is an UnreadableImage that names the file."""
-    name = str(source) if isinstance(source, Path) else str(getattr(source, "name", "image"))
+    name = source_name(source)
     data = BytesIO(read_bytes(source)) if isinstance(source, Path) else source
     try:
         with Image.open(data, formats=_FORMATS) as image:

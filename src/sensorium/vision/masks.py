@@ -4,14 +4,13 @@ Shapes: H height, W width. A pixel is named by its column and row, counted from 
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from sensorium.batches import VOID
 from sensorium.errors import RequestError, listing, nearest
-from sensorium.vision.decode import opened
+from sensorium.vision.decode import Source, opened
 from sensorium.vision.depth import raw_mode
 
 Name = int | str
@@ -58,9 +57,9 @@ class MaskCode:
             raise RequestError(f"dataset.ignore_index={name}: give {allowed}, or a list of such.{hint}")
         return names.index(str(name))
 
-    def numbers(self, path: Path) -> np.ndarray:
+    def numbers(self, source: Source) -> np.ndarray:
         """(H, W) uint8, the number of each pixel as displayed (EXIF). Raises UnreadableImage, BadMask."""
-        with opened(path) as image:
+        with opened(source) as image:
             step = _GRAY_STEPS.get(raw_mode(image), 1)
             ImageOps.exif_transpose(image, in_place=True)
             return self._listed(image) if self.colours else _plain_numbers(image, step)
@@ -90,9 +89,9 @@ class MaskCode:
         return classes, known
 
 
-def file_palette(path: Path) -> np.ndarray | None:
+def file_palette(source: Source) -> np.ndarray | None:
     """(256, 3) uint8, the colors a mask file of numbers is shown in; None when it has none."""
-    with opened(path) as image:
+    with opened(source) as image:
         if image.mode != "P" or image.palette is None:
             return None
         colours = np.array(image.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)

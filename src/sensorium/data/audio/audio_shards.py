@@ -7,11 +7,8 @@ from sensorium.data.audio.listing import ShardAudio
 from sensorium.data.audio.recordings import audio_classes, transcribed
 from sensorium.data.base import Data, OnBad
 from sensorium.data.settings import ConflictSettings, HoldOut
-from sensorium.data.shards.heads import CLASS_FIELDS, TEXT_FIELDS
+from sensorium.data.shards.fields import AUDIO_FIELDS, CLASS_FIELDS, TEXT_FIELDS
 from sensorium.data.shards.samples import Labels, ShardSettings
-from sensorium.suffixes import AUDIO_SUFFIXES
-
-_AUDIO = tuple(suffix[1:] for suffix in AUDIO_SUFFIXES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +21,9 @@ class AudioShards(ShardSettings, AudioSettings, HoldOut, ConflictSettings):
 
     def load(self, *, on_bad: OnBad) -> Data:
         shards = self.shards(keep=CLASS_FIELDS)
-        names = shards.class_names()
+        names = shards.names()
         found, labels = ShardAudio(shards), Labels(names)
-        for audio, label in shards.samples(found, ("recording", _AUDIO), ("label", CLASS_FIELDS)):
+        for audio, label in shards.samples(found, ("recording", AUDIO_FIELDS), ("label", CLASS_FIELDS)):
             found.labeled(audio, label, labels)
         found.need("Expected: samples of KEY.wav (or .flac ...) and KEY.cls in each shard.")
         return audio_classes(found, self, on_bad=on_bad, class_names=names)
@@ -41,7 +38,7 @@ class SpeechShards(ShardSettings, SpeechSettings, HoldOut):
     def load(self, *, on_bad: OnBad) -> Data:
         shards = self.shards(keep=TEXT_FIELDS)
         found = ShardAudio(shards)
-        for audio, transcript in shards.samples(found, ("recording", _AUDIO), ("transcript", TEXT_FIELDS)):
+        for audio, transcript in shards.samples(found, ("recording", AUDIO_FIELDS), ("transcript", TEXT_FIELDS)):
             text = found.text(transcript)
             if text is not None:
                 found.take(audio, text)

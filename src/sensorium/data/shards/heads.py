@@ -3,7 +3,7 @@
 import re
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -11,8 +11,6 @@ from typing import BinaryIO
 
 from sensorium.errors import RunError
 
-CLASS_FIELDS = ("cls",)
-TEXT_FIELDS = ("txt", "text", "transcript")
 KEY = re.compile(r"^((?:.*/|)[^.]+)[.]([^/]*)$", re.DOTALL)  # webdataset's own
 META = re.compile(r"__[^/]*__($|/)")  # members that webdataset passes over
 _LONGEST_HEAD = 1 << 18  # bytes of one header
@@ -22,15 +20,21 @@ _LOOKED_AT = 1000  # members, where the kind of a shard is guessed
 _CHUNK = 1 << 20  # bytes read at once
 
 
-def first_samples(path: Path) -> list[set[str]]:
-    """The fields of each of the first samples of a local shard; none of a file that is no archive."""
-    found: dict[str, set[str]] = {}
+def first_samples(path: Path, *, keep: Collection[str]) -> list[dict[str, bytes]]:
+    """The fields of each of the first samples of a local shard; none of a file that is no archive. keep: fields whose
+    content is read, unless it is long.
+    """
+    found: dict[str, dict[str, bytes]] = {}
     with path.open("rb") as content, suppress(*DAMAGED):
         archive = tarfile.open(fileobj=Heads(content, str(path)), mode="r:")  # type: ignore[call-overload]  # noqa: SIM115
         for member in islice(members(archive, path.stat().st_size), _LOOKED_AT):
             name = KEY.match(member.name)
             if name and member.isreg() and not META.match(member.name):
-                found.setdefault(name[1], set()).add(name[2].lower())
+                field, place = name[2].lower(), content.tell()
+                content.seek(member.offset_data)
+                short = field in keep and member.size <= _CHUNK
+                found.setdefault(name[1], {})[field] = content.read(member.size) if short else b""
+                content.seek(place)
     return list(found.values())
 
 

@@ -1,28 +1,31 @@
 """Samples of shards as examples: the member that a model is given, its label, and how messages name it."""
 
 from array import array
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 
 from sensorium.data.base import Problem
+from sensorium.data.cache import key_of
 from sensorium.data.io.text_files import NotText, decoded, wrong_bytes
 from sensorium.data.listing import Listing
 from sensorium.data.rows import Window
 from sensorium.data.settings import Settings
 from sensorium.data.shards.addresses import beside, find_shards
+from sensorium.data.shards.fields import CLASSES, TARGETS
 from sensorium.data.shards.files import ShardFiles
-from sensorium.data.shards.index import Index, index_of
+from sensorium.data.shards.index import INDEX, INDEX_LIMIT, Index, index_of
 from sensorium.data.strings import Places
 from sensorium.errors import RequestError, cut, listing, nearest
 from sensorium.files import json_value
 from sensorium.text.tokenizer import stripped
 
 _DIGITS = 12  # of the number of a class
-_CLASS_FILES = ("classes.txt", "classes.json")
+_LISTED = {CLASSES: ("class", "number from 0 on"), TARGETS: ("target", "number in KEY.json")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,12 +125,15 @@ class Shards:
                 return f"more than one {what}: {there}"
         return ""
 
-    def class_names(self) -> list[str] | None:
-        """Of classes.txt, a name a line, or classes.json, a list, beside the first shard; None without either."""
-        for name in _CLASS_FILES:
-            content = beside(self.files.shards[0], name)
+    def names(self, of: str = CLASSES) -> list[str] | None:
+        """Those of classes.txt, a name a line, or classes.json, a list, beside the first shard; None without either.
+
+        of: classes or targets.
+        """
+        for file in (f"{of}.txt", f"{of}.json"):
+            content = beside(self.files.shards[0], file)
             if content is not None:
-                return class_names_of(name, content)
+                return names_of(file, content)
         return None
 
 
@@ -137,8 +143,9 @@ def _without_fields(name: str) -> str:
     return f"{folder}/{file.partition('.')[0]}"
 
 
-def class_names_of(file: str, content: bytes) -> list[str]:
-    """What classes.txt or classes.json says. Raises RequestError."""
+def names_of(file: str, content: bytes) -> list[str]:
+    """What classes.txt or classes.json says, or targets.txt or targets.json. Raises RequestError."""
+    what, of = _LISTED[file.partition(".")[0]]
     try:
         text = content.decode("utf-8-sig")
         # At line feeds alone: other separators of lines may be part of a name.
@@ -148,10 +155,10 @@ def class_names_of(file: str, content: bytes) -> list[str]:
     while isinstance(names, list) and names and names[-1] == "":
         names.pop()
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
-        raise RequestError(f"{file} beside the shards must list class names, one for each number from 0 on.")
+        raise RequestError(f"{file} beside the shards must list {what} names, one for each {of}.")
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise RequestError(f"{file} beside the shards has the class {twice!r} twice.")
+        raise RequestError(f"{file} beside the shards has the {what} {twice!r} twice.")
     return names
 
 
@@ -198,8 +205,13 @@ class Labels:
             if len(digits) < _DIGITS and int(digits) < count:
                 return self._names[int(digits)]
             raise ValueError(f"label {cut(label)}, but there are {count} classes, 0 to {count - 1}")
-        guess = nearest(label, self._names)
-        raise ValueError(f"label {cut(label)!r} is none of the classes{f'; the nearest is {guess!r}' if guess else ''}")
+        raise ValueError(f"label {not_listed(label, self._names)}")
+
+
+def not_listed(name: str, names: Sequence[str]) -> str:
+    """What is wrong with a name that is not among those of the classes."""
+    guess = nearest(name, names)
+    return f"{cut(name)!r} is none of the classes{f'; the nearest is {guess!r}' if guess else ''}"
 
 
 class Member(BytesIO):
@@ -231,6 +243,12 @@ class Members(Sequence[Member]):
         """What says that all are still the same."""
         yield from (shard.source for shard in self._shards.files.shards)
         yield self.members.tobytes()
+
+    def worked_out(self, settings: Any, work: Callable[[], dict[str, np.ndarray]]) -> Mapping[str, np.ndarray]:
+        """What `work` finds in their content, kept with the indexes: to read all shards takes long. settings: all that
+        it depends on besides, as JSON can hold it.
+        """
+        return INDEX.entry(key_of(settings, self.sources()), lambda *_: work(), limit=INDEX_LIMIT).facts
 
     @property
     def window(self) -> Window | None:
@@ -268,7 +286,7 @@ class FromShards(Listing):
         self.shards = shards
         self._members = array("q")
 
-    def take(self, member: int, target: str) -> None:
+    def take(self, member: int, target: Any) -> None:
         """The next example: the member that a model is given, and what is to be predicted for it."""
         self._members.append(member)
         self._append(target, self.shards.split_of(member), "", 0)
@@ -284,7 +302,7 @@ class FromShards(Listing):
         try:
             return labels.of(self.shards.index.kept(member))
         except ValueError as error:
-            self._refuse(member, error)
+            self.refuse(member, error)
             return None
 
     def text(self, member: int) -> str | None:
@@ -292,10 +310,11 @@ class FromShards(Listing):
         try:
             return text_of(self.shards.index.kept(member))
         except ValueError as error:
-            self._refuse(member, error)
+            self.refuse(member, error)
             return None
 
-    def _refuse(self, member: int, what: object) -> None:
+    def refuse(self, member: int, what: object) -> None:
+        """Notes what is wrong with a member, whose sample is not listed."""
         self.refused(self.shards.index.name(member), 0, str(what), split=self.shards.split_of(member))
 
     @cached_property

@@ -9,7 +9,7 @@ import numpy as np
 from sensorium.data.base import counted
 from sensorium.data.listing import Listing
 from sensorium.data.pipeline import NoTargets, Rows
-from sensorium.errors import RequestError, listing
+from sensorium.errors import RequestError, cut, listing
 
 # Far from where float32 ends, so that numbers and deviations, and squares of what is standardized, stay finite.
 _LARGEST, _LEAST_DEVIATION = 1e30, 1e-30
@@ -27,11 +27,11 @@ def _number(name: str, cell: str) -> float:
         value = float(cell.replace("_", "?"))  # Python would read 1_0 as ten
     except ValueError:
         comma = "; write decimals with a point" if cell.count(",") == 1 else ""
-        raise ValueError(f"{name} is {cell!r}, not a number{comma}") from None
+        raise ValueError(f"{name} is {cut(cell)!r}, not a number{comma}") from None
     if not math.isfinite(value):
-        raise ValueError(f"{name} is {cell!r}, not a finite number")
+        raise ValueError(f"{name} is {cut(cell)!r}, not a finite number")
     if abs(value) > _LARGEST:
-        raise ValueError(f"{name} is {cell!r}, beyond {_LARGEST:g}")
+        raise ValueError(f"{name} is {cut(cell)!r}, beyond {_LARGEST:g}")
     return value
 
 

@@ -1,5 +1,6 @@
 """Any number of tags for each example, or none."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,20 @@ import numpy as np
 from sensorium.data.base import SPLITS, Problem, class_order, first_problem
 from sensorium.data.listing import Listing
 from sensorium.data.pipeline import NoTargets, Rows
-from sensorium.errors import RequestError, listing, nearest
+from sensorium.errors import RequestError, cut, listing, nearest
+
+
+def checked_tags(tags: Sequence[str], *, written: object) -> tuple[str, ...]:
+    """The tags of an example, in their order. written: as messages show them.
+
+    Raises ValueError for an empty one, and for one that is there twice.
+    """
+    if not all(map(str.strip, tags)):
+        raise ValueError(f"an empty tag in {cut(written)!r}")
+    twice = [tag for tag, count in Counter(tags).items() if count > 1]
+    if twice:
+        raise ValueError(f"tag {cut(twice[0])!r} occurs twice")
+    return tuple(tags)
 
 
 class TagTargets(NoTargets):

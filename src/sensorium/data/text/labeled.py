@@ -57,7 +57,7 @@ def _incomplete(text: str, target: Any) -> str:
 class ShardTexts(FromShards, TextListing):
     """Texts in shards."""
 
-    def take_text(self, member: int, text: str, target: str) -> None:
+    def take_text(self, member: int, text: str, target: Any) -> None:
         """The next one. Without a text or a target it is a problem."""
         if wrong := _incomplete(text, target):
             self.refused(self.shards.index.name(member), 0, wrong, split=self.shards.split_of(member))

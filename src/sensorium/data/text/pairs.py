@@ -10,6 +10,7 @@ import numpy as np
 from sensorium.data.base import Data, OnBad, counted
 from sensorium.data.listing import Listing
 from sensorium.data.pipeline import NoTargets, Rows, prepare
+from sensorium.data.shards.samples import FromShards
 from sensorium.data.text.labeled import cut_note
 from sensorium.data.text.splits import TranslationSplit
 from sensorium.data.text.text_settings import PairSettings, unknown_note, vocabulary_note
@@ -37,13 +38,19 @@ class PairListing(Listing):
 
         Without one of the two it is a problem.
         """
+        if wrong := self._written(source, target):
+            self.refused(place, line, wrong, split=split)
+        else:
+            self._append(None, split, place, line)
+
+    def _written(self, source: str, target: str) -> str:
+        """Keeps the next two texts; returns what is wrong where one of them is none."""
         source, target = stripped(source), stripped(target)
         if not source or not target:
-            self.refused(place, line, "no translation" if source else "no sentence to translate", split=split)
-            return
+            return "no translation" if source else "no sentence to translate"
         for writer, text in zip(self._writers, (source, target), strict=True):
             writer.add(text)
-        self._append(None, split, place, line)
+        return ""
 
     @cached_property
     def texts(self) -> tuple[Texts, ...]:
@@ -53,6 +60,17 @@ class PairListing(Listing):
     @property
     def names(self) -> Sequence[str]:
         return self.places
+
+
+class ShardPairs(FromShards, PairListing):
+    """Pairs in shards."""
+
+    def take_pair(self, member: int, source: str, target: str) -> None:
+        """The next one. member: of its source. Without one of the two it is a problem."""
+        if wrong := self._written(source, target):
+            self.refuse(member, wrong)
+        else:
+            self.take(member, None)
 
 
 class PairInputs:

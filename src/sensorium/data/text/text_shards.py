@@ -1,12 +1,13 @@
-"""Texts in shards: tar archives as webdataset reads them, with a class each, or as running text."""
+"""Texts in shards: tar archives as webdataset reads them, with a class or numbers each, or as running text."""
 
 from dataclasses import dataclass
 
 from sensorium.data.base import SPLITS, Data, OnBad
 from sensorium.data.settings import ConflictSettings, HoldOut
-from sensorium.data.shards.heads import CLASS_FIELDS, TEXT_FIELDS
+from sensorium.data.shards.fields import CLASS_FIELDS, RECORD_FIELDS, TEXT_FIELDS
+from sensorium.data.shards.records import NumberShardSettings, numbers_in
 from sensorium.data.shards.samples import Labels, Shards, ShardSettings
-from sensorium.data.text.labeled import ShardTexts, text_classes
+from sensorium.data.text.labeled import ShardTexts, text_classes, text_numbers
 from sensorium.data.text.running import RunningText, make_language_data
 from sensorium.data.text.text_file import RunningTextHoldOut
 from sensorium.data.text.text_settings import TextSettings
@@ -23,7 +24,7 @@ class TextShards(ShardSettings, TextSettings, HoldOut, ConflictSettings):
 
     def load(self, *, on_bad: OnBad) -> Data:
         shards = self.shards(keep=(*TEXT_FIELDS, *CLASS_FIELDS))
-        names = shards.class_names()
+        names = shards.names()
         found, labels = ShardTexts(shards), Labels(names)
         for text, label in shards.samples(found, ("text", TEXT_FIELDS), ("label", CLASS_FIELDS)):
             target, content = found.label(label, labels), found.text(text)
@@ -31,6 +32,24 @@ class TextShards(ShardSettings, TextSettings, HoldOut, ConflictSettings):
                 found.take_text(text, content, target)
         found.need("Expected: samples of KEY.txt and KEY.cls in each shard.")
         return text_classes(found, self, on_bad=on_bad, class_names=names)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextRegressionShards(ShardSettings, TextSettings, NumberShardSettings, HoldOut, ConflictSettings):
+    """Samples KEY.txt and KEY.json, an object with numbers by name."""
+
+    task = "regression"
+
+    def load(self, *, on_bad: OnBad) -> Data:
+        shards = self.shards(keep=(*TEXT_FIELDS, *RECORD_FIELDS))
+        names = self.target_names(shards)
+        found = ShardTexts(shards)
+        for text, record in shards.samples(found, ("text", TEXT_FIELDS), ("numbers", RECORD_FIELDS)):
+            numbers, content = numbers_in(found, record, names), found.text(text)
+            if numbers is not None and content is not None:
+                found.take_text(text, content, numbers)
+        found.need('Expected: samples of KEY.txt and KEY.json, such as {"price": 41.5}, in each shard.')
+        return text_numbers(found, self, names, on_bad=on_bad)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -163,10 +163,10 @@ class BoxTargets(NoTargets):
 
     def _unlike_sizes(self, inputs: SceneInputs) -> dict[int, Problem]:
         """The images whose annotation says another size."""
-        found = zip(self._found.targets, self._found.paths, map(tuple, inputs.sizes.tolist()), strict=True)
+        found = zip(self._found.targets, map(tuple, inputs.sizes.tolist()), strict=True)
         return {
-            row: Problem(annotation.size_place, unlike_size(image, annotation.size, size))
-            for row, (annotation, image, size) in enumerate(found)
+            row: Problem(annotation.size_place, unlike_size(self._found.files[row], annotation.size, size))
+            for row, (annotation, size) in enumerate(found)
             if annotation.size is not None and size[0] and annotation.size != size
         }
 

@@ -3,24 +3,22 @@
 T.-Y. Lin et al., Microsoft COCO: Common Objects in Context, 2014, arXiv 1405.0312.
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sensorium.data.base import SPLITS, Data, OnBad, Problem, counted
 from sensorium.data.io.paths import existing
-from sensorium.data.vision.box_targets import Annotation, Box, whole_number
+from sensorium.data.vision.box_targets import Annotation, Box
+from sensorium.data.vision.coco_boxes import box_of, size_of
 from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_boxes
 from sensorium.data.vision.listing import ImageListing, image_root
-from sensorium.errors import RequestError, as_typed, listing
+from sensorium.errors import RequestError, listing
 from sensorium.files import json_value
 
-_LARGEST = 10**12  # pixels; an integer of JSON may have 400 digits, more than a float
 _LISTS = ("images", "annotations", "categories")
-_CROWD = {**dict.fromkeys(("none", "", "0", "0.0", "false"), False), **dict.fromkeys(("1", "1.0", "true"), True)}
 Id = int | str
 
 
@@ -86,7 +84,7 @@ class _CocoFile:
                 unusable.add(number)
                 found.problems.append(Problem(place, f"there is no image {self._folder / str(entry['file_name'])}"))
             else:
-                images[number] = Annotation(size=_size(entry), size_place=place, image_id=number)
+                images[number] = Annotation(size=size_of(entry), size_place=place, image_id=number)
                 found.add(image, images[number], split=split)
         self._add_boxes(found, images, unusable)
         if self._parents:
@@ -115,15 +113,10 @@ class _CocoFile:
 
     def _box(self, entry: Mapping[str, Any], place: str) -> Box:
         """Raises ValueError for what is wrong with it."""
-        x, y, width, height = _bbox(entry)
         category = _as_id(entry.get("category_id"))
         if category is None or category not in self.names:
             raise ValueError(f"category {entry.get('category_id')!r:.40} is not in the list of categories")
-        crowd = _CROWD.get(str(entry.get("iscrowd")).lower())
-        if crowd is None:
-            raise ValueError(f"iscrowd is {entry['iscrowd']!r:.40}; it takes 0 or 1")
-        written = f"bbox [{x:g}, {y:g}, {width:g}, {height:g}]"
-        return Box(place, self.names[category], (x, y, x + width, y + height), written, crowd)
+        return box_of(entry, place, self.names[category])
 
     def _located(self, name: str) -> Path | None:
         """The file of that name: as written, with Windows' backslashes, or without the folders in front of it."""
@@ -180,37 +173,3 @@ def _as_id(value: Any) -> Id | None:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int | str) and not isinstance(value, bool) else None
-
-
-def _size(entry: Mapping[str, Any]) -> tuple[int, int] | None:
-    """(height, width); None where it is not said, or 0 or -1, which exporters write for unknown."""
-    height, width = whole_number(entry.get("height")), whole_number(entry.get("width"))
-    return (height, width) if height > 0 and width > 0 else None
-
-
-def _bbox(entry: Mapping[str, Any]) -> list[float]:
-    """x, y, width, height, from `bbox`, else around the polygons of `segmentation`. Raises ValueError."""
-    box = entry.get("bbox")
-    if box is None and isinstance(entry.get("segmentation"), list):
-        outlines = entry["segmentation"]
-        if not all(isinstance(outline, list) for outline in outlines):
-            raise ValueError(f"segmentation is a list of outlines, each a list of x, y, x, y ..., not {outlines!s:.60}")
-        if any(len(outline) % 2 for outline in outlines):
-            raise ValueError("an outline in segmentation has an x without a y")
-        numbers = [_number(value, outline) for outline in outlines for value in outline]
-        across, down = numbers[::2], numbers[1::2]
-        if len(down) >= 3:
-            return [min(across), min(down), max(across) - min(across), max(down) - min(down)]
-    if not isinstance(box, list) or len(box) != 4:
-        given = f"{len(box)} numbers" if isinstance(box, list) else "none"
-        raise ValueError(f"bbox of four numbers is needed (x, y, width, height), there is {given}")
-    return [_number(value, box) for value in box]
-
-
-def _number(value: Any, given: Sequence[Any]) -> float:
-    finite = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
-    if isinstance(value, bool) or not finite:
-        raise ValueError(f"box with a value that is not a number (bbox {given!s:.60})")
-    if abs(value) > _LARGEST:
-        raise ValueError(f"box with a number far beyond any image (bbox {as_typed(given)})")
-    return float(value)

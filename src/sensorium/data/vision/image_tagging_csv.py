@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sensorium.data.base import Data, OnBad
 from sensorium.data.settings import ConflictSettings
 from sensorium.data.table_rows import TableSettings, table_rows
+from sensorium.data.targets.tags import checked_tags
 from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_tags
 from sensorium.data.vision.listing import ImageListing
@@ -82,13 +83,7 @@ def _listed(cell: str, separator: str) -> tuple[str, ...]:
     """The tags in a cell, in its order. Raises ValueError for an empty one, and for one that is there twice."""
     if not cell:
         return ()
-    tags = [tag.strip() for tag in cell.split(separator)]
-    if "" in tags:
-        raise ValueError(f"an empty tag in {cell!r}")
-    twice = [tag for tag, count in Counter(tags).items() if count > 1]
-    if twice:
-        raise ValueError(f"tag {twice[0]!r} occurs twice")
-    return tuple(tags)
+    return checked_tags([tag.strip() for tag in cell.split(separator)], written=cell)
 
 
 def _marked(columns: Sequence[str], cells: Sequence[str]) -> tuple[str, ...]:

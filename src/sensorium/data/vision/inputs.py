@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 
 from sensorium.data.base import first_problem
 from sensorium.data.pipeline import Rows
@@ -101,9 +102,9 @@ class ImageInputs:
             self.notes.append(why)
         return size, self._channels(gray)
 
-    def _sampled(self, paths: Sequence[Path] | Members) -> list[Any]:
-        drawn = np.sort(generator(self._settings.seed).permutation(len(paths))[:_SAMPLE])
-        return [paths[row] for row in drawn.tolist()]
+    def _sampled(self, values: Sequence[Any]) -> list[Any]:
+        drawn = np.sort(generator(self._settings.seed).permutation(len(values))[:_SAMPLE])
+        return [values[row] for row in drawn.tolist()]
 
     def _channels(self, gray: Sequence[bool]) -> int:
         if self._settings.channels != "auto":
@@ -121,11 +122,11 @@ class SceneInputs(ImageInputs):
 
     def _choose(self) -> tuple[Size, int]:
         found = self._found
-        self.sizes = _probed(found.paths)
+        self.sizes = _sizes(found.files)
         train = found.rows("train")
         usable = train[self.sizes[train].any(axis=1)]
         if not len(usable):
-            none = f"readable training image; the first is {found.paths[train[0]]}" if len(train) else "training images"
+            none = f"readable training image; the first is {found.names[train[0]]}" if len(train) else "training images"
             raise RequestError(f"{found.source} has no {none}.{first_problem(found.problems)}")
         size = self._settings.size
         if size is None:
@@ -134,9 +135,9 @@ class SceneInputs(ImageInputs):
         if self._settings.channels != "auto":
             return size, self._settings.channels
         gray = []
-        for path in self._sampled([found.paths[row] for row in usable.tolist()]):
+        for row in self._sampled(usable.tolist()):
             try:
-                gray.append(is_grey(path))
+                gray.append(is_grey(found.files[row]))
             except UnreadableImage:  # a head that can be read before a body that cannot; reported when all are decoded
                 continue
         return size, self._channels(gray)
@@ -181,15 +182,21 @@ def scene_size(sizes: np.ndarray) -> tuple[Size, str]:
     )
 
 
-def _probed(paths: Sequence[Path]) -> np.ndarray:
+def _sizes(files: Sequence[Path] | Members) -> np.ndarray:
     """(N, 2) int64 height and width of each, from the heads of the files; zeros for one that cannot be read."""
 
-    def probe(path: Path) -> Size:
+    def probe(row: int) -> Size:
+        file = files[row]
         try:
-            with path.open("rb") as head:
+            with file.open("rb") if isinstance(file, Path) else file as head:
                 return probe_size(head)
         except (UnreadableImage, OSError):  # reported when all are decoded
             return 0, 0
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return np.array(list(pool.map(probe, paths)), dtype=np.int64).reshape(-1, 2)
+    def probed() -> np.ndarray:
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            return np.array(list(pool.map(probe, range(len(files)))), dtype=np.int64).reshape(-1, 2)
+
+    if isinstance(files, Members):
+        return files.worked_out(["sizes", PIL.__version__], lambda: {"sizes": probed()})["sizes"]
+    return probed()

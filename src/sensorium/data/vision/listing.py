@@ -1,14 +1,17 @@
 """The listing of a source: image files."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from sensorium.data.io.paths import existing
 from sensorium.data.listing import Listing
 from sensorium.data.shards.samples import FromShards, Members
 from sensorium.data.strings import Strings
-from sensorium.vision.decode import is_turned
+from sensorium.vision.decode import Source, is_turned, source_name
 
 
 class ImageListing(Listing):
@@ -32,6 +35,11 @@ class ImageListing(Listing):
         """The file of each."""
         return self.paths
 
+    @property
+    def masks(self) -> Sequence[Path] | Members:
+        """The mask of each, where targets are masks."""
+        return self.targets
+
     def training(self) -> Sequence[Path] | Members:
         """Those of train, by name: the order in which a sample of them is drawn."""
         return sorted(self.paths[row] for row in self.rows("train").tolist())
@@ -47,6 +55,10 @@ class ShardImages(FromShards, ImageListing):
     @property
     def files(self) -> Members:
         return self.members
+
+    @cached_property
+    def masks(self) -> Members:
+        return Members(self.shards, np.array(self.targets, np.int64))
 
     def training(self) -> Members:
         return self.members.subset(self.rows("train"))
@@ -69,10 +81,10 @@ class PathNames(Strings):
         return str(self._paths[row])
 
 
-def unlike_size(image: Path, said: tuple[int, int], size: tuple[int, int]) -> str:
+def unlike_size(image: Source, said: tuple[int, int], size: tuple[int, int]) -> str:
     """What is wrong where an annotation or mask of an image is of another (height, width) than the image."""
     turned = " (as displayed, after EXIF rotation)" if is_turned(image) else ""
-    return f"size {said[1]} x {said[0]} (width x height), but {image} has {size[1]} x {size[0]}{turned}"
+    return f"size {said[1]} x {said[0]} (width x height), but {source_name(image)} has {size[1]} x {size[0]}{turned}"
 
 
 def image_root(given: str | None, *, key: str = "root") -> Path:

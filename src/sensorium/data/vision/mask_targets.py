@@ -1,39 +1,50 @@
 """A mask file for each image: a class for every pixel."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 
 from sensorium.batches import VOID
 from sensorium.data.base import Problem, counted, first_problem
+from sensorium.data.cache import packed_reasons, reasons
 from sensorium.data.pipeline import NoTargets, Rows
 from sensorium.data.rows import Ragged
+from sensorium.data.shards.samples import Members
 from sensorium.data.vision.inputs import SceneInputs
 from sensorium.data.vision.listing import ImageListing, unlike_size
 from sensorium.errors import RequestError, listing
-from sensorium.vision.decode import UnreadableImage
+from sensorium.vision.decode import Source, UnreadableImage, source_name
 from sensorium.vision.masks import MOST_CLASSES, BadMask, MaskCode, file_palette
 from sensorium.vision.palette import distinct_palette
+
+_LOSSY = (".jpg", ".jpeg", ".jpe", ".webp")
+
+
+def lossy(suffix: str) -> str:
+    """What is wrong with a mask in a file of this suffix; "" where its pixels stay as they are."""
+    return f"{suffix} changes the pixels of a mask; save it as PNG" if suffix.lower() in _LOSSY else ""
 
 
 class DecodedMasks(Ragged):
     """Masks decoded at each read. table: (256,) uint8, the class of each pixel number."""
 
-    def __init__(self, paths: Sequence[Path], code: MaskCode, table: np.ndarray) -> None:
-        self._paths, self._code, self._table = paths, code, table
+    def __init__(self, files: Sequence[Path] | Members, code: MaskCode, table: np.ndarray) -> None:
+        self._files, self._code, self._table = files, code, table
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._files)
 
     def at(self, row: int) -> np.ndarray:
+        file = self._files[row]
         try:
-            return self._table[self._code.numbers(self._paths[row])]
+            return self._table[self._code.numbers(file)]
         except BadMask as error:  # changed since it was checked
-            raise RequestError(f"{self._paths[row]}: {error.what}") from error
+            raise RequestError(f"{source_name(file)}: {error.what}") from error
 
 
 class MaskTargets(NoTargets):
@@ -45,7 +56,7 @@ class MaskTargets(NoTargets):
 
     def __init__(self, found: ImageListing, code: MaskCode, *, class_names: Sequence[str] | None) -> None:
         self._found, self._code, self._given = found, code, class_names
-        self._paths: list[Path] = found.targets
+        self._files = found.masks
         self._counts = np.zeros((len(found), 256), dtype=np.int64)  # pixels of each number
 
     def check(self, inputs: SceneInputs) -> dict[int, Any]:
@@ -54,27 +65,18 @@ class MaskTargets(NoTargets):
         self._names = self._class_names()
         table, known = self._code.table(len(self._names))
         bad |= self._unknown_numbers(known)
-        self._masks = DecodedMasks(self._paths, self._code, table)
-        return {row: Problem(str(self._paths[row]), what) for row, what in bad.items()}
+        self._masks = DecodedMasks(self._files, self._code, table)
+        return {row: Problem(source_name(self._files[row]), what) for row, what in bad.items()}
 
     def _scanned(self, inputs: SceneInputs) -> dict[int, str]:
-        bad = {}
-
-        def scan(row: int) -> None:
-            try:
-                numbers = self._code.numbers(self._paths[row])
-            except (UnreadableImage, BadMask) as error:
-                bad[row] = error.what
-                return
-            height, width = inputs.sizes[row].tolist()
-            if height and numbers.shape != (height, width):
-                bad[row] = unlike_size(self._found.paths[row], numbers.shape, (height, width))
-                return
-            self._counts[row] = np.bincount(numbers.ravel(), minlength=256)
-
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            for _ in pool.map(scan, range(len(self._paths))):
-                pass
+        found = _scan(self._files, self._code)
+        self._counts[:, found["numbers"]] = found["counts"]
+        bad = reasons(found["unreadable"])
+        sized = inputs.sizes.any(axis=1) & found["sizes"].any(axis=1)
+        for row in np.flatnonzero(sized & (inputs.sizes != found["sizes"]).any(axis=1)).tolist():
+            height, width = found["sizes"][row].tolist()
+            bad[row] = unlike_size(self._found.files[row], (height, width), tuple(inputs.sizes[row].tolist()))
+            self._counts[row] = 0
         return bad
 
     def _class_names(self) -> list[str]:
@@ -95,7 +97,7 @@ class MaskTargets(NoTargets):
         """The masks with a number that no class has."""
         bad = {}
         for row in np.flatnonzero(self._counts[:, ~known].any(axis=1)).tolist():
-            numbers = self._code.numbers(self._paths[row])
+            numbers = self._code.numbers(self._files[row])
             y, x = np.argwhere(~known[numbers])[0]
             last = self._code.class_numbers(len(self._names))[-1:] or [-1]
             bad[row] = f"class number {numbers[y, x]} at column {x}, row {y}; the classes' numbers go up to {last[0]}"
@@ -131,7 +133,7 @@ class MaskTargets(NoTargets):
 
     def fit(self, rows: Rows) -> dict[int, str]:
         """The palette is that of a training mask."""
-        self._palette = self._colors(self._paths[rows["train"][0]])
+        self._palette = self._colors(self._files[rows["train"][0]])
         return {}
 
     def spec(self) -> dict[str, Any]:
@@ -151,7 +153,7 @@ class MaskTargets(NoTargets):
                 notes.append(f"{split} has no pixels of: {listing(lacking, limit=10)}")
         return notes
 
-    def _colors(self, mask: Path) -> tuple[int, ...]:
+    def _colors(self, mask: Source) -> tuple[int, ...]:
         """The colors given, else the file's where it tells all classes apart, else distinct ones."""
         count = len(self._names)
         numbers = self._code.class_numbers(count)
@@ -162,3 +164,32 @@ class MaskTargets(NoTargets):
         if stored is not None and len(np.unique(stored[numbers], axis=0)) == count:
             return tuple(stored[numbers].ravel().tolist())
         return distinct_palette(count)
+
+
+def _scan(masks: Sequence[Path] | Members, code: MaskCode) -> Mapping[str, np.ndarray]:
+    """Reads every mask. Returns sizes (N, 2), of the readable ones; the numbers (M,) that there are, and counts (N, M)
+    of their pixels; and why others are unreadable, as `packed_reasons` has it.
+    """
+    if isinstance(masks, Members):
+        colors = list((code.colours or {}).items())
+        return masks.worked_out(["masks", PIL.__version__, colors], lambda: _counted(masks, code))
+    return _counted(masks, code)
+
+
+def _counted(masks: Sequence[Path] | Members, code: MaskCode) -> dict[str, np.ndarray]:
+    sizes, counts = np.zeros((len(masks), 2), np.int64), np.zeros((len(masks), 256), np.int64)
+    unreadable: dict[int, str] = {}
+
+    def count(row: int) -> None:
+        try:
+            numbers = code.numbers(masks[row])
+        except (UnreadableImage, BadMask) as error:
+            unreadable[row] = error.what
+            return
+        sizes[row], counts[row] = numbers.shape, np.bincount(numbers.ravel(), minlength=256)
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for _ in pool.map(count, range(len(masks))):
+            pass
+    there = np.flatnonzero(counts.any(axis=0))
+    return {"sizes": sizes, "numbers": there, "counts": counts[:, there], "unreadable": packed_reasons(unreadable)}

@@ -1,6 +1,5 @@
 """Images and masks in folders: a mask is an image file of the same name whose pixels are classes."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,34 +9,20 @@ from sensorium.data.io.text_files import name_lines
 from sensorium.data.vision.image_settings import ImageFileSettings
 from sensorium.data.vision.images import image_masks
 from sensorium.data.vision.listing import ImageListing, image_root
+from sensorium.data.vision.mask_settings import MaskSettings
+from sensorium.data.vision.mask_targets import lossy
 from sensorium.errors import RequestError, listing
 from sensorium.files import visible
 from sensorium.vision.decode import IMAGE_SUFFIXES
-from sensorium.vision.masks import MaskCode, Name
-
-_LOSSY = (".jpg", ".jpeg", ".jpe", ".webp")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentationFolder(ImageFileSettings):
-    """`root/{train,val,test}/images/*` and `root/{train,val,test}/masks/*`, or `root/images/*` and `root/masks/*`.
-
-    class_names: of the pixel numbers from 0 on, without the ignored ones; None takes the lines of root/classes.txt,
-    else the names of the colors, else the numbers found in train. colours: name -> [red, green, blue], for masks of
-    colors; None for masks of numbers. ignore_index: the number, or the name of the color, or a list, that stands for
-    no class; 255 always does among numbers.
-    """
+class SegmentationFolder(ImageFileSettings, MaskSettings):
+    """`root/{train,val,test}/images/*` and `root/{train,val,test}/masks/*`, or `root/images/*` and `root/masks/*`."""
 
     task = "segmentation"
 
     root: str | None
-    class_names: Sequence[str] | None
-    colours: Mapping[str, Sequence[int]] | None
-    ignore_index: Name | Sequence[Name] | None
-
-    def check(self) -> None:
-        super().check()
-        self._code()
 
     def load(self, *, on_bad: OnBad) -> Data:
         root = image_root(self.root)
@@ -49,17 +34,7 @@ class SegmentationFolder(ImageFileSettings):
                 raise RequestError(f"{folder} has no folders images and masks.\n{expected}")
             _list_split(found, split, folder)
         names = self.class_names or _listed_classes(root)
-        return image_masks(found, self, self._code(), on_bad=on_bad, class_names=names)
-
-    def _code(self) -> MaskCode:
-        return MaskCode(ignored=ignored_names(self.ignore_index), colours=self.colours)
-
-
-def ignored_names(ignore_index: Name | Sequence[Name] | None) -> Sequence[Name]:
-    """dataset.ignore_index as a list."""
-    if ignore_index is None:
-        return ()
-    return (ignore_index,) if isinstance(ignore_index, int | str) else ignore_index
+        return image_masks(found, self, self.mask_code(), on_bad=on_bad, class_names=names)
 
 
 def _listed_classes(root: Path) -> list[str] | None:
@@ -81,8 +56,8 @@ def _list_split(found: ImageListing, split: str, folder: Path) -> None:
         mask = masks.pop(stem, None)
         if mask is None:
             found.problems.append(Problem(str(image), f"there is no mask {folder / 'masks' / stem}.png"))
-        elif mask.suffix.lower() in _LOSSY:
-            found.problems.append(Problem(str(mask), f"{mask.suffix} changes the pixels of a mask; save it as PNG"))
+        elif wrong := lossy(mask.suffix):
+            found.problems.append(Problem(str(mask), wrong))
         else:
             found.add(image, mask, split=split)
     found.problems += [
