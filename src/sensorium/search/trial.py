@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from optuna.pruners import BasePruner
 from optuna.trial import Trial
@@ -165,10 +166,14 @@ class RunningTrial:
                 return epoch
         return None
 
+    @cached_property
+    def _max_epochs(self) -> int:
+        return int(self.runs[0].read_config()["trainer"]["max_epochs"])
+
     def _is_pruned(self, epoch: int) -> bool:
         """Whether the trial ends at an epoch; one that has just reached its last epoch does not."""
         pruner, journal = self.work.pruner, self.work.journal
-        if pruner is None or epoch >= int(self.runs[0].read_config()["trainer"]["max_epochs"]):
+        if pruner is None or epoch >= self._max_epochs:
             return False
         ends, notes = decide(pruner, journal.trials(), self.number)
         if ends:
