@@ -3,10 +3,10 @@
     python scripts/replay_halving.py SWEEP [SWEEP ...] [--metric val/loss] [--mode min] [--trials 20]
 
 SWEEP: folders of searches without a pruner, such as search=random, whose trials have the same number of epochs. Draws
-20 of all their trainings 1,500 times and lets them run one after the other as search.pruner=halving would. Prints for
-each search.reduction_factor and search.min_epochs how often the best training came to its end, how much worse the best
-that did is on average, and the share of the epochs that were trained. Proposals are those of the searches: what a
-sampler learns on the way is not in it.
+20 of all their trainings 1,500 times and lets them run one after the other as search.pruner=halving would, which
+compares them by their best epoch so far. Prints for each search.reduction_factor and search.min_epochs how often the
+best training came to its end, how much worse the best that did is on average, and the share of the epochs that were
+trained. Proposals are those of the searches: what a sampler learns on the way is not in it.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import math
 import random
 import statistics
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 DRAWS = 1_500
@@ -22,12 +23,12 @@ FACTORS, FIRST = (2, 3, 4), (1, 2, 3, 4, 5)
 
 
 def curves(sweep: Path, metric: str, sign: int) -> list[list[float]]:
-    """Of each training the metric after every epoch, lower is better."""
+    """Of each training the best value of the metric up to every epoch, lower is better."""
     found = []
     for path in sorted(sweep.glob("trials/**/metrics.csv")):
         with path.open(newline="", encoding="utf-8") as file:
             values = [row[metric] for row in csv.DictReader(file)]
-        found.append([sign * float(value) if value else math.inf for value in values])
+        found.append(list(accumulate((sign * float(value) if value else math.inf for value in values), min)))
     return found
 
 
@@ -44,7 +45,7 @@ def replayed(trainings: Sequence[list[float]], *, factor: int, first: int) -> tu
                 break
             rung *= factor
         else:
-            rung, best = length, min(best, *values)
+            rung, best = length, min(best, values[-1])
         epochs += rung
     return best, epochs / (length * len(trainings))
 
@@ -64,7 +65,7 @@ def main() -> None:
     print(f"{len(found)} trainings of {length} epochs, {given.trials} at a time")
     numbers = random.Random(0)
     drawn = [numbers.sample(found, given.trials) for _ in range(DRAWS)]
-    full = [min(map(min, trainings)) for trainings in drawn]
+    full = [min(values[-1] for values in trainings) for trainings in drawn]
     print("reduction_factor  min_epochs  best one kept  worse by  epochs trained")
     for factor in FACTORS:
         for first in FIRST:

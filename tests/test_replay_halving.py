@@ -1,6 +1,5 @@
 """scripts/replay_halving.py: full trainings under successive halving, by hand."""
 
-import math
 import runpy
 import subprocess
 import sys
@@ -34,8 +33,8 @@ def test_folders_of_searches_are_read(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         rows = "".join(f"{epoch},{value or ''}\n" for epoch, value in enumerate(values, 1))
         (folder / "metrics.csv").write_text(f"epoch,val/loss\n{rows}5,\n")
-    found = script.curves(tmp_path, "val/loss", -1)
-    assert found == [[*(-value for value in values), math.inf] for values in TRAININGS]
+    assert script.curves(tmp_path, "val/loss", 1) == [[*values, values[-1]] for values in TRAININGS]
+    assert script.curves(tmp_path, "val/loss", -1) == [5 * [-values[0]] for values in TRAININGS]  # the best so far
     command = [sys.executable, str(SCRIPT), str(tmp_path), "--trials", "4"]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert lines[0] == "4 trainings of 5 epochs, 4 at a time"

@@ -93,7 +93,7 @@ def test_how_many_trials(monkeypatch) -> None:
         (27, [], 5),
         (100, [], 17),
         (-1, ["trainer.max_steps=10"], 1),
-        (32, ["search.reduction_factor=4"], 6),
+        (32, ["search.reduction_factor=3"], 6),
         (27, ["search.min_epochs=4"], 4),
     ],
 )
