@@ -58,6 +58,8 @@ SHARDS = [
     (("a.jpg", 'a.json {"annotations": []}'), "detection_shards"),
     (("a.jpg", 'a.json {"age": 7}', "targets.txt"), "image_regression_shards"),
     (("a.txt", 'a.json {"age": 7}', "targets.txt"), "text_regression_shards"),
+    (("a.jpg", 'a.json {"age": 7}'), "image_regression_shards"),
+    (("a.jpg", "a.cls", 'a.json {"width": 7}'), "image_shards"),
     (("a.JPG", "a.CLS", "a.txt"), "image_shards"),
     (("a.txt", "a.cls", "a.json"), "text_shards"),
     (("a.source.txt", "a.target.txt"), "parallel_shards"),

@@ -70,6 +70,8 @@ def test_what_stands_for_nothing_is_no_class(tmp_path):
     last, first = load(tmp_path, ignore_index=2), load(tmp_path, ignore_index=0, class_names=["a", "b"])
     assert (last.spec.class_names, mask_of(last)) == (("0", "1"), [[0, 1, VOID], [VOID, 1, 0]])
     assert (first.spec.class_names, mask_of(first)) == (("a", "b"), [[VOID, 0, 1], [1, 0, VOID]])
+    assert "ignored numbers have no name: the pixel numbers are 1 a, 2 b" in first.notes
+    assert not any("ignored numbers" in note for note in last.notes)
     write_all(tmp_path, [[0, 1, 2], [3, 4, 5]])
     several = load(tmp_path, ignore_index=[1, 5])
     assert (several.spec.class_names, mask_of(several)) == (("0", "2", "3", "4"), [[0, VOID, 1], [2, 3, VOID]])
@@ -84,6 +86,25 @@ def test_masks_of_colours(tmp_path):
     assert mask_of(data) == [[0, VOID, 1], [1, 1, 0]]
     assert mask_of(load(tmp_path, colours=COLOURS)) == [[0, 1, 2], [2, 2, 0]]
     assert "its pixels are colors, not class numbers; dataset.colours says which" in told(tmp_path)
+
+
+def test_names_beside_colours_are_those_of_the_colours(tmp_path):
+    """By their place in classes.txt they would name other pixels."""
+    road, void, car = COLOURS.values()
+    write_all(tmp_path, [[road, car, void], [void] * 3])
+    given = {"colours": COLOURS, "ignore_index": "void"}
+    for names in (["car", "road"], ["road", "car"]):
+        (tmp_path / "classes.txt").write_text("\n".join(names) + "\n")
+        for class_names in (None, names):
+            data = load(tmp_path, class_names=class_names, **given)
+            assert (data.spec.class_names, mask_of(data)[0]) == (("road", "car"), [0, 1, VOID])
+    for names, shown in (
+        (["road"], "road"),
+        (["road", "car", "sky"], "road, car, sky"),
+        (["road", "bus"], "road, bus"),
+    ):
+        found = told(tmp_path, class_names=names, **given)
+        assert f"has {shown}; dataset.colours names road, car.\nLeave one of the two out" in found
 
 
 def test_a_palette_gives_numbers_and_the_colours_to_show_them_in(tmp_path):

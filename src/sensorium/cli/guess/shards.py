@@ -64,15 +64,10 @@ def of_shards(first: Path, root: Path | Sequence[Path]) -> list[Guess]:
     where = override("root", root if isinstance(root, Path) else [str(folder) for folder in root])
     samples = first_samples(first, keep=RECORD_FIELDS)
     numbered = any((first.parent / f"{TARGETS}{suffix}").is_file() for suffix in (".txt", ".json"))
-    counts = Counter(kind for sample in samples for kind in _kinds(sample, numbered=numbered))
-    kinds = {kind for kind, count in counts.items() if 2 * count > len(samples)}
-    fits = [one for one in _DATASETS if one[0] <= kinds]
-    if "recording" in kinds or "image" in kinds:
-        fits = [one for one in fits if one[0] & {"recording", "image"}]
-    # Two that fit are two guesses, but for one that leaves out what the other one reads.
-    chosen = [one for one in fits if not any(one[0] < other[0] for other in fits)]
+    # Numbers that nothing lists may be what someone noted besides; where nothing else fits they are the targets.
+    chosen = _fitting(samples, numbered=numbered) or _fitting(samples, numbered=True)
     if chosen:
-        return [Guess(f"shards of {what}", (f"dataset={dataset}", where)) for _, what, dataset in chosen]
+        return [Guess(f"shards of {what}", (f"dataset={dataset}", where)) for what, dataset in chosen]
     fields = {field for sample in samples for field in sample}
     has = f"its samples have {listing(sorted(fields), limit=5)}" if fields else "no sample is found in it"
     raise RequestError(
@@ -81,8 +76,20 @@ def of_shards(first: Path, root: Path | Sequence[Path]) -> list[Guess]:
     )
 
 
+def _fitting(samples: Sequence[Mapping[str, bytes]], *, numbered: bool) -> list[tuple[str, str]]:
+    """What most samples are, in words, and its dataset. Two that fit are two guesses, but for one that leaves out what
+    the other one reads.
+    """
+    counts = Counter(kind for sample in samples for kind in _kinds(sample, numbered=numbered))
+    kinds = {kind for kind, count in counts.items() if 2 * count > len(samples)}
+    fits = [one for one in _DATASETS if one[0] <= kinds]
+    if "recording" in kinds or "image" in kinds:
+        fits = [one for one in fits if one[0] & {"recording", "image"}]
+    return [(what, dataset) for has, what, dataset in fits if not any(has < other[0] for other in fits)]
+
+
 def _kinds(sample: Mapping[str, bytes], *, numbered: bool) -> set[str]:
-    """What a sample has. numbered: whether a list says which numbers are in its JSON."""
+    """What a sample has. numbered: whether its JSON is taken for one of numbers to predict."""
     kinds = {kind for kind, names in _KINDS.items() if sample.keys() & names}
     for field in sample.keys() & set(RECORD_FIELDS):
         with suppress(ValueError):

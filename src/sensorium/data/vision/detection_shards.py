@@ -53,7 +53,7 @@ def _box(entry: Any, place: str) -> Box | Problem:
     if not isinstance(entry, dict):
         return Problem(place, f"{type(entry).__name__} where an object is needed")
     label = entry.get("category")
-    if not isinstance(label, str) or not label:
+    if not isinstance(label, str) or not label.strip():
         return Problem(place, f"category is {label!r:.40}; the name of a class is needed")
     try:
         return box_of(entry, place, label)

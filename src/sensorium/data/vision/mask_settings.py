@@ -10,9 +10,10 @@ from sensorium.vision.masks import MaskCode, Name
 @dataclass(frozen=True, kw_only=True)
 class MaskSettings(Settings):
     """class_names: of the pixel numbers from 0 on, without the ignored ones; None takes the lines of classes.txt, else
-    the names of the colors, else the numbers found in train. colours: name -> [red, green, blue], for masks of
-    colors; None for masks of numbers. ignore_index: the number, or the name of the color, or a list, that stands for
-    no class; 255 always does among numbers.
+    the numbers found in train. Where there are colors, their names are those of the classes.
+    colours: name -> [red, green, blue], for masks of colors; None for masks of numbers.
+    ignore_index: the number, or the name of the color, or a list, that stands for no class; 255 always does among
+    numbers.
     """
 
     class_names: Sequence[str] | None

@@ -81,10 +81,11 @@ class MaskTargets(NoTargets):
 
     def _class_names(self) -> list[str]:
         code = self._code
-        if self._given is not None:
-            names = [str(name) for name in self._given]
-        elif code.colours:
+        if code.colours:
             names = [name for number, name in enumerate(code.colours) if number not in code.ignored]
+            self._check_given(names)
+        elif self._given is not None:
+            names = [str(name) for name in self._given]
         else:
             there = np.flatnonzero(self._counts[self._found.rows("train"), :VOID].sum(axis=0))
             largest = max((n for n in there.tolist() if n not in code.ignored), default=-1)
@@ -92,6 +93,15 @@ class MaskTargets(NoTargets):
         if len(set(names)) < len(names):
             raise RequestError(f"Two classes of {self._found.source} have the same name: {listing(names)}.")
         return names
+
+    def _check_given(self, names: Sequence[str]) -> None:
+        """Names beside colors are those of the colors, in any order: by their place they would name other pixels."""
+        if self._given is not None and sorted(map(str, self._given)) != sorted(names):
+            raise RequestError(
+                f"{self._found.source}: dataset.class_names, or classes.txt, has {listing(self._given, limit=10)};"
+                f" dataset.colours names {listing(names, limit=10)}.\nLeave one of the two out, or give both the same"
+                " names."
+            )
 
     def _unknown_numbers(self, known: np.ndarray) -> dict[int, str]:
         """The masks with a number that no class has."""
@@ -144,6 +154,9 @@ class MaskTargets(NoTargets):
         """Masks that are void as a whole, and classes that a split lacks."""
         numbers = self._code.class_numbers(len(self._names))
         notes = []
+        if self._given is not None and numbers != list(range(len(numbers))) and not self._code.colours:
+            told = listing([f"{number} {name}" for number, name in zip(numbers, self._names, strict=True)], limit=10)
+            notes.append(f"ignored numbers have no name: the pixel numbers are {told}")
         for split, of in rows.items():
             counts = self._counts[of][:, numbers]
             if void := int((counts.sum(axis=1) == 0).sum()):
