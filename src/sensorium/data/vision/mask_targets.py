@@ -1,6 +1,7 @@
 """A mask file for each image: a class for every pixel."""
 
 import os
+from array import array
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -57,7 +58,6 @@ class MaskTargets(NoTargets):
     def __init__(self, found: ImageListing, code: MaskCode, *, class_names: Sequence[str] | None) -> None:
         self._found, self._code, self._given = found, code, class_names
         self._files = found.masks
-        self._counts = np.zeros((len(found), 256), dtype=np.int64)  # pixels of each number
 
     def check(self, inputs: SceneInputs) -> dict[int, Any]:
         """Reads every mask once."""
@@ -70,7 +70,7 @@ class MaskTargets(NoTargets):
 
     def _scanned(self, inputs: SceneInputs) -> dict[int, str]:
         found = _scan(self._files, self._code)
-        self._counts[:, found["numbers"]] = found["counts"]
+        self._numbers, self._counts = found["numbers"], found["counts"].copy()
         bad = reasons(found["unreadable"])
         sized = inputs.sizes.any(axis=1) & found["sizes"].any(axis=1)
         for row in np.flatnonzero(sized & (inputs.sizes != found["sizes"]).any(axis=1)).tolist():
@@ -87,12 +87,18 @@ class MaskTargets(NoTargets):
         elif self._given is not None:
             names = [str(name) for name in self._given]
         else:
-            there = np.flatnonzero(self._counts[self._found.rows("train"), :VOID].sum(axis=0))
+            there = np.flatnonzero(self._pixels(self._found.rows("train"))[:VOID])
             largest = max((n for n in there.tolist() if n not in code.ignored), default=-1)
             names = [str(n) for n in code.class_numbers(MOST_CLASSES) if n <= largest]
         if len(set(names)) < len(names):
             raise RequestError(f"Two classes of {self._found.source} have the same name: {listing(names)}.")
         return names
+
+    def _pixels(self, rows: np.ndarray) -> np.ndarray:
+        """(256,) int64: how many pixels of these masks have each number."""
+        pixels = np.zeros(256, np.int64)
+        pixels[self._numbers] = self._counts[rows].sum(axis=0)
+        return pixels
 
     def _check_given(self, names: Sequence[str]) -> None:
         """Names beside colors are those of the colors, in any order: by their place they would name other pixels."""
@@ -106,7 +112,7 @@ class MaskTargets(NoTargets):
     def _unknown_numbers(self, known: np.ndarray) -> dict[int, str]:
         """The masks with a number that no class has."""
         bad = {}
-        for row in np.flatnonzero(self._counts[:, ~known].any(axis=1)).tolist():
+        for row in np.flatnonzero(self._counts[:, ~known[self._numbers]].any(axis=1)).tolist():
             numbers = self._code.numbers(self._files[row])
             y, x = np.argwhere(~known[numbers])[0]
             last = self._code.class_numbers(len(self._names))[-1:] or [-1]
@@ -116,11 +122,11 @@ class MaskTargets(NoTargets):
     def settle(self, train: np.ndarray, problems: Sequence[Problem]) -> None:
         """At least two classes, each with a pixel in train."""
         source, names, first = self._found.source, self._names, first_problem(problems)
-        counts = self._counts[train]
-        found = counts[:, self._code.class_numbers(len(names))].sum(axis=0)
+        pixels = self._pixels(train)
+        found = pixels[self._code.class_numbers(len(names))]
         there = int((found > 0).sum())
-        if there < 2 and counts[:, VOID].any() and not self._code.colours:
-            others = [n for n in np.flatnonzero(counts[:, :VOID].any(axis=0)).tolist() if n not in self._code.ignored]
+        if there < 2 and pixels[VOID] and not self._code.colours:
+            others = [n for n in np.flatnonzero(pixels[:VOID]).tolist() if n not in self._code.ignored]
             raise RequestError(
                 f"{source}: the masks hold {' and '.join(map(str, [*others, VOID]))}, and {VOID} is ignored, as in"
                 f" Pascal VOC: fewer than two classes remain.\nIf {VOID} is a class, name the colors:"
@@ -158,10 +164,10 @@ class MaskTargets(NoTargets):
             told = listing([f"{number} {name}" for number, name in zip(numbers, self._names, strict=True)], limit=10)
             notes.append(f"ignored numbers have no name: the pixel numbers are {told}")
         for split, of in rows.items():
-            counts = self._counts[of][:, numbers]
-            if void := int((counts.sum(axis=1) == 0).sum()):
+            labeled = self._counts[of][:, np.isin(self._numbers, numbers)].any(axis=1)
+            if void := int((~labeled).sum()):
                 notes.append(f"{split}: {counted(void, 'mask')} without a labeled pixel, not used by the loss")
-            lacking = [name for name, pixels in zip(self._names, counts.sum(axis=0), strict=True) if not pixels]
+            lacking = [name for name, pixels in zip(self._names, self._pixels(of)[numbers], strict=True) if not pixels]
             if lacking:
                 notes.append(f"{split} has no pixels of: {listing(lacking, limit=10)}")
         return notes
@@ -190,19 +196,27 @@ def _scan(masks: Sequence[Path] | Members, code: MaskCode) -> Mapping[str, np.nd
 
 
 def _counted(masks: Sequence[Path] | Members, code: MaskCode) -> dict[str, np.ndarray]:
-    sizes, counts = np.zeros((len(masks), 2), np.int64), np.zeros((len(masks), 256), np.int64)
     unreadable: dict[int, str] = {}
 
-    def count(row: int) -> None:
+    def count(row: int) -> tuple[tuple[int, ...], np.ndarray]:
         try:
             numbers = code.numbers(masks[row])
         except (UnreadableImage, BadMask) as error:
             unreadable[row] = error.what
-            return
-        sizes[row], counts[row] = numbers.shape, np.bincount(numbers.ravel(), minlength=256)
+            return (0, 0), np.zeros(256, np.int64)
+        return numbers.shape, np.bincount(numbers.ravel(), minlength=256)
 
+    # Few of the 256 numbers occur: a million masks with a count for each would take 2 GB.
+    sizes = np.zeros((len(masks), 2), np.int64)
+    rows, there, found = array("q"), array("B"), array("q")
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for _ in pool.map(count, range(len(masks))):
-            pass
-    there = np.flatnonzero(counts.any(axis=0))
-    return {"sizes": sizes, "numbers": there, "counts": counts[:, there], "unreadable": packed_reasons(unreadable)}
+        for row, (shape, pixels) in enumerate(pool.map(count, range(len(masks)))):
+            numbers = np.flatnonzero(pixels)
+            sizes[row] = shape
+            rows.extend([row] * len(numbers))
+            there.extend(numbers.tolist())
+            found.extend(pixels[numbers].tolist())
+    numbers, columns = np.unique(np.array(there, np.int64), return_inverse=True)
+    counts = np.zeros((len(masks), len(numbers)), np.int64)
+    counts[np.array(rows), columns] = np.array(found)
+    return {"sizes": sizes, "numbers": numbers, "counts": counts, "unreadable": packed_reasons(unreadable)}
