@@ -16,7 +16,7 @@ define install
 endef
 
 # Two processes of one thread each, for two cores. A file stays whole, because its tests share what they trained.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo setup test test-slow test-cluster lint format bench results docs clean

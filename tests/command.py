@@ -12,16 +12,19 @@ import os
 import select
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
+from typing import Any
 
 VERBS = ("train", "eval", "predict", "explain", "serve", "report", "check", "list")
 # What a verb imports only when it is asked for, and what takes as long as a short training.
@@ -195,16 +198,37 @@ def serve(listener: socket.socket) -> None:
     for module in modules:
         import_module(module)
     _warm_up()
+    # Hydra composes each config twice, first to read hydra.mode. Nothing in the tests sets that, and None says so.
+    import_module("hydra._internal.hydra").Hydra.get_mode = lambda *_, **__: None
     gc.freeze()  # a child need not look at what has been imported
-    keepers: set[int] = set()
-    while select.select([listener, sys.stdin], [], [])[0] == [listener]:
-        connection, _ = listener.accept()
-        keeper = os.fork()  # waits for the process, so that the server can start another meanwhile
-        if keeper == 0:
-            listener.close()
-            _keep(connection)
-        connection.close()
-        keepers = {pid for pid in keepers | {keeper} if os.waitpid(pid, os.WNOHANG) == (0, 0)}
+    ended, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # without a handler the next line would tell of none
+    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    running: dict[int, socket.socket] = {}
+    while sys.stdin not in (ready := select.select([listener, sys.stdin, ended], [], [])[0]):
+        if ended in ready:
+            os.read(ended, 4096)
+            _answer(running)
+        if listener in ready:
+            connection, _ = listener.accept()
+            child = os.fork()
+            if child == 0:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for one in (listener, *running.values()):  # whoever waits for an answer waits for all who could send it
+                    one.close()
+                _become(*_read(connection))
+            running[child] = connection
+
+
+def _answer(running: dict[int, socket.socket]) -> None:
+    """Sends the exit status of each process that has ended to where it was asked for."""
+    for child, connection in list(running.items()):
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid == child:
+            with running.pop(child), suppress(BrokenPipeError):  # whoever asked may have ended
+                connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def _warm_up() -> None:
@@ -222,23 +246,14 @@ def _warm_up() -> None:
         os.chdir(before)
 
 
-def _keep(connection: socket.socket) -> None:
-    """Starts the process that a connection asks for, waits for its end and answers; never returns."""
+def _read(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """The request, and the three streams of its process."""
     _, streams, _, _ = socket.recv_fds(connection, 1, 3)
-    with connection.makefile() as text:
-        request = json.loads(text.read())
-    child = os.fork()
-    if child == 0:
-        connection.close()
-        _become(request, streams)
-    for stream in streams:
-        os.close(stream)  # whoever reads the output waits for all who could write it
-    _, status = os.waitpid(child, 0)
-    connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
-    os._exit(0)
+    with connection, connection.makefile() as text:
+        return json.loads(text.read()), list(streams)
 
 
-def _become(request: dict[str, object], streams: list[int]) -> None:
+def _become(request: dict[str, Any], streams: list[int]) -> None:
     """Turns this fork into the asked-for process; never returns."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)

@@ -6,6 +6,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 from sensorium import cli
@@ -75,6 +76,7 @@ def test_what_an_extra_brings_is_missing_in_these_tests() -> None:
     assert not {"torch", "lightning", "hydra", "sklearn", "matplotlib", "yaml", "sensorium"} & set(found)
 
 
+@pytest.mark.slow
 def test_a_training_predicts_and_is_resumed(tmp_path) -> None:
     done = run(tmp_path, "train", *DIGITS)
     assert done.returncode == 0, done.stderr

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 CODE = """
 import sys
 import sensorium.training.fit
@@ -30,6 +32,7 @@ print(Metric is Same)
 """
 
 
+@pytest.mark.slow
 def test_a_torchmetrics_with_other_insides_is_imported_whole() -> None:
     done = subprocess.run([sys.executable, "-c", OTHER_INSIDES], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"

@@ -85,6 +85,7 @@ def test_what_is_inside(wheel):
     assert "sensorium = sensorium.cli.main:main" in text
 
 
+@pytest.mark.slow
 def test_every_config_composes_from_the_installed_files(installed, tmp_path):
     found = json.loads(run("-c", COMPOSE_ALL, cwd=tmp_path, PYTHONPATH=str(installed)))
     assert Path(found["package"]).is_relative_to(installed)

@@ -25,7 +25,7 @@ def test_the_perceptron_learns_and_by_rosenblatt_s_rule(tmp_path):
     assert float(history[-1].split(",")[3]) == 0  # no mistake is left: the criterion is at its end
 
 
-@pytest.mark.parametrize("function", ["and", "not"])
+@pytest.mark.parametrize("function", ["and", pytest.param("not", marks=pytest.mark.slow)])
 def test_a_threshold_unit_is_measured_and_does_not_learn(function, tmp_path):
     arguments = ("dataset=logic", f"dataset.function={function}", "model=threshold_unit", f"model.function={function}")
     result, run, metrics = trained(tmp_path, *arguments, "trainer.max_epochs=1")

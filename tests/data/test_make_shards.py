@@ -7,6 +7,7 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,16 @@ from shards import data_of
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
-def made(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPTS / "make_shards.py"), *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+def made(*arguments: str, cwd: Path) -> tuple[int, str]:
+    """The script in this process, as a new one imports for seconds: exit status and what it wrote to stderr."""
+    printed, errors = io.StringIO(), io.StringIO()
+    with chdir(cwd), redirect_stdout(printed), redirect_stderr(errors), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["make_shards.py", *arguments])
+        try:
+            runpy.run_path(str(SCRIPTS / "make_shards.py"), run_name="__main__")
+        except SystemExit as ended:
+            return int(ended.code or 0), errors.getvalue()
+    return 0, errors.getvalue()
 
 
 def read_by_webdataset(folder: Path, split: str) -> list[dict[str, bytes]]:
@@ -95,8 +103,7 @@ def columns(split: object, count: int) -> list[np.ndarray]:
 def test_batches_are_those_of_the_dataset(
     dataset: str, shards: str, more: tuple[str, ...], split_shards: dict[str, int], tmp_path: Path
 ) -> None:
-    done = made("out", f"dataset={dataset}", *more, "--examples", "100", "--keep-order", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert made("out", f"dataset={dataset}", *more, "--examples", "100", "--keep-order", cwd=tmp_path) == (0, "")
     out = tmp_path / "out"
     for split, count in split_shards.items():
         assert len(list(out.glob(f"{split}-*.tar"))) == count
@@ -117,8 +124,9 @@ def test_files_are_copied_and_train_is_shuffled(tmp_path: Path) -> None:
     from images import write_picture_folder
 
     write_picture_folder(tmp_path / "photos", per_class=12)
-    done = made("out", "dataset=image_folder", "dataset.root=photos", "--mb", "0.01", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    command = ["make_shards.py", "out", "dataset=image_folder", "dataset.root=photos", "--mb", "0.01"]
+    done = subprocess.run([sys.executable, SCRIPTS / command[0], *command[1:]], cwd=tmp_path, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
     originals = {path.read_bytes() for path in (tmp_path / "photos").rglob("*.*") if path.is_file()}
     samples = [sample for split in SPLITS for sample in read_by_webdataset(tmp_path / "out", split)]
     contents = [next(value for key, value in sample.items() if key in ("png", "jpg")) for sample in samples]
@@ -130,17 +138,15 @@ def test_files_are_copied_and_train_is_shuffled(tmp_path: Path) -> None:
 
 def test_nothing_is_overwritten_or_half_written(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    done = made("out", "dataset=digits", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (
+    assert made("out", "dataset=digits", cwd=tmp_path) == (
         2, "make_shards: out is there already; nothing is overwritten. Name another folder.\n"
     )  # fmt: skip
     few = ("dataset.train_size=40", "dataset.val_size=20", "dataset.test_size=20")
-    done = made("new", "dataset=spoken_commands", *few, "dataset.cache=features", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (
+    assert made("new", "dataset=spoken_commands", *few, "dataset.cache=features", cwd=tmp_path) == (
         2, "make_shards: dataset.cache=features keeps no samples to write. Set dataset.cache=samples.\n"
     )  # fmt: skip
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "cache") == ["out"]
-    assert made("new", "dataset=digits", "--examples", "0", cwd=tmp_path).returncode == 2
+    assert made("new", "dataset=digits", "--examples", "0", cwd=tmp_path)[0] == 2
 
 
 @pytest.mark.parametrize(
@@ -213,8 +219,7 @@ def test_class_names_are_read_back_as_they_were(names: list[str], file: str, tmp
 @pytest.mark.parametrize("dataset", ["digit_scenes", "digit_scenes_masks"])
 def test_boxes_and_masks_are_written_with_images_of_their_size_alone(dataset: str, tmp_path: Path) -> None:
     few = ("dataset.num_train=20", "dataset.num_val=5", "dataset.num_test=5")
-    done = made("out", f"dataset={dataset}", *few, "dataset.image_size=32", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (
+    assert made("out", f"dataset={dataset}", *few, "dataset.image_size=32", cwd=tmp_path) == (
         2,
         "make_shards: The images are no files, and dataset.image_size brings them to another size than their boxes or"
         " masks.\nLeave it at null here; a training on the shards may set it.\n",
@@ -234,8 +239,7 @@ def test_masks_of_files_are_written_as_class_numbers(tmp_path: Path) -> None:
         "dataset=segmentation_folder", "dataset.root=streets", "dataset.ignore_index=void",
         "dataset.colours={road: [128,64,128], void: [0,0,0], car: [0,0,142]}",
     )  # fmt: skip
-    done = made("out", *chosen, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert made("out", *chosen, cwd=tmp_path) == (0, "")
     ours = data_of("dataset=segmentation_shards", f"dataset.root={tmp_path}/out")
     itself = data_of(*(one.replace("streets", f"{tmp_path}/streets") for one in chosen))
     assert ours.spec == itself.spec  # class names and colors too, without a setting

@@ -31,7 +31,7 @@ SMALLER = {
 }
 DETECTORS = ("fasterrcnn_mobilenet", "fcos", "retinanet", "scene_detector", "ssdlite")
 # One of each kind of layer; the others are among the longer proofs.
-QUICK = ("gru_lm", "keyword_dbn", "lenet", "lstm_classifier", "small_cnn", "transformer_lm")
+QUICK = ("gru_lm", "lstm_classifier", "small_cnn", "transformer_lm")
 
 
 @functools.cache

@@ -336,6 +336,7 @@ def test_drawn_tokens_are_those_of_a_seed(exported: Callable[[str], tuple[Path, 
     assert empty == {"prompt": "", "text": "", "error": "an empty prompt holds no token to continue"}
 
 
+@pytest.mark.slow
 def test_recordings_are_classified_as_by_predict(
     exported: Callable[[str], tuple[Path, Path]], data: Path, tmp_path: Path
 ) -> None:
@@ -436,6 +437,7 @@ def test_audio_comes_through_a_pipe_too(tmp_path: Path) -> None:
     assert np.array_equal(found, audio.read_audio(tmp_path / "a.wav", spec))
 
 
+@pytest.mark.slow
 def test_a_graph_of_another_model_or_format_is_refused(
     exported: Callable[[str], tuple[Path, Path]], tmp_path: Path
 ) -> None:

@@ -92,7 +92,7 @@ def test_a_module_of_the_working_directory_does_not_run(tmp_path, monkeypatch) -
     assert not (tmp_path / "owned").exists()
 
 
-@pytest.mark.parametrize("importing", [False, True])
+@pytest.mark.parametrize("importing", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_nursery_that_is_gone_is_replaced(tmp_path, importing) -> None:
     nursery = Nursery()
     if importing:  # killed behind the request, before it answers

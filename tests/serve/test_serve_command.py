@@ -106,6 +106,7 @@ class Command:
         return max(sizes, key=sizes.__getitem__)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_sigterm_lets_requests_finish(tmp_path: Path) -> None:
     command = Command(tmp_path, f"ckpt={CHECKPOINTS / 'language.ckpt'}", "max_tokens=100000")
     try:

@@ -78,16 +78,21 @@ STOPPING = ("callbacks=ema_early_stopping", "callbacks.early_stopping.min_delta=
         ("trainer.accumulate_grad_batches=4",),
         ("scheduler=plateau", "scheduler.patience=0"),
         (*STOPPING, "callbacks.early_stopping.patience=1"),
-        (*STOPPING, "callbacks.early_stopping.patience=0", "trainer.min_epochs=3"),
+        pytest.param(
+            (*STOPPING, "callbacks.early_stopping.patience=0", "trainer.min_epochs=3"), marks=pytest.mark.slow
+        ),
         (*STOPPING, "callbacks.early_stopping.patience=3", "trainer.val_check_interval=2"),
-        ("trainer.val_check_interval=4",),
+        pytest.param(("trainer.val_check_interval=4",), marks=pytest.mark.slow),
         pytest.param(("trainer.val_check_interval=4", "scheduler=plateau"), marks=pytest.mark.slow),
         ("trainer.check_val_every_n_epoch=2",),
-        ("trainer.check_val_every_n_epoch=null", "trainer.val_check_interval=10"),
+        pytest.param(("trainer.check_val_every_n_epoch=null", "trainer.val_check_interval=10"), marks=pytest.mark.slow),
         ("trainer.max_steps=11", "trainer.max_epochs=-1"),
-        ("trainer.limit_val_batches=0",),
+        pytest.param(("trainer.limit_val_batches=0",), marks=pytest.mark.slow),
         pytest.param(("optimizer=muon", "trainer.gradient_clip_val=0.1"), marks=pytest.mark.slow),
-        ("augment=mixup", "augment.transforms.flip=null", "trainer.limit_train_batches=null", "batch_size=250"),
+        pytest.param(
+            ("augment=mixup", "augment.transforms.flip=null", "trainer.limit_train_batches=null", "batch_size=250"),
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=lambda variant: " ".join(variant) or "plain",
 )
@@ -126,7 +131,10 @@ LEARNING = {
 }
 
 
-@pytest.mark.parametrize("learning", LEARNING)
+@pytest.mark.parametrize(
+    "learning",
+    [pytest.param(name, marks=[] if name in ("fixmatch", "pseudo_label") else [pytest.mark.slow]) for name in LEARNING],
+)
 def test_each_checkpoint_with_few_labels_leads_to_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, learning: str
 ) -> None:

@@ -127,6 +127,7 @@ def orphaned(folder: Path, number: int, *more: str) -> tuple[int, str]:
     return parent.returncode, output
 
 
+@pytest.mark.slow
 def test_when_their_parent_is_killed_both_stop_with_a_checkpoint(tmp_path: Path) -> None:
     status, output = orphaned(tmp_path, signal.SIGKILL)
     assert status == -signal.SIGKILL

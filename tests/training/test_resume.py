@@ -142,9 +142,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 @pytest.mark.parametrize(
     "steps",
     [
-        (3,),  # before the first checkpoint
+        pytest.param((3,), marks=pytest.mark.slow),  # before the first checkpoint
         (7,),  # before the very first save
-        (41,),  # the last of an epoch
+        pytest.param((41,), marks=pytest.mark.slow),  # the last of an epoch
         (42,),  # the first of an epoch
         (8, 23, 40, 64, 99),  # one run, ended five times
         pytest.param((14, 16, 82, 84, 122), marks=pytest.mark.slow),
@@ -161,7 +161,14 @@ def test_a_killed_run_ends_like_one_that_was_not(tmp_path: Path, whole: RunFolde
 
 
 @pytest.mark.parametrize(
-    ("at", "step"), [("validation", 41), ("epoch_end", 82), ("renaming", 50), ("renaming", 82), ("train_end", 123)]
+    ("at", "step"),
+    [
+        ("validation", 41),
+        ("epoch_end", 82),
+        ("renaming", 50),
+        pytest.param("renaming", 82, marks=pytest.mark.slow),
+        pytest.param("train_end", 123, marks=pytest.mark.slow),
+    ],
 )
 def test_killed_outside_a_step(tmp_path: Path, whole: RunFolder, at: str, step: int) -> None:
     run = killed(tmp_path, *killed_at(step, at))
@@ -251,7 +258,7 @@ def test_another_model_is_refused_and_the_run_stays_as_it_was(tmp_path: Path) ->
     assert {path: path.read_bytes() for path in before} == before
 
 
-@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow), 3])
+@pytest.mark.parametrize("workers", [*(pytest.param(count, marks=pytest.mark.slow) for count in (0, 1)), 3])
 def test_the_number_of_workers_does_not_matter(tmp_path: Path, whole: RunFolder, workers: int) -> None:
     run = killed(tmp_path, *killed_at(60))
     finished(tmp_path, f"workers={workers}")

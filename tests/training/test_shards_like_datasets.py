@@ -32,7 +32,12 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("shards", KINDS)
+QUICK = ("text_regression_shards", "parallel_shards", "segmentation_shards")
+
+
+@pytest.mark.parametrize(
+    "shards", [pytest.param(kind, marks=[] if kind in QUICK else [pytest.mark.slow]) for kind in KINDS]
+)
 def test_weights_and_metrics_are_those_of_the_dataset(
     shards: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
