@@ -244,6 +244,16 @@ def test_a_drawn_batch_is_no_unfinished_training(tmp_path):
     assert list_runs(tmp_path)[0]["seconds"] == "batch preview"
 
 
+def test_a_pruned_trial_is_no_unfinished_training(tmp_path):
+    search = tmp_path / "sweeps" / "2026-05-01_00-00-00_cccc"
+    for trial in ("0000", "0001/1", "0010"):
+        (search / "trials" / trial).mkdir(parents=True)
+        (search / "trials" / trial / "config.yaml").write_text("")
+    (search / "sweep.csv").write_text("trial,state\n0,failed\n1,pruned\n10,pruned\n")
+    found = {Path(row["run"]).relative_to(search).as_posix(): row["seconds"] for row in list_runs(search)}
+    assert found == {"trials/0000": "not finished", "trials/0001/1": "pruned", "trials/0010": "pruned"}
+
+
 def test_a_search_is_no_run_and_no_checkpoint_but_names_its_best_trial(tmp_path):
     search = tmp_path / "runs" / "sweeps" / "2026-05-01_00-00-00_cccc"
     write_run(search / "trials" / "0001")
@@ -251,7 +261,7 @@ def test_a_search_is_no_run_and_no_checkpoint_but_names_its_best_trial(tmp_path)
     for arguments in (["report", str(search)], ["predict", f"ckpt={search}", "text=a"], ["export", f"ckpt={search}"]):
         result = run_command(arguments, tmp_path)
         assert (result.status, len(result.stderr.splitlines())) == (2, 2), result
-        assert "No trial of it was trained to its end" in result.stderr
+        assert "No trial of it was completed" in result.stderr
     (search / "summary.json").write_text(json.dumps({"best_trial": 1}))
     best = search / "trials" / "0001"
     result = run_command(["report", str(search)], tmp_path)

@@ -33,6 +33,10 @@ WRONG = [
     ([*SEARCH, "lr=tag(log,interval(0,1))"], "a log scale has no 0"),
     ([*SEARCH, TWO, "search.sampler=tp"], "Did you mean tpe?"),
     ([*SEARCH, TWO, "search.sede=1"], "Did you mean search.seed?"),
+    ([*SEARCH, TWO, "search.trials=1"], "Did you mean trials?"),
+    ([*SEARCH, "seed=1,2"], "seed only repeats each setting"),
+    ([*SEARCH, "lr=interval(1e-4,1e-1"], "lacks a closing parenthesis: 'lr=interval(1e-4,1e-1)'"),
+    ([*SEARCH, "batch_size=interval(8,64)"], "For whole numbers write 'batch_size=int(interval(8,64))' or"),
     ([*SEARCH, TWO, "search.metric=val/f1"], "search.metric needs search.mode"),
     ([*SEARCH, TWO, "search.mode=min"], "search.mode needs search.metric"),
     ([*SEARCH, TWO, "search.metric=test/loss", "search.mode=min"], "settings are not chosen by test results"),
@@ -119,6 +123,11 @@ def test_what_may_change_when_a_search_goes_on(tmp_path, monkeypatch) -> None:
     assert resumed_request(sweep, []).trials == 5
     again = resumed_request(sweep, ["trials=9", "budget=1h"])
     assert (again.trials, again.config["budget"], again.config["jobs"]) == (9, "1h", 2)
+    for number in range(4):
+        (tmp_path / "trials" / f"000{number}").mkdir(parents=True)
+    assert resumed_request(sweep, ["trials=4"]).trials == 4
+    with pytest.raises(RequestError, match=r"^trials=3: the search has begun 4 already\. Allowed: .* from 4\.$"):
+        resumed_request(sweep, ["trials=3"])
     for change in ("lr=0.1,0.3", "search=tpe", "search.seed=3", "model=lenet", "~lr"):
         with pytest.raises(RequestError, match="is resumed with the space and settings that it began with"):
             resumed_request(sweep, [change])

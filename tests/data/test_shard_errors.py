@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from sensorium.data.base import Data
+from sensorium.data.shards.addresses import missing_numbers
 from sensorium.data.vision.image_shards import ImageShards
 from sensorium.errors import RequestError, RunError
 from shards import SETTINGS, image_members, image_shards, png, write_tar
@@ -134,8 +136,18 @@ def test_compressed_shards_are_refused(root: Path, tmp_path: Path) -> None:
     told = "train-000.tar.gz is compressed, and examples inside cannot be read one by one.\nUnpack it to a plain .tar"
     assert told in refused(str(tmp_path / "packed"))
     assert told in refused(str(tmp_path / "packed" / "train-000.tar.gz"))
+    shutil.copy(root / "train-000.tar", tmp_path / "packed" / "train-001.tar")
+    assert told in refused(str(tmp_path / "packed"))  # beside a plain one too
     (tmp_path / "packed" / "train-000.tar.gz").rename(root / "train-002.tar")
     assert "train-002.tar: a compressed archive, whatever it is called; unpack it" in refused(str(root))
+
+
+def test_a_gap_in_a_series_is_named(root: Path) -> None:
+    for name in ("train-003.tar", "train-005.tar"):
+        shutil.copy(root / "train-001.tar", root / name)
+    gap = f"{root}/train-002.tar and 1 more of its series are missing; only the shards that are there are read"
+    assert [note for note in loaded(str(root)).notes if "missing" in note] == [gap]
+    assert missing_numbers(["a-1.tar", "a-9.tar", "b.tar", "c-1.tar", "c-2.tar", "c-03.tar"]) == []
 
 
 def test_addresses_that_cannot_be_opened(tmp_path: Path) -> None:

@@ -96,13 +96,14 @@ def test_the_controller_is_asked_once_for_all_jobs(programs):
     ours._asked = time.monotonic() - 60
     for job in ("7", "8", "7", "8"):
         ours.look(job)
-    assert (programs / "asked").read_text().count("squeue") == 1
+    assert (programs / "asked").read_text().count("--states=all") == 1
 
 
 def test_a_job_is_cancelled(programs):
     engine().cancel("7")
     engine().cancel("7", at_once=True)
-    assert (programs / "asked").read_text().splitlines() == ["scancel 7", "scancel --full --signal=KILL 7"]
+    asked = (programs / "asked").read_text().splitlines()
+    assert [line for line in asked if not line.startswith("squeue")] == ["scancel 7", "scancel --full --signal=KILL 7"]
     (programs / "scancel.answer").write_text("echo 'scancel: error: no permission' >&2; exit 1\n")
     (programs / "squeue.answer").write_text("echo '7|RUNNING|None|node1'\n")
     with pytest.raises(RunError, match=r"scancel: no permission\."):
@@ -113,6 +114,15 @@ def test_without_slurm(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(RequestError, match="launcher=slurm: there is no sbatch on this machine"):
         engine()
+
+
+def test_a_machine_with_slurm_and_without_a_cluster(programs):
+    said = "squeue: error: resolve_ctls_from_dns_srv: res_nsearch error: Unknown host"
+    (programs / "squeue.answer").write_text(f"echo '{said}' >&2; exit 1\n")
+    with pytest.raises(RequestError, match=r"are on this machine, and no slurm\.conf that names a cluster\."):
+        engine()
+    (programs / "squeue.answer").write_text("echo 'squeue: error: Unable to contact slurm controller' >&2; exit 1\n")
+    assert engine().name == "slurm"  # a controller that restarts answers later
 
 
 def test_the_place_of_a_task_in_its_group():

@@ -1,4 +1,4 @@
-"""Real searches: killed again and again, and with trials that are ended early in two processes."""
+"""Real searches: killed again and again, and with trials that are pruned in two processes."""
 
 import csv
 import json
@@ -98,13 +98,13 @@ def test_trials_are_ended_early_in_two_processes_and_a_signal_stops_both(tmp_pat
     assert finished(["train", f"resume={folder.relative_to(tmp_path)}"], tmp_path)
     printed = (tmp_path / "output.txt").read_text()
     rows = table(folder)
-    ended = [row for row in rows if row["ended at epoch"]]
+    ended = [row for row in rows if row["pruned at epoch"]]
     assert len(rows) == 6
     assert 1 <= len(ended) < 6
     for row in rows:
         epochs = histories(folder)[f"{int(row['trial']):04d}"].splitlines()[1:]
-        assert len(epochs) < 200 if row["ended at epoch"] else len(epochs) == 200
-    best = max(float(row["val/accuracy"]) for row in rows if not row["ended at epoch"])
+        assert len(epochs) < 200 if row["pruned at epoch"] else len(epochs) == 200
+    best = max(float(row["val/accuracy"]) for row in rows if not row["pruned at epoch"])
     assert f"{best:.4f}" in printed
     assert json.loads((folder / "sweep.json").read_text())["arguments"][0] == "-m"
     print(printed)

@@ -63,7 +63,7 @@ def test_halving_ends_trials_and_the_best_is_one_that_was_trained_to_its_end(tmp
     assert best.state == TrialState.COMPLETE
     assert best.value == max(trial.value for trial in journal.trials() if trial.state == TrialState.COMPLETE)
     shown = [one.record() for one in found if one.state == TrialState.PRUNED]
-    assert {row["ended at epoch"] for row in shown} == {trial.user_attrs["pruned"] for trial in pruned}
+    assert {row["pruned at epoch"] for row in shown} == {trial.user_attrs["pruned"] for trial in pruned}
 
 
 def test_of_a_loss_lower_is_better(tmp_path) -> None:
@@ -112,7 +112,7 @@ def test_a_search_that_is_killed_between_any_two_writes_ends_as_one_that_is_not(
         assert states(folder) == states(tmp_path / "whole"), last
         if left[0] >= 0:
             break
-    assert last >= 5  # proposed, begun, an epoch, ended early, a rung, over
+    assert last >= 5  # proposed, begun, an epoch, pruned, a rung, over
 
 
 def test_a_trial_that_fails_is_recorded_and_the_others_go_on(tmp_path) -> None:

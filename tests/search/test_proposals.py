@@ -1,6 +1,7 @@
 """A proposal follows from what is finished, and from nothing else."""
 
 import math
+from statistics import NormalDist
 
 import pytest
 from optuna.trial import TrialState, create_trial
@@ -54,13 +55,13 @@ def grown(space, chosen: SearchSettings, count: int, folder=None) -> list[dict]:
     return [trial.params for trial in Journal.open(SweepFolder(folder)).trials()]
 
 
-@pytest.mark.parametrize(("sampler", "space"), [("random", MIXED), ("tpe", MIXED), ("cma", SPACE)])
+@pytest.mark.parametrize(("sampler", "space"), [("random", MIXED), ("tpe", MIXED), ("gp", MIXED), ("cma", SPACE)])
 def test_a_search_that_is_killed_at_every_step_proposes_the_same(sampler, space, tmp_path) -> None:
     chosen = settings(sampler)
     assert grown(space, chosen, 14, tmp_path) == grown(space, chosen, 14)
 
 
-@pytest.mark.parametrize(("sampler", "space"), [("random", MIXED), ("tpe", MIXED), ("cma", SPACE)])
+@pytest.mark.parametrize(("sampler", "space"), [("random", MIXED), ("tpe", MIXED), ("gp", MIXED), ("cma", SPACE)])
 def test_another_seed_or_number_proposes_something_else(sampler, space) -> None:
     one, other = grown(space, settings(sampler), 8), grown(space, settings(sampler, seed=1), 8)
     assert len({str(params) for params in [*one, *other]}) == 16
@@ -75,6 +76,43 @@ def test_proposals_of_tpe_approach_the_best() -> None:
     assert sum(gains) / 3 > 0.3
 
 
+def test_gp_goes_where_trials_that_were_ended_early_were_good() -> None:
+    """None came to its end; each has shown after one epoch what it would be worth, best at lr = 0.01."""
+    history = []
+    for number in range(12):
+        params = {"lr": 10 ** (-4 * (number + 0.5) / 12), "model": "a"}
+        trial = create_trial(
+            state=TrialState.PRUNED, params=params, distributions=distributions(MIXED),
+            intermediate_values={1: value(params)},
+        )  # fmt: skip
+        trial.number = number
+        history.append(trial)
+    proposed = [propose(MIXED, settings("gp", seed=seed), history, 12)["lr"] for seed in range(8)]
+    assert sum(0.002 < lr < 0.05 for lr in proposed) >= 6  # a third of the interval: at random fewer than 3 of 8
+
+
+def test_a_score_is_the_share_of_the_trials_that_are_beaten() -> None:
+    """Where both have been: a complete one by its value, with one that was pruned at the epoch of its end."""
+    found = {
+        "best": {"value": 9.0, "intermediate_values": {1: 1.0, 2: 3.0, 3: 8.0}},
+        "slow": {"value": 7.0, "intermediate_values": {1: 2.0, 2: 0.0, 3: 7.0}},  # at epoch 2 its best so far is 2
+        "ended": {"state": TrialState.PRUNED, "intermediate_values": {1: 1.0, 2: 2.5}},
+        "early": {"state": TrialState.PRUNED, "intermediate_values": {1: 1.0}},
+        "failed": {"state": TrialState.FAIL, "intermediate_values": {1: 99.0}},
+    }
+    history = [create_trial(params={}, distributions={}, **one) for one in found.values()]
+    beaten = {
+        "best": 0.5 + 1 + 1 + 0.5 + 1,  # itself, slow, ended (3 against 2.5), early (equal after one epoch), failed
+        "slow": 0 + 0.5 + 0 + 1 + 1,
+        "ended": 0 + 1 + 0.5 + 0.5 + 1,
+        "early": 0.5 + 0 + 0.5 + 0.5 + 1,
+        "failed": 0.5,
+    }
+    scores = [trial.value for trial in proposals.scored(history)]
+    assert scores == pytest.approx([NormalDist().inv_cdf(share / 5) for share in beaten.values()])
+    assert {trial.state for trial in proposals.scored(history)} == {TrialState.COMPLETE}
+
+
 def test_cma_has_generations_of_its_population() -> None:
     # Three numbers: a population of 4 + floor(3 ln 3) = 7 (Hansen 2016, table 1), after one trial at random.
     chosen = settings("cma", first=1)
@@ -84,7 +122,7 @@ def test_cma_has_generations_of_its_population() -> None:
     assert generations == [None, *[0] * 7, *[1] * 7, *[2] * 3]
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe"])
+@pytest.mark.parametrize("sampler", ["random", "tpe", "gp"])
 def test_no_setting_is_proposed_twice_while_there_is_another(sampler) -> None:
     space = parse(["lr=0.1,0.2", "drop=range(0,0.5,0.1)", "model=a,b"])
     found = grown(space, settings(sampler), 20)
@@ -97,7 +135,7 @@ def test_a_grid_goes_through_its_points() -> None:
     assert [tuple(params.values()) for params in found] == [("x", 1), ("x", 2), ("y", 1), ("y", 2)]
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "cma"])
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "cma"])
 def test_failed_ended_and_running_trials_are_no_obstacle(sampler) -> None:
     history = []
     for number, state in enumerate([TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED, TrialState.RUNNING] * 3):

@@ -4,9 +4,12 @@ import csv
 import json
 from io import StringIO
 
+import pytest
 from rich.console import Console
 from searches import searched, start
 
+from sensorium.errors import RunError
+from sensorium.search import run
 from sensorium.search.claims import Claims
 from sensorium.search.folder import SweepFolder, write_request
 from sensorium.search.loop import Limits
@@ -46,6 +49,26 @@ def test_the_end_of_a_search(tmp_path) -> None:
         assert shown in page
 
 
+def test_what_ended_before_a_stop_is_in_the_table(tmp_path, monkeypatch) -> None:
+    searched(tmp_path / "a", SPACE, trials=3)
+    sweep = SweepFolder(tmp_path / "a")
+    write_request(sweep, ["-m", "search=random", *SPACE])
+
+    def stopped(*_: object, **__: object) -> None:
+        raise RunError("Trial 2 failed, and fail_fast=true.")
+
+    monkeypatch.setattr(run, "search", stopped)
+    section = {"sampler": "random", "seed": 0, "n_startup_trials": 10, "pruner": "none", "min_epochs": 1}
+    with pytest.raises(RunError, match="fail_fast"):
+        run.run(
+            sweep, space=parse(SPACE), section=section | {"reduction_factor": 4}, trials=9, seconds=None, slots=[],
+            fail_fast=True, prepare=lambda *_: None, engine=None, console=Console(file=StringIO()),
+        )  # fmt: skip
+    assert [row["state"] for row in csv.DictReader(sweep.table.open())] == ["complete"] * 3
+    assert json.loads(sweep.summary.read_text())["wanted"] == 9
+    assert f"sensorium train resume={sweep.folder}" in sweep.report.read_text()
+
+
 def ended(folder, space, *, trials: int, wanted: int, **settings):
     """A search that has ended: its journal, its folder, and what it printed."""
     journal = searched(folder, space, trials=trials, **settings)
@@ -58,18 +81,18 @@ def ended(folder, space, *, trials: int, wanted: int, **settings):
 
 
 def test_a_search_that_ended_early_says_so_with_the_command_that_resumes_it(tmp_path) -> None:
-    space = ["lr=0.1,0.5,0.2,0.9,0.25,0.8"]  # of which the first two are trained to their end, and 0.25 is refused
+    space = ["lr=0.1,0.5,0.2,0.9,0.25,0.8"]  # of which the first two are completed, and 0.25 is refused
     settings = {"sampler": "grid", "pruner": "halving"}
     journal, sweep, _ = ended(tmp_path / "a", space, trials=5, wanted=10, **settings)
     states = [trial.state.name for trial in journal.trials()]
     page, rows = sweep.report.read_text(), list(csv.DictReader(sweep.table.open()))
     assert "<dd>5 of 10</dd>" in page
     assert "sensorium train resume=THIS" in page
-    assert f"the {states.count('COMPLETE')} of 5 trials that were trained to their end" in page
-    assert [row["state"] for row in rows] == ["complete"] * 2 + ["ended early"] * 2 + ["failed"]
+    assert f"the {states.count('COMPLETE')} of 5 trials that were completed" in page
+    assert [row["state"] for row in rows] == ["complete"] * 2 + ["pruned"] * 2 + ["failed"]
     summary = json.loads(sweep.summary.read_text())
     assert (summary["trials"], summary["wanted"]) == (5, 10)
-    # Those that were trained to their end took 0.1 s, as fake_training.py says; the others from beginning to end.
+    # Those that were completed took 0.1 s, as fake_training.py says; the others from beginning to end.
     took = [0.1 if one.state.name == "COMPLETE" else one.duration.total_seconds() for one in journal.trials()]
     assert summary["seconds"] == round(sum(took), 1)
     assert [float(row["seconds"]) for row in rows] == [round(seconds, 1) for seconds in took]

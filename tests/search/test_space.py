@@ -84,10 +84,10 @@ def test_numbers_are_rounded_as_far_as_the_interval_allows(override, drawn, roun
     ("overrides", "message"),
     [
         (["lr=0.1"], "needs something that varies"),
-        (["seed=1,2"], "needs something that varies"),
+        (["seed=1,2"], "seed only repeats each setting, and a search chooses something"),
         (["lr=choice(0.1)"], "lr=choice\\(0.1\\) is one value"),
         (["lr=interval(1,1)"], "is one value"),
-        (["lr=interval(2,1)"], "ends below its beginning"),
+        (["lr=interval(2,1)"], "has its upper bound below the lower one"),
         (["lr=interval(1,inf)"], "needs two finite ends"),
         (["lr=tag(log,interval(0,1))"], "a log scale has no 0"),
         (["lr=tag(lgo,interval(1,2))"], "there is no tag 'lgo'. Did you mean log?"),

@@ -24,7 +24,7 @@ def search_error(path: Path, *, checkpoint: bool = False) -> RequestError | None
         return None
     best = best_run(sweep)
     if best is None:
-        choose = f"No trial of it was trained to its end. sensorium list runs run_root={path} lists its trials."
+        choose = f"No trial of it was completed. sensorium list runs run_root={path} lists its trials."
     else:
         choose = f"Its best trial: {f'ckpt={best.best}' if checkpoint else best.folder}"
     about = "" if checkpoint else f"; its report is {sweep.report}, made again by sensorium train resume={path}"

@@ -64,13 +64,17 @@ def check_address(settings: RunConfig, about_data: Sequence[str]) -> None:
     """A RequestError where reading the data would ask an address that only the checkpoint names, whoever made it."""
     if any(argument.startswith(("dataset=", "dataset.root=")) for argument in about_data):
         return
-    root = settings.dataset.get("root")
-    remote = [one for one in ([root] if isinstance(root, str) else root or ()) if is_remote(str(one))]
-    if remote:
+    if remote := remote_roots(settings):
         raise RequestError(
             f"The data is at {cut(remote[0])}, an address that the checkpoint names and you did not.\n"
             f"If you mean it, give dataset.root={cut(remote[0])}, or trust=true."
         )
+
+
+def remote_roots(settings: RunConfig) -> list[str]:
+    """The addresses of dataset.root that are not on this machine."""
+    root = settings.dataset.get("root")
+    return [str(one) for one in ([root] if isinstance(root, str) else root or ()) if is_remote(str(one))]
 
 
 def _composed(about_data: list[str], arguments: list[str]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def list_runs(root: Path, wanted: Filter | None = None) -> list[Record]:
         raise RequestError(f"run_root={root}: there is no such folder; training creates it in the working directory.")
     wanted = wanted or Filter()
     if wanted.since is not None and wanted.until is not None and wanted.since > wanted.until:
-        raise RequestError(f"since={wanted.since} is later than until={wanted.until}. Exchange them.")
+        raise RequestError(f"since={wanted.since} is later than until={wanted.until}. Swap them.")
     folders = {path.parent for pattern in _PLACES for path in root.glob(pattern)}
     found = [Listed(folder) for folder in sorted(folders, key=lambda folder: (folder.name, folder), reverse=True)]
     for key, name in (("dataset", wanted.dataset), ("model", wanted.model)):

@@ -131,7 +131,7 @@ RULES: dict[str, dict[str, Rule]] = {
         "budget": or_null(Rule(_is_time, "a time above 0 such as 90s, 30m, 2h or 1d")),
         "jobs": whole(1, most=MOST_THREADS),
         "fail_fast": SWITCH,
-        "search.sampler": one_of("none", "grid", "random", "tpe", "cma"),
+        "search.sampler": one_of("none", "grid", "random", "tpe", "gp", "cma"),
         "search.seed": whole(0),
         "search.n_startup_trials": whole(0),
         "search.pruner": one_of("none", "median", "halving"),

@@ -1,6 +1,7 @@
 """What is asked of a search, checked before torch and Optuna are imported: space, settings, limits."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +17,7 @@ from sensorium.cli.literal import literal
 from sensorium.cli.no_search import NO_SEARCH
 from sensorium.errors import RequestError, missing_extra, unknown
 from sensorium.search.folder import SweepFolder, read_request
-from sensorium.search.space import Choice, Params, Space, Value, check_cma, check_grid, parse
+from sensorium.search.space import Choice, Number, Params, Space, Value, check_cma, check_grid, parse
 
 LIMITS = tuple(NO_SEARCH)
 AGAIN = (*LIMITS, "search.compare")  # keys that a resumed search may be given again
@@ -75,14 +76,16 @@ def search_request(arguments: Sequence[str]) -> SearchRequest:
     except (HydraException, ValueError) as error:
         raise explain(error, "train", list(arguments)) from error
     corners = _corners(space)
-    config = composed("train", [*options, *space.fixed, *space.overrides(corners[0]), *own])
-    schema.check("train", config)
+    with _whole_numbers_explained(space):
+        config = composed("train", [*options, *space.fixed, *space.overrides(corners[0]), *own])
+        schema.check("train", config)
     _check(config, space)
     if engine_of(config["launcher"]) is not None and not config["launcher"]["wait"]:
         raise RequestError("launcher.wait=false is for a single training: a search has to wait for what it proposed.")
-    for params in corners:
-        for repeat in (space.repeats[0], space.repeats[-1]) if params is corners[0] else (space.repeats[0],):
-            composed_training([*space.fixed, *space.overrides(params), *repeat], options)
+    with _whole_numbers_explained(space):
+        for params in corners:
+            for repeat in (space.repeats[0], space.repeats[-1]) if params is corners[0] else (space.repeats[0],):
+                composed_training([*space.fixed, *space.overrides(params), *repeat], options)
     metric, mode = config["search"]["metric"], config["search"]["mode"]
     if metric is not None:  # each training chooses its best checkpoint by it
         chosen_by = (f"callbacks.checkpoints.monitor={metric}", f"callbacks.checkpoints.mode={mode}")
@@ -98,13 +101,34 @@ def resumed_request(sweep: SweepFolder, arguments: Sequence[str]) -> SearchReque
     for argument in arguments:
         key = argument.lstrip("+~").partition("=")[0]
         if key not in AGAIN and not key.startswith("launcher."):
+            elsewhere = any(one.lstrip("+").startswith("launcher=") for one in stored)
+            allowed = (*AGAIN, "launcher.KEY") if elsewhere else AGAIN
             raise RequestError(
                 f"{argument}: a search is resumed with the space and settings that it began with.\n"
-                f"Allowed with resume: {', '.join(AGAIN)}, launcher.KEY. For another space, start a new search."
+                f"Allowed with resume: {', '.join(allowed)}. For another space, start a new search."
             )
     again = {argument.lstrip("+").partition("=")[0] for argument in arguments}
     kept = [one for one in stored if one.lstrip("+").partition("=")[0] not in again]
-    return search_request([*kept, *arguments])
+    request = search_request([*kept, *arguments])
+    begun = len(list(sweep.folder.glob("trials/*")))
+    if request.trials < begun:
+        raise RequestError(
+            f"trials={request.trials}: the search has begun {begun} already. Allowed: a whole number from {begun}."
+        )
+    return request
+
+
+@contextmanager
+def _whole_numbers_explained(space: Space) -> Iterator[None]:
+    """Says how an interval is one of whole numbers, where a number with a point is rejected that nobody typed."""
+    try:
+        yield
+    except RequestError as error:
+        for key in space.keys:
+            if isinstance(key, Number) and not key.whole and f"{key.key}={key.text(key.low)} " in str(error):
+                interval = f"{key.key}=int(interval({key.low:g},{key.high:g}))"
+                raise RequestError(f"{error}\nFor whole numbers write '{interval}' or {key.key}=range(...).") from error
+        raise
 
 
 def _is_own(override: str) -> bool:

@@ -61,6 +61,8 @@ def _guess(key: str, beside: dict[str, str], known: list[str]) -> str | None:
     for meant in (f"{section}.{usual.rpartition('.')[2]}", usual):
         if usual != name and meant in known:
             return meant
+    if section and name in known:  # search.trials for trials
+        return name
     anywhere = {other.rpartition(".")[2]: other for other in reversed(known)}
     if not section and name in anywhere:
         return anywhere[name]

@@ -22,6 +22,7 @@ from sensorium.launchers.inside import TrainingProcess
 from sensorium.parent import import_safely
 from sensorium.run_folder import RunFolder
 
+_UNCONFIGURED = "the commands of SLURM are on this machine, and no slurm.conf that names a cluster"
 _LIVE = (
     *("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "RESIZING", "STOPPED", "SIGNALING", "STAGE_OUT"),
     *("REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"),
@@ -108,6 +109,14 @@ class Slurm:
                 "launcher=slurm: there is no sbatch on this machine. Type it on a login node of the cluster,\n"
                 "or train here: launcher=local."
             )
+        try:
+            _tell("squeue", "--me", "--noheader")
+        except RunError as error:  # a controller that restarts will answer later
+            if _UNCONFIGURED in str(error):
+                raise RequestError(
+                    f"launcher=slurm: {_UNCONFIGURED}. Type it on a login node of the cluster, or train here:"
+                    " launcher=local."
+                ) from error
 
     def submit(self, run: RunFolder, arguments: list[str]) -> str:
         """As of every engine."""
@@ -212,6 +221,8 @@ def find(run: RunFolder) -> str | None:
 
 def one_line(text: str) -> str:
     """What sbatch says, without its name before each line."""
+    if re.search(r"configuration source|fetch_config|resolve_ctls", text):
+        return f"{_UNCONFIGURED}."
     lines = [re.sub(r"^\w+: (error: )?", "", line).strip() for line in text.splitlines() if line.strip()]
     return " ".join(line if line.endswith(".") else f"{line}." for line in lines)
 

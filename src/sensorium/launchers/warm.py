@@ -136,6 +136,7 @@ def _serve(requests: socket.socket) -> int:
         if requests in ready:
             message, files, _, _ = socket.recv_fds(requests, 1, 4)
             if not message:  # whoever asks is gone
+                signal.set_wakeup_fd(-1)  # a fork that ends now has nobody to tell
                 return 0
             request, answers, parent, output = files
             pid = os.fork()
@@ -147,7 +148,8 @@ def _serve(requests: socket.socket) -> int:
                 os.close(answers)
                 return _become(request, parent, output)
             running[pid] = socket.socket(fileno=answers)
-            running[pid].send(str(pid).encode())
+            with suppress(BrokenPipeError):  # whoever asked was killed since, which the next message says
+                running[pid].send(str(pid).encode())
             for file in (request, parent, output):
                 os.close(file)
 

@@ -20,7 +20,7 @@ from sensorium.search.study import runs_of
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """value: of the metric `monitor`, as it is measured; None where there is none. error: why it failed, or "". ended:
-    the epoch at which it was ended early. group: its runs.
+    the epoch at which it was pruned. group: its runs.
     """
 
     number: int
@@ -35,7 +35,7 @@ class Outcome:
 
     @property
     def seconds(self) -> float:
-        """Of its trainings that were not ended early."""
+        """Of its trainings that were not pruned."""
         return sum(job["summary"]["seconds"] for job in self.group.jobs if "summary" in job)
 
     def record(self) -> output.Record:
@@ -46,7 +46,7 @@ class Outcome:
             shown = output.shown(self.value, self.monitor)
             record = _behind(record, "seed" if "seed" in record else place, {self.monitor: shown})
         if self.state == TrialState.PRUNED:
-            record["ended at epoch"] = self.ended
+            record["pruned at epoch"] = self.ended
         return record
 
     def described(self) -> str:
@@ -100,7 +100,7 @@ def _monitor_of(run: RunFolder) -> tuple[str, str]:
 
 
 def _value(trial: FrozenTrial, higher: bool) -> float | None:
-    """Of one that was ended early, the best of its epochs: what its best checkpoint has."""
+    """Of one that was pruned, the best of its epochs: what its best checkpoint has."""
     sign = 1 if higher else -1
     if trial.state == TrialState.COMPLETE and trial.value is not None:
         return sign * trial.value
@@ -110,7 +110,7 @@ def _value(trial: FrozenTrial, higher: bool) -> float | None:
 
 
 def best_outcome(outcomes: Sequence[Outcome]) -> Outcome | None:
-    """The best of those that were trained to their end; the first of several that are equal."""
+    """The best of those that were completed; the first of several that are equal."""
     complete = [one for one in outcomes if one.state == TrialState.COMPLETE and one.value is not None and one.monitor]
     comparable = [one for one in complete if one.monitor == complete[0].monitor]
     return max(comparable, key=lambda one: (one.value or 0.0) * (1 if one.higher_is_better else -1), default=None)

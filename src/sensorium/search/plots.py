@@ -20,7 +20,7 @@ from sensorium.search.proposals import in_memory, quiet
 from sensorium.search.study import Journal
 from sensorium.tasks.plots import save_figure
 
-FEWEST = 8  # trials trained to their end, below which an importance would be noise
+FEWEST = 8  # completed trials, below which an importance would be noise
 _SIZE = (9.0, 5.0)  # inches
 _SHADES = 256  # of the lines
 _MARGIN = 0.05  # of the height of an axis
@@ -33,7 +33,7 @@ _BEHIND = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}  # of a tick's
 
 def importances(journal: Journal) -> dict[str, float]:
     """The share of each key in what sets the best settings apart (PED-ANOVA, Watanabe 2023), the largest first; {} for
-    fewer than FEWEST trials that were trained to their end, and where all came to the same.
+    fewer than FEWEST trials that were completed, and where all came to the same.
     """
     complete = [trial for trial in journal.trials() if trial.state == TrialState.COMPLETE]
     if len(complete) < FEWEST or len({trial.value for trial in complete}) == 1:
@@ -44,7 +44,7 @@ def importances(journal: Journal) -> dict[str, float]:
 
 
 def draw_parallel(journal: Journal, path: Path, *, sign: int, monitor: str) -> int:
-    """A line for each trial that was trained to its end through the values of its keys to its result, the best the
+    """A line for each completed trial through the values of its keys to its result, the best the
     darkest. Returns how many there are; of fewer than two nothing is drawn.
 
     sign: -1 where lower is better, whose values are stored with their sign changed.

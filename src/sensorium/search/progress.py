@@ -62,7 +62,7 @@ class Progress:
         if one.value is not None:
             parts.append(f"{one.monitor} {output.shown(one.value, one.monitor)}")
         if trial.state == TrialState.PRUNED:
-            parts.append(f"ended at epoch {trial.user_attrs[noted.PRUNED]}")
+            parts.append(f"pruned at epoch {trial.user_attrs[noted.PRUNED]}")
         if one.error:
             parts.append(f"failed: {one.error}")
         if best is not None and best.value is not None:
@@ -91,7 +91,7 @@ class Progress:
         states = [one.state for one in self._journal.trials()]
         counts = {
             "done": states.count(TrialState.COMPLETE),
-            "ended early": states.count(TrialState.PRUNED),
+            "pruned": states.count(TrialState.PRUNED),
             "failed": states.count(TrialState.FAIL),
         }
         records = [

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from itertools import accumulate
+from statistics import NormalDist
 from typing import Any, Literal
 
 import optuna
@@ -20,7 +21,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.samplers import BaseSampler, CmaEsSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from sensorium.randomness import generator
@@ -35,7 +36,7 @@ _ATTEMPTS = 20  # draws, of which the first that is new is taken
 class SearchSettings:
     """The section `search` of the config; configs/search/*.yaml explain the keys."""
 
-    sampler: Literal["grid", "random", "tpe", "cma"]
+    sampler: Literal["grid", "random", "tpe", "gp", "cma"]
     seed: int
     n_startup_trials: int
     pruner: Literal["none", "median", "halving"]
@@ -70,7 +71,7 @@ def propose(space: Space, settings: SearchSettings, history: Sequence[FrozenTria
     tried = [space.overrides(trial.params) for trial in history]
     with quiet():
         for attempt in range(_ATTEMPTS):
-            study = _replayed(space, settings, history) if settings.sampler == "cma" else in_memory(history)
+            study = _study(space, settings, history)
             study.sampler = _sampler(settings, number, attempt)
             found = space.rounded(study.ask(distributions(space)).params)
             if space.overrides(found) not in tried:
@@ -120,6 +121,51 @@ def best_so_far(values: Mapping[int, float]) -> dict[int, float]:
     return dict(zip(epochs, accumulate((values[epoch] for epoch in epochs), max), strict=True))
 
 
+def _study(space: Space, settings: SearchSettings, history: Sequence[FrozenTrial]) -> optuna.Study:
+    """What the sampler is shown."""
+    if settings.sampler == "cma":
+        return _replayed(space, settings, history)
+    return in_memory(scored(history) if settings.sampler == "gp" else history)
+
+
+def scored(history: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Finished trials as completed ones whose values are normal scores, for a model of values.
+
+    Optuna's Gaussian process takes no notice of a trial that was pruned or failed. The share of trials that it
+    beats is known nevertheless; its quantile of the normal distribution is a value that no outlier dominates
+    (Salinas 2020, section 3.1).
+    """
+    finished = [trial for trial in history if trial.state in FINISHED]
+    found = []
+    for trial in history:
+        if trial.state in FINISHED:
+            beaten = sum(_beats(trial, other) for other in finished) / len(finished)  # it ties with itself: above 0
+            trial = create_trial(
+                value=NormalDist().inv_cdf(beaten), params=trial.params, distributions=trial.distributions
+            )
+        found.append(trial)
+    return found
+
+
+def _beats(one: FrozenTrial, other: FrozenTrial) -> float:
+    """1 where it is better at the last epoch that both have reached, 0.5 where they are equal."""
+    epoch = min(_last(one), _last(other))
+    mine, theirs = _best(one, epoch), _best(other, epoch)
+    return 0.5 if mine == theirs else float(mine > theirs)
+
+
+def _last(trial: FrozenTrial) -> float:
+    return max(trial.intermediate_values, default=0) if trial.state == TrialState.PRUNED else math.inf
+
+
+def _best(trial: FrozenTrial, epoch: float) -> float:
+    if trial.state == TrialState.FAIL:
+        return -math.inf
+    if trial.value is not None and epoch == math.inf:
+        return trial.value  # with repeats, the mean over them
+    return max((value for at, value in trial.intermediate_values.items() if at <= epoch), default=-math.inf)
+
+
 def _replayed(space: Space, settings: SearchSettings, history: Sequence[FrozenTrial]) -> optuna.Study:
     """A study in which each trial was proposed in its turn: CMA-ES keeps its state in what it proposes.
 
@@ -145,6 +191,8 @@ def _sampler(settings: SearchSettings, number: int, attempt: int = 0) -> BaseSam
     first = max(1, settings.n_startup_trials)
     if settings.sampler == "tpe":
         return TPESampler(seed=seed, n_startup_trials=first)
+    if settings.sampler == "gp" and attempt == 0:  # asked again, it would propose much the same
+        return GPSampler(seed=seed, n_startup_trials=first)
     if settings.sampler == "cma":
         return CmaEsSampler(
             seed=seed,

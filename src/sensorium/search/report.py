@@ -16,7 +16,7 @@ from sensorium.search.outcomes import Outcome, best_outcome
 from sensorium.search.plots import draw_parallel
 from sensorium.search.trial import Workplace
 
-STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "ended early", TrialState.FAIL: "failed"}
+STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 _PARALLEL = "parallel_coordinates.png"
 _HIDDEN = ("run", "n")  # columns of sweep.csv that the page does without
 
@@ -37,8 +37,8 @@ def write_report(
     ended = str(len(outcomes)) if len(outcomes) >= wanted else f"{len(outcomes)} of {wanted}"
     tiles = [
         ("trials", ended),
-        ("trained to their end", str(states.count(TrialState.COMPLETE))),
-        ("ended early", str(states.count(TrialState.PRUNED))),
+        ("completed", str(states.count(TrialState.COMPLETE))),
+        ("pruned", str(states.count(TrialState.PRUNED))),
         ("failed", str(states.count(TrialState.FAIL))),
     ]
     commands = [("This search:", shlex.join(["sensorium", "train", *read_request(sweep)]))]
@@ -76,20 +76,18 @@ def _plots(work: Workplace, best: Outcome | None, count: int) -> dict[Path, str]
         return {}
     path, sign = work.sweep.plots / _PARALLEL, 1 if best.higher_is_better else -1
     drawn = draw_parallel(work.journal, path, sign=sign, monitor=best.monitor)
-    which = (
-        "all trials" if drawn == count else f"the {drawn} of {counted(count, 'trial')} that were trained to their end"
-    )
+    which = "all trials" if drawn == count else f"the {drawn} of {counted(count, 'trial')} that were completed"
     return {path: f"Settings and their values: {which}, the best the darkest"} if drawn else {}
 
 
 def _charts(outcomes: Sequence[Outcome]) -> list[Section]:
     """The value of each trial, and the best so far behind them."""
-    points: dict[str, list[tuple[float, float]]] = {"trained to the end": [], "ended early": []}
+    points: dict[str, list[tuple[float, float]]] = {"completed": [], "pruned": []}
     line: list[tuple[float, float]] = []
     for place, one in enumerate(outcomes):
         if one.value is None:
             continue
-        kind = "ended early" if one.state == TrialState.PRUNED else "trained to the end"
+        kind = "pruned" if one.state == TrialState.PRUNED else "completed"
         points[kind].append((one.number, one.value))
         best = best_outcome(outcomes[: place + 1])
         if best is not None and best.value is not None:

@@ -21,7 +21,7 @@ from sensorium.search.training import Slot
 from sensorium.search.trial import Workplace
 
 _MOST_ROWS = 30  # of the table on a screen
-_LAST = ("parameters", "seconds", "ended at epoch", "run", "failed")  # columns
+_LAST = ("parameters", "seconds", "pruned at epoch", "run", "failed")  # columns
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Results:
     @classmethod
     def of(cls, work: Workplace, limits: Limits, console: Console) -> "Results":
         """Raises RunError where no trial has ended."""
-        ended = [trial for trial in work.journal.trials() if trial.state in FINISHED]
+        ended = ended_trials(work)
         if not ended:
             raise RunError("The budget was used up before a trial began. Give more with budget=.")
         found = [outcome_of(trial, work.sweep, work.space) for trial in ended]
@@ -60,12 +60,18 @@ class Results:
         params = self.work.journal.trials()[self.best.number].params
         return compare(self.work, params, seeds=seeds, slots=slots, console=self.console, go_on=go_on)
 
+    def write(self, compared: Sequence[Comparison], *, go_on: str) -> None:
+        """The files: sweep.csv, summary.json, report.html and its plots."""
+        rows = self._rows()
+        write_atomically(self.work.sweep.table, output.as_csv(rows))
+        SearchSummary.of(self.trials, self.outcomes, self.wanted).write(self.work.sweep)
+        shares, resume = importances(self.work.journal), "" if self.is_whole else go_on
+        write_report(self.work, self.outcomes, self.wanted, rows=rows, shares=shares, compared=compared, resume=resume)
+
     def finish(self, compared: Sequence[Comparison], *, go_on: str) -> int:
         """Writes and prints everything; the exit status: 1 when a trial failed."""
         sweep, best, say = self.work.sweep, self.best, self.console.print
-        rows = self._rows()
-        write_atomically(sweep.table, output.as_csv(rows))
-        SearchSummary.of(self.trials, self.outcomes, self.wanted).write(sweep)
+        self.write(compared, go_on=go_on)
         self._print_table()
         shares = importances(self.work.journal)
         if best is not None:
@@ -74,11 +80,9 @@ class Results:
             if shares:
                 say("importance: " + ", ".join(f"{name} {share:.2f}" for name, share in shares.items()))
             else:
-                say(f"importance: needs {FEWEST} trials trained to their end, with different results")
+                say(f"importance: needs {FEWEST} completed trials, with different results")
         for one in compared:
             say(one.line())
-        resume = "" if self.is_whole else go_on
-        write_report(self.work, self.outcomes, self.wanted, rows=rows, shares=shares, compared=compared, resume=resume)
         say(f"as CSV: {sweep.table}\nreport: {sweep.report}")
         if not self.is_whole:
             say(f"{len(self.outcomes)} of {self.wanted} trials within the budget. Resume with: {go_on}")
@@ -90,7 +94,7 @@ class Results:
         for trial, one in zip(self.trials, self.outcomes, strict=True):
             row = {"trial": one.number, "state": STATES[one.state], **one.group.numbers()}
             if one.state == TrialState.PRUNED:
-                row |= {"n": 1, one.monitor: one.value, "ended at epoch": one.ended}
+                row |= {"n": 1, one.monitor: one.value, "pruned at epoch": one.ended}
             rows.append({"seconds": round(seconds_of(trial, one), 1)} | row)
         return _in_order(rows)
 
@@ -103,6 +107,11 @@ class Results:
         self.console.print(output.table(narrowed(shown, optional=optional), title="sweep"))
         if len(shown) < len(records):
             self.console.print(f"and {len(records) - len(shown)} more in {self.work.sweep.table}")
+
+
+def ended_trials(work: Workplace) -> list[FrozenTrial]:
+    """By number."""
+    return [trial for trial in work.journal.trials() if trial.state in FINISHED]
 
 
 def _in_order(records: list[output.Record]) -> list[output.Record]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
+from sensorium.errors import RunError
 from sensorium.launchers.base import Engine
 from sensorium.search.claims import joined
 from sensorium.search.folder import SweepFolder
@@ -13,7 +14,7 @@ from sensorium.search.loop import Limits, Listener, search
 from sensorium.search.progress import Progress
 from sensorium.search.proposals import SearchSettings
 from sensorium.search.pruning import pruner_of
-from sensorium.search.results import Results
+from sensorium.search.results import Results, ended_trials
 from sensorium.search.space import Space
 from sensorium.search.study import Journal
 from sensorium.search.training import Prepare, Slot, starting
@@ -46,8 +47,14 @@ def run(
         with claims.exclusive():
             journal = Journal.open(sweep, several=several)
         work = Workplace(sweep, space, journal, pruner_of(settings), prepare, start, claims, engine)
-        with Progress(console, sweep, space, journal, limits) as progress:
-            search(work, settings, limits, Listener(progress.ended, progress.looked), go_on=go_on)
+        try:
+            with Progress(console, sweep, space, journal, limits) as progress:
+                search(work, settings, limits, Listener(progress.ended, progress.looked), go_on=go_on)
+        except RunError:  # stopped, or ended by fail_fast: what there is so far can be read like the whole
+            if ended_trials(work):
+                with claims.exclusive("results"):
+                    Results.of(work, limits, console).write([], go_on=go_on)
+            raise
         with claims.exclusive("results"):
             found = Results.of(work, limits, console)
             return found.finish(found.compared(settings.compare, slots, go_on=go_on), go_on=go_on)

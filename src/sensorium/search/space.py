@@ -138,19 +138,29 @@ def parse(overrides: Sequence[str]) -> Space:
         (repeats if item.key_or_group in REPEATS else keys).append(_key(item))
     for text in fixed:
         _check_meant_to_vary(text)
+    together = _combined(repeats)
+    if not keys and repeats:
+        raise RequestError(
+            f"{listing([key.key for key in repeats])} only repeats each setting, and a search chooses something, such"
+            " as model=lenet,resnet8.\nWithout a search, -m seed=1,2,3 repeats one setting."
+        )
     if not keys:
         raise RequestError(
             "A search needs something that varies: a key with several values, such as model=lenet,resnet8 or\n"
             "'lr=tag(log,interval(1e-4,1e-1))'. Without a search, -m seed=1,2,3 repeats one setting."
         )
     written = {item.key_or_group: text.partition("=")[0] for text, item in varying}
-    return Space(tuple(keys), fixed, tuple(_combined(repeats)), written)
+    return Space(tuple(keys), fixed, tuple(together), written)
 
 
 def _check_meant_to_vary(text: str) -> None:
     """Rejects what is written as several values and is none in Hydra's grammar."""
     key, _, value = text.partition("=")
-    found = _CALL.fullmatch(re.sub(r"[\\'\"]", "", value))  # what is no function of Hydra's comes quoted
+    typed = re.sub(r"[\\'\"]", "", value)  # what is no function of Hydra's comes quoted
+    lacking = typed.count("(") - typed.count(")")
+    if lacking > 0 and typed.partition("(")[0] in _FUNCTIONS:
+        raise RequestError(f"{key}={typed} lacks a closing parenthesis: '{key}={typed}{')' * lacking}'.")
+    found = _CALL.fullmatch(typed)
     if found and (found[1] in _FUNCTIONS or nearest(found[1], _FUNCTIONS)):
         raise RequestError(
             f"{key}={found[0]} is no list of values. Write {key}=interval(0.1,0.9), {key}=range(1,9), {key}=a,b,c,\n"
@@ -233,7 +243,7 @@ def _interval(line: str, key: str, value: IntervalSweep) -> Number:
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         raise RequestError(f"{line} needs two finite ends: interval(LOW,HIGH).")
     if low >= high:
-        what = "is one value" if low == high else "ends below its beginning"
+        what = "is one value" if low == high else "has its upper bound below the lower one"
         raise RequestError(f"{line} {what}. Allowed: interval(LOW,HIGH) with LOW below HIGH.")
     log = _LOG in value.tags
     if log and low <= 0:

@@ -115,7 +115,7 @@ class Journal:
         self.study.tell(trial, value)
 
     def prune(self, trial: Trial) -> None:
-        """The trial has been ended early."""
+        """The trial has been pruned."""
         self.study.tell(trial, state=TrialState.PRUNED)
 
     def fail(self, trial: Trial, error: str, *, rejected: bool = False) -> None:

@@ -12,7 +12,7 @@ from sensorium.search.outcomes import Outcome, best_outcome
 
 
 def seconds_of(trial: FrozenTrial, outcome: Outcome) -> float:
-    """That a trial took: of one trained to its end, as its trainings say; of any other, from its beginning to its end,
+    """That a trial took: of a completed one, as its trainings say; of any other, from its beginning to its end,
     with the time in between if the search was stopped meanwhile.
     """
     if trial.state == TrialState.COMPLETE:
@@ -22,7 +22,7 @@ def seconds_of(trial: FrozenTrial, outcome: Outcome) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSummary:
-    """trials: that have ended, of those that are wanted. best: the value of the best one that was trained to its end,
+    """trials: that have ended, of those that are wanted. best: the value of the best completed one,
     best_trial its number, best_setting what it overrides; None where there is none. seconds: of all trials together.
     """
 

@@ -304,8 +304,8 @@ def _check_monitor(name: str, callback: pl.Callback, task: TaskModule) -> None:
     stages = ("val",) if name == "checkpoints" else ("val", "train")  # best is evaluated when validation is over
     known = [name for stage in stages for name in task.logged(stage)]
     if monitor is not None and monitor not in known:
-        of_search = " (of a search: search.metric)" if name == "checkpoints" else ""
-        raise unknown(f"metric for callbacks.{name}.monitor{of_search}", str(monitor), known)
+        of_search = " or search.metric" if name == "checkpoints" else ""
+        raise unknown(f"metric for callbacks.{name}.monitor{of_search}:", str(monitor), known)
     if getattr(callback, "patience", 0) < 0:
         raise RequestError(f"callbacks.{name}.patience is {callback.patience}; it counts validations, from 0.")  # type: ignore[attr-defined]
     if mode not in ("max", "min"):

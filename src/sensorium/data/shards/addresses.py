@@ -79,6 +79,22 @@ def _refuse_twice(shards: Sequence[Shard]) -> None:
         seen[shard.place] = shard.address
 
 
+def missing_numbers(addresses: Sequence[str]) -> list[str]:
+    """A line for each series of shards (train-000000.tar, train-000001.tar ...) in which numbers are left out."""
+    series: dict[tuple[str, int], set[int]] = {}
+    for address in addresses:
+        if match := re.fullmatch(r"(.*?)(\d{1,12})\.tar", address, re.DOTALL | re.IGNORECASE):
+            series.setdefault((match[1], len(match[2])), set()).add(int(match[2]))
+    lines = []
+    for (begin, digits), numbers in series.items():
+        gap = max(numbers) - min(numbers) + 1 - len(numbers)
+        if 0 < gap <= len(numbers):  # more are no series
+            first = next(number for number in range(min(numbers), max(numbers)) if number not in numbers)
+            others = f" and {gap - 1:,} more of its series are" if gap > 1 else " is"
+            lines.append(f"{begin}{first:0{digits}d}.tar{others} missing; only the shards that are there are read")
+    return lines
+
+
 def beside(shard: Shard, name: str) -> bytes | None:
     """The content of a file in the folder of a shard; None when there is none."""
     address = shard.address.rpartition("/")[0]
@@ -206,9 +222,9 @@ def file_system(address: str) -> tuple[Any, str]:
 
 
 def _of_folder(pattern: str, there: list[str]) -> list[str]:
+    _refuse_packed(pattern, there)  # beside plain ones too: their examples would be missing unnoticed
     found = [address for address in there if address.lower().endswith(".tar")]
     if not found:
-        _refuse_packed(pattern, there)
         names = [address.rstrip("/").rpartition("/")[2] for address in there]
         what = f"it holds {listing(names, limit=5)}" if names else "nothing is there"
         raise RequestError(f"dataset.root={cut(pattern)} matches no .tar file; {what}.\n{_EXPECTED}")

@@ -15,7 +15,7 @@ from sensorium.data.io.text_files import NotText, decoded, wrong_bytes
 from sensorium.data.listing import Listing
 from sensorium.data.rows import Window
 from sensorium.data.settings import Settings
-from sensorium.data.shards.addresses import beside, find_shards
+from sensorium.data.shards.addresses import beside, find_shards, missing_numbers
 from sensorium.data.shards.fields import CLASSES, TARGETS
 from sensorium.data.shards.files import ShardFiles
 from sensorium.data.shards.index import INDEX, INDEX_LIMIT, Index, index_of
@@ -102,7 +102,7 @@ class Shards:
         wanted: what messages call it, and its extensions.
         """
         index = self.index
-        found.notes += index.notes
+        found.notes += [*index.notes, *missing_numbers([shard.address for shard in index.shards])]
         found.problems += [Problem(index.shards[number].address, what) for number, what in index.problems]
         found.given |= {shard.split or "train" for shard in index.shards}
         firsts = np.searchsorted(index.sample, np.arange(index.num_samples))
