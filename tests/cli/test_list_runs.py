@@ -251,7 +251,7 @@ def test_a_pruned_trial_is_no_unfinished_training(tmp_path):
         (search / "trials" / trial / "config.yaml").write_text("")
     (search / "sweep.csv").write_text("trial,state\n0,failed\n1,pruned\n10,pruned\n")
     found = {Path(row["run"]).relative_to(search).as_posix(): row["seconds"] for row in list_runs(search)}
-    assert found == {"trials/0000": "not finished", "trials/0001/1": "pruned", "trials/0010": "pruned"}
+    assert found == {"trials/0000": "failed", "trials/0001/1": "pruned", "trials/0010": "pruned"}
 
 
 def test_a_search_is_no_run_and_no_checkpoint_but_names_its_best_trial(tmp_path):

@@ -124,7 +124,7 @@ class Listed:
         summary = self.summary
         headline = summary.get("headline", "")
         unfinished = "batch preview" if RunFolder(self.folder).batch.exists() else "not finished"
-        unfinished = "pruned" if self._is_pruned() else unfinished
+        unfinished = self._ended_as() or unfinished
         return {
             "run": str(self.folder),
             "epochs": self._trials_done() if self.is_search else self._epochs_done(),
@@ -133,14 +133,15 @@ class Listed:
             "seconds": self._summary.problem or summary.get("seconds", unfinished),
         }
 
-    def _is_pruned(self) -> bool:
-        """Whether the table of the search that it is a trial of says that it was pruned."""
+    def _ended_as(self) -> str:
+        """pruned or failed, where the table of the search that it is a trial of says so; "" otherwise."""
         trials = next((above for above in self.folder.parents[:2] if above.name == "trials"), None)
         if trials is None:
-            return False
+            return ""
         number = self.folder.relative_to(trials).parts[0]
         rows = csv.DictReader(_text(SweepFolder(trials.parent).table).splitlines())
-        return any(row.get("state") == "pruned" and f"{row.get('trial'):0>4}" == number for row in rows)
+        states = [row.get("state") or "" for row in rows if f"{row.get('trial'):0>4}" == number]
+        return next((state for state in states if state in ("pruned", "failed")), "")
 
     def _trials_done(self) -> str:
         summary = self.summary
