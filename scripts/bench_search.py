@@ -37,8 +37,7 @@ DATA = {
     "price_texts": ("dataset.train=4000", "model=cnn_text", "model.embedding_size=64", "model.filters=32"),
     "spoken_commands": ("dataset.train_size=300", "dataset.val_size=120", "batch_size=16", *RNN),
 }
-# Ten of 20 trials at random would be half; a ninth of the epochs is enough where they foretell the others.
-SIDES = {"random": (), "asha": ("search.n_startup_trials=5", "search.min_epochs=4")}
+SIDES = {"random": (), "asha": ("search.n_startup_trials=5",)}
 
 
 class Found(NamedTuple):

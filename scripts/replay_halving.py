@@ -19,7 +19,7 @@ from itertools import accumulate
 from pathlib import Path
 
 DRAWS = 1_500
-FACTORS, FIRST = (2, 3, 4), (1, 2, 3, 4, 5)
+FACTORS, FIRST = (2, 3, 4, 6), (1, 2, 3, 4, 5, 6, 8)
 
 
 def curves(sweep: Path, metric: str, sign: int) -> list[list[float]]:
