@@ -38,4 +38,4 @@ def test_folders_of_searches_are_read(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), str(tmp_path), "--trials", "4"]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     assert lines[0] == "4 trainings of 5 epochs, 4 at a time"
-    assert len(lines) == 2 + 15
+    assert len(lines) == 2 + len(script.FACTORS) * len(script.FIRST)
