@@ -35,6 +35,7 @@ WRONG = [
 def installed(monkeypatch):
     monkeypatch.setattr(engines, "find_spec", lambda name: object())
     monkeypatch.setattr(slurm, "is_here", lambda: True)
+    monkeypatch.setattr(slurm, "_tell", lambda *command: "")
 
 
 @pytest.mark.parametrize(("arguments", "message"), WRONG, ids=[" ".join(arguments) for arguments, _ in WRONG])
