@@ -34,6 +34,7 @@ WRONG = [
     ([*SEARCH, TWO, "search.sampler=tp"], "Did you mean tpe?"),
     ([*SEARCH, TWO, "search.sede=1"], "Did you mean search.seed?"),
     ([*SEARCH, TWO, "search.trials=1"], "Did you mean trials?"),
+    (["-m", "search=asha", TWO, "search.min_epochs=9", "trainer.max_epochs=9"], "would prune no trial"),
     ([*SEARCH, "seed=1,2"], "seed only repeats each setting"),
     ([*SEARCH, "lr=interval(1e-4,1e-1"], "lacks a closing parenthesis: 'lr=interval(1e-4,1e-1)'"),
     ([*SEARCH, "batch_size=interval(8,64)"], "For whole numbers write 'batch_size=int(interval(8,64))' or"),

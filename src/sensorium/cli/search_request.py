@@ -80,6 +80,7 @@ def search_request(arguments: Sequence[str]) -> SearchRequest:
         config = composed("train", [*options, *space.fixed, *space.overrides(corners[0]), *own])
         schema.check("train", config)
     _check(config, space)
+    _check_pruning(config["search"], config["trainer"]["max_epochs"])
     if engine_of(config["launcher"]) is not None and not config["launcher"]["wait"]:
         raise RequestError("launcher.wait=false is for a single training: a search has to wait for what it proposed.")
     with _whole_numbers_explained(space):
@@ -184,6 +185,16 @@ def _check(config: Config, space: Space) -> None:
     if search["compare"] == 1:
         raise RequestError(
             "search.compare=1 is not possible: an interval needs two seeds or more. Allowed: 0 or from 2."
+        )
+
+
+def _check_pruning(search: Config, epochs: int | str | None) -> None:
+    """Rejects a first rung that no trial gets to before its end. epochs: trainer.max_epochs."""
+    first = search["min_epochs"]
+    if search["pruner"] != "none" and first is not None and isinstance(epochs, int) and 0 < epochs <= first:
+        raise RequestError(
+            f"search.min_epochs={first} with trainer.max_epochs={epochs} would prune no trial. Give fewer, or"
+            " search.pruner=none."
         )
 
 
