@@ -71,6 +71,12 @@ WRONG = [
 ]
 
 
+def test_an_interval_of_numbers_that_are_rejected_is_no_hint_at_whole_ones() -> None:
+    with pytest.raises(RequestError, match=r"^lr=-1\.0 is not possible") as error:
+        answer("train", [*SEARCH, "lr=interval(-1,1)"])
+    assert "whole numbers" not in str(error.value)
+
+
 @pytest.mark.parametrize(("arguments", "message"), WRONG, ids=[" ".join(arguments) for arguments, _ in WRONG])
 def test_a_wrong_request(arguments, message) -> None:
     with pytest.raises(RequestError) as error:

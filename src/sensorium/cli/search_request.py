@@ -125,7 +125,7 @@ def _whole_numbers_explained(space: Space) -> Iterator[None]:
     try:
         yield
     except RequestError as error:
-        for key in space.keys:
+        for key in space.keys if "a whole number" in str(error) else ():
             if isinstance(key, Number) and not key.whole and f"{key.key}={key.text(key.low)} " in str(error):
                 interval = f"{key.key}=int(interval({key.low:g},{key.high:g}))"
                 raise RequestError(f"{error}\nFor whole numbers write '{interval}' or {key.key}=range(...).") from error

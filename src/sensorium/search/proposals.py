@@ -133,7 +133,7 @@ def scored(history: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
     Optuna's Gaussian process takes no notice of a trial that was pruned or failed. The share of trials that it
     beats is known nevertheless; its quantile of the normal distribution is a value that no outlier dominates
-    (Salinas 2020, section 3.1).
+    (the Gaussian copula of Salinas 2020).
     """
     finished = [trial for trial in history if trial.state in FINISHED]
     found = []

@@ -1,6 +1,6 @@
 """What a search comes to: the table, the best setting and the command that repeats it, a plot, report.html."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
@@ -60,20 +60,20 @@ class Results:
         params = self.work.journal.trials()[self.best.number].params
         return compare(self.work, params, seeds=seeds, slots=slots, console=self.console, go_on=go_on)
 
-    def write(self, compared: Sequence[Comparison], *, go_on: str) -> None:
-        """The files: sweep.csv, summary.json, report.html and its plots."""
+    def write(self, compared: Sequence[Comparison], *, go_on: str) -> Mapping[str, float]:
+        """The files: sweep.csv, summary.json, report.html and its plots. Returns the importance of each key."""
         rows = self._rows()
         write_atomically(self.work.sweep.table, output.as_csv(rows))
         SearchSummary.of(self.trials, self.outcomes, self.wanted).write(self.work.sweep)
         shares, resume = importances(self.work.journal), "" if self.is_whole else go_on
         write_report(self.work, self.outcomes, self.wanted, rows=rows, shares=shares, compared=compared, resume=resume)
+        return shares
 
     def finish(self, compared: Sequence[Comparison], *, go_on: str) -> int:
         """Writes and prints everything; the exit status: 1 when a trial failed."""
         sweep, best, say = self.work.sweep, self.best, self.console.print
-        self.write(compared, go_on=go_on)
+        shares = self.write(compared, go_on=go_on)
         self._print_table()
-        shares = importances(self.work.journal)
         if best is not None:
             say(f"\nbest by {best.monitor}: trial {best.number}  {best.described()}")
             say(f"repeat it: {best.group.command()}")
